@@ -1,0 +1,610 @@
+//! Credentials: which user name and password belong to which host.
+//!
+//! Owns every place a credential may come from and the order among them. Never gives a credential to another host than
+//! the one it was given for, never runs a credential helper, and never prints what it read: a sentence about a bad
+//! file names the file and the host, not the content.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::inputs::Environment;
+use crate::reference::{Reference, canonical_host, shown};
+use crate::secret::{Credential, Secret};
+
+/// The user name that marks an OAuth refresh token (Docker's `identitytoken`), as Docker itself marks it.
+pub const IDENTITY_TOKEN: &str = "<token>";
+
+/// The user name that marks a ready-made bearer token.
+pub const BEARER_TOKEN: &str = "<bearer>";
+
+/// GitHub's own registry.
+const GHCR: &str = "ghcr.io";
+
+/// Docker writes padded base64; people paste it without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// What the inputs say about credentials.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// `source-username` and `source-password`.
+    pub source: Option<Credential>,
+    /// `target-username` and `target-password`.
+    pub target: Option<Credential>,
+    /// The text of `registry-auth`.
+    pub registry_auth: Option<Secret>,
+    /// `github-token`.
+    pub github_token: Option<Secret>,
+}
+
+/// Every credential of this run.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    source: Option<Credential>,
+    target: Option<Credential>,
+    /// Groups in the order in which they are asked: `registry-auth`, `github-token`, Docker's file, the variable.
+    groups: Vec<Group>,
+    github_token: Option<Secret>,
+    github_registry: Option<String>,
+    helpers: Helpers,
+}
+
+/// The entries that came from one place.
+#[derive(Clone, Debug)]
+struct Group {
+    /// The input, variable or file, for sentences.
+    origin: &'static str,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    scope: Scope,
+    credential: Credential,
+}
+
+/// A host, and the path below which a credential counts; an empty path is the whole host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Scope {
+    host: String,
+    path: String,
+}
+
+/// Hosts whose credentials lie with a helper program.
+#[derive(Clone, Debug, Default)]
+struct Helpers {
+    file: PathBuf,
+    hosts: BTreeSet<String>,
+}
+
+impl Credentials {
+    /// Collects the inputs' credentials, Docker's configuration file and `CNB_REGISTRY_AUTH`.
+    pub fn collect(given: Given, environment: &Environment) -> Result<Self, Error> {
+        let mut groups = Vec::new();
+        if let Some(lines) = &given.registry_auth {
+            groups.push(Group { origin: "registry-auth", entries: registry_auth(lines.expose())? });
+        }
+        let github_registry = github_registry(environment);
+        if let (Some(token), Some(host)) = (&given.github_token, &github_registry) {
+            // ghcr.io looks at the token only; the name is what GitHub's own examples send.
+            let username = environment.get("GITHUB_ACTOR").unwrap_or("x-access-token").to_owned();
+            let credential = Credential { username, password: token.clone() };
+            let scope = Scope { host: host.clone(), path: String::new() };
+            groups.push(Group { origin: "github-token", entries: vec![Entry { scope, credential }] });
+        }
+        let (entries, helpers) = docker_config(environment)?;
+        groups.push(Group { origin: "DOCKER_CONFIG", entries });
+        if let Some(text) = environment.get(CNB_REGISTRY_AUTH) {
+            groups.push(Group { origin: CNB_REGISTRY_AUTH, entries: cnb_registry_auth(text)? });
+        }
+        Ok(Self {
+            source: given.source,
+            target: given.target,
+            groups,
+            github_token: given.github_token,
+            github_registry,
+            helpers,
+        })
+    }
+
+    /// The credential to read `reference` with.
+    pub fn for_source(&self, reference: &Reference) -> Option<Credential> {
+        self.source.clone().or_else(|| self.find(reference).map(|(_, credential)| credential.clone()))
+    }
+
+    /// The credential to write `reference` with.
+    pub fn for_target(&self, reference: &Reference) -> Option<Credential> {
+        self.target.clone().or_else(|| self.find(reference).map(|(_, credential)| credential.clone()))
+    }
+
+    /// The token for GitHub's API.
+    pub fn github_token(&self) -> Option<&Secret> {
+        self.github_token.as_ref()
+    }
+
+    /// Refuses a push that GitHub's registry would refuse after everything was uploaded.
+    pub fn check_target(&self, reference: &Reference) -> Result<(), Error> {
+        let found = match &self.target {
+            Some(credential) => Some(("target-password", credential)),
+            None => self.find(reference),
+        };
+        let is_github = reference.registry() == GHCR || self.github_registry.as_deref() == Some(reference.registry());
+        match found {
+            Some((origin, credential)) if is_github && credential.password.expose().starts_with("github_pat_") => {
+                Err(Error::input(
+                    origin,
+                    format!(
+                        "is a fine-grained token (`github_pat_`), and {} accepts only the workflow's GITHUB_TOKEN and \
+                         classic tokens with `write:packages`; give one of those",
+                        reference.registry()
+                    ),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A notice when the only credential for `reference` lies with a helper program, which is not run.
+    pub fn helper_notice(&self, reference: &Reference) -> Option<String> {
+        let host = reference.registry();
+        (self.helpers.hosts.contains(host) && self.find(reference).is_none()).then(|| {
+            format!(
+                "{} leaves the credential for {host} to a helper program, and helper programs are not run; \
+                 give it by `registry-auth` if one is needed",
+                self.helpers.file.display()
+            )
+        })
+    }
+
+    /// Every text that must be masked: each password and token, and each in the form a Basic header carries.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let entries = self.groups.iter().flat_map(|group| &group.entries).map(|entry| &entry.credential);
+        let mut texts = BTreeSet::new();
+        for credential in self.source.iter().chain(&self.target).chain(entries) {
+            texts.insert(credential.password.expose().to_owned());
+            texts.insert(credential.basic().expose().trim_start_matches("Basic ").to_owned());
+        }
+        texts.extend(self.github_token.iter().map(|token| token.expose().to_owned()));
+        texts.into_iter().filter(|text| !text.is_empty()).map(Secret::new).collect()
+    }
+
+    fn find(&self, reference: &Reference) -> Option<(&'static str, &Credential)> {
+        self.groups.iter().find_map(|group| {
+            let fitting = group.entries.iter().filter(|entry| entry.scope.covers(reference));
+            // Of equally long ones the last wins, as a later line overrides an earlier one.
+            let longest = fitting.max_by_key(|entry| entry.scope.path.len())?;
+            Some((group.origin, &longest.credential))
+        })
+    }
+}
+
+impl Scope {
+    /// Reads `HOST[/PATH]`, in Docker's spellings too: `https://index.docker.io/v1/`.
+    fn parse(text: &str) -> Self {
+        let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+        let (host, path) = text.split_once('/').unwrap_or((text, ""));
+        let path = path.trim_matches('/');
+        // The API's version is not a repository.
+        let path = if matches!(path, "v1" | "v2") { "" } else { path };
+        Self { host: canonical_host(host), path: path.to_owned() }
+    }
+
+    /// Whether the reference lies below the path: `acme` covers `acme/app` and not `acme-other/app`.
+    fn covers(&self, reference: &Reference) -> bool {
+        let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+        self.host == reference.registry()
+            && (self.path.is_empty() || reference.repository().strip_prefix(self.path.as_str()).is_some_and(below))
+    }
+}
+
+/// Reads the lines of `registry-auth`.
+///
+/// Only newlines separate, and the password is the rest of its line: passwords may hold commas and blanks.
+fn registry_auth(text: &str) -> Result<Vec<Entry>, Error> {
+    let mut entries = Vec::new();
+    for (number, line) in text.lines().map(str::trim).enumerate() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (host, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        // Only a host: the secret that should follow is not set, as in a fork's pull request.
+        if rest.is_empty() {
+            continue;
+        }
+        let problem = |what: &str| {
+            let (line, host) = (number + 1, shown(host));
+            Error::input(
+                "registry-auth",
+                format!("line {line} (`{host}`) {what}; write `HOST[/PATH] USERNAME PASSWORD`"),
+            )
+        };
+        if host.contains('@') {
+            let what = "has a user name before an `@`";
+            return Err(Error::input(
+                "registry-auth",
+                format!("line {} {what}; write `HOST USERNAME PASSWORD`", number + 1),
+            ));
+        }
+        let Some((username, password)) = rest.trim_start().split_once(char::is_whitespace) else {
+            return Err(problem("has a user name and no password"));
+        };
+        entries.push(Entry {
+            scope: Scope::parse(host),
+            credential: Credential { username: username.to_owned(), password: Secret::new(password.trim()) },
+        });
+    }
+    Ok(entries)
+}
+
+/// The registry that `github-token` is for: that of the server which issued it, and no other.
+fn github_registry(environment: &Environment) -> Option<String> {
+    let Some(server) = environment.get("GITHUB_SERVER_URL") else { return Some(GHCR.to_owned()) };
+    let url = url::Url::parse(server).ok()?;
+    match url.host_str()? {
+        "github.com" => (url.scheme() == "https").then(|| GHCR.to_owned()),
+        host => Some(format!("containers.{host}")),
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct DockerConfig {
+    auths: BTreeMap<String, Option<DockerAuth>>,
+    #[serde(rename = "credsStore")]
+    store: Option<String>,
+    #[serde(rename = "credHelpers")]
+    helpers: BTreeMap<String, String>,
+}
+
+/// Source: docker/cli, `cli/config/types/authconfig.go`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct DockerAuth {
+    auth: String,
+    username: String,
+    password: String,
+    identitytoken: String,
+    registrytoken: String,
+}
+
+fn docker_config(environment: &Environment) -> Result<(Vec<Entry>, Helpers), Error> {
+    let file = match (environment.get("DOCKER_CONFIG"), environment.get("HOME")) {
+        (Some(directory), _) => PathBuf::from(directory).join("config.json"),
+        (None, Some(home)) => PathBuf::from(home).join(".docker").join("config.json"),
+        (None, None) => return Ok(Default::default()),
+    };
+    let problem = |what: String| Error::input("DOCKER_CONFIG", format!("{} {what}", file.display()));
+    let text = match std::fs::read(&file) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            return Ok(Default::default());
+        }
+        Err(error) => return Err(problem(format!("cannot be read ({}); mend or remove it", error.kind()))),
+    };
+    // The parser's own words may quote the file, so only the place is said.
+    let config: DockerConfig = serde_json::from_slice(&text).map_err(|error| {
+        problem(format!(
+            "is not a Docker configuration (line {}, column {}); mend or remove it",
+            error.line(),
+            error.column()
+        ))
+    })?;
+    let mut entries = Vec::new();
+    let mut hosts: BTreeSet<String> = config.helpers.keys().map(|key| Scope::parse(key).host).collect();
+    for (key, auth) in config.auths {
+        let scope = Scope::parse(&key);
+        match auth.unwrap_or_default().credential() {
+            Ok(Some(credential)) => entries.push(Entry { scope, credential }),
+            // `docker login` leaves an empty entry where the helper has the credential.
+            Ok(None) => {
+                if config.store.as_deref().is_some_and(|store| !store.is_empty()) {
+                    hosts.insert(scope.host);
+                }
+            }
+            Err(what) => {
+                return Err(problem(format!(
+                    "has {what} for {}; log in again or remove the entry",
+                    shown(&scope.host)
+                )));
+            }
+        }
+    }
+    Ok((entries, Helpers { file, hosts }))
+}
+
+impl DockerAuth {
+    fn credential(self) -> Result<Option<Credential>, &'static str> {
+        let named = |username: &str, password: String| {
+            Ok(Some(Credential { username: username.to_owned(), password: Secret::new(password) }))
+        };
+        if !self.identitytoken.is_empty() {
+            return named(IDENTITY_TOKEN, self.identitytoken);
+        }
+        if !self.registrytoken.is_empty() {
+            return named(BEARER_TOKEN, self.registrytoken);
+        }
+        if !self.auth.is_empty() {
+            return basic(&self.auth).map(Some).ok_or("an `auth` that is not base64 of `USERNAME:PASSWORD`");
+        }
+        match (self.username.is_empty(), self.password.is_empty()) {
+            (false, false) => named(&self.username, self.password),
+            (true, true) => Ok(None),
+            _ => Err("only one of `username` and `password`"),
+        }
+    }
+}
+
+/// Reads what a Basic header carries.
+fn basic(encoded: &str) -> Option<Credential> {
+    let pair = String::from_utf8(BASE64.decode(encoded.trim()).ok()?).ok()?;
+    let (username, password) = pair.split_once(':')?;
+    // Old versions of Docker pad with zero bytes.
+    let password = password.trim_end_matches('\0');
+    (!username.is_empty()).then(|| Credential { username: username.to_owned(), password: Secret::new(password) })
+}
+
+const CNB_REGISTRY_AUTH: &str = "CNB_REGISTRY_AUTH";
+
+/// Source: buildpacks/spec, platform.md, "Registry Authentication".
+fn cnb_registry_auth(text: &str) -> Result<Vec<Entry>, Error> {
+    let headers: BTreeMap<String, String> = serde_json::from_str(text).map_err(|error| {
+        Error::input(
+            CNB_REGISTRY_AUTH,
+            format!(
+                "is not a JSON object of hosts and headers (line {}, column {}); write {{\"HOST\": \"Basic …\"}}",
+                error.line(),
+                error.column()
+            ),
+        )
+    })?;
+    let mut entries = Vec::new();
+    for (host, header) in headers {
+        let scope = Scope::parse(&host);
+        let (scheme, value) = header.trim().split_once(char::is_whitespace).unwrap_or_default();
+        let value = value.trim();
+        let token = |username: &str| Credential { username: username.to_owned(), password: Secret::new(value) };
+        let credential = match scheme.to_ascii_lowercase().as_str() {
+            "basic" => basic(value),
+            "bearer" => Some(token(BEARER_TOKEN)),
+            "x-identity" => Some(token(IDENTITY_TOKEN)),
+            _ => None,
+        };
+        let Some(credential) = credential else {
+            return Err(Error::input(
+                CNB_REGISTRY_AUTH,
+                format!(
+                    "has no usable header for {}; write `Basic` and base64 of `USERNAME:PASSWORD`, `Bearer TOKEN` or \
+                     `X-Identity TOKEN`",
+                    shown(&scope.host)
+                ),
+            ));
+        };
+        entries.push(Entry { scope, credential });
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Credentials, Given};
+    use crate::error::Error;
+    use crate::inputs::Environment;
+    use crate::reference::Reference;
+    use crate::secret::{Credential, Secret};
+
+    /// Collects and says, for `reference` as a source, `username password`, or nothing.
+    fn found(given: Given, environment: &[(&str, &str)], reference: &str) -> String {
+        let credentials = Credentials::collect(given, &Environment::from(environment)).unwrap();
+        said(credentials.for_source(&Reference::parse(reference).unwrap()))
+    }
+
+    fn said(credential: Option<Credential>) -> String {
+        credential.map_or_else(String::new, |found| format!("{} {}", found.username, found.password.expose()))
+    }
+
+    fn lines(text: &str) -> Given {
+        Given { registry_auth: Some(Secret::new(text)), ..Given::default() }
+    }
+
+    fn token(text: &str) -> Given {
+        Given { github_token: Some(Secret::new(text)), ..Given::default() }
+    }
+
+    fn pair(username: &str, password: &str) -> Credential {
+        Credential { username: username.to_owned(), password: Secret::new(password) }
+    }
+
+    fn docker(content: &str) -> (tempfile::TempDir, String) {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("config.json"), content).unwrap();
+        let path = directory.path().to_str().unwrap().to_owned();
+        (directory, path)
+    }
+
+    #[test]
+    fn the_longest_line_at_a_path_boundary_wins() {
+        let text = "# comment\nghcr.io all one\n\nghcr.io/acme  team two, with blank \nghcr.io/acme/app app three\n\
+                    quay.io\nindex.docker.io hub four";
+        for (reference, expected) in [
+            ("ghcr.io/other/x", "all one"),
+            ("ghcr.io/acme-other/x", "all one"),
+            ("ghcr.io/acme/x", "team two, with blank"),
+            ("ghcr.io/acme/app", "app three"),
+            ("ghcr.io/acme/app2", "team two, with blank"),
+            ("quay.io/x/y", ""),
+            ("alpine", "hub four"),
+            ("ghcr.io.evil.com/acme/x", ""),
+            ("ghcr.io:8443/acme/x", ""),
+        ] {
+            assert_eq!(found(lines(text), &[], reference), expected, "{reference}");
+        }
+    }
+
+    #[test]
+    fn a_bad_line_is_named_by_its_host_and_never_quoted() {
+        for (text, part) in [
+            ("quay.io\nghcr.io hunter2", "line 2 (`ghcr.io`) has a user name and no password"),
+            ("me:hunter2@ghcr.io a b", "line 1 has a user name before an `@`"),
+        ] {
+            let problem = Credentials::collect(lines(text), &Environment::default()).unwrap_err();
+            assert!(problem.is_input() && problem.to_string().contains(part), "{problem}");
+            assert!(!problem.to_string().contains("hunter2"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn the_github_token_goes_only_to_the_registry_of_its_server() {
+        for (server, actor, reference, expected) in [
+            (None, None, "ghcr.io/a/b", "x-access-token t0ken"),
+            (Some("https://github.com"), Some("mona"), "ghcr.io/a/b", "mona t0ken"),
+            (Some("http://github.com"), None, "ghcr.io/a/b", ""),
+            (Some("https://github.com"), None, "docker.io/a/b", ""),
+            (Some("https://git.example.com"), None, "ghcr.io/a/b", ""),
+            (Some("https://git.example.com/"), None, "containers.git.example.com/a/b", "x-access-token t0ken"),
+            (Some("https://acme.ghe.com"), None, "containers.acme.ghe.com/a/b", "x-access-token t0ken"),
+            (Some("https://github.com.evil.com"), None, "ghcr.io/a/b", ""),
+            (Some("nonsense"), None, "ghcr.io/a/b", ""),
+        ] {
+            let mut environment = vec![("GITHUB_ACTOR", actor.unwrap_or_default())];
+            environment.extend(server.map(|server| ("GITHUB_SERVER_URL", server)));
+            assert_eq!(found(token("t0ken"), &environment, reference), expected, "{server:?} {reference}");
+        }
+    }
+
+    #[test]
+    fn a_fine_grained_token_is_refused_for_a_push_to_githubs_registry_only() {
+        let target = Given { target: Some(pair("me", "github_pat_hunter2")), ..Given::default() };
+        for (given, reference, refused) in [
+            (token("github_pat_hunter2"), "ghcr.io/a/b", Some("github-token")),
+            (token("ghs_hunter2"), "ghcr.io/a/b", None),
+            (token("github_pat_hunter2"), "docker.io/a/b", None),
+            (target, "ghcr.io/a/b", Some("target-password")),
+            (lines("ghcr.io me github_pat_hunter2"), "ghcr.io/a/b", Some("registry-auth")),
+        ] {
+            let credentials = Credentials::collect(given, &Environment::default()).unwrap();
+            let problem = credentials.check_target(&Reference::parse(reference).unwrap()).err();
+            assert!(!problem.iter().any(|problem| problem.to_string().contains("hunter2")));
+            let name = problem.map(|problem| match problem {
+                Error::Input { name, .. } => name,
+                other => panic!("{other}"),
+            });
+            assert_eq!(name.as_deref(), refused, "{reference}");
+        }
+    }
+
+    #[test]
+    fn dockers_file_is_read_in_all_its_spellings() {
+        // bWU6aHVudGVyMg== is me:hunter2.
+        let (_directory, path) = docker(
+            r#"{"auths": {
+                "https://index.docker.io/v1/": {"auth": "bWU6aHVudGVyMg=="},
+                "quay.io/acme": {"auth": "bWU6aHVudGVyMg"},
+                "https://plain.example.com": {"username": "u", "password": "p"},
+                "acr.example.com": {"auth": "MDA6", "identitytoken": "id"},
+                "127.0.0.1:5000": {"auth": "bWU6aHVudGVyMg=="},
+                "bearer.example.com": {"registrytoken": "b"},
+                "helped.example.com": {}, "null.example.com": null
+            }, "credsStore": "desktop", "credHelpers": {"gcr.io": "gcloud"}, "HttpHeaders": {}}"#,
+        );
+        let environment = [("DOCKER_CONFIG", path.as_str()), ("HOME", "/nowhere")];
+        for (reference, expected) in [
+            ("alpine", "me hunter2"),
+            ("quay.io/acme/x", "me hunter2"),
+            ("quay.io/other/x", ""),
+            ("plain.example.com/x", "u p"),
+            ("acr.example.com/x", "<token> id"),
+            ("127.0.0.1:5000/x", "me hunter2"),
+            ("127.0.0.1:5001/x", ""),
+            ("bearer.example.com/x", "<bearer> b"),
+            ("helped.example.com/x", ""),
+        ] {
+            assert_eq!(found(Given::default(), &environment, reference), expected, "{reference}");
+        }
+        let credentials = Credentials::collect(Given::default(), &Environment::from(&environment[..])).unwrap();
+        for (reference, noticed) in
+            [("gcr.io/a/b", true), ("helped.example.com/x", true), ("alpine", false), ("ghcr.io/a/b", false)]
+        {
+            assert_eq!(credentials.helper_notice(&Reference::parse(reference).unwrap()).is_some(), noticed);
+        }
+    }
+
+    #[test]
+    fn a_malformed_file_or_variable_is_named_and_never_quoted() {
+        for (content, part) in [
+            ("hunter2", "is not a Docker configuration (line 1, column 1)"),
+            (r#"{"auths": "hunter2"}"#, "is not a Docker configuration"),
+            (r#"{"auths": {"a.io": {"auth": "hunter2!"}}}"#, "for a.io; log in again"),
+            (r#"{"auths": {"a.io": {"password": "hunter2"}}}"#, "only one of `username` and `password` for a.io"),
+        ] {
+            let (_directory, path) = docker(content);
+            let environment = Environment::from(&[("DOCKER_CONFIG", path.as_str())][..]);
+            let problem = Credentials::collect(Given::default(), &environment).unwrap_err().to_string();
+            assert!(problem.contains(part) && problem.contains(&path) && !problem.contains("hunter2"), "{problem}");
+        }
+        for (content, part) in [
+            ("hunter2", "is not a JSON object"),
+            (r#"{"a.io": "hunter2"}"#, "no usable header for a.io"),
+            (r#"{"a.io": "Basic hunter2!"}"#, "no usable header for a.io"),
+        ] {
+            let environment = Environment::from(&[("CNB_REGISTRY_AUTH", content)][..]);
+            let problem = Credentials::collect(Given::default(), &environment).unwrap_err().to_string();
+            assert!(problem.contains(part) && !problem.contains("hunter2"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn the_variable_of_buildpacks_is_read() {
+        let variable = r#"{"a.io": "Basic bWU6aHVudGVyMg==", "b.io": "Bearer tok", "c.io": "X-Identity id"}"#;
+        for (reference, expected) in
+            [("a.io/x", "me hunter2"), ("b.io/x", "<bearer> tok"), ("c.io/x", "<token> id"), ("d.io/x", "")]
+        {
+            assert_eq!(found(Given::default(), &[("CNB_REGISTRY_AUTH", variable)], reference), expected);
+        }
+    }
+
+    #[test]
+    fn the_nearest_place_wins() {
+        let (_directory, path) = docker(r#"{"auths": {"ghcr.io/a": {"username": "file", "password": "p"}}}"#);
+        let variable = r#"{"ghcr.io": "Bearer variable"}"#;
+        let environment = [("DOCKER_CONFIG", path.as_str()), ("CNB_REGISTRY_AUTH", variable)];
+        let side = Given {
+            source: Some(pair("side", "p")),
+            registry_auth: Some(Secret::new("ghcr.io line p")),
+            github_token: Some(Secret::new("p")),
+            ..Given::default()
+        };
+        let line = Given { registry_auth: Some(Secret::new("ghcr.io line p")), ..token("p") };
+        for (given, expected) in
+            [(side, "side p"), (line, "line p"), (token("p"), "x-access-token p"), (Given::default(), "file p")]
+        {
+            assert_eq!(found(given, &environment, "ghcr.io/a/b"), expected);
+        }
+        assert_eq!(found(Given::default(), &environment, "ghcr.io/c"), "<bearer> variable");
+    }
+
+    #[test]
+    fn a_sides_credential_is_for_that_side() {
+        let given = Given { source: Some(pair("s", "p")), target: Some(pair("t", "q")), ..Given::default() };
+        let credentials = Credentials::collect(given, &Environment::default()).unwrap();
+        let reference = Reference::parse("a.io/x").unwrap();
+        assert_eq!(said(credentials.for_source(&reference)), "s p");
+        assert_eq!(said(credentials.for_target(&reference)), "t q");
+    }
+
+    #[test]
+    fn every_secret_is_masked_in_both_forms() {
+        let given = Given { source: Some(pair("me", "hunter2")), ..token("t0ken") };
+        let credentials =
+            Credentials::collect(given, &Environment::from(&[("GITHUB_SERVER_URL", "nonsense")][..])).unwrap();
+        let secrets: Vec<String> = credentials.secrets().iter().map(|secret| secret.expose().to_owned()).collect();
+        assert_eq!(secrets, ["bWU6aHVudGVyMg==", "hunter2", "t0ken"]);
+        assert!(!format!("{credentials:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,264 @@
+//! Errors: what went wrong, on which side, to what, in the registry's own words, and what to do.
+//!
+//! Owns every failure that a person reads. Text from outside is sanitised where it is put into an error, so that an
+//! error can be printed anywhere. Never carries a credential, a token, or a URL with a query.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::digest::Digest;
+
+/// One end of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// Where the image is read from.
+    Source,
+    /// Where the image is written to.
+    Target,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Target => "target",
+        })
+    }
+}
+
+/// A failure.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// An input is missing, malformed or contradicts another; nothing was contacted.
+    #[error("input `{name}`: {problem}")]
+    Input {
+        /// The input's name as users type it.
+        name: String,
+        /// One sentence: what is wrong and how to mend it.
+        problem: String,
+    },
+    /// A request to a registry failed, or a registry answered what it must not.
+    #[error("{side}: {action} {object}: {cause}")]
+    Registry {
+        /// Which end.
+        side: Side,
+        /// What was tried: a method and a noun, `GET manifest`.
+        action: &'static str,
+        /// What it was tried on: a full reference, or a repository and a digest.
+        object: String,
+        /// Why it failed.
+        cause: Cause,
+    },
+    /// Bytes do not hash to the digest that named them, or a registry named another digest for them.
+    #[error("{side}: {object}: expected {expected}, got {actual}")]
+    DigestMismatch {
+        /// Which end.
+        side: Side,
+        /// The manifest, blob or tag.
+        object: String,
+        /// The digest that was asked for.
+        expected: Digest,
+        /// What came.
+        actual: String,
+    },
+    /// Content is not what its descriptor or the specification says.
+    #[error("{side}: {object}: {problem}")]
+    Content {
+        /// Which end.
+        side: Side,
+        /// The manifest or blob.
+        object: String,
+        /// One sentence.
+        problem: String,
+    },
+    /// The source is not the digest that `expected-digest` names.
+    #[error("source: {reference} is {actual}, not the expected {expected}")]
+    Unexpected {
+        /// The source as the user named it.
+        reference: String,
+        /// The input's value.
+        expected: Digest,
+        /// What the source resolves to.
+        actual: Digest,
+    },
+    /// The target tag exists with another digest and `on-conflict` is `fail`.
+    #[error("target: {reference} exists with {actual}; the source is {wanted}")]
+    Conflict {
+        /// The target tag.
+        reference: String,
+        /// What the tag points at.
+        actual: Digest,
+        /// What would have been written.
+        wanted: Digest,
+    },
+    /// The image has no such platform.
+    #[error("source: {reference} has no platform `{wanted}`; it has {}", list(available))]
+    Platform {
+        /// The source as the user named it.
+        reference: String,
+        /// The platform asked for.
+        wanted: String,
+        /// The platforms that exist.
+        available: Vec<String>,
+    },
+    /// `verify` found the two sides different.
+    #[error("target: {reference}: {}", differences.join("; "))]
+    Different {
+        /// The target as the user named it.
+        reference: String,
+        /// What differs, a sentence each.
+        differences: Vec<String>,
+    },
+    /// The run was cancelled before this image was finished.
+    #[error("cancelled by {signal}")]
+    Cancelled {
+        /// `SIGINT` or `SIGTERM`.
+        signal: &'static str,
+    },
+    /// Something on this machine is not as it must be: a file, the CA bundle, the proxy settings.
+    #[error("{0}")]
+    Local(String),
+}
+
+fn list(items: &[String]) -> String {
+    if items.is_empty() {
+        return "none (it is a single image without a platform)".to_owned();
+    }
+    items.join(", ")
+}
+
+/// Why a request failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The registry answered with an error.
+    Refused(Refusal),
+    /// The registry's token service failed or refused; `service` is its host.
+    Token {
+        /// Host of the token service.
+        service: String,
+        /// What it answered.
+        refusal: Box<Cause>,
+        /// Whether a credential was sent to it.
+        with_credential: bool,
+    },
+    /// No answer came: the connection failed or broke.
+    Connection {
+        /// What kind of failure.
+        kind: ConnectionFailure,
+        /// The library's own words.
+        detail: String,
+    },
+    /// The answer breaks the specification or a rule of ours; a sentence.
+    Protocol(String),
+    /// Trying stopped because nothing moved for this long; the last failure follows.
+    Patience {
+        /// How long it was tried.
+        waited: Duration,
+        /// The last failure.
+        last: Box<Cause>,
+    },
+}
+
+/// How a connection failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionFailure {
+    /// The name has no address.
+    Dns,
+    /// Nothing listens there.
+    Refused,
+    /// TLS failed: the certificate is not trusted, or the server does not speak TLS.
+    Tls,
+    /// No answer in time.
+    Timeout,
+    /// The connection broke.
+    Broken,
+}
+
+/// A registry's refusal in its own words, sanitised and shortened.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// The specification's error code, `DENIED`, where the body had one.
+    pub code: Option<String>,
+    /// The registry's message.
+    pub message: String,
+    /// `X-GitHub-Request-Id`, `X-Request-Id` or the like, for support.
+    pub request_id: Option<String>,
+    /// Digests that the registry says are missing (`MANIFEST_BLOB_UNKNOWN`).
+    pub missing: Vec<Digest>,
+    /// How long the registry asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        if let Some(code) = &self.code {
+            write!(f, " {code}")?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Token { service, refusal, with_credential } => {
+                let credential = if *with_credential { "with the given credential" } else { "without a credential" };
+                write!(f, "token from {service} {credential}: {refusal}")
+            }
+            Self::Connection { kind, detail } => {
+                f.write_str(match kind {
+                    ConnectionFailure::Dns => "the host name has no address",
+                    ConnectionFailure::Refused => "nothing listens there",
+                    ConnectionFailure::Tls => "TLS failed",
+                    ConnectionFailure::Timeout => "no answer in time",
+                    ConnectionFailure::Broken => "the connection broke",
+                })?;
+                if detail.is_empty() { Ok(()) } else { write!(f, " ({detail})") }
+            }
+            Self::Protocol(problem) => f.write_str(problem),
+            Self::Patience { waited, last } => {
+                write!(f, "{last}; gave up after {} s without progress", waited.as_secs().max(1))
+            }
+        }
+    }
+}
+
+impl Error {
+    /// An input's problem.
+    pub fn input(name: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Input { name: name.into(), problem: problem.into() }
+    }
+
+    /// Whether this is bad input: exit code 2, nothing contacted.
+    pub fn is_input(&self) -> bool {
+        matches!(self, Self::Input { .. })
+    }
+
+    /// The registry's refusal, where that is what happened, whatever it is wrapped in.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        let Self::Registry { cause, .. } = self else { return None };
+        cause.refusal()
+    }
+}
+
+impl Cause {
+    /// The refusal inside.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Token { refusal: inner, .. } | Self::Patience { last: inner, .. } => inner.refusal(),
+            Self::Connection { .. } | Self::Protocol(_) => None,
+        }
+    }
+}

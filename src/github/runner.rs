@@ -1,0 +1,531 @@
+//! The runner's protocol: command files, workflow commands, and everything that is printed.
+//!
+//! Owns `GITHUB_ACTIONS`, `GITHUB_OUTPUT`, `GITHUB_STEP_SUMMARY`, `RUNNER_DEBUG`, and both standard streams: nothing
+//! else in the program prints. Must never print text that was not sanitised, and never fail a run because nobody
+//! reads its log.
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::Error;
+use crate::sanitise;
+use crate::secret::Secret;
+
+/// How many annotations of a kind a run makes. The runner keeps ten per step and kind: the tenth is ours to say how
+/// many more there are (errors) or how the run ended (notices).
+const ANNOTATIONS: usize = 9;
+
+/// Characters that the runner keeps of an annotation's message.
+const MESSAGE: usize = 4096;
+
+/// Characters of one log line; a longer one is somebody else's page of HTML.
+const LINE: usize = 8192;
+
+/// Bytes of the job summary. The runner drops the whole of it above 1 MiB, so we stop well below.
+const SUMMARY: usize = 900 * 1024;
+
+/// A secret shorter than this would mask half the log.
+const MASKED: usize = 4;
+
+/// What the environment says about the runner.
+#[derive(Clone, Debug, Default)]
+pub struct Runner {
+    in_actions: bool,
+    debug: bool,
+    output: Option<PathBuf>,
+    summary: Option<PathBuf>,
+}
+
+impl Runner {
+    /// Reads the runner's variables through `lookup`.
+    pub fn new(lookup: &dyn Fn(&str) -> Option<String>) -> Self {
+        let file = |name: &str| lookup(name).filter(|value| !value.trim().is_empty()).map(PathBuf::from);
+        Self {
+            in_actions: lookup("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+            debug: lookup("RUNNER_DEBUG").is_some_and(|value| value == "1"),
+            output: file("GITHUB_OUTPUT"),
+            summary: file("GITHUB_STEP_SUMMARY"),
+        }
+    }
+
+    /// Whether a GitHub Actions runner reads what is printed.
+    pub fn in_actions(&self) -> bool {
+        self.in_actions
+    }
+
+    /// Whether there is a job summary to write.
+    pub fn has_summary(&self) -> bool {
+        self.summary.is_some()
+    }
+
+    /// Sets the step's outputs; outside Actions they are printed too. Call it once, at the end.
+    pub fn write_outputs(&self, console: &Console, outputs: &[(&str, String)]) -> Result<(), Error> {
+        if !self.in_actions || self.output.is_none() {
+            console.outputs(outputs);
+        }
+        let Some(path) = &self.output else { return Ok(()) };
+        let mut text = String::new();
+        for (name, value) in outputs {
+            text.push_str(&heredoc(name, value, &delimiter()?)?);
+        }
+        append(path, "outputs", &text)
+    }
+
+    /// Appends to the job summary; without one there is nothing to do.
+    pub fn write_summary(&self, markdown: &str) -> Result<(), Error> {
+        let Some(path) = &self.summary else { return Ok(()) };
+        let there = std::fs::metadata(path).map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX));
+        append(path, "the job summary", &shorten(markdown, SUMMARY.saturating_sub(there)))
+    }
+}
+
+/// Appends `text` in one write, so that a killed run leaves all of it or nothing.
+fn append(path: &Path, what: &str, text: &str) -> Result<(), Error> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| Error::Local(format!("cannot write {what} to `{}`: {error}", path.display())))
+}
+
+/// An output in the form that allows any value: `NAME<<DELIMITER`, the value, `DELIMITER`.
+fn heredoc(name: &str, value: &str, delimiter: &str) -> Result<String, Error> {
+    if value.contains(delimiter) || name.contains(delimiter) {
+        return Err(Error::Local(format!("output `{name}` contains its own random delimiter; it was not written")));
+    }
+    Ok(format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"))
+}
+
+/// A delimiter that nobody who writes into a value can guess: with it, foreign text could set another output.
+fn delimiter() -> Result<String, Error> {
+    let mut random = [0_u8; 16];
+    getrandom::getrandom(&mut random)
+        .map_err(|error| Error::Local(format!("cannot get random bytes for the output's delimiter: {error}")))?;
+    Ok(format!("ghadelimiter_{:032x}", u128::from_be_bytes(random)))
+}
+
+/// Cuts a summary at a line's end, closes what was open there, and says how much is missing.
+fn shorten(markdown: &str, limit: usize) -> String {
+    if markdown.len() <= limit {
+        return markdown.to_owned();
+    }
+    let end = markdown.as_bytes()[..limit].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let (kept, left) = markdown.split_at(end);
+    let mut text = kept.to_owned();
+    if kept.lines().filter(|line| line.starts_with("```")).count() % 2 == 1 {
+        text.push_str("```\n");
+    }
+    for _ in kept.matches("</details>").count()..kept.matches("<details>").count() {
+        text.push_str("\n</details>\n");
+    }
+    let _ = writeln!(
+        text,
+        "\n**… {} more lines ({} KiB) do not fit into a job summary; the `json` output has everything.**",
+        left.lines().count(),
+        left.len().div_ceil(1024)
+    );
+    text
+}
+
+/// A message as the runner reads it back.
+fn escape_message(text: &str) -> String {
+    // The percent sign first: the others add some.
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property's value as the runner reads it back.
+fn escape_property(text: &str) -> String {
+    escape_message(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// `::name key=value::message`.
+fn command(name: &str, title: Option<&str>, message: &str) -> String {
+    let message = escape_message(message);
+    match title {
+        Some(title) if !title.is_empty() => format!("::{name} title={}::{message}", escape_property(title)),
+        _ => format!("::{name}::{message}"),
+    }
+}
+
+/// A kind of annotation.
+#[derive(Clone, Copy)]
+enum Kind {
+    Notice,
+    Warning,
+    Error,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// The program's voice: all that it prints.
+///
+/// In Actions everything goes to standard output, because the runner keeps no order between the streams. Elsewhere
+/// the log goes to standard error and the outputs, which are data, to standard output.
+pub struct Console {
+    in_actions: bool,
+    debug: bool,
+    state: Mutex<Streams>,
+}
+
+struct Streams {
+    log: Box<dyn Write + Send>,
+    data: Option<Box<dyn Write + Send>>,
+    annotations: [usize; 3],
+}
+
+impl Console {
+    /// Prints to this process's streams.
+    pub fn new(runner: &Runner) -> Self {
+        if runner.in_actions {
+            return Self::over(runner, Box::new(std::io::stdout()), None);
+        }
+        Self::over(runner, Box::new(std::io::stderr()), Some(Box::new(std::io::stdout())))
+    }
+
+    /// Prints to `log`, and outputs to `data`; without `data`, those go to the log too.
+    pub fn over(runner: &Runner, log: Box<dyn Write + Send>, data: Option<Box<dyn Write + Send>>) -> Self {
+        let streams = Streams { log, data, annotations: [0; 3] };
+        Self { in_actions: runner.in_actions, debug: runner.debug, state: Mutex::new(streams) }
+    }
+
+    /// Whether this runs in GitHub Actions.
+    pub fn in_actions(&self) -> bool {
+        self.in_actions
+    }
+
+    /// Prints `text` as data, line by line.
+    pub fn data(&self, text: &str) {
+        let mut streams = self.lock();
+        let streams = &mut *streams;
+        let out = streams.data.as_mut().unwrap_or(&mut streams.log);
+        // A closed pipe: nobody reads any more.
+        let _ = writeln!(out, "{}", text.trim_end());
+        let _ = out.flush();
+    }
+
+    /// Whether debug lines are shown: ask before making an expensive one.
+    pub fn debugs(&self) -> bool {
+        self.debug
+    }
+
+    /// One line of the log.
+    pub fn line(&self, text: &str) {
+        self.print(&safe(text));
+    }
+
+    /// A line for `RUNNER_DEBUG=1` only.
+    pub fn debug(&self, text: &str) {
+        if !self.debug {
+            return;
+        }
+        if self.in_actions {
+            self.print(&command("debug", None, &safe(text)));
+        } else {
+            self.print(&format!("debug: {}", safe(text)));
+        }
+    }
+
+    /// A group with all its lines at once. Groups do not nest and images are copied side by side, so an image's lines
+    /// are kept until it is finished.
+    pub fn group(&self, title: &str, lines: &[String]) {
+        let mut text = String::new();
+        if self.in_actions {
+            let _ = writeln!(text, "{}", command("group", None, &safe(title)));
+        } else {
+            let _ = writeln!(text, "{}", safe(title));
+        }
+        for line in lines {
+            let indent = if self.in_actions { "" } else { "  " };
+            let _ = writeln!(text, "{indent}{}", safe(line));
+        }
+        text.push_str(if self.in_actions { "::endgroup::" } else { "" });
+        self.print(text.trim_end_matches('\n'));
+    }
+
+    /// A notice: worth knowing, nothing to do.
+    pub fn notice(&self, title: &str, message: &str) {
+        self.annotate(Kind::Notice, title, message);
+    }
+
+    /// A warning: worth doing something about.
+    pub fn warning(&self, title: &str, message: &str) {
+        self.annotate(Kind::Warning, title, message);
+    }
+
+    /// An error. From the tenth on it is a line of the log, and [`Console::verdict`] says how many there were.
+    pub fn error(&self, title: &str, message: &str) {
+        self.annotate(Kind::Error, title, message);
+    }
+
+    /// The last line. Call it once, after everything else but the outputs.
+    pub fn verdict(&self, text: &str) {
+        if !self.in_actions {
+            self.line(text);
+            return;
+        }
+        let errors = self.lock().annotations[Kind::Error as usize];
+        if errors > ANNOTATIONS {
+            self.print(&command("error", None, &format!("… and {} more", errors - ANNOTATIONS)));
+        }
+        self.print(&command("notice", Some("mirror-image"), &safe(text)));
+    }
+
+    /// Tells the runner to hide a value, each of its lines too. Elsewhere nothing is printed: there it would show what
+    /// it is to hide.
+    pub fn mask(&self, secret: &Secret) {
+        if !self.in_actions {
+            return;
+        }
+        for part in secret.expose().lines().map(str::trim).filter(|part| part.chars().count() >= MASKED) {
+            self.print(&command("add-mask", None, part));
+        }
+    }
+
+    fn annotate(&self, kind: Kind, title: &str, message: &str) {
+        let lines: Vec<String> = message.lines().map(safe).collect();
+        let count = {
+            let mut state = self.lock();
+            state.annotations[kind as usize] += 1;
+            state.annotations[kind as usize]
+        };
+        if self.in_actions && count <= ANNOTATIONS {
+            let message: String = lines.join("\n").chars().take(MESSAGE).collect();
+            self.print(&command(kind.name(), Some(&sanitise::line(title, 256)), &message));
+        } else {
+            self.print(&format!("{}: {}", kind.name(), lines.join("\n")));
+        }
+    }
+
+    /// Outputs as data: `name=value`, or the heredoc form where a value has several lines.
+    fn outputs(&self, outputs: &[(&str, String)]) {
+        let mut text = String::new();
+        for (name, value) in outputs {
+            // Without a second stream the runner reads this one.
+            let value = if self.in_actions { sanitise::line(value, usize::MAX) } else { value.clone() };
+            if value.contains('\n') {
+                let mut end = "EOF".to_owned();
+                while value.lines().any(|line| line == end) {
+                    end.push('_');
+                }
+                let _ = writeln!(text, "{name}<<{end}\n{value}\n{end}");
+            } else {
+                let _ = writeln!(text, "{name}={value}");
+            }
+        }
+        let mut state = self.lock();
+        let Streams { log, data, .. } = &mut *state;
+        emit(data.as_mut().unwrap_or(log), &text);
+    }
+
+    fn print(&self, text: &str) {
+        emit(&mut self.lock().log, &format!("{text}\n"));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Streams> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes what can be written. A closed pipe means that nobody listens, which is no reason to stop copying.
+fn emit(stream: &mut Box<dyn Write + Send>, text: &str) {
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}
+
+/// A line for the log, its own indentation kept.
+fn safe(text: &str) -> String {
+    let indent = text.len() - text.trim_start_matches(' ').len();
+    format!("{}{}", &text[..indent.min(16)], sanitise::line(text, LINE))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::{Console, Runner, SUMMARY, command, delimiter, heredoc, shorten};
+    use crate::error::Error;
+    use crate::secret::Secret;
+
+    #[derive(Clone, Default)]
+    struct Tape(Arc<Mutex<Vec<u8>>>);
+
+    impl Tape {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Tape {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct ClosedPipe;
+
+    impl Write for ClosedPipe {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    fn runner(variables: &[(&str, &str)]) -> Runner {
+        Runner::new(&|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    fn consoles(variables: &[(&str, &str)]) -> (Console, Tape, Tape) {
+        let (log, data) = (Tape::default(), Tape::default());
+        let runner = runner(variables);
+        let second: Option<Box<dyn Write + Send>> =
+            if runner.in_actions() { None } else { Some(Box::new(data.clone())) };
+        (Console::over(&runner, Box::new(log.clone()), second), log, data)
+    }
+
+    const ACTIONS: (&str, &str) = ("GITHUB_ACTIONS", "true");
+
+    #[test]
+    fn commands_are_escaped_as_the_runner_reads_them() {
+        assert_eq!(command("debug", None, "100%\r\na:b,c"), "::debug::100%25%0D%0Aa:b,c");
+        assert_eq!(command("error", Some("a:b,c%"), "x"), "::error title=a%3Ab%2Cc%25::x");
+        assert_eq!(command("notice", Some(""), "x"), "::notice::x");
+    }
+
+    #[test]
+    fn in_actions_a_group_is_printed_whole_and_foreign_commands_are_broken_up() {
+        let (console, log, _) = consoles(&[ACTIONS]);
+        console.group("alpine", &["  ::set-output name=digest::x".to_owned(), "##[error]y\nz".to_owned()]);
+        assert_eq!(log.text(), "::group::alpine\n  : :set-output name=digest::x\n## [error]y ⏎ z\n::endgroup::\n");
+    }
+
+    #[test]
+    fn outside_actions_a_group_is_a_heading_with_an_indented_list() {
+        let (console, log, data) = consoles(&[]);
+        console.group("alpine", &["a".to_owned(), "  b".to_owned()]);
+        console.warning("title", "careful");
+        console.debug("unseen");
+        console.mask(&Secret::new("hunter22"));
+        assert_eq!(log.text(), "alpine\n  a\n    b\nwarning: careful\n");
+        assert_eq!(data.text(), "");
+    }
+
+    #[test]
+    fn the_tenth_error_says_how_many_more_there_are() {
+        let (console, log, _) = consoles(&[ACTIONS]);
+        for number in 0..12 {
+            console.error("failed", &format!("image {number}\nhint: x"));
+        }
+        console.verdict("12 images: 12 failed");
+        let text = log.text();
+        assert_eq!(text.matches("::error title=failed::").count(), 9);
+        assert!(text.contains("::error title=failed::image 0%0Ahint: x\n"), "{text}");
+        assert!(text.contains("\nerror: image 9\nhint: x\n"), "{text}");
+        assert!(text.ends_with("::error::… and 3 more\n::notice title=mirror-image::12 images: 12 failed\n"), "{text}");
+    }
+
+    #[test]
+    fn each_line_of_a_secret_is_masked_and_short_ones_are_not() {
+        let (console, log, _) = consoles(&[ACTIONS]);
+        console.mask(&Secret::new("first%line\n\nabc\n second \n"));
+        assert_eq!(log.text(), "::add-mask::first%25line\n::add-mask::second\n");
+    }
+
+    #[test]
+    fn debug_lines_are_shown_on_request() {
+        let (console, log, _) = consoles(&[ACTIONS, ("RUNNER_DEBUG", "1")]);
+        console.debug("x");
+        assert!(console.debugs());
+        assert_eq!(log.text(), "::debug::x\n");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_reason_to_stop() {
+        let console = Console::over(&runner(&[]), Box::new(ClosedPipe), Some(Box::new(ClosedPipe)));
+        console.line("x");
+        console.group("x", &[]);
+        console.outputs(&[("a", "b".to_owned())]);
+    }
+
+    #[test]
+    fn outputs_go_to_the_file_in_heredoc_form_and_are_not_printed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("output");
+        std::fs::write(&path, "before=1\n").unwrap();
+        let variables = [ACTIONS, ("GITHUB_OUTPUT", path.to_str().unwrap())];
+        let (console, log, _) = consoles(&variables);
+        runner(&variables)
+            .write_outputs(&console, &[("digest", "sha256:00".to_owned()), ("images", "a\nb".to_owned())])
+            .unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "before=1");
+        let end = lines[1].strip_prefix("digest<<").unwrap();
+        assert_eq!(end.len(), "ghadelimiter_".len() + 32);
+        assert_eq!(&lines[2..4], &["sha256:00", end]);
+        assert_ne!(lines[4].strip_prefix("images<<").unwrap(), end);
+        assert_eq!(&lines[5..7], &["a", "b"]);
+        assert!(text.ends_with('\n'));
+        assert_eq!(log.text(), "");
+    }
+
+    #[test]
+    fn outside_actions_outputs_are_printed_as_data() {
+        let (console, log, data) = consoles(&[]);
+        let outputs = [("changed", "true".to_owned()), ("images", "a\nEOF\nb".to_owned())];
+        runner(&[]).write_outputs(&console, &outputs).unwrap();
+        assert_eq!(data.text(), "changed=true\nimages<<EOF_\na\nEOF\nb\nEOF_\n");
+        assert_eq!(log.text(), "");
+    }
+
+    #[test]
+    fn in_actions_without_a_file_outputs_cannot_become_commands() {
+        let (console, log, _) = consoles(&[ACTIONS]);
+        runner(&[ACTIONS]).write_outputs(&console, &[("images", "a\n::error::x".to_owned())]).unwrap();
+        assert_eq!(log.text(), "images=a ⏎ : :error::x\n");
+    }
+
+    #[test]
+    fn a_value_with_the_delimiter_is_refused_and_delimiters_differ() {
+        assert!(matches!(heredoc("a", "x END y", "END"), Err(Error::Local(_))));
+        assert_ne!(delimiter().unwrap(), delimiter().unwrap());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named() {
+        let variables = [ACTIONS, ("GITHUB_OUTPUT", "/nowhere/output"), ("GITHUB_STEP_SUMMARY", "/nowhere/summary")];
+        let (console, _, _) = consoles(&variables);
+        let runner = runner(&variables);
+        let problem = runner.write_outputs(&console, &[]).unwrap_err().to_string();
+        assert!(problem.starts_with("cannot write outputs to `/nowhere/output`: "), "{problem}");
+        let problem = runner.write_summary("x").unwrap_err().to_string();
+        assert!(problem.starts_with("cannot write the job summary to `/nowhere/summary`: "), "{problem}");
+    }
+
+    #[test]
+    fn a_long_summary_is_cut_at_a_line_and_closed() {
+        let text = format!("<details>\n\n```sh\n{}", "docker pull ü\n".repeat(100_000));
+        let short = shorten(&text, SUMMARY);
+        assert!(short.len() < SUMMARY + 500);
+        assert!(short.contains("docker pull ü\n```\n\n</details>\n\n**… "), "{}", &short[short.len() - 300..]);
+        assert!(short.contains("the `json` output has everything"));
+        assert_eq!(shorten("small\n", SUMMARY), "small\n");
+    }
+}

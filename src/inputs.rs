@@ -1,0 +1,898 @@
+//! Inputs: what the user asked for, typed, defaulted and free of contradictions.
+//!
+//! Owns the one table of inputs and outputs that the command line, the environment reader, `action.yml` and the README
+//! come from. Contacts nothing. Never quotes the value of a secret, and never takes one from a positional word.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction};
+
+use crate::credentials::{Credentials, Given};
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::platform::Platform;
+use crate::reference::{ImageReference, shown};
+use crate::secret::{Credential, Secret};
+
+/// What an input's value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An image, or a template for one.
+    Reference,
+    /// Any text.
+    Text,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// `true` or `false`.
+    Boolean,
+    /// Several values, separated by newlines or commas.
+    List,
+    /// `algorithm:hex`.
+    Digest,
+    /// A path.
+    File,
+    /// A password or token.
+    Secret,
+    /// Lines that hold passwords; only newlines separate, because a password may have a comma.
+    SecretLines,
+    /// A time span: `90s`, `5m`, `1h`.
+    Duration,
+}
+
+impl Kind {
+    fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::SecretLines)
+    }
+}
+
+/// One input.
+#[derive(Clone, Copy, Debug)]
+pub struct Input {
+    /// The name: an action's input, a flag, and with `INPUT_` a variable.
+    pub name: &'static str,
+    /// What its value looks like.
+    pub kind: Kind,
+    /// The value when none is given. One in `${{ }}` is the runner's to fill in, and no default elsewhere.
+    pub default: Option<&'static str>,
+    /// One line for the help, `action.yml` and the README.
+    pub help: &'static str,
+}
+
+impl Input {
+    /// The default, where it is a value and not the runner's expression.
+    pub fn literal_default(&self) -> Option<&'static str> {
+        self.default.filter(|default| !default.starts_with("${{"))
+    }
+}
+
+/// One output.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// The name in `GITHUB_OUTPUT`.
+    pub name: &'static str,
+    /// One line for the help, `action.yml` and the README.
+    pub help: &'static str,
+}
+
+const fn input(name: &'static str, kind: Kind, default: Option<&'static str>, help: &'static str) -> Input {
+    Input { name, kind, default, help }
+}
+
+/// Every input, in the order in which they are documented.
+pub const INPUTS: &[Input] = &[
+    input("command", Kind::Choice(&["copy", "inspect", "verify"]), Some("copy"), "What to do"),
+    input("source", Kind::Reference, None, "The image: [registry/]repository[:tag][@digest] or oci:DIRECTORY[:tag]"),
+    input(
+        "target",
+        Kind::Reference,
+        Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"),
+        "Where it goes; without a tag it gets the source's. Placeholders: {owner} {repo} {registry} {repository} \
+         {namespace} {name} {tag}. oci:DIRECTORY[:tag] works too",
+    ),
+    input("platforms", Kind::List, Some("all"), "all, or one os/arch[/variant]"),
+    input("expected-digest", Kind::Digest, None, "The source must resolve to this digest, else nothing is written"),
+    input(
+        "on-conflict",
+        Kind::Choice(&["overwrite", "keep", "fail"]),
+        Some("overwrite"),
+        "When the target tag exists with another digest",
+    ),
+    input("dry-run", Kind::Boolean, Some("false"), "Stop before the first write and say what would be copied"),
+    input(
+        "github-token",
+        Kind::Secret,
+        Some("${{ github.token }}"),
+        "Token for ghcr.io, or for the registry of this GitHub Enterprise server, and for no other host",
+    ),
+    input("source-username", Kind::Text, None, "User name for the source's host"),
+    input("source-password", Kind::Secret, None, "Password or token for the source's host"),
+    input("target-username", Kind::Text, None, "User name for the target's host"),
+    input("target-password", Kind::Secret, None, "Password or token for the target's host"),
+    input(
+        "registry-auth",
+        Kind::SecretLines,
+        None,
+        "HOST[/PATH] USERNAME PASSWORD a line; the longest match wins, a line with only a host is skipped",
+    ),
+    input(
+        "insecure-registries",
+        Kind::List,
+        None,
+        "Hosts (host[:port]) spoken to over plain HTTP; loopback addresses always are",
+    ),
+    input("ca-certificates", Kind::File, None, "PEM file of further certificate authorities to trust"),
+    input(
+        "patience",
+        Kind::Duration,
+        Some("5m"),
+        "How long to go on trying while a registry makes no progress: 90s, 5m, 1m30s, 1h",
+    ),
+    input("summary", Kind::Boolean, Some("true"), "Write the job summary"),
+];
+
+/// Every output.
+pub const OUTPUTS: &[Output] = &[
+    Output { name: "digest", help: "The target's digest" },
+    Output { name: "image", help: "repository:tag@digest of the target" },
+    Output { name: "images", help: "repository:tag@digest of every target, one a line" },
+    Output { name: "changed", help: "true when anything was written" },
+    Output { name: "json", help: "The whole report" },
+    Output { name: "mapping", help: "JSON list of {source, target, digest, tags, platforms}" },
+];
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Copy the source to the target.
+    Copy,
+    /// Describe the source.
+    Inspect,
+    /// Compare the target with the source.
+    Verify,
+}
+
+impl Command {
+    /// The word that users type.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::Inspect => "inspect",
+            Self::Verify => "verify",
+        }
+    }
+}
+
+/// What to do when the target tag exists with another digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Move the tag.
+    Overwrite,
+    /// Leave the tag and succeed.
+    Keep,
+    /// Leave the tag and fail.
+    Fail,
+}
+
+/// Which platforms of the source are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Platforms {
+    /// The whole image, byte for byte.
+    All,
+    /// The one image for this platform.
+    One(Platform),
+}
+
+/// The environment variables, so that nothing else looks at the process's own.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl std::fmt::Debug for Environment {
+    /// Names only: the values hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Environment {
+    /// This process's; variables that are not Unicode are left out.
+    pub fn of_process() -> Self {
+        let unicode =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self(unicode.collect())
+    }
+
+    /// A variable without surrounding blanks; one that is empty or blank counts as not set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn inputs(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().filter(|name| self.get(name).is_some()).filter_map(|name| name.strip_prefix("INPUT_"))
+    }
+}
+
+impl From<BTreeMap<String, String>> for Environment {
+    fn from(variables: BTreeMap<String, String>) -> Self {
+        Self(variables)
+    }
+}
+
+impl From<&[(&str, &str)]> for Environment {
+    fn from(variables: &[(&str, &str)]) -> Self {
+        Self(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+}
+
+/// What the program was called for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// A run.
+    Run(Box<Inputs>),
+    /// A text to print, and nothing else: `--help`, `--version`.
+    Print(String),
+}
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// What to do.
+    pub command: Command,
+    /// The image.
+    pub source: ImageReference,
+    /// Where it goes, as a template that `Plan` expands; nothing for `inspect`.
+    pub target: Option<String>,
+    /// Which platforms are wanted.
+    pub platforms: Platforms,
+    /// What the source must resolve to: the input, or else the digest in the source itself.
+    pub expected_digest: Option<Digest>,
+    /// What to do when the target tag exists with another digest.
+    pub on_conflict: OnConflict,
+    /// Whether to stop before the first write.
+    pub dry_run: bool,
+    /// Which credential is for which host.
+    pub credentials: Credentials,
+    /// Hosts (`host[:port]`, lower case) spoken to over plain HTTP; loopback is not among them and always is.
+    pub insecure_registries: Vec<String>,
+    /// Further certificate authorities; not yet read.
+    pub ca_certificates: Option<PathBuf>,
+    /// How long to go on while a registry makes no progress.
+    pub patience: Duration,
+    /// Whether to write the job summary.
+    pub summary: bool,
+    /// What the user should know, a sentence each.
+    pub notices: Vec<String>,
+}
+
+/// Reads the arguments (without the program's own name) and the environment.
+///
+/// A flag wins over `INPUT_FOO-BAR`, that over `INPUT_FOO_BAR`, that over the default.
+pub fn read(arguments: Vec<String>, environment: &Environment) -> Result<Invocation, Error> {
+    let flags = match command_line().try_get_matches_from(arguments) {
+        Ok(matches) => Flags::of(&matches)?,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Invocation::Print(error.render().to_string()));
+        }
+        Err(error) => return Err(explain(&error)),
+    };
+    let mut notices = unknown_variables(environment);
+    let mut given = BTreeMap::new();
+    for input in INPUTS {
+        let upper = input.name.to_ascii_uppercase();
+        let flag = flags.0.get(input.name).map(String::as_str);
+        if flag.is_some() && input.kind.is_secret() {
+            notices.push(format!(
+                "`--{}` can be read by everyone who can list processes; give it as the variable INPUT_{}",
+                input.name,
+                upper.replace('-', "_")
+            ));
+        }
+        let variable = || environment.get(&format!("INPUT_{upper}"));
+        let posix_variable = || environment.get(&format!("INPUT_{}", upper.replace('-', "_")));
+        if let Some(value) = flag.or_else(variable).or_else(posix_variable) {
+            given.insert(input.name, value.to_owned());
+        }
+    }
+    Values(given).inputs(environment, notices).map(|inputs| Invocation::Run(Box::new(inputs)))
+}
+
+/// The values that were given, as text.
+struct Values(BTreeMap<&'static str, String>);
+
+impl Values {
+    fn inputs(&self, environment: &Environment, notices: Vec<String>) -> Result<Inputs, Error> {
+        let command = self.choice(
+            "command",
+            &[("copy", Command::Copy), ("inspect", Command::Inspect), ("verify", Command::Verify)],
+        )?;
+        let Some(source) = self.get("source") else {
+            return Err(Error::input(
+                "source",
+                "is missing; name an image, for example `docker.io/library/alpine:3.20`",
+            ));
+        };
+        let source = parsed("source", ImageReference::parse(source))?;
+        let dry_run = self.boolean("dry-run")?;
+        if dry_run && command != Command::Copy {
+            let command = command.as_str();
+            return Err(Error::input(
+                "dry-run",
+                format!("makes no sense with `{command}`, which never writes; leave it out"),
+            ));
+        }
+        Ok(Inputs {
+            command,
+            target: self.target(command)?,
+            platforms: self.platforms()?,
+            expected_digest: self.expected_digest(&source)?,
+            source,
+            on_conflict: self.choice(
+                "on-conflict",
+                &[("overwrite", OnConflict::Overwrite), ("keep", OnConflict::Keep), ("fail", OnConflict::Fail)],
+            )?,
+            dry_run,
+            credentials: self.credentials(environment)?,
+            insecure_registries: self.insecure_registries()?,
+            ca_certificates: self.get("ca-certificates").map(PathBuf::from),
+            patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
+            summary: self.boolean("summary")?,
+            notices,
+        })
+    }
+
+    /// The value, or the default.
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).or_else(|| known(name).and_then(Input::literal_default))
+    }
+
+    fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, Error> {
+        let value = self.get(name).unwrap_or_default();
+        choices.iter().find(|(word, _)| *word == value).map(|(_, choice)| *choice).ok_or_else(|| {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            let hint = nearest(value, words.iter().copied());
+            let hint = hint.map_or_else(String::new, |word| format!(" (did you mean `{word}`?)"));
+            Error::input(name, format!("`{}` is not one of {}{hint}", shown(value), words.join(", ")))
+        })
+    }
+
+    fn boolean(&self, name: &str) -> Result<bool, Error> {
+        // YAML 1.2's core schema, as the actions toolkit reads it.
+        match self.get(name).unwrap_or("false") {
+            "true" | "True" | "TRUE" => Ok(true),
+            "false" | "False" | "FALSE" => Ok(false),
+            other => {
+                let problem = format!("`{}` is not one of true, True, TRUE, false, False, FALSE", shown(other));
+                Err(Error::input(name, problem))
+            }
+        }
+    }
+
+    fn target(&self, command: Command) -> Result<Option<String>, Error> {
+        let target = self.get("target");
+        if command != Command::Inspect {
+            return Ok(target.map(str::to_owned));
+        }
+        // The runner sends the default of `action.yml` even where nobody wrote a target.
+        if target != known("target").and_then(|input| input.default) {
+            return Err(Error::input(
+                "target",
+                "makes no sense with `inspect`, which looks at the source; leave it out",
+            ));
+        }
+        Ok(None)
+    }
+
+    fn platforms(&self) -> Result<Platforms, Error> {
+        let mut names = list(self.get("platforms").unwrap_or_default());
+        names.dedup();
+        match names.as_slice() {
+            [] | ["all"] => Ok(Platforms::All),
+            [name] => parsed("platforms", Platform::parse(name)).map(Platforms::One),
+            names if names.contains(&"all") => {
+                Err(Error::input("platforms", "has `all` beside other names; write either `all` or one platform"))
+            }
+            names => {
+                for name in names {
+                    parsed("platforms", Platform::parse(name))?;
+                }
+                let count = names.len();
+                Err(Error::input(
+                    "platforms",
+                    format!("names {count} platforms; write exactly one, or `all` to keep them all"),
+                ))
+            }
+        }
+    }
+
+    fn expected_digest(&self, source: &ImageReference) -> Result<Option<Digest>, Error> {
+        let Some(text) = self.get("expected-digest") else { return Ok(source.digest().cloned()) };
+        let expected: Digest = parsed("expected-digest", text.parse())?;
+        match source.digest() {
+            Some(own) if *own != expected => Err(Error::input(
+                "expected-digest",
+                format!("`{expected}` contradicts the digest in `source`, `{own}`; leave one of them out"),
+            )),
+            _ => Ok(Some(expected)),
+        }
+    }
+
+    fn insecure_registries(&self) -> Result<Vec<String>, Error> {
+        let hosts = list(self.get("insecure-registries").unwrap_or_default());
+        let host = |text: &&str| {
+            // A reference with a stand-in for the repository has exactly the hosts that are allowed here.
+            let probe = crate::reference::Reference::parse(&format!("{text}/x"));
+            match probe {
+                Ok(probe) if probe.registry() == text.to_ascii_lowercase() => Ok(probe.registry().to_owned()),
+                // A host without a dot is a name in this network, which a reference cannot tell from a path.
+                _ if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
+                    Ok(text.to_ascii_lowercase())
+                }
+                _ => {
+                    let problem = format!("`{}` is not a host; write `host` or `host:port`, nothing else", shown(text));
+                    Err(Error::input("insecure-registries", problem))
+                }
+            }
+        };
+        hosts.iter().map(host).collect()
+    }
+
+    fn credentials(&self, environment: &Environment) -> Result<Credentials, Error> {
+        let secret = |name| self.get(name).map(Secret::new);
+        let given = Given {
+            source: self.pair("source-username", "source-password")?,
+            target: self.pair("target-username", "target-password")?,
+            registry_auth: secret("registry-auth"),
+            github_token: secret("github-token"),
+        };
+        Credentials::collect(given, environment)
+    }
+
+    fn pair(&self, username: &str, password: &str) -> Result<Option<Credential>, Error> {
+        let lonely = |missing: &str, given: &str| {
+            let problem =
+                format!("is not given, and `{given}` is (a secret that is not set is empty); give both or neither");
+            Err(Error::input(missing, problem))
+        };
+        match (self.get(username), self.get(password)) {
+            (Some(name), Some(secret)) => {
+                Ok(Some(Credential { username: name.to_owned(), password: Secret::new(secret) }))
+            }
+            (None, None) => Ok(None),
+            (Some(_), None) => lonely(password, username),
+            (None, Some(_)) => lonely(username, password),
+        }
+    }
+}
+
+fn parsed<T>(name: &str, result: Result<T, String>) -> Result<T, Error> {
+    result.map_err(|problem| Error::input(name, problem))
+}
+
+fn known(name: &str) -> Option<&'static Input> {
+    INPUTS.iter().find(|input| input.name == name)
+}
+
+/// Splits a list at newlines and commas; a line that begins with `#` is a comment.
+fn list(text: &str) -> Vec<&str> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|item| !item.is_empty()).collect()
+}
+
+/// Reads `90s`, `5m`, `1m30s`, `1h`; a number alone is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    const LONGEST: u64 = 24 * 60 * 60;
+    let problem = || format!("`{}` is not a time span; write it like `90s`, `5m`, `1m30s` or `1h`", shown(text));
+    let mut seconds: u64 = 0;
+    // Units must come in falling order, each once: `30s1m` is a slip of the pen.
+    let mut largest = u64::MAX;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let number: u64 = rest[..digits].parse().map_err(|_| problem())?;
+        let (unit, after) = match rest[digits..].chars().next() {
+            None if digits == text.len() => (1, ""),
+            Some('h') => (3600, &rest[digits + 1..]),
+            Some('m') => (60, &rest[digits + 1..]),
+            Some('s') => (1, &rest[digits + 1..]),
+            _ => return Err(problem()),
+        };
+        if unit >= largest {
+            return Err(problem());
+        }
+        (largest, rest) = (unit, after);
+        seconds = seconds.saturating_add(number.saturating_mul(unit));
+    }
+    match seconds {
+        0 if text.is_empty() => Err(problem()),
+        0 => Err(format!("`{}` is no time at all; write at least `1s`", shown(text))),
+        1..=LONGEST => Ok(Duration::from_secs(seconds)),
+        _ => Err(format!("`{}` is longer than a day; write at most `24h`", shown(text))),
+    }
+}
+
+/// The positional words, of which there are up to three.
+const WORDS: &str = "words";
+
+/// The command line, made from the table.
+fn command_line() -> clap::Command {
+    let mut command = clap::Command::new("mirror-image")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Mirrors a container image from one registry to another, its digests kept")
+        .override_usage("mirror-image [copy|inspect|verify] [SOURCE] [TARGET] [--INPUT VALUE]...")
+        .after_help(
+            "Every flag can be given as a variable instead: INPUT_DRY_RUN=true is --dry-run. Give passwords and tokens \
+             that way.",
+        )
+        .no_binary_name(true)
+        .arg(Arg::new(WORDS).num_args(0..).hide(true));
+    for input in INPUTS {
+        let mut help = input.help.to_owned();
+        if let Kind::Choice(words) = input.kind {
+            help = format!("{help}: {}", words.join(", "));
+        }
+        if let Some(default) = input.literal_default() {
+            help = format!("{help} [default: {default}]");
+        }
+        let arg = Arg::new(input.name).long(input.name).help(help);
+        command = command.arg(match input.kind {
+            // `--dry-run` must not swallow the word after it.
+            Kind::Boolean => arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL"),
+            Kind::List | Kind::SecretLines => arg.action(ArgAction::Append).value_name(value_name(input.kind)),
+            _ => arg.value_name(value_name(input.kind)),
+        });
+    }
+    command
+}
+
+fn value_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Reference => "IMAGE",
+        Kind::Text => "TEXT",
+        Kind::Choice(_) => "WORD",
+        Kind::Boolean => "BOOL",
+        Kind::List => "LIST",
+        Kind::Digest => "DIGEST",
+        Kind::File => "FILE",
+        Kind::Secret => "SECRET",
+        Kind::SecretLines => "LINES",
+        Kind::Duration => "TIME",
+    }
+}
+
+/// What the command line says, by input; values that are blank are left out.
+struct Flags(BTreeMap<&'static str, String>);
+
+impl Flags {
+    fn of(matches: &clap::ArgMatches) -> Result<Self, Error> {
+        let mut flags = BTreeMap::new();
+        for input in INPUTS {
+            let Some(values) = matches.get_many::<String>(input.name) else { continue };
+            let value = values.map(|value| value.trim()).collect::<Vec<_>>().join("\n");
+            if !value.trim().is_empty() {
+                flags.insert(input.name, value);
+            }
+        }
+        let mut flags = Self(flags);
+        flags.take_words(matches.get_many::<String>(WORDS).unwrap_or_default().map(String::as_str).collect())?;
+        Ok(flags)
+    }
+
+    /// Sorts the positional words: a command, which may be left out, the source, the target.
+    fn take_words(&mut self, words: Vec<&str>) -> Result<(), Error> {
+        if let Some(word) = words.iter().find(|word| matches!(word.to_ascii_lowercase().as_str(), "true" | "false")) {
+            let problem = format!("`{word}` stands alone; write it with the flag it belongs to, `--dry-run={word}`");
+            return Err(Error::input("arguments", problem));
+        }
+        let commands = ["copy", "inspect", "verify"];
+        let starts_with_command = words.first().is_some_and(|word| commands.contains(word));
+        let names = if starts_with_command { &["command", "source", "target"][..] } else { &["source", "target"] };
+        if words.len() > names.len() {
+            // The words are not repeated: one of them may be a password in the wrong place.
+            let problem = "are too many; write `mirror-image [copy|inspect|verify] SOURCE [TARGET]` and everything else as \
+                           flags or variables";
+            return Err(Error::input("arguments", problem));
+        }
+        for (name, word) in names.iter().zip(words).filter(|(_, word)| !word.trim().is_empty()) {
+            if self.0.insert(name, word.trim().to_owned()).is_some_and(|flag| flag != word.trim()) {
+                let problem = format!("is given twice, as a word and as `--{name}`; leave one of them out");
+                return Err(Error::input(*name, problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A sentence of ours for what the command line's parser refused. Its own may quote values, and so secrets.
+fn explain(error: &clap::Error) -> Error {
+    let argument = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument.as_str(),
+        Some(ContextValue::Strings(arguments)) => arguments.first().map_or("", String::as_str),
+        _ => "",
+    };
+    let is_long = argument.starts_with("--");
+    let name = argument.trim_start_matches('-').split([' ', '=', '[', '<']).next().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument if is_long => {
+            let hint = nearest(name, INPUTS.iter().map(|input| input.name));
+            let hint = hint.map_or_else(String::new, |name| format!("; did you mean `--{name}`?"));
+            Error::input(format!("--{}", shown(name)), format!("is not known{hint} (`mirror-image --help` lists all)"))
+        }
+        ErrorKind::UnknownArgument => Error::input(
+            "arguments",
+            "have something that begins with `-`; flags begin with `--` (`mirror-image --help`)",
+        ),
+        ErrorKind::ArgumentConflict => Error::input(name, "is given more than once; give it once"),
+        _ if known(name).is_some_and(|input| input.kind == Kind::Boolean) => {
+            Error::input(name, format!("takes its value after an equals sign, `--{name}=true`, or none"))
+        }
+        _ if known(name).is_some() => Error::input(
+            name,
+            format!("has no value; write `--{name} VALUE`, or `--{name}=VALUE` if it begins with `-`"),
+        ),
+        _ => Error::input("arguments", "cannot be read; `mirror-image --help` says how they are written"),
+    }
+}
+
+/// Notices about variables that look like inputs and are not.
+fn unknown_variables(environment: &Environment) -> Vec<String> {
+    let mut notices = Vec::new();
+    for variable in environment.inputs() {
+        let name = variable.to_ascii_lowercase().replace('_', "-");
+        // The runner sets these two for every container action that has them.
+        if matches!(name.as_str(), "args" | "entrypoint") || known(&name).is_some() {
+            continue;
+        }
+        let hint = nearest(&name, INPUTS.iter().map(|input| input.name));
+        let hint = hint.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+        notices.push(format!("input `{}` is not known and has no effect{hint}", shown(&name)));
+    }
+    notices
+}
+
+/// The word that `text` was probably meant to be.
+fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let text = text.to_ascii_lowercase().replace('_', "-");
+    let (distance, word) = words.map(|word| (distance(&text, word), word)).min_by_key(|(distance, _)| *distance)?;
+    (distance <= 2.min(word.len() / 2)).then_some(word)
+}
+
+/// How many letters must be added, removed or changed (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Command, Environment, INPUTS, Inputs, Invocation, Kind, OnConflict, Platforms, duration, list, read};
+    use crate::error::Error;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn try_read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Inputs, Error> {
+        match read(arguments.iter().map(ToString::to_string).collect(), &Environment::from(variables))? {
+            Invocation::Run(inputs) => Ok(*inputs),
+            Invocation::Print(text) => panic!("{text}"),
+        }
+    }
+
+    fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Inputs {
+        try_read(arguments, variables).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_given_has_its_default() {
+        let inputs = run(&["alpine"], &[("INPUT_TARGET", "  "), ("INPUT_DRY-RUN", "")]);
+        assert_eq!((inputs.command, inputs.on_conflict), (Command::Copy, OnConflict::Overwrite));
+        assert_eq!(inputs.source.to_string(), "docker.io/library/alpine:latest");
+        assert_eq!(inputs.target.as_deref(), Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"));
+        assert_eq!((inputs.platforms, inputs.patience), (Platforms::All, Duration::from_secs(300)));
+        assert_eq!((inputs.dry_run, inputs.summary, inputs.notices.len()), (false, true, 0));
+        // The runner's expression is no token.
+        assert!(inputs.credentials.github_token().is_none());
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_variable_and_the_hyphen_over_the_underscore() {
+        let both = [("INPUT_ON-CONFLICT", "keep"), ("INPUT_ON_CONFLICT", "overwrite"), ("INPUT_SOURCE", "alpine")];
+        assert_eq!(run(&["--on-conflict", "fail"], &both).on_conflict, OnConflict::Fail);
+        assert_eq!(run(&["--on-conflict="], &both).on_conflict, OnConflict::Keep);
+        assert_eq!(run(&[], &both).on_conflict, OnConflict::Keep);
+        assert_eq!(run(&[], &[both[1], both[2]]).on_conflict, OnConflict::Overwrite);
+    }
+
+    #[test]
+    fn words_are_a_command_a_source_and_a_target() {
+        for (words, command, source, target) in [
+            (&["copy", "a/b", "c/d"][..], Command::Copy, "docker.io/a/b:latest", Some("c/d")),
+            (&["a/b", "c/d"], Command::Copy, "docker.io/a/b:latest", Some("c/d")),
+            (&["verify", "a/b", "--target", "c/d"], Command::Verify, "docker.io/a/b:latest", Some("c/d")),
+            (&["inspect", "a/b"], Command::Inspect, "docker.io/a/b:latest", None),
+            (&["--command=inspect", "copy/copy"], Command::Inspect, "docker.io/copy/copy:latest", None),
+            (&["copy", "copy", "c/d"], Command::Copy, "docker.io/library/copy:latest", Some("c/d")),
+        ] {
+            let inputs = run(words, &[]);
+            assert_eq!((inputs.command, inputs.target.as_deref()), (command, target), "{words:?}");
+            assert_eq!(inputs.source.to_string(), source, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn booleans_are_yamls() {
+        for (arguments, variable, expected) in [
+            (&["a/b", "--dry-run"][..], "", true),
+            (&["--dry-run", "a/b"], "", true),
+            (&["a/b", "--dry-run=false"], "true", false),
+            (&["a/b"], "True", true),
+            (&["a/b"], "TRUE", true),
+            (&["a/b"], "FALSE", false),
+        ] {
+            assert_eq!(run(arguments, &[("INPUT_DRY-RUN", variable)]).dry_run, expected, "{arguments:?} {variable}");
+        }
+    }
+
+    #[test]
+    fn lists_split_on_newlines_and_commas() {
+        assert_eq!(list("a, b\n\n# c, d\n  # e\n f ,,"), ["a", "b", "f"]);
+        let inputs =
+            run(&["a/b", "--insecure-registries", "One.example.com:5000", "--insecure-registries=two,[::1]:5"], &[]);
+        assert_eq!(inputs.insecure_registries, ["one.example.com:5000", "two", "[::1]:5"]);
+    }
+
+    #[test]
+    fn time_spans_are_read() {
+        for (text, seconds) in
+            [("90s", 90), ("5m", 300), ("1m30s", 90), ("1h", 3600), ("1h30m", 5400), ("45", 45), ("24h", 86400)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for (text, part) in [
+            ("soon", "is not a time span"),
+            ("5 m", "is not a time span"),
+            ("1m30", "is not a time span"),
+            ("30s1m", "is not a time span"),
+            ("-5m", "is not a time span"),
+            ("m", "is not a time span"),
+            ("99999999999999999999h", "is not a time span"),
+            ("9999999999999999999h", "longer than a day"),
+            ("0", "no time at all"),
+        ] {
+            let problem = duration(text).expect_err(text);
+            assert!(problem.contains(part), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn the_sources_own_digest_is_expected() {
+        let source = format!("alpine@{DIGEST}");
+        assert_eq!(run(&[&source], &[]).expected_digest.map(|digest| digest.to_string()).as_deref(), Some(DIGEST));
+        assert!(run(&[&source, "--expected-digest", DIGEST], &[]).expected_digest.is_some());
+        assert!(run(&["alpine"], &[]).expected_digest.is_none());
+    }
+
+    #[test]
+    fn each_kind_of_bad_input_gets_its_own_sentence() {
+        let digested = format!("alpine@{DIGEST}");
+        let other = DIGEST.replace("855", "856");
+        for (arguments, sentence) in [
+            (&[][..], "input `source`: is missing"),
+            (&["ghcr.io/A/b"], "input `source`: `ghcr.io/A/b` has upper case"),
+            (&["--command", "mirror", "a/b"], "input `command`: `mirror` is not one of copy, inspect, verify"),
+            (&["--command", "coppy", "a/b"], "(did you mean `copy`?)"),
+            (
+                &["a/b", "--on-conflict", "replace"],
+                "input `on-conflict`: `replace` is not one of overwrite, keep, fail",
+            ),
+            (&["a/b", "--dry-run=yes"], "input `dry-run`: `yes` is not one of true, True, TRUE"),
+            (&["a/b", "--dry-run", "true"], "input `arguments`: `true` stands alone; write it with the flag"),
+            (&["inspect", "a/b", "--dry-run"], "input `dry-run`: makes no sense with `inspect`"),
+            (&["verify", "a/b", "--dry-run"], "input `dry-run`: makes no sense with `verify`"),
+            (&["inspect", "a/b", "c/d"], "input `target`: makes no sense with `inspect`"),
+            (
+                &["a/b", "--platforms", "linux/arm64v8"],
+                "input `platforms`: `linux/arm64v8` is not an OS/ARCH[/VARIANT]",
+            ),
+            (&["a/b", "--platforms", "linux/amd64,linux/arm64"], "input `platforms`: names 2 platforms"),
+            (&["a/b", "--platforms", "linux/amd64,arm64"], "did you mean `linux/arm64`?"),
+            (&["a/b", "--platforms", "all,linux/arm64"], "input `platforms`: has `all` beside other names"),
+            (&["a/b", "--expected-digest", "latest"], "input `expected-digest`: `latest` is not a digest"),
+            (&[&digested, "--expected-digest", &other], "contradicts the digest in `source`"),
+            (&["a/b", "--patience", "ages"], "input `patience`: `ages` is not a time span"),
+            (&["a/b", "--insecure-registries", "http://x"], "input `insecure-registries`: `http://x` is not a host"),
+            (&["a/b", "--insecure-registries", "x.io/y"], "input `insecure-registries`: `x.io/y` is not a host"),
+            (&["a/b", "--source-username", "me"], "input `source-password`: is not given, and `source-username` is"),
+            (
+                &["a/b", "--target-password", "hunter2"],
+                "input `target-username`: is not given, and `target-password` is",
+            ),
+            (&["a/b", "--registry-auth", "a.io hunter2"], "input `registry-auth`: line 1 (`a.io`)"),
+            (&["copy", "a", "b", "hunter2"], "input `arguments`: are too many"),
+            (&["a", "b", "hunter2"], "input `arguments`: are too many"),
+            (&["a/b", "--source", "c/d"], "input `source`: is given twice"),
+            (&["a/b", "--patience", "1s", "--patience", "2s"], "input `patience`: is given more than once"),
+            (
+                &["a/b", "--source-pasword=hunter2"],
+                "input `--source-pasword`: is not known; did you mean `--source-password`?",
+            ),
+            (&["a/b", "--frobnicate"], "input `--frobnicate`: is not known (`mirror-image --help`"),
+            (&["a/b", "-x"], "input `arguments`: have something that begins with `-`"),
+            (&["a/b", "--target"], "input `target`: has no value"),
+        ] {
+            let problem = try_read(arguments, &[]).expect_err(sentence);
+            let text = problem.to_string();
+            assert!(problem.is_input() && text.contains(sentence), "{arguments:?}: {text}");
+            assert!(!text.contains("hunter2") && !text.contains('\n'), "{arguments:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_runners_default_target_does_not_contradict_inspect() {
+        let default = INPUTS.iter().find(|input| input.name == "target").and_then(|input| input.default).unwrap();
+        assert_eq!(run(&["inspect", "a/b"], &[("INPUT_TARGET", default)]).target, None);
+    }
+
+    #[test]
+    fn notices_are_given_for_visible_secrets_and_unknown_variables() {
+        let password = ["a/b", "--source-username=me", "--source-password=hunter2"];
+        for (arguments, variables, parts) in [
+            (
+                &password[..],
+                &[][..],
+                &[
+                    "`--source-password` can be read by everyone who can list processes; give it as the variable INPUT_SOURCE_PASSWORD",
+                ][..],
+            ),
+            (
+                &["a/b"],
+                &[("INPUT_SORCE", "x")],
+                &["input `sorce` is not known and has no effect; did you mean `source`?"],
+            ),
+            (&["a/b"], &[("INPUT_DRY_RUNS", "x")], &["did you mean `dry-run`?"]),
+            (&["a/b"], &[("INPUT_FROBNICATE", "x")], &["input `frobnicate` is not known and has no effect"]),
+            (&["a/b"], &[("INPUT_ARGS", "x"), ("INPUT_ENTRYPOINT", "x"), ("INPUT_SORCE", ""), ("INPUTS", "x")], &[]),
+        ] {
+            let notices = run(arguments, variables).notices;
+            assert_eq!(notices.len(), parts.len(), "{notices:?}");
+            assert!(notices.iter().zip(parts).all(|(notice, part)| notice.contains(part)), "{notices:?}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_printed() {
+        let text = |flag: &str| match read(vec![flag.to_owned()], &Environment::default()) {
+            Ok(Invocation::Print(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        let help = text("--help");
+        for input in INPUTS {
+            assert!(help.contains(&format!("--{}", input.name)), "{}: {help}", input.name);
+        }
+        assert!(help.starts_with("Mirrors") && !help.contains("${{"), "{help}");
+        assert_eq!(text("--version").trim(), concat!("mirror-image ", env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn every_default_is_valid_and_every_help_is_one_line() {
+        for input in INPUTS {
+            assert!(!input.help.contains('\n') && !input.help.is_empty(), "{}", input.name);
+            match (input.kind, input.default) {
+                (Kind::Choice(words), Some(default)) => assert!(words.contains(&default), "{}", input.name),
+                (Kind::Boolean, default) => assert!(matches!(default, Some("true" | "false")), "{}", input.name),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! mirror-image copies container images between registries with their digests kept.
+//!
+//! # The way of an image
+//!
+//! ```text
+//! inputs → plan → resolve → copy → verify → report
+//! ```
+//!
+//! | stage | takes | gives | network |
+//! |---|---|---|---|
+//! | [`inputs`] | flags, `INPUT_*`, files named by them | [`inputs::Inputs`]: typed, defaulted, checked against each other | none |
+//! | [`plan`] | inputs | [`plan::Plan`]: jobs of a source and a target | none |
+//! | [`resolve`] | a job | a tag's digest, once; everything after goes by digest | HEADs, one manifest |
+//! | [`copy`] | a manifest | the same bytes at the target: blobs, children, index | everything else |
+//! | [`verify`] | a digest | the proof that the target answers with it | HEADs |
+//! | [`report`] | all of the above, failures included | log, outputs, summary, `json` | none |
+//!
+//! [`mirror`] takes one image along this way; [`run`] takes all of them and never stops at a failed one. `dry-run` is the
+//! same code stopped before each write, `inspect` is resolve without a target, `verify` compares both sides in depth.
+//!
+//! # Layout
+//!
+//! - [`inputs`]: the one table of inputs; the only reader of flags and `INPUT_*`. [`credentials`]: which host gets which.
+//! - [`reference`], [`template`], [`platform`], [`digest`], [`manifest`]: the nouns. A manifest is raw bytes with a media
+//!   type; nothing that is copied is ever re-serialised, because a digest is over bytes.
+//! - [`store`]: one end of a copy, whatever it is. [`blob`]: a blob on its way, hashed, its last piece held back until the
+//!   hash agrees.
+//! - [`registry`]: the distribution protocol: token service and realm rule, retries, redirects without credentials,
+//!   downloads that go on where they broke, the forms of an upload.
+//! - [`copy`]: the engine, and the ledger of what the run knows to be where.
+//! - [`github`]: the runner's protocol: outputs, summary, commands, masking.
+//! - [`report`]: what happened, as data, and its three voices. [`error`], [`hints`]: failures, and what to do about them.
+//! - [`meter`]: requests, bytes and pulls, counted where they happen. [`sanitise`], [`secret`]: what comes from outside
+//!   is made safe to print; what must not be printed cannot be.
+//!
+//! Dependencies point from the report's end of this way to its beginning, never back; only [`registry`] knows HTTP, only
+//! [`github`] knows GitHub.
+//!
+//! # Why the transport is our own
+//!
+//! `oci-client` gives the `Reference` grammar and the media-type constants. Its transport was measured and is not used:
+//! it panics on a manifest pushed by digest where the registry answers without `Location` (ECR), follows any token realm
+//! with the password, takes a failed listing of referrers for an empty one, hides `Retry-After`, asks `/v2/` before
+//! every request of a registry without tokens, and sends one PATCH for each piece of a stream.
+//!
+//! # Promises
+//!
+//! 1. **Exact**: a copied manifest is the same bytes; its digest is computed here and read back from the target.
+//! 2. **Whole before visible**: blobs, children, index, the tag last.
+//! 3. **Nothing needless**: an unchanged image costs one HEAD at each side.
+//! 4. **Nothing leaks**: a credential goes to its host and that host's own token service.
+//! 5. **Says what to do**: every failure names the side, the object, the registry's words, what was written, what next.
+
+pub mod blob;
+pub mod copy;
+pub mod credentials;
+pub mod digest;
+pub mod error;
+pub mod github;
+pub mod hints;
+pub mod inputs;
+pub mod manifest;
+pub mod meter;
+pub mod mirror;
+pub mod plan;
+pub mod platform;
+pub mod reference;
+pub mod registry;
+pub mod report;
+pub mod resolve;
+pub mod sanitise;
+pub mod secret;
+pub mod store;
+pub mod template;
+pub mod verify;
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Instant;
+
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+use error::{Error, Side};
+use github::runner::{Console, Runner};
+use inputs::{Environment, Inputs, Invocation};
+use meter::Event;
+use mirror::{Image, Run};
+use plan::Plan;
+use report::{ImageReport, Report};
+
+/// Runs the program and gives its exit code.
+///
+/// `arguments` come without the program's name. `shutdown` resolves with a signal's name when the run is to stop: then
+/// nothing more is started, and what was done is reported.
+pub async fn run(
+    arguments: Vec<String>,
+    environment: &Environment,
+    shutdown: impl Future<Output = &'static str>,
+) -> u8 {
+    let runner = Runner::new(&|name| environment.get(name).map(str::to_owned));
+    let console = Console::new(&runner);
+    let inputs = match inputs::read(arguments, environment) {
+        Ok(Invocation::Run(inputs)) => inputs,
+        Ok(Invocation::Print(text)) => {
+            console.data(&text);
+            return 0;
+        }
+        Err(error) => return refuse(&console, &error),
+    };
+    for secret in inputs.credentials.secrets() {
+        console.mask(&secret);
+    }
+    for notice in &inputs.notices {
+        console.warning("mirror-image", notice);
+    }
+    let report = match stages(&inputs, environment, &console, shutdown).await {
+        Ok(report) => report,
+        Err(error) => return refuse(&console, &error),
+    };
+    publish(&runner, &console, &inputs, &report)
+}
+
+/// From the inputs to the report.
+async fn stages(
+    inputs: &Inputs,
+    environment: &Environment,
+    console: &Console,
+    shutdown: impl Future<Output = &'static str>,
+) -> Result<Report, Error> {
+    let started = Instant::now();
+    let plan = Plan::new(inputs, environment)?;
+    let transport = registry::Transport::new(inputs.ca_certificates.as_deref())?;
+    let settings = registry::Settings { insecure: inputs.insecure_registries.clone(), patience: inputs.patience };
+    let registries = registry::Registries::new(transport, settings);
+    let ledger = copy::Ledger::default();
+    let (events, mut heard) = mpsc::unbounded_channel();
+    let run = Run {
+        command: inputs.command,
+        dry_run: inputs.dry_run,
+        registries: &registries,
+        ledger: &ledger,
+        credential: &|side, reference| match side {
+            Side::Source => inputs.credentials.for_source(reference),
+            Side::Target => inputs.credentials.for_target(reference),
+        },
+        patience: inputs.patience,
+        events: &events,
+    };
+
+    let mut report = Report { command: inputs.command.as_str(), dry_run: inputs.dry_run, ..Report::default() };
+    let mut shutdown = pin!(shutdown);
+    for job in &plan.jobs {
+        let image = Image::new(&run, job);
+        let result = {
+            let mut work = pin!(image.work());
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(event) = heard.recv() => tell(console, event),
+                    result = &mut work => break result,
+                    signal = &mut shutdown, if report.cancelled.is_none() => {
+                        report.cancelled = Some(signal);
+                        break Err(Error::Cancelled { signal });
+                    }
+                }
+            }
+        };
+        drain(console, &mut heard);
+        let image = image.report(result);
+        say(console, report.command, &image);
+        report.images.push(image);
+        if report.cancelled.is_some() {
+            break;
+        }
+    }
+    report.duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(report)
+}
+
+fn tell(console: &Console, event: Event) {
+    match event {
+        Event::Notice(text) => console.line(&text),
+        Event::Mask(secret) => console.mask(&secret),
+    }
+}
+
+fn drain(console: &Console, heard: &mut UnboundedReceiver<Event>) {
+    while let Ok(event) = heard.try_recv() {
+        tell(console, event);
+    }
+}
+
+fn say(console: &Console, command: &str, image: &ImageReport) {
+    console.group(&report::log::group_title(image), &report::log::image(command, image));
+    // Outside Actions the group has said it.
+    if console.in_actions()
+        && let Some((title, message)) = report::log::annotation(command, image)
+    {
+        console.error(&title, &message);
+    }
+}
+
+/// Bad input, or a machine that cannot run it: one sentence, and nothing was contacted.
+fn refuse(console: &Console, error: &Error) -> u8 {
+    console.error("mirror-image", &error.to_string());
+    for hint in error.hints() {
+        console.line(&format!("hint: {hint}"));
+    }
+    if error.is_input() { 2 } else { 1 }
+}
+
+/// The report's voices, and the exit code.
+fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Report) -> u8 {
+    let mut code = report.exit_code();
+    let mut failed = |result: Result<(), Error>| {
+        if let Err(error) = result {
+            console.error("mirror-image", &error.to_string());
+            code = code.max(1);
+        }
+    };
+    if inputs.summary {
+        failed(runner.write_summary(&report::summary::render(report)));
+    }
+    console.verdict(&report::log::verdict(report));
+    let context = report::json::Context::default();
+    failed(runner.write_outputs(console, &report::json::outputs(report, &context)));
+    code
+}

@@ -1,0 +1,177 @@
+//! What one image costs, counted while it happens: requests, bytes, pulls, blobs; and what must be said meanwhile.
+//!
+//! Owns the counters that the report shows and the tests assert. Never estimates: a number here is something that
+//! was sent or received.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::error::Side;
+use crate::report::{Blobs, Traffic};
+use crate::secret::Secret;
+
+/// Something that the person who watches should know now.
+#[derive(Debug)]
+pub enum Event {
+    /// One sentence.
+    Notice(String),
+    /// A value that a log must never show, not even by accident.
+    Mask(Secret),
+}
+
+/// Where events go.
+pub type Events = UnboundedSender<Event>;
+
+/// The counters of one image.
+pub struct Meter {
+    events: Events,
+    source_requests: AtomicU64,
+    target_requests: AtomicU64,
+    token_requests: AtomicU64,
+    bytes_read: AtomicU64,
+    bytes_written: AtomicU64,
+    pulls_billed: AtomicU64,
+    blobs_sent: AtomicU64,
+    blobs_mounted: AtomicU64,
+    blobs_present: AtomicU64,
+    blobs_missing: AtomicU64,
+    missing_bytes: AtomicU64,
+    manifests_written: AtomicU64,
+    notices: Mutex<Vec<String>>,
+}
+
+/// What became of a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlobFate {
+    /// It was sent.
+    Sent,
+    /// The target registry linked it from another of its repositories.
+    Mounted,
+    /// It was there.
+    Present,
+    /// `dry-run`: it would be sent; its bytes.
+    Missing(u64),
+}
+
+impl Meter {
+    /// Counters at zero.
+    pub fn new(events: Events) -> Self {
+        Self {
+            events,
+            source_requests: AtomicU64::default(),
+            target_requests: AtomicU64::default(),
+            token_requests: AtomicU64::default(),
+            bytes_read: AtomicU64::default(),
+            bytes_written: AtomicU64::default(),
+            pulls_billed: AtomicU64::default(),
+            blobs_sent: AtomicU64::default(),
+            blobs_mounted: AtomicU64::default(),
+            blobs_present: AtomicU64::default(),
+            blobs_missing: AtomicU64::default(),
+            missing_bytes: AtomicU64::default(),
+            manifests_written: AtomicU64::default(),
+            notices: Mutex::default(),
+        }
+    }
+
+    /// A request goes to a registry.
+    pub fn request(&self, side: Side) {
+        match side {
+            Side::Source => self.source_requests.fetch_add(1, Relaxed),
+            Side::Target => self.target_requests.fetch_add(1, Relaxed),
+        };
+    }
+
+    /// A request goes to a token service.
+    pub fn token_request(&self) {
+        self.token_requests.fetch_add(1, Relaxed);
+    }
+
+    /// A manifest was fetched where that is billed as a pull.
+    pub fn pull(&self) {
+        self.pulls_billed.fetch_add(1, Relaxed);
+    }
+
+    /// Content bytes came from a registry.
+    pub fn read(&self, bytes: usize) {
+        self.bytes_read.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Content bytes go to a registry.
+    pub fn written(&self, bytes: usize) {
+        self.bytes_written.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// A manifest was accepted by the target.
+    pub fn manifest_written(&self) {
+        self.manifests_written.fetch_add(1, Relaxed);
+    }
+
+    /// A blob's fate is known.
+    pub fn blob(&self, fate: BlobFate) {
+        match fate {
+            BlobFate::Sent => self.blobs_sent.fetch_add(1, Relaxed),
+            BlobFate::Mounted => self.blobs_mounted.fetch_add(1, Relaxed),
+            BlobFate::Present => self.blobs_present.fetch_add(1, Relaxed),
+            BlobFate::Missing(bytes) => {
+                self.missing_bytes.fetch_add(bytes, Relaxed);
+                self.blobs_missing.fetch_add(1, Relaxed)
+            }
+        };
+    }
+
+    /// Says `sentence` now, and keeps it for the image's report.
+    pub fn notice(&self, sentence: String) {
+        // The receiver is gone only when the run is over; then nobody is left to tell.
+        let _ = self.events.send(Event::Notice(sentence.clone()));
+        let mut notices = self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !notices.contains(&sentence) {
+            notices.push(sentence);
+        }
+    }
+
+    /// Says `sentence` now, and keeps it for nothing: a wait, a retry.
+    pub fn say(&self, sentence: String) {
+        let _ = self.events.send(Event::Notice(sentence));
+    }
+
+    /// Has `secret` masked in the log before it is first used.
+    pub fn mask(&self, secret: Secret) {
+        let _ = self.events.send(Event::Mask(secret));
+    }
+
+    /// The requests and bytes so far.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            source_requests: self.source_requests.load(Relaxed),
+            target_requests: self.target_requests.load(Relaxed),
+            token_requests: self.token_requests.load(Relaxed),
+            bytes_read: self.bytes_read.load(Relaxed),
+            bytes_written: self.bytes_written.load(Relaxed),
+            pulls_billed: self.pulls_billed.load(Relaxed),
+        }
+    }
+
+    /// The blobs so far.
+    pub fn blobs(&self) -> Blobs {
+        Blobs {
+            sent: self.blobs_sent.load(Relaxed),
+            mounted: self.blobs_mounted.load(Relaxed),
+            present: self.blobs_present.load(Relaxed),
+            missing: self.blobs_missing.load(Relaxed),
+            missing_bytes: self.missing_bytes.load(Relaxed),
+        }
+    }
+
+    /// Manifests that the target accepted so far.
+    pub fn manifests(&self) -> u64 {
+        self.manifests_written.load(Relaxed)
+    }
+
+    /// The notices so far.
+    pub fn notices(&self) -> Vec<String> {
+        self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}

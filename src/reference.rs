@@ -1,0 +1,555 @@
+//! References: the names of images, in a registry or in a directory.
+//!
+//! Owns parsing, spelling out and the sentences about what is wrong with a name. Never guesses which host was meant:
+//! a name that would silently become another image on Docker Hub is refused. Never prints what stands before an `@`
+//! that is not a digest's, because it may be a password.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+
+use crate::digest::Digest;
+
+/// The registry that short names belong to.
+pub const DOCKER_HUB: &str = "docker.io";
+
+/// The tag that is meant when neither tag nor digest is written.
+const DEFAULT_TAG: &str = "latest";
+
+/// How a reference is written, for sentences.
+const SHAPE: &str = "write `[registry/]repository[:tag][@digest]`";
+
+/// An image in a registry, fully spelled: `alpine` is `docker.io/library/alpine:latest`.
+///
+/// Two references are equal when they name the same thing, however they were typed.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    registry: String,
+    repository: String,
+    /// As written; [`Reference::tag`] adds the default.
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+impl Reference {
+    /// Reads a reference; fails with one sentence that says how to mend it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let parts = Parts::split(text)?;
+        parts.refuse_missing_repository(text)?;
+        parts.refuse_upper_case()?;
+        // oci-client has no IPv6 hosts; a stand-in of the same shape lets it judge the rest.
+        let host = if parts.host.starts_with('[') { "ipv6.invalid" } else { parts.host.as_str() };
+        let name = if host.is_empty() { parts.repository.to_owned() } else { format!("{host}/{}", parts.repository) };
+        let parsed: oci_client::Reference = name.parse().map_err(|error| explain(text, &error))?;
+        let registry = match parsed.registry() {
+            _ if parts.host.starts_with('[') => parts.host.clone(),
+            registry => canonical_host(registry),
+        };
+        let mut repository = parsed.repository().to_owned();
+        // The client folds this only for the one alias it knows.
+        if registry == DOCKER_HUB && !repository.contains('/') {
+            repository.insert_str(0, "library/");
+        }
+        Ok(Self { registry, repository, tag: parts.tag.map(str::to_owned), digest: parts.digest })
+    }
+
+    /// The registry's host and port: `docker.io`, `ghcr.io`, `127.0.0.1:5000`.
+    pub fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// The repository: `library/alpine`.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// The tag; `latest` when neither tag nor digest was written, nothing when only a digest was.
+    pub fn tag(&self) -> Option<&str> {
+        match (&self.tag, &self.digest) {
+            (Some(tag), _) => Some(tag),
+            (None, None) => Some(DEFAULT_TAG),
+            (None, Some(_)) => None,
+        }
+    }
+
+    /// Whether a tag was written.
+    pub fn has_explicit_tag(&self) -> bool {
+        self.tag.is_some()
+    }
+
+    /// The digest, where one was written.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// Registry and repository, without tag and digest: `docker.io/library/alpine`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.registry, self.repository)
+    }
+
+    /// The repository without its last component: `library`; empty when there is only one.
+    pub fn namespace(&self) -> &str {
+        self.repository.rsplit_once('/').map_or("", |(namespace, _)| namespace)
+    }
+
+    /// The repository's last component: `alpine`.
+    pub fn base_name(&self) -> &str {
+        self.repository.rsplit_once('/').map_or(self.repository.as_str(), |(_, name)| name)
+    }
+
+    /// The same repository with this tag and no digest.
+    #[must_use]
+    pub fn with_tag(&self, tag: impl Into<String>) -> Self {
+        Self { tag: Some(tag.into()), digest: None, ..self.clone() }
+    }
+
+    /// The same repository with this digest and no tag.
+    #[must_use]
+    pub fn with_digest(&self, digest: Digest) -> Self {
+        Self { tag: None, digest: Some(digest), ..self.clone() }
+    }
+
+    /// The same reference, its tag kept, with this digest: how a result is reported.
+    #[must_use]
+    pub fn pinned(&self, digest: Digest) -> Self {
+        Self { tag: self.tag().map(str::to_owned), digest: Some(digest), ..self.clone() }
+    }
+
+    fn identity(&self) -> (&str, &str, Option<&str>, Option<&Digest>) {
+        (&self.registry, &self.repository, self.tag(), self.digest())
+    }
+}
+
+impl PartialEq for Reference {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for Reference {}
+
+impl Hash for Reference {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.repository)?;
+        write_suffix(f, self.tag(), self.digest())
+    }
+}
+
+fn write_suffix(f: &mut fmt::Formatter<'_>, tag: Option<&str>, digest: Option<&Digest>) -> fmt::Result {
+    if let Some(tag) = tag {
+        write!(f, ":{tag}")?;
+    }
+    if let Some(digest) = digest {
+        write!(f, "@{digest}")?;
+    }
+    Ok(())
+}
+
+/// An image in an OCI image layout on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LayoutReference {
+    /// The layout's directory.
+    pub directory: PathBuf,
+    /// The value of `org.opencontainers.image.ref.name` in the layout's index, where one was written.
+    pub tag: Option<String>,
+    /// The digest, where one was written.
+    pub digest: Option<Digest>,
+}
+
+impl LayoutReference {
+    /// Reads what follows `oci:`.
+    fn parse(text: &str) -> Result<Self, String> {
+        // Only an `@` whose right side looks like a digest ends the directory: directories may hold `@`.
+        let (rest, digest) = match text.rsplit_once('@') {
+            Some((rest, digest)) if digest.contains(':') && !digest.contains('/') => (rest, Some(digest.parse()?)),
+            _ => (text, None),
+        };
+        let (directory, tag) = split_tag(rest);
+        if let Some(tag) = tag {
+            check_tag(tag)?;
+        }
+        if directory.is_empty() {
+            return Err(format!("`oci:{}` names no directory; write `oci:DIRECTORY[:tag]`", shown(text)));
+        }
+        Ok(Self { directory: directory.into(), tag: tag.map(str::to_owned), digest })
+    }
+}
+
+impl fmt::Display for LayoutReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "oci:{}", self.directory.display())?;
+        write_suffix(f, self.tag.as_deref(), self.digest.as_ref())
+    }
+}
+
+/// An image, wherever it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ImageReference {
+    /// In a registry.
+    Registry(Reference),
+    /// In a directory.
+    Layout(LayoutReference),
+}
+
+impl ImageReference {
+    /// Reads `[registry/]repository[:tag][@digest]` or `oci:DIRECTORY[:tag][@digest]`.
+    ///
+    /// The prefix wins: Docker Hub's image `oci` is written `docker.io/library/oci`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.trim().strip_prefix("oci:") {
+            Some(layout) if !layout.starts_with("//") => LayoutReference::parse(layout).map(Self::Layout),
+            _ => Reference::parse(text).map(Self::Registry),
+        }
+    }
+
+    /// The tag, as [`Reference::tag`] has it; a layout has no default tag.
+    pub fn tag(&self) -> Option<&str> {
+        match self {
+            Self::Registry(reference) => reference.tag(),
+            Self::Layout(layout) => layout.tag.as_deref(),
+        }
+    }
+
+    /// The digest, where one was written.
+    pub fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Registry(reference) => reference.digest(),
+            Self::Layout(layout) => layout.digest.as_ref(),
+        }
+    }
+
+    /// The reference, where the image is in a registry.
+    pub fn registry(&self) -> Option<&Reference> {
+        match self {
+            Self::Registry(reference) => Some(reference),
+            Self::Layout(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for ImageReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(reference) => reference.fmt(f),
+            Self::Layout(layout) => layout.fmt(f),
+        }
+    }
+}
+
+/// `text` with the repository in lower case, when it is a registry's image and has upper case there.
+pub(crate) fn lower_cased(text: &str) -> Option<String> {
+    if text.starts_with("oci:") {
+        return None;
+    }
+    let name_ends = split_tag(text.split_once('@').map_or(text, |(left, _)| left)).0.len();
+    let (name, suffix) = text.split_at(name_ends);
+    name.bytes().any(|byte| byte.is_ascii_uppercase()).then(|| name.to_ascii_lowercase() + suffix)
+}
+
+/// The name under which a registry is known here: lower case, and one name for all of Docker Hub's.
+pub(crate) fn canonical_host(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    match host.as_str() {
+        "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
+        _ => host,
+    }
+}
+
+/// `text` made fit to be printed: no control characters, not longer than a line or two.
+pub(crate) fn shown(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut shown: String = text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// A reference taken apart, each part looked at by itself so that each fault gets its own sentence.
+struct Parts<'a> {
+    /// Empty when none was written; lower case, because host names have no case.
+    host: String,
+    repository: &'a str,
+    tag: Option<&'a str>,
+    digest: Option<Digest>,
+}
+
+impl<'a> Parts<'a> {
+    fn split(text: &'a str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err(format!("is empty; {SHAPE}, for example `docker.io/library/alpine:3.20`"));
+        }
+        let (left, digest) = match text.split_once('@') {
+            Some((_, right)) if right.contains('/') => {
+                return Err("has a user name before an `@`; leave it out and give credentials by \
+                            `source-username` and `source-password`, `target-username` and `target-password`, or \
+                            `registry-auth`"
+                    .to_owned());
+            }
+            Some((left, right)) => (left, Some(right)),
+            None => (text, None),
+        };
+        if text.chars().any(char::is_whitespace) {
+            return Err(format!("`{}` has a space in it; a reference has none", shown(text)));
+        }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            let (scheme, rest) = (shown(scheme), shown(rest));
+            return Err(format!("`{scheme}://{rest}` begins with `{scheme}://`; write only `{rest}`"));
+        }
+        let digest = digest.map(str::parse).transpose()?;
+        if left.ends_with('/') && left.matches('/').count() > 1 {
+            return Err(format!("`{}` ends with a slash; leave it out", shown(left)));
+        }
+        let (name, tag) = split_tag(left);
+        if let Some(tag) = tag {
+            check_tag(tag)?;
+        }
+        let (host, repository) = match name.split_once('/') {
+            Some((host, repository)) if is_host(host) => (host.to_ascii_lowercase(), repository),
+            _ => (String::new(), name),
+        };
+        check_port(&host)?;
+        Ok(Self { host, repository, tag, digest })
+    }
+
+    /// Refuses names without a repository, among them the ones that a parser would turn into a Docker Hub image:
+    /// `test.com:5000` is, to every client, `docker.io/library/test.com` with the tag `5000`.
+    fn refuse_missing_repository(&self, text: &str) -> Result<(), String> {
+        let text = shown(text);
+        if self.repository.is_empty() {
+            return Err(match self.host.as_str() {
+                "" => format!("`{text}` names no repository; {SHAPE}"),
+                host => format!("`{text}` names a registry and no repository; write `{host}/REPOSITORY[:tag]`"),
+            });
+        }
+        if self.repository.contains("//") || self.repository.starts_with('/') || self.repository.ends_with('/') {
+            return Err(format!("`{text}` has nothing between two slashes; leave one out"));
+        }
+        if self.host.is_empty() && !self.repository.contains('/') && is_host(self.repository) {
+            let name = self.repository;
+            return Err(format!(
+                "`{text}` looks like a registry without a repository; write `{name}[:port]/REPOSITORY[:tag]`, or \
+                 `docker.io/library/{text}` if the Docker Hub image of that name is meant"
+            ));
+        }
+        Ok(())
+    }
+
+    fn refuse_upper_case(&self) -> Result<(), String> {
+        if !self.repository.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Ok(());
+        }
+        let slash = if self.host.is_empty() { "" } else { "/" };
+        let name = format!("{}{slash}{}", self.host, shown(self.repository));
+        Err(format!("`{name}` has upper case; registries accept only `{}`", name.to_ascii_lowercase()))
+    }
+}
+
+/// Splits at the colon after the last slash; a colon before it is a port's.
+fn split_tag(text: &str) -> (&str, Option<&str>) {
+    let after_slash = text.rfind('/').map_or(0, |slash| slash + 1);
+    match text[after_slash..].rfind(':') {
+        Some(colon) => (&text[..after_slash + colon], Some(&text[after_slash + colon + 1..])),
+        None => (text, None),
+    }
+}
+
+/// Whether the first component of a name is a host: the rule every client follows.
+///
+/// Source: distribution/reference, `splitDockerDomain`.
+fn is_host(component: &str) -> bool {
+    component.contains(['.', ':']) || component.eq_ignore_ascii_case("localhost")
+}
+
+fn check_port(host: &str) -> Result<(), String> {
+    let port = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => {
+            if address.parse::<std::net::Ipv6Addr>().is_err() || !(port.is_empty() || port.starts_with(':')) {
+                return Err(format!("`{}` is not an IPv6 address; write `[::1]:5000`", shown(host)));
+            }
+            port.strip_prefix(':')
+        }
+        None => host.split_once(':').map(|(_, port)| port),
+    };
+    match port {
+        Some(port) if port.starts_with('+') || !port.parse::<u16>().is_ok_and(|number| number > 0) => {
+            Err(format!("`{}` has no valid port after the colon; write a number from 1 to 65535", shown(host)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Source: distribution-spec, "Pulling manifests": `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
+fn check_tag(tag: &str) -> Result<(), String> {
+    let Some(first) = tag.chars().next() else {
+        return Err("has nothing after the last colon; write a tag there or leave the colon out".to_owned());
+    };
+    if tag.len() > 128 {
+        return Err(format!("the tag `{}` is longer than 128 characters; shorten it", shown(tag)));
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if matches!(first, '.' | '-') || !tag.chars().all(allowed) {
+        return Err(format!(
+            "`{}` is not a tag; it may hold letters, digits, `_`, `.` and `-`, and not begin with `.` or `-`",
+            shown(tag)
+        ));
+    }
+    Ok(())
+}
+
+fn explain(text: &str, error: &oci_client::ParseError) -> String {
+    match error {
+        oci_client::ParseError::NameTooLong => {
+            format!("the repository of `{}` is longer than 255 characters; shorten it", shown(text))
+        }
+        _ => format!(
+            "`{}` is not an image reference; {SHAPE}, where a repository may hold a-z, 0-9 and, between them, \
+             `.`, `_`, `-` and `/`",
+            shown(text)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ImageReference, Reference, lower_cased};
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn references_are_spelled_out() {
+        for (text, whole) in [
+            ("alpine", "docker.io/library/alpine:latest"),
+            (" alpine:3.20 ", "docker.io/library/alpine:3.20"),
+            ("registry:2", "docker.io/library/registry:2"),
+            ("acme/app", "docker.io/acme/app:latest"),
+            ("index.docker.io/alpine", "docker.io/library/alpine:latest"),
+            ("registry-1.docker.io/alpine:3", "docker.io/library/alpine:3"),
+            ("Docker.IO/library/alpine", "docker.io/library/alpine:latest"),
+            ("GHCR.io/acme/app:V1", "ghcr.io/acme/app:V1"),
+            ("ghcr.io/app", "ghcr.io/app:latest"),
+            ("127.0.0.1:5000/x", "127.0.0.1:5000/x:latest"),
+            ("localhost:5000/a/b:t", "localhost:5000/a/b:t"),
+            ("localhost/x", "localhost/x:latest"),
+            ("[::1]:5000/x:1", "[::1]:5000/x:1"),
+            ("[::1]/x", "[::1]/x:latest"),
+            ("docker.io/library/test.com:tag", "docker.io/library/test.com:tag"),
+        ] {
+            assert_eq!(Reference::parse(text).map(|reference| reference.to_string()), Ok(whole.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_part_can_be_asked_for() {
+        let reference = Reference::parse("docker.io/library/alpine:3.20").unwrap();
+        assert_eq!(reference.registry(), "docker.io");
+        assert_eq!(reference.repository(), "library/alpine");
+        assert_eq!((reference.namespace(), reference.base_name()), ("library", "alpine"));
+        assert_eq!((reference.tag(), reference.digest()), (Some("3.20"), None));
+        assert_eq!(reference.name(), "docker.io/library/alpine");
+        let single = Reference::parse("ghcr.io/app").unwrap();
+        assert_eq!((single.namespace(), single.base_name(), single.has_explicit_tag()), ("", "app", false));
+    }
+
+    #[test]
+    fn a_digest_alone_has_no_tag_and_a_tag_beside_it_is_kept() {
+        let alone = Reference::parse(&format!("alpine@{DIGEST}")).unwrap();
+        assert_eq!(alone.tag(), None);
+        assert_eq!(alone.to_string(), format!("docker.io/library/alpine@{DIGEST}"));
+        let both = Reference::parse(&format!("alpine:3@{DIGEST}")).unwrap();
+        assert_eq!(both.to_string(), format!("docker.io/library/alpine:3@{DIGEST}"));
+        assert_eq!(both.with_digest(DIGEST.parse().unwrap()), alone);
+        assert_eq!(both.with_tag("4").to_string(), "docker.io/library/alpine:4");
+        assert_eq!(alone.with_tag("3").pinned(DIGEST.parse().unwrap()), both);
+    }
+
+    #[test]
+    fn references_that_name_the_same_are_equal() {
+        assert_eq!(Reference::parse("alpine"), Reference::parse("index.docker.io/library/alpine:latest"));
+        assert_ne!(Reference::parse("alpine"), Reference::parse("alpine:3"));
+    }
+
+    #[test]
+    fn each_kind_of_bad_reference_gets_its_own_sentence() {
+        let long = format!("ghcr.io/{}", "a".repeat(300));
+        for (text, part) in [
+            ("", "is empty"),
+            ("  ", "is empty"),
+            ("https://ghcr.io/a/b:1", "write only `ghcr.io/a/b:1`"),
+            ("docker://alpine", "write only `alpine`"),
+            ("oci://alpine", "write only `alpine`"),
+            ("ghcr.io/ACME/x:V1", "registries accept only `ghcr.io/acme/x`"),
+            ("Alpine", "registries accept only `alpine`"),
+            ("ghcr.io/:latest", "names a registry and no repository; write `ghcr.io/REPOSITORY[:tag]`"),
+            ("ghcr.io/", "names a registry and no repository"),
+            (":latest", "names no repository"),
+            ("ghcr.io/a/b/", "ends with a slash"),
+            ("ghcr.io/a//b", "nothing between two slashes"),
+            ("/a", "nothing between two slashes"),
+            ("alpine:", "nothing after the last colon"),
+            ("alpine:-x", "`-x` is not a tag"),
+            ("alpine:ü", "`ü` is not a tag"),
+            ("alpine@sha256:00", "there must be 64"),
+            ("alpine@latest", "is not a digest"),
+            ("alpine@md5:00", "the algorithm `md5`"),
+            ("al pine", "has a space"),
+            ("alpine\n:3", "has a space"),
+            ("test.com:tag", "write `test.com[:port]/REPOSITORY[:tag]`"),
+            ("test.com", "looks like a registry without a repository"),
+            ("localhost:5000", "looks like a registry without a repository"),
+            ("me:hunter2@ghcr.io/a/b", "has a user name before an `@`"),
+            ("https://me:hunter2@ghcr.io/a/b", "has a user name before an `@`"),
+            ("ghcr.io:99999/x", "no valid port"),
+            ("[zz]:1/x", "not an IPv6 address"),
+            ("[::1]x:1/x", "not an IPv6 address"),
+            ("ghcr.io/a_/b", "is not an image reference"),
+            (long.as_str(), "longer than 255"),
+        ] {
+            let problem = Reference::parse(text).expect_err(text);
+            assert!(problem.contains(part), "{text}: {problem}");
+            assert!(!problem.contains("hunter2") && !problem.contains('\n'), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn layouts_are_directories_with_a_tag_or_a_digest() {
+        let digested = format!("oci:out@{DIGEST}");
+        for (text, directory, tag, digest) in [
+            ("oci:out", "out", None, None),
+            ("oci:/tmp/a b:3.20", "/tmp/a b", Some("3.20"), None),
+            ("oci:/a:b/c", "/a:b/c", None, None),
+            ("oci:/a@b/c", "/a@b/c", None, None),
+            (digested.as_str(), "out", None, Some(DIGEST)),
+        ] {
+            let Ok(ImageReference::Layout(layout)) = ImageReference::parse(text) else { panic!("{text}") };
+            assert_eq!(layout.directory.to_str(), Some(directory), "{text}");
+            assert_eq!(layout.tag.as_deref(), tag, "{text}");
+            assert_eq!(layout.digest.as_ref().map(ToString::to_string).as_deref(), digest, "{text}");
+            assert_eq!(layout.to_string(), text);
+        }
+        for (text, part) in [
+            ("oci:", "names no directory"),
+            ("oci::x", "names no directory"),
+            ("oci:out:", "nothing after the last colon"),
+            ("oci:out:a b", "is not a tag"),
+            ("oci:out@sha256:0", "there must be 64"),
+        ] {
+            let problem = ImageReference::parse(text).expect_err(text);
+            assert!(problem.contains(part), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn only_the_name_is_lower_cased() {
+        assert_eq!(lower_cased("ghcr.io/ACME/x:V1").as_deref(), Some("ghcr.io/acme/x:V1"));
+        assert_eq!(lower_cased("ghcr.io/acme/x:V1"), None);
+        assert_eq!(lower_cased("oci:OUT:V1"), None);
+    }
+}

@@ -1,0 +1,369 @@
+//! Credentials and tokens of one registry host.
+//!
+//! Owns which `Authorization` a request carries. Learns the way from the first real 401, never from a `/v2/` ping
+//! (GHCR's names a placeholder scope). Asks for what the job needs, not for what the challenge says (GHCR's challenge
+//! for an upload names only `pull`: arg-sh/argsh#135). A credential goes to this host, and to its token service only
+//! where the realm rule allows.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use serde::Deserialize;
+use url::Url;
+
+use crate::error::Cause;
+use crate::meter::Meter;
+use crate::sanitise;
+use crate::secret::{Credential, Secret};
+
+use super::realm::{self, Trust};
+use super::refusal;
+use super::retry::Patience;
+use super::transport::{Pipe, Transport, classify};
+
+/// The lifetime of a token that names none (distribution's token specification).
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// The largest answer of a token service that is read, in bytes.
+const LARGEST_ANSWER: usize = 1024 * 1024;
+
+/// User names by which Docker's configuration marks what is not a password (config.json `identitytoken`) and the
+/// buildpacks' `CNB_REGISTRY_AUTH` a ready bearer token.
+const IDENTITY: &str = "<token>";
+const BEARER: &str = "<bearer>";
+
+/// What a request needs, as the token specification writes it: `repository:library/alpine:pull`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Scopes(Vec<String>);
+
+impl Scopes {
+    pub(super) fn pull(repository: &str) -> Self {
+        Self(vec![format!("repository:{repository}:pull")])
+    }
+
+    pub(super) fn push(repository: &str) -> Self {
+        Self(vec![format!("repository:{repository}:pull,push")])
+    }
+
+    /// For a mount: to push here, and to read there.
+    pub(super) fn and_pull(mut self, repository: &str) -> Self {
+        self.0.push(format!("repository:{repository}:pull"));
+        self
+    }
+}
+
+pub(super) struct Auth {
+    credential: Option<Credential>,
+    registry: Url,
+    way: Mutex<Option<Way>>,
+    tokens: Mutex<HashMap<Scopes, Arc<tokio::sync::Mutex<Slot>>>>,
+}
+
+/// How this host wants to be asked.
+#[derive(Clone, PartialEq)]
+enum Way {
+    Basic,
+    Bearer { realm: Url, service: Option<String> },
+}
+
+/// The token of one set of scopes. The lock around it is the single flight: who finds it empty asks, the rest waits.
+#[derive(Default)]
+struct Slot {
+    token: Option<Token>,
+    /// The last failure: who waited while it happened shares it instead of asking again.
+    failure: Option<(Instant, Cause)>,
+}
+
+struct Token {
+    header: HeaderValue,
+    until: Instant,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+/// What a token request needs from outside.
+pub(super) struct Asking<'a> {
+    pub(super) transport: &'a Transport,
+    pub(super) meter: &'a Meter,
+    pub(super) patience: Duration,
+}
+
+impl Auth {
+    pub(super) fn new(registry: Url, credential: Option<Credential>) -> Self {
+        let way = known_way(&registry);
+        Self { credential, registry, way: Mutex::new(way), tokens: Mutex::default() }
+    }
+
+    pub(super) fn has_credential(&self) -> bool {
+        self.credential.is_some()
+    }
+
+    pub(super) fn is_credential(&self, other: Option<&Credential>) -> bool {
+        match (&self.credential, other) {
+            (None, None) => true,
+            (Some(a), Some(b)) => a.username == b.username && a.password.expose() == b.password.expose(),
+            _ => false,
+        }
+    }
+
+    /// The `Authorization` of a request that needs `scopes`; none where the host has not asked for any yet.
+    pub(super) async fn authorization(
+        &self,
+        scopes: &Scopes,
+        asking: &Asking<'_>,
+    ) -> Result<Option<HeaderValue>, Cause> {
+        let way = self.way.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match way {
+            None => Ok(None),
+            Some(Way::Basic) => self.credential.as_ref().map(|credential| header(&credential.basic())).transpose(),
+            Some(Way::Bearer { realm, service }) => {
+                if let Some(Credential { username, password }) = &self.credential
+                    && username == BEARER
+                {
+                    return header(&Secret::new(format!("Bearer {}", password.expose()))).map(Some);
+                }
+                self.token(&realm, service.as_deref(), scopes, asking).await.map(Some)
+            }
+        }
+    }
+
+    /// Learns from a 401. Answers whether the request is worth sending once more.
+    pub(super) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
+        let Some(way) = self.challenge(headers) else { return false };
+        if way == Way::Basic && (self.credential.is_none() || sent.is_some()) {
+            return false;
+        }
+        *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
+        if let Some(sent) = sent {
+            let slot = self.slot(scopes);
+            let mut slot = slot.lock().await;
+            // Only the token that was refused: another task may have renewed it meanwhile.
+            if slot.token.as_ref().is_some_and(|token| token.header == sent) {
+                slot.token = None;
+            }
+        }
+        true
+    }
+
+    /// The way that the challenges of an answer ask for; Bearer before Basic.
+    fn challenge(&self, headers: &HeaderMap) -> Option<Way> {
+        let mut basic = None;
+        for value in headers.get_all(WWW_AUTHENTICATE) {
+            let Ok(challenges) = http_auth::parse_challenges(value.to_str().ok()?) else { continue };
+            for challenge in challenges {
+                if challenge.scheme.eq_ignore_ascii_case("basic") {
+                    basic = Some(Way::Basic);
+                }
+                if !challenge.scheme.eq_ignore_ascii_case("bearer") {
+                    continue;
+                }
+                let parameter = |name: &str| {
+                    let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+                    found.map(|(_, value)| value.to_unescaped())
+                };
+                let Some(realm) = parameter("realm").and_then(|realm| self.registry.join(&realm).ok()) else {
+                    continue;
+                };
+                return Some(Way::Bearer { realm, service: parameter("service") });
+            }
+        }
+        basic
+    }
+
+    fn slot(&self, scopes: &Scopes) -> Arc<tokio::sync::Mutex<Slot>> {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(tokens.entry(scopes.clone()).or_default())
+    }
+
+    async fn token(
+        &self,
+        realm: &Url,
+        service: Option<&str>,
+        scopes: &Scopes,
+        asking: &Asking<'_>,
+    ) -> Result<HeaderValue, Cause> {
+        let arrived = Instant::now();
+        let slot = self.slot(scopes);
+        let mut slot = slot.lock().await;
+        if let Some(token) = slot.token.as_ref().filter(|token| Instant::now() < token.until) {
+            return Ok(token.header.clone());
+        }
+        if let Some((_, cause)) = slot.failure.as_ref().filter(|(when, _)| *when >= arrived) {
+            return Err(cause.clone());
+        }
+        match self.fetch(realm, service, scopes, asking).await {
+            Ok(token) => {
+                let header = token.header.clone();
+                *slot = Slot { token: Some(token), failure: None };
+                Ok(header)
+            }
+            Err(cause) => {
+                slot.failure = Some((Instant::now(), cause.clone()));
+                Err(cause)
+            }
+        }
+    }
+
+    async fn fetch(
+        &self,
+        realm: &Url,
+        service: Option<&str>,
+        scopes: &Scopes,
+        asking: &Asking<'_>,
+    ) -> Result<Token, Cause> {
+        let host = sanitise::line(realm.host_str().unwrap_or_default(), 100);
+        let credential = match realm::judge(realm, &self.registry) {
+            Trust::Own => self.credential.as_ref(),
+            Trust::Foreign(reason) => {
+                if self.has_credential() {
+                    asking
+                        .meter
+                        .notice(format!("{reason}; the credential is kept back and an anonymous token asked for"));
+                }
+                None
+            }
+            Trust::Never(reason) => return Err(Cause::Protocol(format!("{reason}; it was not contacted"))),
+        };
+        let wrap = |cause: Cause| Cause::Token {
+            service: host.clone(),
+            refusal: Box::new(cause),
+            with_credential: credential.is_some(),
+        };
+        let mut patience = Patience::new(asking.patience);
+        loop {
+            let request = token_request(realm, service, scopes, credential, asking.transport)?;
+            asking.meter.token_request();
+            let cause = match tokio::time::timeout(Duration::from_secs(30), request.send()).await {
+                Ok(Ok(response)) if response.status().is_success() => {
+                    return read_token(response, asking.meter).await.map_err(wrap);
+                }
+                Ok(Ok(response)) if response.status().is_redirection() => {
+                    return Err(wrap(Cause::Protocol("answered with a redirect, which is not followed".to_owned())));
+                }
+                Ok(Ok(response)) => Cause::Refused(refusal::read(response).await),
+                Ok(Err(error)) => classify(&error),
+                Err(_) => Cause::Connection { kind: crate::error::ConnectionFailure::Timeout, detail: String::new() },
+            };
+            let wait = patience.next(cause, false).map_err(wrap)?;
+            if wait > super::host::WORTH_SAYING {
+                asking.meter.say(format!("waiting {} s for the token service {host}", wait.as_secs()));
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// Hosts whose way is known: it saves them and us the request that only answers 401 (registries.md §3.6).
+fn known_way(registry: &Url) -> Option<Way> {
+    let (realm, service) = match registry.host_str()? {
+        "ghcr.io" => ("https://ghcr.io/token", "ghcr.io"),
+        "registry-1.docker.io" => ("https://auth.docker.io/token", "registry.docker.io"),
+        _ => return None,
+    };
+    Some(Way::Bearer { realm: Url::parse(realm).ok()?, service: Some(service.to_owned()) })
+}
+
+/// GET with Basic, or, for an identity token, the `OAuth2` POST (Azure's registry knows only that one).
+fn token_request(
+    realm: &Url,
+    service: Option<&str>,
+    scopes: &Scopes,
+    credential: Option<&Credential>,
+    transport: &Transport,
+) -> Result<reqwest::RequestBuilder, Cause> {
+    let client = transport.client(realm, Pipe::Small);
+    if let Some(Credential { username, password }) = credential
+        && username == IDENTITY
+    {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token")
+            .append_pair("refresh_token", password.expose())
+            .append_pair("client_id", "mirror-image")
+            .append_pair("scope", &scopes.0.join(" "));
+        if let Some(service) = service {
+            form.append_pair("service", service);
+        }
+        return Ok(client
+            .post(realm.clone())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.finish()));
+    }
+    let mut url = realm.clone();
+    // The realm may bring a query of its own, a `scope` among it (nvcr.io): ours replaces that.
+    let own: Vec<(String, String)> = realm
+        .query_pairs()
+        .filter(|(key, _)| key != "scope" && key != "service")
+        .map(|(k, v)| (k.into(), v.into()))
+        .collect();
+    {
+        let mut query = url.query_pairs_mut();
+        query.clear().extend_pairs(&own);
+        if let Some(service) = service {
+            query.append_pair("service", service);
+        }
+        for scope in &scopes.0 {
+            query.append_pair("scope", scope);
+        }
+    }
+    let mut request = client.get(url);
+    if let Some(credential) = credential {
+        request = request.header(AUTHORIZATION, header(&credential.basic())?);
+    }
+    Ok(request)
+}
+
+async fn read_token(mut response: reqwest::Response, meter: &Meter) -> Result<Token, Cause> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| classify(&error))? {
+        body.extend_from_slice(&piece);
+        if body.len() > LARGEST_ANSWER {
+            return Err(Cause::Protocol("answered more than 1 MiB".to_owned()));
+        }
+    }
+    let answer: Option<Answer> = serde_json::from_slice(&body).ok();
+    let Some(Answer { token, access_token, expires_in }) = answer else {
+        return Err(Cause::Protocol("answered something that is not a token".to_owned()));
+    };
+    let Some(text) = token.or(access_token).filter(|token| !token.is_empty()) else {
+        return Err(Cause::Protocol("answered without a token".to_owned()));
+    };
+    let lifetime = expires_in.map(Duration::from_secs).or_else(|| lifetime_of_jwt(&text)).unwrap_or(LIFETIME);
+    let token = Secret::new(text);
+    meter.mask(token.clone());
+    // Renewed early, so that it does not expire on its way.
+    let margin = (lifetime / 4).min(Duration::from_secs(30));
+    Ok(Token {
+        header: header(&Secret::new(format!("Bearer {}", token.expose())))?,
+        until: Instant::now() + lifetime.saturating_sub(margin).min(Duration::from_secs(3600)),
+    })
+}
+
+/// `exp` less `iat`: both from the issuer's clock, so that ours may be wrong.
+fn lifetime_of_jwt(token: &str) -> Option<Duration> {
+    #[derive(Deserialize)]
+    struct Claims {
+        exp: u64,
+        #[serde(alias = "nbf")]
+        iat: u64,
+    }
+    let payload = token.split('.').nth(1)?;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let claims: Claims = serde_json::from_slice(&bytes).ok()?;
+    claims.exp.checked_sub(claims.iat).map(Duration::from_secs)
+}
+
+/// A header that no log of the HTTP library shows.
+fn header(value: &Secret) -> Result<HeaderValue, Cause> {
+    let mut header = HeaderValue::from_str(value.expose())
+        .map_err(|_| Cause::Protocol("the credential or token has characters that no header can carry".to_owned()))?;
+    header.set_sensitive(true);
+    Ok(header)
+}

@@ -1,0 +1,318 @@
+//! One registry host: every request to it passes here.
+//!
+//! Owns sending: the token, the place in the lane, the repetition, the redirects, the count. Never knows what a manifest
+//! or a blob is.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Method, Response, StatusCode};
+use url::Url;
+
+use crate::error::{Cause, ConnectionFailure, Error};
+use crate::sanitise;
+use crate::secret::Credential;
+
+use super::auth::{Asking, Auth, Scopes};
+use super::lanes::{Lane, Lanes, Place};
+use super::realm;
+use super::refusal;
+use super::retry::{Patience, Verdict, judge};
+use super::transport::{Pipe, Transport, classify, is_loopback};
+use super::{Repository, Settings};
+
+/// How long the head of an answer may take. A registry may verify a large blob before it answers the last request of
+/// an upload; those wait longer (see `upload`).
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// How long a body may stand still before its connection is given up.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Redirects that are followed.
+const HOPS: usize = 5;
+
+/// A wait longer than this is said in the log.
+pub(super) const WORTH_SAYING: Duration = Duration::from_secs(3);
+
+/// One registry under one credential.
+pub(super) struct Host {
+    name: String,
+    base: Url,
+    auth: Auth,
+    transport: Transport,
+    pub(super) lanes: Lanes,
+    pub(super) patience: Duration,
+    /// How long a body may stand still.
+    pub(super) stall: Duration,
+    /// Whether it has answered anything in this run.
+    answered: AtomicBool,
+    /// What it was learnt to refuse.
+    pub(super) learned: Learned,
+}
+
+/// What a host was learnt to refuse, so that it is not asked again.
+pub(super) struct Learned {
+    /// Blob uploads with a body in one PUT work below this size in bytes.
+    pub(super) single_put_below: AtomicU64,
+    /// Uploads with one PATCH of any size fail; only small pieces are taken.
+    pub(super) pieces_only: AtomicBool,
+    /// It does not mount.
+    pub(super) no_mount: AtomicBool,
+    /// The opening of an upload does not tell whether the blob is there: a HEAD must be asked first. Where it does tell
+    /// (`mount` from the repository itself answers 201), that HEAD is saved.
+    pub(super) silent_mount: AtomicBool,
+}
+
+/// One request.
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) scopes: Scopes,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Bytes>,
+    pub(super) lane: Lane,
+    /// For waits in the log: what is asked.
+    pub(super) what: &'a str,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(method: Method, url: Url, scopes: Scopes, what: &'a str) -> Self {
+        Self { method, url, scopes, headers: HeaderMap::new(), body: None, lane: Lane::Small, what }
+    }
+}
+
+impl Host {
+    pub(super) fn new(
+        name: &str,
+        credential: Option<Credential>,
+        transport: &Transport,
+        settings: &Settings,
+    ) -> Result<Self, Error> {
+        // `docker.io` is a name only; its registry has another.
+        let server = if name == "docker.io" { "registry-1.docker.io" } else { name };
+        let parse = |scheme: &str| Url::parse(&format!("{scheme}://{server}/"));
+        let plain = parse("http").is_ok_and(|url| is_loopback(url.host()))
+            || settings.insecure.iter().any(|host| host.eq_ignore_ascii_case(name));
+        let base = parse(if plain { "http" } else { "https" })
+            .map_err(|error| Error::Local(format!("`{name}` is not a host name: {error}")))?;
+        let cautious = matches!(name, "ghcr.io" | "docker.io");
+        // Large single PUTs were answered 400 there by reports without a cause (registries.md §5.3, form B).
+        let single_put_below = if cautious { 100 * 1024 * 1024 } else { u64::MAX };
+        Ok(Self {
+            name: name.to_owned(),
+            auth: Auth::new(base.clone(), credential),
+            base,
+            transport: transport.clone(),
+            lanes: Lanes::new(name == "ghcr.io"),
+            patience: settings.patience,
+            stall: STALL.min(settings.patience / 2),
+            answered: AtomicBool::new(false),
+            learned: Learned {
+                single_put_below: AtomicU64::new(single_put_below),
+                pieces_only: AtomicBool::new(false),
+                no_mount: AtomicBool::new(false),
+                silent_mount: AtomicBool::new(name == "ghcr.io" || name.ends_with(".amazonaws.com")),
+            },
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn is(&self, name: &str, credential: Option<&Credential>) -> bool {
+        self.name == name && self.auth.is_credential(credential)
+    }
+
+    /// Whether a manifest GET is billed as a pull (registries.md §10, Docker Hub).
+    pub(super) fn bills_pulls(&self) -> bool {
+        self.name == "docker.io"
+    }
+
+    /// Learns from a 401; whether another attempt is worth it.
+    pub(super) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
+        self.auth.learn(headers, sent, scopes).await
+    }
+
+    pub(super) fn is_stranger(&self) -> bool {
+        !self.answered.load(Relaxed)
+    }
+}
+
+impl Repository {
+    /// `/v2/<name>/<rest>` of this repository. `rest` is built from parsed references and digests.
+    pub(super) fn url(&self, rest: &str) -> Url {
+        let mut url = self.host.base.clone();
+        url.set_path(&format!("/v2/{}/{rest}", self.name));
+        url
+    }
+
+    /// Sends `call` until it is answered with success, refused for good, or patience ends.
+    pub(super) async fn send(&self, call: &Call<'_>) -> Result<Response, Cause> {
+        let mut patience = Patience::new(self.host.patience);
+        loop {
+            match self.send_once(call).await {
+                Ok(response) => return Ok(response),
+                Err(cause) => self.pause(&mut patience, cause, call.what).await?,
+            }
+        }
+    }
+
+    /// Waits as long as `patience` and the failure say, or gives the failure back.
+    pub(super) async fn pause(&self, patience: &mut Patience, cause: Cause, what: &str) -> Result<(), Cause> {
+        if judge(&cause) == Verdict::Throttled {
+            self.host.lanes.narrow();
+        }
+        let reason = cause.to_string();
+        let wait = patience.next(cause, self.host.is_stranger())?;
+        if wait > WORTH_SAYING {
+            self.meter.say(format!(
+                "{}: {} {what}: {reason}; trying again in {} s",
+                self.side,
+                self.host.name,
+                wait.as_secs()
+            ));
+        }
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    /// Sends `call` once (twice where a 401 says what was missing), following redirects.
+    pub(super) async fn send_once(&self, call: &Call<'_>) -> Result<Response, Cause> {
+        let _place = self.host.lanes.enter(call.lane).await;
+        let response = self.authorized(call).await?;
+        self.host.lanes.widen(call.lane);
+        Ok(response)
+    }
+
+    /// Like [`Self::send_once`] for an answer whose body is long: the place in the lane is given with it.
+    pub(super) async fn open_once(&self, call: &Call<'_>) -> Result<(Response, Place), Cause> {
+        let place = self.host.lanes.enter(call.lane).await;
+        let response = self.authorized(call).await?;
+        self.host.lanes.widen(call.lane);
+        Ok((response, place))
+    }
+
+    async fn authorized(&self, call: &Call<'_>) -> Result<Response, Cause> {
+        let mut learned = false;
+        loop {
+            let authorization = self.authorization(&call.scopes).await?;
+            let response = self.follow(call, authorization.as_ref()).await?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            // A storage host that a redirect led to must not tell us whom to give this registry's credential.
+            if response.status() == StatusCode::UNAUTHORIZED
+                && !learned
+                && self.is_home(response.url())
+                && self.host.auth.learn(response.headers(), authorization.as_ref(), &call.scopes).await
+            {
+                learned = true;
+                continue;
+            }
+            return Err(Cause::Refused(refusal::read(response).await));
+        }
+    }
+
+    /// The `Authorization` that a request with `scopes` carries now.
+    pub(super) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>, Cause> {
+        let asking = Asking { transport: &self.host.transport, meter: &self.meter, patience: self.host.patience };
+        self.host.auth.authorization(scopes, &asking).await
+    }
+
+    /// A request to `url`; `authorization` only where `url` is this host's.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        url: &Url,
+        pipe: Pipe,
+        authorization: Option<&HeaderValue>,
+    ) -> reqwest::RequestBuilder {
+        self.meter.request(self.side);
+        let mut request = self
+            .host
+            .transport
+            .client(url, pipe)
+            .request(method, url.clone())
+            // A registry that compresses what it sends would change the bytes that the digest is over.
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(authorization) = authorization.filter(|_| self.is_home(url)) {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        request
+    }
+
+    /// Whether `url` has this registry's scheme, host and port.
+    pub(super) fn is_home(&self, url: &Url) -> bool {
+        url.origin() == self.host.base.origin()
+    }
+
+    async fn follow(&self, call: &Call<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Cause> {
+        let pipe = if call.lane == Lane::Small { Pipe::Small } else { Pipe::Blob };
+        let mut url = call.url.clone();
+        for _ in 0..=HOPS {
+            let mut request =
+                self.request(call.method.clone(), &url, pipe, authorization).headers(call.headers.clone());
+            if let Some(body) = &call.body {
+                request = request.body(body.clone());
+            }
+            let response = answer(request, ANSWER).await?;
+            self.host.answered.store(true, Relaxed);
+            let may_follow = matches!(call.method, Method::GET | Method::HEAD);
+            if !(may_follow && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED) {
+                return Ok(response);
+            }
+            url = self.next_hop(&url, response.headers())?;
+        }
+        Err(Cause::Protocol(format!("answered with more than {HOPS} redirects")))
+    }
+
+    fn next_hop(&self, url: &Url, headers: &HeaderMap) -> Result<Url, Cause> {
+        let next = headers
+            .get(LOCATION)
+            .and_then(|location| location.to_str().ok())
+            .and_then(|location| url.join(location).ok())
+            .ok_or_else(|| Cause::Protocol("answered with a redirect that names no address".to_owned()))?;
+        self.check_elsewhere(&next, "redirects")?;
+        // GHCR sends what it does not know to the web interface (registries.md §9, Redirects): not found.
+        if self.host.name == "ghcr.io" && next.host_str() == Some("github.com") {
+            return Err(Cause::Refused(crate::error::Refusal {
+                status: 404,
+                message: "redirects to github.com instead of answering".to_owned(),
+                ..Default::default()
+            }));
+        }
+        Ok(next)
+    }
+
+    /// Refuses addresses that a registry must not send us to.
+    pub(super) fn check_elsewhere(&self, next: &Url, verb: &str) -> Result<(), Cause> {
+        if self.is_home(next) {
+            return Ok(());
+        }
+        let place = sanitise::line(next.host_str().unwrap_or_default(), 100);
+        if !matches!(next.scheme(), "https" | "http") || (next.scheme() == "http" && self.host.base.scheme() == "https")
+        {
+            return Err(Cause::Protocol(format!("{verb} to {place} without TLS; not followed")));
+        }
+        if realm::names_local_address(next) && !is_loopback(self.host.base.host()) {
+            return Err(Cause::Protocol(format!(
+                "{verb} to {place}, an address of this machine or link; not followed"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Sends `request` and waits `patience` for the head of the answer.
+pub(super) async fn answer(request: reqwest::RequestBuilder, patience: Duration) -> Result<Response, Cause> {
+    match tokio::time::timeout(patience, request.send()).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(error)) => Err(classify(&error)),
+        Err(_) => {
+            Err(Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", patience.as_secs()) })
+        }
+    }
+}

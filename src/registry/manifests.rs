@@ -1,0 +1,215 @@
+//! Manifests of one repository: is it there, fetch it, push it.
+//!
+//! Owns the rule that no manifest's bytes are used before they hash to the digest asked for. Never re-serialises.
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Response};
+
+use crate::digest::Digest;
+use crate::error::{Cause, Error};
+use crate::manifest::{self, Descriptor, Manifest};
+use crate::sanitise;
+
+use super::Repository;
+use super::auth::Scopes;
+use super::host::Call;
+
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
+/// Where in a repository a manifest is: by tag or by digest.
+#[derive(Clone, Copy, Debug)]
+pub enum At<'a> {
+    /// Under a tag, which may move.
+    Tag(&'a str),
+    /// Under its digest.
+    Digest(&'a Digest),
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => f.write_str(tag),
+            Self::Digest(digest) => digest.fmt(f),
+        }
+    }
+}
+
+/// What a registry said to a pushed manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// It keeps the list of referrers itself (`OCI-Subject`, distribution-spec, "Pushing Manifests with Subject").
+    pub lists_referrers: bool,
+}
+
+impl Repository {
+    /// `docker.io/library/alpine:3.20` or `…@sha256:…`, for messages.
+    pub fn object(&self, at: At<'_>) -> String {
+        match at {
+            At::Tag(tag) => format!("{}:{tag}", self.full_name()),
+            At::Digest(digest) => format!("{}@{digest}", self.full_name()),
+        }
+    }
+
+    /// Asks whether a manifest is there, without fetching it; none for 404.
+    ///
+    /// A registry that answers without a digest is asked for the bytes instead (`Docker-Content-Digest` is optional).
+    pub async fn head_manifest(&self, at: At<'_>) -> Result<Option<Descriptor>, Error> {
+        let call = self.manifest_call(Method::HEAD, at, "manifest");
+        let response = match self.send(&call).await {
+            Ok(response) => response,
+            Err(cause) if is_absent(&cause) => return Ok(None),
+            Err(cause) => return Err(self.error("HEAD manifest", self.object(at), cause)),
+        };
+        let headers = response.headers();
+        let digest = match (content_digest(headers), at) {
+            (Some(digest), _) => digest,
+            (None, At::Digest(digest)) => digest.clone(),
+            (None, At::Tag(_)) => return Ok(Some(descriptor_of(&self.get_manifest(at).await?))),
+        };
+        if let At::Digest(asked) = at
+            && *asked != digest
+        {
+            return Err(self.mismatch(at, asked, digest.to_string()));
+        }
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        Ok(Some(Descriptor {
+            media_type: sanitise::line(text(CONTENT_TYPE).unwrap_or_default(), 200),
+            digest,
+            size: text(CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0),
+            platform: None,
+            annotations: None,
+            artifact_type: None,
+            urls: None,
+        }))
+    }
+
+    /// Fetches a manifest: at most 4 MiB, hashed, compared with the digest asked for and with the one the registry
+    /// names.
+    pub async fn get_manifest(&self, at: At<'_>) -> Result<Manifest, Error> {
+        let call = self.manifest_call(Method::GET, at, "manifest");
+        let failed = |cause| self.error("GET manifest", self.object(at), cause);
+        let mut patience = super::retry::Patience::new(self.host.patience);
+        let (headers, bytes) = loop {
+            if self.host.bills_pulls() {
+                self.meter.pull();
+            }
+            let response = self.send(&call).await.map_err(failed)?;
+            let headers = response.headers().clone();
+            match self.manifest_body(response).await {
+                Ok(bytes) => break (headers, bytes),
+                Err(cause) => self.pause(&mut patience, cause, "manifest").await.map_err(failed)?,
+            }
+        };
+        self.meter.read(bytes.len());
+        let named = content_digest(&headers);
+        let wanted = match (at, &named) {
+            (At::Digest(digest), _) => Some(digest),
+            (At::Tag(_), named) => named.as_ref(),
+        };
+        let actual = wanted.map_or_else(
+            || Digest::of(&bytes),
+            |wanted| {
+                let mut hasher = wanted.hasher();
+                hasher.update(&bytes);
+                hasher.finish()
+            },
+        );
+        if let Some(wanted) = wanted.filter(|wanted| **wanted != actual) {
+            return Err(self.mismatch(at, wanted, actual.to_string()));
+        }
+        // The registry's own word about another algorithm's digest cannot be compared; about the same it must agree.
+        if let Some(named) = named.filter(|named| named.algorithm() == actual.algorithm() && *named != actual) {
+            return Err(self.mismatch(at, &actual, named.to_string()));
+        }
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Manifest::parse(bytes, content_type, actual).map_err(|problem| Error::Content {
+            side: self.side,
+            object: self.object(at),
+            problem: sanitise::line(&problem, 300),
+        })
+    }
+
+    /// Pushes a manifest's bytes as they are. The registry's digest, where it names one, must be ours.
+    pub async fn put_manifest(&self, at: At<'_>, manifest: &Manifest) -> Result<Pushed, Error> {
+        let failed = |cause| self.error("PUT manifest", self.object(at), cause);
+        let media_type = HeaderValue::from_str(&manifest.media_type)
+            .map_err(|_| failed(Cause::Protocol("its media type cannot be sent in a header".to_owned())))?;
+        let mut call =
+            Call::new(Method::PUT, self.url(&format!("manifests/{at}")), Scopes::push(&self.name), "manifest");
+        call.headers.insert(CONTENT_TYPE, media_type);
+        call.body = Some(manifest.bytes.clone());
+        let response = self.send(&call).await.map_err(failed)?;
+        self.meter.written(manifest.bytes.len());
+        self.meter.manifest_written();
+        if let Some(named) = content_digest(response.headers())
+            .filter(|named| named.algorithm() == manifest.digest.algorithm() && *named != manifest.digest)
+        {
+            return Err(self.mismatch(at, &manifest.digest, named.to_string()));
+        }
+        Ok(Pushed { lists_referrers: response.headers().contains_key(OCI_SUBJECT) })
+    }
+
+    fn manifest_call<'a>(&self, method: Method, at: At<'_>, what: &'a str) -> Call<'a> {
+        // The scope of the job, not of the request: one token serves the whole of it (registries.md §3.3).
+        let scopes = match self.side {
+            crate::error::Side::Source => Scopes::pull(&self.name),
+            crate::error::Side::Target => Scopes::push(&self.name),
+        };
+        let mut call = Call::new(method, self.url(&format!("manifests/{at}")), scopes, what);
+        call.headers.insert(ACCEPT, HeaderValue::from_static(manifest::ACCEPT));
+        call
+    }
+
+    async fn manifest_body(&self, mut response: Response) -> Result<Bytes, Cause> {
+        let too_large = || Cause::Protocol(format!("the manifest is larger than {} MiB", manifest::LARGEST >> 20));
+        if response.content_length().is_some_and(|length| length > manifest::LARGEST as u64) {
+            return Err(too_large());
+        }
+        let mut bytes = BytesMut::new();
+        loop {
+            match tokio::time::timeout(self.host.stall, response.chunk()).await {
+                Ok(Ok(Some(piece))) => bytes.extend_from_slice(&piece),
+                Ok(Ok(None)) => return Ok(bytes.freeze()),
+                Ok(Err(error)) => return Err(super::transport::classify(&error)),
+                Err(_) => {
+                    return Err(Cause::Connection {
+                        kind: crate::error::ConnectionFailure::Timeout,
+                        detail: format!("no byte for {} s", self.host.stall.as_secs()),
+                    });
+                }
+            }
+            if bytes.len() > manifest::LARGEST {
+                return Err(too_large());
+            }
+        }
+    }
+
+    fn mismatch(&self, at: At<'_>, expected: &Digest, actual: String) -> Error {
+        Error::DigestMismatch { side: self.side, object: self.object(at), expected: expected.clone(), actual }
+    }
+}
+
+/// What a fetched manifest's descriptor is.
+fn descriptor_of(manifest: &Manifest) -> Descriptor {
+    Descriptor {
+        media_type: manifest.media_type.clone(),
+        digest: manifest.digest.clone(),
+        size: manifest.bytes.len() as u64,
+        platform: None,
+        annotations: None,
+        artifact_type: None,
+        urls: None,
+    }
+}
+
+fn is_absent(cause: &Cause) -> bool {
+    matches!(cause, Cause::Refused(refusal) if refusal.status == 404)
+}
+
+fn content_digest(headers: &HeaderMap) -> Option<Digest> {
+    headers.get(CONTENT_DIGEST)?.to_str().ok()?.trim().parse().ok()
+}

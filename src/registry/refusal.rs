@@ -1,0 +1,215 @@
+//! What a registry says when it says no.
+//!
+//! Owns reading an error answer: the specification's JSON, GHCR's waits hidden in a sentence, pages of a proxy. Pure
+//! but for reading a bounded body. Everything taken from it is sanitised.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::Response;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde::Deserialize;
+
+use crate::digest::Digest;
+use crate::error::Refusal;
+use crate::sanitise;
+
+/// How much of an error body is read.
+const LARGEST_BODY: usize = 64 * 1024;
+
+/// How much of a registry's sentence is shown.
+const LONGEST_MESSAGE: usize = 400;
+
+#[derive(Deserialize)]
+struct Envelope {
+    errors: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    detail: serde_json::Value,
+}
+
+/// Token services answer in their own shapes: `{"details": "…"}`, `{"error": …, "error_description": …}`.
+#[derive(Deserialize)]
+struct Loose {
+    #[serde(alias = "details", alias = "error_description", alias = "error")]
+    message: String,
+}
+
+/// Reads the refusal out of an answer.
+pub(super) async fn read(mut response: Response) -> Refusal {
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
+    let mut body = Vec::new();
+    // A body that breaks off or does not end says no more than the status does.
+    while let Ok(Ok(Some(piece))) = tokio::time::timeout(Duration::from_secs(10), response.chunk()).await {
+        body.extend_from_slice(&piece);
+        if body.len() > LARGEST_BODY {
+            body.truncate(LARGEST_BODY);
+            break;
+        }
+    }
+    parse(status, &headers, &body)
+}
+
+fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
+    let mut refusal = Refusal { status, request_id: request_id(headers), ..Refusal::default() };
+    if let Ok(envelope) = serde_json::from_slice::<Envelope>(body) {
+        let mut messages = Vec::new();
+        for entry in envelope.errors.iter().take(50) {
+            if refusal.code.is_none() {
+                refusal.code =
+                    entry.code.as_deref().map(|code| sanitise::line(code, 60)).filter(|code| !code.is_empty());
+            }
+            if let Some(digest) = missing_digest(&entry.detail) {
+                refusal.missing.push(digest);
+            }
+            if let Some(message) = &entry.message
+                && !messages.contains(message)
+            {
+                messages.push(message.clone());
+            }
+        }
+        refusal.message = messages.join("; ");
+    } else if let Ok(loose) = serde_json::from_slice::<Loose>(body) {
+        refusal.message = loose.message;
+    } else {
+        let text = String::from_utf8_lossy(body);
+        // A proxy's or a status page: its markup helps nobody.
+        refusal.message = if text.trim_start().starts_with('<') {
+            "a web page, not a registry's answer".to_owned()
+        } else {
+            text.into_owned()
+        };
+    }
+    refusal.retry_after = retry_after_header(headers, SystemTime::now()).or_else(|| wait_in(&refusal.message));
+    refusal.message = sanitise::line(refusal.message.trim(), LONGEST_MESSAGE);
+    refusal
+}
+
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    ["x-github-request-id", "x-request-id", "x-amzn-requestid", "docker-request-id"]
+        .iter()
+        .find_map(|name| headers.get(*name))
+        .and_then(|value| value.to_str().ok())
+        .map(|id| sanitise::line(id, 80))
+}
+
+/// `MANIFEST_BLOB_UNKNOWN` names the digest as `detail`, as `detail.digest` or as `detail.Digest`.
+fn missing_digest(detail: &serde_json::Value) -> Option<Digest> {
+    let text = detail.as_str().or_else(|| ["digest", "Digest"].iter().find_map(|key| detail.get(*key)?.as_str()))?;
+    text.parse().ok()
+}
+
+/// `Retry-After` as seconds or as a date (RFC 9110, 10.2.3).
+fn retry_after_header(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// GHCR tells its wait in the sentence only: `retry-after: 10.305464ms, allowed: 2000/minute`, a Go duration
+/// (chainguard-images/images#173).
+fn wait_in(message: &str) -> Option<Duration> {
+    let start = message.to_ascii_lowercase().find("retry-after:")? + "retry-after:".len();
+    let rest = message.get(start..)?.trim_start();
+    let end = rest.find([',', ' ', ';']).unwrap_or(rest.len());
+    go_duration(rest.get(..end)?)
+}
+
+/// A Go duration: `1m2s`, `10.3ms`, `150µs`.
+fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = 0.0_f64;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest.get(..digits)?.parse().ok()?;
+        rest = rest.get(digits..)?;
+        let unit_end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let seconds = match rest.get(..unit_end)? {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" | "µs" | "μs" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        total += number * seconds;
+        rest = rest.get(unit_end..)?;
+    }
+    Duration::try_from_secs_f64(total).ok().filter(|_| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+
+    use super::{go_duration, parse, retry_after_header};
+
+    #[test]
+    fn go_durations_are_read_and_nonsense_is_not() {
+        for (text, expected) in [
+            ("10.305464ms", Some(Duration::from_nanos(10_305_464))),
+            ("1m2s", Some(Duration::from_secs(62))),
+            ("150µs", Some(Duration::from_micros(150))),
+            ("1h0m0.5s", Some(Duration::from_millis(3_600_500))),
+            ("", None),
+            ("5", None),
+            ("s", None),
+            ("99999999999999999999999h", None),
+        ] {
+            assert_eq!(go_duration(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_found_in_the_header_or_in_the_sentence() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (header, expected) in [
+            ("7", Some(7)),
+            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
+            ("Sun, 06 Nov 1994 08:49:27 GMT", Some(0)),
+            ("soon", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(header));
+            assert_eq!(retry_after_header(&headers, now).map(|wait| wait.as_secs()), expected, "{header}");
+        }
+        let body = br#"{"errors":[{"code":"TOOMANYREQUESTS","message":"retry-after: 2s, allowed: 2000/minute"}]}"#;
+        let refusal = parse(429, &HeaderMap::new(), body);
+        assert_eq!(refusal.retry_after, Some(Duration::from_secs(2)));
+        assert_eq!(refusal.code.as_deref(), Some("TOOMANYREQUESTS"));
+    }
+
+    #[test]
+    fn every_shape_of_body_gives_one_safe_sentence() {
+        let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let unknown = format!(
+            r#"{{"errors":[{{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown","detail":{{"digest":"{digest}"}}}},
+                {{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown","detail":"{digest}"}}]}}"#
+        );
+        let refusal = parse(400, &HeaderMap::new(), unknown.as_bytes());
+        assert_eq!(refusal.missing.len(), 2);
+        assert_eq!(refusal.message, "blob unknown");
+        for (body, expected) in [
+            ("<html><h1>502</h1>", "a web page, not a registry's answer"),
+            (r#"{"details":"incorrect username or password"}"#, "incorrect username or password"),
+            ("slow down\n", "slow down"),
+            ("", ""),
+        ] {
+            assert_eq!(parse(502, &HeaderMap::new(), body.as_bytes()).message, expected);
+        }
+        assert!(!parse(400, &HeaderMap::new(), b"::set-output name=x::y").message.starts_with("::"));
+    }
+}

@@ -1,0 +1,175 @@
+//! What is tried again, and for how long.
+//!
+//! Owns the one policy for every request. The budget is lack of progress: as long as something moves it is full again,
+//! and it is never spent asleep for a wait that would outlast it.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Cause, ConnectionFailure, Refusal};
+
+/// What to do about a failed request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Again would be the same.
+    Final,
+    /// Again after the registry's wait, or after a back-off.
+    Again,
+    /// The registry sheds load: again, after minutes if it names no time, and with less at once.
+    Throttled,
+}
+
+/// Judges a failure. Codes decide before statuses, because proxies and registries disagree about statuses.
+pub(super) fn judge(cause: &Cause) -> Verdict {
+    match cause {
+        Cause::Refused(refusal) => judge_refusal(refusal),
+        Cause::Token { refusal, .. } => judge(refusal),
+        Cause::Connection { kind: ConnectionFailure::Tls, .. } | Cause::Protocol(_) | Cause::Patience { .. } => {
+            Verdict::Final
+        }
+        Cause::Connection { .. } => Verdict::Again,
+    }
+}
+
+fn judge_refusal(refusal: &Refusal) -> Verdict {
+    let message = refusal.message.to_ascii_lowercase();
+    match refusal.status {
+        // GHCR disguises throttling as a denial (virtualcell/vcell#1888).
+        403 if message.contains("secondary rate limit") || message.contains("rate limit exceeded") => {
+            Verdict::Throttled
+        }
+        // Docker Hub's six-hour quota: no wait of ours outlasts it.
+        429 if message.contains("pull rate limit") => Verdict::Final,
+        429 | 503 => Verdict::Throttled,
+        408 | 425 | 499 | 500 | 502 | 504 | 520..=527 => Verdict::Again,
+        _ => Verdict::Final,
+    }
+}
+
+/// The wait when GitHub's secondary limit names none: two minutes have worked where seconds have not.
+const SECONDARY_LIMIT: Duration = Duration::from_secs(120);
+
+/// The longest back-off of our own.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
+/// How often a host that has never answered is tried: a mistyped name must not cost minutes.
+const STRANGER_ATTEMPTS: u32 = 3;
+
+/// The budget of one piece of work.
+#[derive(Debug)]
+pub(super) struct Patience {
+    limit: Duration,
+    /// When progress was last made.
+    since: Instant,
+    attempts: u32,
+}
+
+impl Patience {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, since: Instant::now(), attempts: 0 }
+    }
+
+    /// Something moved: the budget is full again.
+    pub(super) fn progress(&mut self) {
+        self.since = Instant::now();
+        self.attempts = 0;
+    }
+
+    /// How long to wait before the next attempt, or the failure to give up with.
+    ///
+    /// `stranger`: the host has never answered in this run.
+    pub(super) fn next(&mut self, cause: Cause, stranger: bool) -> Result<Duration, Cause> {
+        let verdict = judge(&cause);
+        if verdict == Verdict::Final {
+            return Err(cause);
+        }
+        self.attempts += 1;
+        let waited = self.since.elapsed();
+        if stranger && matches!(cause, Cause::Connection { .. }) && self.attempts >= STRANGER_ATTEMPTS {
+            return Err(cause);
+        }
+        let wait = match cause.refusal() {
+            Some(Refusal { retry_after: Some(wait), .. }) => (*wait).max(Duration::from_millis(100)),
+            Some(refusal) if refusal.status == 403 => SECONDARY_LIMIT,
+            _ => backoff(self.attempts),
+        };
+        if waited + wait > self.limit {
+            return Err(Cause::Patience { waited, last: Box::new(cause) });
+        }
+        Ok(wait + jitter(wait))
+    }
+}
+
+/// 0.5 s, doubled each time.
+fn backoff(attempt: u32) -> Duration {
+    Duration::from_millis(500).saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_BACKOFF)
+}
+
+/// Up to a quarter more, so that many waiters do not come back as one.
+fn jitter(wait: Duration) -> Duration {
+    let mut byte = [0_u8; 1];
+    // Without randomness the wait is merely not spread.
+    let _ = getrandom::getrandom(&mut byte);
+    wait.mul_f64(f64::from(byte[0]) / 1024.0).min(Duration::from_secs(5))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Patience, Verdict, judge};
+    use crate::error::{Cause, ConnectionFailure, Refusal};
+
+    fn refused(status: u16, message: &str) -> Cause {
+        Cause::Refused(Refusal { status, message: message.to_owned(), ..Refusal::default() })
+    }
+
+    fn broken(kind: ConnectionFailure) -> Cause {
+        Cause::Connection { kind, detail: String::new() }
+    }
+
+    #[test]
+    fn what_is_tried_again() {
+        for (cause, expected) in [
+            (refused(429, ""), Verdict::Throttled),
+            (refused(503, "Egress is over the account limit"), Verdict::Throttled),
+            (
+                refused(403, "permission_denied: … You have exceeded a secondary rate limit. Please wait"),
+                Verdict::Throttled,
+            ),
+            (refused(403, "permission_denied: write_package"), Verdict::Final),
+            (refused(429, "You have reached your unauthenticated pull rate limit."), Verdict::Final),
+            (refused(500, ""), Verdict::Again),
+            (refused(502, ""), Verdict::Again),
+            (refused(522, ""), Verdict::Again),
+            (refused(404, ""), Verdict::Final),
+            (refused(401, ""), Verdict::Final),
+            (broken(ConnectionFailure::Tls), Verdict::Final),
+            (broken(ConnectionFailure::Broken), Verdict::Again),
+            (Cause::Protocol(String::new()), Verdict::Final),
+        ] {
+            assert_eq!(judge(&cause), expected, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_sleeps_past_the_budget() {
+        let mut patience = Patience::new(Duration::from_secs(60));
+        let hour = Refusal { status: 429, retry_after: Some(Duration::from_secs(3600)), ..Refusal::default() };
+        assert!(matches!(patience.next(Cause::Refused(hour), false), Err(Cause::Patience { .. })));
+        let minute = Refusal { status: 429, retry_after: Some(Duration::from_secs(50)), ..Refusal::default() };
+        let wait = patience.next(Cause::Refused(minute), false).expect("within the budget");
+        assert!(wait >= Duration::from_secs(50) && wait <= Duration::from_secs(55));
+    }
+
+    #[test]
+    fn a_host_that_never_answered_is_tried_three_times() {
+        let mut patience = Patience::new(Duration::from_secs(600));
+        assert!(patience.next(broken(ConnectionFailure::Refused), true).is_ok());
+        assert!(patience.next(broken(ConnectionFailure::Refused), true).is_ok());
+        assert!(patience.next(broken(ConnectionFailure::Refused), true).is_err());
+        let mut patience = Patience::new(Duration::from_secs(600));
+        for _ in 0..4 {
+            assert!(patience.next(broken(ConnectionFailure::Broken), false).is_ok());
+        }
+    }
+}

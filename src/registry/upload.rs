@@ -1,0 +1,440 @@
+//! Blobs that go.
+//!
+//! Owns how a blob reaches a registry: linked from a repository that has it, or sent in the form the registry takes.
+//! Never completes an upload whose bytes are not those of the digest (`blob::checked` holds the last piece back), and
+//! never starts a second upload where a refused mount opened one.
+//!
+//! Forms (registries.md §5.3), the first that works is kept for the host:
+//!
+//! | form | requests | where |
+//! |---|---|---|
+//! | one PUT | POST, PUT | everywhere |
+//! | one PATCH | POST, PATCH, PUT | large blobs on GHCR and Docker Hub; what refuses the first |
+//! | pieces | POST, PATCH …, PUT | what refuses both |
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Body, Method, Response, StatusCode};
+use url::Url;
+
+use crate::blob::{BlobSource, BlobStream};
+use crate::error::{Cause, ConnectionFailure, Error};
+use crate::manifest::Descriptor;
+
+use super::auth::Scopes;
+use super::host::{Call, answer};
+use super::lanes::Lane;
+use super::refusal;
+use super::retry::Patience;
+use super::transport::{Pipe, classify};
+use super::{At, Repository};
+
+/// How long the answer to a finished body may take: registries verify and move large blobs before they answer
+/// (moby/moby#53700).
+const COMMIT: Duration = Duration::from_secs(300);
+
+/// Pieces: below GHCR's limit of 4 MiB for a PATCH with `Content-Range` (oras-project/rust-oci-client#35).
+const PIECE: usize = 3 * 1024 * 1024;
+
+/// How a blob came to be at the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It was there, in this repository.
+    Present,
+    /// The registry linked it from the repository named.
+    Mounted,
+    /// Its bytes were sent.
+    Uploaded,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Put,
+    Patch,
+    Pieces,
+}
+
+enum Opened {
+    /// The registry has it now.
+    Linked,
+    /// An upload session.
+    Session(Url),
+}
+
+/// Why a session was not filled.
+enum Broken {
+    /// The source's end failed; the target is not to blame.
+    Source(Error),
+    /// The target's end failed.
+    Target(Cause),
+}
+
+impl From<Cause> for Broken {
+    fn from(cause: Cause) -> Self {
+        Self::Target(cause)
+    }
+}
+
+impl Repository {
+    /// Makes a blob exist in this repository: linked from `from`, a repository of the same registry that has it, or
+    /// sent from `source`.
+    pub async fn push_blob(
+        &self,
+        descriptor: &Descriptor,
+        from: Option<&str>,
+        source: &dyn BlobSource,
+    ) -> Result<Sent, Error> {
+        let object = || self.object(At::Digest(&descriptor.digest));
+        let mut patience = Patience::new(self.host.patience);
+        let mut from = from.filter(|_| !self.host.learned.no_mount.load(Relaxed));
+        if from.is_none() && self.host.learned.silent_mount.load(Relaxed) && self.head_blob(descriptor).await?.is_some()
+        {
+            return Ok(Sent::Present);
+        }
+        let mut farthest = 0;
+        let mut wrong_bytes = false;
+        loop {
+            let opened = self.open_upload(descriptor, from).await;
+            let session = match opened.map_err(|cause| self.error("POST upload", object(), cause))? {
+                Opened::Linked if from.is_some() => return Ok(Sent::Mounted),
+                Opened::Linked => return Ok(Sent::Present),
+                Opened::Session(session) => session,
+            };
+            // A second attempt sends: what could be linked would have been.
+            from = None;
+            let form = self.form(descriptor.size);
+            let moved = Arc::new(AtomicU64::new(0));
+            let cause = match self.fill(session, form, descriptor, source, &moved).await {
+                Ok(()) => return Ok(Sent::Uploaded),
+                // Bytes spliced from two connections may be wrong where each alone was right: once more, whole.
+                Err(Broken::Source(Error::DigestMismatch { .. })) if !wrong_bytes => {
+                    wrong_bytes = true;
+                    continue;
+                }
+                Err(Broken::Source(error)) => return Err(error),
+                Err(Broken::Target(cause)) => cause,
+            };
+            if self.learn_form(form, descriptor.size, &cause) {
+                continue;
+            }
+            if moved.load(Relaxed) > farthest {
+                farthest = moved.load(Relaxed);
+                patience.progress();
+            }
+            let again = restartable(cause);
+            self.pause(&mut patience, again, "blob upload")
+                .await
+                .map_err(|cause| self.error("PUT blob", object(), cause))?;
+        }
+    }
+
+    /// Opens an upload, or finds that none is needed.
+    async fn open_upload(&self, descriptor: &Descriptor, from: Option<&str>) -> Result<Opened, Cause> {
+        let learned = &self.host.learned;
+        let telling = from.is_some() || !learned.silent_mount.load(Relaxed);
+        if telling && !learned.no_mount.load(Relaxed) {
+            match self.mount(descriptor, from.unwrap_or(&self.name)).await {
+                Ok(opened) => return Ok(opened),
+                // Refusals of the mount, not of the push: an ordinary upload tells which (registries.md §5.2).
+                Err(Cause::Refused(refusal)) if matches!(refusal.status, 400 | 401 | 403 | 404 | 405) => {
+                    if refusal.status != 404 {
+                        learned.no_mount.store(true, Relaxed);
+                    }
+                }
+                // A token service may refuse two scopes at once (GitLab: estesp/manifest-tool#53).
+                Err(Cause::Token { .. }) if from.is_some() => learned.no_mount.store(true, Relaxed),
+                Err(cause) => return Err(cause),
+            }
+            // The question whether it is there was not answered.
+            if from.is_none() && self.head_blob(descriptor).await.is_ok_and(|size| size.is_some()) {
+                return Ok(Opened::Linked);
+            }
+        }
+        let call = Call::new(Method::POST, self.url("blobs/uploads/"), Scopes::push(&self.name), "blob upload");
+        let response = self.send(&call).await?;
+        self.session(&response).map(Opened::Session)
+    }
+
+    /// `POST ?mount=&from=`: 201 when it is linked, 202 when the registry opened an ordinary upload instead, whose
+    /// `Location` is that upload (distribution-spec, "Mounting a blob from another repository").
+    ///
+    /// `from` may be this repository itself: then 201 says that the blob is here, in the request that is needed anyway.
+    async fn mount(&self, descriptor: &Descriptor, from: &str) -> Result<Opened, Cause> {
+        let mut url = self.url("blobs/uploads/");
+        url.query_pairs_mut().append_pair("mount", descriptor.digest.as_str()).append_pair("from", from);
+        let scopes = Scopes::push(&self.name);
+        let scopes = if *from == *self.name { scopes } else { scopes.and_pull(from) };
+        let response = self.send(&Call::new(Method::POST, url, scopes, "blob upload")).await?;
+        if response.status() == StatusCode::CREATED {
+            self.host.learned.silent_mount.store(false, Relaxed);
+            return Ok(Opened::Linked);
+        }
+        self.session(&response).map(Opened::Session)
+    }
+
+    /// The session that an answer names: absolute, relative, with a query, without a leading slash.
+    fn session(&self, response: &Response) -> Result<Url, Cause> {
+        let location = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|location| location.to_str().ok())
+            .ok_or_else(|| Cause::Protocol("the upload was accepted without a place to send it to".to_owned()))?;
+        let mut url = response
+            .url()
+            .join(location)
+            .map_err(|_| Cause::Protocol("the upload was given a place that is no address".to_owned()))?;
+        // A registry behind a TLS proxy that it does not know of names itself with http.
+        let home = response.url();
+        if url.scheme() == "http" && home.scheme() == "https" && url.host() == home.host() {
+            // Both schemes are special ones, for which this cannot fail.
+            let _ = url.set_scheme("https");
+        }
+        self.check_elsewhere(&url, "sends the upload")?;
+        Ok(url)
+    }
+
+    fn form(&self, size: u64) -> Form {
+        let learned = &self.host.learned;
+        if learned.pieces_only.load(Relaxed) {
+            Form::Pieces
+        } else if size < learned.single_put_below.load(Relaxed) {
+            Form::Put
+        } else {
+            Form::Patch
+        }
+    }
+
+    /// Whether the refusal is of the form, so that the next one is worth trying; remembers it for the host.
+    fn learn_form(&self, form: Form, size: u64, cause: &Cause) -> bool {
+        let Cause::Refused(refusal) = cause else { return false };
+        let content = matches!(refusal.code.as_deref(), Some("DIGEST_INVALID" | "SIZE_INVALID" | "NAME_INVALID"));
+        if content || !matches!(refusal.status, 400 | 411 | 413 | 416) {
+            return false;
+        }
+        match form {
+            Form::Put => self.host.learned.single_put_below.fetch_min(size, Relaxed),
+            Form::Patch => {
+                self.host.learned.pieces_only.store(true, Relaxed);
+                0
+            }
+            Form::Pieces => return false,
+        };
+        true
+    }
+
+    async fn fill(
+        &self,
+        session: Url,
+        form: Form,
+        descriptor: &Descriptor,
+        source: &dyn BlobSource,
+        moved: &Arc<AtomicU64>,
+    ) -> Result<(), Broken> {
+        // Writing first, then reading: the order that keeps a copy within one registry from waiting for itself.
+        let _place = self.host.lanes.enter(Lane::Write).await;
+        let stream = source.open().await.map_err(Broken::Source)?;
+        match form {
+            Form::Put => {
+                let url = with_digest(session, descriptor);
+                self.send_body(Method::PUT, &url, stream, descriptor, moved).await?;
+            }
+            Form::Patch => {
+                let response = self.send_body(Method::PATCH, &session, stream, descriptor, moved).await?;
+                self.commit(self.session(&response)?, descriptor).await?;
+            }
+            Form::Pieces => {
+                let session = self.send_pieces(session, stream, moved).await?;
+                self.commit(session, descriptor).await?;
+            }
+        }
+        self.host.lanes.widen(Lane::Write);
+        Ok(())
+    }
+
+    /// One request whose body is the whole blob.
+    async fn send_body(
+        &self,
+        method: Method,
+        url: &Url,
+        stream: BlobStream,
+        descriptor: &Descriptor,
+        moved: &Arc<AtomicU64>,
+    ) -> Result<Response, Broken> {
+        let failure: Arc<Mutex<Option<Error>>> = Arc::default();
+        let starving: Arc<AtomicBool> = Arc::default();
+        let body = {
+            let (failure, starving) = (Arc::clone(&failure), Arc::clone(&starving));
+            let (moved, meter) = (Arc::clone(moved), Arc::clone(&self.meter));
+            let mut stream = stream;
+            futures_util::stream::poll_fn(move |context| {
+                let polled = stream.poll_next_unpin(context);
+                starving.store(polled.is_pending(), Relaxed);
+                polled.map(|piece| {
+                    Some(match piece? {
+                        Ok(piece) => {
+                            moved.fetch_add(piece.len() as u64, Relaxed);
+                            meter.written(piece.len());
+                            Ok(piece)
+                        }
+                        Err(error) => {
+                            *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                            Err(std::io::Error::other("the source failed"))
+                        }
+                    })
+                })
+            })
+        };
+        let mut headers = body_headers(descriptor.size);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        let authorization = self.authorization(&Scopes::push(&self.name)).await?;
+        // An empty stream with a length of 0 is sent as no body at all by some HTTP libraries' rules; say it plainly.
+        let body = if descriptor.size == 0 { Body::from(Bytes::new()) } else { Body::wrap_stream(body) };
+        let request = self.request(method, url, Pipe::Blob, authorization.as_ref()).headers(headers).body(body);
+        let result = self.watched(request, descriptor.size, moved, &starving).await;
+        if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(Broken::Source(error));
+        }
+        let response = result?;
+        if !response.status().is_success() {
+            if response.status() == StatusCode::UNAUTHORIZED {
+                // The token expired while the body was on its way: the next attempt has a new one.
+                self.expired(response.headers(), authorization.as_ref()).await;
+            }
+            return Err(Cause::Refused(refusal::read(response).await).into());
+        }
+        Ok(response)
+    }
+
+    /// Sends `request` and watches that its body moves: a limit on the whole would cut large blobs off. While the source
+    /// is what is waited for (`starving`), its own patience counts, not the target's.
+    async fn watched(
+        &self,
+        request: reqwest::RequestBuilder,
+        size: u64,
+        moved: &AtomicU64,
+        starving: &AtomicBool,
+    ) -> Result<Response, Cause> {
+        let sending = request.send();
+        tokio::pin!(sending);
+        let mut seen = moved.load(Relaxed);
+        loop {
+            let limit = if seen >= size { COMMIT } else { self.host.stall * 2 };
+            tokio::select! {
+                result = &mut sending => return result.map_err(|error| classify(&error)),
+                () = tokio::time::sleep(limit) => {
+                    let now = moved.load(Relaxed);
+                    if now == seen && !starving.load(Relaxed) {
+                        let detail = format!("nothing moved for {} s", limit.as_secs());
+                        return Err(Cause::Connection { kind: ConnectionFailure::Timeout, detail });
+                    }
+                    seen = now;
+                }
+            }
+        }
+    }
+
+    /// `PATCH`es of at most [`PIECE`] bytes, each with its `Content-Range`.
+    async fn send_pieces(
+        &self,
+        mut session: Url,
+        mut stream: BlobStream,
+        moved: &Arc<AtomicU64>,
+    ) -> Result<Url, Broken> {
+        let mut buffer = BytesMut::new();
+        let mut offset = 0_u64;
+        loop {
+            let piece = stream.next().await.transpose().map_err(Broken::Source)?;
+            let last = piece.is_none();
+            if let Some(piece) = piece {
+                buffer.extend_from_slice(&piece);
+            }
+            while buffer.len() >= PIECE || (last && !buffer.is_empty()) {
+                let part = buffer.split_to(PIECE.min(buffer.len())).freeze();
+                let length = part.len() as u64;
+                let mut headers = body_headers(length);
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+                // Without `bytes `: the specification's form for uploads ("Pushing a blob in chunks").
+                if let Ok(range) = HeaderValue::from_str(&format!("{offset}-{}", offset + length - 1)) {
+                    headers.insert(CONTENT_RANGE, range);
+                }
+                let authorization = self.authorization(&Scopes::push(&self.name)).await?;
+                let request = self
+                    .request(Method::PATCH, &session, Pipe::Blob, authorization.as_ref())
+                    .headers(headers)
+                    .body(part);
+                let response = answer(request, COMMIT).await?;
+                if !response.status().is_success() {
+                    return Err(Cause::Refused(refusal::read(response).await).into());
+                }
+                session = self.session(&response)?;
+                offset += length;
+                moved.fetch_add(length, Relaxed);
+                self.meter.written(usize::try_from(length).unwrap_or(usize::MAX));
+            }
+            if last {
+                return Ok(session);
+            }
+        }
+    }
+
+    /// The PUT that closes a session.
+    async fn commit(&self, session: Url, descriptor: &Descriptor) -> Result<(), Broken> {
+        let url = with_digest(session, descriptor);
+        for renewed in [false, true] {
+            let authorization = self.authorization(&Scopes::push(&self.name)).await?;
+            let request = self
+                .request(Method::PUT, &url, Pipe::Blob, authorization.as_ref())
+                .headers(body_headers(0))
+                .body(Bytes::new());
+            let response = answer(request, COMMIT).await?;
+            if response.status().is_success() {
+                return Ok(());
+            }
+            // All bytes are there: an expired token costs a new token, not a new upload.
+            let again = response.status() == StatusCode::UNAUTHORIZED
+                && !renewed
+                && self.expired(response.headers(), authorization.as_ref()).await;
+            if !again {
+                return Err(Cause::Refused(refusal::read(response).await).into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn expired(&self, headers: &HeaderMap, sent: Option<&HeaderValue>) -> bool {
+        self.host.learn(headers, sent, &Scopes::push(&self.name)).await
+    }
+}
+
+fn body_headers(length: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers
+}
+
+fn with_digest(mut session: Url, descriptor: &Descriptor) -> Url {
+    session.query_pairs_mut().append_pair("digest", descriptor.digest.as_str());
+    session
+}
+
+/// A session that is lost, or a token that ran out under a body, is no refusal of the blob: it can be sent again.
+fn restartable(cause: Cause) -> Cause {
+    match cause {
+        Cause::Refused(refusal)
+            if refusal.status == 401
+                || (refusal.status == 404
+                    && matches!(
+                        refusal.code.as_deref(),
+                        None | Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
+                    )) =>
+        {
+            Cause::Connection { kind: ConnectionFailure::Broken, detail: refusal.to_string() }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,434 @@
+//! The report for programs: the `json` and `mapping` outputs, and the small ones beside them.
+//!
+//! Owns the names and the order of fields that scripts rely on (contract: "Outputs"). Must never rename one, and never
+//! carry what the log would not show.
+
+use serde::Serialize;
+
+use super::{Blobs, ImageReport, Outcome, PlatformReport, Report, Traffic};
+use crate::digest::Digest;
+use crate::error::{Error, Side};
+
+/// What the report does not know of itself.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// This program's version.
+    pub version: String,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+}
+
+#[derive(Serialize)]
+struct Whole<'a> {
+    version: &'a str,
+    command: &'a str,
+    dry_run: bool,
+    result: &'static str,
+    images: Vec<Image<'a>>,
+    totals: Totals,
+    notices: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Image<'a> {
+    source: &'a str,
+    target: Option<&'a str>,
+    source_digest: Option<&'a Digest>,
+    digest: Option<&'a Digest>,
+    media_type: Option<&'a str>,
+    platforms: &'a [PlatformReport],
+    attachments: [(); 0],
+    result: &'static str,
+    requests: u64,
+    bytes: u64,
+    pulls_billed: u64,
+    traffic: Traffic,
+    blobs: Blobs,
+    duration_ms: u64,
+    notices: &'a [String],
+    error: Option<Failure<'a>>,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    message: String,
+    side: Option<Side>,
+    hints: Vec<String>,
+    state: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Totals {
+    images: usize,
+    copied: usize,
+    unchanged: usize,
+    kept: usize,
+    would_copy: usize,
+    inspected: usize,
+    verified: usize,
+    failed: usize,
+    deferred: usize,
+    requests: u64,
+    bytes: u64,
+    pulls_billed: u64,
+    duration_ms: u64,
+}
+
+/// The whole report as compact JSON.
+pub fn render(report: &Report, context: &Context) -> String {
+    let traffic = report.traffic();
+    text(&Whole {
+        version: &context.version,
+        command: report.command,
+        dry_run: report.dry_run,
+        result: result(report),
+        images: report.images.iter().map(|image| describe(report, image)).collect(),
+        totals: Totals {
+            images: report.images.len(),
+            copied: report.count(Outcome::Copied),
+            unchanged: report.count(Outcome::Unchanged),
+            kept: report.count(Outcome::Kept),
+            would_copy: report.count(Outcome::WouldCopy),
+            inspected: report.count(Outcome::Inspected),
+            verified: report.count(Outcome::Verified),
+            failed: report.count(Outcome::Failed),
+            deferred: report.count(Outcome::Deferred),
+            requests: traffic.requests(),
+            bytes: total_bytes(report),
+            pulls_billed: traffic.pulls_billed,
+            duration_ms: report.duration,
+        },
+        notices: &report.notices,
+    })
+}
+
+fn describe<'a>(report: &Report, image: &'a ImageReport) -> Image<'a> {
+    Image {
+        source: &image.source,
+        target: image.target.as_deref(),
+        source_digest: image.source_digest.as_ref(),
+        digest: image.digest.as_ref(),
+        media_type: image.media_type.as_deref(),
+        platforms: &image.platforms,
+        attachments: [],
+        result: image.result.name(),
+        requests: image.traffic.requests(),
+        bytes: bytes(report, image),
+        pulls_billed: image.traffic.pulls_billed,
+        traffic: image.traffic,
+        blobs: image.blobs,
+        duration_ms: image.duration,
+        notices: &image.notices,
+        error: image.error.as_ref().map(|error| Failure {
+            message: error.to_string(),
+            side: side(error),
+            hints: error.hints(),
+            state: image.state.as_deref(),
+        }),
+    }
+}
+
+fn result(report: &Report) -> &'static str {
+    match (report.cancelled, report.exit_code()) {
+        (Some(_), _) => "cancelled",
+        (None, 0) => "succeeded",
+        (None, _) => "failed",
+    }
+}
+
+fn side(error: &Error) -> Option<Side> {
+    match error {
+        Error::Registry { side, .. } | Error::DigestMismatch { side, .. } | Error::Content { side, .. } => Some(*side),
+        Error::Unexpected { .. } | Error::Platform { .. } => Some(Side::Source),
+        Error::Conflict { .. } | Error::Different { .. } => Some(Side::Target),
+        Error::Input { .. } | Error::Cancelled { .. } | Error::Local(_) => None,
+    }
+}
+
+/// The bytes that count for this command: sent, or in a dry run to be sent; read where nothing is ever written.
+pub(super) fn bytes(report: &Report, image: &ImageReport) -> u64 {
+    match report.command {
+        "copy" if report.dry_run => image.blobs.missing_bytes,
+        "copy" => image.traffic.bytes_written,
+        _ => image.traffic.bytes_read,
+    }
+}
+
+/// [`bytes`] of all images.
+pub(super) fn total_bytes(report: &Report) -> u64 {
+    report.images.iter().map(|image| bytes(report, image)).sum()
+}
+
+/// JSON that cannot fail: no maps with odd keys, no foreign `Serialize`.
+fn text<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// A name's parts, as far as the report needs them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Name<'a> {
+    /// Registry and repository, or `oci:DIRECTORY`.
+    pub(super) repository: &'a str,
+    /// The tag.
+    pub(super) tag: Option<&'a str>,
+}
+
+impl<'a> Name<'a> {
+    /// Splits a fully spelled name; a digest in it is left out.
+    pub(super) fn of(text: &'a str) -> Self {
+        let text = text.split_once('@').map_or(text, |(name, _)| name);
+        let path = text.strip_prefix("oci:").unwrap_or(text);
+        match path.rsplit_once(':') {
+            Some((before, tag)) if !tag.contains('/') => {
+                Self { repository: &text[..text.len() - path.len() + before.len()], tag: Some(tag) }
+            }
+            _ => Self { repository: text, tag: None },
+        }
+    }
+
+    /// `repository:tag@digest`, or `repository@digest` where there is no tag.
+    pub(super) fn pinned(self, digest: &Digest) -> String {
+        match self.tag {
+            Some(tag) => format!("{}:{tag}@{digest}", self.repository),
+            None => format!("{}@{digest}", self.repository),
+        }
+    }
+}
+
+/// What an image is called where it is to be used, with its digest; none where that is not certain.
+pub(super) fn pinned(image: &ImageReport) -> Option<String> {
+    if matches!(image.result, Outcome::Failed | Outcome::Deferred) {
+        return None;
+    }
+    let digest = image.digest.as_ref()?;
+    Some(Name::of(image.target.as_deref().unwrap_or(&image.source)).pinned(digest))
+}
+
+#[derive(Serialize)]
+struct Mapping<'a> {
+    source: &'a str,
+    target: &'a str,
+    digest: &'a Digest,
+    tags: Vec<&'a str>,
+    platforms: Vec<&'a str>,
+}
+
+/// What is at the target and known to be what the source has: the list that consumer configuration is made of.
+pub fn mapping(report: &Report) -> String {
+    let entries: Vec<Mapping<'_>> = report
+        .images
+        .iter()
+        .filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged))
+        .filter_map(|image| {
+            let target = image.target.as_deref()?;
+            Some(Mapping {
+                source: &image.source,
+                target,
+                digest: image.digest.as_ref()?,
+                tags: Name::of(target).tag.into_iter().collect(),
+                platforms: image.platforms.iter().map(|platform| platform.platform.as_str()).collect(),
+            })
+        })
+        .collect();
+    text(&entries)
+}
+
+/// Every output of the run that is made of the report, in the contract's order. What has no value is left out.
+pub fn outputs(report: &Report, context: &Context) -> Vec<(&'static str, String)> {
+    let mut outputs = Vec::new();
+    if let [image] = report.images.as_slice()
+        && let (Some(digest), Some(pinned)) = (&image.digest, pinned(image))
+    {
+        outputs.push(("digest", digest.to_string()));
+        outputs.push(("image", pinned));
+    }
+    let copy = report.command == "copy";
+    if copy {
+        let images: Vec<String> = report.images.iter().filter_map(pinned).collect();
+        outputs.push(("images", images.join("\n")));
+        outputs.push(("changed", report.changed().to_string()));
+    }
+    outputs.push(("json", render(report, context)));
+    if copy {
+        outputs.push(("mapping", mapping(report)));
+    }
+    outputs
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::{Blobs, ImageReport, Outcome, PlatformReport, Report, Traffic};
+    use super::{Context, Name, mapping, outputs, render};
+    use crate::digest::Digest;
+    use crate::error::{Cause, Error, Refusal, Side};
+
+    pub(in super::super) fn copied() -> ImageReport {
+        let digest = Digest::of(b"index");
+        ImageReport {
+            source_digest: Some(digest.clone()),
+            digest: Some(digest),
+            media_type: Some("application/vnd.oci.image.index.v1+json".to_owned()),
+            platforms: vec![
+                PlatformReport { platform: "linux/amd64".to_owned(), digest: Digest::of(b"a"), size: 3_500_000 },
+                PlatformReport { platform: "linux/arm64/v8".to_owned(), digest: Digest::of(b"b"), size: 4_100_000 },
+            ],
+            result: Outcome::Copied,
+            traffic: Traffic {
+                source_requests: 12,
+                target_requests: 15,
+                token_requests: 2,
+                bytes_read: 8_912_896,
+                bytes_written: 8_912_896,
+                pulls_billed: 3,
+            },
+            blobs: Blobs { sent: 4, mounted: 1, present: 2, missing: 0, missing_bytes: 0 },
+            duration: 1900,
+            ..ImageReport::new(
+                "docker.io/library/alpine:3.20".to_owned(),
+                Some("ghcr.io/acme/mirror/docker.io/library/alpine:3.20".to_owned()),
+            )
+        }
+    }
+
+    pub(in super::super) fn unchanged() -> ImageReport {
+        ImageReport {
+            result: Outcome::Unchanged,
+            traffic: Traffic { source_requests: 1, target_requests: 1, ..Traffic::default() },
+            blobs: Blobs::default(),
+            duration: 90,
+            ..copied()
+        }
+    }
+
+    pub(in super::super) fn failed() -> ImageReport {
+        let target = "ghcr.io/acme/mirror/quay.io/x|y:1".to_owned();
+        ImageReport {
+            error: Some(Error::Registry {
+                side: Side::Target,
+                action: "PUT manifest",
+                object: target.clone(),
+                cause: Cause::Refused(Refusal {
+                    status: 403,
+                    code: Some("DENIED".to_owned()),
+                    message: "permission_denied: write_package".to_owned(),
+                    ..Refusal::default()
+                }),
+            }),
+            state: Some("11 of 12 blobs are uploaded; the tag was not moved".to_owned()),
+            ..ImageReport::new("quay.io/x:1".to_owned(), Some(target))
+        }
+    }
+
+    pub(in super::super) fn report(images: Vec<ImageReport>) -> Report {
+        Report { command: "copy", images, duration: 1900, ..Report::default() }
+    }
+
+    fn context() -> Context {
+        Context { version: "1.2.3".to_owned() }
+    }
+
+    #[test]
+    fn the_json_has_the_contracts_fields() {
+        let text = render(&report(vec![copied(), failed()]), &context());
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(
+            text.starts_with(r#"{"version":"1.2.3","command":"copy","dry_run":false,"result":"failed","images":["#)
+        );
+        let image = &json["images"][0];
+        assert_eq!(image["result"], "copied");
+        assert_eq!(image["requests"], 27);
+        assert_eq!(image["bytes"], 8_912_896);
+        assert_eq!(image["traffic"]["token_requests"], 2);
+        assert_eq!(image["blobs"]["mounted"], 1);
+        assert_eq!(image["platforms"][1]["platform"], "linux/arm64/v8");
+        assert_eq!(image["attachments"], serde_json::json!([]));
+        assert!(image["error"].is_null());
+        let error = &json["images"][1]["error"];
+        assert_eq!(error["side"], "target");
+        assert!(error["message"].as_str().unwrap().contains("403 DENIED"));
+        assert!(error["hints"].as_array().unwrap().len() > 1);
+        assert_eq!(error["state"], "11 of 12 blobs are uploaded; the tag was not moved");
+        assert_eq!(json["totals"]["images"], 2);
+        assert_eq!(json["totals"]["failed"], 1);
+        assert_eq!(json["totals"]["duration_ms"], 1900);
+    }
+
+    #[test]
+    fn a_dry_run_counts_the_bytes_that_are_missing_and_inspect_those_it_read() {
+        let mut image = copied();
+        image.result = Outcome::WouldCopy;
+        image.blobs.missing_bytes = 77;
+        let mut report = Report { dry_run: true, ..report(vec![image]) };
+        let bytes = |report: &Report| -> serde_json::Value {
+            serde_json::from_str::<serde_json::Value>(&render(report, &context())).unwrap()["totals"]["bytes"].clone()
+        };
+        assert_eq!(bytes(&report), 77);
+        report.dry_run = false;
+        report.command = "inspect";
+        assert_eq!(bytes(&report), 8_912_896);
+        report.cancelled = Some("SIGTERM");
+        assert!(render(&report, &context()).contains(r#""result":"cancelled""#));
+    }
+
+    #[test]
+    fn names_are_split_into_repository_and_tag() {
+        let digest = Digest::of(b"x");
+        for (text, repository, tag) in [
+            ("ghcr.io/a/b:1", "ghcr.io/a/b", Some("1")),
+            ("localhost:5000/a", "localhost:5000/a", None),
+            ("localhost:5000/a:1", "localhost:5000/a", Some("1")),
+            ("oci:out", "oci:out", None),
+            ("oci:./out:1", "oci:./out", Some("1")),
+            (&format!("ghcr.io/a/b@{digest}"), "ghcr.io/a/b", None),
+            (&format!("ghcr.io/a/b:1@{digest}"), "ghcr.io/a/b", Some("1")),
+        ] {
+            assert_eq!(Name::of(text), Name { repository, tag }, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_image_has_all_outputs_in_order() {
+        let outputs = outputs(&report(vec![copied()]), &context());
+        let names: Vec<&str> = outputs.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["digest", "image", "images", "changed", "json", "mapping"]);
+        let digest = Digest::of(b"index");
+        assert_eq!(outputs[1].1, format!("ghcr.io/acme/mirror/docker.io/library/alpine:3.20@{digest}"));
+        assert_eq!(outputs[3].1, "true");
+    }
+
+    #[test]
+    fn a_target_with_only_a_digest_is_named_once() {
+        let mut image = unchanged();
+        let digest = Digest::of(b"index");
+        image.target = Some(format!("ghcr.io/a/b@{digest}"));
+        let outputs = outputs(&report(vec![image]), &context());
+        assert_eq!(outputs[1].1, format!("ghcr.io/a/b@{digest}"));
+        assert_eq!(outputs[3].1, "false");
+    }
+
+    #[test]
+    fn several_images_have_no_single_digest_and_a_failed_one_is_not_listed() {
+        let report = report(vec![copied(), failed(), unchanged()]);
+        let outputs = outputs(&report, &context());
+        assert_eq!(outputs[0].0, "images");
+        assert_eq!(outputs[0].1.lines().count(), 2);
+        let mapping: serde_json::Value = serde_json::from_str(&mapping(&report)).unwrap();
+        assert_eq!(mapping.as_array().unwrap().len(), 2);
+        assert_eq!(mapping[0]["tags"], serde_json::json!(["3.20"]));
+        assert_eq!(mapping[0]["platforms"], serde_json::json!(["linux/amd64", "linux/arm64/v8"]));
+    }
+
+    #[test]
+    fn inspect_and_verify_set_what_the_contract_says() {
+        let mut report = report(vec![ImageReport { target: None, result: Outcome::Inspected, ..copied() }]);
+        report.command = "inspect";
+        let outputs = outputs(&report, &context());
+        let names: Vec<&str> = outputs.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["digest", "image", "json"]);
+        assert!(outputs[1].1.starts_with("docker.io/library/alpine:3.20@sha256:"));
+    }
+}

@@ -1,0 +1,325 @@
+//! The report for the log: an image's group, and the last line.
+//!
+//! Owns the words and numbers that a person reads while a run goes on. Must never print: it returns lines, and the
+//! console prints them.
+
+use super::json::{pinned, total_bytes};
+use super::{ImageReport, Outcome, Report};
+
+/// The title of an image's group: what went where and how it ended.
+pub fn group_title(image: &ImageReport) -> String {
+    format!("{}: {}", route(image), outcome(image.result))
+}
+
+/// The lines of an image's group.
+pub fn image(command: &str, image: &ImageReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(digest) = &image.digest
+        && image.result != Outcome::Failed
+    {
+        lines.push(match &image.media_type {
+            Some(media_type) => format!("digest {digest} ({media_type})"),
+            None => format!("digest {digest}"),
+        });
+    }
+    match image.result {
+        Outcome::Copied | Outcome::WouldCopy => lines.extend(platform_names(image)),
+        Outcome::Inspected | Outcome::Verified => lines.extend(platform_digests(image)),
+        Outcome::Kept => lines.push(kept(image)),
+        Outcome::Unchanged | Outcome::Failed | Outcome::Deferred => {}
+    }
+    lines.extend(blobs(image));
+    if image.traffic.requests() > 0 {
+        lines.push(format!("{}, {}", traffic(image), duration(image.duration)));
+    }
+    if matches!(image.result, Outcome::Copied | Outcome::Inspected) {
+        lines.extend(pull(image));
+    }
+    lines.extend(image.notices.iter().map(|notice| format!("notice: {notice}")));
+    lines.extend(failure(command, image));
+    lines
+}
+
+/// A failure as a person reads it: what could not be done and why, what to do, what is left behind.
+pub fn failure(command: &str, image: &ImageReport) -> Vec<String> {
+    let Some((error, problem)) = image.error.as_ref().zip(problem(command, image)) else { return Vec::new() };
+    let mut lines = vec![format!("error: {problem}")];
+    lines.extend(error.hints().iter().map(|hint| format!("hint: {hint}")));
+    lines.extend(image.state.iter().map(|state| format!("note: {state}")));
+    lines
+}
+
+/// A failure as an annotation: its title, and its message with the hints.
+pub fn annotation(command: &str, image: &ImageReport) -> Option<(String, String)> {
+    let mut lines = vec![problem(command, image)?];
+    lines.extend(failure(command, image).into_iter().skip(1));
+    Some((format!("{} failed", image.source), lines.join("\n")))
+}
+
+fn problem(command: &str, image: &ImageReport) -> Option<String> {
+    let verb = if command.is_empty() { "copy" } else { command };
+    image.error.as_ref().map(|error| format!("cannot {verb} {}: {error}", route(image)))
+}
+
+/// The last line of a run.
+pub fn verdict(report: &Report) -> String {
+    if report.images.is_empty() {
+        return format!("{} · {}", headline(report), duration(report.duration));
+    }
+    format!("{} · {}, {}", headline(report), amounts(report), duration(report.duration))
+}
+
+/// How the images ended, in one phrase: `12 images: 3 copied, 8 unchanged, 1 failed`.
+pub(super) fn headline(report: &Report) -> String {
+    let mut parts = Vec::new();
+    for result in [
+        Outcome::Copied,
+        Outcome::WouldCopy,
+        Outcome::Inspected,
+        Outcome::Verified,
+        Outcome::Unchanged,
+        Outcome::Kept,
+        Outcome::Deferred,
+        Outcome::Failed,
+    ] {
+        let images = report.count(result);
+        if images > 0 {
+            parts.push(format!("{images} {}", outcome(result)));
+        }
+    }
+    let cancelled = report.cancelled.map_or(String::new(), |signal| format!("cancelled by {signal} · "));
+    let dry_run = if report.dry_run { "dry run, nothing was written · " } else { "" };
+    let images = if parts.is_empty() {
+        "no images".to_owned()
+    } else {
+        format!("{}: {}", count(report.images.len() as u64, "image"), parts.join(", "))
+    };
+    format!("{cancelled}{dry_run}{images}")
+}
+
+/// `27 requests, 8.5 MiB sent, 0 pulls billed`.
+pub(super) fn amounts(report: &Report) -> String {
+    let moved = match report.command {
+        "copy" if report.dry_run => "to send",
+        "copy" => "sent",
+        _ => "read",
+    };
+    let total = report.traffic();
+    format!(
+        "{}, {} {moved}, {} billed",
+        count(total.requests(), "request"),
+        size(total_bytes(report)),
+        count(total.pulls_billed, "pull")
+    )
+}
+
+/// How an outcome is said.
+pub(super) fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Copied => "copied",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Kept => "kept",
+        Outcome::WouldCopy => "would be copied",
+        Outcome::Inspected => "inspected",
+        Outcome::Verified => "verified",
+        Outcome::Failed => "failed",
+        Outcome::Deferred => "deferred",
+    }
+}
+
+/// `SOURCE → TARGET`, or the source where there is no target.
+fn route(image: &ImageReport) -> String {
+    match &image.target {
+        Some(target) => format!("{} → {target}", image.source),
+        None => image.source.clone(),
+    }
+}
+
+fn platform_names(image: &ImageReport) -> Option<String> {
+    let names: Vec<&str> = image.platforms.iter().map(|platform| platform.platform.as_str()).collect();
+    (!names.is_empty()).then(|| format!("{}: {}", plural(names.len(), "platform"), names.join(", ")))
+}
+
+fn platform_digests(image: &ImageReport) -> Vec<String> {
+    let width = image.platforms.iter().map(|platform| platform.platform.chars().count()).max().unwrap_or(0);
+    let line = |platform: &super::PlatformReport| {
+        let bytes = if platform.size > 0 { format!("  {}", size(platform.size)) } else { String::new() };
+        format!("  {:width$}  {}{bytes}", platform.platform, platform.digest)
+    };
+    image.platforms.iter().map(line).collect()
+}
+
+fn kept(image: &ImageReport) -> String {
+    match &image.source_digest {
+        Some(source) => format!("the target keeps its digest (`on-conflict: keep`); the source is {source}"),
+        None => "the target keeps its digest (`on-conflict: keep`)".to_owned(),
+    }
+}
+
+fn blobs(image: &ImageReport) -> Option<String> {
+    let blobs = image.blobs;
+    let mut parts = Vec::new();
+    for (number, what) in [(blobs.sent, "sent"), (blobs.mounted, "mounted"), (blobs.present, "there already")] {
+        if number > 0 {
+            parts.push(format!("{number} {what}"));
+        }
+    }
+    if blobs.missing > 0 {
+        parts.push(format!("{} to send ({})", blobs.missing, size(blobs.missing_bytes)));
+    }
+    (!parts.is_empty()).then(|| format!("blobs: {}", parts.join(", ")))
+}
+
+fn traffic(image: &ImageReport) -> String {
+    let traffic = image.traffic;
+    let mut parts = vec![count(traffic.requests(), "request")];
+    if traffic.bytes_written > 0 {
+        parts.push(format!("{} sent", size(traffic.bytes_written)));
+    } else if traffic.bytes_read > 0 {
+        parts.push(format!("{} read", size(traffic.bytes_read)));
+    }
+    if traffic.pulls_billed > 0 {
+        parts.push(format!("{} billed", count(traffic.pulls_billed, "pull")));
+    }
+    parts.join(", ")
+}
+
+/// The command that pulls exactly this image; none for a layout on disk or an artifact, which nobody can pull so.
+pub(super) fn pull(image: &ImageReport) -> Option<String> {
+    let name = pinned(image)?;
+    let runs = !name.starts_with("oci:") && !image.platforms.is_empty();
+    runs.then(|| format!("docker pull {name}"))
+}
+
+/// `1 image`, `2 images`.
+pub(super) fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+fn plural(number: usize, noun: &str) -> String {
+    if number == 1 { noun.to_owned() } else { format!("{noun}s") }
+}
+
+/// Bytes for people, by powers of 1024.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    for (unit, one) in UNITS {
+        if bytes >= one {
+            // In tenths, without floating point: exact for every size there is.
+            let tenths = u128::from(bytes) * 10 / u128::from(one);
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} B")
+}
+
+/// Milliseconds for people.
+pub(super) fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0 => format!("{milliseconds} ms"),
+        1..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::json::tests::{copied, failed, report, unchanged};
+    use super::super::{ImageReport, Outcome, Report};
+    use super::{annotation, duration, group_title, image, size, verdict};
+    use crate::digest::Digest;
+
+    #[test]
+    fn a_copied_image_says_what_moved_and_how_to_pull_it() {
+        let digest = Digest::of(b"index");
+        assert_eq!(
+            group_title(&copied()),
+            "docker.io/library/alpine:3.20 → ghcr.io/acme/mirror/docker.io/library/alpine:3.20: copied"
+        );
+        assert_eq!(
+            image("copy", &copied()),
+            [
+                format!("digest {digest} (application/vnd.oci.image.index.v1+json)"),
+                "platforms: linux/amd64, linux/arm64/v8".to_owned(),
+                "blobs: 4 sent, 1 mounted, 2 there already".to_owned(),
+                "27 requests, 8.5 MiB sent, 3 pulls billed, 1.9 s".to_owned(),
+                format!("docker pull ghcr.io/acme/mirror/docker.io/library/alpine:3.20@{digest}"),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unchanged_image_is_two_lines() {
+        let lines = image("copy", &unchanged());
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(lines[1], "2 requests, 90 ms");
+    }
+
+    #[test]
+    fn an_inspected_image_lists_each_platform_with_its_digest() {
+        let lines = image("inspect", &ImageReport { target: None, result: Outcome::Inspected, ..copied() });
+        assert_eq!(lines[1], format!("  linux/amd64     {}  3.3 MiB", Digest::of(b"a")));
+        assert!(lines.iter().any(|line| line.starts_with("docker pull docker.io/library/alpine:3.20@sha256:")));
+    }
+
+    #[test]
+    fn a_failed_image_says_the_error_then_hints_then_what_is_left_behind() {
+        let lines = image("copy", &failed());
+        assert_eq!(
+            lines[0],
+            "error: cannot copy quay.io/x:1 → ghcr.io/acme/mirror/quay.io/x|y:1: target: PUT manifest \
+             ghcr.io/acme/mirror/quay.io/x|y:1: 403 DENIED: permission_denied: write_package"
+        );
+        assert!(lines[1].starts_with("hint: "));
+        assert_eq!(lines.last().unwrap(), "note: 11 of 12 blobs are uploaded; the tag was not moved");
+        let (title, message) = annotation("copy", &failed()).unwrap();
+        assert_eq!(title, "quay.io/x:1 failed");
+        assert!(message.starts_with("cannot copy quay.io/x:1 → ") && message.contains("\nhint: "), "{message}");
+        assert!(annotation("copy", &copied()).is_none());
+    }
+
+    #[test]
+    fn the_verdict_counts_everything() {
+        assert_eq!(
+            verdict(&report(vec![copied()])),
+            "1 image: 1 copied · 27 requests, 8.5 MiB sent, 3 pulls billed, 1.9 s"
+        );
+        assert_eq!(
+            verdict(&report(vec![copied(), unchanged(), failed()])),
+            "3 images: 1 copied, 1 unchanged, 1 failed · 29 requests, 8.5 MiB sent, 3 pulls billed, 1.9 s"
+        );
+        assert_eq!(verdict(&report(Vec::new())), "no images · 1.9 s");
+        let mut image = copied();
+        image.result = Outcome::WouldCopy;
+        image.blobs.missing_bytes = 2048;
+        assert_eq!(
+            verdict(&Report { dry_run: true, ..report(vec![image]) }),
+            "dry run, nothing was written · 1 image: 1 would be copied · 27 requests, 2.0 KiB to send, 3 pulls billed, \
+             1.9 s"
+        );
+        assert!(
+            verdict(&Report { cancelled: Some("SIGTERM"), ..report(vec![]) }).starts_with("cancelled by SIGTERM · ")
+        );
+    }
+
+    #[test]
+    fn sizes_and_durations_are_for_people() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (8_912_896, "8.5 MiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
+            assert_eq!(size(bytes), expected);
+        }
+        for (milliseconds, expected) in
+            [(90, "90 ms"), (1900, "1.9 s"), (123_000, "2 min 3 s"), (3_660_000, "1 h 1 min")]
+        {
+            assert_eq!(duration(milliseconds), expected);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The report: what a run did, as data.
+//!
+//! Owns the model that the log, the summary and the `json` output are three voices of. Holds no credential and no
+//! registry text that was not sanitised before. Never talks to the network.
+
+pub mod json;
+pub mod log;
+pub mod summary;
+
+use serde::Serialize;
+
+use crate::digest::Digest;
+use crate::error::Error;
+
+/// What a whole run did.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// `copy`, `inspect` or `verify`.
+    pub command: &'static str,
+    /// Whether the run stopped before the first write on purpose.
+    pub dry_run: bool,
+    /// One entry an image, in the order asked for.
+    pub images: Vec<ImageReport>,
+    /// What the user should know about the run as a whole.
+    pub notices: Vec<String>,
+    /// Wall time in milliseconds.
+    pub duration: u64,
+    /// Set when the run was cancelled.
+    pub cancelled: Option<&'static str>,
+}
+
+/// What happened to one image.
+#[derive(Clone, Debug)]
+pub struct ImageReport {
+    /// The source, fully spelled: `docker.io/library/alpine:3.20`.
+    pub source: String,
+    /// The target, fully spelled; none for `inspect`.
+    pub target: Option<String>,
+    /// What the source's name resolved to.
+    pub source_digest: Option<Digest>,
+    /// The digest at the target (`copy`, `verify`) or of the source (`inspect`).
+    pub digest: Option<Digest>,
+    /// Media type of what the digest names.
+    pub media_type: Option<String>,
+    /// The platforms, in the order of the index; empty for an artifact without platforms.
+    pub platforms: Vec<PlatformReport>,
+    /// How it ended.
+    pub result: Outcome,
+    /// Requests, bytes and pulls.
+    pub traffic: Traffic,
+    /// Blobs, by what became of them.
+    pub blobs: Blobs,
+    /// What the user should know: a choice that changed the digest, a long wait, a lower-cased name.
+    pub notices: Vec<String>,
+    /// Why it failed.
+    pub error: Option<Error>,
+    /// For a failure: what was and what was not written, one sentence.
+    pub state: Option<String>,
+    /// Wall time in milliseconds.
+    pub duration: u64,
+}
+
+/// One platform of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlatformReport {
+    /// `os/arch[/variant]`.
+    pub platform: String,
+    /// The child manifest's digest.
+    pub digest: Digest,
+    /// Size in bytes of the platform's config and layers; 0 where they were not looked at.
+    pub size: u64,
+}
+
+/// How an image ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Written to the target and read back.
+    Copied,
+    /// The target had this digest already.
+    Unchanged,
+    /// The target has another digest and `on-conflict: keep` left it.
+    Kept,
+    /// `dry-run`: would have been written.
+    WouldCopy,
+    /// `inspect` read it.
+    Inspected,
+    /// `verify` found both sides equal.
+    Verified,
+    /// See the error.
+    Failed,
+    /// Left for another run.
+    Deferred,
+}
+
+impl Outcome {
+    /// The result's name in `json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Copied => "copied",
+            Self::Unchanged => "unchanged",
+            Self::Kept => "kept",
+            Self::WouldCopy => "would-copy",
+            Self::Inspected => "inspected",
+            Self::Verified => "verified",
+            Self::Failed => "failed",
+            Self::Deferred => "deferred",
+        }
+    }
+}
+
+/// Requests, bytes and pulls of one image. Requests for tokens are counted apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Requests to the source.
+    pub source_requests: u64,
+    /// Requests to the target.
+    pub target_requests: u64,
+    /// Requests to token services.
+    pub token_requests: u64,
+    /// Blob and manifest bytes read from the source.
+    pub bytes_read: u64,
+    /// Blob and manifest bytes sent to the target.
+    pub bytes_written: u64,
+    /// Manifest GETs at a registry that bills them as pulls (Docker Hub).
+    pub pulls_billed: u64,
+}
+
+/// Blobs of one image, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Blobs {
+    /// Sent.
+    pub sent: u64,
+    /// Mounted from another repository of the target registry.
+    pub mounted: u64,
+    /// Found at the target, or sent before in this run.
+    pub present: u64,
+    /// `dry-run`: would be sent.
+    pub missing: u64,
+    /// `dry-run`: their bytes.
+    pub missing_bytes: u64,
+}
+
+impl Traffic {
+    /// Requests to source and target.
+    pub fn requests(&self) -> u64 {
+        self.source_requests + self.target_requests
+    }
+}
+
+impl std::ops::AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.source_requests += other.source_requests;
+        self.target_requests += other.target_requests;
+        self.token_requests += other.token_requests;
+        self.bytes_read += other.bytes_read;
+        self.bytes_written += other.bytes_written;
+        self.pulls_billed += other.pulls_billed;
+    }
+}
+
+impl ImageReport {
+    /// An image of which nothing is known yet.
+    pub fn new(source: String, target: Option<String>) -> Self {
+        Self {
+            source,
+            target,
+            source_digest: None,
+            digest: None,
+            media_type: None,
+            platforms: Vec::new(),
+            result: Outcome::Failed,
+            traffic: Traffic::default(),
+            blobs: Blobs::default(),
+            notices: Vec::new(),
+            error: None,
+            state: None,
+            duration: 0,
+        }
+    }
+}
+
+impl Report {
+    /// Requests, bytes and pulls of all images.
+    pub fn traffic(&self) -> Traffic {
+        let mut total = Traffic::default();
+        for image in &self.images {
+            total += image.traffic;
+        }
+        total
+    }
+
+    /// How many images ended this way.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.images.iter().filter(|image| image.result == outcome).count()
+    }
+
+    /// Whether anything was written.
+    pub fn changed(&self) -> bool {
+        self.images.iter().any(|image| image.result == Outcome::Copied)
+    }
+
+    /// The process's exit code (contract: "Exit codes").
+    pub fn exit_code(&self) -> u8 {
+        match self.cancelled {
+            Some("SIGINT") => 130,
+            Some(_) => 143,
+            None if self.images.iter().any(|image| image.error.as_ref().is_some_and(Error::is_input)) => 2,
+            None if self.count(Outcome::Failed) > 0 => 1,
+            None => 0,
+        }
+    }
+}

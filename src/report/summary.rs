@@ -1,0 +1,323 @@
+//! The report for the job summary: Markdown that a person reads on the run's page.
+//!
+//! Owns its layout. Must never hold a time or a count that differs between two runs that did the same, except in the
+//! footer, and never a character from outside that was not escaped.
+
+use std::fmt::Write as _;
+
+use super::json::{Name, bytes, pinned, total_bytes};
+use super::log::{amounts, count, duration, headline, outcome, pull, size};
+use super::{ImageReport, Outcome, Report};
+use crate::sanitise::{code, line, markdown, prose};
+
+/// So many rows are read at a glance; more of those where nothing happened are folded away.
+const FOLD: usize = 5;
+
+/// So many platforms are named in a cell.
+const PLATFORMS: usize = 4;
+
+/// The whole summary.
+pub fn render(report: &Report) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "## {} {}\n", sign(report), markdown(&title(report)));
+    if report.dry_run {
+        let _ = writeln!(
+            text,
+            "**Dry run: nothing was written.** A run without `dry-run` would send {}.\n",
+            size(total_bytes(report))
+        );
+    }
+    if let Some(signal) = report.cancelled {
+        let _ = writeln!(
+            text,
+            "**The run was cancelled by {signal}.** No tag points at half an image; the next run carries on.\n"
+        );
+    }
+    tables(&mut text, report);
+    failures(&mut text, report);
+    notices(&mut text, report);
+    pulls(&mut text, report);
+    platforms(&mut text, report);
+    let _ = writeln!(
+        text,
+        "<sub>mirror-image {} · {} · {}</sub>",
+        env!("CARGO_PKG_VERSION"),
+        amounts(report),
+        duration(report.duration)
+    );
+    text
+}
+
+fn sign(report: &Report) -> &'static str {
+    match (report.cancelled, report.exit_code()) {
+        (Some(_), _) => "⚠️",
+        (None, 0) => "✅",
+        (None, _) => "❌",
+    }
+}
+
+/// The verdict without what the next line says anyway.
+fn title(report: &Report) -> String {
+    let headline = headline(report);
+    headline.rsplit(" · ").next().unwrap_or(&headline).to_owned()
+}
+
+/// Whether nothing happened to this image, as is usual on most days.
+fn quiet(image: &ImageReport) -> bool {
+    image.result == Outcome::Unchanged
+}
+
+fn tables(text: &mut String, report: &Report) {
+    let (quiet, rest): (Vec<&ImageReport>, Vec<&ImageReport>) = report.images.iter().partition(|image| quiet(image));
+    if quiet.len() <= FOLD {
+        let all: Vec<&ImageReport> = report.images.iter().collect();
+        table(text, report, &all);
+        return;
+    }
+    table(text, report, &rest);
+    fold(text, &format!("{} unchanged", count(quiet.len() as u64, "image")), |text| table(text, report, &quiet));
+}
+
+fn fold(text: &mut String, summary: &str, inside: impl FnOnce(&mut String)) {
+    let _ = writeln!(text, "<details>\n<summary>{summary}</summary>\n");
+    inside(text);
+    let _ = writeln!(text, "</details>\n");
+}
+
+fn table(text: &mut String, report: &Report, images: &[&ImageReport]) {
+    if images.is_empty() {
+        return;
+    }
+    let target = images.iter().any(|image| image.target.is_some());
+    let moved = match report.command {
+        "copy" if report.dry_run => "To send",
+        "copy" => "Sent",
+        _ => "Size",
+    };
+    let _ =
+        writeln!(text, "| Source |{} Digest | Platforms | {moved} | Result |", if target { " Target |" } else { "" });
+    let _ = writeln!(text, "| --- |{} --- | --- | ---: | --- |", if target { " --- |" } else { "" });
+    for image in images {
+        let _ = write!(text, "| {} |", code(&image.source));
+        if target {
+            let _ = write!(text, " {} |", image.target.as_deref().map_or("–".to_owned(), target_cell));
+        }
+        let digest = image.digest.as_ref().filter(|_| image.result != Outcome::Failed);
+        let _ = writeln!(
+            text,
+            " {} | {} | {} | {} |",
+            digest.map_or("–".to_owned(), |digest| code(digest.short())),
+            platforms_cell(image),
+            moved_cell(report, image),
+            if image.result == Outcome::Failed { "**failed**" } else { outcome(image.result) },
+        );
+    }
+    text.push('\n');
+}
+
+/// The target; on GitHub's registry with a link to the package's page, to which its address redirects a browser.
+fn target_cell(target: &str) -> String {
+    let repository = Name::of(target).repository;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'-' | b'_');
+    if repository.starts_with("ghcr.io/") && repository.bytes().all(plain) {
+        return format!("[{}](https://{repository})", code(target));
+    }
+    code(target)
+}
+
+fn platforms_cell(image: &ImageReport) -> String {
+    let names: Vec<String> = image.platforms.iter().take(PLATFORMS).map(|one| markdown(&one.platform)).collect();
+    match image.platforms.len() {
+        0 => "–".to_owned(),
+        all if all > PLATFORMS => format!("{} and {} more", names.join(", "), all - PLATFORMS),
+        _ => names.join(", "),
+    }
+}
+
+fn moved_cell(report: &Report, image: &ImageReport) -> String {
+    let bytes = match report.command {
+        "copy" => bytes(report, image),
+        _ => image.platforms.iter().map(|platform| platform.size).sum(),
+    };
+    if bytes == 0 { "–".to_owned() } else { size(bytes) }
+}
+
+fn failures(text: &mut String, report: &Report) {
+    for image in &report.images {
+        let Some(error) = &image.error else { continue };
+        let target = image.target.as_deref().map_or(String::new(), |target| format!(" → {}", plain_code(target)));
+        let _ = writeln!(text, "### Failed: {}{target}\n", plain_code(&image.source));
+        let _ = writeln!(text, "> {}\n", prose(&error.to_string()));
+        let hints = error.hints();
+        for hint in &hints {
+            let _ = writeln!(text, "- {}", prose(hint));
+        }
+        if !hints.is_empty() {
+            text.push('\n');
+        }
+        if let Some(state) = &image.state {
+            let _ = writeln!(text, "State: {}\n", prose(state));
+        }
+    }
+}
+
+/// A code span outside a table, where a pipe is a pipe.
+fn plain_code(text: &str) -> String {
+    code(text).replace("\\|", "|")
+}
+
+fn notices(text: &mut String, report: &Report) {
+    let mut lines: Vec<String> = report.notices.iter().map(|notice| prose(notice)).collect();
+    for image in &report.images {
+        for notice in &image.notices {
+            let subject =
+                if report.images.len() > 1 { format!("{}: ", plain_code(&image.source)) } else { String::new() };
+            lines.push(format!("{subject}{}", prose(notice)));
+        }
+    }
+    if lines.is_empty() {
+        return;
+    }
+    text.push_str("**Notices**\n\n");
+    for line in lines {
+        let _ = writeln!(text, "- {line}");
+    }
+    text.push('\n');
+}
+
+/// The pinned names, to copy and paste.
+fn pulls(text: &mut String, report: &Report) {
+    // What a dry run would write cannot be pulled yet.
+    let there = |image: &&ImageReport| image.result != Outcome::WouldCopy;
+    let lines: Vec<String> = report
+        .images
+        .iter()
+        .filter(there)
+        .filter_map(|image| pull(image).or_else(|| pinned(image)))
+        .map(|command| line(&command, usize::MAX))
+        .collect();
+    let block = |text: &mut String| {
+        let _ = writeln!(text, "```sh\n{}\n```\n", lines.join("\n"));
+    };
+    match lines.len() {
+        0 => {}
+        1..=FOLD => block(text),
+        _ => fold(text, "Pull exactly these images", block),
+    }
+}
+
+/// Digests of the single platforms, of images that something happened to.
+fn platforms(text: &mut String, report: &Report) {
+    let images: Vec<&ImageReport> = report
+        .images
+        .iter()
+        .filter(|image| !quiet(image) && image.platforms.len() > 1 && image.error.is_none())
+        .collect();
+    if images.is_empty() {
+        return;
+    }
+    fold(text, "Digests of the platforms", |text| {
+        let name = images.len() > 1;
+        text.push_str(if name {
+            "| Image | Platform | Digest | Size |\n| --- "
+        } else {
+            "| Platform | Digest | Size |\n"
+        });
+        text.push_str("| --- | --- | ---: |\n");
+        for image in images {
+            for platform in &image.platforms {
+                let subject = if name { format!("| {} ", code(&image.source)) } else { String::new() };
+                let bytes = if platform.size == 0 { "–".to_owned() } else { size(platform.size) };
+                let digest = code(platform.digest.as_str());
+                let _ = writeln!(text, "{subject}| {} | {digest} | {bytes} |", markdown(&platform.platform));
+            }
+        }
+        text.push('\n');
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::json::tests::{copied, failed, report, unchanged};
+    use super::super::{ImageReport, Outcome, Report};
+    use super::render;
+    use crate::digest::Digest;
+
+    #[test]
+    fn a_copied_image_shows_verdict_table_pull_line_and_platforms() {
+        let digest = Digest::of(b"index");
+        let text = render(&report(vec![copied()]));
+        assert_eq!(
+            text,
+            format!(
+                "## ✅ 1 image: 1 copied\n\n\
+                 | Source | Target | Digest | Platforms | Sent | Result |\n\
+                 | --- | --- | --- | --- | ---: | --- |\n\
+                 | `docker.io/library/alpine:3.20` | [`ghcr.io/acme/mirror/docker.io/library/alpine:3.20`]\
+                 (https://ghcr.io/acme/mirror/docker.io/library/alpine) | `{}` | linux/amd64, linux/arm64/v8 | \
+                 8.5 MiB | copied |\n\n\
+                 ```sh\ndocker pull ghcr.io/acme/mirror/docker.io/library/alpine:3.20@{digest}\n```\n\n\
+                 <details>\n<summary>Digests of the platforms</summary>\n\n\
+                 | Platform | Digest | Size |\n| --- | --- | ---: |\n\
+                 | linux/amd64 | `{}` | 3.3 MiB |\n| linux/arm64/v8 | `{}` | 3.9 MiB |\n\n</details>\n\n\
+                 <sub>mirror-image {} · 27 requests, 8.5 MiB sent, 3 pulls billed · 1.9 s</sub>\n",
+                digest.short(),
+                Digest::of(b"a"),
+                Digest::of(b"b"),
+                env!("CARGO_PKG_VERSION")
+            )
+        );
+    }
+
+    #[test]
+    fn an_unchanged_run_is_short_however_many_images_there_are() {
+        let one = render(&report(vec![unchanged()]));
+        assert!(one.lines().count() <= 12 && !one.contains("<details>"), "{one}");
+        let many = render(&report(vec![unchanged(); 40]));
+        let shown = many.split("<details>").next().unwrap();
+        assert_eq!(shown, "## ✅ 40 images: 40 unchanged\n\n");
+        assert_eq!(many.matches("<details>").count(), 2);
+        assert_eq!(many.matches("</details>").count(), 2);
+    }
+
+    #[test]
+    fn a_failure_is_expanded_with_hints_and_state_and_escaped() {
+        let text = render(&report(vec![copied(), failed()]));
+        for part in [
+            "## ❌ 2 images: 1 copied, 1 failed\n",
+            "| `ghcr.io/acme/mirror/quay.io/x\\|y:1` | – | – | – | **failed** |",
+            "### Failed: `quay.io/x:1` → `ghcr.io/acme/mirror/quay.io/x|y:1`\n",
+            "> target: PUT manifest ghcr.io/acme/mirror/quay.io/x\\|y:1: 403 DENIED: permission\\_denied: ",
+            "\n- ",
+            "State: 11 of 12 blobs are uploaded; the tag was not moved\n",
+        ] {
+            assert!(text.contains(part), "{part} in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_dry_run_says_that_nothing_was_written_and_offers_no_pull() {
+        let mut image = copied();
+        image.result = Outcome::WouldCopy;
+        image.blobs.missing_bytes = 3 << 20;
+        let text = render(&Report { dry_run: true, ..report(vec![image]) });
+        assert!(text.starts_with("## ✅ 1 image: 1 would be copied\n\n**Dry run: nothing was written.** "), "{text}");
+        assert!(text.contains("would send 3.0 MiB.") && text.contains("| 3.0 MiB | would be copied |"), "{text}");
+        assert!(!text.contains("docker pull"), "{text}");
+    }
+
+    #[test]
+    fn inspect_has_no_target_and_notices_are_listed() {
+        let mut report = report(vec![ImageReport {
+            target: None,
+            result: Outcome::Inspected,
+            notices: vec!["<b>`sparse`</b>".to_owned()],
+            ..copied()
+        }]);
+        report.command = "inspect";
+        let text = render(&report);
+        assert!(text.contains("| Source | Digest | Platforms | Size | Result |\n| --- | --- | --- | ---: | --- |\n"));
+        assert!(text.contains("**Notices**\n\n- &lt;b&gt;`sparse`&lt;/b&gt;\n"), "{text}");
+        assert!(text.contains("docker pull docker.io/library/alpine:3.20@sha256:"), "{text}");
+    }
+}

@@ -1,0 +1,284 @@
+//! Text from outside, made safe to show.
+//!
+//! Owns the only way by which registry bodies, headers, tags and annotations get into a log line, an error, an output
+//! or the summary. Must never let through what a terminal, the runner or a Markdown renderer would act on; must never
+//! drop a word that a person could read.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// What a line break becomes.
+const BREAK: char = '⏎';
+
+/// `text` as one line of at most `limit` characters.
+///
+/// The runner looks for `##[` anywhere in a line and for `::` at its start (runner: `ActionCommand.cs`), on both
+/// streams: a registry that could put either there could set this action's outputs.
+pub fn line(text: &str, limit: usize) -> String {
+    let mut clean = String::with_capacity(text.len().min(4096));
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\u{1b}' => skip_escape(&mut characters),
+            '\u{9b}' => skip_control_sequence(&mut characters),
+            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_control_string(&mut characters),
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => push_break(&mut clean),
+            '\t' => clean.push(' '),
+            // One mark is enough to show that bytes were not text.
+            char::REPLACEMENT_CHARACTER if clean.ends_with(char::REPLACEMENT_CHARACTER) => {}
+            _ if character.is_control() || is_invisible(character) => {}
+            // No line may start with `::` and no `##[` may stand anywhere, whatever was dropped in between: so the
+            // check is on what is already written.
+            '[' if clean.ends_with("##") => clean.push_str(" ["),
+            ':' if clean.ends_with(':') && starts_line(&clean[..clean.len() - 1]) => clean.push_str(" :"),
+            _ => clean.push(character),
+        }
+    }
+    let clean = clean.trim_matches(|character: char| character == BREAK || character.is_whitespace());
+    cut(clean, limit)
+}
+
+/// Whether what follows `before` would be the first thing on its line.
+fn starts_line(before: &str) -> bool {
+    let before = before.trim_end();
+    before.is_empty() || before.ends_with(BREAK)
+}
+
+fn push_break(clean: &mut String) {
+    let length = clean.trim_end().len();
+    clean.truncate(length);
+    if !clean.is_empty() && !clean.ends_with(BREAK) {
+        clean.push(' ');
+        clean.push(BREAK);
+    }
+    clean.push(' ');
+}
+
+fn cut(text: &str, limit: usize) -> String {
+    if text.chars().nth(limit).is_none() {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(limit.saturating_sub(1)).collect();
+    short.truncate(short.trim_end().len());
+    short.push('…');
+    short
+}
+
+/// Characters that take no room or turn the reading direction: they make one text look like another.
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Skips what follows an ESC (ECMA-48).
+fn skip_escape(characters: &mut Peekable<Chars<'_>>) {
+    match characters.peek() {
+        Some('[') => {
+            characters.next();
+            skip_control_sequence(characters);
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            characters.next();
+            skip_control_string(characters);
+        }
+        Some(' '..='~') => {
+            while characters.next_if(|next| matches!(next, ' '..='/')).is_some() {}
+            characters.next_if(|next| matches!(next, '0'..='~'));
+        }
+        _ => {}
+    }
+}
+
+/// Skips the parameters and the final byte of a control sequence.
+fn skip_control_sequence(characters: &mut Peekable<Chars<'_>>) {
+    while characters.next_if(|next| matches!(next, ' '..='?')).is_some() {}
+    characters.next_if(|next| matches!(next, '@'..='~'));
+}
+
+/// Skips a control string to its terminator. One that does not end takes its line with it and no more.
+fn skip_control_string(characters: &mut Peekable<Chars<'_>>) {
+    while let Some(next) = characters.next_if(|next| !matches!(next, '\n' | '\r')) {
+        match next {
+            '\u{7}' | '\u{9c}' => return,
+            '\u{1b}' => {
+                characters.next_if_eq(&'\\');
+                return;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `text` as one line of Markdown that shows the characters themselves, in a table's cell or in running text.
+pub fn markdown(text: &str) -> String {
+    escape(&line(text, usize::MAX))
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for (at, character) in text.char_indices() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '|' | '`' | '[' | ']' | '*' | '_' | '~' | '\\' => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
+            // Only a heading or a list at the start of the text; elsewhere these are ordinary.
+            '#' | '-' | '+' if at == 0 => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
+            // A bare address from a registry must not become a link to click.
+            ':' if text[at..].starts_with("://") => escaped.push_str("\\:"),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// `text` as a code span for a table's cell.
+pub fn code(text: &str) -> String {
+    // A pipe ends the cell even inside a code span (GFM, "Tables"), and a back-tick ends the span.
+    format!("`{}`", line(text, usize::MAX).replace('`', "'").replace('|', "\\|"))
+}
+
+/// A sentence as Markdown outside a table: back-ticks in pairs stay code, everything else is escaped.
+pub fn prose(text: &str) -> String {
+    let text = line(text, usize::MAX);
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) || parts.iter().skip(1).step_by(2).any(|part| part.trim().is_empty()) {
+        return escape(&text);
+    }
+    let mut written = String::with_capacity(text.len() + 16);
+    for (at, part) in parts.iter().enumerate() {
+        if at % 2 == 1 {
+            written.push('`');
+            written.push_str(part);
+            written.push('`');
+        } else {
+            written.push_str(&escape(part));
+        }
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{code, line, markdown, prose};
+
+    #[test]
+    fn each_kind_of_foreign_text_becomes_one_harmless_line() {
+        for (what, text, expected) in [
+            ("plain text stays", "manifest unknown", "manifest unknown"),
+            ("words of other scripts stay", "héllo 世界 🙂", "héllo 世界 🙂"),
+            ("line breaks are shown", "a\r\nb\n\nc", "a ⏎ b ⏎ c"),
+            ("line breaks at the ends go", "\n a \n", "a"),
+            ("Unicode line breaks count", "a\u{2028}b\u{85}c", "a ⏎ b ⏎ c"),
+            ("a tab is a blank", "a\tb", "a b"),
+            ("colours go whole", "\u{1b}[1;31mred\u{1b}[0m", "red"),
+            ("titles go whole", "\u{1b}]0;owned\u{7}text", "text"),
+            ("links go whole", "\u{1b}]8;;http://evil\u{1b}\\text\u{1b}]8;;\u{1b}\\", "text"),
+            ("an unfinished title takes its line", "\u{1b}]0;owned\nnext", "next"),
+            ("C1 sequences too", "\u{9b}31mred", "red"),
+            ("character sets too", "\u{1b}(Btext", "text"),
+            ("controls go", "a\u{0}\u{8}\u{7f}b", "ab"),
+            ("bidi overrides go", "a\u{202e}b\u{2066}c\u{200f}", "abc"),
+            ("zero-width characters go", "a\u{200b}\u{feff}b\u{2060}", "ab"),
+            ("a command at the start is broken up", "::set-output name=x::y", ": :set-output name=x::y"),
+            ("after blanks too", "  ::error::x", ": :error::x"),
+            ("after a line break too", "a\n ::error::x", "a ⏎  : :error::x"),
+            ("after something invisible too", "\u{200b}:\u{200b}:error::x", ": :error::x"),
+            ("an old command is broken up anywhere", "x ##[set-output name=a]b", "x ## [set-output name=a]b"),
+            ("with something invisible inside too", "##\u{1b}[0m\u{200b}[error]", "## [error]"),
+            ("an address in the middle stays", "dial tcp [::1]:5000", "dial tcp [::1]:5000"),
+            ("broken bytes leave one mark", "a\u{fffd}\u{fffd}\u{fffd}b", "a\u{fffd}b"),
+        ] {
+            assert_eq!(line(text, 200), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut_at_the_limit_with_a_mark() {
+        assert_eq!(line("abcdef", 6), "abcdef");
+        assert_eq!(line("abcdefg", 6), "abcde…");
+        assert_eq!(line("世界世界", 3), "世界…");
+    }
+
+    #[test]
+    fn markdown_shows_the_characters_themselves() {
+        for (text, expected) in [
+            ("a|b", "a\\|b"),
+            ("<img src=x>&amp;", "&lt;img src=x&gt;&amp;amp;"),
+            ("[x](y) *z* _w_ `v`", "\\[x\\](y) \\*z\\* \\_w\\_ \\`v\\`"),
+            ("# title", "\\# title"),
+            ("- item", "\\- item"),
+            ("see https://evil.example", "see https\\://evil.example"),
+            ("a\nb", "a ⏎ b"),
+        ] {
+            assert_eq!(markdown(text), expected);
+        }
+        assert_eq!(code("a`b|c"), "`a'b\\|c`");
+    }
+
+    #[test]
+    fn prose_keeps_pairs_of_back_ticks() {
+        assert_eq!(prose("set `a_b` for <x>"), "set `a_b` for &lt;x&gt;");
+        assert_eq!(prose("a ` b <x>"), "a \\` b &lt;x&gt;");
+        assert_eq!(prose("``` a"), "\\`\\`\\` a");
+    }
+
+    fn hostile() -> impl Strategy<Value = String> {
+        let pieces = prop_oneof![
+            Just("::"),
+            Just(":"),
+            Just("##["),
+            Just("#"),
+            Just("["),
+            Just("\u{1b}"),
+            Just("\u{1b}["),
+            Just("\u{1b}]"),
+            Just("\n"),
+            Just("\r"),
+            Just("\u{2028}"),
+            Just("\u{200b}"),
+            Just("\u{202e}"),
+            Just(" "),
+            Just("\t"),
+            Just("a"),
+            Just("⏎"),
+            Just("\u{9b}"),
+            Just("\u{7}"),
+            Just("`"),
+            Just("|"),
+            Just("<"),
+            Just("\u{3000}"),
+        ];
+        prop_oneof![proptest::collection::vec(pieces, 0..24).prop_map(|pieces| pieces.concat()), any::<String>()]
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_gets_through_that_anything_acts_on(text in hostile(), limit in 1_usize..64) {
+            for shown in [line(&text, limit), markdown(&text), prose(&text), code(&text)] {
+                prop_assert!(!shown.contains(['\n', '\r', '\u{1b}', '\u{85}', '\u{2028}', '\u{2029}']), "{shown:?}");
+                prop_assert!(!shown.contains("##["), "{shown:?}");
+                prop_assert!(!shown.trim_start().starts_with("::"), "{shown:?}");
+                prop_assert!(!shown.split('⏎').any(|part| part.trim_start().starts_with("::")), "{shown:?}");
+            }
+            prop_assert!(line(&text, limit).chars().count() <= limit);
+            prop_assert!(!markdown(&text).contains('<'));
+        }
+
+        #[test]
+        fn what_is_safe_stays_as_it_is(text in hostile()) {
+            let once = line(&text, usize::MAX);
+            prop_assert_eq!(line(&once, usize::MAX), once);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Targets: from what the user wrote and the source's name to the target's name.
+//!
+//! Owns the placeholders, the tag that a target inherits and the lower-casing. Pure: never asks a registry, never reads
+//! the environment. Never invents a name: a placeholder without a value is refused.
+
+use crate::digest::Digest;
+use crate::reference::{ImageReference, Reference, lower_cased, shown};
+
+/// The placeholders a target may hold.
+const PLACEHOLDERS: &str = "{owner} {repo} {registry} {repository} {namespace} {name} {tag}";
+
+/// Expands `template` for `source`; `github_repository` is the value of `GITHUB_REPOSITORY`.
+///
+/// Gives the target and notices about what was changed in it; fails with one sentence that says how to mend it.
+pub fn target(
+    template: &str,
+    source: &ImageReference,
+    github_repository: Option<&str>,
+) -> Result<(ImageReference, Vec<String>), String> {
+    let mut expanded = expand(template.trim(), source, github_repository)?;
+    let mut notices = Vec::new();
+    if let Some(lower) = lower_cased(&expanded) {
+        notices.push(format!(
+            "target `{}` is written in lower case, `{}`: registries accept no upper case in a repository",
+            shown(&expanded),
+            shown(&lower)
+        ));
+        expanded = lower;
+    }
+    let target = ImageReference::parse(&expanded)?;
+    if target.digest().is_some() {
+        return Err("names a digest; the target gets the source's own, so write a tag or leave it out".to_owned());
+    }
+    Ok((inherit(target, source)?, notices))
+}
+
+/// Gives a target without a tag the source's tag, or its digest where it has no tag.
+fn inherit(target: ImageReference, source: &ImageReference) -> Result<ImageReference, String> {
+    let digest: Option<Digest> = source.digest().cloned();
+    Ok(match target {
+        ImageReference::Registry(reference) if !reference.has_explicit_tag() => {
+            ImageReference::Registry(match (source.tag(), digest) {
+                (Some(tag), _) => reference.with_tag(tag),
+                (None, Some(digest)) => reference.with_digest(digest),
+                (None, None) => {
+                    let name = reference.name();
+                    return Err(format!("has no tag, and neither has `{source}`; write one, `{name}:TAG`"));
+                }
+            })
+        }
+        ImageReference::Layout(mut layout) if layout.tag.is_none() => {
+            layout.tag = source.tag().map(str::to_owned);
+            layout.digest = if layout.tag.is_none() { digest } else { None };
+            ImageReference::Layout(layout)
+        }
+        complete => complete,
+    })
+}
+
+fn expand(template: &str, source: &ImageReference, github_repository: Option<&str>) -> Result<String, String> {
+    let mut expanded = String::with_capacity(template.len() * 2);
+    let mut rest = template;
+    while let Some(brace) = rest.find(['{', '}']) {
+        expanded.push_str(&rest[..brace]);
+        let opened = &rest[brace..];
+        let Some((name, after)) = opened.strip_prefix('{').and_then(|inner| inner.split_once('}')) else {
+            return Err(format!("`{}` has a `{{` without `}}` or the other way round; mend it", shown(template)));
+        };
+        if name.contains('{') {
+            return Err(format!("`{}` has a `{{` inside `{{`; mend it", shown(template)));
+        }
+        // In front of the first slash the registry is a host, and a host keeps its port's colon.
+        let as_host = expanded.is_empty() && after.starts_with('/');
+        let value = value(name, source, github_repository, as_host)?;
+        expanded.push_str(&value);
+        rest = after;
+        // A repository of one component has no namespace: nothing takes its place, not even a slash.
+        if value.is_empty() && (expanded.is_empty() || expanded.ends_with('/')) {
+            if let Some(after) = rest.strip_prefix('/') {
+                rest = after;
+            } else if rest.is_empty() || rest.starts_with(':') {
+                expanded.pop();
+            }
+        }
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+fn value(
+    placeholder: &str,
+    source: &ImageReference,
+    github_repository: Option<&str>,
+    as_host: bool,
+) -> Result<String, String> {
+    let named = || -> Result<&Reference, String> {
+        source.registry().ok_or_else(|| {
+            format!("`{{{placeholder}}}` has no value for a source in a directory; write the target out")
+        })
+    };
+    Ok(match placeholder {
+        "owner" | "repo" => {
+            let Some((owner, repository)) = github_repository.and_then(|name| name.split_once('/')) else {
+                return Err(format!(
+                    "`{{{placeholder}}}` is taken from GITHUB_REPOSITORY (`OWNER/REPOSITORY`), which is not set here; \
+                     set it or write the target out"
+                ));
+            };
+            (if placeholder == "owner" { owner } else { repository }).to_ascii_lowercase()
+        }
+        "registry" if as_host => named()?.registry().to_owned(),
+        // A colon cannot stand inside a repository, nor can the brackets of an IPv6 address.
+        "registry" => named()?.registry().replace(['[', ']'], "").replace(':', "-").trim_matches('-').to_owned(),
+        "repository" => named()?.repository().to_owned(),
+        "namespace" => named()?.namespace().to_owned(),
+        "name" => named()?.base_name().to_owned(),
+        "tag" => source
+            .tag()
+            .ok_or_else(|| format!("`{{tag}}` has no value: `{source}` has no tag; write one in its place"))?
+            .to_owned(),
+        other => {
+            return Err(format!("`{{{}}}` is not a placeholder; there are {PLACEHOLDERS}", shown(other)));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::target;
+    use crate::reference::ImageReference;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    const DEFAULT: &str = "ghcr.io/{owner}/{repo}/{registry}/{repository}";
+
+    fn expanded(template: &str, source: &str) -> Result<(String, usize), String> {
+        let source = ImageReference::parse(source).unwrap();
+        target(template, &source, Some("Acme/Mirror")).map(|(target, notices)| (target.to_string(), notices.len()))
+    }
+
+    #[test]
+    fn targets_are_made_from_the_source() {
+        let by_digest = format!("alpine@{DIGEST}");
+        let by_both = format!("alpine:3@{DIGEST}");
+        let pushed_by_digest = format!("ghcr.io/acme/x@{DIGEST}");
+        let layout_by_digest = format!("oci:out@{DIGEST}");
+        for (template, source, whole) in [
+            (DEFAULT, "alpine:3.20", "ghcr.io/acme/mirror/docker.io/library/alpine:3.20"),
+            (DEFAULT, "127.0.0.1:5000/a/b", "ghcr.io/acme/mirror/127.0.0.1-5000/a/b:latest"),
+            (DEFAULT, "[::1]:5000/a", "ghcr.io/acme/mirror/1-5000/a:latest"),
+            ("{registry}/copies/{repository}", "127.0.0.1:5000/a", "127.0.0.1:5000/copies/a:latest"),
+            ("ghcr.io/x/{namespace}/{name}:v-{tag}", "alpine:3", "ghcr.io/x/library/alpine:v-3"),
+            ("ghcr.io/x/{namespace}/{name}", "ghcr.io/app:1", "ghcr.io/x/app:1"),
+            ("ghcr.io/x/{namespace}:t", "ghcr.io/app:1", "ghcr.io/x:t"),
+            ("ghcr.io/acme/x", by_digest.as_str(), pushed_by_digest.as_str()),
+            ("ghcr.io/acme/x:t", by_digest.as_str(), "ghcr.io/acme/x:t"),
+            ("ghcr.io/acme/x", by_both.as_str(), "ghcr.io/acme/x:3"),
+            ("oci:out/{name}", "alpine:3", "oci:out/alpine:3"),
+            ("oci:out", by_digest.as_str(), layout_by_digest.as_str()),
+            ("oci:out", "oci:in", "oci:out"),
+            ("ghcr.io/{owner}/x", "oci:in:1", "ghcr.io/acme/x:1"),
+        ] {
+            assert_eq!(expanded(template, source), Ok((whole.to_owned(), 0)), "{template} of {source}");
+        }
+    }
+
+    #[test]
+    fn upper_case_in_a_target_is_lowered_with_a_notice() {
+        assert_eq!(expanded("ghcr.io/ACME/X:V1", "alpine"), Ok(("ghcr.io/acme/x:V1".to_owned(), 1)));
+        assert_eq!(expanded("ghcr.io/x/{name}-{tag}:1", "app:RC"), Ok(("ghcr.io/x/app-rc:1".to_owned(), 1)));
+    }
+
+    #[test]
+    fn each_kind_of_bad_target_gets_its_own_sentence() {
+        let by_digest = format!("alpine@{DIGEST}");
+        let with_digest = format!("ghcr.io/a/b@{DIGEST}");
+        for (template, source, part) in [
+            ("ghcr.io/{user}/x", "alpine", "`{user}` is not a placeholder; there are {owner}"),
+            ("ghcr.io/{owner/x", "alpine", "a `{` without `}`"),
+            ("ghcr.io/owner}/x", "alpine", "a `{` without `}`"),
+            ("ghcr.io/{own{er}/x", "alpine", "a `{` inside `{`"),
+            (with_digest.as_str(), "alpine", "names a digest"),
+            ("ghcr.io/a/b:{tag}", by_digest.as_str(), "`{tag}` has no value"),
+            (DEFAULT, "oci:in:1", "`{registry}` has no value for a source in a directory; write the target out"),
+            ("ghcr.io/a/b", "oci:in", "write one, `ghcr.io/a/b:TAG`"),
+            ("https://ghcr.io/a/b", "alpine", "write only `ghcr.io/a/b`"),
+        ] {
+            let problem = expanded(template, source).expect_err(template);
+            assert!(problem.contains(part), "{template}: {problem}");
+        }
+    }
+
+    #[test]
+    fn the_owner_needs_github_repository() {
+        let source = ImageReference::parse("alpine").unwrap();
+        for repository in [None, Some("acme")] {
+            let problem = target(DEFAULT, &source, repository).unwrap_err();
+            assert!(problem.contains("GITHUB_REPOSITORY"), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Verify: reads back what a copy wrote, and compares two sides in depth.
+//!
+//! Owns the proof that a digest at the target is the one at the source. Never writes.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
+use crate::digest::Digest;
+use crate::error::{Error, Side};
+use crate::manifest::{DEEPEST, Descriptor, Manifest};
+use crate::registry::At;
+use crate::store::Store;
+
+/// How long a registry may take to show what it has accepted (GHCR lags: registries.md §9, Read-after-write).
+const LAG: Duration = Duration::from_secs(30);
+
+/// Asks the target whether `at` is `digest` now, patient with a registry that lags.
+pub async fn read_back(target: &Store, at: At<'_>, digest: &Digest, patience: Duration) -> Result<(), Error> {
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(250);
+    loop {
+        let found = target.head_manifest(at).await?.map(|descriptor| descriptor.digest);
+        if found.as_ref() == Some(digest) {
+            return Ok(());
+        }
+        if started.elapsed() + pause > LAG.min(patience) {
+            return Err(Error::DigestMismatch {
+                side: Side::Target,
+                object: target.object(at),
+                expected: digest.clone(),
+                actual: found
+                    .map_or_else(|| "nothing: 404 after a push that was accepted".to_owned(), |d| d.to_string()),
+            });
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// Everything below `manifest` that the target lacks or has with another size, a sentence each.
+///
+/// A HEAD for each manifest and blob; the bytes behind them were hashed by the registry when it took them.
+pub fn differences<'a>(
+    source: &'a Store,
+    target: &'a Store,
+    manifest: &'a Manifest,
+    depth: usize,
+) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+    async move {
+        let mut found = Vec::new();
+        if depth > DEEPEST {
+            return Ok(found);
+        }
+        let mut listed = HashSet::new();
+        let mut work: FuturesUnordered<BoxFuture<'_, Result<Vec<String>, Error>>> = FuturesUnordered::new();
+        for child in manifest.children().filter(|child| listed.insert(&child.digest)) {
+            work.push(child_differences(source, target, child, depth).boxed());
+        }
+        for blob in manifest.blobs().into_iter().filter(|blob| listed.insert(&blob.digest)) {
+            work.push(blob_differences(target, blob).boxed());
+        }
+        while let Some(result) = work.next().await {
+            found.extend(result?);
+        }
+        found.sort();
+        Ok(found)
+    }
+    .boxed()
+}
+
+async fn child_differences(
+    source: &Store,
+    target: &Store,
+    child: &Descriptor,
+    depth: usize,
+) -> Result<Vec<String>, Error> {
+    if target.head_manifest(At::Digest(&child.digest)).await?.is_none() {
+        let platform = child.platform.as_ref().map(|platform| format!(" ({platform})")).unwrap_or_default();
+        return Ok(vec![format!("manifest {}{platform} is missing", child.digest)]);
+    }
+    let manifest = source.get_manifest(At::Digest(&child.digest)).await?;
+    differences(source, target, &manifest, depth + 1).await
+}
+
+async fn blob_differences(target: &Store, blob: &Descriptor) -> Result<Vec<String>, Error> {
+    Ok(match target.head_blob(blob).await? {
+        None => vec![format!("blob {} is missing", blob.digest)],
+        Some(size) if size != blob.size => {
+            vec![format!("blob {} has {size} bytes, the source {}", blob.digest, blob.size)]
+        }
+        Some(_) => Vec::new(),
+    })
+}
