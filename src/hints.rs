@@ -106,11 +106,9 @@ impl Error {
             Self::Platform { .. } => {
                 vec!["choose `platforms` from that list, or `all` to copy the image as it is".to_owned()]
             }
-            Self::Different { .. } => vec![
-                "run `command: copy` with the same inputs to bring the target up to date, with `check: deep` if \
-                 something is missing below an equal digest"
-                    .to_owned(),
-            ],
+            Self::Different { .. } => {
+                vec!["run `command: copy` with the same inputs to bring the target up to date".to_owned()]
+            }
             Self::Cancelled { .. } => {
                 vec!["run again: what is finished is kept and is not sent a second time".to_owned()]
             }

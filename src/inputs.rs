@@ -83,64 +83,91 @@ const fn input(name: &'static str, kind: Kind, default: Option<&'static str>, he
 
 /// Every input, in the order in which they are documented.
 pub const INPUTS: &[Input] = &[
-    input("command", Kind::Choice(&["copy", "inspect", "verify"]), Some("copy"), "What to do"),
-    input("source", Kind::Reference, None, "The image: [registry/]repository[:tag][@digest] or oci:DIRECTORY[:tag]"),
+    input(
+        "command",
+        Kind::Choice(&["copy", "inspect", "verify"]),
+        Some("copy"),
+        "What to do: `copy`, `inspect` (read the source and print its digests) or `verify` (compare source and target, write nothing).",
+    ),
+    input(
+        "source",
+        Kind::Reference,
+        None,
+        "The image to read: `[registry/]repository[:tag][@digest]`; Docker Hub short names work. Required.",
+    ),
     input(
         "target",
         Kind::Reference,
         Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"),
-        "Where it goes; without a tag it gets the source's. Placeholders: {owner} {repo} {registry} {repository} \
-         {namespace} {name} {tag}. oci:DIRECTORY[:tag] works too",
+        "Where it goes. No tag: the source's tag. Placeholders: `{owner}` `{repo}` of this repository, `{registry}` `{repository}` `{namespace}` `{name}` `{tag}` of the source.",
     ),
-    input("platforms", Kind::List, Some("all"), "all, or one os/arch[/variant]"),
-    input("expected-digest", Kind::Digest, None, "The source must resolve to this digest, else nothing is written"),
+    input(
+        "platforms",
+        Kind::List,
+        Some("all"),
+        "`all`, or exactly one `os/arch[/variant]`: then its manifest alone is copied, under its own digest.",
+    ),
+    input(
+        "expected-digest",
+        Kind::Digest,
+        None,
+        "The digest that the source must resolve to; otherwise the run fails and nothing is written.",
+    ),
     input(
         "on-conflict",
         Kind::Choice(&["overwrite", "keep", "fail"]),
         Some("overwrite"),
-        "When the target tag exists with another digest",
+        "What to do when the target tag exists with another digest: `overwrite`, `keep` or `fail`.",
     ),
-    input("dry-run", Kind::Boolean, Some("false"), "Stop before the first write and say what would be copied"),
+    input("dry-run", Kind::Boolean, Some("false"), "Stop before the first write and say what would be copied."),
     input(
         "github-token",
         Kind::Secret,
         Some("${{ github.token }}"),
-        "Token for ghcr.io, or for the registry of this GitHub Enterprise server, and for no other host",
+        "Token for `ghcr.io`, or for the registry of this GitHub Enterprise server; it is sent to no other registry.",
     ),
-    input("source-username", Kind::Text, None, "User name for the source's host"),
-    input("source-password", Kind::Secret, None, "Password or token for the source's host"),
-    input("target-username", Kind::Text, None, "User name for the target's host"),
-    input("target-password", Kind::Secret, None, "Password or token for the target's host"),
+    input("source-username", Kind::Text, None, "User name for the source's registry."),
+    input("source-password", Kind::Secret, None, "Password or token for the source's registry."),
+    input("target-username", Kind::Text, None, "User name for the target's registry."),
+    input("target-password", Kind::Secret, None, "Password or token for the target's registry."),
     input(
         "registry-auth",
         Kind::SecretLines,
         None,
-        "HOST[/PATH] USERNAME PASSWORD a line; the longest match wins, a line with only a host is skipped",
+        "Credentials for several registries, `HOST[/PATH] USERNAME PASSWORD` a line, the password to the end of the line. The longest match wins; a line with only a host is skipped.",
     ),
     input(
         "insecure-registries",
         Kind::List,
         None,
-        "Hosts (host[:port]) spoken to over plain HTTP; loopback addresses always are",
+        "Hosts that are spoken to over plain HTTP, separated by commas or newlines. Loopback addresses and `localhost` always are.",
     ),
-    input("ca-certificates", Kind::File, None, "PEM file of further certificate authorities to trust"),
+    input(
+        "ca-certificates",
+        Kind::File,
+        None,
+        "A PEM file below the workspace with additional CA certificates to trust.",
+    ),
     input(
         "patience",
         Kind::Duration,
         Some("5m"),
-        "How long to go on trying while a registry makes no progress: 90s, 5m, 1m30s, 1h",
+        "How long to go on trying while a registry makes no progress: `30s`, `5m`, `1h`.",
     ),
-    input("summary", Kind::Boolean, Some("true"), "Write the job summary"),
+    input("summary", Kind::Boolean, Some("true"), "Write the job summary."),
 ];
 
 /// Every output.
 pub const OUTPUTS: &[Output] = &[
-    Output { name: "digest", help: "The target's digest" },
-    Output { name: "image", help: "repository:tag@digest of the target" },
-    Output { name: "images", help: "repository:tag@digest of every target, one a line" },
-    Output { name: "changed", help: "true when anything was written" },
-    Output { name: "json", help: "The whole report" },
-    Output { name: "mapping", help: "JSON list of {source, target, digest, tags, platforms}" },
+    Output { name: "digest", help: "The digest at the target; for `inspect`, the source's digest." },
+    Output { name: "image", help: "`repository:tag@digest` of the target; for `inspect`, of the source." },
+    Output { name: "images", help: "The same for every image, one a line." },
+    Output { name: "changed", help: "`true` when anything was written, otherwise `false`." },
+    Output {
+        name: "json",
+        help: "The whole report: source, target, digest, platforms with their digests, result, requests, bytes and error of each image; totals.",
+    },
+    Output { name: "mapping", help: "JSON list of `{source, target, digest, tags, platforms}`." },
 ];
 
 /// What to do.
@@ -324,7 +351,7 @@ impl Values {
         }
         Ok(Inputs {
             command,
-            target: self.target(command)?,
+            target: self.target(command),
             platforms: self.platforms()?,
             expected_digest: self.expected_digest(&source)?,
             source,
@@ -369,19 +396,9 @@ impl Values {
         }
     }
 
-    fn target(&self, command: Command) -> Result<Option<String>, Error> {
-        let target = self.get("target");
-        if command != Command::Inspect {
-            return Ok(target.map(str::to_owned));
-        }
-        // The runner sends the default of `action.yml` even where nobody wrote a target.
-        if target != known("target").and_then(|input| input.default) {
-            return Err(Error::input(
-                "target",
-                "makes no sense with `inspect`, which looks at the source; leave it out",
-            ));
-        }
-        Ok(None)
+    fn target(&self, command: Command) -> Option<String> {
+        // `inspect` looks at the source alone; a workflow that switches `command` may wire the target all the same.
+        self.get("target").filter(|_| command != Command::Inspect).map(str::to_owned)
     }
 
     fn platforms(&self) -> Result<Platforms, Error> {
@@ -520,7 +537,7 @@ fn command_line() -> clap::Command {
     let mut command = clap::Command::new("mirror-image")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Mirrors a container image from one registry to another, its digests kept")
-        .override_usage("mirror-image [copy|inspect|verify] [SOURCE] [TARGET] [--INPUT VALUE]...")
+        .override_usage("mirror-image [copy|inspect|verify [SOURCE [TARGET]]] [--INPUT VALUE]...")
         .after_help(
             "Every flag can be given as a variable instead: INPUT_DRY_RUN=true is --dry-run. Give passwords and tokens \
              that way.",
@@ -579,18 +596,17 @@ impl Flags {
         Ok(flags)
     }
 
-    /// Sorts the positional words: a command, which may be left out, the source, the target.
+    /// Sorts the positional words: a command, the source, the target.
     fn take_words(&mut self, words: Vec<&str>) -> Result<(), Error> {
         if let Some(word) = words.iter().find(|word| matches!(word.to_ascii_lowercase().as_str(), "true" | "false")) {
             let problem = format!("`{word}` stands alone; write it with the flag it belongs to, `--dry-run={word}`");
             return Err(Error::input("arguments", problem));
         }
-        let commands = ["copy", "inspect", "verify"];
-        let starts_with_command = words.first().is_some_and(|word| commands.contains(word));
-        let names = if starts_with_command { &["command", "source", "target"][..] } else { &["source", "target"] };
+        // A first word that is no command is judged as one, so that a mistyped command never becomes an image.
+        let names = ["command", "source", "target"];
         if words.len() > names.len() {
             // The words are not repeated: one of them may be a password in the wrong place.
-            let problem = "are too many; write `mirror-image [copy|inspect|verify] SOURCE [TARGET]` and everything else as \
+            let problem = "are too many; write `mirror-image copy|inspect|verify SOURCE [TARGET]` and everything else as \
                            flags or variables";
             return Err(Error::input("arguments", problem));
         }
@@ -695,7 +711,7 @@ mod tests {
 
     #[test]
     fn what_is_not_given_has_its_default() {
-        let inputs = run(&["alpine"], &[("INPUT_TARGET", "  "), ("INPUT_DRY-RUN", "")]);
+        let inputs = run(&["copy", "alpine"], &[("INPUT_TARGET", "  "), ("INPUT_DRY-RUN", "")]);
         assert_eq!((inputs.command, inputs.on_conflict), (Command::Copy, OnConflict::Overwrite));
         assert_eq!(inputs.source.to_string(), "docker.io/library/alpine:latest");
         assert_eq!(inputs.target.as_deref(), Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"));
@@ -718,10 +734,9 @@ mod tests {
     fn words_are_a_command_a_source_and_a_target() {
         for (words, command, source, target) in [
             (&["copy", "a/b", "c/d"][..], Command::Copy, "docker.io/a/b:latest", Some("c/d")),
-            (&["a/b", "c/d"], Command::Copy, "docker.io/a/b:latest", Some("c/d")),
             (&["verify", "a/b", "--target", "c/d"], Command::Verify, "docker.io/a/b:latest", Some("c/d")),
             (&["inspect", "a/b"], Command::Inspect, "docker.io/a/b:latest", None),
-            (&["--command=inspect", "copy/copy"], Command::Inspect, "docker.io/copy/copy:latest", None),
+            (&["--command=inspect", "--source=copy/copy"], Command::Inspect, "docker.io/copy/copy:latest", None),
             (&["copy", "copy", "c/d"], Command::Copy, "docker.io/library/copy:latest", Some("c/d")),
         ] {
             let inputs = run(words, &[]);
@@ -733,12 +748,12 @@ mod tests {
     #[test]
     fn booleans_are_yamls() {
         for (arguments, variable, expected) in [
-            (&["a/b", "--dry-run"][..], "", true),
-            (&["--dry-run", "a/b"], "", true),
-            (&["a/b", "--dry-run=false"], "true", false),
-            (&["a/b"], "True", true),
-            (&["a/b"], "TRUE", true),
-            (&["a/b"], "FALSE", false),
+            (&["copy", "a/b", "--dry-run"][..], "", true),
+            (&["--dry-run", "copy", "a/b"], "", true),
+            (&["copy", "a/b", "--dry-run=false"], "true", false),
+            (&["copy", "a/b"], "True", true),
+            (&["copy", "a/b"], "TRUE", true),
+            (&["copy", "a/b"], "FALSE", false),
         ] {
             assert_eq!(run(arguments, &[("INPUT_DRY-RUN", variable)]).dry_run, expected, "{arguments:?} {variable}");
         }
@@ -747,8 +762,10 @@ mod tests {
     #[test]
     fn lists_split_on_newlines_and_commas() {
         assert_eq!(list("a, b\n\n# c, d\n  # e\n f ,,"), ["a", "b", "f"]);
-        let inputs =
-            run(&["a/b", "--insecure-registries", "One.example.com:5000", "--insecure-registries=two,[::1]:5"], &[]);
+        let inputs = run(
+            &["copy", "a/b", "--insecure-registries", "One.example.com:5000", "--insecure-registries=two,[::1]:5"],
+            &[],
+        );
         assert_eq!(inputs.insecure_registries, ["one.example.com:5000", "two", "[::1]:5"]);
     }
 
@@ -778,9 +795,12 @@ mod tests {
     #[test]
     fn the_sources_own_digest_is_expected() {
         let source = format!("alpine@{DIGEST}");
-        assert_eq!(run(&[&source], &[]).expected_digest.map(|digest| digest.to_string()).as_deref(), Some(DIGEST));
-        assert!(run(&[&source, "--expected-digest", DIGEST], &[]).expected_digest.is_some());
-        assert!(run(&["alpine"], &[]).expected_digest.is_none());
+        assert_eq!(
+            run(&["copy", &source], &[]).expected_digest.map(|digest| digest.to_string()).as_deref(),
+            Some(DIGEST)
+        );
+        assert!(run(&["copy", &source, "--expected-digest", DIGEST], &[]).expected_digest.is_some());
+        assert!(run(&["copy", "alpine"], &[]).expected_digest.is_none());
     }
 
     #[test]
@@ -789,47 +809,59 @@ mod tests {
         let other = DIGEST.replace("855", "856");
         for (arguments, sentence) in [
             (&[][..], "input `source`: is missing"),
-            (&["ghcr.io/A/b"], "input `source`: `ghcr.io/A/b` has upper case"),
-            (&["--command", "mirror", "a/b"], "input `command`: `mirror` is not one of copy, inspect, verify"),
-            (&["--command", "coppy", "a/b"], "(did you mean `copy`?)"),
+            (&["copy", "ghcr.io/A/b"], "input `source`: `ghcr.io/A/b` has upper case"),
             (
-                &["a/b", "--on-conflict", "replace"],
+                &["--command", "mirror", "--source", "a/b"],
+                "input `command`: `mirror` is not one of copy, inspect, verify",
+            ),
+            (&["coppy", "a/b"], "(did you mean `copy`?)"),
+            (
+                &["copy", "a/b", "--on-conflict", "replace"],
                 "input `on-conflict`: `replace` is not one of overwrite, keep, fail",
             ),
-            (&["a/b", "--dry-run=yes"], "input `dry-run`: `yes` is not one of true, True, TRUE"),
-            (&["a/b", "--dry-run", "true"], "input `arguments`: `true` stands alone; write it with the flag"),
+            (&["copy", "a/b", "--dry-run=yes"], "input `dry-run`: `yes` is not one of true, True, TRUE"),
+            (&["copy", "a/b", "--dry-run", "true"], "input `arguments`: `true` stands alone; write it with the flag"),
             (&["inspect", "a/b", "--dry-run"], "input `dry-run`: makes no sense with `inspect`"),
             (&["verify", "a/b", "--dry-run"], "input `dry-run`: makes no sense with `verify`"),
-            (&["inspect", "a/b", "c/d"], "input `target`: makes no sense with `inspect`"),
             (
-                &["a/b", "--platforms", "linux/arm64v8"],
+                &["copy", "a/b", "--platforms", "linux/arm64v8"],
                 "input `platforms`: `linux/arm64v8` is not an OS/ARCH[/VARIANT]",
             ),
-            (&["a/b", "--platforms", "linux/amd64,linux/arm64"], "input `platforms`: names 2 platforms"),
-            (&["a/b", "--platforms", "linux/amd64,arm64"], "did you mean `linux/arm64`?"),
-            (&["a/b", "--platforms", "all,linux/arm64"], "input `platforms`: has `all` beside other names"),
-            (&["a/b", "--expected-digest", "latest"], "input `expected-digest`: `latest` is not a digest"),
-            (&[&digested, "--expected-digest", &other], "contradicts the digest in `source`"),
-            (&["a/b", "--patience", "ages"], "input `patience`: `ages` is not a time span"),
-            (&["a/b", "--insecure-registries", "http://x"], "input `insecure-registries`: `http://x` is not a host"),
-            (&["a/b", "--insecure-registries", "x.io/y"], "input `insecure-registries`: `x.io/y` is not a host"),
-            (&["a/b", "--source-username", "me"], "input `source-password`: is not given, and `source-username` is"),
+            (&["copy", "a/b", "--platforms", "linux/amd64,linux/arm64"], "input `platforms`: names 2 platforms"),
+            (&["copy", "a/b", "--platforms", "linux/amd64,arm64"], "did you mean `linux/arm64`?"),
+            (&["copy", "a/b", "--platforms", "all,linux/arm64"], "input `platforms`: has `all` beside other names"),
+            (&["copy", "a/b", "--expected-digest", "latest"], "input `expected-digest`: `latest` is not a digest"),
+            (&["copy", &digested, "--expected-digest", &other], "contradicts the digest in `source`"),
+            (&["copy", "a/b", "--patience", "ages"], "input `patience`: `ages` is not a time span"),
             (
-                &["a/b", "--target-password", "hunter2"],
+                &["copy", "a/b", "--insecure-registries", "http://x"],
+                "input `insecure-registries`: `http://x` is not a host",
+            ),
+            (
+                &["copy", "a/b", "--insecure-registries", "x.io/y"],
+                "input `insecure-registries`: `x.io/y` is not a host",
+            ),
+            (
+                &["copy", "a/b", "--source-username", "me"],
+                "input `source-password`: is not given, and `source-username` is",
+            ),
+            (
+                &["copy", "a/b", "--target-password", "hunter2"],
                 "input `target-username`: is not given, and `target-password` is",
             ),
-            (&["a/b", "--registry-auth", "a.io hunter2"], "input `registry-auth`: line 1 (`a.io`)"),
+            (&["copy", "a/b", "--registry-auth", "a.io hunter2"], "input `registry-auth`: line 1 (`a.io`)"),
             (&["copy", "a", "b", "hunter2"], "input `arguments`: are too many"),
-            (&["a", "b", "hunter2"], "input `arguments`: are too many"),
-            (&["a/b", "--source", "c/d"], "input `source`: is given twice"),
-            (&["a/b", "--patience", "1s", "--patience", "2s"], "input `patience`: is given more than once"),
+            (&["a", "b", "c", "hunter2"], "input `arguments`: are too many"),
+            (&["a/b", "c/d"], "input `command`: `a/b` is not one of copy, inspect, verify"),
+            (&["copy", "a/b", "--source", "c/d"], "input `source`: is given twice"),
+            (&["copy", "a/b", "--patience", "1s", "--patience", "2s"], "input `patience`: is given more than once"),
             (
-                &["a/b", "--source-pasword=hunter2"],
+                &["copy", "a/b", "--source-pasword=hunter2"],
                 "input `--source-pasword`: is not known; did you mean `--source-password`?",
             ),
-            (&["a/b", "--frobnicate"], "input `--frobnicate`: is not known (`mirror-image --help`"),
-            (&["a/b", "-x"], "input `arguments`: have something that begins with `-`"),
-            (&["a/b", "--target"], "input `target`: has no value"),
+            (&["copy", "a/b", "--frobnicate"], "input `--frobnicate`: is not known (`mirror-image --help`"),
+            (&["copy", "a/b", "-x"], "input `arguments`: have something that begins with `-`"),
+            (&["copy", "a/b", "--target"], "input `target`: has no value"),
         ] {
             let problem = try_read(arguments, &[]).expect_err(sentence);
             let text = problem.to_string();
@@ -846,7 +878,7 @@ mod tests {
 
     #[test]
     fn notices_are_given_for_visible_secrets_and_unknown_variables() {
-        let password = ["a/b", "--source-username=me", "--source-password=hunter2"];
+        let password = ["copy", "a/b", "--source-username=me", "--source-password=hunter2"];
         for (arguments, variables, parts) in [
             (
                 &password[..],
@@ -856,13 +888,17 @@ mod tests {
                 ][..],
             ),
             (
-                &["a/b"],
+                &["copy", "a/b"],
                 &[("INPUT_SORCE", "x")],
                 &["input `sorce` is not known and has no effect; did you mean `source`?"],
             ),
-            (&["a/b"], &[("INPUT_DRY_RUNS", "x")], &["did you mean `dry-run`?"]),
-            (&["a/b"], &[("INPUT_FROBNICATE", "x")], &["input `frobnicate` is not known and has no effect"]),
-            (&["a/b"], &[("INPUT_ARGS", "x"), ("INPUT_ENTRYPOINT", "x"), ("INPUT_SORCE", ""), ("INPUTS", "x")], &[]),
+            (&["copy", "a/b"], &[("INPUT_DRY_RUNS", "x")], &["did you mean `dry-run`?"]),
+            (&["copy", "a/b"], &[("INPUT_FROBNICATE", "x")], &["input `frobnicate` is not known and has no effect"]),
+            (
+                &["copy", "a/b"],
+                &[("INPUT_ARGS", "x"), ("INPUT_ENTRYPOINT", "x"), ("INPUT_SORCE", ""), ("INPUTS", "x")],
+                &[],
+            ),
         ] {
             let notices = run(arguments, variables).notices;
             assert_eq!(notices.len(), parts.len(), "{notices:?}");

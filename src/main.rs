@@ -9,14 +9,15 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// As process 1 of a container the kernel ignores signals without a handler; the runner sends SIGINT, and SIGTERM 7.5
 /// seconds later.
-async fn stop() -> &'static str {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
+fn stop() -> impl Future<Output = &'static str> {
+    // Now, not when the future is first looked at: a signal may come at any moment.
+    let handlers = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        let (Ok(mut interrupt), Ok(mut terminate)) = handlers else { return std::future::pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        }
     }
 }
 

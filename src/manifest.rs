@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn what_cannot_be_copied_exactly_is_refused_with_a_sentence() {
         for (text, header, part) in [
-            ("[]", None, "is not a manifest that can be read"),
+            ("x", None, "is not a manifest that can be read"),
             ("{}", None, "neither an image manifest nor an index"),
             (r#"{"schemaVersion":1,"fsLayers":[]}"#, None, "schema 1"),
             ("{}", Some("application/vnd.docker.distribution.manifest.v1+prettyjws"), "schema 1"),

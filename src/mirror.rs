@@ -242,7 +242,8 @@ impl<'a> Image<'a> {
         self.learn(&resolved);
         self.expect(&resolved)?;
         let wanted = resolved.root.digest().clone();
-        let target_at = at(target_tag.as_deref(), Some(&wanted));
+        // The tag is what people pull by; the digest only where there is no tag.
+        let target_at = target_tag.as_deref().map_or(At::Digest(&wanted), At::Tag);
         let different = |differences| Error::Different { reference: target.object(target_at), differences };
         match resolve::target(&target, target_at, false).await? {
             Some(found) if found == wanted => {}

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_default_target_is_below_the_repository() {
-        let made = plan(&["alpine:3.20"], &[("GITHUB_REPOSITORY", "Acme/Mirror")]).unwrap();
+        let made = plan(&["copy", "alpine:3.20"], &[("GITHUB_REPOSITORY", "Acme/Mirror")]).unwrap();
         let target = made.jobs[0].target.as_ref().map(ToString::to_string);
         assert_eq!(target.as_deref(), Some("ghcr.io/acme/mirror/docker.io/library/alpine:3.20"));
         assert!(made.jobs[0].notices.is_empty());
@@ -110,19 +110,19 @@ mod tests {
 
     #[test]
     fn a_lowered_target_is_noticed() {
-        let made = plan(&["alpine", "ghcr.io/ACME/x"], &[]).unwrap();
+        let made = plan(&["copy", "alpine", "ghcr.io/ACME/x"], &[]).unwrap();
         assert!(made.jobs[0].notices[0].contains("lower case"), "{:?}", made.jobs[0].notices);
     }
 
     #[test]
     fn a_plan_that_cannot_end_well_is_bad_input() {
         for (arguments, variables, sentence) in [
-            (&["alpine"][..], &[][..], "input `target`: `{owner}` is taken from GITHUB_REPOSITORY"),
-            (&["alpine", "index.docker.io/library/alpine"], &[], "is the source itself"),
-            (&["oci:a:1", "oci:a"], &[], "is the source itself"),
-            (&["oci:a:1"], &[("GITHUB_REPOSITORY", "a/b")], "input `target`: `{registry}` has no value"),
+            (&["copy", "alpine"][..], &[][..], "input `target`: `{owner}` is taken from GITHUB_REPOSITORY"),
+            (&["copy", "alpine", "index.docker.io/library/alpine"], &[], "is the source itself"),
+            (&["copy", "oci:a:1", "oci:a"], &[], "is the source itself"),
+            (&["copy", "oci:a:1"], &[("GITHUB_REPOSITORY", "a/b")], "input `target`: `{registry}` has no value"),
             (
-                &["alpine", "ghcr.io/a/b"],
+                &["copy", "alpine", "ghcr.io/a/b"],
                 &[("INPUT_GITHUB-TOKEN", "github_pat_x")],
                 "input `github-token`: is a fine-grained",
             ),

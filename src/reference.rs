@@ -42,6 +42,9 @@ impl Reference {
         let host = if parts.host.starts_with('[') { "ipv6.invalid" } else { parts.host.as_str() };
         let name = if host.is_empty() { parts.repository.to_owned() } else { format!("{host}/{}", parts.repository) };
         let parsed: oci_client::Reference = name.parse().map_err(|error| explain(text, &error))?;
+        if parts.repository.contains(':') {
+            return Err(format!("`{}` has more than one tag; write `REPOSITORY:TAG`", shown(text)));
+        }
         let registry = match parsed.registry() {
             _ if parts.host.starts_with('[') => parts.host.clone(),
             registry => canonical_host(registry),
@@ -262,14 +265,9 @@ pub(crate) fn canonical_host(host: &str) -> String {
     }
 }
 
-/// `text` made fit to be printed: no control characters, not longer than a line or two.
+/// `text` made fit to be printed.
 pub(crate) fn shown(text: &str) -> String {
-    const LONGEST: usize = 200;
-    let mut shown: String = text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    shown
+    crate::sanitise::line(text, 200)
 }
 
 /// A reference taken apart, each part looked at by itself so that each fault gets its own sentence.

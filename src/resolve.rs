@@ -4,7 +4,7 @@
 //! never fetches a manifest where its digest is enough.
 
 use crate::digest::Digest;
-use crate::error::{Cause, Error, Side};
+use crate::error::{Error, Side};
 use crate::inputs::Platforms;
 use crate::manifest::{Content, Descriptor, Manifest};
 use crate::platform::{self, Platform, Selection};
@@ -61,9 +61,8 @@ pub async fn source(source: &Store, at: At<'_>, platforms: &Platforms) -> Result
             Ok(Some(descriptor)) => {
                 Ok(Resolved { named: descriptor.digest.clone(), root: Root::Known(descriptor.digest), chosen: None })
             }
-            // A HEAD has no words: the GET says why, or, at a registry that knows no HEAD, answers.
+            // A HEAD has no words: the GET says why, or knows better.
             Ok(None) => fetched(source, at).await,
-            Err(error) if is_mute(&error) => fetched(source, at).await,
             Err(error) => Err(error),
         },
         (Platforms::One(wanted), _) => one_platform(source, at, wanted).await,
@@ -78,16 +77,8 @@ pub async fn target(target: &Store, at: At<'_>, blind: bool) -> Result<Option<Di
     match target.head_manifest(at).await {
         Ok(found) => Ok(found.map(|descriptor| descriptor.digest)),
         Err(error) if blind && error.refusal().is_some_and(|refusal| refusal.status == 403) => Ok(None),
-        // For the registry's words; should the GET know better, its answer counts.
-        Err(error) if is_mute(&error) => target.get_manifest(at).await.map(|manifest| Some(manifest.digest)),
         Err(error) => Err(error),
     }
-}
-
-/// A refusal that a HEAD could not explain.
-fn is_mute(error: &Error) -> bool {
-    matches!(error, Error::Registry { cause: Cause::Refused(refusal), .. }
-        if refusal.message.is_empty() && matches!(refusal.status, 400..=428))
 }
 
 async fn fetched(source: &Store, at: At<'_>) -> Result<Resolved, Error> {

@@ -3,7 +3,9 @@
 //! Owns sending: the token, the place in the lane, the repetition, the redirects, the count. Never knows what a manifest
 //! or a blob is.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,6 +62,8 @@ pub(super) struct Learned {
     pub(super) pieces_only: AtomicBool,
     /// It does not mount.
     pub(super) no_mount: AtomicBool,
+    /// It does not mount from these repositories.
+    pub(super) no_mount_from: Mutex<HashSet<String>>,
     /// The opening of an upload does not tell whether the blob is there: a HEAD must be asked first. Where it does tell
     /// (`mount` from the repository itself answers 201), that HEAD is saved.
     pub(super) silent_mount: AtomicBool,
@@ -113,6 +117,7 @@ impl Host {
                 single_put_below: AtomicU64::new(single_put_below),
                 pieces_only: AtomicBool::new(false),
                 no_mount: AtomicBool::new(false),
+                no_mount_from: Mutex::default(),
                 silent_mount: AtomicBool::new(name == "ghcr.io" || name.ends_with(".amazonaws.com")),
             },
         })
@@ -134,6 +139,12 @@ impl Host {
     /// Learns from a 401; whether another attempt is worth it.
     pub(super) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
         self.auth.learn(headers, sent, scopes).await
+    }
+
+    /// Whether a mount from `from` is worth asking for.
+    pub(super) fn may_mount(&self, from: &str) -> bool {
+        let refused = self.learned.no_mount_from.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.learned.no_mount.load(Relaxed) && !refused.contains(from)
     }
 
     pub(super) fn is_stranger(&self) -> bool {

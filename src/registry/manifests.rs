@@ -62,6 +62,7 @@ impl Repository {
         let response = match self.send(&call).await {
             Ok(response) => response,
             Err(cause) if is_absent(&cause) => return Ok(None),
+            Err(cause) if is_mute(&cause) => return self.explained(at, cause).await.map(Some),
             Err(cause) => return Err(self.error("HEAD manifest", self.object(at), cause)),
         };
         let headers = response.headers();
@@ -85,6 +86,17 @@ impl Repository {
             artifact_type: None,
             urls: None,
         }))
+    }
+
+    /// The answer to a HEAD has no words. One GET has them; at a registry that knows no HEAD it is the answer.
+    async fn explained(&self, at: At<'_>, cause: Cause) -> Result<Descriptor, Error> {
+        match self.send_once(&self.manifest_call(Method::GET, at, "manifest")).await {
+            Ok(_) => Ok(descriptor_of(&self.get_manifest(at).await?)),
+            Err(words) if words.refusal().is_some_and(|refusal| !refusal.message.is_empty()) => {
+                Err(self.error("GET manifest", self.object(at), words))
+            }
+            Err(_) => Err(self.error("HEAD manifest", self.object(at), cause)),
+        }
     }
 
     /// Fetches a manifest: at most 4 MiB, hashed, compared with the digest asked for and with the one the registry
@@ -208,6 +220,12 @@ fn descriptor_of(manifest: &Manifest) -> Descriptor {
 
 fn is_absent(cause: &Cause) -> bool {
     matches!(cause, Cause::Refused(refusal) if refusal.status == 404)
+}
+
+fn is_mute(cause: &Cause) -> bool {
+    // A token service's refusal has its words; a quota's is worth no further request.
+    let registry = !matches!(cause, Cause::Token { .. });
+    registry && cause.refusal().is_some_and(|refusal| refusal.message.is_empty() && refusal.status != 429)
 }
 
 fn content_digest(headers: &HeaderMap) -> Option<Digest> {

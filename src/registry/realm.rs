@@ -160,8 +160,8 @@ mod tests {
             ("https://r.example.com/", "https://localhost/token", "never"),
             ("https://r.example.com/", "https://10.0.0.1/token", "never"),
             ("https://10.0.0.1/", "https://10.0.0.1/token", "own"),
-            ("http://127.0.0.1:5000/", "http://localhost:5001/token", "never"),
-            ("http://localhost:5000/", "http://127.0.0.1:5001/token", "never"),
+            ("http://127.0.0.1:5000/", "http://localhost:5001/token", "foreign"),
+            ("http://localhost:5000/", "http://127.0.0.2:5001/token", "never"),
             ("http://registry.corp/", "http://other.corp/token", "foreign"),
         ] {
             let trust = match judge(&Url::parse(realm).expect(realm), &Url::parse(registry).expect(registry)) {

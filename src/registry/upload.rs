@@ -91,7 +91,7 @@ impl Repository {
     ) -> Result<Sent, Error> {
         let object = || self.object(At::Digest(&descriptor.digest));
         let mut patience = Patience::new(self.host.patience);
-        let mut from = from.filter(|_| !self.host.learned.no_mount.load(Relaxed));
+        let mut from = from.filter(|from| self.host.may_mount(from));
         if from.is_none() && self.host.learned.silent_mount.load(Relaxed) && self.head_blob(descriptor).await?.is_some()
         {
             return Ok(Sent::Present);
@@ -137,12 +137,16 @@ impl Repository {
     async fn open_upload(&self, descriptor: &Descriptor, from: Option<&str>) -> Result<Opened, Cause> {
         let learned = &self.host.learned;
         let telling = from.is_some() || !learned.silent_mount.load(Relaxed);
-        if telling && !learned.no_mount.load(Relaxed) {
-            match self.mount(descriptor, from.unwrap_or(&self.name)).await {
+        let neighbour = from.unwrap_or(&self.name);
+        if telling && self.host.may_mount(neighbour) {
+            match self.mount(descriptor, neighbour).await {
                 Ok(opened) => return Ok(opened),
                 // Refusals of the mount, not of the push: an ordinary upload tells which (registries.md §5.2).
                 Err(Cause::Refused(refusal)) if matches!(refusal.status, 400 | 401 | 403 | 404 | 405) => {
-                    if refusal.status != 404 {
+                    if refusal.status == 404 {
+                        let mut refused = learned.no_mount_from.lock().unwrap_or_else(PoisonError::into_inner);
+                        refused.insert(neighbour.to_owned());
+                    } else {
                         learned.no_mount.store(true, Relaxed);
                     }
                 }
@@ -212,7 +216,7 @@ impl Repository {
     /// Whether the refusal is of the form, so that the next one is worth trying; remembers it for the host.
     fn learn_form(&self, form: Form, size: u64, cause: &Cause) -> bool {
         let Cause::Refused(refusal) = cause else { return false };
-        let content = matches!(refusal.code.as_deref(), Some("DIGEST_INVALID" | "SIZE_INVALID" | "NAME_INVALID"));
+        let content = matches!(refusal.code.as_deref(), Some("DIGEST_INVALID" | "NAME_INVALID"));
         if content || !matches!(refusal.status, 400 | 411 | 413 | 416) {
             return false;
         }

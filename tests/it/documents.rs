@@ -1,0 +1,58 @@
+//! What is written about the program is what the program does: `action.yml` and the README follow the tables of inputs
+//! and outputs. `UPDATE=1 cargo test documents` writes them anew.
+
+use std::path::PathBuf;
+
+use mirror_image::inputs::{INPUTS, OUTPUTS};
+
+/// The file must hold `section` from `start` to `end`.
+fn assert_section(file: &str, start: &str, end: &str, section: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let from = text.find(start).unwrap_or_else(|| panic!("{file} has no {start:?}")) + start.len();
+    let to = from + text[from..].find(end).unwrap_or_else(|| panic!("{file} has no {end:?}"));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, format!("{}{section}{}", &text[..from], &text[to..])).unwrap();
+        return;
+    }
+    assert_eq!(&text[from..to], section, "{file} is not what the tables in src/inputs.rs say; UPDATE=1 writes it anew");
+}
+
+#[test]
+fn the_action_has_the_inputs_and_outputs_of_the_code() {
+    let mut section = String::new();
+    for input in INPUTS {
+        section += &format!("  {}:\n    description: {}\n", input.name, quoted(input.help));
+        if let Some(default) = input.default {
+            let plain = !matches!(default, "true" | "false");
+            section += &format!("    default: {}\n", if plain { default.to_owned() } else { quoted(default) });
+        }
+    }
+    assert_section("action.yml", "\ninputs:\n", "\noutputs:\n", &section);
+    let section: String = OUTPUTS
+        .iter()
+        .map(|output| format!("  {}:\n    description: {}\n", output.name, quoted(output.help)))
+        .collect();
+    assert_section("action.yml", "\noutputs:\n", "\nruns:\n", &section);
+}
+
+#[test]
+fn the_readme_has_the_inputs_and_outputs_of_the_code() {
+    let cell = |text: &str| text.replace('|', "\\|");
+    let mut section = "\n| input | default | meaning |\n| --- | --- | --- |\n".to_owned();
+    for input in INPUTS {
+        let default = input.default.map(|default| format!("`{default}` ")).unwrap_or_default();
+        section += &format!("| `{}` | {default}| {} |\n", input.name, cell(input.help));
+    }
+    assert_section("README.md", "<!-- inputs -->", "<!-- /inputs -->", &section);
+    let mut section = "\n| output | meaning |\n| --- | --- |\n".to_owned();
+    for output in OUTPUTS {
+        section += &format!("| `{}` | {} |\n", output.name, cell(output.help));
+    }
+    assert_section("README.md", "<!-- outputs -->", "<!-- /outputs -->", &section);
+}
+
+/// A double-quoted YAML scalar: JSON's string is one.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap()
+}

@@ -1,0 +1,175 @@
+//! Faults as data: which request, how often, what goes wrong.
+
+/// A fault that waits for its request.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    method: &'static str,
+    /// A part of `path?query`.
+    part: String,
+    skip: usize,
+    /// `None`: always.
+    times: Option<usize>,
+    what: What,
+    pub fired: usize,
+}
+
+impl Fault {
+    /// Fires once, on the first request with `method` (`*`: any) whose `path?query` contains `part`.
+    pub fn on(method: &'static str, part: impl Into<String>, what: What) -> Self {
+        Self { method, part: part.into(), skip: 0, times: Some(1), what, fired: 0 }
+    }
+
+    pub fn times(mut self, times: usize) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    pub fn always(mut self) -> Self {
+        self.times = None;
+        self
+    }
+
+    /// Lets the first `skip` matching requests pass.
+    pub fn after(mut self, skip: usize) -> Self {
+        self.skip = skip;
+        self
+    }
+
+    pub(super) fn take(&mut self, method: &str, line: &str) -> Option<What> {
+        if self.method != "*" && self.method != method || !line.contains(&self.part) {
+            return None;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return None;
+        }
+        if self.times.is_some_and(|times| self.fired >= times) {
+            return None;
+        }
+        self.fired += 1;
+        Some(self.what.clone())
+    }
+}
+
+/// What goes wrong. Faults need a request that got past authentication; token requests always do.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// The body is read, then this is answered.
+    Status { status: u16, headers: Vec<(String, String)>, body: String },
+    /// To another place; `{path}` stands for the path that was asked for.
+    Redirect { to: String, status: u16 },
+    /// Milliseconds before the request's body is read.
+    Delay(u64),
+    /// The answer's body comes in pieces of `bytes`, `milliseconds` apart.
+    Trickle { bytes: usize, milliseconds: u64 },
+    /// The connection closes after this much of the answer's body; `Content-Length` promised all of it.
+    CutBodyAfter(usize),
+    /// The answer's body stops after this much; the connection stays open.
+    StallBodyAfter(usize),
+    /// The connection closes after this much of the request's body, without an answer.
+    CutRequestAfter(usize),
+    /// The request's body is not read beyond this, and nothing is answered.
+    StallRequestAfter(usize),
+    /// One bit of the answer's body is flipped at this offset (or the last one).
+    WrongBytes(usize),
+    /// The answer's body never ends.
+    EndlessBody,
+    /// A header is replaced or removed.
+    Header(&'static str, Option<String>),
+    /// 200 and everything to a ranged request.
+    IgnoreRange,
+    /// The form of an upload's `Location`.
+    Location(LocationForm),
+    /// The answer to a mount: 201 if the blob is there, 202 (a session) always, else a refusal with that status.
+    MountAnswer(u16),
+    /// PUT bodies of blobs above this many bytes are refused with this status, and the session ends.
+    RefuseMonolithicAbove(usize, u16),
+    /// PATCH bodies with `Content-Range` above this many bytes: 416 (GHCR).
+    ChunkLimit(usize),
+    /// On a manifest PUT: the next HEADs and GETs of that tag and digest answer 404, this often each.
+    LagManifest(usize),
+    /// On a manifest PUT: 201, but nothing is stored.
+    AcceptButForget,
+    /// On a manifest PUT to a tag that exists: refused with this status (immutable tags).
+    RefuseRetag(u16),
+    /// Every token issued so far ends now; this request gets a 401.
+    RevokeTokens,
+}
+
+/// Forms of an upload's `Location`; the registry's own is an absolute URL with a query.
+#[derive(Clone, Debug)]
+pub enum LocationForm {
+    /// `/v2/…`.
+    Relative,
+    /// `session-1?_state=1`.
+    NoSlash,
+    /// With a second parameter, percent-encoded, that must come back intact.
+    WithQuery,
+    /// On another origin, such as `store.url()`.
+    OtherHost(String),
+    Missing,
+}
+
+impl What {
+    pub fn status(status: u16) -> Self {
+        Self::Status { status, headers: vec![], body: String::new() }
+    }
+
+    /// A registry's JSON error.
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
+        let body = serde_json::json!({ "errors": [{ "code": code, "message": message, "detail": {} }] }).to_string();
+        Self::Status { status, headers: vec![("content-type".into(), "application/json".into())], body }
+    }
+
+    /// Adds a header to `status` and `error`.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let Self::Status { headers, .. } = &mut self {
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        self
+    }
+
+    /// 429 in GHCR's words: `wait` is a Go duration.
+    pub fn ghcr_429(wait: &str) -> Self {
+        Self::error(429, "TOOMANYREQUESTS", &format!("retry-after: {wait}, allowed: 2000/minute"))
+    }
+
+    /// GHCR's throttle that looks like a refusal.
+    pub fn secondary_rate_limit() -> Self {
+        let message = "permission_denied: Error from intermediary with HTTP status code 403 \"Forbidden\": \
+                       You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
+        Self::error(403, "DENIED", message)
+    }
+
+    /// Docker Hub's quota.
+    pub fn docker_hub_quota() -> Self {
+        let message =
+            "You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit";
+        Self::error(429, "TOOMANYREQUESTS", message)
+    }
+
+    pub fn redirect(to: impl Into<String>) -> Self {
+        Self::Redirect { to: to.into(), status: 307 }
+    }
+
+    pub fn no_digest_header() -> Self {
+        Self::Header("docker-content-digest", None)
+    }
+
+    /// Also what a target says that stored something else on a PUT.
+    pub fn wrong_digest_header() -> Self {
+        Self::Header("docker-content-digest", Some(super::images::sha256(b"something else")))
+    }
+
+    pub fn no_content_type() -> Self {
+        Self::Header("content-type", None)
+    }
+
+    pub fn content_type(value: &str) -> Self {
+        Self::Header("content-type", Some(value.to_owned()))
+    }
+
+    pub fn content_range(value: &str) -> Self {
+        Self::Header("content-range", Some(value.to_owned()))
+    }
+}

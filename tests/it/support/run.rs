@@ -1,0 +1,291 @@
+//! Runs the program as GitHub's runner runs it: inputs in the environment, command files in, log and files out.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// No run of a test takes longer; one that does is killed and fails.
+const LONGEST: Duration = Duration::from_secs(90);
+
+/// A run to be made. The environment holds nothing but what is set here.
+#[derive(Clone, Debug)]
+pub struct Run {
+    environment: BTreeMap<String, String>,
+    arguments: Vec<String>,
+}
+
+impl Run {
+    pub fn new() -> Self {
+        let run = Self { environment: BTreeMap::new(), arguments: vec![] };
+        run.env("PATH", &std::env::var("PATH").unwrap_or_default())
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_REPOSITORY", "Owner/Repo")
+            // Nothing listens there: a run that asks GitHub without being told where shows.
+            .env("GITHUB_API_URL", "http://127.0.0.1:9")
+            .input("patience", "3s")
+    }
+
+    /// A copy of one image.
+    pub fn copy(source: &str, target: &str) -> Self {
+        Self::new().command("copy").input("source", source).input("target", target)
+    }
+
+    pub fn command(self, name: &str) -> Self {
+        self.input("command", name)
+    }
+
+    /// Sets an input as the runner does: upper case, hyphens kept.
+    pub fn input(self, name: &str, value: &str) -> Self {
+        let name = format!("INPUT_{}", name.to_uppercase());
+        self.env(&name, value)
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    pub fn arg(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    pub async fn run(&self) -> Outcome {
+        self.spawn().finish().await
+    }
+
+    pub async fn succeeds(&self) -> Outcome {
+        self.ends_with(0).await
+    }
+
+    pub async fn fails_with(&self, code: i32) -> Outcome {
+        self.ends_with(code).await
+    }
+
+    async fn ends_with(&self, code: i32) -> Outcome {
+        let outcome = self.run().await;
+        assert_eq!(outcome.code, code, "exit code of {self:#?}\n{outcome}");
+        outcome
+    }
+
+    /// Starts the program and does not wait.
+    pub fn spawn(&self) -> Running {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = |name: &str| directory.path().join(name);
+        let workspace = file("workspace");
+        std::fs::create_dir(&workspace).unwrap();
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mirror-image"));
+        command.env_clear().current_dir(&workspace).args(&self.arguments).kill_on_drop(true);
+        command.env("HOME", directory.path()).env("GITHUB_WORKSPACE", &workspace);
+        for (variable, name) in [("GITHUB_OUTPUT", "output"), ("GITHUB_STEP_SUMMARY", "summary")] {
+            File::create(file(name)).unwrap();
+            command.env(variable, file(name));
+        }
+        command.envs(&self.environment).stdin(Stdio::null());
+        command.stdout(File::create(file("stdout")).unwrap()).stderr(File::create(file("stderr")).unwrap());
+        let child = command.spawn().expect("the program starts");
+        Running { child, directory }
+    }
+}
+
+/// A run under way; it is killed when this is dropped.
+pub struct Running {
+    child: tokio::process::Child,
+    directory: TempDir,
+}
+
+impl Running {
+    /// Sends a signal by name: `TERM`, `INT`, `KILL`. A run that has ended already is no error.
+    pub fn signal(&self, name: &str) {
+        if let Some(id) = self.child.id() {
+            let mut kill = std::process::Command::new("kill");
+            let _ = kill.arg(format!("-{name}")).arg(id.to_string()).stderr(Stdio::null()).status();
+        }
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the child can be asked").is_some()
+    }
+
+    pub async fn finish(mut self) -> Outcome {
+        let status = tokio::time::timeout(LONGEST, self.child.wait()).await;
+        let read = |name: &str| {
+            let bytes = std::fs::read(self.directory.path().join(name)).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let (stdout, stderr) = (read("stdout"), read("stderr"));
+        let Ok(status) = status else { panic!("the run took more than {LONGEST:?}\n{stdout}\n{stderr}") };
+        let status = status.expect("the child can be waited for");
+        let output_file = read("output");
+        Outcome {
+            code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()),
+            log: format!("{stdout}{stderr}"),
+            stdout,
+            stderr,
+            outputs: parse_outputs(&output_file)
+                .unwrap_or_else(|problem| panic!("GITHUB_OUTPUT: {problem}\n{output_file}")),
+            output_file,
+            summary: read("summary"),
+            directory: self.directory.path().to_owned(),
+        }
+    }
+}
+
+/// What a run left behind.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The exit code; 128 + the signal for a run that was killed by one.
+    pub code: i32,
+    /// Standard output, then standard error.
+    pub log: String,
+    pub stdout: String,
+    pub stderr: String,
+    pub outputs: BTreeMap<String, String>,
+    pub output_file: String,
+    pub summary: String,
+    directory: PathBuf,
+}
+
+impl Outcome {
+    pub fn output(&self, name: &str) -> &str {
+        self.outputs.get(name).map_or("", String::as_str)
+    }
+
+    /// The `json` output.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(self.output("json")).unwrap_or_else(|e| panic!("the output json: {e}\n{self}"))
+    }
+
+    /// Everything that a person or a later step can read.
+    pub fn everything(&self) -> String {
+        format!("{}\n{}\n{}", self.log, self.output_file, self.summary)
+    }
+
+    /// The same without the masking commands, which the runner swallows.
+    pub fn visible(&self) -> String {
+        let lines = self.everything();
+        lines.lines().filter(|line| !line.starts_with("::add-mask::")).map(|line| format!("{line}\n")).collect()
+    }
+
+    pub fn says(&self, text: &str) -> bool {
+        self.log.contains(text)
+    }
+
+    /// `text` fit for a snapshot: digests, ports, durations and temporary paths replaced.
+    pub fn redact(&self, text: &str) -> String {
+        redact(text, &self.directory)
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { code, stdout, stderr, output_file, summary, .. } = self;
+        write!(
+            f,
+            "code {code}\n── stdout\n{stdout}\n── stderr\n{stderr}\n── outputs\n{output_file}\n── summary\n{summary}"
+        )
+    }
+}
+
+/// `GITHUB_OUTPUT` by the rules of the runner: `name=value` or `name<<delimiter`, whichever sign comes first.
+pub fn parse_outputs(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut outputs = BTreeMap::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let (equals, heredoc) = (line.find('='), line.find("<<"));
+        match (equals, heredoc) {
+            _ if line.is_empty() => {}
+            (Some(at), None) => drop(outputs.insert(line[..at].to_owned(), line[at + 1..].to_owned())),
+            (Some(at), Some(other)) if at < other => {
+                drop(outputs.insert(line[..at].to_owned(), line[at + 1..].to_owned()));
+            }
+            (_, Some(at)) => {
+                let (name, delimiter) = (&line[..at], &line[at + 2..]);
+                if name.is_empty() || delimiter.is_empty() {
+                    return Err(format!("invalid line `{line}`"));
+                }
+                let mut value = Vec::new();
+                loop {
+                    match lines.next() {
+                        Some(line) if line == delimiter => break,
+                        Some(line) => value.push(line),
+                        None => return Err(format!("the delimiter `{delimiter}` never comes")),
+                    }
+                }
+                outputs.insert(name.to_owned(), value.join("\n"));
+            }
+            (None, None) => return Err(format!("invalid line `{line}`")),
+        }
+    }
+    Ok(outputs)
+}
+
+/// Replaces what differs from run to run: `sha256:‹1›` and `127.0.0.1:‹1›` are numbered by first appearance (short
+/// digests get the number of the long one), durations become `‹time›`, paths below `directory` start with `‹temp›`.
+pub fn redact(text: &str, directory: &Path) -> String {
+    // A command's properties escape the colon before a port.
+    let text = text.replace(&directory.display().to_string(), "‹temp›").replace("%3A", ":");
+    let (mut digests, mut hosts) = (Vec::<String>::new(), Vec::<String>::new());
+    let number = |known: &mut Vec<String>, key: &str| {
+        known.iter().position(|item| item == key).unwrap_or_else(|| {
+            known.push(key.to_owned());
+            known.len() - 1
+        }) + 1
+    };
+    let run_of = |text: &str, good: fn(char) -> bool| text.find(|c| !good(c)).unwrap_or(text.len());
+    let mut result = String::new();
+    let mut rest = text.as_str();
+    while let Some(first) = rest.chars().next() {
+        let before = result.chars().next_back();
+        let digest = ["sha256:", "sha512:", "sha256-"].iter().find(|prefix| rest.starts_with(**prefix));
+        if let Some(prefix) = digest {
+            let length = run_of(&rest[prefix.len()..], |c| c.is_ascii_hexdigit());
+            if length >= 7 {
+                let key = &rest[prefix.len()..prefix.len() + 7];
+                let _ = write!(result, "{prefix}‹{}›", number(&mut digests, key));
+                rest = &rest[prefix.len() + length..];
+                continue;
+            }
+        }
+        // `{registry}` in a target template writes the port's colon as `-`.
+        let loopback = ["127.0.0.1", "127.0.0.2"].iter().find(|address| rest.starts_with(**address));
+        if let Some(address) = loopback.filter(|_| matches!(rest.as_bytes().get(9), Some(b':' | b'-'))) {
+            let length = run_of(&rest[10..], |c| c.is_ascii_digit());
+            if length > 0 {
+                let place = number(&mut hosts, &format!("{address}:{}", &rest[10..10 + length]));
+                let _ = write!(result, "{address}{}‹{place}›", &rest[9..10]);
+                rest = &rest[10 + length..];
+                continue;
+            }
+        }
+        let starts_number =
+            first.is_ascii_digit() && !before.is_some_and(|c| c.is_alphanumeric() || "._-:".contains(c));
+        if starts_number {
+            let digits = run_of(rest, |c| c.is_ascii_digit() || c == '.');
+            let unit = rest[digits..].trim_start_matches(' ');
+            let word = &unit[..run_of(unit, char::is_alphanumeric)];
+            if matches!(word, "ms" | "s" | "µs" | "min" | "second" | "seconds") {
+                result.push_str("‹time›");
+                rest = &unit[word.len()..];
+            } else {
+                result.push_str(&rest[..digits]);
+                rest = &rest[digits..];
+            }
+            continue;
+        }
+        result.push(first);
+        rest = &rest[first.len_utf8()..];
+    }
+    result
+}
