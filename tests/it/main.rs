@@ -9,6 +9,7 @@
     clippy::result_large_err,
     clippy::struct_excessive_bools,
     clippy::format_collect,
+    clippy::format_push_string,
     clippy::type_complexity,
     unreachable_pub,
     reason = "a test that panics says where, and test support has no readers outside this crate"
