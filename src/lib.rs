@@ -21,7 +21,7 @@
 //! # Layout
 //!
 //! - [`inputs`]: the one table of inputs; the only reader of flags and `INPUT_*`. [`credentials`]: which host gets which.
-//! - [`reference`], [`template`], [`platform`], [`digest`], [`manifest`]: the nouns. A manifest is raw bytes with a media
+//! - [`mod@reference`], [`template`], [`platform`], [`digest`], [`manifest`]: the nouns. A manifest is raw bytes with a media
 //!   type; nothing that is copied is ever re-serialised, because a digest is over bytes.
 //! - [`store`]: one end of a copy, whatever it is. [`blob`]: a blob on its way, hashed, its last piece held back until the
 //!   hash agrees.

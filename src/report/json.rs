@@ -158,7 +158,7 @@ pub(super) fn bytes(report: &Report, image: &ImageReport) -> u64 {
     }
 }
 
-/// [`bytes`] of all images.
+/// [`bytes()`] of all images.
 pub(super) fn total_bytes(report: &Report) -> u64 {
     report.images.iter().map(|image| bytes(report, image)).sum()
 }
