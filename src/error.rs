@@ -245,6 +245,11 @@ impl Error {
         matches!(self, Self::Input { .. })
     }
 
+    /// Whether the registry says that it has no such thing.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Registry { cause: Cause::Refused(refusal), .. } if refusal.status == 404)
+    }
+
     /// The registry's refusal, where that is what happened, whatever it is wrapped in.
     pub fn refusal(&self) -> Option<&Refusal> {
         let Self::Registry { cause, .. } = self else { return None };

@@ -107,7 +107,11 @@ impl Error {
                 vec!["choose `platforms` from that list, or `all` to copy the image as it is".to_owned()]
             }
             Self::Different { .. } => {
-                vec!["run `command: copy` with the same inputs to bring the target up to date".to_owned()]
+                vec![
+                    "run `command: copy` with the same inputs to bring the target up to date, and with `check: deep` where \
+                     the digest is right and parts are missing"
+                        .to_owned(),
+                ]
             }
             Self::Cancelled { .. } => {
                 vec!["run again: what is finished is kept and is not sent a second time".to_owned()]
@@ -149,7 +153,7 @@ fn of_refusal(request: &Request<'_>, refusal: &Refusal, with_credential: Option<
         // GitHub dresses throttling up as a 403: it must come before everything about permissions.
         _ if says("secondary rate limit") => vec![
             "this is throttling and not a lack of permission: wait some minutes, then run again".to_owned(),
-            "spread the work: fewer jobs at once, or `shard` over several runs".to_owned(),
+            "spread the work: fewer jobs at once".to_owned(),
         ],
         429 => throttled(request, refusal, says("pull rate limit") || code == "TOOMANYREQUESTS" && says("upgrade")),
         _ if says("egress is over the account limit") => {
@@ -230,7 +234,7 @@ fn throttled(request: &Request<'_>, refusal: &Refusal, quota: bool) -> Vec<Strin
         None => "run again later: what is finished is kept".to_owned(),
     };
     if !request.is_docker_hub() {
-        return vec![again, "spread the work: fewer jobs at once, or `shard` over several runs".to_owned()];
+        return vec![again, "spread the work: fewer jobs at once".to_owned()];
     }
     let inputs = request.inputs();
     let login = format!(
@@ -557,7 +561,7 @@ mod tests {
                 &["log in to Docker Hub with `source-username`", "mirror.gcr.io", "costs no pull"],
             ),
             ("Docker Hub's abuse limit", Source, get, HUB, wait.clone(), &["after 60 s", "log in"]),
-            ("another registry's limit", Source, get, OTHER, wait, &["after 60 s", "`shard`"]),
+            ("another registry's limit", Source, get, OTHER, wait, &["after 60 s", "fewer jobs"]),
             (
                 "GitHub's egress limit",
                 Source,

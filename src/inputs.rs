@@ -10,6 +10,8 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction};
 
+use crate::attachments::Attachments;
+use crate::copy::ForeignLayers;
 use crate::credentials::{Credentials, Given};
 use crate::digest::Digest;
 use crate::error::Error;
@@ -105,7 +107,19 @@ pub const INPUTS: &[Input] = &[
         "platforms",
         Kind::List,
         Some("all"),
-        "`all`, or exactly one `os/arch[/variant]`: then its manifest alone is copied, under its own digest.",
+        "`all`, or names `os/arch[/variant]`. One: its manifest alone is copied, under its own digest. Several: see `subset`.",
+    ),
+    input(
+        "subset",
+        Kind::Choice(&["sparse", "rewrite"]),
+        Some("sparse"),
+        "Several but not all platforms: `sparse` keeps the index and its digest and copies only those; `rewrite` writes a smaller index with a new digest.",
+    ),
+    input(
+        "attachments",
+        Kind::Choice(&["all", "signatures", "none"]),
+        Some("all"),
+        "What comes along with an image that is copied, for the index and each platform: `all` (signatures, SBOMs, attestations, any referrer), `signatures` or `none`.",
     ),
     input(
         "expected-digest",
@@ -153,6 +167,18 @@ pub const INPUTS: &[Input] = &[
         Kind::Duration,
         Some("5m"),
         "How long to go on trying while a registry makes no progress: `30s`, `5m`, `1h`.",
+    ),
+    input(
+        "check",
+        Kind::Choice(&["quick", "deep"]),
+        Some("quick"),
+        "How an unchanged tag is looked at: `quick` compares digests; `deep` asks the target for every part and attachment and sends again what is missing.",
+    ),
+    input(
+        "foreign-layers",
+        Kind::Choice(&["skip", "include"]),
+        Some("skip"),
+        "Layers that registries do not hold (Windows base layers of old images): `skip` leaves them where their URLs say, `include` sends them to the target.",
     ),
     input("summary", Kind::Boolean, Some("true"), "Write the job summary."),
 ];
@@ -210,6 +236,26 @@ pub enum Platforms {
     All,
     /// The one image for this platform.
     One(Platform),
+    /// Several, but not all.
+    Several(Vec<Platform>, Subset),
+}
+
+/// What becomes of an index of which only some platforms are copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subset {
+    /// It is kept, byte for byte; the platforms left out are missing at the target.
+    Sparse,
+    /// A smaller one is written, with a digest of its own.
+    Rewrite,
+}
+
+/// How an image is looked at whose tag has the right digest already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The digest is enough.
+    Quick,
+    /// Every part is asked for, attachments too, and what is missing is sent again.
+    Deep,
 }
 
 /// The environment variables, so that nothing else looks at the process's own.
@@ -273,6 +319,12 @@ pub struct Inputs {
     pub target: Option<String>,
     /// Which platforms are wanted.
     pub platforms: Platforms,
+    /// Which attachments come along.
+    pub attachments: Attachments,
+    /// What happens to layers that registries do not hold.
+    pub foreign_layers: ForeignLayers,
+    /// How closely an unchanged image is looked at.
+    pub check: Check,
     /// What the source must resolve to: the input, or else the digest in the source itself.
     pub expected_digest: Option<Digest>,
     /// What to do when the target tag exists with another digest.
@@ -353,6 +405,13 @@ impl Values {
             command,
             target: self.target(command),
             platforms: self.platforms()?,
+            attachments: self.choice(
+                "attachments",
+                &[("all", Attachments::All), ("signatures", Attachments::Signatures), ("none", Attachments::None)],
+            )?,
+            foreign_layers: self
+                .choice("foreign-layers", &[("skip", ForeignLayers::Skip), ("include", ForeignLayers::Include)])?,
+            check: self.choice("check", &[("quick", Check::Quick), ("deep", Check::Deep)])?,
             expected_digest: self.expected_digest(&source)?,
             source,
             on_conflict: self.choice(
@@ -408,17 +467,13 @@ impl Values {
             [] | ["all"] => Ok(Platforms::All),
             [name] => parsed("platforms", Platform::parse(name)).map(Platforms::One),
             names if names.contains(&"all") => {
-                Err(Error::input("platforms", "has `all` beside other names; write either `all` or one platform"))
+                Err(Error::input("platforms", "has `all` beside other names; write either `all` or the platforms"))
             }
             names => {
-                for name in names {
-                    parsed("platforms", Platform::parse(name))?;
-                }
-                let count = names.len();
-                Err(Error::input(
-                    "platforms",
-                    format!("names {count} platforms; write exactly one, or `all` to keep them all"),
-                ))
+                let platforms: Vec<Platform> =
+                    names.iter().map(|name| parsed("platforms", Platform::parse(name))).collect::<Result<_, _>>()?;
+                let subset = self.choice("subset", &[("sparse", Subset::Sparse), ("rewrite", Subset::Rewrite)])?;
+                Ok(Platforms::Several(platforms, subset))
             }
         }
     }
@@ -827,7 +882,10 @@ mod tests {
                 &["copy", "a/b", "--platforms", "linux/arm64v8"],
                 "input `platforms`: `linux/arm64v8` is not an OS/ARCH[/VARIANT]",
             ),
-            (&["copy", "a/b", "--platforms", "linux/amd64,linux/arm64"], "input `platforms`: names 2 platforms"),
+            (
+                &["copy", "a/b", "--platforms", "linux/amd64,linux/arm64", "--subset=some"],
+                "input `subset`: `some` is not one of sparse, rewrite",
+            ),
             (&["copy", "a/b", "--platforms", "linux/amd64,arm64"], "did you mean `linux/arm64`?"),
             (&["copy", "a/b", "--platforms", "all,linux/arm64"], "input `platforms`: has `all` beside other names"),
             (&["copy", "a/b", "--expected-digest", "latest"], "input `expected-digest`: `latest` is not a digest"),

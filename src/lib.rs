@@ -25,9 +25,10 @@
 //!   type; nothing that is copied is ever re-serialised, because a digest is over bytes.
 //! - [`store`]: one end of a copy, whatever it is. [`blob`]: a blob on its way, hashed, its last piece held back until the
 //!   hash agrees.
+//! - [`layout`]: an OCI image layout on disk.
 //! - [`registry`]: the distribution protocol: token service and realm rule, retries, redirects without credentials,
 //!   downloads that go on where they broke, the forms of an upload.
-//! - [`copy`]: the engine, and the ledger of what the run knows to be where.
+//! - [`copy`]: the engine, and the ledger of what the run knows to be where. [`attachments`]: what hangs on a digest.
 //! - [`github`]: the runner's protocol: outputs, summary, commands, masking.
 //! - [`report`]: what happened, as data, and its three voices. [`error`], [`hints`]: failures, and what to do about them.
 //! - [`meter`]: requests, bytes and pulls, counted where they happen. [`sanitise`], [`secret`]: what comes from outside
@@ -51,6 +52,7 @@
 //! 4. **Nothing leaks**: a credential goes to its host and that host's own token service.
 //! 5. **Says what to do**: every failure names the side, the object, the registry's words, what was written, what next.
 
+pub mod attachments;
 pub mod blob;
 pub mod copy;
 pub mod credentials;
@@ -59,6 +61,7 @@ pub mod error;
 pub mod github;
 pub mod hints;
 pub mod inputs;
+pub mod layout;
 pub mod manifest;
 pub mod meter;
 pub mod mirror;
@@ -143,6 +146,9 @@ async fn stages(
             Side::Source => inputs.credentials.for_source(reference),
             Side::Target => inputs.credentials.for_target(reference),
         },
+        attachments: inputs.attachments,
+        foreign_layers: inputs.foreign_layers,
+        check: inputs.check,
         patience: inputs.patience,
         events: &events,
     };

@@ -1,5 +1,6 @@
 //! The program: a runtime, two signals, an exit code. Everything else is in the library.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use mirror_image::inputs::Environment;
@@ -21,9 +22,17 @@ fn stop() -> impl Future<Output = &'static str> {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: the threads that do the work cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let arguments = std::env::args().skip(1).collect();
-    let code = mirror_image::run(arguments, &Environment::of_process(), stop()).await;
+    let code = runtime.block_on(async { mirror_image::run(arguments, &Environment::of_process(), stop()).await });
+    // A look-up of a host name cannot be interrupted; nobody waits for it any more.
+    runtime.shutdown_background();
     ExitCode::from(code)
 }

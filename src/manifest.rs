@@ -3,7 +3,7 @@
 //! Owns: parsing far enough to list children, blobs, platforms and the subject. Never re-serialises: what is pushed is
 //! what was fetched, byte for byte, because the digest is over those bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use oci_client::manifest as media;
@@ -179,6 +179,24 @@ impl Manifest {
             (None, Parsed { schema_version: Some(1), .. }) => return Err(SCHEMA1_REFUSED.to_owned()),
             (None, _) => return Err("is neither an image manifest nor an index".to_owned()),
         };
+        // What one reader takes for an index and another for an image is two images with one digest (CVE-2021-41190).
+        if let (Some(field), true) =
+            (field, header.is_some_and(|header| is_index_type(header) || is_image_type(header)))
+            && (is_index_type(field) || is_image_type(field))
+            && field != media_type
+        {
+            return Err(format!("is served as `{media_type}` and calls itself `{field}`"));
+        }
+        let (has_entries, has_content) =
+            (parsed.manifests.is_some(), parsed.config.is_some() || parsed.layers.is_some());
+        let ambiguous = if is_index_type(&media_type) { has_content } else { has_entries };
+        if ambiguous {
+            return Err(format!("is served as `{media_type}` and has the parts of an index and of an image"));
+        }
+        if is_image_type(&media_type) && media_type != ARTIFACT && !(parsed.config.is_some() && parsed.layers.is_some())
+        {
+            return Err(format!("is served as `{media_type}` and has no config or no layers"));
+        }
         let content = if is_index_type(&media_type) {
             // Some tools write `"manifests": null` for an empty index.
             Content::Index(parsed.manifests.unwrap_or_default())
@@ -205,13 +223,15 @@ impl Manifest {
     }
 
     /// The blobs that this one needs at the target, in order, with repetitions: config first; foreign layers are not
-    /// among them, index entries that are not manifests are.
-    pub fn blobs(&self) -> Vec<&Descriptor> {
+    /// among them unless they are asked for, index entries that are not manifests are.
+    pub fn blobs(&self, include_foreign: bool) -> Vec<&Descriptor> {
         match &self.content {
             Content::Index(entries) => entries.iter().filter(|entry| !entry.is_manifest()).collect(),
-            Content::Image { config, layers } => {
-                config.as_deref().into_iter().chain(layers.iter().filter(|layer| !layer.is_foreign())).collect()
-            }
+            Content::Image { config, layers } => config
+                .as_deref()
+                .into_iter()
+                .chain(layers.iter().filter(|layer| include_foreign || !layer.is_foreign()))
+                .collect(),
         }
     }
 
@@ -221,6 +241,24 @@ impl Manifest {
             Content::Index(_) => 0,
             Content::Image { layers, .. } => layers.iter().filter(|layer| layer.is_foreign()).count(),
         }
+    }
+
+    /// A smaller index: the entries in `kept`, in their order and as they are, and an annotation that names the
+    /// original. The one place where a manifest is written anew, on the user's explicit wish.
+    pub fn keeping(&self, kept: &HashSet<Digest>, annotation: &str) -> Result<Self, String> {
+        let mut index: serde_json::Value = serde_json::from_slice(&self.bytes).map_err(|error| error.to_string())?;
+        let entries = index.get_mut("manifests").and_then(serde_json::Value::as_array_mut).ok_or("has no entries")?;
+        entries.retain(|entry| {
+            let digest = entry.get("digest").and_then(serde_json::Value::as_str);
+            digest.is_some_and(|digest| kept.iter().any(|kept| kept.as_str() == digest))
+        });
+        // Docker's manifest list has no annotations.
+        if self.media_type == media::OCI_IMAGE_INDEX_MEDIA_TYPE {
+            index["annotations"][annotation] = self.digest.as_str().into();
+        }
+        let bytes = serde_json::to_vec(&index).map_err(|error| error.to_string())?;
+        let digest = Digest::of(&bytes);
+        Self::parse(bytes.into(), Some(&self.media_type), digest)
     }
 
     /// Whether this is an index or a manifest list.
@@ -289,7 +327,7 @@ mod tests {
                 {{"digest":"{EMPTY}","size":3}}]}}"#
         );
         let manifest = parse(&text, None).expect("an image");
-        assert_eq!(manifest.blobs().len(), 2);
+        assert_eq!(manifest.blobs(false).len(), 2);
         assert_eq!(manifest.foreign_layers(), 1);
         assert_eq!(manifest.content_size(), 10);
     }
@@ -302,6 +340,19 @@ mod tests {
             (r#"{"schemaVersion":1,"fsLayers":[]}"#, None, "schema 1"),
             ("{}", Some("application/vnd.docker.distribution.manifest.v1+prettyjws"), "schema 1"),
             (r#"{"manifests":[],"manifests":[]}"#, None, "duplicate field"),
+            (
+                r#"{"manifests":[]}"#,
+                Some("application/vnd.oci.image.manifest.v1+json"),
+                "parts of an index and of an image",
+            ),
+            (r#"{"manifests":[],"layers":[]}"#, None, "parts of an index and of an image"),
+            (r#"{"layers":[]}"#, Some("application/vnd.oci.image.index.v1+json"), "parts of an index and of an image"),
+            (r#"{"layers":[]}"#, Some("application/vnd.oci.image.manifest.v1+json"), "no config or no layers"),
+            (
+                r#"{"manifests":[],"mediaType":"application/vnd.oci.image.index.v1+json"}"#,
+                Some("application/vnd.docker.distribution.manifest.list.v2+json"),
+                "calls itself",
+            ),
             (r#"{"manifests":[{"digest":"sha256:zz","size":1}]}"#, None, "there must be 64"),
             (r#"{"manifests":[{"digest":"x","size":-1}]}"#, None, "is not a"),
         ] {

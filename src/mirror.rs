@@ -3,21 +3,24 @@
 //! Owns the order of the stages for one image, and that whatever happens becomes a report entry. Never ends the run:
 //! a failed image is a result, not an early exit.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::copy::{Before, Copy, Ledger, Mode};
+use futures_util::future::try_join_all;
+
+use crate::attachments::Attachments;
+use crate::copy::{Before, Copy, ForeignLayers, Ledger, Mode};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
-use crate::inputs::{Command, OnConflict};
+use crate::inputs::{Check, Command, OnConflict};
+use crate::layout::Layout;
 use crate::manifest::Manifest;
 use crate::meter::{Events, Meter};
 use crate::plan::Job;
 use crate::reference::ImageReference;
-use crate::registry::{At, Registries};
-use crate::report::{ImageReport, Outcome, PlatformReport};
+use crate::registry::{Access, At, Registries};
+use crate::report::{AttachmentReport, ImageReport, Outcome, PlatformReport};
 use crate::resolve::{self, Resolved};
 use crate::secret::Credential;
 use crate::store::Store;
@@ -35,6 +38,12 @@ pub struct Run<'a> {
     pub ledger: &'a Ledger,
     /// Which credential an image's end gets.
     pub credential: &'a (dyn Fn(Side, &crate::reference::Reference) -> Option<Credential> + Sync),
+    /// Which attachments come along.
+    pub attachments: Attachments,
+    /// What happens to layers that registries do not hold.
+    pub foreign_layers: ForeignLayers,
+    /// How closely an unchanged image is looked at.
+    pub check: Check,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
     /// Where what must be said meanwhile goes.
@@ -47,9 +56,27 @@ pub struct Image<'a> {
     job: &'a Job,
     meter: Arc<Meter>,
     started: Instant,
-    /// The tag, or the digest where there is no tag, was accepted by the target.
-    published: AtomicBool,
+    /// What became of the tag, or of the digest where there is no tag.
+    tag: Mutex<Tag>,
     known: Mutex<Known>,
+}
+
+/// One end of the copy.
+struct End {
+    store: Store,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+/// What became of the target's tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tag {
+    /// Nothing was sent.
+    Untouched,
+    /// It was sent, and no answer came yet.
+    Unknown,
+    /// The target took it.
+    Written,
 }
 
 /// What is known so far.
@@ -59,6 +86,7 @@ struct Known {
     digest: Option<Digest>,
     media_type: Option<String>,
     platforms: Vec<PlatformReport>,
+    attachments: Vec<AttachmentReport>,
 }
 
 impl<'a> Image<'a> {
@@ -69,7 +97,7 @@ impl<'a> Image<'a> {
             job,
             meter: Arc::new(Meter::new(run.events.clone())),
             started: Instant::now(),
-            published: AtomicBool::new(false),
+            tag: Mutex::new(Tag::Untouched),
             known: Mutex::default(),
         }
     }
@@ -92,20 +120,38 @@ impl<'a> Image<'a> {
             Ok(outcome) => (outcome, None),
             Err(error) => (Outcome::Failed, Some(error)),
         };
+        // A failure says nothing about the target that is not known.
+        let digest = known.digest.filter(|_| result != Outcome::Failed || self.tag() == Tag::Written);
         ImageReport {
             source_digest: known.source_digest,
-            digest: known.digest,
+            digest,
             media_type: known.media_type,
             platforms: known.platforms,
+            attachments: known.attachments,
             result,
             traffic: self.meter.traffic(),
             blobs: self.meter.blobs(),
+            wrote: self.written() > 0 || self.tag() != Tag::Untouched,
             notices,
             state: error.as_ref().map(|_| self.state()),
             error,
             duration: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             ..ImageReport::new(self.job.source.to_string(), self.job.target.as_ref().map(ToString::to_string))
         }
+    }
+
+    /// Blobs and manifests that the target took.
+    fn written(&self) -> u64 {
+        let blobs = self.meter.blobs();
+        blobs.sent + blobs.mounted + self.meter.manifests()
+    }
+
+    fn tag(&self) -> Tag {
+        *self.tag.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_tag(&self, state: Tag) {
+        *self.tag.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
     /// What was and what was not written.
@@ -116,26 +162,33 @@ impl<'a> Image<'a> {
             Some(tag) => format!("the tag `{tag}`"),
             None => "the image".to_owned(),
         };
-        if self.published.load(Relaxed) {
-            return format!("{name} was written to the target");
+        match self.tag() {
+            Tag::Untouched => {}
+            Tag::Unknown => {
+                return format!("all of the image is at the target; whether {name} was written is not known");
+            }
+            Tag::Written => return format!("{name} was written to the target"),
         }
         if blobs + manifests == 0 {
             return "nothing was written".to_owned();
         }
+        let count = |number: u64, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
         format!(
-            "{blobs} blobs and {manifests} manifests were written; {name} was not touched, and the next run goes on from there"
+            "{} and {} were written; {name} was not touched, and the next run goes on from there",
+            count(blobs, "blob"),
+            count(manifests, "manifest")
         )
     }
 
     async fn copy(&self) -> Result<Outcome, Error> {
-        let (source, source_tag) = self.store(Side::Source, &self.job.source)?;
+        let End { store: source, tag: source_tag, digest: source_digest } =
+            self.end(Side::Source, &self.job.source).await?;
         let Some(reference) = &self.job.target else {
             return Err(Error::input("target", "is missing"));
         };
-        let (target, target_tag) = self.store(Side::Target, reference)?;
+        let End { store: target, tag: target_tag, .. } = self.end(Side::Target, reference).await?;
         let overwrite = self.job.on_conflict == OnConflict::Overwrite;
 
-        let source_digest = self.job.source.digest().cloned();
         let source_at = at(source_tag.as_deref(), source_digest.as_ref());
         // Where only the source's digest names the target, the target can be asked once that is known.
         let early = target_tag.as_deref().map(At::Tag).or_else(|| reference.digest().map(At::Digest));
@@ -159,12 +212,14 @@ impl<'a> Image<'a> {
             (None, _) => (At::Digest(&wanted), resolve::target(&target, At::Digest(&wanted), overwrite).await?),
         };
 
-        if present.as_ref() == Some(&wanted) {
-            return Ok(Outcome::Unchanged);
-        }
-        let before = if let Some(actual) = present {
+        let before = if present.as_ref() == Some(&wanted) {
+            if self.run.check == Check::Quick && self.has_chosen(&target, resolved.only.as_ref()).await? {
+                return Ok(Outcome::Unchanged);
+            }
+            Before::Same
+        } else if let Some(actual) = present {
             match self.job.on_conflict {
-                OnConflict::Overwrite => {}
+                OnConflict::Overwrite => self.replaces(&actual),
                 OnConflict::Keep => {
                     self.known().digest = Some(actual);
                     return Ok(Outcome::Kept);
@@ -178,9 +233,9 @@ impl<'a> Image<'a> {
             Before::Empty
         };
 
-        let chosen = resolved.chosen.clone();
-        let root = resolved.root.manifest(&source).await?;
-        let sizes = Mutex::new(BTreeMap::new());
+        let Resolved { root, chosen, only, .. } = resolved;
+        let root = root.manifest(&source).await?;
+        let (sizes, found) = (Mutex::new(BTreeMap::new()), Mutex::default());
         let copy = Copy {
             source: &source,
             target: &target,
@@ -188,37 +243,76 @@ impl<'a> Image<'a> {
             meter: &self.meter,
             mode: if self.run.dry_run { Mode::DryRun } else { Mode::Write },
             before,
+            only: only.as_ref(),
+            foreign_layers: self.run.foreign_layers,
+            attachments: self.run.attachments,
+            found: &found,
             sizes: &sizes,
         };
-        let below = copy.below(&root, 0).await;
-        let size = |digest: &Digest| {
-            sizes.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied().unwrap_or_default()
-        };
+        let below = tokio::try_join!(copy.below(&root, 0), copy.look_for_attachments(&root.digest));
+        let size = |digest: &Digest| sizes.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied();
         self.describe(&root, chosen.as_ref(), size);
         below?;
-        if copy.put(target_at, &root).await?.is_none() {
+        let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
+        if before != Before::Same && !found.is_empty() {
+            // Attachments name their subject by digest: it must be there before them, the tag after them.
+            copy.put(At::Digest(&root.digest), &root).await?;
+        }
+        let attachments = copy.attach(found).await?;
+        self.known().attachments = attachments;
+        if before == Before::Same {
+            return Ok(self.repaired());
+        }
+        if self.run.dry_run {
             return Ok(Outcome::WouldCopy);
         }
-        self.published.store(true, Relaxed);
+        self.set_tag(Tag::Unknown);
+        copy.put(target_at, &root).await.inspect_err(|error| {
+            // Refused is refused; no answer is no knowledge.
+            if error.refusal().is_some() {
+                self.set_tag(Tag::Untouched);
+            }
+        })?;
+        self.set_tag(Tag::Written);
         verify::read_back(&target, target_at, &root.digest, self.run.patience).await?;
         Ok(Outcome::Copied)
     }
 
+    /// Says that a tag moves, and from where: that is how it is moved back.
+    fn replaces(&self, actual: &Digest) {
+        let verb = if self.run.dry_run { "would replace" } else { "replaces" };
+        self.meter.notice(format!("{verb} {actual}, which the target's tag pointed at"));
+    }
+
+    /// Whether the target has the children that were chosen; with no choice, the index speaks for them.
+    async fn has_chosen(&self, target: &Store, only: Option<&HashSet<Digest>>) -> Result<bool, Error> {
+        let chosen = only.into_iter().flatten().map(|digest| target.head_manifest(At::Digest(digest)));
+        Ok(try_join_all(chosen).await?.iter().all(Option::is_some))
+    }
+
+    /// How a deep check of an unchanged tag ended.
+    fn repaired(&self) -> Outcome {
+        if self.written() > 0 {
+            Outcome::Copied
+        } else if self.meter.blobs().missing > 0
+            || self.known().attachments.iter().any(|it| it.result == Outcome::WouldCopy)
+        {
+            Outcome::WouldCopy
+        } else {
+            Outcome::Unchanged
+        }
+    }
+
     async fn inspect(&self) -> Result<Outcome, Error> {
-        let (source, tag) = self.store(Side::Source, &self.job.source)?;
-        let digest = self.job.source.digest().cloned();
+        let End { store: source, tag, digest } = self.end(Side::Source, &self.job.source).await?;
         let source_at = at(tag.as_deref(), digest.as_ref());
         let resolved = match &self.job.platforms {
             // The bytes are what is inspected: no HEAD first.
             crate::inputs::Platforms::All => {
                 let manifest = source.get_manifest(source_at).await?;
-                Resolved {
-                    named: manifest.digest.clone(),
-                    root: resolve::Root::Fetched(Box::new(manifest)),
-                    chosen: None,
-                }
+                Resolved::whole(resolve::Root::Fetched(Box::new(manifest)))
             }
-            one @ crate::inputs::Platforms::One(_) => resolve::source(&source, source_at, one).await?,
+            some => resolve::source(&source, source_at, some).await?,
         };
         self.learn(&resolved);
         self.expect(&resolved)?;
@@ -227,17 +321,16 @@ impl<'a> Image<'a> {
         if chosen.is_none() && !root.is_index() {
             chosen = resolve::platform_of_image(&source, &root).await?;
         }
-        self.describe(&root, chosen.as_ref(), |_| root.content_size());
+        self.describe(&root, chosen.as_ref(), |_| (!root.is_index()).then(|| root.content_size()));
         Ok(Outcome::Inspected)
     }
 
     async fn verify(&self) -> Result<Outcome, Error> {
-        let (source, tag) = self.store(Side::Source, &self.job.source)?;
+        let End { store: source, tag, digest } = self.end(Side::Source, &self.job.source).await?;
         let Some(reference) = &self.job.target else {
             return Err(Error::input("target", "is missing; `verify` compares a source with a target"));
         };
-        let (target, target_tag) = self.store(Side::Target, reference)?;
-        let digest = self.job.source.digest().cloned();
+        let End { store: target, tag: target_tag, .. } = self.end(Side::Target, reference).await?;
         let resolved = resolve::source(&source, at(tag.as_deref(), digest.as_ref()), &self.job.platforms).await?;
         self.learn(&resolved);
         self.expect(&resolved)?;
@@ -252,22 +345,34 @@ impl<'a> Image<'a> {
         }
         let chosen = resolved.chosen.clone();
         let root = resolved.root.manifest(&source).await?;
-        self.describe(&root, chosen.as_ref(), |_| 0);
+        self.describe(&root, chosen.as_ref(), |_| None);
         let differences = verify::differences(&source, &target, &root, 0).await?;
         if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
     }
 
-    /// The store of one end, and its tag.
-    fn store(&self, side: Side, reference: &ImageReference) -> Result<(Store, Option<String>), Error> {
+    /// One end: where it is, and what of it is named.
+    async fn end(&self, side: Side, reference: &ImageReference) -> Result<End, Error> {
+        let writes = side == Side::Target && self.run.command == Command::Copy && !self.run.dry_run;
+        let meter = Arc::clone(&self.meter);
+        let (tag, digest) = (reference.tag().map(str::to_owned), reference.digest().cloned());
         match reference {
             ImageReference::Registry(reference) => {
                 let credential = (self.run.credential)(side, reference);
-                let meter = Arc::clone(&self.meter);
-                let repository = self.run.registries.repository(side, reference, credential.as_ref(), meter)?;
-                Ok((Store::Registry(repository), reference.tag().map(str::to_owned)))
+                let access = if writes { Access::Write } else { Access::Read };
+                let repository = self.run.registries.repository(side, reference, credential.as_ref(), access, meter)?;
+                Ok(End { store: Store::Registry(repository), tag, digest })
             }
-            ImageReference::Layout(_) => {
-                Err(Error::input(side.to_string(), "an `oci:` directory cannot be used yet; name a registry"))
+            ImageReference::Layout(reference) if side == Side::Target => {
+                let store = Store::Layout(Layout::create(side, &reference.directory, meter)?);
+                Ok(End { store, tag, digest })
+            }
+            ImageReference::Layout(reference) => {
+                let layout = Layout::open(side, &reference.directory, meter)?;
+                let digest = match (&tag, digest) {
+                    (None, None) => Some(layout.default_root().await?.digest),
+                    (_, digest) => digest,
+                };
+                Ok(End { store: Store::Layout(layout), tag, digest })
             }
         }
     }
@@ -277,12 +382,15 @@ impl<'a> Image<'a> {
     }
 
     fn learn(&self, resolved: &Resolved) {
+        for notice in &resolved.notices {
+            self.meter.notice(notice.clone());
+        }
         let mut known = self.known();
         known.source_digest = Some(resolved.named.clone());
         known.digest = Some(resolved.root.digest().clone());
         if let Some(platform) = &resolved.chosen {
             let digest = resolved.root.digest().clone();
-            known.platforms = vec![PlatformReport { platform: platform.to_string(), digest, size: 0 }];
+            known.platforms = vec![PlatformReport { platform: platform.to_string(), digest, size: None }];
         }
     }
 
@@ -300,7 +408,12 @@ impl<'a> Image<'a> {
         }
     }
 
-    fn describe(&self, root: &Manifest, chosen: Option<&crate::platform::Platform>, size: impl Fn(&Digest) -> u64) {
+    fn describe(
+        &self,
+        root: &Manifest,
+        chosen: Option<&crate::platform::Platform>,
+        size: impl Fn(&Digest) -> Option<u64>,
+    ) {
         let mut known = self.known();
         known.media_type = Some(root.media_type.clone());
         known.platforms = match chosen {

@@ -3,9 +3,11 @@
 //! Owns that a tag is asked once and everything after goes by digest: tags move (registries.md §1). Never writes, and
 //! never fetches a manifest where its digest is enough.
 
+use std::collections::HashSet;
+
 use crate::digest::Digest;
-use crate::error::{Error, Side};
-use crate::inputs::Platforms;
+use crate::error::{Cause, Error, Side};
+use crate::inputs::{Platforms, Subset};
 use crate::manifest::{Content, Descriptor, Manifest};
 use crate::platform::{self, Platform, Selection};
 use crate::registry::At;
@@ -15,6 +17,9 @@ use crate::store::{Store, StoredBlob};
 /// The largest image config that is read to learn a platform, in bytes.
 const LARGEST_CONFIG: u64 = 4 * 1024 * 1024;
 
+/// The annotation by which a rewritten index names the one it was made from.
+const ORIGINAL_DIGEST: &str = "io.github.mirror-image.original-digest";
+
 /// What a source name stands for.
 pub struct Resolved {
     /// The digest of what the name names: an index, mostly.
@@ -23,6 +28,17 @@ pub struct Resolved {
     pub root: Root,
     /// The platform, where one was chosen.
     pub chosen: Option<Platform>,
+    /// Where the index is kept and several platforms were chosen: the children that are copied.
+    pub only: Option<HashSet<Digest>>,
+    /// What the choice means for the digests, a sentence each.
+    pub notices: Vec<String>,
+}
+
+impl Resolved {
+    /// All of `root`.
+    pub fn whole(root: Root) -> Self {
+        Self { named: root.digest().clone(), root, chosen: None, only: None, notices: Vec::new() }
+    }
 }
 
 /// What is to be copied.
@@ -54,18 +70,15 @@ impl Root {
 /// Resolves `at` of `source`: with all platforms one HEAD, or nothing where a digest was given.
 pub async fn source(source: &Store, at: At<'_>, platforms: &Platforms) -> Result<Resolved, Error> {
     match (platforms, at) {
-        (Platforms::All, At::Digest(digest)) => {
-            Ok(Resolved { named: digest.clone(), root: Root::Known(digest.clone()), chosen: None })
-        }
+        (Platforms::All, At::Digest(digest)) => Ok(Resolved::whole(Root::Known(digest.clone()))),
         (Platforms::All, At::Tag(_)) => match source.head_manifest(at).await {
-            Ok(Some(descriptor)) => {
-                Ok(Resolved { named: descriptor.digest.clone(), root: Root::Known(descriptor.digest), chosen: None })
-            }
+            Ok(Some(descriptor)) => Ok(Resolved::whole(Root::Known(descriptor.digest))),
             // A HEAD has no words: the GET says why, or knows better.
             Ok(None) => fetched(source, at).await,
             Err(error) => Err(error),
         },
         (Platforms::One(wanted), _) => one_platform(source, at, wanted).await,
+        (Platforms::Several(wanted, subset), _) => several_platforms(source, at, wanted, *subset).await,
     }
 }
 
@@ -76,14 +89,13 @@ pub async fn source(source: &Store, at: At<'_>, platforms: &Platforms) -> Result
 pub async fn target(target: &Store, at: At<'_>, blind: bool) -> Result<Option<Digest>, Error> {
     match target.head_manifest(at).await {
         Ok(found) => Ok(found.map(|descriptor| descriptor.digest)),
-        Err(error) if blind && error.refusal().is_some_and(|refusal| refusal.status == 403) => Ok(None),
+        Err(Error::Registry { cause: Cause::Refused(refusal), .. }) if blind && refusal.status == 403 => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 async fn fetched(source: &Store, at: At<'_>) -> Result<Resolved, Error> {
-    let manifest = source.get_manifest(at).await?;
-    Ok(Resolved { named: manifest.digest.clone(), root: Root::Fetched(Box::new(manifest)), chosen: None })
+    Ok(Resolved::whole(Root::Fetched(Box::new(source.get_manifest(at).await?))))
 }
 
 async fn one_platform(source: &Store, at: At<'_>, wanted: &Platform) -> Result<Resolved, Error> {
@@ -100,35 +112,112 @@ async fn one_platform(source: &Store, at: At<'_>, wanted: &Platform) -> Result<R
             let platform = platform_of_image(source, &manifest).await?;
             return match platform {
                 Some(platform) if wanted.matches(&platform) => {
-                    Ok(Resolved { named, root: Root::Fetched(Box::new(manifest)), chosen: Some(platform) })
+                    let root = Root::Fetched(Box::new(manifest));
+                    Ok(Resolved { named, chosen: Some(platform), ..Resolved::whole(root) })
                 }
                 Some(platform) => Err(absent(vec![platform])),
                 None => Err(absent(Vec::new())),
             };
         }
-        let (platforms, entries): (Vec<Platform>, Vec<&Descriptor>) = images(&manifest).unzip();
-        let (platform, entry) = match platform::select(wanted, &platforms) {
-            Selection::One(index) => match (platforms.get(index), entries.get(index)) {
-                (Some(platform), Some(entry)) => (platform.clone(), (*entry).clone()),
-                _ => return Err(absent(platforms)),
-            },
-            Selection::Absent => return Err(absent(platforms)),
-            Selection::Ambiguous(several) => {
-                let several: Vec<String> =
-                    several.iter().filter_map(|index| platforms.get(*index)).map(ToString::to_string).collect();
-                return Err(Error::Content {
-                    side: Side::Source,
-                    object: source.object(at),
-                    problem: format!("`{wanted}` stands for several of its entries; name one: {}", several.join(", ")),
-                });
-            }
-        };
+        let (platform, entry) = choose(source, at, &manifest, wanted)?;
         if !crate::manifest::is_index_type(&entry.media_type) {
-            return Ok(Resolved { named, root: Root::Known(entry.digest), chosen: Some(platform) });
+            return Ok(Resolved { named, chosen: Some(platform), ..Resolved::whole(Root::Known(entry.digest)) });
         }
         manifest = source.get_manifest(At::Digest(&entry.digest)).await?;
     }
     Err(absent(Vec::new()))
+}
+
+/// The entry of an index for one platform.
+fn choose(source: &Store, at: At<'_>, index: &Manifest, wanted: &Platform) -> Result<(Platform, Descriptor), Error> {
+    let (platforms, entries): (Vec<Platform>, Vec<&Descriptor>) = images(index).unzip();
+    let names = |platforms: &[&Platform]| platforms.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let chosen = match platform::select(wanted, &platforms) {
+        Selection::One(number) => platforms.get(number).zip(entries.get(number)),
+        Selection::Absent => None,
+        Selection::Ambiguous(several) => {
+            let several: Vec<&Platform> = several.iter().filter_map(|number| platforms.get(*number)).collect();
+            return Err(Error::Content {
+                side: Side::Source,
+                object: source.object(at),
+                problem: format!(
+                    "`{wanted}` stands for several of its entries; name one: {}",
+                    names(&several).join(", ")
+                ),
+            });
+        }
+    };
+    let Some((platform, entry)) = chosen else {
+        return Err(Error::Platform {
+            reference: source.object(at),
+            wanted: wanted.to_string(),
+            available: names(&platforms.iter().collect::<Vec<_>>()),
+        });
+    };
+    Ok((platform.clone(), (*entry).clone()))
+}
+
+/// Several platforms: the index as it is with only their children copied, or a smaller index.
+async fn several_platforms(source: &Store, at: At<'_>, wanted: &[Platform], subset: Subset) -> Result<Resolved, Error> {
+    let index = source.get_manifest(at).await?;
+    if !index.is_index() {
+        let available = platform_of_image(source, &index).await?;
+        let absent = wanted.iter().find(|wanted| !available.as_ref().is_some_and(|own| wanted.matches(own)));
+        return match absent {
+            None => Ok(Resolved { chosen: available, ..Resolved::whole(Root::Fetched(Box::new(index))) }),
+            Some(absent) => Err(Error::Platform {
+                reference: source.object(at),
+                wanted: absent.to_string(),
+                available: available.iter().map(ToString::to_string).collect(),
+            }),
+        };
+    }
+    let chosen: Vec<(Platform, Descriptor)> =
+        wanted.iter().map(|wanted| choose(source, at, &index, wanted)).collect::<Result<_, _>>()?;
+    let wanted: Vec<String> = chosen.iter().map(|(platform, _)| platform.to_string()).collect();
+    let wanted = wanted.join(", ");
+    let images_kept: HashSet<&str> = chosen.iter().map(|(_, entry)| entry.digest.as_str()).collect();
+    // Build attestations follow the image that they are about.
+    let follows = |entry: &Descriptor| {
+        entry.is_attestation()
+            && entry.annotation("vnd.docker.reference.digest").is_some_and(|about| images_kept.contains(about))
+    };
+    let kept: HashSet<Digest> = index
+        .entries()
+        .iter()
+        .filter(|entry| images_kept.contains(entry.digest.as_str()) || follows(entry))
+        .map(|entry| entry.digest.clone())
+        .collect();
+    if index.entries().iter().all(|entry| kept.contains(&entry.digest)) {
+        return Ok(Resolved::whole(Root::Fetched(Box::new(index))));
+    }
+    match subset {
+        Subset::Sparse => {
+            let notice = format!(
+                "sparse index: `@{}` and the digests of {wanted} work at the target; its other platforms are not there",
+                index.digest
+            );
+            let whole = Resolved::whole(Root::Fetched(Box::new(index)));
+            Ok(Resolved { only: Some(kept), notices: vec![notice], ..whole })
+        }
+        Subset::Rewrite => {
+            let named = index.digest.clone();
+            let smaller = index.keeping(&kept, ORIGINAL_DIGEST).map_err(|problem| Error::Content {
+                side: Side::Source,
+                object: source.object(at),
+                problem,
+            })?;
+            let notices = vec![
+                format!(
+                    "the digest changed: the index was rewritten for {wanted}; {named} became {}, and only the new one and \
+                     the digests of these platforms work at the target",
+                    smaller.digest
+                ),
+                "attachments of the original index are left behind: they name its digest, not the new one".to_owned(),
+            ];
+            Ok(Resolved { named, notices, ..Resolved::whole(Root::Fetched(Box::new(smaller))) })
+        }
+    }
 }
 
 /// The entries of an index that are images for a platform, attestations left out.
@@ -140,7 +229,7 @@ fn images(manifest: &Manifest) -> impl Iterator<Item = (Platform, &Descriptor)> 
 }
 
 /// The platforms of an index, for a report; sizes are filled in where they are known.
-pub fn platforms(manifest: &Manifest, size: impl Fn(&Digest) -> u64) -> Vec<PlatformReport> {
+pub fn platforms(manifest: &Manifest, size: impl Fn(&Digest) -> Option<u64>) -> Vec<PlatformReport> {
     images(manifest)
         .map(|(platform, entry)| PlatformReport {
             platform: platform.to_string(),

@@ -8,15 +8,19 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, FutureExt as _};
 
 use crate::blob::{self, BlobSource, BlobStream};
+use crate::digest::Digest;
 use crate::error::Error;
+use crate::layout::Layout;
 use crate::manifest::{Descriptor, Manifest};
-use crate::registry::{At, Pushed, Repository, Sent};
+use crate::registry::{At, Odds, Pushed, Repository, Sent};
 
 /// One end of a copy.
 #[derive(Clone)]
 pub enum Store {
     /// A repository of a registry.
     Registry(Repository),
+    /// An OCI image layout in a directory.
+    Layout(Layout),
 }
 
 impl Store {
@@ -24,6 +28,7 @@ impl Store {
     pub async fn head_manifest(&self, at: At<'_>) -> Result<Option<Descriptor>, Error> {
         match self {
             Self::Registry(repository) => repository.head_manifest(at).await,
+            Self::Layout(layout) => layout.head_manifest(at).await,
         }
     }
 
@@ -31,6 +36,7 @@ impl Store {
     pub async fn get_manifest(&self, at: At<'_>) -> Result<Manifest, Error> {
         match self {
             Self::Registry(repository) => repository.get_manifest(at).await,
+            Self::Layout(layout) => layout.get_manifest(at).await,
         }
     }
 
@@ -38,6 +44,15 @@ impl Store {
     pub async fn put_manifest(&self, at: At<'_>, manifest: &Manifest) -> Result<Pushed, Error> {
         match self {
             Self::Registry(repository) => repository.put_manifest(at, manifest).await,
+            Self::Layout(layout) => layout.put_manifest(at, manifest).await,
+        }
+    }
+
+    /// The descriptors of what names `subject` as its subject; none where this end keeps no such list.
+    pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+        match self {
+            Self::Registry(repository) => repository.referrers(subject).await,
+            Self::Layout(layout) => layout.referrers(subject).await.map(Some),
         }
     }
 
@@ -45,6 +60,7 @@ impl Store {
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
         match self {
             Self::Registry(repository) => repository.head_blob(descriptor).await,
+            Self::Layout(layout) => layout.head_blob(descriptor).await,
         }
     }
 
@@ -52,6 +68,7 @@ impl Store {
     async fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobStream, Error> {
         match self {
             Self::Registry(repository) => repository.read_blob(descriptor).await,
+            Self::Layout(layout) => layout.read_blob(descriptor).await,
         }
     }
 
@@ -60,10 +77,12 @@ impl Store {
         &self,
         descriptor: &Descriptor,
         from: Option<&str>,
+        odds: Odds,
         source: &dyn BlobSource,
     ) -> Result<Sent, Error> {
         match self {
-            Self::Registry(repository) => repository.push_blob(descriptor, from, source).await,
+            Self::Registry(repository) => repository.push_blob(descriptor, from, odds, source).await,
+            Self::Layout(layout) => layout.push_blob(descriptor, source).await,
         }
     }
 
@@ -71,6 +90,7 @@ impl Store {
     pub fn account(&self) -> usize {
         match self {
             Self::Registry(repository) => repository.account(),
+            Self::Layout(layout) => layout.account(),
         }
     }
 
@@ -78,6 +98,7 @@ impl Store {
     pub fn repository(&self) -> Arc<str> {
         match self {
             Self::Registry(repository) => Arc::clone(repository.name()),
+            Self::Layout(layout) => Arc::clone(layout.name()),
         }
     }
 
@@ -85,6 +106,7 @@ impl Store {
     pub fn object(&self, at: At<'_>) -> String {
         match self {
             Self::Registry(repository) => repository.object(at),
+            Self::Layout(layout) => layout.object(at),
         }
     }
 }

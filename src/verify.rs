@@ -59,7 +59,7 @@ pub fn differences<'a>(
         for child in manifest.children().filter(|child| listed.insert(&child.digest)) {
             work.push(child_differences(source, target, child, depth).boxed());
         }
-        for blob in manifest.blobs().into_iter().filter(|blob| listed.insert(&blob.digest)) {
+        for blob in manifest.blobs(false).into_iter().filter(|blob| listed.insert(&blob.digest)) {
             work.push(blob_differences(target, blob).boxed());
         }
         while let Some(result) = work.next().await {

@@ -3,22 +3,28 @@
 //! Owns the order that no reader ever sees half an image by: blobs, then the manifests that need them, then the index;
 //! the tag is the caller's, last. Never re-serialises, never knows HTTP.
 
+mod attach;
 mod ledger;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use futures_util::future::{BoxFuture, FutureExt as _};
-use futures_util::stream::{FuturesUnordered, TryStreamExt as _};
+use futures_util::future::{BoxFuture, FutureExt as _, try_join};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use crate::attachments::{self, Attachments, Found};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
-use crate::manifest::{DEEPEST, Descriptor, Manifest};
+use crate::manifest::{DEEPEST, Descriptor, Manifest, is_index_type};
 use crate::meter::{BlobFate, Meter};
-use crate::registry::{At, Pushed, Sent};
+use crate::registry::{At, Odds, Pushed, Sent};
 use crate::store::{Store, StoredBlob};
 
 pub use ledger::Ledger;
+
+/// Parts of one manifest that are worked on at once. How many requests a host gets is decided there; this bounds what
+/// is held in memory for an index with thousands of entries.
+const AT_ONCE: usize = 32;
 
 /// Whether the target is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +35,15 @@ pub enum Mode {
     DryRun,
 }
 
+/// What happens to layers that registries do not hold (image-spec, "Non-Distributable Layers").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForeignLayers {
+    /// They stay where their urls say.
+    Skip,
+    /// They are sent to the target like any other layer.
+    Include,
+}
+
 /// How the target looked before the first write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
@@ -36,6 +51,8 @@ pub enum Before {
     Empty,
     /// The tag was there with other content: parts may be the same.
     Different,
+    /// The tag was there with this content, and every part of it is asked for (`check: deep`).
+    Same,
 }
 
 /// The copy of one image.
@@ -52,6 +69,14 @@ pub struct Copy<'a> {
     pub mode: Mode,
     /// How the target looked.
     pub before: Before,
+    /// The children of the root that are copied; all of them where there is no choice.
+    pub only: Option<&'a HashSet<Digest>>,
+    /// Whether layers that only their urls have are sent.
+    pub foreign_layers: ForeignLayers,
+    /// Which attachments are looked for.
+    pub attachments: Attachments,
+    /// Attachments found, to be brought along by [`Copy::attach`].
+    pub found: &'a Mutex<Vec<Found>>,
     /// Content sizes of the image manifests walked, by digest.
     pub sizes: &'a Mutex<BTreeMap<Digest, u64>>,
 }
@@ -67,22 +92,25 @@ impl Copy<'_> {
                 let size = manifest.content_size();
                 self.sizes.lock().unwrap_or_else(PoisonError::into_inner).insert(manifest.digest.clone(), size);
             }
-            if manifest.foreign_layers() > 0 {
+            let include_foreign = self.foreign_layers == ForeignLayers::Include;
+            if manifest.foreign_layers() > 0 && !include_foreign {
                 self.meter.notice(format!(
-                    "{} non-distributable layers stay where their urls say; registries do not hold them",
+                    "{} non-distributable layers stay where their urls say (`foreign-layers: include` sends them too)",
                     manifest.foreign_layers()
                 ));
             }
             // A blob or child listed twice is one blob.
             let mut listed = HashSet::new();
-            let work = FuturesUnordered::new();
-            for child in manifest.children().filter(|child| listed.insert(&child.digest)) {
-                work.push(self.child(child, depth + 1).boxed());
-            }
-            for blob in manifest.blobs().into_iter().filter(|blob| listed.insert(&blob.digest)) {
-                work.push(self.blob(blob).boxed());
-            }
-            work.try_collect::<()>().await
+            let chosen = |child: &&Descriptor| depth > 0 || self.only.is_none_or(|only| only.contains(&child.digest));
+            let children: Vec<&Descriptor> =
+                manifest.children().filter(chosen).filter(|child| listed.insert(&child.digest)).collect();
+            let blobs: Vec<&Descriptor> =
+                manifest.blobs(include_foreign).into_iter().filter(|blob| listed.insert(&blob.digest)).collect();
+            let work = children
+                .into_iter()
+                .map(|child| self.child(child, depth + 1).boxed())
+                .chain(blobs.into_iter().map(|blob| self.blob(blob).boxed()));
+            stream::iter(work).map(Ok).try_for_each_concurrent(AT_ONCE, |work| work).await
         }
         .boxed()
     }
@@ -92,17 +120,32 @@ impl Copy<'_> {
         let at = At::Digest(&descriptor.digest);
         let once = self.ledger.manifest(self.target.account(), &self.target.repository(), &descriptor.digest);
         once.get_or_try_init(|| async {
-            // A registry took it only with everything below it, so what is there is whole.
-            if self.before == Before::Different && self.target.head_manifest(at).await?.is_some() {
-                return Ok(());
-            }
-            let manifest = self.fetch(descriptor).await?;
-            self.below(&manifest, depth).await?;
-            self.put(at, &manifest).await?;
+            let copy = async {
+                let present = self.before != Before::Empty && self.target.head_manifest(at).await?.is_some();
+                // A registry took an image only with its blobs, so what is there is whole, unless it lost a part since.
+                // Not so an index: GHCR takes one without its children.
+                if present && self.before == Before::Different && !is_index_type(&descriptor.media_type) {
+                    return Ok(());
+                }
+                let manifest = self.fetch(descriptor).await?;
+                self.below(&manifest, depth).await?;
+                if !present {
+                    self.put(at, &manifest).await?;
+                }
+                Ok(())
+            };
+            try_join(copy, self.look_for_attachments(&descriptor.digest)).await?;
             Ok(())
         })
         .await
         .copied()
+    }
+
+    /// Notes what hangs on `subject` at the source.
+    pub async fn look_for_attachments(&self, subject: &Digest) -> Result<(), Error> {
+        let found = attachments::search(self.source, subject, self.attachments, 0).await?;
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+        Ok(())
     }
 
     /// A child's manifest, as its descriptor says.
@@ -125,16 +168,19 @@ impl Copy<'_> {
             self.meter.blob(BlobFate::Present);
             return Ok(());
         }
-        if self.mode == Mode::DryRun {
+        if self.mode == Mode::DryRun || self.before == Before::Same {
             let there = self.target.head_blob(descriptor).await?.is_some();
-            self.meter.blob(if there { BlobFate::Present } else { BlobFate::Missing(descriptor.size) });
-            holders.push(here);
-            return Ok(());
+            if there || self.mode == Mode::DryRun {
+                self.meter.blob(if there { BlobFate::Present } else { BlobFate::Missing(descriptor.size) });
+                holders.push(here);
+                return Ok(());
+            }
         }
         let neighbour = (self.source.account() == self.target.account()).then(|| self.source.repository());
         let from = holders.first().cloned().or(neighbour).filter(|from| *from != here);
         let source = StoredBlob { store: self.source, descriptor };
-        let sent = self.target.push_blob(descriptor, from.as_deref(), &source).await?;
+        let odds = if self.before == Before::Empty { Odds::HardlyThere } else { Odds::MayBeThere };
+        let sent = self.target.push_blob(descriptor, from.as_deref(), odds, &source).await?;
         self.meter.blob(match sent {
             Sent::Present => BlobFate::Present,
             Sent::Mounted => BlobFate::Mounted,
@@ -161,9 +207,14 @@ impl Copy<'_> {
         };
         let missing: Vec<Digest> = refusal.missing.clone();
         let is_missing = |descriptor: &&Descriptor| missing.is_empty() || missing.contains(&descriptor.digest);
-        for blob in manifest.blobs().into_iter().filter(is_missing) {
+        let include_foreign = self.foreign_layers == ForeignLayers::Include;
+        for blob in manifest.blobs(include_foreign).into_iter().filter(is_missing) {
             self.ledger.forget_blob(self.target.account(), &blob.digest);
             self.blob(blob).await?;
+        }
+        // What was left out on purpose is not what the registry lost.
+        if self.only.is_some() {
+            return Err(error);
         }
         for child in manifest.children().filter(is_missing) {
             self.ledger.forget_manifest(self.target.account(), &self.target.repository(), &child.digest);

@@ -6,6 +6,7 @@
 //! where the realm rule allows.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,9 @@ use super::transport::{Pipe, Transport, classify};
 
 /// The lifetime of a token that names none (distribution's token specification).
 const LIFETIME: Duration = Duration::from_secs(60);
+
+/// How long a token service may take to answer.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// The largest answer of a token service that is read, in bytes.
 const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -60,6 +64,8 @@ pub(super) struct Auth {
     registry: Url,
     way: Mutex<Option<Way>>,
     tokens: Mutex<HashMap<Scopes, Arc<tokio::sync::Mutex<Slot>>>>,
+    /// Whether the token service has given a token in this run.
+    served: AtomicBool,
 }
 
 /// How this host wants to be asked.
@@ -99,7 +105,7 @@ pub(super) struct Asking<'a> {
 impl Auth {
     pub(super) fn new(registry: Url, credential: Option<Credential>) -> Self {
         let way = known_way(&registry);
-        Self { credential, registry, way: Mutex::new(way), tokens: Mutex::default() }
+        Self { credential, registry, way: Mutex::new(way), tokens: Mutex::default(), served: AtomicBool::new(false) }
     }
 
     pub(super) fn has_credential(&self) -> bool {
@@ -241,18 +247,20 @@ impl Auth {
         loop {
             let request = token_request(realm, service, scopes, credential, asking.transport)?;
             asking.meter.token_request();
-            let cause = match tokio::time::timeout(Duration::from_secs(30), request.send()).await {
-                Ok(Ok(response)) if response.status().is_success() => {
-                    return read_token(response, asking.meter).await.map_err(wrap);
+            let cause = match tokio::time::timeout(ANSWER, ask(request, asking.meter)).await {
+                Ok(Ok(token)) => {
+                    self.served.store(true, Relaxed);
+                    return Ok(token);
                 }
-                Ok(Ok(response)) if response.status().is_redirection() => {
-                    return Err(wrap(Cause::Protocol("answered with a redirect, which is not followed".to_owned())));
-                }
-                Ok(Ok(response)) => Cause::Refused(refusal::read(response).await),
-                Ok(Err(error)) => classify(&error),
-                Err(_) => Cause::Connection { kind: crate::error::ConnectionFailure::Timeout, detail: String::new() },
+                Ok(Err(cause)) => cause,
+                Err(_) => Cause::Connection {
+                    kind: crate::error::ConnectionFailure::Timeout,
+                    detail: format!("{} s", ANSWER.as_secs()),
+                },
             };
-            let wait = patience.next(cause, false).map_err(wrap)?;
+            // A service that has given no token yet may be a mistyped name: not worth minutes.
+            let stranger = !self.served.load(Relaxed);
+            let wait = patience.next(cause, stranger).map_err(wrap)?;
             if wait > super::host::WORTH_SAYING {
                 asking.meter.say(format!("waiting {} s for the token service {host}", wait.as_secs()));
             }
@@ -318,6 +326,18 @@ fn token_request(
         request = request.header(AUTHORIZATION, header(&credential.basic())?);
     }
     Ok(request)
+}
+
+/// One request to a token service, its whole answer included.
+async fn ask(request: reqwest::RequestBuilder, meter: &Meter) -> Result<Token, Cause> {
+    let response = request.send().await.map_err(|error| classify(&error))?;
+    if response.status().is_redirection() {
+        return Err(Cause::Protocol("answered with a redirect, which is not followed".to_owned()));
+    }
+    if !response.status().is_success() {
+        return Err(Cause::Refused(refusal::read(response).await));
+    }
+    read_token(response, meter).await
 }
 
 async fn read_token(mut response: reqwest::Response, meter: &Meter) -> Result<Token, Cause> {

@@ -65,11 +65,7 @@ impl Repository {
 
     /// Asks whether a blob is there; its size.
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
-        let scopes = match self.side {
-            crate::error::Side::Source => Scopes::pull(&self.name),
-            crate::error::Side::Target => Scopes::push(&self.name),
-        };
-        let call = Call::new(Method::HEAD, self.url(&format!("blobs/{}", descriptor.digest)), scopes, "blob");
+        let call = Call::new(Method::HEAD, self.url(&format!("blobs/{}", descriptor.digest)), self.scopes(), "blob");
         match self.send(&call).await {
             Ok(response) => {
                 let length = response.headers().get(reqwest::header::CONTENT_LENGTH);
@@ -91,6 +87,11 @@ impl Reader {
             }
             let Some((response, _)) = &mut self.answer else { continue };
             let cause = match tokio::time::timeout(self.repository.host.stall, response.chunk()).await {
+                // A few bytes now and then keep nothing alive.
+                Ok(Ok(Some(_))) if self.patience.is_over() => Cause::Connection {
+                    kind: ConnectionFailure::Timeout,
+                    detail: format!("less than {} KiB in that time", PROGRESS >> 10),
+                },
                 Ok(Ok(Some(piece))) => match self.take(piece) {
                     Some(piece) => return Ok(Some(piece)),
                     None => continue,
@@ -140,8 +141,9 @@ impl Reader {
             if ranged && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", self.offset)) {
                 call.headers.insert(RANGE, range);
             }
-            let cause = match self.repository.open_once(&call).await {
-                Ok((response, place)) => match self.accept(&response, ranged) {
+            let place = self.repository.enter(Lane::Read, &mut self.patience).await;
+            let cause = match self.repository.send_once(&call).await {
+                Ok(response) => match self.accept(&response, ranged) {
                     Ok(skip) => {
                         self.skip = skip;
                         self.answer = Some((response, place));

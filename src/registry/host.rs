@@ -4,9 +4,9 @@
 //! or a blob is.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
@@ -23,6 +23,7 @@ use super::realm;
 use super::refusal;
 use super::retry::{Patience, Verdict, judge};
 use super::transport::{Pipe, Transport, classify, is_loopback};
+use super::upload::Form;
 use super::{Repository, Settings};
 
 /// How long the head of an answer may take. A registry may verify a large blob before it answers the last request of
@@ -62,11 +63,45 @@ pub(super) struct Learned {
     pub(super) pieces_only: AtomicBool,
     /// It does not mount.
     pub(super) no_mount: AtomicBool,
+    /// It has no referrers API.
+    pub(super) no_referrers: AtomicBool,
     /// It does not mount from these repositories.
     pub(super) no_mount_from: Mutex<HashSet<String>>,
-    /// The opening of an upload does not tell whether the blob is there: a HEAD must be asked first. Where it does tell
-    /// (`mount` from the repository itself answers 201), that HEAD is saved.
-    pub(super) silent_mount: AtomicBool,
+    /// Whether a mount from the repository itself tells if the blob is there (201); a HEAD is saved where it does.
+    self_mount: AtomicU8,
+}
+
+/// What is known of mounts from the repository itself: nothing yet, and they are tried; they answer; they do not.
+const HOPED: u8 = 0;
+const ANSWERS: u8 = 1;
+const SILENT: u8 = 2;
+
+impl Learned {
+    /// A mount from the repository itself says nothing here; from another one (`from`) it may still link.
+    pub(super) fn mount_is_silent(&self, from: Option<&str>) -> bool {
+        from.is_none() && self.self_mount.load(Relaxed) == SILENT
+    }
+
+    pub(super) fn mount_has_answered(&self) -> bool {
+        self.self_mount.load(Relaxed) == ANSWERS
+    }
+
+    pub(super) fn mount_answers(&self) {
+        self.self_mount.store(ANSWERS, Relaxed);
+    }
+
+    pub(super) fn mount_keeps_silent(&self) {
+        self.self_mount.store(SILENT, Relaxed);
+    }
+
+    /// An upload in `form` has worked; what was refused before it need not be tried first again.
+    pub(super) fn takes(&self, form: Form, size: u64) {
+        match form {
+            Form::Put => {}
+            Form::Patch => drop(self.single_put_below.fetch_min(size, Relaxed)),
+            Form::Pieces => self.pieces_only.store(true, Relaxed),
+        }
+    }
 }
 
 /// One request.
@@ -77,13 +112,15 @@ pub(super) struct Call<'a> {
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Bytes>,
     pub(super) lane: Lane,
+    /// Whether a redirect is followed, or is the answer.
+    pub(super) follows: bool,
     /// For waits in the log: what is asked.
     pub(super) what: &'a str,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(method: Method, url: Url, scopes: Scopes, what: &'a str) -> Self {
-        Self { method, url, scopes, headers: HeaderMap::new(), body: None, lane: Lane::Small, what }
+        Self { method, url, scopes, headers: HeaderMap::new(), body: None, lane: Lane::Small, follows: true, what }
     }
 }
 
@@ -117,8 +154,13 @@ impl Host {
                 single_put_below: AtomicU64::new(single_put_below),
                 pieces_only: AtomicBool::new(false),
                 no_mount: AtomicBool::new(false),
+                no_referrers: AtomicBool::new(false),
                 no_mount_from: Mutex::default(),
-                silent_mount: AtomicBool::new(name == "ghcr.io" || name.ends_with(".amazonaws.com")),
+                self_mount: AtomicU8::new(if name == "ghcr.io" || name.ends_with(".amazonaws.com") {
+                    SILENT
+                } else {
+                    HOPED
+                }),
             },
         })
     }
@@ -164,9 +206,13 @@ impl Repository {
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Response, Cause> {
         let mut patience = Patience::new(self.host.patience);
         loop {
+            let place = self.enter(call.lane, &mut patience).await;
             match self.send_once(call).await {
                 Ok(response) => return Ok(response),
-                Err(cause) => self.pause(&mut patience, cause, call.what).await?,
+                Err(cause) => {
+                    drop(place);
+                    self.pause(&mut patience, cause, call.what).await?;
+                }
             }
         }
     }
@@ -190,20 +236,20 @@ impl Repository {
         Ok(())
     }
 
-    /// Sends `call` once (twice where a 401 says what was missing), following redirects.
+    /// Waits for a place in `lane`; that wait is ours, not the registry's.
+    pub(super) async fn enter(&self, lane: Lane, patience: &mut Patience) -> Place {
+        let arrived = Instant::now();
+        let place = self.host.lanes.enter(lane).await;
+        patience.excuse(arrived.elapsed());
+        place
+    }
+
+    /// Sends `call` once (twice where a 401 says what was missing), following redirects. The caller has a place in its
+    /// lane.
     pub(super) async fn send_once(&self, call: &Call<'_>) -> Result<Response, Cause> {
-        let _place = self.host.lanes.enter(call.lane).await;
         let response = self.authorized(call).await?;
         self.host.lanes.widen(call.lane);
         Ok(response)
-    }
-
-    /// Like [`Self::send_once`] for an answer whose body is long: the place in the lane is given with it.
-    pub(super) async fn open_once(&self, call: &Call<'_>) -> Result<(Response, Place), Cause> {
-        let place = self.host.lanes.enter(call.lane).await;
-        let response = self.authorized(call).await?;
-        self.host.lanes.widen(call.lane);
-        Ok((response, place))
     }
 
     async fn authorized(&self, call: &Call<'_>) -> Result<Response, Cause> {
@@ -269,9 +315,9 @@ impl Repository {
             if let Some(body) = &call.body {
                 request = request.body(body.clone());
             }
-            let response = answer(request, ANSWER).await?;
+            let response = answer(request, ANSWER.min(self.host.patience)).await?;
             self.host.answered.store(true, Relaxed);
-            let may_follow = matches!(call.method, Method::GET | Method::HEAD);
+            let may_follow = call.follows && matches!(call.method, Method::GET | Method::HEAD);
             if !(may_follow && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED) {
                 return Ok(response);
             }

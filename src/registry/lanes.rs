@@ -4,19 +4,21 @@
 //! itself: who writes waits for nobody but readers. A lane widens while the host answers well and halves when it sheds
 //! load (additive increase, multiplicative decrease). Never decides what is sent.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Which lane a request takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// Manifests, HEADs, the opening of uploads.
+    /// Manifests, HEADs, the opening of uploads, small blobs that go.
     Small,
     /// Blob bodies that come.
     Read,
-    /// Blob bodies that go.
+    /// Large blobs that go.
     Write,
 }
 
@@ -24,13 +26,23 @@ pub(super) struct Lanes {
     small: Arc<Width>,
     read: Arc<Width>,
     write: Arc<Width>,
+    /// When the lanes were last narrowed.
+    narrowed: Mutex<Option<Instant>>,
 }
+
+/// How long the refusals of one moment keep coming.
+const BURST: Duration = Duration::from_secs(1);
 
 impl Lanes {
     /// `gentle` for hosts known to shed load early (GHCR: registries.md §8).
     pub(super) fn new(gentle: bool) -> Self {
         let (write, widest) = if gentle { (4, 8) } else { (8, 16) };
-        Self { small: Width::new(16, 64), read: Width::new(8, 16), write: Width::new(write, widest) }
+        Self {
+            small: Width::new(16, 64),
+            read: Width::new(16, 32),
+            write: Width::new(write, widest),
+            narrowed: Mutex::default(),
+        }
     }
 
     fn width(&self, lane: Lane) -> &Arc<Width> {
@@ -54,8 +66,13 @@ impl Lanes {
         self.width(lane).widen();
     }
 
-    /// The host sheds load.
+    /// The host sheds load. What was on its way together is refused together and counts once.
     pub(super) fn narrow(&self) {
+        let mut narrowed = self.narrowed.lock().unwrap_or_else(PoisonError::into_inner);
+        if narrowed.is_some_and(|when| when.elapsed() < BURST) {
+            return;
+        }
+        *narrowed = Some(Instant::now());
         for width in [&self.small, &self.read, &self.write] {
             width.narrow();
         }
@@ -94,13 +111,11 @@ impl Width {
     }
 
     fn narrow(&self) {
-        let now = self.now.load(Relaxed);
-        let less = now / 2;
-        if less == 0 {
+        let Ok(now) = self.now.fetch_update(Relaxed, Relaxed, |now| (now > 1).then_some(now - now / 2)) else {
             return;
-        }
+        };
+        let less = now / 2;
         self.good.store(0, Relaxed);
-        self.now.fetch_sub(less, Relaxed);
         let taken = self.places.forget_permits(less);
         self.owed.fetch_add(less - taken, Relaxed);
     }
@@ -130,7 +145,8 @@ mod tests {
         let lanes = Lanes::new(false);
         let taken = futures_util::future::join_all((0..16).map(|_| lanes.enter(Lane::Small))).await;
         lanes.narrow();
-        assert_eq!(lanes.small.now.load(Relaxed), 8);
+        lanes.narrow();
+        assert_eq!(lanes.small.now.load(Relaxed), 8, "the same burst");
         assert_eq!(lanes.small.owed.load(Relaxed), 8);
         drop(taken);
         assert_eq!(lanes.small.places.available_permits(), 8);
@@ -141,7 +157,7 @@ mod tests {
         lanes.widen(Lane::Small);
         assert_eq!(lanes.small.places.available_permits(), 9);
         for _ in 0..20 {
-            lanes.narrow();
+            lanes.small.narrow();
         }
         assert_eq!(lanes.small.places.available_permits(), 1, "never to a standstill");
     }

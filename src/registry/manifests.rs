@@ -88,13 +88,11 @@ impl Repository {
         }))
     }
 
-    /// The answer to a HEAD has no words. One GET has them; at a registry that knows no HEAD it is the answer.
+    /// The answer to a HEAD has no words. A GET has them; at a registry that knows no HEAD it is the answer.
     async fn explained(&self, at: At<'_>, cause: Cause) -> Result<Descriptor, Error> {
-        match self.send_once(&self.manifest_call(Method::GET, at, "manifest")).await {
-            Ok(_) => Ok(descriptor_of(&self.get_manifest(at).await?)),
-            Err(words) if words.refusal().is_some_and(|refusal| !refusal.message.is_empty()) => {
-                Err(self.error("GET manifest", self.object(at), words))
-            }
+        match self.get_manifest(at).await {
+            Ok(manifest) => Ok(descriptor_of(&manifest)),
+            Err(error) if error.refusal().is_some_and(|refusal| !refusal.message.is_empty()) => Err(error),
             Err(_) => Err(self.error("HEAD manifest", self.object(at), cause)),
         }
     }
@@ -106,12 +104,12 @@ impl Repository {
         let failed = |cause| self.error("GET manifest", self.object(at), cause);
         let mut patience = super::retry::Patience::new(self.host.patience);
         let (headers, bytes) = loop {
+            let response = self.send(&call).await.map_err(failed)?;
             if self.host.bills_pulls() {
                 self.meter.pull();
             }
-            let response = self.send(&call).await.map_err(failed)?;
             let headers = response.headers().clone();
-            match self.manifest_body(response).await {
+            match self.small_body(response).await {
                 Ok(bytes) => break (headers, bytes),
                 Err(cause) => self.pause(&mut patience, cause, "manifest").await.map_err(failed)?,
             }
@@ -167,36 +165,34 @@ impl Repository {
 
     fn manifest_call<'a>(&self, method: Method, at: At<'_>, what: &'a str) -> Call<'a> {
         // The scope of the job, not of the request: one token serves the whole of it (registries.md §3.3).
-        let scopes = match self.side {
-            crate::error::Side::Source => Scopes::pull(&self.name),
-            crate::error::Side::Target => Scopes::push(&self.name),
-        };
-        let mut call = Call::new(method, self.url(&format!("manifests/{at}")), scopes, what);
+        let mut call = Call::new(method, self.url(&format!("manifests/{at}")), self.scopes(), what);
         call.headers.insert(ACCEPT, HeaderValue::from_static(manifest::ACCEPT));
         call
     }
 
-    async fn manifest_body(&self, mut response: Response) -> Result<Bytes, Cause> {
-        let too_large = || Cause::Protocol(format!("the manifest is larger than {} MiB", manifest::LARGEST >> 20));
+    /// A body of the size of a manifest at most.
+    pub(super) async fn small_body(&self, mut response: Response) -> Result<Bytes, Cause> {
+        let too_large = || Cause::Protocol(format!("the answer is larger than {} MiB", manifest::LARGEST >> 20));
         if response.content_length().is_some_and(|length| length > manifest::LARGEST as u64) {
             return Err(too_large());
         }
         let mut bytes = BytesMut::new();
-        loop {
-            match tokio::time::timeout(self.host.stall, response.chunk()).await {
-                Ok(Ok(Some(piece))) => bytes.extend_from_slice(&piece),
-                Ok(Ok(None)) => return Ok(bytes.freeze()),
-                Ok(Err(error)) => return Err(super::transport::classify(&error)),
-                Err(_) => {
-                    return Err(Cause::Connection {
-                        kind: crate::error::ConnectionFailure::Timeout,
-                        detail: format!("no byte for {} s", self.host.stall.as_secs()),
-                    });
+        let read = async {
+            while let Some(piece) = response.chunk().await.map_err(|error| super::transport::classify(&error))? {
+                bytes.extend_from_slice(&piece);
+                if bytes.len() > manifest::LARGEST {
+                    return Err(too_large());
                 }
             }
-            if bytes.len() > manifest::LARGEST {
-                return Err(too_large());
-            }
+            Ok(())
+        };
+        // The whole of it: a byte now and then is no answer.
+        match tokio::time::timeout(self.host.stall * 2, read).await {
+            Ok(result) => result.map(|()| bytes.freeze()),
+            Err(_) => Err(Cause::Connection {
+                kind: crate::error::ConnectionFailure::Timeout,
+                detail: format!("the body did not end within {} s", (self.host.stall * 2).as_secs()),
+            }),
         }
     }
 
@@ -224,8 +220,8 @@ fn is_absent(cause: &Cause) -> bool {
 
 fn is_mute(cause: &Cause) -> bool {
     // A token service's refusal has its words; a quota's is worth no further request.
-    let registry = !matches!(cause, Cause::Token { .. });
-    registry && cause.refusal().is_some_and(|refusal| refusal.message.is_empty() && refusal.status != 429)
+    matches!(cause, Cause::Refused(refusal) if refusal.message.is_empty() && matches!(refusal.status, 400..=428))
+        || matches!(cause, Cause::Patience { last, .. } if last.refusal().is_some_and(|refusal| refusal.message.is_empty()))
 }
 
 fn content_digest(headers: &HeaderMap) -> Option<Digest> {

@@ -10,6 +10,7 @@ mod host;
 mod lanes;
 mod manifests;
 mod realm;
+mod referrers;
 mod refusal;
 mod retry;
 mod transport;
@@ -26,7 +27,7 @@ use crate::secret::Credential;
 use host::Host;
 pub use manifests::{At, Pushed};
 pub use transport::Transport;
-pub use upload::Sent;
+pub use upload::{Odds, Sent};
 
 /// How registries are spoken to in this run.
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ impl Registries {
         side: Side,
         reference: &Reference,
         credential: Option<&Credential>,
+        access: Access,
         meter: Arc<Meter>,
     ) -> Result<Repository, Error> {
         let mut hosts = self.hosts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -67,7 +69,7 @@ impl Registries {
             hosts.push(Arc::clone(&host));
             host
         };
-        Ok(Repository { host, name: reference.repository().into(), side, meter })
+        Ok(Repository { host, name: reference.repository().into(), side, access, meter })
     }
 }
 
@@ -77,7 +79,17 @@ pub struct Repository {
     host: Arc<Host>,
     name: Arc<str>,
     side: Side,
+    access: Access,
     meter: Arc<Meter>,
+}
+
+/// What a repository is used for. Tokens are asked for just that: a public target can be verified by anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing is written.
+    Read,
+    /// It is written to.
+    Write,
 }
 
 impl Repository {

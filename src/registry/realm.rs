@@ -98,7 +98,7 @@ pub(super) fn names_local_address(url: &Url) -> bool {
 }
 
 /// Parents under which anybody can have a name: sharing one says nothing about the owner.
-const SHARED_PARENTS: [&str; 16] = [
+const SHARED_PARENTS: [&str; 24] = [
     "amazonaws.com",
     "appspot.com",
     "azurecr.io",
@@ -107,19 +107,32 @@ const SHARED_PARENTS: [&str; 16] = [
     "cloudfront.net",
     "docker.internal",
     "fly.dev",
+    "ghe.com",
     "github.io",
     "gitlab.io",
+    "googleusercontent.com",
     "herokuapp.com",
+    "jfrog.io",
     "netlify.app",
+    "ngrok.app",
+    "ngrok.io",
     "ondigitalocean.app",
+    "onrender.com",
     "pkg.dev",
     "run.app",
+    "vercel.app",
+    "windows.net",
     "workers.dev",
 ];
 
 /// Whether two names share a parent domain that one owner holds: `auth.docker.io` and `registry-1.docker.io`; the
 /// parent itself counts, `gitlab.com` for `registry.gitlab.com`.
 fn same_owner(service: &str, home: &str) -> bool {
+    // The parts of an address are no domains.
+    let is_address = |name: &str| name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok();
+    if is_address(service) || is_address(home) {
+        return false;
+    }
     let labels = |name: &str| name.trim_end_matches('.').split('.').rev().map(str::to_owned).collect::<Vec<_>>();
     let (service, home) = (labels(service), labels(home));
     let shared: Vec<_> = service.iter().zip(&home).take_while(|(a, b)| a == b).map(|(a, _)| a.as_str()).collect();
@@ -160,6 +173,7 @@ mod tests {
             ("https://r.example.com/", "https://localhost/token", "never"),
             ("https://r.example.com/", "https://10.0.0.1/token", "never"),
             ("https://10.0.0.1/", "https://10.0.0.1/token", "own"),
+            ("https://203.0.113.7/", "https://8.8.113.7/token", "foreign"),
             ("http://127.0.0.1:5000/", "http://localhost:5001/token", "foreign"),
             ("http://localhost:5000/", "http://127.0.0.2:5001/token", "never"),
             ("http://registry.corp/", "http://other.corp/token", "foreign"),

@@ -16,6 +16,9 @@ use crate::sanitise;
 /// How much of an error body is read.
 const LARGEST_BODY: usize = 64 * 1024;
 
+/// The longest wait that is believed: more than any patience, and nothing that arithmetic could trip over.
+const LONGEST_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// How much of a registry's sentence is shown.
 const LONGEST_MESSAGE: usize = 400;
 
@@ -46,14 +49,17 @@ pub(super) async fn read(mut response: Response) -> Refusal {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let mut body = Vec::new();
-    // A body that breaks off or does not end says no more than the status does.
-    while let Ok(Ok(Some(piece))) = tokio::time::timeout(Duration::from_secs(10), response.chunk()).await {
-        body.extend_from_slice(&piece);
-        if body.len() > LARGEST_BODY {
-            body.truncate(LARGEST_BODY);
-            break;
+    let read = async {
+        while let Ok(Some(piece)) = response.chunk().await {
+            body.extend_from_slice(&piece);
+            if body.len() > LARGEST_BODY {
+                body.truncate(LARGEST_BODY);
+                break;
+            }
         }
-    }
+    };
+    // A body that breaks off or does not end says no more than the status does.
+    let _ = tokio::time::timeout(Duration::from_secs(10), read).await;
     parse(status, &headers, &body)
 }
 
@@ -110,10 +116,10 @@ fn missing_digest(detail: &serde_json::Value) -> Option<Digest> {
 fn retry_after_header(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));
     }
     let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    Some(date.duration_since(now).unwrap_or_default().min(LONGEST_WAIT))
 }
 
 /// GHCR tells its wait in the sentence only: `retry-after: 10.305464ms, allowed: 2000/minute`, a Go duration
@@ -146,7 +152,7 @@ fn go_duration(text: &str) -> Option<Duration> {
         total += number * seconds;
         rest = rest.get(unit_end..)?;
     }
-    Duration::try_from_secs_f64(total).ok().filter(|_| !text.is_empty())
+    Duration::try_from_secs_f64(total).ok().filter(|_| !text.is_empty()).map(|wait| wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]

@@ -74,6 +74,16 @@ impl Patience {
         self.attempts = 0;
     }
 
+    /// Time that was spent waiting for our own turn is not the registry's.
+    pub(super) fn excuse(&mut self, queued: Duration) {
+        self.since += queued;
+    }
+
+    /// Whether nothing has moved for longer than is waited for.
+    pub(super) fn is_over(&self) -> bool {
+        self.since.elapsed() > self.limit
+    }
+
     /// How long to wait before the next attempt, or the failure to give up with.
     ///
     /// `stranger`: the host has never answered in this run.
@@ -88,11 +98,12 @@ impl Patience {
             return Err(cause);
         }
         let wait = match cause.refusal() {
-            Some(Refusal { retry_after: Some(wait), .. }) => (*wait).max(Duration::from_millis(100)),
+            // Never faster than our own back-off: `Retry-After: 0` from all sides at once would be a hammer.
+            Some(Refusal { retry_after: Some(wait), .. }) => (*wait).max(backoff(self.attempts)),
             Some(refusal) if refusal.status == 403 => SECONDARY_LIMIT,
             _ => backoff(self.attempts),
         };
-        if waited + wait > self.limit {
+        if waited.saturating_add(wait) > self.limit {
             return Err(Cause::Patience { waited, last: Box::new(cause) });
         }
         Ok(wait + jitter(wait))

@@ -38,6 +38,9 @@ use super::{At, Repository};
 /// (moby/moby#53700).
 const COMMIT: Duration = Duration::from_secs(300);
 
+/// Blobs up to this size go in the lane of small requests: they are over before a large one has begun.
+const SMALL: u64 = 1024 * 1024;
+
 /// Pieces: below GHCR's limit of 4 MiB for a PATCH with `Content-Range` (oras-project/rust-oci-client#35).
 const PIECE: usize = 3 * 1024 * 1024;
 
@@ -53,10 +56,37 @@ pub enum Sent {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Put,
     Patch,
     Pieces,
+}
+
+impl Form {
+    /// The form to try next, where the refusal is of this one and not of the content.
+    fn after(self, cause: &Cause) -> Option<Self> {
+        let Cause::Refused(refusal) = cause else { return None };
+        // 400 is also how a lost session and wrong bytes are answered.
+        let about_form = match refusal.status {
+            411 | 413 | 416 => true,
+            400 => refusal.code.as_deref().is_none_or(|code| matches!(code, "UNKNOWN" | "UNSUPPORTED" | "BAD_REQUEST")),
+            _ => false,
+        };
+        match self {
+            Self::Put if about_form => Some(Self::Patch),
+            Self::Patch if about_form => Some(Self::Pieces),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a blob may be at the target before anything was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Odds {
+    /// The tag did not exist: most likely not.
+    HardlyThere,
+    /// The tag had other content, which may share blobs with this.
+    MayBeThere,
 }
 
 enum Opened {
@@ -82,35 +112,48 @@ impl From<Cause> for Broken {
 
 impl Repository {
     /// Makes a blob exist in this repository: linked from `from`, a repository of the same registry that has it, or
-    /// sent from `source`.
+    /// sent from `source`. What is there is not sent.
     pub async fn push_blob(
         &self,
         descriptor: &Descriptor,
         from: Option<&str>,
+        odds: Odds,
         source: &dyn BlobSource,
     ) -> Result<Sent, Error> {
-        let object = || self.object(At::Digest(&descriptor.digest));
-        let mut patience = Patience::new(self.host.patience);
-        let mut from = from.filter(|from| self.host.may_mount(from));
-        if from.is_none() && self.host.learned.silent_mount.load(Relaxed) && self.head_blob(descriptor).await?.is_some()
-        {
+        let failed = |action, cause| self.error(action, self.object(At::Digest(&descriptor.digest)), cause);
+        if self.host.learned.mount_is_silent(None) && self.head_blob(descriptor).await?.is_some() {
             return Ok(Sent::Present);
         }
+        let mut patience = Patience::new(self.host.patience);
         let mut farthest = 0;
         let mut wrong_bytes = false;
+        let mut form = self.form(descriptor.size);
+        // Sessions of large blobs are opened when it is their turn: GHCR gives an upload ten minutes.
+        let lane = if descriptor.size <= SMALL { Lane::Small } else { Lane::Write };
+        let mut place = match lane {
+            Lane::Write => Some(self.enter(lane, &mut patience).await),
+            _ => None,
+        };
+        let mut session = match self.ask(descriptor, from, odds).await.map_err(|cause| failed("POST upload", cause))? {
+            Opened::Linked if from.is_some() => return Ok(Sent::Mounted),
+            Opened::Linked => return Ok(Sent::Present),
+            Opened::Session(session) => Some(session),
+        };
         loop {
-            let opened = self.open_upload(descriptor, from).await;
-            let session = match opened.map_err(|cause| self.error("POST upload", object(), cause))? {
-                Opened::Linked if from.is_some() => return Ok(Sent::Mounted),
-                Opened::Linked => return Ok(Sent::Present),
-                Opened::Session(session) => session,
+            let upload = match session.take() {
+                Some(upload) => upload,
+                None => self.open_upload().await.map_err(|cause| failed("POST upload", cause))?,
             };
-            // A second attempt sends: what could be linked would have been.
-            from = None;
-            let form = self.form(descriptor.size);
+            if place.is_none() {
+                place = Some(self.enter(lane, &mut patience).await);
+            }
             let moved = Arc::new(AtomicU64::new(0));
-            let cause = match self.fill(session, form, descriptor, source, &moved).await {
-                Ok(()) => return Ok(Sent::Uploaded),
+            let cause = match self.fill(upload, form, descriptor, source, &moved).await {
+                Ok(()) => {
+                    self.host.lanes.widen(lane);
+                    self.host.learned.takes(form, descriptor.size);
+                    return Ok(Sent::Uploaded);
+                }
                 // Bytes spliced from two connections may be wrong where each alone was right: once more, whole.
                 Err(Broken::Source(Error::DigestMismatch { .. })) if !wrong_bytes => {
                     wrong_bytes = true;
@@ -119,28 +162,42 @@ impl Repository {
                 Err(Broken::Source(error)) => return Err(error),
                 Err(Broken::Target(cause)) => cause,
             };
-            if self.learn_form(form, descriptor.size, &cause) {
+            place = None;
+            if let Some(next) = form.after(&cause) {
+                form = next;
                 continue;
             }
             if moved.load(Relaxed) > farthest {
                 farthest = moved.load(Relaxed);
                 patience.progress();
             }
-            let again = restartable(cause);
-            self.pause(&mut patience, again, "blob upload")
+            self.pause(&mut patience, restartable(cause), "blob upload")
                 .await
-                .map_err(|cause| self.error("PUT blob", object(), cause))?;
+                .map_err(|cause| failed("PUT blob", cause))?;
         }
     }
 
     /// Opens an upload, or finds that none is needed.
-    async fn open_upload(&self, descriptor: &Descriptor, from: Option<&str>) -> Result<Opened, Cause> {
+    async fn ask(&self, descriptor: &Descriptor, from: Option<&str>, odds: Odds) -> Result<Opened, Cause> {
         let learned = &self.host.learned;
-        let telling = from.is_some() || !learned.silent_mount.load(Relaxed);
         let neighbour = from.unwrap_or(&self.name);
-        if telling && self.host.may_mount(neighbour) {
+        let is_there = || async { self.head_blob(descriptor).await.is_ok_and(|size| size.is_some()) };
+        if self.host.may_mount(neighbour) && !learned.mount_is_silent(from) {
             match self.mount(descriptor, neighbour).await {
-                Ok(opened) => return Ok(opened),
+                Ok(Opened::Linked) => {
+                    if from.is_none() {
+                        learned.mount_answers();
+                    }
+                    return Ok(Opened::Linked);
+                }
+                // 202 says "not there" only where a mount from the repository itself has once said "there".
+                Ok(opened) => {
+                    if odds == Odds::MayBeThere && !learned.mount_has_answered() && is_there().await {
+                        learned.mount_keeps_silent();
+                        return Ok(Opened::Linked);
+                    }
+                    return Ok(opened);
+                }
                 // Refusals of the mount, not of the push: an ordinary upload tells which (registries.md §5.2).
                 Err(Cause::Refused(refusal)) if matches!(refusal.status, 400 | 401 | 403 | 404 | 405) => {
                     if refusal.status == 404 {
@@ -154,14 +211,18 @@ impl Repository {
                 Err(Cause::Token { .. }) if from.is_some() => learned.no_mount.store(true, Relaxed),
                 Err(cause) => return Err(cause),
             }
-            // The question whether it is there was not answered.
-            if from.is_none() && self.head_blob(descriptor).await.is_ok_and(|size| size.is_some()) {
-                return Ok(Opened::Linked);
-            }
         }
+        // The question whether it is there was not answered.
+        if !learned.mount_is_silent(None) && is_there().await {
+            return Ok(Opened::Linked);
+        }
+        self.open_upload().await.map(Opened::Session)
+    }
+
+    /// Opens an ordinary upload.
+    async fn open_upload(&self) -> Result<Url, Cause> {
         let call = Call::new(Method::POST, self.url("blobs/uploads/"), Scopes::push(&self.name), "blob upload");
-        let response = self.send(&call).await?;
-        self.session(&response).map(Opened::Session)
+        self.session(&self.send(&call).await?)
     }
 
     /// `POST ?mount=&from=`: 201 when it is linked, 202 when the registry opened an ordinary upload instead, whose
@@ -175,7 +236,6 @@ impl Repository {
         let scopes = if *from == *self.name { scopes } else { scopes.and_pull(from) };
         let response = self.send(&Call::new(Method::POST, url, scopes, "blob upload")).await?;
         if response.status() == StatusCode::CREATED {
-            self.host.learned.silent_mount.store(false, Relaxed);
             return Ok(Opened::Linked);
         }
         self.session(&response).map(Opened::Session)
@@ -213,24 +273,6 @@ impl Repository {
         }
     }
 
-    /// Whether the refusal is of the form, so that the next one is worth trying; remembers it for the host.
-    fn learn_form(&self, form: Form, size: u64, cause: &Cause) -> bool {
-        let Cause::Refused(refusal) = cause else { return false };
-        let content = matches!(refusal.code.as_deref(), Some("DIGEST_INVALID" | "NAME_INVALID"));
-        if content || !matches!(refusal.status, 400 | 411 | 413 | 416) {
-            return false;
-        }
-        match form {
-            Form::Put => self.host.learned.single_put_below.fetch_min(size, Relaxed),
-            Form::Patch => {
-                self.host.learned.pieces_only.store(true, Relaxed);
-                0
-            }
-            Form::Pieces => return false,
-        };
-        true
-    }
-
     async fn fill(
         &self,
         session: Url,
@@ -239,8 +281,8 @@ impl Repository {
         source: &dyn BlobSource,
         moved: &Arc<AtomicU64>,
     ) -> Result<(), Broken> {
-        // Writing first, then reading: the order that keeps a copy within one registry from waiting for itself.
-        let _place = self.host.lanes.enter(Lane::Write).await;
+        // The caller has the place to write; to read comes second: the order that keeps a copy within one registry from
+        // waiting for itself.
         let stream = source.open().await.map_err(Broken::Source)?;
         match form {
             Form::Put => {
@@ -256,7 +298,6 @@ impl Repository {
                 self.commit(session, descriptor).await?;
             }
         }
-        self.host.lanes.widen(Lane::Write);
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{Blobs, ImageReport, Outcome, PlatformReport, Report, Traffic};
+use super::{AttachmentReport, Blobs, ImageReport, Outcome, PlatformReport, Report, Traffic};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
 
@@ -41,7 +41,7 @@ struct Image<'a> {
     digest: Option<&'a Digest>,
     media_type: Option<&'a str>,
     platforms: &'a [PlatformReport],
-    attachments: [(); 0],
+    attachments: &'a [AttachmentReport],
     result: &'static str,
     requests: u64,
     bytes: u64,
@@ -114,7 +114,7 @@ fn describe<'a>(report: &Report, image: &'a ImageReport) -> Image<'a> {
         digest: image.digest.as_ref(),
         media_type: image.media_type.as_deref(),
         platforms: &image.platforms,
-        attachments: [],
+        attachments: &image.attachments,
         result: image.result.name(),
         requests: image.traffic.requests(),
         bytes: bytes(report, image),
@@ -273,8 +273,12 @@ pub(super) mod tests {
             digest: Some(digest),
             media_type: Some("application/vnd.oci.image.index.v1+json".to_owned()),
             platforms: vec![
-                PlatformReport { platform: "linux/amd64".to_owned(), digest: Digest::of(b"a"), size: 3_500_000 },
-                PlatformReport { platform: "linux/arm64/v8".to_owned(), digest: Digest::of(b"b"), size: 4_100_000 },
+                PlatformReport { platform: "linux/amd64".to_owned(), digest: Digest::of(b"a"), size: Some(3_500_000) },
+                PlatformReport {
+                    platform: "linux/arm64/v8".to_owned(),
+                    digest: Digest::of(b"b"),
+                    size: Some(4_100_000),
+                },
             ],
             result: Outcome::Copied,
             traffic: Traffic {

@@ -29,6 +29,7 @@ pub fn image(command: &str, image: &ImageReport) -> Vec<String> {
         Outcome::Unchanged | Outcome::Failed | Outcome::Deferred => {}
     }
     lines.extend(blobs(image));
+    lines.extend(attachments(image));
     if image.traffic.requests() > 0 {
         lines.push(format!("{}, {}", traffic(image), duration(image.duration)));
     }
@@ -143,7 +144,7 @@ fn platform_names(image: &ImageReport) -> Option<String> {
 fn platform_digests(image: &ImageReport) -> Vec<String> {
     let width = image.platforms.iter().map(|platform| platform.platform.chars().count()).max().unwrap_or(0);
     let line = |platform: &super::PlatformReport| {
-        let bytes = if platform.size > 0 { format!("  {}", size(platform.size)) } else { String::new() };
+        let bytes = platform.size.map(|bytes| format!("  {}", size(bytes))).unwrap_or_default();
         format!("  {:width$}  {}{bytes}", platform.platform, platform.digest)
     };
     image.platforms.iter().map(line).collect()
@@ -170,6 +171,19 @@ fn blobs(image: &ImageReport) -> Option<String> {
     (!parts.is_empty()).then(|| format!("blobs: {}", parts.join(", ")))
 }
 
+/// `attachments: 2 signatures, 1 sbom`.
+pub(super) fn attachments(image: &ImageReport) -> Option<String> {
+    use crate::attachments::Kind;
+    let parts: Vec<String> = [Kind::Signature, Kind::Attestation, Kind::Sbom, Kind::Artifact]
+        .into_iter()
+        .filter_map(|kind| {
+            let number = image.attachments.iter().filter(|attachment| attachment.kind == kind).count();
+            (number > 0).then(|| count(number as u64, kind.name()))
+        })
+        .collect();
+    (!parts.is_empty()).then(|| format!("attachments: {}", parts.join(", ")))
+}
+
 fn traffic(image: &ImageReport) -> String {
     let traffic = image.traffic;
     let mut parts = vec![count(traffic.requests(), "request")];
@@ -187,7 +201,9 @@ fn traffic(image: &ImageReport) -> String {
 /// The command that pulls exactly this image; none for a layout on disk or an artifact, which nobody can pull so.
 pub(super) fn pull(image: &ImageReport) -> Option<String> {
     let name = pinned(image)?;
-    let runs = !name.starts_with("oci:") && !image.platforms.is_empty();
+    // An unchanged image was not fetched; what it is then is not known, and mostly it is an image.
+    let is_image = !image.platforms.is_empty() || image.media_type.is_none();
+    let runs = !name.starts_with("oci:") && is_image;
     runs.then(|| format!("docker pull {name}"))
 }
 

@@ -9,6 +9,7 @@ pub mod summary;
 
 use serde::Serialize;
 
+use crate::attachments::Kind;
 use crate::digest::Digest;
 use crate::error::Error;
 
@@ -44,12 +45,16 @@ pub struct ImageReport {
     pub media_type: Option<String>,
     /// The platforms, in the order of the index; empty for an artifact without platforms.
     pub platforms: Vec<PlatformReport>,
+    /// Signatures and the like that were found at the source.
+    pub attachments: Vec<AttachmentReport>,
     /// How it ended.
     pub result: Outcome,
     /// Requests, bytes and pulls.
     pub traffic: Traffic,
     /// Blobs, by what became of them.
     pub blobs: Blobs,
+    /// Whether anything was written to the target, or may have been.
+    pub wrote: bool,
     /// What the user should know: a choice that changed the digest, a long wait, a lower-cased name.
     pub notices: Vec<String>,
     /// Why it failed.
@@ -67,8 +72,25 @@ pub struct PlatformReport {
     pub platform: String,
     /// The child manifest's digest.
     pub digest: Digest,
-    /// Size in bytes of the platform's config and layers; 0 where they were not looked at.
-    pub size: u64,
+    /// Size in bytes of the platform's config and layers; none where they were not looked at.
+    pub size: Option<u64>,
+}
+
+/// One attachment of an image or of one of its platforms.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttachmentReport {
+    /// What it is attached to.
+    pub subject: Digest,
+    /// Its manifest's digest.
+    pub digest: Digest,
+    /// What it is.
+    pub kind: Kind,
+    /// Its artifact type.
+    pub artifact_type: Option<String>,
+    /// The tag it is found by; none for what names its subject itself.
+    pub tag: Option<String>,
+    /// `copied`, `unchanged` or `would-copy`.
+    pub result: Outcome,
 }
 
 /// How an image ended.
@@ -169,9 +191,11 @@ impl ImageReport {
             digest: None,
             media_type: None,
             platforms: Vec::new(),
+            attachments: Vec::new(),
             result: Outcome::Failed,
             traffic: Traffic::default(),
             blobs: Blobs::default(),
+            wrote: false,
             notices: Vec::new(),
             error: None,
             state: None,
@@ -197,7 +221,7 @@ impl Report {
 
     /// Whether anything was written.
     pub fn changed(&self) -> bool {
-        self.images.iter().any(|image| image.result == Outcome::Copied)
+        self.images.iter().any(|image| image.wrote || image.result == Outcome::Copied)
     }
 
     /// The process's exit code (contract: "Exit codes").

@@ -38,6 +38,7 @@ pub fn render(report: &Report) -> String {
     notices(&mut text, report);
     pulls(&mut text, report);
     platforms(&mut text, report);
+    attachments(&mut text, report);
     let _ = writeln!(
         text,
         "<sub>mirror-image {} · {} · {}</sub>",
@@ -137,7 +138,7 @@ fn platforms_cell(image: &ImageReport) -> String {
 fn moved_cell(report: &Report, image: &ImageReport) -> String {
     let bytes = match report.command {
         "copy" => bytes(report, image),
-        _ => image.platforms.iter().map(|platform| platform.size).sum(),
+        _ => image.platforms.iter().filter_map(|platform| platform.size).sum(),
     };
     if bytes == 0 { "–".to_owned() } else { size(bytes) }
 }
@@ -206,6 +207,32 @@ fn pulls(text: &mut String, report: &Report) {
     }
 }
 
+/// Signatures and the like, an entry each.
+fn attachments(text: &mut String, report: &Report) {
+    let all = || report.images.iter().flat_map(|image| &image.attachments);
+    if all().next().is_none() {
+        return;
+    }
+    fold(text, &format!("Attachments ({})", all().count()), |text| {
+        text.push_str("| Attached to | What | Digest | Found by | Result |\n| --- | --- | --- | --- | --- |\n");
+        for attachment in all() {
+            let found_by = attachment.tag.as_deref().map_or_else(|| "subject".to_owned(), |_| "tag".to_owned());
+            let kind = match (&attachment.artifact_type, attachment.kind) {
+                (Some(artifact_type), crate::attachments::Kind::Artifact) => code(artifact_type),
+                (_, kind) => kind.name().to_owned(),
+            };
+            let _ = writeln!(
+                text,
+                "| {} | {kind} | {} | {found_by} | {} |",
+                code(attachment.subject.short()),
+                code(attachment.digest.as_str()),
+                attachment.result.name()
+            );
+        }
+        text.push('\n');
+    });
+}
+
 /// Digests of the single platforms, of images that something happened to.
 fn platforms(text: &mut String, report: &Report) {
     let images: Vec<&ImageReport> = report
@@ -227,7 +254,7 @@ fn platforms(text: &mut String, report: &Report) {
         for image in images {
             for platform in &image.platforms {
                 let subject = if name { format!("| {} ", code(&image.source)) } else { String::new() };
-                let bytes = if platform.size == 0 { "–".to_owned() } else { size(platform.size) };
+                let bytes = platform.size.map_or_else(|| "–".to_owned(), size);
                 let digest = code(platform.digest.as_str());
                 let _ = writeln!(text, "{subject}| {} | {digest} | {bytes} |", markdown(&platform.platform));
             }

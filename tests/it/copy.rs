@@ -79,7 +79,12 @@ async fn every_kind_of_image_arrives_byte_for_byte() {
         assert!(outcome.output("json").contains("\"copied\""), "{name}\n{outcome}");
         assert_eq!(pair.source.writes(), 0, "{name}");
         for object in image.manifests.iter().chain(&image.blobs) {
-            let fetched = pair.source.count("GET", &object.digest);
+            let kind = if image.manifests.iter().any(|manifest| manifest.digest == object.digest) {
+                "manifests"
+            } else {
+                "blobs"
+            };
+            let fetched = pair.source.count("GET", &format!("/{kind}/{}", object.digest));
             assert!(fetched <= 1, "{name}: {} was fetched {fetched} times\n{}", object.digest, pair.requests());
         }
         for blob in &image.blobs {
@@ -343,7 +348,8 @@ async fn blobs_are_mounted_within_one_registry() {
             202 => assert_eq!(posts, image.blobs.len(), "a 202 is a session to use\n{}", registry.lines()),
             // The repository named lacks the blob: that says nothing about the next one.
             404 => {}
-            _ => assert!(asked < image.blobs.len(), "{status} is not remembered: {asked} asked\n{}", registry.lines()),
+            // All may be on their way together; none asks twice.
+            _ => assert!(asked <= image.blobs.len(), "{status} is not remembered: {asked} asked\n{}", registry.lines()),
         }
     }
 }

@@ -21,6 +21,7 @@ mod documents;
 mod double;
 mod errors;
 mod inputs;
+mod stubborn;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]
 mod support;
 mod voices;

@@ -1,0 +1,229 @@
+//! What hangs on a digest: signatures, SBOMs, attestations, and any artifact that names it as its subject.
+//!
+//! Owns finding them at the source: by the referrers API, by the fallback tag where there is no such API
+//! (distribution-spec, "Referrers Tag Schema"), and by cosign's computed tags. A listing that fails is an error, never
+//! "none": an image without its signature breaks clusters. Never writes.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{BoxFuture, FutureExt as _, try_join, try_join_all};
+
+use crate::digest::Digest;
+use crate::error::{Error, Side};
+use crate::manifest::{Content, Descriptor, Manifest};
+use crate::registry::At;
+use crate::store::Store;
+
+/// How long a chain of attachments of attachments may be: a signed SBOM needs two.
+const DEEPEST: usize = 4;
+
+/// How many attachments one digest may have.
+const MOST: usize = 1_000;
+
+/// Which attachments come along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attachments {
+    /// All of them.
+    All,
+    /// Signatures only.
+    Signatures,
+    /// None; nothing is asked.
+    None,
+}
+
+/// One attachment of the source.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What it is attached to.
+    pub subject: Digest,
+    /// How far from the image: 0 for what hangs on the image itself.
+    pub depth: usize,
+    /// How it is found again.
+    pub place: Place,
+    /// What it is.
+    pub kind: Kind,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+/// How an attachment is tied to its subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// By its `subject` field.
+    Referrer,
+    /// By a tag made of the subject's digest.
+    Tag(String),
+}
+
+/// What an attachment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Proves who published the subject.
+    Signature,
+    /// Says how it was made.
+    Attestation,
+    /// Says what is in it.
+    Sbom,
+    /// Anything else.
+    Artifact,
+}
+
+impl Kind {
+    /// The kind's name in `json` and for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::Attestation => "attestation",
+            Self::Sbom => "sbom",
+            Self::Artifact => "artifact",
+        }
+    }
+
+    /// From the artifact type, and from the annotation by which sigstore tells its bundles apart.
+    fn of(manifest: &Manifest) -> Self {
+        let artifact_type = artifact_type(manifest).unwrap_or_default();
+        if artifact_type.starts_with("application/vnd.dev.sigstore.bundle") {
+            let content = manifest.annotations.get("dev.sigstore.bundle.content").map(String::as_str);
+            return if content == Some("dsse-envelope") { Self::Attestation } else { Self::Signature };
+        }
+        let contains = |words: &[&str]| words.iter().any(|word| artifact_type.contains(word));
+        if contains(&["signature", "cosign.artifact.sig", "simplesigning"]) {
+            Self::Signature
+        } else if contains(&["spdx", "cyclonedx", "sbom", "syft"]) {
+            Self::Sbom
+        } else if contains(&["in-toto", "attestation", "slsa", "dsse"]) {
+            Self::Attestation
+        } else {
+            Self::Artifact
+        }
+    }
+}
+
+/// The artifact type of a manifest: its field, else its config's media type (image-spec, "Guidelines for Artifact
+/// Usage").
+pub fn artifact_type(manifest: &Manifest) -> Option<&str> {
+    manifest.artifact_type.as_deref().filter(|text| !text.is_empty()).or(match &manifest.content {
+        Content::Image { config: Some(config), .. } => Some(config.media_type.as_str()),
+        _ => None,
+    })
+}
+
+/// The tag under which a registry without the referrers API keeps the list of a digest's referrers: `sha256-<hex>`,
+/// the algorithm cut at 32 characters and the hex at 64.
+pub fn fallback_tag(subject: &Digest) -> String {
+    format!("{:.32}-{:.64}", subject.algorithm(), subject.hex())
+}
+
+/// cosign's tags for a digest, and what they hold.
+fn cosign_tags(subject: &Digest, which: Attachments) -> Vec<(String, Kind)> {
+    let name = format!("{}-{}", subject.algorithm(), subject.hex());
+    let kinds = [("sig", Kind::Signature), ("att", Kind::Attestation), ("sbom", Kind::Sbom)];
+    kinds
+        .into_iter()
+        .filter(|(_, kind)| which == Attachments::All || *kind == Kind::Signature)
+        .map(|(suffix, kind)| (format!("{name}.{suffix}"), kind))
+        .collect()
+}
+
+/// Everything attached to `subject` at the source, and what is attached to that, nearest first.
+pub fn search<'a>(
+    source: &'a Store,
+    subject: &'a Digest,
+    which: Attachments,
+    depth: usize,
+) -> BoxFuture<'a, Result<Vec<Found>, Error>> {
+    async move {
+        if which == Attachments::None || depth >= DEEPEST {
+            return Ok(Vec::new());
+        }
+        let (referrers, tagged) = try_join(referrers(source, subject), tagged(source, subject, which)).await?;
+        if referrers.len() > MOST {
+            return Err(Error::Content {
+                side: Side::Source,
+                object: source.object(At::Digest(subject)),
+                problem: format!("more than {MOST} attachments refer to it"),
+            });
+        }
+        let found = |place, kind, manifest| Found { subject: subject.clone(), depth, place, kind, manifest };
+        let mut all: Vec<Found> = referrers
+            .into_iter()
+            .map(|manifest| found(Place::Referrer, Kind::of(&manifest), manifest))
+            .chain(tagged.into_iter().map(|(tag, kind, manifest)| found(Place::Tag(tag), kind, manifest)))
+            .filter(|found| which == Attachments::All || found.kind == Kind::Signature)
+            .collect();
+        // What names its subject cannot hang on itself, and a tag's manifest is not asked for again where it is also a
+        // referrer.
+        let digests: Vec<Digest> = all.iter().map(|found| found.manifest.digest.clone()).collect();
+        let deeper = try_join_all(digests.iter().map(|digest| search(source, digest, which, depth + 1))).await?;
+        all.extend(deeper.into_iter().flatten());
+        Ok(all)
+    }
+    .boxed()
+}
+
+/// The manifests that name `subject` as their subject.
+async fn referrers(source: &Store, subject: &Digest) -> Result<Vec<Manifest>, Error> {
+    let listed = match source.referrers(subject).await? {
+        Some(listed) => listed,
+        None => fallback_list(source, subject).await?,
+    };
+    // The same referrer may be listed twice.
+    let listed: BTreeMap<&Digest, &Descriptor> = listed.iter().map(|entry| (&entry.digest, entry)).collect();
+    let manifests = try_join_all(listed.keys().map(|digest| source.get_manifest(At::Digest(digest)))).await?;
+    // A list is not authenticated by the subject's digest; only the referrer's own word counts.
+    let names_it = |manifest: &Manifest| manifest.subject.as_ref().is_some_and(|named| named.digest == *subject);
+    Ok(manifests.into_iter().filter(names_it).collect())
+}
+
+/// The list under the fallback tag; empty where there is none.
+async fn fallback_list(store: &Store, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+    Ok(match get_fallback(store, subject).await? {
+        Some(index) => index.entries().to_vec(),
+        None => Vec::new(),
+    })
+}
+
+/// The index under the fallback tag; none where there is none, or where the tag is something else.
+///
+/// GitLab answers `sha256-<hex>` with the image of that digest itself (oras-project/oras-go#1396): its children are no
+/// referrers.
+pub async fn get_fallback(store: &Store, subject: &Digest) -> Result<Option<Manifest>, Error> {
+    let tag = fallback_tag(subject);
+    match store.get_manifest(At::Tag(&tag)).await {
+        Ok(manifest) if manifest.is_index() && manifest.digest != *subject => Ok(Some(manifest)),
+        Ok(_) => Ok(None),
+        Err(error) if error.is_absent() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The manifests under cosign's tags.
+async fn tagged(source: &Store, subject: &Digest, which: Attachments) -> Result<Vec<(String, Kind, Manifest)>, Error> {
+    let tags = cosign_tags(subject, which);
+    let found = try_join_all(tags.into_iter().map(|(tag, kind)| async move {
+        let Some(descriptor) = source.head_manifest(At::Tag(&tag)).await? else { return Ok::<_, Error>(None) };
+        let manifest = source.get_manifest(At::Digest(&descriptor.digest)).await?;
+        Ok(Some((tag, kind, manifest)))
+    }))
+    .await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Attachments, cosign_tags, fallback_tag};
+    use crate::digest::Digest;
+
+    #[test]
+    fn tags_are_computed_from_the_digest() {
+        let digest = Digest::of(b"");
+        let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(fallback_tag(&digest), format!("sha256-{hex}"));
+        let long: Digest = format!("sha512:{}", "a".repeat(128)).parse().unwrap();
+        assert_eq!(fallback_tag(&long), format!("sha512-{}", "a".repeat(64)));
+        let tags: Vec<String> = cosign_tags(&digest, Attachments::All).into_iter().map(|(tag, _)| tag).collect();
+        assert_eq!(tags, ["sig", "att", "sbom"].map(|suffix| format!("sha256-{hex}.{suffix}")));
+        assert_eq!(cosign_tags(&digest, Attachments::Signatures).len(), 1);
+    }
+}

@@ -1,0 +1,185 @@
+//! Bringing attachments along: after the image they hang on, before the tag that makes it visible.
+//!
+//! Owns that the target lists them afterwards: by its own referrers API where it has one, else by a fallback index that
+//! is merged with what is there, never overwritten, and looked at again, because another run may write it at the same
+//! moment and registries know no conditional PUT.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
+
+use crate::attachments::{Found, Place, artifact_type, fallback_tag, get_fallback};
+use crate::digest::Digest;
+use crate::error::{Cause, Error, Side};
+use crate::manifest::Manifest;
+use crate::registry::At;
+use crate::report::{AttachmentReport, Outcome};
+
+use super::{Copy, Mode};
+
+/// How long another run is given to overwrite a fallback index with one that it read before ours was written. Longer
+/// than a request takes, several times.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// How often a fallback index is merged before giving up: each time, somebody else wrote in between.
+const MERGES: usize = 10;
+
+impl Copy<'_> {
+    /// Copies what was found. Nearest first: an attachment's own attachments need it as their subject.
+    pub async fn attach(&self, mut found: Vec<Found>) -> Result<Vec<AttachmentReport>, Error> {
+        found.sort_by(|a, b| (a.depth, &a.manifest.digest).cmp(&(b.depth, &b.manifest.digest)));
+        let mut reports = Vec::new();
+        let mut unlisted: BTreeMap<&Digest, Vec<&Manifest>> = BTreeMap::new();
+        for level in found.chunk_by(|a, b| a.depth == b.depth) {
+            let copied = try_join_all(level.iter().map(|attachment| self.attach_one(attachment))).await?;
+            for (attachment, (result, listed)) in level.iter().zip(copied) {
+                if !listed {
+                    unlisted.entry(&attachment.subject).or_default().push(&attachment.manifest);
+                }
+                reports.push(AttachmentReport {
+                    subject: attachment.subject.clone(),
+                    digest: attachment.manifest.digest.clone(),
+                    kind: attachment.kind,
+                    artifact_type: artifact_type(&attachment.manifest).map(|text| crate::sanitise::line(text, 200)),
+                    tag: match &attachment.place {
+                        Place::Tag(tag) => Some(tag.clone()),
+                        Place::Referrer => None,
+                    },
+                    result,
+                });
+            }
+        }
+        try_join_all(unlisted.into_iter().map(|(subject, manifests)| self.list(subject, manifests))).await?;
+        Ok(reports)
+    }
+
+    /// Copies one attachment; how it ended, and whether the target lists it by itself (or need not).
+    async fn attach_one(&self, attachment: &Found) -> Result<(Outcome, bool), Error> {
+        let manifest = &attachment.manifest;
+        let at = match &attachment.place {
+            Place::Referrer => At::Digest(&manifest.digest),
+            Place::Tag(tag) => At::Tag(tag),
+        };
+        let present = self.target.head_manifest(at).await?.map(|descriptor| descriptor.digest);
+        if present.as_ref() == Some(&manifest.digest) {
+            let listed = match &attachment.place {
+                Place::Tag(_) => true,
+                Place::Referrer => match self.target.referrers(&attachment.subject).await? {
+                    Some(listed) => listed.iter().any(|entry| entry.digest == manifest.digest),
+                    None => false,
+                },
+            };
+            return Ok((Outcome::Unchanged, listed || self.mode == Mode::DryRun));
+        }
+        if let (Some(present), Place::Tag(tag)) = (&present, &attachment.place) {
+            self.meter.notice(format!("the target's `{tag}` was {present} and follows the source now"));
+        }
+        self.below(manifest, 0).await?;
+        Ok(match self.put(at, manifest).await? {
+            None => (Outcome::WouldCopy, true),
+            Some(pushed) => (Outcome::Copied, pushed.lists_referrers || at_tag(&at)),
+        })
+    }
+
+    /// Adds `manifests` to the fallback index of `subject` at the target, until they stay there.
+    async fn list(&self, subject: &Digest, manifests: Vec<&Manifest>) -> Result<(), Error> {
+        let tag = fallback_tag(subject);
+        let failed = |problem: String| Error::Registry {
+            side: Side::Target,
+            action: "PUT fallback index",
+            object: self.target.object(At::Tag(&tag)),
+            cause: Cause::Protocol(problem),
+        };
+        let mut wrote = false;
+        for _ in 0..MERGES {
+            let present = get_fallback(self.target, subject).await?;
+            let bytes = present.as_ref().map(|index| index.bytes.as_ref());
+            let Some(merged) = merge(bytes, &manifests).map_err(failed)? else {
+                return Ok(());
+            };
+            // Whoever read the list before this write may write it after: look again once that is over.
+            if wrote {
+                self.meter.say(format!("another run changed {tag} at the same time; merged again"));
+            }
+            let digest = Digest::of(&merged);
+            let index = Manifest::parse(merged.into(), None, digest).map_err(failed)?;
+            self.target.put_manifest(At::Tag(&tag), &index).await?;
+            wrote = true;
+            tokio::time::sleep(SETTLE).await;
+        }
+        Err(failed(format!("others changed it {MERGES} times while it was written")))
+    }
+}
+
+fn at_tag(at: &At<'_>) -> bool {
+    matches!(at, At::Tag(_))
+}
+
+/// `present` with an entry for each of `manifests`; none where they are all there. Entries of others stay as they are.
+fn merge(present: Option<&[u8]>, manifests: &[&Manifest]) -> Result<Option<Vec<u8>>, String> {
+    let mut index: Value = match present {
+        Some(bytes) => serde_json::from_slice(bytes).map_err(|error| format!("it cannot be read: {error}"))?,
+        None => json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [],
+        }),
+    };
+    if index["manifests"].is_null() {
+        index["manifests"] = json!([]);
+    }
+    let entries = index["manifests"].as_array_mut().ok_or("its list of manifests is not a list")?;
+    let before = entries.len();
+    for manifest in manifests {
+        if entries.iter().any(|entry| entry["digest"] == manifest.digest.as_str()) {
+            continue;
+        }
+        let mut entry = json!({
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": manifest.bytes.len(),
+        });
+        if let Some(artifact_type) = artifact_type(manifest) {
+            entry["artifactType"] = json!(artifact_type);
+        }
+        if !manifest.annotations.is_empty() {
+            entry["annotations"] = json!(manifest.annotations);
+        }
+        entries.push(entry);
+    }
+    if entries.len() == before {
+        return Ok(None);
+    }
+    serde_json::to_vec(&index).map(Some).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merge;
+    use crate::digest::Digest;
+    use crate::manifest::Manifest;
+
+    fn manifest(text: &str) -> Manifest {
+        let bytes = bytes::Bytes::copy_from_slice(text.as_bytes());
+        let digest = Digest::of(&bytes);
+        Manifest::parse(bytes, None, digest).unwrap()
+    }
+
+    #[test]
+    fn merging_keeps_what_others_listed_and_adds_once() {
+        let ours = manifest(r#"{"manifests":[],"artifactType":"a/b","annotations":{"k":"v"}}"#);
+        let theirs = r#"{"manifests":[{"digest":"sha256:theirs","size":1,"x-unknown":true}],"annotations":{"a":"b"}}"#;
+        let merged = merge(Some(theirs.as_bytes()), &[&ours, &ours]).unwrap().expect("something is new");
+        let value: serde_json::Value = serde_json::from_slice(&merged).unwrap();
+        let entries = value["manifests"].as_array().unwrap();
+        assert_eq!(entries.len(), 2);
+        assert_eq!(entries[0]["x-unknown"], true);
+        assert_eq!(entries[1]["artifactType"], "a/b");
+        assert_eq!(entries[1]["annotations"]["k"], "v");
+        assert_eq!(value["annotations"]["a"], "b");
+        assert_eq!(merge(Some(&merged), &[&ours]).unwrap(), None);
+        assert!(merge(Some(br#"{"manifests":null}"#), &[&ours]).unwrap().is_some());
+    }
+}

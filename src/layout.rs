@@ -1,0 +1,1593 @@
+//! An OCI image layout on disk, as one end of a copy (image-spec, "OCI Image Layout").
+//!
+//! Owns the files of the layout: a blob gets its name when all its bytes are there, right and synced, `index.json` is
+//! replaced whole, and what other tools wrote into it stays. Never follows a link out of the layout, never waits on
+//! what is not a regular file, never reads a blob as a whole, never writes before there is something to write: a
+//! `dry-run` leaves no directory behind.
+//!
+//! | what | where |
+//! |---|---|
+//! | a tag | an entry of `index.json` with the annotation `org.opencontainers.image.ref.name` |
+//! | an attachment | an entry without a name: `oras` finds attachments by reading all entries |
+//! | everything else | `blobs/ALGORITHM/HEX` |
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::stream::StreamExt as _;
+use oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE;
+use serde::Deserialize as _;
+use serde_json::{Map, Value, json};
+use tokio::sync::OnceCell;
+
+use crate::blob::{BlobSource, BlobStream};
+use crate::digest::Digest;
+use crate::error::{Error, Side};
+use crate::manifest::{self, Content, Descriptor, Manifest};
+use crate::meter::Meter;
+use crate::registry::{At, Pushed, Sent};
+use crate::sanitise;
+
+const MARK: &str = "oci-layout";
+const INDEX: &str = "index.json";
+const NAME: &str = "org.opencontainers.image.ref.name";
+/// What containerd, `docker save` and buildx write besides the name: the full reference.
+const FULL_NAME: &str = "io.containerd.image.name";
+
+/// Files that are not whole yet; those of a killed run are swept.
+const TEMPORARY: &str = ".tmp-";
+/// A temporary file without a writer is swept when it is older: its writer may not have locked it yet.
+const SWEPT_AFTER: Duration = Duration::from_secs(60);
+
+/// The largest `oci-layout` and `index.json` that are read, in bytes.
+const LARGEST_MARK: u64 = 64 * 1024;
+const LARGEST_INDEX: u64 = 16 * 1024 * 1024;
+
+/// How many bytes of a blob are read at once, and how many are gathered before they are written.
+const PIECE: usize = 256 * 1024;
+const BATCH: usize = 1024 * 1024;
+
+/// How long another process may hold the lock; it is held for one reading and writing of `index.json`.
+const LOCK: Duration = Duration::from_secs(60);
+
+/// How many names an error lists.
+const LISTED: usize = 20;
+
+/// One layout, as one end of one image's copy.
+#[derive(Clone)]
+pub struct Layout {
+    files: Arc<Files>,
+    meter: Arc<Meter>,
+    prepared: Arc<OnceCell<()>>,
+}
+
+/// The one thing that all handles of a directory share in this process, for as long as it runs.
+struct Shared {
+    root: PathBuf,
+    name: Arc<str>,
+    /// Held while `index.json` is changed: the lock on the directory keeps other processes away, and this one too,
+    /// but not every file system has it.
+    index: Arc<tokio::sync::Mutex<()>>,
+    /// What the entries of `index.json` are attached to, by their digest, so that it holds for ever.
+    attachments: Mutex<HashMap<Digest, Attachment>>,
+}
+
+#[derive(Clone)]
+struct Attachment {
+    subject: Option<Digest>,
+    descriptor: Descriptor,
+}
+
+static LAYOUTS: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
+
+impl Shared {
+    fn of(root: PathBuf) -> Arc<Self> {
+        let mut layouts = LAYOUTS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = layouts.iter().find(|known| known.root == root) {
+            return Arc::clone(known);
+        }
+        let name = root.to_string_lossy().into();
+        let shared = Arc::new(Self { root, name, index: Arc::default(), attachments: Mutex::default() });
+        layouts.push(Arc::clone(&shared));
+        shared
+    }
+}
+
+impl Layout {
+    /// A layout to read: it must exist.
+    pub fn open(side: Side, directory: &Path, meter: Arc<Meter>) -> Result<Self, Error> {
+        let files = Files::new(side, directory)?;
+        match fs::metadata(directory) {
+            Ok(found) => files.check_directory(&found)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(files.bad("the directory does not exist".to_owned()));
+            }
+            Err(error) => return Err(files.failed("read", directory, &error)),
+        }
+        if !files.is_marked()? {
+            return Err(files.bad(files.what_it_is()));
+        }
+        Ok(Self { files: Arc::new(files), meter, prepared: Arc::default() })
+    }
+
+    /// A layout to write: it need not exist; the first write makes it. A directory with other things in it is refused.
+    pub fn create(side: Side, directory: &Path, meter: Arc<Meter>) -> Result<Self, Error> {
+        let files = Files::new(side, directory)?;
+        match fs::metadata(directory) {
+            Ok(found) => {
+                files.check_directory(&found)?;
+                files.check_free()?;
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(files.failed("read", directory, &error)),
+        }
+        Ok(Self { files: Arc::new(files), meter, prepared: Arc::default() })
+    }
+
+    /// Identifies the directory, however it was spelt, among all layouts and registries of the run.
+    pub fn account(&self) -> usize {
+        Arc::as_ptr(&self.files.shared) as usize
+    }
+
+    /// The directory's real path, for the ledger.
+    pub fn name(&self) -> &Arc<str> {
+        &self.files.shared.name
+    }
+
+    /// `oci:DIRECTORY:tag` or `oci:DIRECTORY@sha256:…`, for messages.
+    pub fn object(&self, at: At<'_>) -> String {
+        self.files.object(at)
+    }
+
+    /// The manifest's descriptor, or none where it is not there. At the target a damaged manifest is not there: it is
+    /// written again.
+    pub async fn head_manifest(&self, at: At<'_>) -> Result<Option<Descriptor>, Error> {
+        let (files, place) = (Arc::clone(&self.files), Place::of(at));
+        let found = blocking(move || {
+            let Some(entry) = files.find(place.at())? else { return Ok(None) };
+            match files.load(place.at(), &entry) {
+                Err(Error::Content { .. } | Error::DigestMismatch { .. }) if files.side == Side::Target => Ok(None),
+                result => result,
+            }
+        })
+        .await?;
+        Ok(found.map(|manifest| self.counted(manifest)).map(|manifest| descriptor(&manifest)))
+    }
+
+    /// Reads a manifest: at most 4 MiB, hashed, its size compared with its entry.
+    pub async fn get_manifest(&self, at: At<'_>) -> Result<Manifest, Error> {
+        let (files, place) = (Arc::clone(&self.files), Place::of(at));
+        let manifest = blocking(move || {
+            let at = place.at();
+            let Some(entry) = files.find(at)? else { return Err(files.absent(at)) };
+            files.load(at, &entry)?.ok_or_else(|| files.missing(&entry.digest))
+        })
+        .await?;
+        Ok(self.counted(manifest))
+    }
+
+    /// Writes the manifest's bytes as they are; under a tag it becomes an entry of `index.json` of that name.
+    ///
+    /// One with a subject becomes an entry in any case, so that the layout lists its attachments as a registry does.
+    pub async fn put_manifest(&self, at: At<'_>, manifest: &Manifest) -> Result<Pushed, Error> {
+        self.write_manifest(at, manifest).await?;
+        if let At::Tag(tag) = at {
+            let mut entry = entry(&descriptor(manifest));
+            entry["annotations"] = json!({ NAME: tag });
+            let tag = tag.to_owned();
+            self.change(move |index| index.set(&tag, entry)).await?;
+        } else if manifest.subject.is_some() {
+            self.list(manifest).await?;
+        }
+        self.meter.manifest_written();
+        Ok(Pushed { lists_referrers: manifest.subject.is_some() })
+    }
+
+    /// Makes an attachment, or an image without a tag, an entry of `index.json` without a name, where it is none yet:
+    /// tools that read a layout begin there.
+    pub async fn add_referrer(&self, manifest: &Manifest) -> Result<(), Error> {
+        if self.write_manifest(At::Digest(&manifest.digest), manifest).await? {
+            self.meter.manifest_written();
+        }
+        self.list(manifest).await
+    }
+
+    /// The blob's size, or none where it is not there.
+    pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
+        let (files, digest) = (Arc::clone(&self.files), descriptor.digest.clone());
+        blocking(move || Ok(files.stat(&blob(&digest), Some(&digest))?.map(|(_, size)| size))).await
+    }
+
+    /// Starts to read a blob, unchecked but for its size.
+    pub async fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobStream, Error> {
+        let (files, wanted) = (Arc::clone(&self.files), descriptor.clone());
+        let (file, path) = blocking(move || {
+            let digest = &wanted.digest;
+            let opened = files.open(&blob(digest), Some(digest))?;
+            let (file, path, size) = opened.ok_or_else(|| files.missing(digest))?;
+            if size != wanted.size {
+                return Err(files.wrong_size(digest, wanted.size, size));
+            }
+            Ok((file, path))
+        })
+        .await?;
+        let (files, meter) = (Arc::clone(&self.files), Arc::clone(&self.meter));
+        let stream = futures_util::stream::unfold(Some(file), move |file| {
+            let (files, meter, path) = (Arc::clone(&files), Arc::clone(&meter), path.clone());
+            async move {
+                let mut file = file?;
+                let read = blocking(move || {
+                    let mut piece = Vec::with_capacity(PIECE);
+                    let read = (&mut file).take(PIECE as u64).read_to_end(&mut piece);
+                    read.map_err(|error| files.failed("read", &path, &error))?;
+                    Ok((piece, file))
+                });
+                match read.await {
+                    Ok((piece, _)) if piece.is_empty() => None,
+                    Ok((piece, file)) => {
+                        meter.read(piece.len());
+                        Some((Ok(Bytes::from(piece)), Some(file)))
+                    }
+                    Err(error) => Some((Err(error), None)),
+                }
+            }
+        });
+        Ok(stream.boxed())
+    }
+
+    /// Makes the blob exist, from `source`. A file of its name and size is the blob; one of another size is replaced.
+    pub async fn push_blob(&self, descriptor: &Descriptor, source: &dyn BlobSource) -> Result<Sent, Error> {
+        if self.head_blob(descriptor).await? == Some(descriptor.size) {
+            return Ok(Sent::Present);
+        }
+        self.prepare().await?;
+        let mut stream = source.open().await?;
+        let (files, algorithm) = (Arc::clone(&self.files), descriptor.digest.algorithm().to_owned());
+        let mut temporary = blocking(move || files.temporary(Some(&algorithm))).await?;
+        let (mut batch, mut gathered, mut seen) = (Vec::new(), 0, 0);
+        // The stream holds its last piece back until the digest is right; an error drops, and so removes, the file.
+        while let Some(piece) = stream.next().await.transpose()? {
+            gathered += piece.len();
+            seen += piece.len() as u64;
+            batch.push(piece);
+            if gathered >= BATCH {
+                temporary = self.write(temporary, std::mem::take(&mut batch), std::mem::take(&mut gathered)).await?;
+            }
+        }
+        if seen != descriptor.size {
+            return Err(self.files.wrong_size(&descriptor.digest, descriptor.size, seen));
+        }
+        let temporary = self.write(temporary, batch, gathered).await?;
+        let (files, digest) = (Arc::clone(&self.files), descriptor.digest.clone());
+        blocking(move || files.keep(temporary, &blob(&digest))).await?;
+        Ok(Sent::Uploaded)
+    }
+
+    /// All names in `index.json`, sorted; some are full references, and need not be tags that a registry takes.
+    pub async fn tags(&self) -> Result<Vec<String>, Error> {
+        let files = Arc::clone(&self.files);
+        blocking(move || Ok(files.index()?.names())).await
+    }
+
+    /// What a source without tag and digest stands for: the only image of the layout.
+    pub async fn default_root(&self) -> Result<Descriptor, Error> {
+        let files = Arc::clone(&self.files);
+        blocking(move || {
+            let index = files.index()?;
+            let mut candidates: Vec<Descriptor> = Vec::new();
+            // `oras` lists the images of an index and all attachments besides the index; only that has a name.
+            let named = index.entries().any(|entry| name(entry).is_some_and(|name| !is_fallback(name)));
+            for entry in index.entries().filter(|entry| !name(entry).is_some_and(is_fallback)) {
+                if named != name(entry).is_some() {
+                    continue;
+                }
+                let descriptor = read_entry(entry).map_err(|problem| files.bad(problem))?;
+                let is_attachment = || Ok(files.attachment(&descriptor)?.subject.is_some());
+                if candidates.iter().any(|known| known.digest == descriptor.digest)
+                    || (!named && descriptor.is_manifest() && is_attachment()?)
+                {
+                    continue;
+                }
+                candidates.push(descriptor);
+            }
+            match (candidates.pop(), candidates.is_empty()) {
+                (None, _) => Err(files.bad(format!("`{INDEX}` lists no image"))),
+                (Some(only), true) => Ok(only),
+                (Some(_), false) if named => Err(files.bad(format!(
+                    "has several images; name one as `{}:TAG`: {}",
+                    files.shown(),
+                    shortened(&index.names().into_iter().filter(|name| !is_fallback(name)).collect::<Vec<_>>())
+                ))),
+                (Some(last), false) => {
+                    candidates.push(last);
+                    let digests: Vec<String> = candidates.iter().map(|entry| entry.digest.to_string()).collect();
+                    Err(files.bad(format!(
+                        "has several images without a name; name one as `{}@DIGEST`: {}",
+                        files.shown(),
+                        shortened(&digests)
+                    )))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Everything in the layout that names `subject` as its subject: entries of `index.json`, and what an index under
+    /// the fallback tag lists (distribution-spec, "Referrers Tag Schema").
+    pub async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let (files, meter, subject) = (Arc::clone(&self.files), Arc::clone(&self.meter), subject.clone());
+        blocking(move || {
+            let index = files.index()?;
+            let mut found: Vec<Descriptor> = Vec::new();
+            for entry in index.entries() {
+                let descriptor = match read_entry(entry) {
+                    Ok(descriptor) => descriptor,
+                    Err(problem) => {
+                        meter.notice(format!("{}: {problem}; an attachment there would be left out", files.shown()));
+                        continue;
+                    }
+                };
+                if !descriptor.is_manifest() {
+                    continue;
+                }
+                let attachment = files.attachment(&descriptor)?;
+                if attachment.subject.as_ref() == Some(&subject) {
+                    found.push(attachment.descriptor);
+                }
+            }
+            let fallback = fallback(&subject);
+            if let Some(entry) = index.named(&fallback, false).map_err(|problem| files.bad(problem))? {
+                let at = At::Tag(&fallback);
+                let listing = files.load(at, &entry)?.ok_or_else(|| files.missing(&entry.digest))?;
+                found.extend(listing.entries().iter().cloned());
+            }
+            let mut seen = BTreeSet::new();
+            found.retain(|descriptor| seen.insert(descriptor.digest.clone()));
+            Ok(found)
+        })
+        .await
+    }
+
+    fn counted(&self, manifest: Manifest) -> Manifest {
+        self.meter.read(manifest.bytes.len());
+        manifest
+    }
+
+    /// Makes the layout exist, once.
+    async fn prepare(&self) -> Result<(), Error> {
+        let made = self.prepared.get_or_try_init(|| async {
+            let files = Arc::clone(&self.files);
+            blocking(move || files.make_root()).await?;
+            let (files, lock) = (Arc::clone(&self.files), self.lock().await?);
+            blocking(move || {
+                let _lock = lock;
+                files.make_layout()
+            })
+            .await
+        });
+        made.await.copied()
+    }
+
+    /// Writes a manifest as a blob, if it is not there; whether it did.
+    async fn write_manifest(&self, at: At<'_>, manifest: &Manifest) -> Result<bool, Error> {
+        let (files, manifest, object) = (Arc::clone(&self.files), manifest.clone(), self.object(at));
+        self.prepare().await?;
+        let written = blocking(move || {
+            if !manifest.digest.matches(&manifest.bytes) {
+                return Err(Error::DigestMismatch {
+                    side: files.side,
+                    object,
+                    expected: manifest.digest,
+                    actual: "other bytes".to_owned(),
+                });
+            }
+            if matches!(files.blob_bytes(&manifest.digest), Ok(Some(bytes)) if bytes == manifest.bytes) {
+                return Ok(0);
+            }
+            let temporary = files.temporary(Some(manifest.digest.algorithm()))?;
+            let temporary = files.append(temporary, std::slice::from_ref(&manifest.bytes))?;
+            files.keep(temporary, &blob(&manifest.digest))?;
+            Ok(manifest.bytes.len())
+        })
+        .await?;
+        self.meter.written(written);
+        Ok(written > 0)
+    }
+
+    async fn list(&self, manifest: &Manifest) -> Result<(), Error> {
+        let (digest, entry) = (manifest.digest.clone(), entry(&referrer(manifest)));
+        self.change(move |index| Ok(index.add(&digest, entry))).await
+    }
+
+    /// Changes `index.json`: nobody else does between its reading and its writing.
+    async fn change(
+        &self,
+        change: impl FnOnce(&mut Index) -> Result<bool, String> + Send + 'static,
+    ) -> Result<(), Error> {
+        self.prepare().await?;
+        let (files, lock) = (Arc::clone(&self.files), self.lock().await?);
+        blocking(move || {
+            let _lock = lock;
+            let mut index = files.index()?;
+            if change(&mut index).map_err(|problem| files.bad(problem))? {
+                files.replace(INDEX, &index.bytes())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Locks the layout against this process and others.
+    ///
+    /// The lock is on the directory's own handle: `index.json` cannot carry it, because it is replaced, and a lock file
+    /// would stay behind in people's layouts, or stay locked after a kill. The kernel frees this one with its process.
+    async fn lock(&self) -> Result<Lock, Error> {
+        let here = Arc::clone(&self.files.shared.index).lock_owned().await;
+        let started = Instant::now();
+        loop {
+            let files = Arc::clone(&self.files);
+            match blocking(move || files.try_lock()).await? {
+                Ok(file) => return Ok(Lock { _here: here, _file: Some(file) }),
+                Err(TryLockError::WouldBlock) if started.elapsed() < LOCK => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let waited = LOCK.as_secs();
+                    return Err(Error::Local(format!(
+                        "{}: {}: another process holds its lock for {waited} s",
+                        self.files.side,
+                        self.files.shown()
+                    )));
+                }
+                Err(TryLockError::Error(error)) => {
+                    self.meter.notice(format!(
+                        "{} cannot be locked ({}); only one run at a time may write to it",
+                        self.files.shown(),
+                        sanitise::line(&error.to_string(), 200)
+                    ));
+                    return Ok(Lock { _here: here, _file: None });
+                }
+            }
+        }
+    }
+
+    async fn write(&self, temporary: Temporary, batch: Vec<Bytes>, length: usize) -> Result<Temporary, Error> {
+        let files = Arc::clone(&self.files);
+        let temporary = blocking(move || files.append(temporary, &batch)).await?;
+        self.meter.written(length);
+        Ok(temporary)
+    }
+}
+
+/// Both locks; they go when this goes, which is when the work under them has ended, even if nobody waits for it.
+struct Lock {
+    _here: tokio::sync::OwnedMutexGuard<()>,
+    _file: Option<File>,
+}
+
+/// Runs what may wait for a disk where it holds nobody up.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::Local(format!("a file operation did not end: {error}"))),
+    }
+}
+
+/// An [`At`] that can be taken along.
+enum Place {
+    Tag(String),
+    Digest(Digest),
+}
+
+impl Place {
+    fn of(at: At<'_>) -> Self {
+        match at {
+            At::Tag(tag) => Self::Tag(tag.to_owned()),
+            At::Digest(digest) => Self::Digest(digest.clone()),
+        }
+    }
+
+    fn at(&self) -> At<'_> {
+        match self {
+            Self::Tag(tag) => At::Tag(tag),
+            Self::Digest(digest) => At::Digest(digest),
+        }
+    }
+}
+
+/// A manifest to be read: what is known of it before.
+struct Found {
+    digest: Digest,
+    size: Option<u64>,
+    media_type: Option<String>,
+}
+
+/// The files of a layout; everything here may wait for a disk.
+struct Files {
+    side: Side,
+    /// As the user wrote it.
+    directory: PathBuf,
+    shared: Arc<Shared>,
+}
+
+impl Files {
+    fn new(side: Side, directory: &Path) -> Result<Self, Error> {
+        let root = real_root(directory).map_err(|error| failed(side, "read", directory, &error))?;
+        Ok(Self { side, directory: directory.to_owned(), shared: Shared::of(root) })
+    }
+
+    fn root(&self) -> &Path {
+        &self.shared.root
+    }
+
+    fn shown(&self) -> String {
+        format!("oci:{}", shown(&self.directory))
+    }
+
+    fn object(&self, at: At<'_>) -> String {
+        match at {
+            At::Tag(tag) => format!("{}:{}", self.shown(), sanitise::line(tag, 200)),
+            At::Digest(digest) => format!("{}@{digest}", self.shown()),
+        }
+    }
+
+    // Failures.
+
+    /// The layout as a whole is not as it must be.
+    fn bad(&self, problem: String) -> Error {
+        Error::Content { side: self.side, object: self.shown(), problem }
+    }
+
+    fn bad_file(&self, relative: &str, digest: Option<&Digest>, problem: &str) -> Error {
+        let object = digest.map_or_else(|| self.shown(), |digest| self.object(At::Digest(digest)));
+        Error::Content { side: self.side, object, problem: format!("`{relative}` {problem}") }
+    }
+
+    fn missing(&self, digest: &Digest) -> Error {
+        self.bad_file(&blob(digest), Some(digest), "is missing")
+    }
+
+    fn wrong_size(&self, digest: &Digest, expected: u64, actual: u64) -> Error {
+        let problem = format!("has {actual} bytes, its descriptor says {expected}");
+        self.bad_file(&blob(digest), Some(digest), &problem)
+    }
+
+    fn absent(&self, at: At<'_>) -> Error {
+        let At::Tag(tag) = at else {
+            return self.bad("is not there".to_owned());
+        };
+        let names = self.index().map(|index| index.names()).unwrap_or_default();
+        let names = if names.is_empty() { "no names".to_owned() } else { shortened(&names) };
+        let problem = format!("`{INDEX}` has no entry of this name; it has {names}");
+        Error::Content { side: self.side, object: self.object(At::Tag(tag)), problem }
+    }
+
+    fn failed(&self, action: &str, path: &Path, error: &io::Error) -> Error {
+        failed(self.side, action, path, error)
+    }
+
+    // What the directory is.
+
+    fn check_directory(&self, found: &fs::Metadata) -> Result<(), Error> {
+        if found.is_dir() {
+            return Ok(());
+        }
+        if !found.is_file() {
+            return Err(self.bad("is not a directory".to_owned()));
+        }
+        let file = shown(&self.directory);
+        Err(self.bad(format!(
+            "is a file, not a directory; unpack an archive with `mkdir D && tar -xf {file} -C D`, or have buildx write a \
+             directory: `--output type=oci,tar=false,dest=D`"
+        )))
+    }
+
+    /// Whether there is a mark of a layout; it must be of a version that is known.
+    fn is_marked(&self) -> Result<bool, Error> {
+        let Some(bytes) = self.read(MARK, LARGEST_MARK, None)? else { return Ok(false) };
+        let mark: Value =
+            serde_json::from_slice(&bytes).map_err(|error| self.bad_file(MARK, None, &unreadable(&error)))?;
+        match mark.get("imageLayoutVersion").and_then(Value::as_str) {
+            Some(version) if version.starts_with("1.") => Ok(true),
+            Some(version) => {
+                let version = sanitise::line(version, 40);
+                Err(self.bad_file(MARK, None, &format!("says version `{version}`; only 1.0.0 is known")))
+            }
+            None => Err(self.bad_file(MARK, None, "has no `imageLayoutVersion`")),
+        }
+    }
+
+    /// For a directory without a mark: what it may be, and what to do.
+    fn what_it_is(&self) -> String {
+        let directory = shown(&self.directory);
+        let has = |name: &str| fs::symlink_metadata(self.root().join(name)).is_ok();
+        if has("manifest.json") && has("version") {
+            return format!(
+                "is a directory of skopeo's `dir:`, not an OCI layout; convert it: `skopeo copy dir:{directory} oci:D:TAG`"
+            );
+        }
+        if has("manifest.json") {
+            return "is an unpacked archive of `docker save`, not an OCI layout; convert the archive: `skopeo copy \
+                    docker-archive:FILE oci:D:TAG`"
+                .to_owned();
+        }
+        format!("is not an OCI layout: `{MARK}` is missing")
+    }
+
+    /// A target's directory: a layout, or empty.
+    fn check_free(&self) -> Result<bool, Error> {
+        if self.is_marked()? {
+            return Ok(true);
+        }
+        let listing = fs::read_dir(self.root()).map_err(|error| self.failed("read", self.root(), &error))?;
+        for item in listing {
+            let name = item.map_err(|error| self.failed("read", self.root(), &error))?.file_name();
+            // An empty volume has `lost+found`.
+            if !is_temporary(&name) && name != "lost+found" {
+                return Err(self.bad(
+                    "the directory has other things in it and is not an OCI layout; name another, or empty it"
+                        .to_owned(),
+                ));
+            }
+        }
+        Ok(false)
+    }
+
+    // Making it.
+
+    fn make_root(&self) -> Result<(), Error> {
+        fs::create_dir_all(self.root()).map_err(|error| self.failed("create", self.root(), &error))
+    }
+
+    /// Under the lock.
+    fn make_layout(&self) -> Result<(), Error> {
+        if !self.check_free()? {
+            self.replace(MARK, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        }
+        if self.stat(INDEX, None)?.is_none() {
+            self.replace(INDEX, &Index::empty().bytes())?;
+        }
+        Self::sweep(self.root());
+        for algorithm in ["sha256", "sha512"] {
+            if let Ok(Some(folder)) = self.real(&format!("blobs/{algorithm}"), None) {
+                Self::sweep(&folder);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what a killed run left behind, as far as it can: a living writer holds a lock on its file.
+    fn sweep(folder: &Path) {
+        let Ok(listing) = fs::read_dir(folder) else { return };
+        for item in listing.flatten().filter(|item| is_temporary(&item.file_name())) {
+            let is_old = |found: &fs::Metadata| {
+                found.is_file()
+                    && found.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|age| age > SWEPT_AFTER)
+            };
+            if item.metadata().is_ok_and(|found| is_old(&found))
+                && File::open(item.path()).is_ok_and(|file| file.try_lock().is_ok())
+            {
+                let _ = fs::remove_file(item.path());
+            }
+        }
+    }
+
+    fn try_lock(&self) -> Result<Result<File, TryLockError>, Error> {
+        let file = match File::open(self.root()) {
+            Ok(file) => file,
+            Err(error) => return Err(self.failed("open", self.root(), &error)),
+        };
+        Ok(match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// The folder of an algorithm's blobs, or the layout itself; made where it is missing, one step after the other, so
+    /// that nothing is made behind a link that leads out.
+    fn folder(&self, algorithm: Option<&str>) -> Result<PathBuf, Error> {
+        let mut folder = self.root().to_owned();
+        let Some(algorithm) = algorithm else { return Ok(folder) };
+        for relative in ["blobs".to_owned(), format!("blobs/{algorithm}")] {
+            let path = self.root().join(&relative);
+            match fs::create_dir(&path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(self.failed("create", &path, &error)),
+            }
+            folder = self
+                .real(&relative, None)?
+                .ok_or_else(|| self.bad_file(&relative, None, "is a link that leads nowhere"))?;
+        }
+        Ok(folder)
+    }
+
+    // Writing.
+
+    fn temporary(&self, algorithm: Option<&str>) -> Result<Temporary, Error> {
+        let folder = self.folder(algorithm)?;
+        Temporary::new(&folder).map_err(|error| self.failed("write to", &folder, &error))
+    }
+
+    fn append(&self, mut temporary: Temporary, pieces: &[Bytes]) -> Result<Temporary, Error> {
+        for piece in pieces {
+            temporary.file.write_all(piece).map_err(|error| self.failed("write", &temporary.path, &error))?;
+        }
+        Ok(temporary)
+    }
+
+    fn keep(&self, temporary: Temporary, relative: &str) -> Result<(), Error> {
+        let name = relative.rsplit('/').next().unwrap_or(relative);
+        temporary.keep(name).map_err(|error| self.failed("write", &self.root().join(relative), &error))
+    }
+
+    /// Replaces a file of the layout itself.
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let temporary = self.append(self.temporary(None)?, &[Bytes::copy_from_slice(bytes)])?;
+        self.keep(temporary, name)
+    }
+
+    // Reading.
+
+    /// Where a file really is, which must be in the layout; none where it is not.
+    fn real(&self, relative: &str, digest: Option<&Digest>) -> Result<Option<PathBuf>, Error> {
+        let path = self.root().join(relative);
+        match fs::canonicalize(&path) {
+            Ok(real) if real.starts_with(self.root()) => Ok(Some(real)),
+            Ok(_) => {
+                let directory = shown(&self.directory);
+                let problem = format!(
+                    "is a link that leads out of the layout; if that is meant, copy what it leads to: `cp -rL {directory} D`"
+                );
+                Err(self.bad_file(relative, digest, &problem))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("read", &path, &error)),
+        }
+    }
+
+    /// A regular file's real path and size; none where there is none.
+    fn stat(&self, relative: &str, digest: Option<&Digest>) -> Result<Option<(PathBuf, u64)>, Error> {
+        let Some(path) = self.real(relative, digest)? else { return Ok(None) };
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() => Ok(Some((path, found.len()))),
+            Ok(_) => Err(self.bad_file(relative, digest, "is not a regular file")),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("read", &path, &error)),
+        }
+    }
+
+    fn open(&self, relative: &str, digest: Option<&Digest>) -> Result<Option<(File, PathBuf, u64)>, Error> {
+        // The check comes before the opening: to open a pipe waits for its other end.
+        let Some((path, size)) = self.stat(relative, digest)? else { return Ok(None) };
+        let file = File::open(&path).map_err(|error| self.failed("read", &path, &error))?;
+        Ok(Some((file, path, size)))
+    }
+
+    /// A small file's bytes; none where there is none.
+    fn read(&self, relative: &str, limit: u64, digest: Option<&Digest>) -> Result<Option<Bytes>, Error> {
+        let Some((file, path, size)) = self.open(relative, digest)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        if size <= limit {
+            file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| self.failed("read", &path, &error))?;
+        }
+        let size = size.max(bytes.len() as u64);
+        if size > limit {
+            let problem = format!("has {size} bytes, more than the {limit} that are read");
+            return Err(self.bad_file(relative, digest, &problem));
+        }
+        Ok(Some(bytes.into()))
+    }
+
+    fn blob_bytes(&self, digest: &Digest) -> Result<Option<Bytes>, Error> {
+        self.read(&blob(digest), manifest::LARGEST as u64, Some(digest))
+    }
+
+    fn index(&self) -> Result<Index, Error> {
+        let Some(bytes) = self.read(INDEX, LARGEST_INDEX, None)? else {
+            // A target is empty before its first write.
+            return match self.side {
+                Side::Target => Ok(Index::empty()),
+                Side::Source => Err(self.bad_file(INDEX, None, "is missing")),
+            };
+        };
+        Index::parse(&bytes).map_err(|problem| self.bad_file(INDEX, None, &problem))
+    }
+
+    /// What is known of the manifest at `at`; a digest is its own proof and needs no entry.
+    fn find(&self, at: At<'_>) -> Result<Option<Found>, Error> {
+        match at {
+            At::Digest(digest) => Ok(Some(Found { digest: digest.clone(), size: None, media_type: None })),
+            // A tag is written by its exact name, so at the target only that counts.
+            At::Tag(tag) => self.index()?.named(tag, self.side == Side::Source).map_err(|problem| self.bad(problem)),
+        }
+    }
+
+    /// A manifest, its bytes checked; none where its file is missing.
+    fn load(&self, at: At<'_>, found: &Found) -> Result<Option<Manifest>, Error> {
+        let Some(bytes) = self.blob_bytes(&found.digest)? else { return Ok(None) };
+        if let Some(expected) = found.size.filter(|size| *size != bytes.len() as u64) {
+            return Err(self.wrong_size(&found.digest, expected, bytes.len() as u64));
+        }
+        let mut hasher = found.digest.hasher();
+        hasher.update(&bytes);
+        let actual = hasher.finish();
+        if actual != found.digest {
+            return Err(Error::DigestMismatch {
+                side: self.side,
+                object: self.object(at),
+                expected: found.digest.clone(),
+                actual: actual.to_string(),
+            });
+        }
+        let manifest = Manifest::parse(bytes, found.media_type.as_deref(), actual);
+        manifest.map(Some).map_err(|problem| Error::Content {
+            side: self.side,
+            object: self.object(at),
+            problem: sanitise::line(&problem, 300),
+        })
+    }
+
+    /// What an entry of `index.json` is attached to. An entry that cannot be read is an error: it may be a signature.
+    fn attachment(&self, entry: &Descriptor) -> Result<Attachment, Error> {
+        let known = |shared: &Shared| {
+            shared.attachments.lock().unwrap_or_else(PoisonError::into_inner).get(&entry.digest).cloned()
+        };
+        if let Some(attachment) = known(&self.shared) {
+            return Ok(attachment);
+        }
+        let found =
+            Found { digest: entry.digest.clone(), size: Some(entry.size), media_type: Some(entry.media_type.clone()) };
+        let manifest = self.load(At::Digest(&entry.digest), &found)?.ok_or_else(|| self.missing(&entry.digest))?;
+        let attachment = Attachment {
+            subject: manifest.subject.as_ref().map(|subject| subject.digest.clone()),
+            descriptor: referrer(&manifest),
+        };
+        let mut attachments = self.shared.attachments.lock().unwrap_or_else(PoisonError::into_inner);
+        attachments.insert(entry.digest.clone(), attachment.clone());
+        Ok(attachment)
+    }
+}
+
+/// A file on its way to its name; removed when it does not get there.
+struct Temporary {
+    file: File,
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Temporary {
+    fn new(folder: &Path) -> io::Result<Self> {
+        let mut random = [0; 8];
+        getrandom::getrandom(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+        let path = folder.join(format!("{TEMPORARY}{:016x}", u64::from_ne_bytes(random)));
+        let temporary = Self { file: File::create_new(&path)?, path, kept: false };
+        // Tells a sweeping run that somebody writes; where that cannot be told, nothing is swept.
+        let _ = temporary.file.try_lock();
+        Ok(temporary)
+    }
+
+    /// Makes it durable, then visible.
+    fn keep(mut self, name: &str) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.path, self.path.with_file_name(name))?;
+        self.kept = true;
+        // A directory cannot be synced everywhere, and the file is whole either way.
+        if let Some(folder) = self.path.parent().and_then(|folder| File::open(folder).ok()) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// `index.json`, with everything in it that is not ours to know.
+struct Index(Map<String, Value>);
+
+impl Index {
+    fn empty() -> Self {
+        let mut fields = Map::new();
+        fields.insert("schemaVersion".to_owned(), json!(2));
+        fields.insert("mediaType".to_owned(), json!(OCI_IMAGE_INDEX_MEDIA_TYPE));
+        fields.insert("manifests".to_owned(), json!([]));
+        Self(fields)
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let mut fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
+        match fields.get("manifests") {
+            Some(Value::Array(_)) => {}
+            // Some tools write `null` for an empty list.
+            None | Some(Value::Null) => {
+                fields.insert("manifests".to_owned(), json!([]));
+            }
+            Some(_) => return Err("cannot be read: `manifests` is not a list".to_owned()),
+        }
+        Ok(Self(fields))
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        Value::Object(self.0.clone()).to_string().into_bytes()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Value> {
+        self.0.get("manifests").and_then(Value::as_array).into_iter().flatten()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names: BTreeSet<&str> = self.entries().filter_map(name).collect();
+        names.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The entry whose name is `tag`, or, where `full` names count, a reference with that tag.
+    fn named(&self, tag: &str, full: bool) -> Result<Option<Found>, String> {
+        let suffix = format!(":{tag}");
+        let mut entries: Vec<&Value> = self.entries().filter(|entry| name(entry) == Some(tag)).collect();
+        if entries.is_empty() && full {
+            let ends = |entry: &&Value| {
+                [name(entry), annotation(entry, FULL_NAME)].iter().flatten().any(|name| name.ends_with(&suffix))
+            };
+            entries = self.entries().filter(ends).collect();
+        }
+        let Some(first) = entries.first() else { return Ok(None) };
+        if entries.iter().any(|entry| entry.get("digest") != first.get("digest")) {
+            return Err(ambiguous(tag, &entries));
+        }
+        let found = read_entry(first)?;
+        Ok(Some(Found { digest: found.digest, size: Some(found.size), media_type: Some(found.media_type) }))
+    }
+
+    /// Gives `entry` the name `tag` alone; whether anything changed.
+    fn set(&mut self, tag: &str, entry: Value) -> Result<bool, String> {
+        let Some(Value::Array(entries)) = self.0.get_mut("manifests") else { return Ok(false) };
+        let same: Vec<usize> = (0..entries.len()).filter(|at| name(&entries[*at]) == Some(tag)).collect();
+        // `docker save` of two images names both `latest`: to replace one would lose the other.
+        let named: Vec<&Value> = same.iter().map(|at| &entries[*at]).collect();
+        if named.iter().any(|other| other.get("digest") != named[0].get("digest")) {
+            return Err(format!("cannot be written under this tag: {}", ambiguous(tag, &named)));
+        }
+        match same.split_first() {
+            Some((first, [])) if entries[*first] == entry => return Ok(false),
+            Some((first, others)) => {
+                entries[*first] = entry;
+                for at in others.iter().rev() {
+                    entries.remove(*at);
+                }
+            }
+            None => entries.push(entry),
+        }
+        Ok(true)
+    }
+
+    /// Adds `entry`, if no entry has its digest; whether it did.
+    fn add(&mut self, digest: &Digest, entry: Value) -> bool {
+        let Some(Value::Array(entries)) = self.0.get_mut("manifests") else { return false };
+        let has = entries.iter().any(|entry| entry.get("digest").and_then(Value::as_str) == Some(digest.as_str()));
+        if !has {
+            entries.push(entry);
+        }
+        !has
+    }
+}
+
+fn ambiguous(tag: &str, entries: &[&Value]) -> String {
+    let digest = |entry: &Value| entry.get("digest").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let each: Vec<String> = entries
+        .iter()
+        .map(|entry| match annotation(entry, FULL_NAME).or_else(|| name(entry)) {
+            Some(name) => format!("{name} {}", digest(entry)),
+            None => digest(entry),
+        })
+        .collect();
+    format!(
+        "`{INDEX}` has several entries for `{}`; name one by its digest: {}",
+        sanitise::line(tag, 200),
+        shortened(&each)
+    )
+}
+
+fn annotation<'a>(entry: &'a Value, key: &str) -> Option<&'a str> {
+    entry.get("annotations")?.get(key)?.as_str()
+}
+
+fn name(entry: &Value) -> Option<&str> {
+    annotation(entry, NAME).filter(|name| !name.is_empty())
+}
+
+fn read_entry(entry: &Value) -> Result<Descriptor, String> {
+    Descriptor::deserialize(entry)
+        .map_err(|error| format!("an entry of `{INDEX}` cannot be read: {}", sanitise::line(&error.to_string(), 300)))
+}
+
+/// A descriptor as an entry.
+fn entry(descriptor: &Descriptor) -> Value {
+    let mut entry = json!({
+        "mediaType": descriptor.media_type,
+        "digest": descriptor.digest,
+        "size": descriptor.size,
+    });
+    if let Some(artifact_type) = &descriptor.artifact_type {
+        entry["artifactType"] = json!(artifact_type);
+    }
+    if let Some(annotations) = &descriptor.annotations {
+        entry["annotations"] = json!(annotations);
+    }
+    entry
+}
+
+fn descriptor(manifest: &Manifest) -> Descriptor {
+    Descriptor {
+        media_type: manifest.media_type.clone(),
+        digest: manifest.digest.clone(),
+        size: manifest.bytes.len() as u64,
+        platform: None,
+        annotations: None,
+        artifact_type: None,
+        urls: None,
+    }
+}
+
+/// A manifest as a listing of referrers has it (distribution-spec, "Listing Referrers"). It keeps no name: that would
+/// be a tag.
+fn referrer(manifest: &Manifest) -> Descriptor {
+    let annotations: BTreeMap<String, String> = manifest
+        .annotations
+        .iter()
+        .filter(|(key, _)| *key != NAME)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    let config = match &manifest.content {
+        Content::Image { config: Some(config), .. } => Some(config.media_type.clone()),
+        _ => None,
+    };
+    Descriptor {
+        annotations: Some(annotations).filter(|annotations| !annotations.is_empty()),
+        artifact_type: manifest.artifact_type.clone().or(config).filter(|artifact_type| !artifact_type.is_empty()),
+        ..descriptor(manifest)
+    }
+}
+
+/// The tag under which registries without the referrers API keep the list of what is attached to `subject`.
+fn fallback(subject: &Digest) -> String {
+    format!("{}-{}", subject.algorithm(), subject.hex().get(..64).unwrap_or_default())
+}
+
+/// Whether `name` is such a tag, or one of cosign's.
+fn is_fallback(name: &str) -> bool {
+    let Some((algorithm, rest)) = name.split_once('-') else { return false };
+    let hex = rest.get(..64).unwrap_or_default();
+    let is_hex = !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    matches!(algorithm, "sha256" | "sha512") && is_hex && matches!(&rest[64..], "" | ".sig" | ".att" | ".sbom")
+}
+
+/// A blob's file in the layout. A digest is hexadecimal: no path comes in by it.
+fn blob(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
+}
+
+fn is_temporary(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(TEMPORARY))
+}
+
+/// The directory's real path; where it does not exist yet, that of what exists of it, and the rest.
+fn real_root(directory: &Path) -> io::Result<PathBuf> {
+    let directory = std::path::absolute(directory)?;
+    let mut rest = Vec::new();
+    let mut existing = directory.as_path();
+    loop {
+        match fs::canonicalize(existing) {
+            Ok(real) => return Ok(rest.iter().rev().fold(real, |path, name| path.join(name))),
+            Err(error) if error.kind() == ErrorKind::NotFound => match (existing.parent(), existing.file_name()) {
+                (Some(parent), Some(name)) => {
+                    rest.push(name);
+                    existing = parent;
+                }
+                // `..` below what does not exist.
+                _ => return Err(error),
+            },
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn unreadable(error: &serde_json::Error) -> String {
+    format!("cannot be read: {}", sanitise::line(&error.to_string(), 200))
+}
+
+fn failed(side: Side, action: &str, path: &Path, error: &io::Error) -> Error {
+    Error::Local(format!("{side}: cannot {action} {}: {}", shown(path), sanitise::line(&error.to_string(), 200)))
+}
+
+fn shown(path: &Path) -> String {
+    sanitise::line(&path.to_string_lossy(), 300)
+}
+
+fn shortened(names: &[String]) -> String {
+    let mut text = names.iter().take(LISTED).map(|name| sanitise::line(name, 200)).collect::<Vec<_>>().join(", ");
+    if names.len() > LISTED {
+        text.push_str(", …");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use futures_util::future::{BoxFuture, FutureExt as _};
+    use futures_util::stream::{StreamExt as _, TryStreamExt as _};
+    use serde_json::{Value, json};
+
+    use super::Layout;
+    use crate::blob::{self, BlobSource, BlobStream};
+    use crate::digest::Digest;
+    use crate::error::{Error, Side};
+    use crate::manifest::{Descriptor, Manifest};
+    use crate::meter::Meter;
+    use crate::registry::{At, Sent};
+
+    const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+
+    /// Bytes that claim to be a descriptor's.
+    struct Claimed(Descriptor, &'static [&'static str]);
+
+    impl BlobSource for Claimed {
+        fn open(&self) -> BoxFuture<'_, Result<BlobStream, Error>> {
+            let pieces: Vec<_> = self.1.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
+            let stream = blob::checked(futures_util::stream::iter(pieces).boxed(), &self.0, "x".to_owned());
+            async { Ok(stream) }.boxed()
+        }
+    }
+
+    fn meter() -> Arc<Meter> {
+        Arc::new(Meter::new(tokio::sync::mpsc::unbounded_channel().0))
+    }
+
+    fn target(directory: &Path) -> Layout {
+        Layout::create(Side::Target, directory, meter()).expect("a target")
+    }
+
+    fn source(directory: &Path) -> Layout {
+        Layout::open(Side::Source, directory, meter()).expect("a source")
+    }
+
+    fn described(text: &str) -> Descriptor {
+        Descriptor { size: text.len() as u64, ..named(Digest::of(text.as_bytes())) }
+    }
+
+    fn named(digest: Digest) -> Descriptor {
+        Descriptor {
+            media_type: String::new(),
+            digest,
+            size: 0,
+            platform: None,
+            annotations: None,
+            artifact_type: None,
+            urls: None,
+        }
+    }
+
+    fn manifest(value: &Value) -> Manifest {
+        let bytes = Bytes::from(value.to_string());
+        let digest = Digest::of(&bytes);
+        Manifest::parse(bytes, None, digest).expect("a manifest")
+    }
+
+    /// An image that differs from others by `mark`.
+    fn image(mark: &str) -> Manifest {
+        let config =
+            json!({ "mediaType": "application/vnd.oci.empty.v1+json", "digest": Digest::of(b"{}"), "size": 2 });
+        manifest(&json!({ "mediaType": IMAGE, "config": config, "layers": [], "annotations": { "mark": mark } }))
+    }
+
+    fn attached(subject: &Manifest) -> Manifest {
+        let config =
+            json!({ "mediaType": "application/vnd.oci.empty.v1+json", "digest": Digest::of(b"{}"), "size": 2 });
+        let subject = json!({ "mediaType": IMAGE, "digest": subject.digest, "size": subject.bytes.len() });
+        let annotations = json!({ "kind": "signature" });
+        manifest(&json!({
+            "mediaType": IMAGE, "artifactType": "x/signature", "config": config, "layers": [],
+            "subject": subject, "annotations": annotations,
+        }))
+    }
+
+    fn index(directory: &Path) -> Value {
+        serde_json::from_slice(&fs::read(directory.join("index.json")).expect("index.json")).expect("JSON")
+    }
+
+    fn edit(directory: &Path, entries: &Value) {
+        let index = json!({ "schemaVersion": 2, "manifests": entries, "x-own": { "z": 1, "a": [] } });
+        fs::write(directory.join("index.json"), index.to_string()).expect("written");
+    }
+
+    /// All files below `blobs`, by name.
+    fn blobs(directory: &Path) -> Vec<String> {
+        let mut found = Vec::new();
+        for folder in fs::read_dir(directory.join("blobs")).into_iter().flatten().flatten() {
+            for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+                found.push(file.file_name().to_string_lossy().into_owned());
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn problem<T>(result: Result<T, Error>) -> String {
+        result.err().expect("a failure").to_string()
+    }
+
+    struct Directory(tempfile::TempDir);
+
+    impl Directory {
+        fn new() -> Self {
+            Self(tempfile::tempdir().expect("a directory"))
+        }
+
+        fn at(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_read_back() {
+        let directory = Directory::new();
+        let path = directory.at("deep/layout");
+        let layout = target(&path);
+        assert!(layout.head_manifest(At::Tag("v1")).await.expect("an answer").is_none());
+        assert!(!path.exists(), "a look leaves no directory behind");
+
+        let config = described("{}");
+        let source_blob = Claimed(config.clone(), &["{", "}"]);
+        assert_eq!(layout.push_blob(&config, &source_blob).await.expect("pushed"), Sent::Uploaded);
+        assert_eq!(layout.push_blob(&config, &source_blob).await.expect("pushed"), Sent::Present);
+        let image = image("one");
+        layout.put_manifest(At::Digest(&image.digest), &image).await.expect("put");
+        assert_eq!(index(&path)["manifests"], json!([]));
+        layout.put_manifest(At::Tag("v1"), &image).await.expect("put");
+        let head = layout.head_manifest(At::Tag("v1")).await.expect("an answer").expect("there");
+        assert_eq!((head.digest, head.media_type.as_str()), (image.digest.clone(), IMAGE));
+
+        let layout = source(&path);
+        for at in [At::Tag("v1"), At::Digest(&image.digest)] {
+            let read = layout.get_manifest(at).await.expect("a manifest");
+            assert_eq!((read.bytes, read.media_type), (image.bytes.clone(), image.media_type.clone()));
+        }
+        assert_eq!(layout.default_root().await.expect("one").digest, image.digest);
+        assert_eq!(layout.tags().await.expect("tags"), ["v1"]);
+        assert_eq!(layout.head_blob(&config).await.expect("an answer"), Some(2));
+        let bytes: Vec<Bytes> = layout.read_blob(&config).await.expect("opened").try_collect().await.expect("read");
+        assert_eq!(bytes.concat(), b"{}");
+        assert_eq!(fs::read(path.join("oci-layout")).expect("a mark"), br#"{"imageLayoutVersion":"1.0.0"}"#);
+        assert_eq!(layout.object(At::Tag("v1")), format!("oci:{}:v1", path.display()));
+    }
+
+    #[tokio::test]
+    async fn concurrent_writers_lose_nothing() {
+        let directory = Directory::new();
+        let path = directory.at("layout");
+        let (one, other) = (target(&path), target(&path));
+        let work = (0..40).map(|number| {
+            let layout = if number % 2 == 0 { one.clone() } else { other.clone() };
+            async move {
+                let (tag, image) = (format!("v{number}"), image(&number.to_string()));
+                layout.put_manifest(At::Tag(&tag), &image).await
+            }
+        });
+        futures_util::future::try_join_all(work).await.expect("all put");
+        assert_eq!(one.tags().await.expect("tags").len(), 40);
+        assert_eq!(one.account(), other.account());
+    }
+
+    #[tokio::test]
+    async fn the_lock_of_another_process_is_waited_for() {
+        let directory = Directory::new();
+        let path = directory.at("layout");
+        let layout = target(&path);
+        layout.put_manifest(At::Tag("v1"), &image("one")).await.expect("put");
+        let held = fs::File::open(&path).expect("opened");
+        held.lock().expect("locked");
+        let image = image("two");
+        let put = layout.put_manifest(At::Tag("v2"), &image);
+        let mut put = std::pin::pin!(put);
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(200), &mut put).await.is_err());
+        drop(held);
+        put.await.expect("put");
+        assert_eq!(layout.tags().await.expect("tags"), ["v1", "v2"]);
+    }
+
+    #[tokio::test]
+    async fn wrong_bytes_never_appear() {
+        let directory = Directory::new();
+        let path = directory.at("layout");
+        let layout = target(&path);
+        let wanted = described("hello world");
+        for pieces in [&["hello", " wurld"][..], &["hello"], &["hello", " world", "!"], &[]] {
+            let pushed = layout.push_blob(&wanted, &Claimed(wanted.clone(), pieces)).await;
+            assert!(pushed.is_err(), "{pieces:?}");
+            assert_eq!(blobs(&path), [""; 0], "{pieces:?}");
+        }
+        let mut wrong = image("one");
+        wrong.digest = Digest::of(b"other");
+        assert!(matches!(layout.put_manifest(At::Tag("v1"), &wrong).await, Err(Error::DigestMismatch { .. })));
+        assert_eq!(blobs(&path), [""; 0]);
+        assert_eq!(index(&path)["manifests"], json!([]));
+        // A file of the right name and the wrong size is replaced.
+        fs::write(path.join("blobs/sha256").join(wanted.digest.hex()), "hell").expect("written");
+        let source = Claimed(wanted.clone(), &["hello world"]);
+        assert_eq!(layout.push_blob(&wanted, &source).await.expect("pushed"), Sent::Uploaded);
+        assert_eq!(layout.head_blob(&wanted).await.expect("an answer"), Some(11));
+    }
+
+    #[tokio::test]
+    async fn sha512_has_its_own_folder() {
+        let directory = Directory::new();
+        let path = directory.at("layout");
+        let layout = target(&path);
+        let any: Digest = format!("sha512:{}", "0".repeat(128)).parse().expect("a digest");
+        let mut hasher = any.hasher();
+        hasher.update(b"hello");
+        let wanted = Descriptor { size: 5, ..named(hasher.finish()) };
+        layout.push_blob(&wanted, &Claimed(wanted.clone(), &["hello"])).await.expect("pushed");
+        assert!(path.join("blobs/sha512").join(wanted.digest.hex()).is_file());
+        assert_eq!(layout.head_blob(&wanted).await.expect("an answer"), Some(5));
+    }
+
+    #[tokio::test]
+    async fn what_others_wrote_into_the_index_stays() {
+        let directory = Directory::new();
+        let path = directory.at("layout");
+        let layout = target(&path);
+        layout.put_manifest(At::Tag("v1"), &image("one")).await.expect("put");
+        let (digest, size) = (Digest::of(b"x"), 1);
+        let other =
+            json!({ "mediaType": "x/y", "digest": digest, "size": size, "x-new": [1], "annotations": { "a": "b" } });
+        let strange = json!({ "digest": "blake3:00", "size": "?" });
+        let old = json!({ "mediaType": IMAGE, "digest": digest, "size": size,
+            "annotations": { "org.opencontainers.image.ref.name": "v1", "io.containerd.image.name": "x:v1" } });
+        edit(&path, &json!([other, old, strange]));
+        let image = image("two");
+        layout.put_manifest(At::Tag("v1"), &image).await.expect("put");
+        let index = index(&path);
+        assert_eq!(index["x-own"], json!({ "z": 1, "a": [] }));
+        let entries = index["manifests"].as_array().expect("entries");
+        assert_eq!((entries.len(), &entries[0], &entries[2]), (3, &other, &strange));
+        assert_eq!(entries[1]["digest"], json!(image.digest));
+        assert_eq!(entries[1]["annotations"], json!({ "org.opencontainers.image.ref.name": "v1" }));
+    }
+
+    #[tokio::test]
+    async fn a_name_is_exact_or_a_reference_with_the_tag() {
+        let directory = Directory::new();
+        let path = directory.at("layout");
+        let (one, two) = (image("one"), image("two"));
+        let layout = target(&path);
+        for image in [&one, &two] {
+            layout.put_manifest(At::Digest(&image.digest), image).await.expect("put");
+        }
+        let entry = |image: &Manifest, name: &str, full: &str| {
+            json!({ "mediaType": IMAGE, "digest": image.digest, "size": image.bytes.len(),
+                "annotations": { "org.opencontainers.image.ref.name": name, "io.containerd.image.name": full } })
+        };
+        let reader = source(&path);
+        edit(&path, &json!([entry(&one, "docker.io/library/x:3.20", ""), entry(&two, "13.20", "")]));
+        assert_eq!(reader.get_manifest(At::Tag("3.20")).await.expect("found").digest, one.digest);
+        assert!(layout.head_manifest(At::Tag("3.20")).await.expect("an answer").is_none());
+        edit(&path, &json!([entry(&one, "docker.io/library/x:3.20", ""), entry(&two, "3.20", "")]));
+        assert_eq!(reader.get_manifest(At::Tag("3.20")).await.expect("found").digest, two.digest);
+        // `docker save a b`: both are `latest`.
+        edit(&path, &json!([entry(&one, "latest", "docker.io/a:latest"), entry(&two, "latest", "docker.io/b:latest")]));
+        let problem_of_reading = problem(reader.get_manifest(At::Tag("latest")).await);
+        assert!(problem_of_reading.contains(&format!("docker.io/b:latest {}", two.digest)), "{problem_of_reading}");
+        assert!(problem(layout.put_manifest(At::Tag("latest"), &one).await).contains("several entries"));
+        let absent = problem(reader.get_manifest(At::Tag("none")).await);
+        assert!(absent.ends_with("`index.json` has no entry of this name; it has latest"), "{absent}");
+    }
+
+    #[tokio::test]
+    async fn the_only_image_needs_no_name() {
+        let directory = Directory::new();
+        let path = directory.at("layout");
+        let layout = target(&path);
+        let (one, two) = (image("one"), image("two"));
+        layout.add_referrer(&one).await.expect("added");
+        layout.add_referrer(&one).await.expect("added");
+        layout.put_manifest(At::Digest(&one.digest), &attached(&one)).await.expect("put");
+        assert_eq!(index(&path)["manifests"].as_array().map(Vec::len), Some(2));
+        let reader = source(&path);
+        assert_eq!(reader.default_root().await.expect("one").digest, one.digest);
+        layout.add_referrer(&two).await.expect("added");
+        assert!(problem(reader.default_root().await).contains("has several images without a name"));
+        layout.put_manifest(At::Tag("v1"), &one).await.expect("put");
+        assert_eq!(reader.default_root().await.expect("one").digest, one.digest);
+        layout.put_manifest(At::Tag("v2"), &two).await.expect("put");
+        let several = problem(reader.default_root().await);
+        assert!(several.ends_with(":TAG`: v1, v2"), "{several}");
+    }
+
+    #[tokio::test]
+    async fn attachments_are_entries_without_a_name_or_under_the_fallback_tag() {
+        let directory = Directory::new();
+        let path = directory.at("layout");
+        let layout = target(&path);
+        let image = image("one");
+        layout.put_manifest(At::Tag("v1"), &image).await.expect("put");
+        assert!(layout.referrers(&image.digest).await.expect("a listing").is_empty());
+        let signature = attached(&image);
+        let pushed = layout.put_manifest(At::Digest(&signature.digest), &signature).await.expect("put");
+        assert!(pushed.lists_referrers);
+        let entry = json!({ "mediaType": IMAGE, "digest": signature.digest, "size": signature.bytes.len(),
+            "artifactType": "x/signature", "annotations": { "kind": "signature" } });
+        assert_eq!(index(&path)["manifests"][1], entry);
+        let found = source(&path).referrers(&image.digest).await.expect("a listing");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].artifact_type.as_deref(), Some("x/signature"));
+
+        let listed = json!({ "mediaType": IMAGE, "digest": Digest::of(b"sbom"), "size": 4 });
+        let listing =
+            manifest(&json!({ "mediaType": super::OCI_IMAGE_INDEX_MEDIA_TYPE, "manifests": [entry, listed] }));
+        let tag = format!("sha256-{}", image.digest.hex());
+        layout.put_manifest(At::Tag(&tag), &listing).await.expect("put");
+        let found = layout.referrers(&image.digest).await.expect("a listing");
+        assert_eq!(
+            found.iter().map(|found| &found.digest).collect::<Vec<_>>(),
+            [&signature.digest, &Digest::of(b"sbom")]
+        );
+        // A listing that cannot be read is never an empty one.
+        let lost = attached(&signature);
+        let entry = json!({ "mediaType": IMAGE, "digest": lost.digest, "size": lost.bytes.len() });
+        edit(&path, &json!([entry]));
+        assert!(problem(layout.referrers(&image.digest).await).contains("is missing"));
+    }
+
+    #[test]
+    fn what_is_no_layout_is_refused_with_what_to_do() {
+        let directory = Directory::new();
+        let open = |name: &str| problem(Layout::open(Side::Source, &directory.at(name), meter()));
+        assert!(open("absent").ends_with("absent: the directory does not exist"));
+        fs::write(directory.at("a.tar"), "x").expect("written");
+        assert!(open("a.tar").contains("a.tar -C D`"));
+        for (name, files, part) in [
+            ("empty", &[][..], "`oci-layout` is missing"),
+            ("saved", &["manifest.json"], "skopeo copy docker-archive:FILE oci:D:TAG"),
+            ("dir", &["manifest.json", "version"], "skopeo copy dir:"),
+        ] {
+            fs::create_dir(directory.at(name)).expect("made");
+            for file in files {
+                fs::write(directory.at(name).join(file), "{}").expect("written");
+            }
+            assert!(open(name).contains(part), "{}", open(name));
+        }
+        for (mark, part) in [
+            ("x", "cannot be read"),
+            ("{}", "has no `imageLayoutVersion`"),
+            (r#"{"imageLayoutVersion":"2.0.0"}"#, "says version `2.0.0`"),
+        ] {
+            fs::write(directory.at("empty").join("oci-layout"), mark).expect("written");
+            assert!(open("empty").contains(part), "{}", open("empty"));
+            assert!(problem(Layout::create(Side::Target, &directory.at("empty"), meter())).contains(part));
+        }
+        assert!(
+            problem(Layout::create(Side::Target, &directory.at("saved"), meter())).contains("has other things in it")
+        );
+        assert!(problem(Layout::create(Side::Target, &directory.at("a.tar"), meter())).contains("is a file"));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn links_out_of_the_layout_and_pipes_are_refused() {
+        use std::os::unix::fs::symlink;
+        let directory = Directory::new();
+        let (path, outside) = (directory.at("layout"), directory.at("outside"));
+        let layout = target(&path);
+        let image = image("one");
+        layout.put_manifest(At::Tag("v1"), &image).await.expect("put");
+        let secret = described("secret");
+        fs::create_dir(&outside).expect("made");
+        fs::write(outside.join(secret.digest.hex()), "secret").expect("written");
+        let file = path.join("blobs/sha256").join(secret.digest.hex());
+
+        symlink(outside.join(secret.digest.hex()), &file).expect("linked");
+        let reader = source(&path);
+        assert!(problem(reader.read_blob(&secret).await.map(|_| ())).contains("leads out of the layout"));
+        assert!(problem(reader.head_blob(&secret).await).contains("leads out of the layout"));
+        // A link that stays inside is a file like any other.
+        fs::remove_file(&file).expect("removed");
+        fs::write(path.join("secret"), "secret").expect("written");
+        symlink("../../secret", &file).expect("linked");
+        assert!(reader.read_blob(&secret).await.is_ok());
+
+        fs::remove_file(&file).expect("removed");
+        let made = std::process::Command::new("mkfifo").arg(&file).status().expect("mkfifo");
+        assert!(made.success());
+        assert!(problem(reader.read_blob(&secret).await.map(|_| ())).contains("is not a regular file"));
+        assert!(problem(reader.get_manifest(At::Digest(&secret.digest)).await).contains("is not a regular file"));
+
+        fs::remove_dir_all(path.join("blobs")).expect("removed");
+        symlink(&outside, path.join("blobs")).expect("linked");
+        let pushed = layout.push_blob(&secret, &Claimed(secret.clone(), &["secret"])).await;
+        assert!(problem(pushed).contains("leads out of the layout"));
+        assert!(problem(layout.put_manifest(At::Tag("v2"), &image).await).contains("leads out of the layout"));
+        assert!(!outside.join("sha256").exists());
+
+        fs::rename(path.join("index.json"), outside.join("index.json")).expect("moved");
+        symlink(outside.join("index.json"), path.join("index.json")).expect("linked");
+        assert!(problem(reader.tags().await).contains("leads out of the layout"));
+    }
+
+    #[tokio::test]
+    async fn huge_damaged_and_missing_files_are_named() {
+        let directory = Directory::new();
+        let path = directory.at("layout");
+        let layout = target(&path);
+        let image = image("one");
+        layout.put_manifest(At::Tag("v1"), &image).await.expect("put");
+        let reader = source(&path);
+        let file = path.join("blobs/sha256").join(image.digest.hex());
+        let part = format!("`blobs/sha256/{}`", image.digest.hex());
+
+        let mut other = image.bytes.to_vec();
+        other.reverse();
+        fs::write(&file, &other).expect("written");
+        assert!(matches!(reader.get_manifest(At::Tag("v1")).await, Err(Error::DigestMismatch { .. })));
+        // At the target a damaged manifest is mended.
+        assert!(layout.head_manifest(At::Tag("v1")).await.expect("an answer").is_none());
+        layout.put_manifest(At::Tag("v1"), &image).await.expect("put");
+        assert_eq!(fs::read(&file).expect("read"), image.bytes);
+
+        fs::File::create(&file).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
+        let huge = problem(reader.get_manifest(At::Tag("v1")).await);
+        assert!(huge.contains(&part) && huge.contains("more than the 4194304"), "{huge}");
+        let wanted = Descriptor { size: 7, ..named(image.digest.clone()) };
+        let huge = problem(reader.read_blob(&wanted).await.map(|_| ()));
+        assert!(huge.contains(&part) && huge.contains("its descriptor says 7"), "{huge}");
+        fs::remove_file(&file).expect("removed");
+        for missing in [
+            problem(reader.get_manifest(At::Tag("v1")).await),
+            problem(reader.get_manifest(At::Digest(&image.digest)).await),
+            problem(reader.read_blob(&wanted).await.map(|_| ())),
+        ] {
+            assert!(missing.contains(&part) && missing.ends_with("is missing"), "{missing}");
+        }
+        fs::File::create(path.join("index.json")).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
+        assert!(problem(reader.tags().await).contains("`index.json` has 1099511627776 bytes"));
+        for text in ["[]", "{", r#"{"manifests":{}}"#, &"[".repeat(10_000)] {
+            fs::write(path.join("index.json"), text).expect("written");
+            assert!(problem(reader.tags().await).contains("`index.json` cannot be read"));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_run_left_is_swept_and_a_living_one_keeps_its_file() {
+        let directory = Directory::new();
+        let path = directory.at("layout");
+        target(&path).put_manifest(At::Tag("v1"), &image("one")).await.expect("put");
+        let hour = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+        let file = |name: &str| {
+            let file = fs::File::create(path.join("blobs/sha256").join(name)).expect("made");
+            file.set_modified(hour).expect("aged");
+            file
+        };
+        drop(file(".tmp-dead"));
+        let living = file(".tmp-living");
+        living.lock().expect("locked");
+        fs::write(path.join("blobs/sha256/.tmp-fresh"), "").expect("written");
+        target(&path).put_manifest(At::Tag("v2"), &image("two")).await.expect("put");
+        let left: Vec<String> = blobs(&path).into_iter().filter(|name| name.starts_with('.')).collect();
+        assert_eq!(left, [".tmp-fresh", ".tmp-living"]);
+    }
+}

@@ -1,0 +1,126 @@
+//! What a registry says is attached to a digest: the referrers API (distribution-spec, "Listing Referrers").
+//!
+//! Owns telling "there is no such API here" from "the listing failed": only the first may be answered by other means,
+//! because a listing that fails must never look like an image without signatures.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LINK};
+use serde::Deserialize;
+use url::Url;
+
+use crate::digest::Digest;
+use crate::error::{Cause, Error};
+use crate::manifest::Descriptor;
+
+use super::auth::Scopes;
+use super::host::Call;
+use super::{Access, Repository};
+
+/// Pages of one listing, and entries of all its pages: a bound for a server that never ends.
+const MOST_PAGES: usize = 100;
+const MOST_ENTRIES: usize = 10_000;
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    manifests: Option<Vec<Descriptor>>,
+}
+
+impl Repository {
+    /// Everything that names `subject` as its subject; none where the registry has no referrers API.
+    pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+        if self.host.learned.no_referrers.load(Relaxed) {
+            return Ok(None);
+        }
+        let failed = |cause| self.error("GET referrers", self.object(super::At::Digest(subject)), cause);
+        let mut found: Vec<Descriptor> = Vec::new();
+        let mut next = Some(self.url(&format!("referrers/{subject}")));
+        for _ in 0..MOST_PAGES {
+            let Some(url) = next.take() else { return Ok(Some(found)) };
+            let mut call = Call::new(Method::GET, url.clone(), self.scopes(), "referrers");
+            call.headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.oci.image.index.v1+json"));
+            // GHCR answered with a redirect to its web interface (artifacthub/hub#4785): that is no API.
+            call.follows = false;
+            let response = match self.send(&call).await {
+                Ok(response) => response,
+                Err(Cause::Refused(refusal)) if found.is_empty() && matches!(refusal.status, 300..=399 | 404 | 405) => {
+                    self.host.learned.no_referrers.store(true, Relaxed);
+                    return Ok(None);
+                }
+                Err(cause) => return Err(failed(cause)),
+            };
+            // A web interface that answers every path with its page.
+            let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            if found.is_empty() && content_type.is_some_and(|value| value.starts_with("text/html")) {
+                self.host.learned.no_referrers.store(true, Relaxed);
+                return Ok(None);
+            }
+            next = next_page(response.headers(), &url)
+                .map(|url| if self.is_home(&url) { Ok(url) } else { Err("its next page is on another host") })
+                .transpose()
+                .map_err(|problem| failed(Cause::Protocol(problem.to_owned())))?;
+            let bytes = self.small_body(response).await.map_err(failed)?;
+            let page: Page = serde_json::from_slice(&bytes)
+                .map_err(|error| failed(Cause::Protocol(format!("the listing cannot be read: {error}"))))?;
+            found.extend(page.manifests.unwrap_or_default());
+            if found.len() > MOST_ENTRIES {
+                return Err(failed(Cause::Protocol(format!("the listing has more than {MOST_ENTRIES} entries"))));
+            }
+        }
+        Err(failed(Cause::Protocol(format!("the listing has more than {MOST_PAGES} pages"))))
+    }
+
+    /// What this end's requests need. The scope of the job, not of the single request: one token serves it all.
+    pub(super) fn scopes(&self) -> Scopes {
+        match self.access {
+            Access::Read => Scopes::pull(&self.name),
+            Access::Write => Scopes::push(&self.name),
+        }
+    }
+}
+
+/// The address of the next page: `Link: <…>; rel="next"` (RFC 8288), relative or absolute.
+pub(super) fn next_page(headers: &HeaderMap, current: &Url) -> Option<Url> {
+    for value in headers.get_all(LINK) {
+        for link in value.to_str().ok()?.split(',') {
+            let Some((address, parameters)) = link.trim().strip_prefix('<').and_then(|rest| rest.split_once('>'))
+            else {
+                continue;
+            };
+            let is_next = parameters.split(';').any(|parameter| {
+                let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+                key.trim().eq_ignore_ascii_case("rel") && value.trim().trim_matches('"').eq_ignore_ascii_case("next")
+            });
+            if is_next {
+                return current.join(address).ok();
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{HeaderMap, HeaderValue, LINK};
+    use url::Url;
+
+    use super::next_page;
+
+    #[test]
+    fn the_next_page_is_found_in_every_form_of_link() {
+        let current = Url::parse("https://r.example/v2/a/referrers/sha256:0?n=1").unwrap();
+        for (link, expected) in [
+            ("</v2/a/x?last=b>; rel=\"next\"", Some("https://r.example/v2/a/x?last=b")),
+            ("<https://r.example/y>; rel=next", Some("https://r.example/y")),
+            ("</p>; rel=\"prev\", </n>; title=\"t\"; rel=\"next\"", Some("https://r.example/n")),
+            ("<x>; rel=\"prev\"", None),
+            ("nonsense", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(LINK, HeaderValue::from_static(link));
+            assert_eq!(next_page(&headers, &current).map(String::from).as_deref(), expected, "{link}");
+        }
+    }
+}
