@@ -4,7 +4,7 @@
 //! (distribution-spec, "Referrers Tag Schema"), and by cosign's computed tags. A listing that fails is an error, never
 //! "none": an image without its signature breaks clusters. Never writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{BoxFuture, FutureExt as _, try_join, try_join_all};
 
@@ -152,9 +152,8 @@ pub fn search<'a>(
             .chain(tagged.into_iter().map(|(tag, kind, manifest)| found(Place::Tag(tag), kind, manifest)))
             .filter(|found| which == Attachments::All || found.kind == Kind::Signature)
             .collect();
-        // What names its subject cannot hang on itself, and a tag's manifest is not asked for again where it is also a
-        // referrer.
-        let digests: Vec<Digest> = all.iter().map(|found| found.manifest.digest.clone()).collect();
+        // What is both a referrer and under a tag is asked for once.
+        let digests: BTreeSet<Digest> = all.iter().map(|found| found.manifest.digest.clone()).collect();
         let deeper = try_join_all(digests.iter().map(|digest| search(source, digest, which, depth + 1))).await?;
         all.extend(deeper.into_iter().flatten());
         Ok(all)

@@ -95,13 +95,13 @@ pub const INPUTS: &[Input] = &[
         "source",
         Kind::Reference,
         None,
-        "The image to read: `[registry/]repository[:tag][@digest]`; Docker Hub short names work. Required.",
+        "The image to read: `[registry/]repository[:tag][@digest]` (Docker Hub short names work), or `oci:DIRECTORY[:tag]`, an OCI image layout. Required.",
     ),
     input(
         "target",
         Kind::Reference,
         Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"),
-        "Where it goes. No tag: the source's tag. Placeholders: `{owner}` `{repo}` of this repository, `{registry}` `{repository}` `{namespace}` `{name}` `{tag}` of the source.",
+        "Where it goes. No tag: the source's tag. Placeholders: `{owner}` `{repo}` of this repository, `{registry}` `{repository}` `{namespace}` `{name}` `{tag}` of the source. `oci:DIRECTORY[:tag]` writes an image layout.",
     ),
     input(
         "platforms",

@@ -79,7 +79,7 @@ pub mod verify;
 
 use std::future::Future;
 use std::pin::pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
@@ -90,6 +90,9 @@ use meter::Event;
 use mirror::{Image, Run};
 use plan::Plan;
 use report::{ImageReport, Report};
+
+/// How often a run that takes long says how far it is.
+const PROGRESS: Duration = Duration::from_secs(10);
 
 /// Runs the program and gives its exit code.
 ///
@@ -159,10 +162,12 @@ async fn stages(
         let image = Image::new(&run, job);
         let result = {
             let mut work = pin!(image.work());
+            let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + PROGRESS, PROGRESS);
             loop {
                 tokio::select! {
                     biased;
                     Some(event) = heard.recv() => tell(console, event),
+                    _ = ticks.tick() => console.line(&image.progress()),
                     result = &mut work => break result,
                     signal = &mut shutdown, if report.cancelled.is_none() => {
                         report.cancelled = Some(signal);

@@ -3,7 +3,7 @@
 //! Owns: parsing far enough to list children, blobs, platforms and the subject. Never re-serialises: what is pushed is
 //! what was fetched, byte for byte, because the digest is over those bytes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use oci_client::manifest as media;
@@ -62,6 +62,19 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// A blob of which nothing else is known.
+    pub fn of_blob(digest: Digest, size: u64) -> Self {
+        Self {
+            media_type: String::new(),
+            digest,
+            size,
+            platform: None,
+            annotations: None,
+            artifact_type: None,
+            urls: None,
+        }
+    }
+
     /// Whether this names a manifest, so that it is fetched and pushed as one.
     pub fn is_manifest(&self) -> bool {
         is_index_type(&self.media_type) || is_image_type(&self.media_type) || is_schema1(&self.media_type)
@@ -129,6 +142,8 @@ pub enum Content {
         /// The layers in order; may repeat.
         layers: Vec<Descriptor>,
     },
+    /// The layers of a Docker schema 1 image, each once.
+    Schema1(Vec<Digest>),
 }
 
 #[derive(Deserialize)]
@@ -161,8 +176,8 @@ impl Manifest {
     /// with a sentence for what is not a manifest, or not one that can be copied exactly.
     pub fn parse(bytes: Bytes, content_type: Option<&str>, digest: Digest) -> Result<Self, String> {
         let header = content_type.map(|value| value.split(';').next().unwrap_or_default().trim());
-        if header.is_some_and(is_schema1) {
-            return Err(SCHEMA1_REFUSED.to_owned());
+        if let Some(media_type) = header.filter(|header| is_schema1(header)) {
+            return Self::parse_schema1(bytes, media_type, digest);
         }
         let parsed: Parsed =
             serde_json::from_slice(&bytes).map_err(|error| format!("is not a manifest that can be read: {error}"))?;
@@ -176,7 +191,7 @@ impl Manifest {
             (Some(media_type), _) => media_type,
             (None, Parsed { manifests: Some(_), .. }) => media::OCI_IMAGE_INDEX_MEDIA_TYPE.to_owned(),
             (None, Parsed { config: Some(_), layers: Some(_), .. }) => media::OCI_IMAGE_MEDIA_TYPE.to_owned(),
-            (None, Parsed { schema_version: Some(1), .. }) => return Err(SCHEMA1_REFUSED.to_owned()),
+            (None, Parsed { schema_version: Some(1), .. }) => return Self::parse_schema1(bytes, SCHEMA1[0], digest),
             (None, _) => return Err("is neither an image manifest nor an index".to_owned()),
         };
         // What one reader takes for an index and another for an image is two images with one digest (CVE-2021-41190).
@@ -217,6 +232,40 @@ impl Manifest {
         })
     }
 
+    /// Schema 1 names its layers without sizes, newest first, an empty one again and again.
+    fn parse_schema1(bytes: Bytes, media_type: &str, digest: Digest) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Schema1 {
+            fs_layers: Vec<Layer>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Layer {
+            blob_sum: Digest,
+        }
+        let parsed: Schema1 = serde_json::from_slice(&bytes)
+            .map_err(|error| format!("is not a schema 1 manifest that can be read: {error}"))?;
+        let layers: BTreeSet<Digest> = parsed.fs_layers.into_iter().map(|layer| layer.blob_sum).collect();
+        Ok(Self {
+            bytes,
+            media_type: media_type.to_owned(),
+            digest,
+            content: Content::Schema1(layers.into_iter().collect()),
+            subject: None,
+            artifact_type: None,
+            annotations: BTreeMap::new(),
+        })
+    }
+
+    /// Blobs that are named without their size: the layers of a schema 1 manifest.
+    pub fn blobs_without_size(&self) -> &[Digest] {
+        match &self.content {
+            Content::Schema1(layers) => layers,
+            Content::Index(_) | Content::Image { .. } => &[],
+        }
+    }
+
     /// The manifests that this one lists.
     pub fn children(&self) -> impl Iterator<Item = &Descriptor> {
         self.entries().iter().filter(|entry| entry.is_manifest())
@@ -227,6 +276,7 @@ impl Manifest {
     pub fn blobs(&self, include_foreign: bool) -> Vec<&Descriptor> {
         match &self.content {
             Content::Index(entries) => entries.iter().filter(|entry| !entry.is_manifest()).collect(),
+            Content::Schema1(_) => Vec::new(),
             Content::Image { config, layers } => config
                 .as_deref()
                 .into_iter()
@@ -238,7 +288,7 @@ impl Manifest {
     /// Layers whose bytes stay where their `urls` say.
     pub fn foreign_layers(&self) -> usize {
         match &self.content {
-            Content::Index(_) => 0,
+            Content::Index(_) | Content::Schema1(_) => 0,
             Content::Image { layers, .. } => layers.iter().filter(|layer| layer.is_foreign()).count(),
         }
     }
@@ -270,14 +320,14 @@ impl Manifest {
     pub fn entries(&self) -> &[Descriptor] {
         match &self.content {
             Content::Index(entries) => entries,
-            Content::Image { .. } => &[],
+            Content::Image { .. } | Content::Schema1(_) => &[],
         }
     }
 
     /// Config and layers together, in bytes.
     pub fn content_size(&self) -> u64 {
         match &self.content {
-            Content::Index(_) => 0,
+            Content::Index(_) | Content::Schema1(_) => 0,
             Content::Image { config, layers } => {
                 config.as_deref().into_iter().chain(layers).map(|blob| blob.size).fold(0, u64::saturating_add)
             }
@@ -285,8 +335,31 @@ impl Manifest {
     }
 }
 
-const SCHEMA1_REFUSED: &str = "is a Docker schema 1 manifest; registries no longer take it, and converting it would change \
-     its digest. Rebuild the image, or push it again with a current tool";
+/// What the digest of a signed schema 1 manifest is over: the bytes without the signatures, which the first signature
+/// says how to restore (distribution, "Image Manifest Version 2, Schema 1", signed manifests).
+pub fn schema1_payload(bytes: &[u8]) -> Option<Vec<u8>> {
+    use base64::Engine as _;
+    #[derive(Deserialize)]
+    struct Signed {
+        signatures: Vec<Signature>,
+    }
+    #[derive(Deserialize)]
+    struct Signature {
+        protected: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Protected {
+        format_length: usize,
+        format_tail: String,
+    }
+    let decode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok();
+    let signed: Signed = serde_json::from_slice(bytes).ok()?;
+    let protected: Protected = serde_json::from_slice(&decode(&signed.signatures.first()?.protected)?).ok()?;
+    let mut payload = bytes.get(..protected.format_length)?.to_vec();
+    payload.extend(decode(&protected.format_tail)?);
+    Some(payload)
+}
 
 #[cfg(test)]
 mod tests {
@@ -337,7 +410,6 @@ mod tests {
         for (text, header, part) in [
             ("x", None, "is not a manifest that can be read"),
             ("{}", None, "neither an image manifest nor an index"),
-            (r#"{"schemaVersion":1,"fsLayers":[]}"#, None, "schema 1"),
             ("{}", Some("application/vnd.docker.distribution.manifest.v1+prettyjws"), "schema 1"),
             (r#"{"manifests":[],"manifests":[]}"#, None, "duplicate field"),
             (
@@ -359,6 +431,21 @@ mod tests {
             let problem = parse(text, header).expect_err(text);
             assert!(problem.contains(part), "{text}: {problem}");
         }
+    }
+
+    #[test]
+    fn a_signed_schema_1_manifest_is_named_by_what_was_signed() {
+        use base64::Engine as _;
+        let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+        let payload = format!("{{\n   \"schemaVersion\": 1,\n   \"fsLayers\": [{{\"blobSum\": \"{EMPTY}\"}}]\n}}");
+        let length = payload.len() - 2;
+        let protected = encode(&format!(r#"{{"formatLength":{length},"formatTail":"{}"}}"#, encode("\n}")));
+        let head = &payload[..length];
+        let signed = format!("{head},\n   \"signatures\": [{{\"protected\": \"{protected}\"}}]\n}}");
+        assert_eq!(super::schema1_payload(signed.as_bytes()).as_deref(), Some(payload.as_bytes()));
+        let manifest = parse(&signed, Some(super::SCHEMA1[0])).unwrap();
+        assert_eq!(manifest.blobs_without_size().len(), 1);
+        assert_eq!(super::schema1_payload(b"{}"), None);
     }
 
     #[test]

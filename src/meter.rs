@@ -122,10 +122,8 @@ impl Meter {
         };
     }
 
-    /// Says `sentence` now, and keeps it for the image's report.
+    /// Keeps `sentence` for the image's report.
     pub fn notice(&self, sentence: String) {
-        // The receiver is gone only when the run is over; then nobody is left to tell.
-        let _ = self.events.send(Event::Notice(sentence.clone()));
         let mut notices = self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !notices.contains(&sentence) {
             notices.push(sentence);
@@ -134,6 +132,7 @@ impl Meter {
 
     /// Says `sentence` now, and keeps it for nothing: a wait, a retry.
     pub fn say(&self, sentence: String) {
+        // The receiver is gone only when the run is over; then nobody is left to tell.
         let _ = self.events.send(Event::Notice(sentence));
     }
 

@@ -20,7 +20,7 @@ use crate::meter::{Events, Meter};
 use crate::plan::Job;
 use crate::reference::ImageReference;
 use crate::registry::{Access, At, Registries};
-use crate::report::{AttachmentReport, ImageReport, Outcome, PlatformReport};
+use crate::report::{self, AttachmentReport, ImageReport, Outcome, PlatformReport};
 use crate::resolve::{self, Resolved};
 use crate::secret::Credential;
 use crate::store::Store;
@@ -138,6 +138,20 @@ impl<'a> Image<'a> {
             duration: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             ..ImageReport::new(self.job.source.to_string(), self.job.target.as_ref().map(ToString::to_string))
         }
+    }
+
+    /// How far it is, for those who wait: one line.
+    pub fn progress(&self) -> String {
+        let (traffic, blobs) = (self.meter.traffic(), self.meter.blobs());
+        let seconds = self.started.elapsed().as_secs().max(1);
+        format!(
+            "{}: {} read, {} sent, {} blobs there so far, {}/s",
+            self.job.source,
+            report::log::size(traffic.bytes_read),
+            report::log::size(traffic.bytes_written),
+            blobs.sent + blobs.mounted + blobs.present,
+            report::log::size(traffic.bytes_read.max(traffic.bytes_written) / seconds)
+        )
     }
 
     /// Blobs and manifests that the target took.
@@ -273,6 +287,10 @@ impl<'a> Image<'a> {
                 self.set_tag(Tag::Untouched);
             }
         })?;
+        // In a layout, what has no tag is found by an entry of its own.
+        if let (Store::Layout(layout), At::Digest(_)) = (&target, target_at) {
+            layout.add_referrer(&root).await?;
+        }
         self.set_tag(Tag::Written);
         verify::read_back(&target, target_at, &root.digest, self.run.patience).await?;
         Ok(Outcome::Copied)
@@ -344,9 +362,14 @@ impl<'a> Image<'a> {
             None => return Err(different(vec![format!("it does not exist; the source is {wanted}")])),
         }
         let chosen = resolved.chosen.clone();
-        let root = resolved.root.manifest(&source).await?;
+        let root = resolved.root.clone().manifest(&source).await?;
         self.describe(&root, chosen.as_ref(), |_| None);
-        let differences = verify::differences(&source, &target, &root, 0).await?;
+        let only = resolved.only.as_ref();
+        let (mut differences, attachments) = tokio::try_join!(
+            verify::differences(&source, &target, &root, only, 0),
+            verify::missing_attachments(&source, &target, &root, only, self.run.attachments)
+        )?;
+        differences.extend(attachments);
         if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
     }
 

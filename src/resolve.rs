@@ -42,6 +42,7 @@ impl Resolved {
 }
 
 /// What is to be copied.
+#[derive(Clone)]
 pub enum Root {
     /// Its digest is known, its bytes are not needed yet.
     Known(Digest),

@@ -2,12 +2,14 @@
 //!
 //! Owns the proof that a digest at the target is the one at the source. Never writes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
-use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::future::{BoxFuture, FutureExt as _, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
+use crate::attachments::{self, Attachments, Place};
+use crate::copy::Chosen;
 use crate::digest::Digest;
 use crate::error::{Error, Side};
 use crate::manifest::{DEEPEST, Descriptor, Manifest};
@@ -42,11 +44,12 @@ pub async fn read_back(target: &Store, at: At<'_>, digest: &Digest, patience: Du
 
 /// Everything below `manifest` that the target lacks or has with another size, a sentence each.
 ///
-/// A HEAD for each manifest and blob; the bytes behind them were hashed by the registry when it took them.
+/// `only`: the children that were chosen, where not all were. A HEAD for each manifest and blob; the bytes behind them were hashed by the registry when it took them.
 pub fn differences<'a>(
     source: &'a Store,
     target: &'a Store,
     manifest: &'a Manifest,
+    only: Option<&'a Chosen>,
     depth: usize,
 ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
     async move {
@@ -56,7 +59,8 @@ pub fn differences<'a>(
         }
         let mut listed = HashSet::new();
         let mut work: FuturesUnordered<BoxFuture<'_, Result<Vec<String>, Error>>> = FuturesUnordered::new();
-        for child in manifest.children().filter(|child| listed.insert(&child.digest)) {
+        let chosen = |child: &&Descriptor| only.is_none_or(|only| only.contains(&child.digest));
+        for child in manifest.children().filter(chosen).filter(|child| listed.insert(&child.digest)) {
             work.push(child_differences(source, target, child, depth).boxed());
         }
         for blob in manifest.blobs(false).into_iter().filter(|blob| listed.insert(&blob.digest)) {
@@ -71,6 +75,32 @@ pub fn differences<'a>(
     .boxed()
 }
 
+/// Attachments of `manifest` and of its children that the target lacks, a sentence each.
+pub async fn missing_attachments(
+    source: &Store,
+    target: &Store,
+    manifest: &Manifest,
+    only: Option<&Chosen>,
+    which: Attachments,
+) -> Result<Vec<String>, Error> {
+    let children = manifest.children().map(|child| &child.digest);
+    let chosen = children.filter(|digest| only.is_none_or(|only| only.contains(*digest)));
+    let subjects: BTreeSet<&Digest> = std::iter::once(&manifest.digest).chain(chosen).collect();
+    let found =
+        try_join_all(subjects.into_iter().map(|subject| attachments::search(source, subject, which, 0))).await?;
+    let missing = try_join_all(found.into_iter().flatten().map(|found| async move {
+        let at = match &found.place {
+            Place::Referrer => At::Digest(&found.manifest.digest),
+            Place::Tag(tag) => At::Tag(tag),
+        };
+        let there = target.head_manifest(at).await?.is_some_and(|there| there.digest == found.manifest.digest);
+        let sentence = || format!("{} {} of {} is missing", found.kind.name(), found.manifest.digest, found.subject);
+        Ok::<_, Error>((!there).then(sentence))
+    }))
+    .await?;
+    Ok(missing.into_iter().flatten().collect())
+}
+
 async fn child_differences(
     source: &Store,
     target: &Store,
@@ -82,7 +112,7 @@ async fn child_differences(
         return Ok(vec![format!("manifest {}{platform} is missing", child.digest)]);
     }
     let manifest = source.get_manifest(At::Digest(&child.digest)).await?;
-    differences(source, target, &manifest, depth + 1).await
+    differences(source, target, &manifest, None, depth + 1).await
 }
 
 async fn blob_differences(target: &Store, blob: &Descriptor) -> Result<Vec<String>, Error> {

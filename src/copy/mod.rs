@@ -26,6 +26,9 @@ pub use ledger::Ledger;
 /// is held in memory for an index with thousands of entries.
 const AT_ONCE: usize = 32;
 
+/// Children of an index that were chosen.
+pub type Chosen = HashSet<Digest>;
+
 /// Whether the target is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -70,7 +73,7 @@ pub struct Copy<'a> {
     /// How the target looked.
     pub before: Before,
     /// The children of the root that are copied; all of them where there is no choice.
-    pub only: Option<&'a HashSet<Digest>>,
+    pub only: Option<&'a Chosen>,
     /// Whether layers that only their urls have are sent.
     pub foreign_layers: ForeignLayers,
     /// Which attachments are looked for.
@@ -106,10 +109,18 @@ impl Copy<'_> {
                 manifest.children().filter(chosen).filter(|child| listed.insert(&child.digest)).collect();
             let blobs: Vec<&Descriptor> =
                 manifest.blobs(include_foreign).into_iter().filter(|blob| listed.insert(&blob.digest)).collect();
+            if !manifest.blobs_without_size().is_empty() {
+                self.meter.notice(
+                    "this is a Docker schema 1 manifest; few registries still take one, and converting it would change \
+                     its digest"
+                        .to_owned(),
+                );
+            }
             let work = children
                 .into_iter()
                 .map(|child| self.child(child, depth + 1).boxed())
-                .chain(blobs.into_iter().map(|blob| self.blob(blob).boxed()));
+                .chain(blobs.into_iter().map(|blob| self.part(blob, manifest, depth).boxed()))
+                .chain(manifest.blobs_without_size().iter().map(|digest| self.blob_without_size(digest).boxed()));
             stream::iter(work).map(Ok).try_for_each_concurrent(AT_ONCE, |work| work).await
         }
         .boxed()
@@ -159,6 +170,21 @@ impl Copy<'_> {
         Ok(manifest)
     }
 
+    /// A blob; or what an index lists under a type that is not known, which may be a manifest all the same.
+    async fn part(&self, descriptor: &Descriptor, parent: &Manifest, depth: usize) -> Result<(), Error> {
+        match self.blob(descriptor).await {
+            Err(error) if parent.is_index() && error.is_absent() => self.child(descriptor, depth + 1).await,
+            result => result,
+        }
+    }
+
+    async fn blob_without_size(&self, digest: &Digest) -> Result<(), Error> {
+        let mut descriptor = Descriptor::of_blob(digest.clone(), 0);
+        let size = self.source.head_blob(&descriptor).await?;
+        descriptor.size = size.ok_or_else(|| self.bad(digest, "its registry does not have this layer".to_owned()))?;
+        self.blob(&descriptor).await
+    }
+
     /// Makes one blob exist at the target; once in a run.
     async fn blob(&self, descriptor: &Descriptor) -> Result<(), Error> {
         let entry = self.ledger.blob(self.target.account(), &descriptor.digest);
@@ -169,7 +195,7 @@ impl Copy<'_> {
             return Ok(());
         }
         if self.mode == Mode::DryRun || self.before == Before::Same {
-            let there = self.target.head_blob(descriptor).await?.is_some();
+            let there = self.target.head_blob(descriptor).await? == Some(descriptor.size);
             if there || self.mode == Mode::DryRun {
                 self.meter.blob(if there { BlobFate::Present } else { BlobFate::Missing(descriptor.size) });
                 holders.push(here);

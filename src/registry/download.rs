@@ -9,6 +9,8 @@ use futures_util::stream::StreamExt as _;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
+use url::Url;
+
 use crate::blob::BlobStream;
 use crate::error::{Cause, ConnectionFailure, Error};
 use crate::manifest::Descriptor;
@@ -34,6 +36,8 @@ struct Reader {
     fresh: u64,
     /// The server's ranges cannot be trusted.
     no_range: bool,
+    /// The blob's address: the registry's, or one of its descriptor's urls.
+    url: Url,
     answer: Option<(Response, Place)>,
     patience: Patience,
 }
@@ -48,10 +52,15 @@ impl Repository {
             skip: 0,
             fresh: 0,
             no_range: false,
+            url: self.url(&format!("blobs/{}", descriptor.digest)),
             answer: None,
             patience: Patience::new(self.host.patience),
         };
-        reader.open().await?;
+        if let Err(error) = reader.open().await
+            && !(error.is_absent() && reader.goes_elsewhere().await?)
+        {
+            return Err(error);
+        }
         let stream = futures_util::stream::unfold(Some(reader), |reader| async move {
             let mut reader = reader?;
             match reader.next().await {
@@ -132,10 +141,23 @@ impl Reader {
         Some(piece)
     }
 
+    /// Tries the descriptor's own addresses for a layer that its registry does not hold; never with a credential, which
+    /// only the registry's own address gets.
+    async fn goes_elsewhere(&mut self) -> Result<bool, Error> {
+        for address in self.descriptor.urls.clone().unwrap_or_default() {
+            let Ok(url) = Url::parse(&address) else { continue };
+            self.repository.check_elsewhere(&url, "names a layer").map_err(|cause| self.failed(cause))?;
+            self.url = url;
+            if self.open().await.is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     async fn open(&mut self) -> Result<(), Error> {
-        let url = self.repository.url(&format!("blobs/{}", self.descriptor.digest));
         loop {
-            let mut call = Call::new(Method::GET, url.clone(), Scopes::pull(&self.repository.name), "blob");
+            let mut call = Call::new(Method::GET, self.url.clone(), Scopes::pull(&self.repository.name), "blob");
             call.lane = Lane::Read;
             let ranged = self.offset > 0 && !self.no_range;
             if ranged && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", self.offset)) {

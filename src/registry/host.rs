@@ -63,8 +63,8 @@ pub(super) struct Learned {
     pub(super) pieces_only: AtomicBool,
     /// It does not mount.
     pub(super) no_mount: AtomicBool,
-    /// It has no referrers API.
-    pub(super) no_referrers: AtomicBool,
+    /// Whether it has the referrers API; none while that is not known. Held by whoever finds out, so that one does.
+    pub(super) referrers: tokio::sync::Mutex<Option<bool>>,
     /// It does not mount from these repositories.
     pub(super) no_mount_from: Mutex<HashSet<String>>,
     /// Whether a mount from the repository itself tells if the blob is there (201); a HEAD is saved where it does.
@@ -154,7 +154,7 @@ impl Host {
                 single_put_below: AtomicU64::new(single_put_below),
                 pieces_only: AtomicBool::new(false),
                 no_mount: AtomicBool::new(false),
-                no_referrers: AtomicBool::new(false),
+                referrers: tokio::sync::Mutex::default(),
                 no_mount_from: Mutex::default(),
                 self_mount: AtomicU8::new(if name == "ghcr.io" || name.ends_with(".amazonaws.com") {
                     SILENT

@@ -128,6 +128,11 @@ impl Repository {
                 hasher.finish()
             },
         );
+        // A signed schema 1 manifest is named by what was signed.
+        let actual = match (wanted, manifest::schema1_payload(&bytes)) {
+            (Some(wanted), Some(payload)) if *wanted != actual && wanted.matches(&payload) => wanted.clone(),
+            _ => actual,
+        };
         if let Some(wanted) = wanted.filter(|wanted| **wanted != actual) {
             return Err(self.mismatch(at, wanted, actual.to_string()));
         }

@@ -3,8 +3,6 @@
 //! Owns telling "there is no such API here" from "the listing failed": only the first may be answered by other means,
 //! because a listing that fails must never look like an image without signatures.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LINK};
 use serde::Deserialize;
@@ -31,8 +29,11 @@ struct Page {
 impl Repository {
     /// Everything that names `subject` as its subject; none where the registry has no referrers API.
     pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
-        if self.host.learned.no_referrers.load(Relaxed) {
-            return Ok(None);
+        let mut known = Some(self.host.learned.referrers.lock().await);
+        match known.as_deref() {
+            Some(Some(false)) => return Ok(None),
+            Some(Some(true)) => known = None,
+            _ => {}
         }
         let failed = |cause| self.error("GET referrers", self.object(super::At::Digest(subject)), cause);
         let mut found: Vec<Descriptor> = Vec::new();
@@ -46,7 +47,10 @@ impl Repository {
             let response = match self.send(&call).await {
                 Ok(response) => response,
                 Err(Cause::Refused(refusal)) if found.is_empty() && matches!(refusal.status, 300..=399 | 404 | 405) => {
-                    self.host.learned.no_referrers.store(true, Relaxed);
+                    // A registry that has listed before has lost this one repository; that is no reason to stop asking.
+                    if let Some(known) = known.as_deref_mut() {
+                        *known = Some(false);
+                    }
                     return Ok(None);
                 }
                 Err(cause) => return Err(failed(cause)),
@@ -54,8 +58,13 @@ impl Repository {
             // A web interface that answers every path with its page.
             let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
             if found.is_empty() && content_type.is_some_and(|value| value.starts_with("text/html")) {
-                self.host.learned.no_referrers.store(true, Relaxed);
+                if let Some(known) = known.as_deref_mut() {
+                    *known = Some(false);
+                }
                 return Ok(None);
+            }
+            if let Some(mut known) = known.take() {
+                *known = Some(true);
             }
             next = next_page(response.headers(), &url)
                 .map(|url| if self.is_home(&url) { Ok(url) } else { Err("its next page is on another host") })

@@ -217,7 +217,7 @@ fn plural(number: usize, noun: &str) -> String {
 }
 
 /// Bytes for people, by powers of 1024.
-pub(super) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     for (unit, one) in UNITS {
         if bytes >= one {

@@ -15,13 +15,17 @@
     reason = "a test that panics says where, and test support has no readers outside this crate"
 )]
 
+mod attachments;
 mod copy;
 mod credentials;
 mod documents;
 mod double;
 mod errors;
 mod inputs;
+mod layouts;
+mod platforms;
 mod stubborn;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]
 mod support;
+mod types;
 mod voices;
