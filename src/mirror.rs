@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
+
 use crate::copy::{Before, Copy, Ledger, Mode};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
@@ -16,12 +18,23 @@ use crate::manifest::Manifest;
 use crate::meter::{Events, Meter};
 use crate::plan::Job;
 use crate::reference::ImageReference;
-use crate::registry::{At, Registries};
+use crate::registry::{At, Registries, Repository};
 use crate::report::{ImageReport, Outcome, PlatformReport};
 use crate::resolve::{self, Resolved};
 use crate::secret::Credential;
 use crate::store::Store;
 use crate::verify;
+
+/// Asked before the first byte of an image is sent to its target, and not at all where nothing is to be sent.
+pub trait Gate: Sync {
+    /// `there`: the target has another image under this name already. An error keeps the image from being sent.
+    fn before_write<'a>(
+        &'a self,
+        target: &'a Repository,
+        there: bool,
+        meter: &'a Meter,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+}
 
 /// What all images of a run share.
 pub struct Run<'a> {
@@ -35,6 +48,8 @@ pub struct Run<'a> {
     pub ledger: &'a Ledger,
     /// Which credential an image's end gets.
     pub credential: &'a (dyn Fn(Side, &crate::reference::Reference) -> Option<Credential> + Sync),
+    /// Asked before something is sent.
+    pub gate: &'a dyn Gate,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
     /// Where what must be said meanwhile goes.
@@ -80,6 +95,7 @@ impl<'a> Image<'a> {
             Command::Copy => self.copy().await,
             Command::Inspect => self.inspect().await,
             Command::Verify => self.verify().await,
+            Command::Access => self.look_for().await,
         }
     }
 
@@ -178,6 +194,8 @@ impl<'a> Image<'a> {
             Before::Empty
         };
 
+        let Store::Registry(repository) = &target;
+        self.run.gate.before_write(repository, before == Before::Different, &self.meter).await?;
         let chosen = resolved.chosen.clone();
         let root = resolved.root.manifest(&source).await?;
         let sizes = Mutex::new(BTreeMap::new());
@@ -255,6 +273,22 @@ impl<'a> Image<'a> {
         self.describe(&root, chosen.as_ref(), |_| 0);
         let differences = verify::differences(&source, &target, &root, 0).await?;
         if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
+    }
+
+    /// Finds the image at the target, by which the package can be asked for; one that is not there, or that this
+    /// credential may not read, is no failure.
+    async fn look_for(&self) -> Result<Outcome, Error> {
+        let Some(reference) = &self.job.target else {
+            return Err(Error::input("target", "is missing; `access` is about a target"));
+        };
+        let (target, tag) = self.store(Side::Target, reference)?;
+        let target_at = at(tag.as_deref(), reference.digest());
+        match target.head_manifest(target_at).await {
+            Ok(found) => self.known().digest = found.map(|descriptor| descriptor.digest),
+            Err(error) if error.refusal().is_some_and(|refusal| matches!(refusal.status, 401 | 403)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Outcome::Checked)
     }
 
     /// The store of one end, and its tag.

@@ -67,6 +67,13 @@ impl Store {
         }
     }
 
+    /// The largest blob that this end takes, where that is known.
+    pub fn largest_blob(&self) -> Option<u64> {
+        match self {
+            Self::Registry(repository) => repository.largest_blob(),
+        }
+    }
+
     /// Where blobs can be linked from one repository to another: the same for all repositories of one account.
     pub fn account(&self) -> usize {
         match self {

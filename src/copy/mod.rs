@@ -125,6 +125,15 @@ impl Copy<'_> {
             self.meter.blob(BlobFate::Present);
             return Ok(());
         }
+        if let Some(limit) = self.target.largest_blob().filter(|limit| descriptor.size > *limit) {
+            self.meter.notice(format!(
+                "the layer {} has {} GB, and the target documents {} GB as its largest: the push may be refused; rebuild \
+                 the image with smaller layers, or mirror it to another registry",
+                descriptor.digest.short(),
+                descriptor.size / 1_000_000_000,
+                limit / 1_000_000_000
+            ));
+        }
         if self.mode == Mode::DryRun {
             let there = self.target.head_blob(descriptor).await?.is_some();
             self.meter.blob(if there { BlobFate::Present } else { BlobFate::Missing(descriptor.size) });

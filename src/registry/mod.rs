@@ -26,6 +26,7 @@ use crate::secret::Credential;
 use host::Host;
 pub use manifests::{At, Pushed};
 pub use transport::Transport;
+pub(crate) use transport::connection_failure;
 pub use upload::Sent;
 
 /// How registries are spoken to in this run.
@@ -35,6 +36,8 @@ pub struct Settings {
     pub insecure: Vec<String>,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
+    /// The registry of the GitHub server that this run belongs to, whatever its name.
+    pub github: Option<String>,
 }
 
 /// All registries of a run: connections, tokens and what was learnt about a host are shared.
