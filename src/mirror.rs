@@ -194,8 +194,9 @@ impl<'a> Image<'a> {
             Before::Empty
         };
 
-        let Store::Registry(repository) = &target;
-        self.run.gate.before_write(repository, before == Before::Different, &self.meter).await?;
+        if let Some(repository) = target.registry() {
+            self.run.gate.before_write(repository, before == Before::Different, &self.meter).await?;
+        }
         let chosen = resolved.chosen.clone();
         let root = resolved.root.manifest(&source).await?;
         let sizes = Mutex::new(BTreeMap::new());
@@ -281,9 +282,12 @@ impl<'a> Image<'a> {
         let Some(reference) = &self.job.target else {
             return Err(Error::input("target", "is missing; `access` is about a target"));
         };
-        let (target, tag) = self.store(Side::Target, reference)?;
-        let target_at = at(tag.as_deref(), reference.digest());
-        match target.head_manifest(target_at).await {
+        let Some(reference) = reference.registry() else { return Ok(Outcome::Checked) };
+        // With the target's credential, and read like a source: a token that may not push may look.
+        let credential = (self.run.credential)(Side::Target, reference);
+        let meter = Arc::clone(&self.meter);
+        let target = self.run.registries.repository(Side::Source, reference, credential.as_ref(), meter)?;
+        match target.head_manifest(at(reference.tag(), reference.digest())).await {
             Ok(found) => self.known().digest = found.map(|descriptor| descriptor.digest),
             Err(error) if error.refusal().is_some_and(|refusal| matches!(refusal.status, 401 | 403)) => {}
             Err(error) => return Err(error),

@@ -67,6 +67,13 @@ impl Store {
         }
     }
 
+    /// The repository, where this end is a registry.
+    pub fn registry(&self) -> Option<&Repository> {
+        match self {
+            Self::Registry(repository) => Some(repository),
+        }
+    }
+
     /// The largest blob that this end takes, where that is known.
     pub fn largest_blob(&self) -> Option<u64> {
         match self {

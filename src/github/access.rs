@@ -72,6 +72,8 @@ struct Target<'a> {
     digest: Option<&'a Digest>,
     /// This run wrote to it.
     written: bool,
+    /// The target was looked for and, with the credential there is, not found.
+    missed: bool,
 }
 
 impl<'a> Access<'a> {
@@ -197,18 +199,22 @@ impl<'a> Access<'a> {
             let there = matches!(image.result, Outcome::Copied | Outcome::Unchanged | Outcome::Kept | Outcome::Checked);
             let digest = image.digest.as_ref().filter(|_| there);
             let written = image.result == Outcome::Copied;
+            let missed = image.result == Outcome::Checked && digest.is_none();
             match targets.iter_mut().find(|target| target.reference.repository() == reference.repository()) {
                 Some(target) => {
                     target.digest = target.digest.or(digest);
                     target.written |= written;
                 }
-                None => targets.push(Target { reference, owner, name, digest, written }),
+                None => targets.push(Target { reference, owner, name, digest, written, missed }),
             }
         }
         for target in &targets {
             findings.checks.extend(self.package(target, events).await);
         }
-        if let Some(target) = targets.first() {
+        // The roles are those on one repository, so they are looked at once, whatever the number of packages.
+        let home = self.inputs.repository.as_deref().and_then(|name| name.split_once('/')).map(|(owner, _)| owner);
+        let at_home = |target: &&Target<'_>| home.is_some_and(|home| home.eq_ignore_ascii_case(target.owner));
+        if let Some(target) = targets.iter().find(at_home).or(targets.first()) {
             findings.checks.extend(self.grants(target.owner).await);
         }
         findings
@@ -269,7 +275,12 @@ impl<'a> Access<'a> {
 
     /// What somebody without an account gets of the image: the proof that it is public.
     async fn anonymous(&self, target: &Target<'_>, events: &Events) -> Anonymous {
-        let Some(digest) = target.digest else { return Anonymous::Nothing };
+        let place = match (target.digest, target.reference.tag()) {
+            (Some(digest), _) => At::Digest(digest),
+            // Where somebody with a credential finds nothing, nobody without one may find more; the answer is the proof.
+            (None, Some(tag)) if target.missed => At::Tag(tag),
+            _ => return Anonymous::Nothing,
+        };
         let meter = Arc::new(Meter::new(events.clone()));
         // As a source: nobody asks for the right to push without an account.
         let repository = match self.registries.repository(Side::Source, target.reference, None, meter) {
@@ -278,8 +289,9 @@ impl<'a> Access<'a> {
         };
         let mut wait = Wait::new(APPEAR.min(self.patience));
         loop {
-            let answer = match repository.head_manifest(At::Digest(digest)).await {
+            let answer = match repository.head_manifest(place).await {
                 Ok(Some(_)) => return Anonymous::Served,
+                Ok(None) if target.missed => return Anonymous::Nothing,
                 Ok(None) => Anonymous::Refused("the registry answers 404".to_owned()),
                 Err(Error::Registry { cause, .. }) => match cause.refusal() {
                     Some(refusal)
