@@ -499,17 +499,17 @@ async fn nested_names_are_encoded_once() {
 async fn limits_and_faults_of_the_api_are_waited_for_within_bounds() {
     let hour = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 3600;
     let limited = Instead::new(403, "API rate limit exceeded for installation ID 1.")
-        .header("x-ratelimit-remaining", 0)
-        .header("x-ratelimit-reset", hour);
+        .header("x-ratelimit-remaining", &0)
+        .header("x-ratelimit-reset", &hour);
     for (name, instead, times, status, part) in [
         (
             "secondary limit",
-            Instead::new(403, "You have exceeded a secondary rate limit").header("retry-after", 1),
+            Instead::new(403, "You have exceeded a secondary rate limit").header("retry-after", &1),
             1,
             "OK",
             "",
         ),
-        ("too many requests", Instead::new(429, "slow down").header("retry-after", 1), 1, "OK", ""),
+        ("too many requests", Instead::new(429, "slow down").header("retry-after", &1), 1, "OK", ""),
         ("a fault", Instead::new(502, "").body("<html>bad gateway</html>"), 1, "OK", ""),
         ("an hour", limited, 99, "ERROR", "longer than this run waits"),
         (
@@ -522,7 +522,7 @@ async fn limits_and_faults_of_the_api_are_waited_for_within_bounds() {
         ("a page", Instead::new(200, "").body("<html>log in</html>"), 99, "ERROR", "in a form that is not known here"),
         (
             "moved",
-            Instead::new(301, "Moved Permanently").header("location", "/elsewhere"),
+            Instead::new(301, "Moved Permanently").header("location", &"/elsewhere"),
             99,
             "ERROR",
             "GitHub answered 301",

@@ -71,7 +71,7 @@ impl Instead {
         Self { status, headers: Vec::new(), body }
     }
 
-    pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub fn header(mut self, name: &'static str, value: &dyn std::fmt::Display) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }
