@@ -553,28 +553,30 @@ pub(super) fn before_push(
         && !owner.eq_ignore_ascii_case(place.owner)
     {
         sentences.push(format!(
-            "{subject} belongs to `{}` and this workflow to `{owner}`, whose GITHUB_TOKEN creates packages of `{owner}` \
+            "{subject} belongs to `{}` and this workflow to `{owner}`, whose GITHUB_TOKEN is for packages of `{owner}` \
              only; write the target below `{owner}`, or give `target-username` and `target-password` with a classic \
              token of somebody in `{}`",
             place.owner, place.owner
         ));
     }
     match seen {
+        // 404 is "absent" and "not for you" alike, so no sentence says that there is none.
         Some(Seen::Absent) if !place.there => match (token, workflow, wanted.repository) {
             (PushToken::App, Some(workflow), Some(repository)) if !workflow.eq_ignore_ascii_case(repository) => {
                 sentences.push(format!(
-                    "{subject} does not exist yet; GITHUB_TOKEN links what it creates to `{workflow}`, not to \
-                     `{repository}`; run the workflow in `{repository}`, or connect the package on {} afterwards",
+                    "GitHub shows no package {subject}: if there is none yet, GITHUB_TOKEN links what it creates to \
+                     `{workflow}`, not to `{repository}`; run the workflow in `{repository}`, or connect the package on \
+                     {} afterwards",
                     place.settings()
                 ));
             }
             (PushToken::App, Some(workflow), _) => sentences.push(format!(
-                "{subject} does not exist yet; this push creates it, and it is expected to be linked to `{workflow}`, \
-                 which is read back afterwards"
+                "GitHub shows no package {subject}: if there is none yet, this push creates it, and it is expected to be \
+                 linked to `{workflow}`, which is read back afterwards"
             )),
             (PushToken::Classic, ..) => sentences.push(format!(
-                "{subject} does not exist yet, and a personal token creates it linked to no repository; push it first \
-                 with `github-token: ${{{{ github.token }}}}`, or connect it on {} afterwards",
+                "GitHub shows no package {subject}: if there is none yet, a personal token creates it linked to no \
+                 repository; push it first with `github-token: ${{{{ github.token }}}}`, or connect it on {} afterwards",
                 place.settings()
             )),
             _ => {}
@@ -659,8 +661,8 @@ mod tests {
         for (token, seen, workflow, part) in [
             ("ghs_x", Seen::Absent, "acme/m", Some("is expected to be linked to `acme/m`")),
             ("ghs_x", Seen::Absent, "acme/other", Some("links what it creates to `acme/other`, not to `acme/m`")),
-            ("ghs_x", linked(None, "private"), "other/m", Some("creates packages of `other` only")),
-            ("ghp_x", Seen::Absent, "acme/m", Some("linked to no repository")),
+            ("ghs_x", linked(None, "private"), "other/m", Some("is for packages of `other` only")),
+            ("ghp_x", Seen::Absent, "acme/m", Some("creates it linked to no repository")),
             ("ghp_x", linked(Some("acme/z"), "private"), "acme/m", Some("linked to `acme/z`")),
             ("ghs_x", linked(Some("acme/m"), "private"), "acme/m", None),
             ("", Seen::Absent, "acme/m", Some("no credential to push with")),

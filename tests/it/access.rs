@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::github::{Instead, Rights, documented_calls, ghcr};
-use crate::support::{Account, Fault, GitHub, Outcome, Registry, Run, What, images};
+use crate::support::{Account, Auth, Fault, GitHub, Outcome, Registry, Run, TokenAuth, What, images};
 
 const WORKFLOW: &str = "ghs_workflow-secret-51c0";
 const ADMIN: &str = "ghs_admin-secret-9b3e";
@@ -221,7 +221,7 @@ async fn what_a_push_needs_is_said_before_anything_is_sent() {
             (None, "acme/other", "acme/mirror"),
             "links what it creates to `acme/other`, not to `acme/mirror`",
         ),
-        ("another owner", (None, "else/mirror", "acme/mirror"), "creates packages of `else` only"),
+        ("another owner", (None, "else/mirror", "acme/mirror"), "is for packages of `else` only"),
     ] {
         let world = World::new();
         let (pair, workflow, access) = run;
@@ -251,6 +251,25 @@ async fn a_push_that_would_be_refused_is_refused_before_a_byte() {
         assert_eq!(world.registry.writes(), 1, "{}", world.registry.lines());
         assert!(outcome.says("nothing was written"), "{outcome}");
     }
+}
+
+#[tokio::test]
+async fn private_and_absent_look_the_same_to_a_token_without_access() {
+    let mut said = Vec::new();
+    for there in [true, false] {
+        let world = World::new();
+        let stranger = Account::new("x-access-token", WORKFLOW).only(&["else/"], &["else/"]);
+        world.registry.set_auth(Auth::Token(TokenAuth { anonymous_pull: false, ..TokenAuth::ghcr(vec![stranger]) }));
+        if there {
+            world.registry.seed(&images::single(), "acme/mirror/app:1");
+        }
+        let outcome = world.run().fails_with(1).await;
+        assert_eq!(world.source.count("GET", "/blobs/") + world.registry.writes(), 0, "{}", world.source.lines());
+        assert!(outcome.says("403 DENIED") && outcome.says("nothing was written"), "{outcome}");
+        assert_check(&outcome, "package", "UNVERIFIABLE", "does not exist yet, or `github-token` may not read it");
+        said.push(check(&outcome, "package"));
+    }
+    assert_eq!(said[0], said[1]);
 }
 
 #[tokio::test]
