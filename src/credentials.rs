@@ -12,6 +12,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::github::server::{GHCR, Server};
 use crate::inputs::Environment;
 use crate::reference::{Reference, canonical_host, shown};
 use crate::secret::{Credential, Secret};
@@ -21,9 +22,6 @@ pub const IDENTITY_TOKEN: &str = "<token>";
 
 /// The user name that marks a ready-made bearer token.
 pub const BEARER_TOKEN: &str = "<bearer>";
-
-/// GitHub's own registry.
-const GHCR: &str = "ghcr.io";
 
 /// Docker writes padded base64; people paste it without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -91,7 +89,7 @@ impl Credentials {
         if let Some(lines) = &given.registry_auth {
             groups.push(Group { origin: "registry-auth", entries: registry_auth(lines.expose())? });
         }
-        let github_registry = github_registry(environment);
+        let github_registry = Server::of(environment).registry().map(str::to_owned);
         if let (Some(token), Some(host)) = (&given.github_token, &github_registry) {
             // ghcr.io looks at the token only; the name is what GitHub's own examples send.
             let username = environment.get("GITHUB_ACTOR").unwrap_or("x-access-token").to_owned();
@@ -241,16 +239,6 @@ fn registry_auth(text: &str) -> Result<Vec<Entry>, Error> {
         });
     }
     Ok(entries)
-}
-
-/// The registry that `github-token` is for: that of the server which issued it, and no other.
-fn github_registry(environment: &Environment) -> Option<String> {
-    let Some(server) = environment.get("GITHUB_SERVER_URL") else { return Some(GHCR.to_owned()) };
-    let url = url::Url::parse(server).ok()?;
-    match url.host_str()? {
-        "github.com" => (url.scheme() == "https").then(|| GHCR.to_owned()),
-        host => Some(format!("containers.{host}")),
-    }
 }
 
 #[derive(Default, Deserialize)]

@@ -15,6 +15,7 @@ use crate::copy::ForeignLayers;
 use crate::credentials::{Credentials, Given};
 use crate::digest::Digest;
 use crate::error::Error;
+use crate::github::role::Permission;
 use crate::platform::Platform;
 use crate::reference::{ImageReference, shown};
 use crate::secret::{Credential, Secret};
@@ -87,9 +88,9 @@ const fn input(name: &'static str, kind: Kind, default: Option<&'static str>, he
 pub const INPUTS: &[Input] = &[
     input(
         "command",
-        Kind::Choice(&["copy", "inspect", "verify"]),
+        Kind::Choice(&["copy", "inspect", "verify", "access"]),
         Some("copy"),
-        "What to do: `copy`, `inspect` (read the source and print its digests) or `verify` (compare source and target, write nothing).",
+        "What to do: `copy`, `inspect` (read the source and print its digests), `verify` (compare source and target, write nothing) or `access` (check or grant access on GitHub, copy nothing).",
     ),
     input(
         "source",
@@ -138,7 +139,7 @@ pub const INPUTS: &[Input] = &[
         "github-token",
         Kind::Secret,
         Some("${{ github.token }}"),
-        "Token for `ghcr.io`, or for the registry of this GitHub Enterprise server; it is sent to no other registry.",
+        "Token for `ghcr.io`, or for the registry of this GitHub Enterprise server, and for reading packages by that server's API; it is sent nowhere else.",
     ),
     input("source-username", Kind::Text, None, "User name for the source's registry."),
     input("source-password", Kind::Secret, None, "Password or token for the source's registry."),
@@ -161,6 +162,43 @@ pub const INPUTS: &[Input] = &[
         Kind::File,
         None,
         "A PEM file below the workspace with additional CA certificates to trust.",
+    ),
+    input(
+        "access",
+        Kind::Choice(&["report", "apply", "off"]),
+        None,
+        "What to do about the package's access on GitHub: `report` (the default), `apply` (grant `teams` and `users` their roles on `access-repository`; implied by them) or `off`.",
+    ),
+    input(
+        "admin-token",
+        Kind::Secret,
+        None,
+        "Token for the grants: of a GitHub App, or a personal one, with Administration: write on `access-repository` and Members: read. It is sent to GitHub's API only.",
+    ),
+    input(
+        "access-repository",
+        Kind::Text,
+        None,
+        "`OWNER/REPO`, the repository that the package inherits its access from. Default: this repository.",
+    ),
+    input(
+        "teams",
+        Kind::List,
+        None,
+        "Teams of the organisation, `SLUG=read|write|admin` each, that are to have this role at least.",
+    ),
+    input("users", Kind::List, None, "People, `LOGIN=read|write|admin` each, who are to have this role at least."),
+    input(
+        "expected-visibility",
+        Kind::Choice(&["any", "private", "internal", "public"]),
+        Some("any"),
+        "The visibility that the package must have. It is checked, never set: GitHub has no call for it.",
+    ),
+    input(
+        "strict",
+        Kind::Boolean,
+        Some("false"),
+        "Fail the run when access is not as wanted: another role, link or visibility, a missing token, a step that only a person can do.",
     ),
     input(
         "patience",
@@ -194,6 +232,10 @@ pub const OUTPUTS: &[Output] = &[
         help: "The whole report: source, target, digest, platforms with their digests, result, requests, bytes and error of each image; totals.",
     },
     Output { name: "mapping", help: "JSON list of `{source, target, digest, tags, platforms}`." },
+    Output {
+        name: "access",
+        help: "JSON list of access checks: `{subject, check, status, wanted, found, sentence, link, read_at}`.",
+    },
 ];
 
 /// What to do.
@@ -205,6 +247,8 @@ pub enum Command {
     Inspect,
     /// Compare the target with the source.
     Verify,
+    /// Check or grant access on GitHub, copy nothing.
+    Access,
 }
 
 impl Command {
@@ -214,8 +258,50 @@ impl Command {
             Self::Copy => "copy",
             Self::Inspect => "inspect",
             Self::Verify => "verify",
+            Self::Access => "access",
         }
     }
+}
+
+/// What to do about access on GitHub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessMode {
+    /// Read and say.
+    Report,
+    /// Grant what is missing.
+    Apply,
+    /// Nothing.
+    Off,
+}
+
+/// A role that somebody is to have at least.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// A team's slug, or a login.
+    pub name: String,
+    /// What they are to be allowed.
+    pub permission: Permission,
+}
+
+/// What is wanted of access on GitHub.
+#[derive(Clone, Debug)]
+pub struct AccessInputs {
+    /// What to do.
+    pub mode: AccessMode,
+    /// The token for grants.
+    pub admin_token: Option<Secret>,
+    /// `OWNER/REPO` that packages inherit from; not known where neither the input nor the runner names it.
+    pub repository: Option<String>,
+    /// Teams.
+    pub teams: Vec<Grant>,
+    /// People.
+    pub users: Vec<Grant>,
+    /// What the visibility must be; nothing where any will do.
+    pub visibility: Option<String>,
+    /// Whether what is left over fails the run.
+    pub strict: bool,
+    /// Whether anything of this was asked for.
+    pub asked: bool,
 }
 
 /// What to do when the target tag exists with another digest.
@@ -339,6 +425,8 @@ pub struct Inputs {
     pub ca_certificates: Option<PathBuf>,
     /// How long to go on while a registry makes no progress.
     pub patience: Duration,
+    /// Access on GitHub.
+    pub access: AccessInputs,
     /// Whether to write the job summary.
     pub summary: bool,
     /// What the user should know, a sentence each.
@@ -384,17 +472,25 @@ impl Values {
     fn inputs(&self, environment: &Environment, notices: Vec<String>) -> Result<Inputs, Error> {
         let command = self.choice(
             "command",
-            &[("copy", Command::Copy), ("inspect", Command::Inspect), ("verify", Command::Verify)],
+            &[
+                ("copy", Command::Copy),
+                ("inspect", Command::Inspect),
+                ("verify", Command::Verify),
+                ("access", Command::Access),
+            ],
         )?;
-        let Some(source) = self.get("source") else {
+        // Access is about the target alone: with one that is spelled out no source is needed, and it stands for both.
+        let alone = self.0.get("target").map(String::as_str).filter(|_| command == Command::Access);
+        let Some(source) = self.get("source").or(alone) else {
             return Err(Error::input(
                 "source",
                 "is missing; name an image, for example `docker.io/library/alpine:3.20`",
             ));
         };
-        let source = parsed("source", ImageReference::parse(source))?;
+        let name = if self.get("source").is_some() { "source" } else { "target" };
+        let source = parsed(name, ImageReference::parse(source))?;
         let dry_run = self.boolean("dry-run")?;
-        if dry_run && command != Command::Copy {
+        if dry_run && !matches!(command, Command::Copy | Command::Access) {
             let command = command.as_str();
             return Err(Error::input(
                 "dry-run",
@@ -423,6 +519,7 @@ impl Values {
             insecure_registries: self.insecure_registries()?,
             ca_certificates: self.get("ca-certificates").map(PathBuf::from),
             patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
+            access: self.access(command, environment)?,
             summary: self.boolean("summary")?,
             notices,
         })
@@ -510,6 +607,94 @@ impl Values {
         hosts.iter().map(host).collect()
     }
 
+    fn access(&self, command: Command, environment: &Environment) -> Result<AccessInputs, Error> {
+        let teams = self.grants("teams", "ids-admin", |name| {
+            let slug = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            // Slugs are lower case; a team's name may not be.
+            name.bytes().all(slug).then(|| name.to_ascii_lowercase())
+        })?;
+        let users = self.grants("users", "mona", |name| {
+            let login = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            name.bytes().all(login).then(|| name.to_owned())
+        })?;
+        let wishes = !(teams.is_empty() && users.is_empty());
+        let mode = match self.get("access") {
+            None if wishes => AccessMode::Apply,
+            None => AccessMode::Report,
+            Some(_) => self.choice(
+                "access",
+                &[("report", AccessMode::Report), ("apply", AccessMode::Apply), ("off", AccessMode::Off)],
+            )?,
+        };
+        if mode == AccessMode::Off && (wishes || command == Command::Access) {
+            let other = if wishes { "`teams` and `users`" } else { "`command: access`" };
+            let problem = format!("`off` contradicts {other}; write `report` or `apply`, or leave one of them out");
+            return Err(Error::input("access", problem));
+        }
+        let repository = self.get("access-repository").or_else(|| environment.get("GITHUB_REPOSITORY"));
+        let part = |text: &str| {
+            let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            !matches!(text, "" | "." | "..") && text.bytes().all(good)
+        };
+        let shaped = |text: &str| text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name));
+        if let Some(text) = self.get("access-repository").filter(|text| !shaped(text)) {
+            let problem = format!("`{}` is not a repository; write `OWNER/REPO`, without a host", shown(text));
+            return Err(Error::input("access-repository", problem));
+        }
+        let repository = repository.filter(|text| shaped(text)).map(str::to_owned);
+        if wishes && repository.is_none() {
+            let problem = "is missing, and GITHUB_REPOSITORY is not set; name the repository that `teams` and `users` are \
+                           to have a role on, `OWNER/REPO`";
+            return Err(Error::input("access-repository", problem));
+        }
+        let visibility = self.choice(
+            "expected-visibility",
+            &[("any", None), ("private", Some("private")), ("internal", Some("internal")), ("public", Some("public"))],
+        )?;
+        let strict = self.boolean("strict")?;
+        Ok(AccessInputs {
+            asked: strict || visibility.is_some() || mode == AccessMode::Apply || command == Command::Access || wishes,
+            mode,
+            admin_token: self.get("admin-token").map(Secret::new),
+            repository,
+            teams,
+            users,
+            visibility: visibility.map(str::to_owned),
+            strict,
+        })
+    }
+
+    /// Reads `NAME=read|write|admin` items; `canonical` gives a name as GitHub has it, or nothing for what is none.
+    fn grants(
+        &self,
+        input: &str,
+        example: &str,
+        canonical: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Grant>, Error> {
+        let mut grants: Vec<Grant> = Vec::new();
+        for item in list(self.get(input).unwrap_or_default()) {
+            let problem =
+                |what: &str| Error::input(input, format!("`{}` {what}; write `{example}=write`", shown(item)));
+            let Some((name, word)) = item.split_once('=') else { return Err(problem("has no role")) };
+            let (name, word) = (name.trim(), word.trim());
+            let Some(permission) = Permission::parse(word) else {
+                return Err(problem("has a role that is not one of read, write, admin"));
+            };
+            if name.contains('/') {
+                return Err(problem("has a `/` in its name; leave the organisation out"));
+            }
+            let Some(name) = canonical(name).filter(|name| !name.is_empty()) else {
+                return Err(problem("has no name as it stands in the address of its page"));
+            };
+            match grants.iter().find(|grant| grant.name.eq_ignore_ascii_case(&name)) {
+                Some(twice) if twice.permission != permission => return Err(problem("is given twice, with two roles")),
+                Some(_) => {}
+                None => grants.push(Grant { name, permission }),
+            }
+        }
+        Ok(grants)
+    }
+
     fn credentials(&self, environment: &Environment) -> Result<Credentials, Error> {
         let secret = |name| self.get(name).map(Secret::new);
         let given = Given {
@@ -592,7 +777,7 @@ fn command_line() -> clap::Command {
     let mut command = clap::Command::new("mirror-image")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Mirrors a container image from one registry to another, its digests kept")
-        .override_usage("mirror-image [copy|inspect|verify [SOURCE [TARGET]]] [--INPUT VALUE]...")
+        .override_usage("mirror-image [copy|inspect|verify|access [SOURCE [TARGET]]] [--INPUT VALUE]...")
         .after_help(
             "Every flag can be given as a variable instead: INPUT_DRY_RUN=true is --dry-run. Give passwords and tokens \
              that way.",
@@ -661,7 +846,7 @@ impl Flags {
         let names = ["command", "source", "target"];
         if words.len() > names.len() {
             // The words are not repeated: one of them may be a password in the wrong place.
-            let problem = "are too many; write `mirror-image copy|inspect|verify SOURCE [TARGET]` and everything else as \
+            let problem = "are too many; write `mirror-image copy|inspect|verify|access SOURCE [TARGET]` and everything else as \
                            flags or variables";
             return Err(Error::input("arguments", problem));
         }

@@ -3,7 +3,7 @@
 //! # The way of an image
 //!
 //! ```text
-//! inputs → plan → resolve → copy → verify → report
+//! inputs → plan → resolve → copy → verify → access → report
 //! ```
 //!
 //! | stage | takes | gives | network |
@@ -13,6 +13,7 @@
 //! | [`resolve`] | a job | a tag's digest, once; everything after goes by digest | HEADs, one manifest |
 //! | [`copy`] | a manifest | the same bytes at the target: blobs, children, index | everything else |
 //! | [`verify`] | a digest | the proof that the target answers with it | HEADs |
+//! | [`github::access`] | the target packages | checks, grants, what is left to do | GitHub's API |
 //! | [`report`] | all of the above, failures included | log, outputs, summary, `json` | none |
 //!
 //! [`mirror`] takes one image along this way; [`run`] takes all of them and never stops at a failed one. `dry-run` is the
@@ -29,7 +30,8 @@
 //! - [`registry`]: the distribution protocol: token service and realm rule, retries, redirects without credentials,
 //!   downloads that go on where they broke, the forms of an upload.
 //! - [`copy`]: the engine, and the ledger of what the run knows to be where. [`attachments`]: what hangs on a digest.
-//! - [`github`]: the runner's protocol: outputs, summary, commands, masking.
+//! - [`github`]: the runner's protocol: outputs, summary, commands, masking; and access: the only room that knows GitHub's
+//!   API, and the only user of `octocrab`.
 //! - [`report`]: what happened, as data, and its three voices. [`error`], [`hints`]: failures, and what to do about them.
 //! - [`meter`]: requests, bytes and pulls, counted where they happen. [`sanitise`], [`secret`]: what comes from outside
 //!   is made safe to print; what must not be printed cannot be.
@@ -84,11 +86,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use error::{Error, Side};
+use github::access::Access;
 use github::runner::{Console, Runner};
+use github::server::Server;
 use inputs::{Environment, Inputs, Invocation};
 use meter::Event;
 use mirror::{Image, Run};
 use plan::Plan;
+use reference::Reference;
 use report::{ImageReport, Report};
 
 /// How often a run that takes long says how far it is.
@@ -113,8 +118,8 @@ pub async fn run(
         }
         Err(error) => return refuse(&console, &error),
     };
-    for secret in inputs.credentials.secrets() {
-        console.mask(&secret);
+    for secret in inputs.credentials.secrets().iter().chain(&inputs.access.admin_token) {
+        console.mask(secret);
     }
     for notice in &inputs.notices {
         console.warning("mirror-image", notice);
@@ -136,8 +141,14 @@ async fn stages(
     let started = Instant::now();
     let plan = Plan::new(inputs, environment)?;
     let transport = registry::Transport::new(inputs.ca_certificates.as_deref())?;
-    let settings = registry::Settings { insecure: inputs.insecure_registries.clone(), patience: inputs.patience };
-    let registries = registry::Registries::new(transport, settings);
+    let settings = registry::Settings {
+        insecure: inputs.insecure_registries.clone(),
+        patience: inputs.patience,
+        github: Server::of(environment).registry().map(str::to_owned),
+    };
+    let registries = registry::Registries::new(transport.clone(), settings);
+    let push_token = |target: &Reference| inputs.credentials.for_target(target).map(|credential| credential.password);
+    let access = Access::new(inputs, environment, &plan, &transport, &registries, &push_token);
     let ledger = copy::Ledger::default();
     let (events, mut heard) = mpsc::unbounded_channel();
     let run = Run {
@@ -152,6 +163,7 @@ async fn stages(
         attachments: inputs.attachments,
         foreign_layers: inputs.foreign_layers,
         check: inputs.check,
+        gate: &access,
         patience: inputs.patience,
         events: &events,
     };
@@ -183,6 +195,25 @@ async fn stages(
         if report.cancelled.is_some() {
             break;
         }
+    }
+    if report.cancelled.is_none() {
+        let mut work = pin!(access.check(&plan, &report.images, &events));
+        let findings = loop {
+            tokio::select! {
+                biased;
+                Some(event) = heard.recv() => tell(console, event),
+                findings = &mut work => break Ok(findings),
+                signal = &mut shutdown => break Err(signal),
+            }
+        };
+        drain(console, &mut heard);
+        match findings {
+            Ok(findings) => report.access = findings,
+            Err(signal) => report.cancelled = Some(signal),
+        }
+    }
+    for (title, lines) in report.access.groups() {
+        console.group(&title, &lines);
     }
     report.duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
@@ -231,6 +262,13 @@ fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Report)
     };
     if inputs.summary {
         failed(runner.write_summary(&report::summary::render(report)));
+    }
+    for (title, message) in report.access.annotations() {
+        if report.access.strict {
+            console.error(&title, &message);
+        } else {
+            console.warning(&title, &message);
+        }
     }
     console.verdict(&report::log::verdict(report));
     let context = report::json::Context::default();

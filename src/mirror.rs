@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{BoxFuture, try_join_all};
 
 use crate::attachments::Attachments;
 use crate::copy::{Before, Copy, ForeignLayers, Ledger, Mode};
@@ -19,12 +19,23 @@ use crate::manifest::Manifest;
 use crate::meter::{Events, Meter};
 use crate::plan::Job;
 use crate::reference::ImageReference;
-use crate::registry::{Access, At, Registries};
+use crate::registry::{At, Purpose, Registries, Repository};
 use crate::report::{self, AttachmentReport, ImageReport, Outcome, PlatformReport};
 use crate::resolve::{self, Resolved};
 use crate::secret::Credential;
 use crate::store::Store;
 use crate::verify;
+
+/// Asked before the first byte of an image is sent to its target, and not at all where nothing is to be sent.
+pub trait Gate: Sync {
+    /// `there`: the target has another image under this name already. An error keeps the image from being sent.
+    fn before_write<'a>(
+        &'a self,
+        target: &'a Repository,
+        there: bool,
+        meter: &'a Meter,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+}
 
 /// What all images of a run share.
 pub struct Run<'a> {
@@ -44,6 +55,8 @@ pub struct Run<'a> {
     pub foreign_layers: ForeignLayers,
     /// How closely an unchanged image is looked at.
     pub check: Check,
+    /// Asked before something is sent.
+    pub gate: &'a dyn Gate,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
     /// Where what must be said meanwhile goes.
@@ -108,6 +121,7 @@ impl<'a> Image<'a> {
             Command::Copy => self.copy().await,
             Command::Inspect => self.inspect().await,
             Command::Verify => self.verify().await,
+            Command::Access => self.look_for().await,
         }
     }
 
@@ -247,6 +261,9 @@ impl<'a> Image<'a> {
             Before::Empty
         };
 
+        if let Some(repository) = target.registry() {
+            self.run.gate.before_write(repository, before == Before::Different, &self.meter).await?;
+        }
         let Resolved { root, chosen, only, .. } = resolved;
         let root = root.manifest(&source).await?;
         let (sizes, found) = (Mutex::new(BTreeMap::new()), Mutex::default());
@@ -373,6 +390,26 @@ impl<'a> Image<'a> {
         if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
     }
 
+    /// Finds the image at the target, by which the package can be asked for; one that is not there, or that this
+    /// credential may not read, is no failure.
+    async fn look_for(&self) -> Result<Outcome, Error> {
+        let Some(reference) = &self.job.target else {
+            return Err(Error::input("target", "is missing; `access` is about a target"));
+        };
+        let Some(reference) = reference.registry() else { return Ok(Outcome::Checked) };
+        // With the target's credential, and read like a source: a token that may not push may look.
+        let credential = (self.run.credential)(Side::Target, reference);
+        let meter = Arc::clone(&self.meter);
+        let target =
+            self.run.registries.repository(Side::Source, reference, credential.as_ref(), Purpose::Read, meter)?;
+        match target.head_manifest(at(reference.tag(), reference.digest())).await {
+            Ok(found) => self.known().digest = found.map(|descriptor| descriptor.digest),
+            Err(error) if error.refusal().is_some_and(|refusal| matches!(refusal.status, 401 | 403)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Outcome::Checked)
+    }
+
     /// One end: where it is, and what of it is named.
     async fn end(&self, side: Side, reference: &ImageReference) -> Result<End, Error> {
         let writes = side == Side::Target && self.run.command == Command::Copy && !self.run.dry_run;
@@ -381,8 +418,9 @@ impl<'a> Image<'a> {
         match reference {
             ImageReference::Registry(reference) => {
                 let credential = (self.run.credential)(side, reference);
-                let access = if writes { Access::Write } else { Access::Read };
-                let repository = self.run.registries.repository(side, reference, credential.as_ref(), access, meter)?;
+                let purpose = if writes { Purpose::Write } else { Purpose::Read };
+                let repository =
+                    self.run.registries.repository(side, reference, credential.as_ref(), purpose, meter)?;
                 Ok(End { store: Store::Registry(repository), tag, digest })
             }
             ImageReference::Layout(reference) if side == Side::Target => {

@@ -5,7 +5,7 @@
 
 use crate::digest::Digest;
 use crate::error::Error;
-use crate::inputs::{Environment, Inputs, OnConflict, Platforms};
+use crate::inputs::{Command, Environment, Inputs, OnConflict, Platforms};
 use crate::reference::ImageReference;
 use crate::template;
 
@@ -41,9 +41,12 @@ impl Plan {
         if let Some(text) = &inputs.target {
             let (expanded, lowered) = template::target(text, &inputs.source, environment.get("GITHUB_REPOSITORY"))
                 .map_err(|problem| Error::input("target", problem))?;
-            refuse_same(&inputs.source, &expanded)?;
-            if let Some(reference) = expanded.registry() {
-                inputs.credentials.check_target(reference)?;
+            // Access writes nothing to the target, and without a source the target stands for it.
+            if inputs.command != Command::Access {
+                refuse_same(&inputs.source, &expanded)?;
+                if let Some(reference) = expanded.registry() {
+                    inputs.credentials.check_target(reference)?;
+                }
             }
             notices.extend(lowered);
             target = Some(expanded);

@@ -86,6 +86,22 @@ impl Store {
         }
     }
 
+    /// The repository, where this end is a registry.
+    pub fn registry(&self) -> Option<&Repository> {
+        match self {
+            Self::Registry(repository) => Some(repository),
+            Self::Layout(_) => None,
+        }
+    }
+
+    /// The largest blob that this end takes, where that is known.
+    pub fn largest_blob(&self) -> Option<u64> {
+        match self {
+            Self::Registry(repository) => repository.largest_blob(),
+            Self::Layout(_) => None,
+        }
+    }
+
     /// Where blobs can be linked from one repository to another: the same for all repositories of one account.
     pub fn account(&self) -> usize {
         match self {

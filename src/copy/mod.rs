@@ -194,6 +194,15 @@ impl Copy<'_> {
             self.meter.blob(BlobFate::Present);
             return Ok(());
         }
+        if let Some(limit) = self.target.largest_blob().filter(|limit| descriptor.size > *limit) {
+            self.meter.notice(format!(
+                "the layer {} has {} GB, and the target documents {} GB as its largest: the push may be refused; rebuild \
+                 the image with smaller layers, or mirror it to another registry",
+                descriptor.digest.short(),
+                descriptor.size / 1_000_000_000,
+                limit / 1_000_000_000
+            ));
+        }
         if self.mode == Mode::DryRun || self.before == Before::Same {
             let there = self.target.head_blob(descriptor).await? == Some(descriptor.size);
             if there || self.mode == Mode::DryRun {

@@ -1,5 +1,21 @@
 //! GitHub: what this program knows of the platform that it runs on.
 //!
-//! Owns the runner's protocol. Must never know of registries or images.
+//! Owns the runner's protocol, the addresses of a GitHub server, and access: what a package on GitHub's registry is
+//! linked to, who may use it, and what is left to do. The only user of `octocrab`. Must never copy anything.
+//!
+//! GitHub has no call that changes a package's permissions, its visibility or its link (cli/cli#10195, cli/cli#6820).
+//! What there is: a package inherits from the repository that it is linked to, and roles on a repository can be granted.
+//! So `access` grants there, reads back what can be read, and names the rest with the page to open.
+//!
+//! - `server`: hosts and links; pure.
+//! - `role`: what a role on a repository means for its packages; pure.
+//! - `judge`: from what GitHub answered to a status, a sentence and a link; pure.
+//! - `api`: the calls; nothing else talks to GitHub's API.
+//! - `access`: the order of the questions, before and after a copy.
 
+pub mod access;
+mod api;
+mod judge;
+pub mod role;
 pub mod runner;
+pub mod server;

@@ -33,6 +33,9 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// How long a body may stand still before its connection is given up.
 const STALL: Duration = Duration::from_secs(30);
 
+/// GitHub's registry takes layers up to 10 GB, as it documents ("Working with the Container registry").
+const GITHUB_LARGEST: u64 = 10_000_000_000;
+
 /// Redirects that are followed.
 const HOPS: usize = 5;
 
@@ -51,6 +54,8 @@ pub(super) struct Host {
     pub(super) stall: Duration,
     /// Whether it has answered anything in this run.
     answered: AtomicBool,
+    /// The largest blob that it takes, where that is known.
+    pub(super) largest_blob: Option<u64>,
     /// What it was learnt to refuse.
     pub(super) learned: Learned,
 }
@@ -150,6 +155,7 @@ impl Host {
             patience: settings.patience,
             stall: STALL.min(settings.patience / 2),
             answered: AtomicBool::new(false),
+            largest_blob: (name == "ghcr.io" || settings.github.as_deref() == Some(name)).then_some(GITHUB_LARGEST),
             learned: Learned {
                 single_put_below: AtomicU64::new(single_put_below),
                 pieces_only: AtomicBool::new(false),

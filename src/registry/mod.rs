@@ -27,6 +27,7 @@ use crate::secret::Credential;
 use host::Host;
 pub use manifests::{At, Pushed};
 pub use transport::Transport;
+pub(crate) use transport::connection_failure;
 pub use upload::{Odds, Sent};
 
 /// How registries are spoken to in this run.
@@ -36,6 +37,8 @@ pub struct Settings {
     pub insecure: Vec<String>,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
+    /// The registry of the GitHub server that this run belongs to, whatever its name.
+    pub github: Option<String>,
 }
 
 /// All registries of a run: connections, tokens and what was learnt about a host are shared.
@@ -57,7 +60,7 @@ impl Registries {
         side: Side,
         reference: &Reference,
         credential: Option<&Credential>,
-        access: Access,
+        purpose: Purpose,
         meter: Arc<Meter>,
     ) -> Result<Repository, Error> {
         let mut hosts = self.hosts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -69,7 +72,7 @@ impl Registries {
             hosts.push(Arc::clone(&host));
             host
         };
-        Ok(Repository { host, name: reference.repository().into(), side, access, meter })
+        Ok(Repository { host, name: reference.repository().into(), side, purpose, meter })
     }
 }
 
@@ -79,13 +82,13 @@ pub struct Repository {
     host: Arc<Host>,
     name: Arc<str>,
     side: Side,
-    access: Access,
+    purpose: Purpose,
     meter: Arc<Meter>,
 }
 
 /// What a repository is used for. Tokens are asked for just that: a public target can be verified by anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub enum Purpose {
     /// Nothing is written.
     Read,
     /// It is written to.

@@ -14,7 +14,7 @@ use crate::manifest::Descriptor;
 
 use super::auth::Scopes;
 use super::host::Call;
-use super::{Access, Repository};
+use super::{Purpose, Repository};
 
 /// Pages of one listing, and entries of all its pages: a bound for a server that never ends.
 const MOST_PAGES: usize = 100;
@@ -83,9 +83,9 @@ impl Repository {
 
     /// What this end's requests need. The scope of the job, not of the single request: one token serves it all.
     pub(super) fn scopes(&self) -> Scopes {
-        match self.access {
-            Access::Read => Scopes::pull(&self.name),
-            Access::Write => Scopes::push(&self.name),
+        match self.purpose {
+            Purpose::Read => Scopes::pull(&self.name),
+            Purpose::Write => Scopes::push(&self.name),
         }
     }
 }

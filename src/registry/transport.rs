@@ -72,6 +72,11 @@ impl Transport {
         })
     }
 
+    /// The client for an API at `base`: the same proxy, roots and TLS as for registries.
+    pub(crate) fn http_client(&self, base: &Url) -> Client {
+        self.client(base, Pipe::Small).clone()
+    }
+
     /// The client for a request to `url`.
     pub(super) fn client(&self, url: &Url, pipe: Pipe) -> &Client {
         if is_loopback(url.host()) {
@@ -101,6 +106,18 @@ pub(super) fn is_loopback(host: Option<Host<&str>>) -> bool {
         Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
         None => false,
     }
+}
+
+/// The same for an error that another library wraps around the HTTP client's.
+pub(crate) fn connection_failure(error: &(dyn std::error::Error + 'static)) -> Cause {
+    let mut source = Some(error);
+    while let Some(inner) = source {
+        if let Some(own) = inner.downcast_ref::<reqwest::Error>() {
+            return classify(own);
+        }
+        source = inner.source();
+    }
+    Cause::Connection { kind: ConnectionFailure::Broken, detail: String::new() }
 }
 
 /// What kind of failure kept an answer away.

@@ -177,6 +177,18 @@ impl Repository {
         }
     }
 
+    /// The largest blob that this registry takes, where that is known.
+    pub fn largest_blob(&self) -> Option<u64> {
+        self.host.largest_blob
+    }
+
+    /// Asks whether a push would be let in, by opening an upload that is left to expire: no token of a registry tells
+    /// its rights (GHCR's is opaque), and no other question is answered like a push (radius-project/radius#12623).
+    pub async fn may_push(&self) -> Result<(), Error> {
+        let call = Call::new(Method::POST, self.url("blobs/uploads/"), Scopes::push(&self.name), "right to push");
+        self.send(&call).await.map(drop).map_err(|cause| self.error("POST upload", self.full_name(), cause))
+    }
+
     /// Opens an upload, or finds that none is needed.
     async fn ask(&self, descriptor: &Descriptor, from: Option<&str>, odds: Odds) -> Result<Opened, Cause> {
         let learned = &self.host.learned;

@@ -31,6 +31,7 @@ struct Whole<'a> {
     images: Vec<Image<'a>>,
     totals: Totals,
     notices: &'a [String],
+    access: &'a [super::access::Check],
 }
 
 #[derive(Serialize)]
@@ -70,6 +71,7 @@ struct Totals {
     would_copy: usize,
     inspected: usize,
     verified: usize,
+    checked: usize,
     failed: usize,
     deferred: usize,
     requests: u64,
@@ -95,6 +97,7 @@ pub fn render(report: &Report, context: &Context) -> String {
             would_copy: report.count(Outcome::WouldCopy),
             inspected: report.count(Outcome::Inspected),
             verified: report.count(Outcome::Verified),
+            checked: report.count(Outcome::Checked),
             failed: report.count(Outcome::Failed),
             deferred: report.count(Outcome::Deferred),
             requests: traffic.requests(),
@@ -103,6 +106,7 @@ pub fn render(report: &Report, context: &Context) -> String {
             duration_ms: report.duration,
         },
         notices: &report.notices,
+        access: &report.access.checks,
     })
 }
 
@@ -256,6 +260,9 @@ pub fn outputs(report: &Report, context: &Context) -> Vec<(&'static str, String)
     if copy {
         outputs.push(("mapping", mapping(report)));
     }
+    if copy || report.command == "access" {
+        outputs.push(("access", report.access.json()));
+    }
     outputs
 }
 
@@ -398,7 +405,7 @@ pub(super) mod tests {
     fn one_image_has_all_outputs_in_order() {
         let outputs = outputs(&report(vec![copied()]), &context());
         let names: Vec<&str> = outputs.iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, ["digest", "image", "images", "changed", "json", "mapping"]);
+        assert_eq!(names, ["digest", "image", "images", "changed", "json", "mapping", "access"]);
         let digest = Digest::of(b"index");
         assert_eq!(outputs[1].1, format!("ghcr.io/acme/mirror/docker.io/library/alpine:3.20@{digest}"));
         assert_eq!(outputs[3].1, "true");

@@ -26,7 +26,7 @@ pub fn image(command: &str, image: &ImageReport) -> Vec<String> {
         Outcome::Copied | Outcome::WouldCopy => lines.extend(platform_names(image)),
         Outcome::Inspected | Outcome::Verified => lines.extend(platform_digests(image)),
         Outcome::Kept => lines.push(kept(image)),
-        Outcome::Unchanged | Outcome::Failed | Outcome::Deferred => {}
+        Outcome::Unchanged | Outcome::Checked | Outcome::Failed | Outcome::Deferred => {}
     }
     lines.extend(blobs(image));
     lines.extend(attachments(image));
@@ -64,10 +64,11 @@ fn problem(command: &str, image: &ImageReport) -> Option<String> {
 
 /// The last line of a run.
 pub fn verdict(report: &Report) -> String {
+    let access = report.access.headline().map_or(String::new(), |access| format!(" · {access}"));
     if report.images.is_empty() {
-        return format!("{} · {}", headline(report), duration(report.duration));
+        return format!("{}{access} · {}", headline(report), duration(report.duration));
     }
-    format!("{} · {}, {}", headline(report), amounts(report), duration(report.duration))
+    format!("{}{access} · {}, {}", headline(report), amounts(report), duration(report.duration))
 }
 
 /// How the images ended, in one phrase: `12 images: 3 copied, 8 unchanged, 1 failed`.
@@ -78,6 +79,7 @@ pub(super) fn headline(report: &Report) -> String {
         Outcome::WouldCopy,
         Outcome::Inspected,
         Outcome::Verified,
+        Outcome::Checked,
         Outcome::Unchanged,
         Outcome::Kept,
         Outcome::Deferred,
@@ -123,6 +125,7 @@ pub(super) fn outcome(outcome: Outcome) -> &'static str {
         Outcome::WouldCopy => "would be copied",
         Outcome::Inspected => "inspected",
         Outcome::Verified => "verified",
+        Outcome::Checked => "looked for",
         Outcome::Failed => "failed",
         Outcome::Deferred => "deferred",
     }

@@ -3,6 +3,7 @@
 //! Owns the model that the log, the summary and the `json` output are three voices of. Holds no credential and no
 //! registry text that was not sanitised before. Never talks to the network.
 
+pub mod access;
 pub mod json;
 pub mod log;
 pub mod summary;
@@ -28,6 +29,8 @@ pub struct Report {
     pub duration: u64,
     /// Set when the run was cancelled.
     pub cancelled: Option<&'static str>,
+    /// Access on GitHub.
+    pub access: access::Access,
 }
 
 /// What happened to one image.
@@ -109,6 +112,8 @@ pub enum Outcome {
     Inspected,
     /// `verify` found both sides equal.
     Verified,
+    /// `access` looked for it.
+    Checked,
     /// See the error.
     Failed,
     /// Left for another run.
@@ -125,6 +130,7 @@ impl Outcome {
             Self::WouldCopy => "would-copy",
             Self::Inspected => "inspected",
             Self::Verified => "verified",
+            Self::Checked => "checked",
             Self::Failed => "failed",
             Self::Deferred => "deferred",
         }
@@ -230,7 +236,7 @@ impl Report {
             Some("SIGINT") => 130,
             Some(_) => 143,
             None if self.images.iter().any(|image| image.error.as_ref().is_some_and(Error::is_input)) => 2,
-            None if self.count(Outcome::Failed) > 0 => 1,
+            None if self.count(Outcome::Failed) > 0 || self.access.fails() => 1,
             None => 0,
         }
     }

@@ -35,6 +35,7 @@ pub fn render(report: &Report) -> String {
     }
     tables(&mut text, report);
     failures(&mut text, report);
+    text.push_str(&report.access.summary());
     notices(&mut text, report);
     pulls(&mut text, report);
     platforms(&mut text, report);

@@ -15,6 +15,7 @@
     reason = "a test that panics says where, and test support has no readers outside this crate"
 )]
 
+mod access;
 mod attachments;
 mod copy;
 mod credentials;

@@ -2,6 +2,7 @@
 //! builder that runs the program as the runner does.
 
 pub mod faults;
+pub mod github;
 pub mod images;
 mod protocol;
 pub mod real;
@@ -10,6 +11,7 @@ pub mod run;
 pub mod token;
 
 pub use faults::{Fault, LocationForm, What};
+pub use github::GitHub;
 pub use registry::Registry;
 pub use run::{Outcome, Run};
 pub use token::{Account, Auth, TokenAuth, TokenFormat};

@@ -1,0 +1,463 @@
+//! Access: what is asked and granted, in which order.
+//!
+//! Before the first byte of an image is sent: is the package there, what is it linked to, may this token push. After all
+//! images: is each package linked and as visible as it should be, and has everybody the role that they should have; what
+//! is missing is granted, and read back. Owns no judgement (`judge`) and no call (`api`). Gives `admin-token` to GitHub's
+//! API only, `github-token` to that API and, through [`crate::credentials`], to that server's registry. Never touches a
+//! target that is not on this server's registry.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::Mutex;
+
+use super::api::{Api, Package, Seen, TeamRole};
+use super::judge::{self, Anonymous, Place, PushToken, Step, Wanted, Who, Wish};
+use super::role::Role;
+use super::server::{Owner, Server};
+use crate::digest::Digest;
+use crate::error::{Cause, Error, Side};
+use crate::inputs::{AccessInputs, AccessMode, Command, Environment, Grant, Inputs};
+use crate::meter::{Events, Meter};
+use crate::mirror::Gate;
+use crate::plan::Plan;
+use crate::reference::Reference;
+use crate::registry::{At, Purpose, Registries, Repository, Transport};
+use crate::report::access::{Access as Findings, Check, Status};
+use crate::report::{ImageReport, Outcome};
+use crate::secret::Secret;
+
+/// How long a grant, which GitHub may keep in a cache, is waited for.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// How long a package that was just pushed is waited for.
+const APPEAR: Duration = Duration::from_secs(5);
+
+/// Access in one run.
+pub struct Access<'a> {
+    inputs: &'a AccessInputs,
+    command: Command,
+    dry_run: bool,
+    patience: Duration,
+    server: Server,
+    /// `GITHUB_REPOSITORY`.
+    workflow: Option<&'a str>,
+    github_token: Option<&'a Secret>,
+    push_token: &'a (dyn Fn(&Reference) -> Option<Secret> + Sync),
+    registries: &'a Registries,
+    /// Nothing where no target is on this server's registry; why, where its address is of no use.
+    api: Option<Result<Api, String>>,
+    known: Mutex<Known>,
+}
+
+/// What was asked already.
+#[derive(Default)]
+struct Known {
+    owners: HashMap<String, Seen<Owner>>,
+    /// By the package's full name.
+    packages: HashMap<String, Seen<Package>>,
+    /// Packages that were looked at before something was sent to them, and whether that may be.
+    passed: HashMap<String, Result<(), Error>>,
+}
+
+/// One package of the run.
+struct Target<'a> {
+    reference: &'a Reference,
+    owner: &'a str,
+    name: &'a str,
+    /// The digest of an image that is in it.
+    digest: Option<&'a Digest>,
+    /// This run wrote to it.
+    written: bool,
+    /// The target was looked for and, with the credential there is, not found.
+    missed: bool,
+}
+
+impl<'a> Access<'a> {
+    /// Contacts nothing.
+    pub fn new(
+        inputs: &'a Inputs,
+        environment: &'a Environment,
+        plan: &Plan,
+        transport: &Transport,
+        registries: &'a Registries,
+        push_token: &'a (dyn Fn(&Reference) -> Option<Secret> + Sync),
+    ) -> Self {
+        let server = Server::of(environment);
+        let mut access = Self {
+            inputs: &inputs.access,
+            command: inputs.command,
+            dry_run: inputs.dry_run,
+            patience: inputs.patience,
+            workflow: environment.get("GITHUB_REPOSITORY"),
+            github_token: inputs.credentials.github_token(),
+            push_token,
+            registries,
+            api: None,
+            known: Mutex::default(),
+            server,
+        };
+        let targets = plan.jobs.iter().filter_map(|job| job.target.as_ref()?.registry());
+        if access.is_on() && targets.into_iter().any(|target| access.owner_and_name(target).is_some()) {
+            let api = access.server.api().and_then(|base| Api::new(base, transport, inputs.patience));
+            access.api = Some(api);
+        }
+        access
+    }
+
+    fn is_on(&self) -> bool {
+        self.inputs.mode != AccessMode::Off && matches!(self.command, Command::Copy | Command::Access)
+    }
+
+    /// The owner and the package, where the target is on this server's registry.
+    fn owner_and_name<'r>(&self, target: &'r Reference) -> Option<(&'r str, &'r str)> {
+        (self.server.registry() == Some(target.registry())).then(|| target.repository().split_once('/')).flatten()
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted { repository: self.inputs.repository.as_deref(), visibility: self.inputs.visibility.as_deref() }
+    }
+
+    /// Whose name `login` is; asked once.
+    async fn owner(&self, login: &str) -> Seen<Owner> {
+        let mut known = self.known.lock().await;
+        if let Some(seen) = known.owners.get(login) {
+            return seen.clone();
+        }
+        let seen = match &self.api {
+            Some(Ok(api)) => api.owner(self.github_token.or(self.inputs.admin_token.as_ref()), login).await,
+            Some(Err(problem)) => Seen::Odd(problem.clone()),
+            None => Seen::Odd("GitHub's API was not asked".to_owned()),
+        };
+        known.owners.insert(login.to_owned(), seen.clone());
+        seen
+    }
+
+    /// The package as GitHub shows it now; nothing where there is no token to look with.
+    async fn look(&self, kind: Owner, owner: &str, name: &str, subject: &str) -> Option<Seen<Package>> {
+        let token = self.github_token?;
+        let seen = match self.api.as_ref()? {
+            Ok(api) => api.package(token, kind, owner, name).await,
+            Err(problem) => Seen::Odd(problem.clone()),
+        };
+        self.known.lock().await.packages.insert(subject.to_owned(), seen.clone());
+        Some(seen)
+    }
+
+    /// Looks at a package before something is sent to it: says what is to be known, refuses what would be refused.
+    async fn look_before(&self, repository: &Repository, there: bool, meter: &Meter) -> Result<(), Error> {
+        let subject = repository.full_name();
+        let Some((owner, name)) = repository.name().split_once('/') else { return Ok(()) };
+        let Ok(reference) = Reference::parse(&subject) else { return Ok(()) };
+        let token = PushToken::of((self.push_token)(&reference).as_ref().map(Secret::expose));
+        let kind = match self.github_token {
+            Some(_) => self.owner(owner).await,
+            None => Seen::Found(Owner::Organisation),
+        };
+        if let Some(check) = judge::owner(&self.server, &subject, owner, &kind) {
+            meter.notice(format!("{subject}: {}", check.sentence));
+        }
+        let kind = if let Seen::Found(kind) = kind { kind } else { Owner::Organisation };
+        let seen = self.look(kind, owner, name, &subject).await;
+        let place = Place { server: &self.server, subject: &subject, kind, owner, name, there };
+        for sentence in judge::before_push(&place, &self.wanted(), seen.as_ref(), token, self.workflow) {
+            meter.notice(sentence);
+        }
+        // Whether the question creates an empty package where there is none is not known, so it is asked of those only
+        // that exist.
+        let exists = there || matches!(seen, Some(Seen::Found(_)));
+        if self.dry_run || !exists {
+            return Ok(());
+        }
+        match repository.may_push().await {
+            Err(error) if error.refusal().is_some_and(|refusal| matches!(refusal.status, 401 | 403)) => Err(error),
+            // Anything else the copy meets itself, and knows better what to do about.
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks every package of the run and grants what is to be granted.
+    pub async fn check(&self, plan: &Plan, images: &[ImageReport], events: &Events) -> Findings {
+        let mut findings = Findings { strict: self.inputs.strict, asked: self.inputs.asked, ..Findings::default() };
+        if !matches!(self.command, Command::Copy | Command::Access) {
+            return findings;
+        }
+        let mut targets: Vec<Target<'_>> = Vec::new();
+        for (job, image) in plan.jobs.iter().zip(images) {
+            let Some(reference) = job.target.as_ref().and_then(|target| target.registry()) else { continue };
+            let subject = reference.name();
+            let Some((owner, name)) = self.owner_and_name(reference).filter(|_| self.is_on()) else {
+                let sentence = if self.is_on() { "not this GitHub server's registry" } else { "`access` is `off`" };
+                if findings.checks.iter().all(|check| check.subject != subject) {
+                    findings.checks.push(Check::new(&subject, "package", Status::Skipped, sentence));
+                }
+                continue;
+            };
+            let there = matches!(image.result, Outcome::Copied | Outcome::Unchanged | Outcome::Kept | Outcome::Checked);
+            let digest = image.digest.as_ref().filter(|_| there);
+            let written = image.result == Outcome::Copied;
+            let missed = image.result == Outcome::Checked && digest.is_none();
+            match targets.iter_mut().find(|target| target.reference.repository() == reference.repository()) {
+                Some(target) => {
+                    target.digest = target.digest.or(digest);
+                    target.written |= written;
+                }
+                None => targets.push(Target { reference, owner, name, digest, written, missed }),
+            }
+        }
+        for target in &targets {
+            findings.checks.extend(self.package(target, events).await);
+        }
+        // The roles are those on one repository, so they are looked at once, whatever the number of packages.
+        let home = self.inputs.repository.as_deref().and_then(|name| name.split_once('/')).map(|(owner, _)| owner);
+        let at_home = |target: &&Target<'_>| home.is_some_and(|home| home.eq_ignore_ascii_case(target.owner));
+        if let Some(target) = targets.iter().find(at_home).or(targets.first()) {
+            findings.checks.extend(self.grants(target.owner).await);
+        }
+        findings
+    }
+
+    async fn package(&self, target: &Target<'_>, events: &Events) -> Vec<Check> {
+        let subject = target.reference.name();
+        let mut kind = Owner::Organisation;
+        let mut seen = None;
+        let mut strangers = None;
+        if self.github_token.is_some() {
+            match self.owner(target.owner).await {
+                Seen::Found(found) => {
+                    kind = found;
+                    seen = self.settled(kind, target, &subject).await;
+                }
+                unknown => strangers = judge::owner(&self.server, &subject, target.owner, &unknown),
+            }
+        }
+        let place = Place {
+            server: &self.server,
+            subject: &subject,
+            kind,
+            owner: target.owner,
+            name: target.name,
+            there: target.digest.is_some(),
+        };
+        let anonymous = match self.inputs.visibility.as_deref() {
+            Some("public") => Some(self.anonymous(target, events).await),
+            _ => None,
+        };
+        match strangers {
+            Some(check) => vec![check],
+            None => judge::package(&place, &self.wanted(), seen.as_ref(), anonymous.as_ref()),
+        }
+    }
+
+    /// The package; one that this run created is waited for, with its link.
+    async fn settled(&self, kind: Owner, target: &Target<'_>, subject: &str) -> Option<Seen<Package>> {
+        let before = self.known.lock().await.packages.get(subject).cloned();
+        let created = target.written && matches!(before, Some(Seen::Absent));
+        if let Some(seen) = before.filter(|_| !target.written) {
+            return Some(seen);
+        }
+        let mut wait = Wait::new(APPEAR.min(self.patience));
+        loop {
+            let seen = self.look(kind, target.owner, target.name, subject).await;
+            let complete = match &seen {
+                Some(Seen::Found(package)) => package.repository.is_some(),
+                Some(Seen::Absent) => false,
+                _ => true,
+            };
+            if complete || !created || !wait.next().await {
+                return seen;
+            }
+        }
+    }
+
+    /// What somebody without an account gets of the image: the proof that it is public.
+    async fn anonymous(&self, target: &Target<'_>, events: &Events) -> Anonymous {
+        let place = match (target.digest, target.reference.tag()) {
+            (Some(digest), _) => At::Digest(digest),
+            // Where somebody with a credential finds nothing, nobody without one may find more; the answer is the proof.
+            (None, Some(tag)) if target.missed => At::Tag(tag),
+            _ => return Anonymous::Nothing,
+        };
+        let meter = Arc::new(Meter::new(events.clone()));
+        // As a source: nobody asks for the right to push without an account.
+        let repository = match self.registries.repository(Side::Source, target.reference, None, Purpose::Read, meter) {
+            Ok(repository) => repository,
+            Err(error) => return Anonymous::Odd(error.to_string()),
+        };
+        let mut wait = Wait::new(APPEAR.min(self.patience));
+        loop {
+            let answer = match repository.head_manifest(place).await {
+                Ok(Some(_)) => return Anonymous::Served,
+                Ok(None) if target.missed => return Anonymous::Nothing,
+                Ok(None) => Anonymous::Refused("the registry answers 404".to_owned()),
+                Err(Error::Registry { cause, .. }) => match cause.refusal() {
+                    Some(refusal)
+                        if matches!(refusal.status, 401 | 403) && !matches!(cause, Cause::Patience { .. }) =>
+                    {
+                        Anonymous::Refused(format!("the registry answers {}", refusal.status))
+                    }
+                    _ => return Anonymous::Odd(cause.to_string()),
+                },
+                Err(error) => return Anonymous::Odd(error.to_string()),
+            };
+            // Just pushed, it may be served a moment later.
+            if !target.written || !wait.next().await {
+                return answer;
+            }
+        }
+    }
+
+    /// The roles on the access repository. `owner` is the packages' owner.
+    async fn grants(&self, owner: &str) -> Vec<Check> {
+        let Some(repository) = self.inputs.repository.as_deref() else { return Vec::new() };
+        let wishes = |who, grants: &'a [Grant]| grants.iter().map(move |grant| (who, grant));
+        let wishes = wishes(Who::Team, &self.inputs.teams).chain(wishes(Who::User, &self.inputs.users));
+        let mut checks = Vec::new();
+        for (who, grant) in wishes {
+            let wish = Wish { server: &self.server, repository, who, grant };
+            checks.push(self.grant(&wish, owner).await);
+        }
+        checks
+    }
+
+    async fn grant(&self, wish: &Wish<'_>, owner: &str) -> Check {
+        let home = wish.repository.split_once('/').map_or("", |(owner, _)| owner);
+        if wish.who == Who::Team && !home.eq_ignore_ascii_case(owner) {
+            return wish.elsewhere(owner);
+        }
+        let Some(token) = &self.inputs.admin_token else { return wish.without_token() };
+        let api = match &self.api {
+            Some(Ok(api)) => api,
+            Some(Err(problem)) => return wish.check(Status::Error, problem.clone()),
+            None => return wish.check(Status::Skipped, "no target is on this GitHub server's registry"),
+        };
+        match self.owner(home).await {
+            Seen::Found(Owner::User) => {
+                if let Some(check) = wish.of_a_person() {
+                    return check;
+                }
+            }
+            Seen::Found(Owner::Organisation) => {}
+            unknown => {
+                if let Some(check) = judge::owner(&self.server, wish.repository, home, &unknown) {
+                    return wish.check(check.status, check.sentence);
+                }
+            }
+        }
+        let before = match step(api, token, wish).await {
+            Step::Done(check) => return *check,
+            Step::Raise(role) => role,
+        };
+        if self.inputs.mode != AccessMode::Apply || self.dry_run {
+            return wish.not_granted(&before, self.dry_run);
+        }
+        let Grant { name, permission } = wish.grant;
+        let granted = match wish.who {
+            Who::Team => api.grant_team(token, home, name, wish.repository, *permission).await,
+            Who::User => api.grant_user(token, name, wish.repository, *permission).await,
+        };
+        if let Some(check) = wish.granted(&granted, &before) {
+            return check;
+        }
+        let mut wait = Wait::new(SETTLE.min(self.patience));
+        loop {
+            let now = role(api, token, wish).await;
+            let settled = now.as_ref().is_some_and(|role| !role.is_below(*permission));
+            if settled || !wait.next().await {
+                return wish.read_back(now.as_ref());
+            }
+        }
+    }
+}
+
+/// What is so, and whether something is to be done about it.
+async fn step(api: &Api, token: &Secret, wish: &Wish<'_>) -> Step {
+    let name = &wish.grant.name;
+    let organisation = wish.repository.split_once('/').map_or("", |(owner, _)| owner);
+    match wish.who {
+        Who::Team => {
+            let seen = api.team_role(token, organisation, name, wish.repository).await;
+            // No role and no such team are both 404.
+            let team = match seen {
+                Seen::Absent => Some(api.team(token, organisation, name).await),
+                _ => None,
+            };
+            wish.team(&seen, team.as_ref())
+        }
+        Who::User => {
+            let seen = api.user_role(token, name, wish.repository).await;
+            let invitation = match &seen {
+                Seen::Found(role) if role.is_below(wish.grant.permission) => {
+                    Some(api.invitation(token, name, wish.repository).await)
+                }
+                _ => None,
+            };
+            wish.user(&seen, invitation.as_ref())
+        }
+    }
+}
+
+/// The role now, after a grant.
+async fn role(api: &Api, token: &Secret, wish: &Wish<'_>) -> Option<Role> {
+    let organisation = wish.repository.split_once('/').map_or("", |(owner, _)| owner);
+    match wish.who {
+        Who::Team => match api.team_role(token, organisation, &wish.grant.name, wish.repository).await {
+            Seen::Found(TeamRole::Is(role)) => Some(role),
+            _ => None,
+        },
+        Who::User => match api.user_role(token, &wish.grant.name, wish.repository).await {
+            Seen::Found(role) => Some(role),
+            _ => None,
+        },
+    }
+}
+
+impl Gate for Access<'_> {
+    fn before_write<'b>(
+        &'b self,
+        repository: &'b Repository,
+        there: bool,
+        meter: &'b Meter,
+    ) -> BoxFuture<'b, Result<(), Error>> {
+        async move {
+            let subject = repository.full_name();
+            let ours = Reference::parse(&subject).is_ok_and(|target| self.owner_and_name(&target).is_some());
+            if self.api.is_none() || !ours {
+                return Ok(());
+            }
+            if let Some(passed) = self.known.lock().await.passed.get(&subject) {
+                return passed.clone();
+            }
+            let passed = self.look_before(repository, there, meter).await;
+            self.known.lock().await.passed.insert(subject, passed.clone());
+            passed
+        }
+        .boxed()
+    }
+}
+
+/// Waits that grow, and end.
+struct Wait {
+    next: Duration,
+    left: Duration,
+}
+
+impl Wait {
+    fn new(limit: Duration) -> Self {
+        Self { next: Duration::from_millis(250), left: limit }
+    }
+
+    /// Waits once more; whether there was time.
+    async fn next(&mut self) -> bool {
+        if self.next > self.left {
+            return false;
+        }
+        tokio::time::sleep(self.next).await;
+        self.left -= self.next;
+        self.next = (self.next * 2).min(Duration::from_secs(8));
+        true
+    }
+}

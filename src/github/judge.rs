@@ -1,0 +1,720 @@
+//! From what GitHub answered to what is said about it: a status, one sentence with the next step, the page to open.
+//!
+//! Owns every judgement about access. Pure. Must never say more than an answer shows: what no API shows is
+//! `UNVERIFIABLE`, and what a person has to do has its page.
+
+use super::api::{Granted, Package, Seen, TeamRole};
+use super::role::{Permission, Role};
+use super::server::{Owner, Server};
+use crate::inputs::Grant;
+use crate::report::access::{Check, Status};
+
+/// A package and where it is set.
+pub(super) struct Place<'a> {
+    pub(super) server: &'a Server,
+    /// `ghcr.io/acme/mirror/alpine`.
+    pub(super) subject: &'a str,
+    pub(super) kind: Owner,
+    pub(super) owner: &'a str,
+    /// `mirror/alpine`.
+    pub(super) name: &'a str,
+    /// The registry has the image, whatever the API shows.
+    pub(super) there: bool,
+}
+
+/// What is wanted of a package.
+pub(super) struct Wanted<'a> {
+    /// `OWNER/REPO` to be linked to.
+    pub(super) repository: Option<&'a str>,
+    pub(super) visibility: Option<&'a str>,
+}
+
+/// What somebody without an account gets of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Anonymous {
+    /// The manifest, by its digest.
+    Served,
+    /// A refusal, or nothing; the registry's words.
+    Refused(String),
+    /// No digest is known to ask for.
+    Nothing,
+    /// No clear answer.
+    Odd(String),
+}
+
+impl Place<'_> {
+    fn settings(&self) -> String {
+        self.server.package_settings(self.kind, self.owner, self.name)
+    }
+
+    fn check(&self, check: &str, status: Status, sentence: impl Into<String>) -> Check {
+        Check::new(self.subject, check, status, sentence)
+    }
+}
+
+/// The checks of a package. `seen` is nothing where there is no token to look with, `anonymous` where nobody asked.
+pub(super) fn package(
+    place: &Place<'_>,
+    wanted: &Wanted<'_>,
+    seen: Option<&Seen<Package>>,
+    anonymous: Option<&Anonymous>,
+) -> Vec<Check> {
+    let mut checks = Vec::new();
+    match seen {
+        Some(Seen::Found(package)) => {
+            let versions = package.versions.map_or("it exists".to_owned(), |versions| format!("{versions} versions"));
+            checks.push(place.check("package", Status::Ok, "the package exists").found(&versions));
+            checks.extend(link(place, wanted.repository, package));
+            checks.push(visibility(place, wanted.visibility, package));
+        }
+        unseen => {
+            checks.push(unseen_package(place, unseen));
+            // Public is proven without a token; the others are not.
+            if let Some(expected) = wanted.visibility.filter(|expected| *expected != "public") {
+                let sentence = "the visibility cannot be read without reading the package; see there";
+                let check = place.check("visibility", Status::NeedsToken, sentence);
+                checks.push(check.wanted(&expected).link(place.settings()));
+            }
+        }
+    }
+    checks.extend(anonymous.map(|anonymous| anonymous_pull(place, anonymous)));
+    checks
+}
+
+fn unseen_package(place: &Place<'_>, seen: Option<&Seen<Package>>) -> Check {
+    let needs = |sentence: String| place.check("package", Status::NeedsToken, sentence).link(place.settings());
+    match seen {
+        None => needs(
+            "no token to read the package's link and visibility with; set `github-token: ${{ github.token }}` and \
+             `permissions: packages: read`"
+                .to_owned(),
+        ),
+        Some(Seen::Absent) if place.there => needs(
+            "the image is there and GitHub's API answers 404: `github-token` may not read this package's metadata; give \
+             this repository access in the package's settings, or use a classic token with `read:packages`"
+                .to_owned(),
+        ),
+        Some(Seen::Absent) => place.check(
+            "package",
+            Status::Unverifiable,
+            "GitHub's API answers 404: the package does not exist yet, or `github-token` may not read it; the first push \
+             of the workflow's GITHUB_TOKEN creates it",
+        ),
+        Some(Seen::Refused(words)) => needs(format!(
+            "`github-token` may not read the package ({words}); give the job `permissions: packages: read`, or use a \
+             classic token with `read:packages`"
+        )),
+        Some(Seen::Odd(words)) => place.check("package", Status::Error, format!("{words}; run again later")),
+        Some(Seen::Found(_)) => place.check("package", Status::Ok, "the package exists"),
+    }
+}
+
+fn link(place: &Place<'_>, wanted: Option<&str>, package: &Package) -> Vec<Check> {
+    let found = package.repository.as_deref();
+    let check = |status, sentence: String| {
+        let mut check = place.check("link", status, sentence).found(&found.unwrap_or("none"));
+        check.wanted = wanted.map(str::to_owned);
+        check
+    };
+    // What a person clicks replaces what is there, so it is said each time.
+    let overwrites = "this overwrites the access that the package has now, and is needed once";
+    match (found, wanted) {
+        (Some(found), Some(wanted)) if found.eq_ignore_ascii_case(wanted) => {
+            let inheritance = place.check(
+                "inheritance",
+                Status::Unverifiable,
+                "linked; inheritance is GitHub's default for new packages; the API cannot show it; confirm once on the \
+                 package's settings that `Inherit access from source repository` is ticked",
+            );
+            vec![check(Status::Ok, format!("linked to `{found}`")), inheritance.link(place.settings())]
+        }
+        (Some(found), Some(wanted)) => vec![
+            check(
+                Status::Manual,
+                format!(
+                    "linked to `{found}`, so it does not inherit from `{wanted}`; in the package's settings change the \
+                     repository source, or set `access-repository: {found}`; {overwrites}"
+                ),
+            )
+            .link(place.settings()),
+        ],
+        (None, Some(wanted)) => vec![
+            check(
+                Status::Manual,
+                format!(
+                    "linked to no repository, so it inherits nothing; in the package's settings connect `{wanted}` and \
+                     tick `Inherit access from source repository`; {overwrites}"
+                ),
+            )
+            .link(place.settings()),
+        ],
+        (_, None) => {
+            let problem = "there is no repository to compare with; set `access-repository: OWNER/REPO`";
+            vec![check(Status::Unverifiable, problem.to_owned())]
+        }
+    }
+}
+
+fn visibility(place: &Place<'_>, wanted: Option<&str>, package: &Package) -> Check {
+    let found = package.visibility.as_deref();
+    let check = |status, sentence: String| {
+        let mut check = place.check("visibility", status, sentence).found(&found.unwrap_or("not said"));
+        check.wanted = wanted.map(str::to_owned);
+        check
+    };
+    match (found, wanted) {
+        (None, _) => {
+            let sentence = "GitHub does not say the package's visibility; look at its settings";
+            check(Status::Unverifiable, sentence.to_owned()).link(place.settings())
+        }
+        (Some(found), None) => check(Status::Ok, format!("it is `{found}`")),
+        (Some(found), Some(wanted)) if found.eq_ignore_ascii_case(wanted) => {
+            check(Status::Ok, format!("it is `{found}`"))
+        }
+        (Some("public"), Some(wanted)) => check(
+            Status::Drift,
+            format!(
+                "it is `public`, not `{wanted}`, and GitHub does not make a public package private again; delete it and \
+                 push it anew, or set `expected-visibility: public`"
+            ),
+        )
+        .link(place.settings()),
+        (Some(found), Some("public")) => check(
+            Status::Drift,
+            format!(
+                "it is `{found}`, not `public`; GitHub has no call for that: in the package's settings choose Change \
+                 visibility (public cannot be undone){}",
+                if place.kind == Owner::Organisation {
+                    format!(
+                        "; where public is not offered, an owner allows it at {}",
+                        place.server.organisation_packages(place.owner)
+                    )
+                } else {
+                    String::new()
+                }
+            ),
+        )
+        .link(place.settings()),
+        (Some(found), Some(wanted)) => check(
+            Status::Drift,
+            format!(
+                "it is `{found}`, not `{wanted}`; GitHub has no call for that: in the package's settings choose Change \
+                 visibility"
+            ),
+        )
+        .link(place.settings()),
+    }
+}
+
+fn anonymous_pull(place: &Place<'_>, anonymous: &Anonymous) -> Check {
+    let check = |status, sentence: String| place.check("anonymous pull", status, sentence).wanted(&"public");
+    match anonymous {
+        Anonymous::Served => {
+            check(Status::Ok, "the registry serves the digest to anybody".to_owned()).found(&"served without a login")
+        }
+        Anonymous::Refused(words) => check(
+            Status::Drift,
+            format!(
+                "nobody can pull it without a login ({words}); in the package's settings choose Change visibility \
+                 (public cannot be undone)"
+            ),
+        )
+        .found(&"refused")
+        .link(place.settings()),
+        Anonymous::Nothing => {
+            let sentence = "no digest is known at the target, so nothing can be asked for; copy the image first";
+            check(Status::Unverifiable, sentence.to_owned())
+        }
+        Anonymous::Odd(words) => check(Status::Error, format!("{words}; run again later")),
+    }
+}
+
+/// An owner that GitHub does not know, or does not tell of.
+pub(super) fn owner(server: &Server, subject: &str, owner: &str, seen: &Seen<Owner>) -> Option<Check> {
+    let registry = server.registry().unwrap_or_default();
+    match seen {
+        Seen::Found(_) => None,
+        Seen::Absent => Some(Check::new(
+            subject,
+            "owner",
+            Status::Error,
+            format!(
+                "there is no account `{owner}` on this GitHub server; write the target as `{registry}/OWNER/…` with an \
+                 organisation or a person that exists"
+            ),
+        )),
+        Seen::Refused(words) => {
+            let sentence =
+                format!("`github-token` is not accepted ({words}); set `github-token: ${{{{ github.token }}}}`");
+            Some(Check::new(subject, "owner", Status::NeedsToken, sentence))
+        }
+        Seen::Odd(words) => Some(Check::new(subject, "owner", Status::Error, format!("{words}; run again later"))),
+    }
+}
+
+/// Who is granted a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    Team,
+    User,
+}
+
+/// A role that somebody is to have on a repository.
+pub(super) struct Wish<'a> {
+    pub(super) server: &'a Server,
+    /// `OWNER/REPO`.
+    pub(super) repository: &'a str,
+    pub(super) who: Who,
+    pub(super) grant: &'a Grant,
+}
+
+/// What to do about a wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing more.
+    Done(Box<Check>),
+    /// The role is lower than wanted: this one.
+    Raise(Role),
+}
+
+impl Wish<'_> {
+    fn owner(&self) -> &str {
+        self.repository.split_once('/').map_or(self.repository, |(owner, _)| owner)
+    }
+
+    fn name(&self) -> String {
+        match self.who {
+            Who::Team => format!("team {}", self.grant.name),
+            Who::User => format!("user {}", self.grant.name),
+        }
+    }
+
+    pub(super) fn check(&self, status: Status, sentence: impl Into<String>) -> Check {
+        let check = Check::new(self.repository, self.name(), status, sentence).wanted(&self.grant.permission);
+        check.link(self.server.repository_access(self.repository))
+    }
+
+    fn done(&self, status: Status, sentence: impl Into<String>) -> Step {
+        Step::Done(Box::new(self.check(status, sentence)))
+    }
+
+    /// What `admin-token` must be able to do, for sentences.
+    fn needs(&self) -> &'static str {
+        match self.who {
+            Who::Team => "Administration: write on that repository and Members: read in its organisation",
+            Who::User => "Administration: write on that repository",
+        }
+    }
+
+    /// No token to grant with.
+    pub(super) fn without_token(&self) -> Check {
+        let Grant { name, permission } = self.grant;
+        self.check(
+            Status::NeedsToken,
+            format!(
+                "`{name}` should have `{permission}` on `{}`, and GITHUB_TOKEN can neither read nor grant that; set \
+                 `admin-token` to a token with {}, or grant it on the page",
+                self.repository,
+                self.needs()
+            ),
+        )
+    }
+
+    /// Teams of one owner cannot have a role on a repository of another.
+    pub(super) fn elsewhere(&self, organisation: &str) -> Check {
+        self.check(
+            Status::Error,
+            format!(
+                "the repository `{}` does not belong to the organisation `{organisation}`, so its teams cannot have a \
+                 role there; name a repository of `{organisation}` in `access-repository`",
+                self.repository
+            ),
+        )
+    }
+
+    /// A personal account has no teams, and one role only for its collaborators.
+    pub(super) fn of_a_person(&self) -> Option<Check> {
+        let (owner, Grant { name, permission }) = (self.owner(), self.grant);
+        match (self.who, permission) {
+            (Who::Team, _) => Some(self.check(
+                Status::Manual,
+                format!(
+                    "`{owner}` is a personal account and has no teams; name people in `users`, or mirror into an \
+                     organisation"
+                ),
+            )),
+            (Who::User, Permission::Write) => None,
+            (Who::User, _) => Some(self.check(
+                Status::Manual,
+                format!(
+                    "collaborators of a personal account's repository have `write` and nothing else; give `{name}` \
+                     `{permission}` on each package's settings page"
+                ),
+            )),
+        }
+    }
+
+    /// A team's role, and where it has none whether there is such a team.
+    pub(super) fn team(&self, seen: &Seen<TeamRole>, team: Option<&Seen<()>>) -> Step {
+        match (seen, team) {
+            (Seen::Found(TeamRole::Is(role)), _) => self.role(role),
+            (Seen::Found(TeamRole::Some), _) => self.done(
+                Status::Unverifiable,
+                "GitHub says that the team has a role and not which; nothing was changed; look at the page",
+            ),
+            (Seen::Absent, Some(Seen::Found(()))) => Step::Raise(Role::None),
+            (Seen::Absent, None | Some(Seen::Absent)) => Step::Done(Box::new(self.no_such_team())),
+            (Seen::Absent, Some(Seen::Refused(words))) | (Seen::Refused(words), _) => {
+                Step::Done(Box::new(self.refused(words)))
+            }
+            (Seen::Absent, Some(Seen::Odd(words))) | (Seen::Odd(words), _) => {
+                self.done(Status::Error, format!("{words}; run again later"))
+            }
+        }
+    }
+
+    fn no_such_team(&self) -> Check {
+        let (organisation, team) = (self.owner(), &self.grant.name);
+        let check = self.check(
+            Status::Error,
+            format!(
+                "the organisation `{organisation}` has no team `{team}` that `admin-token` can see; write the slug that \
+                 stands in the address of the team's page, and give the token Members: read"
+            ),
+        );
+        check.link(self.server.teams(organisation))
+    }
+
+    /// A person's role; `invitation` is the role in an open invitation.
+    pub(super) fn user(&self, seen: &Seen<Role>, invitation: Option<&Seen<Option<String>>>) -> Step {
+        match (seen, invitation) {
+            (Seen::Found(role), Some(Seen::Found(Some(invited)))) if role.is_below(self.grant.permission) => {
+                let sentence = format!(
+                    "`{}` has an open invitation with `{invited}`; it counts once it is accepted",
+                    self.grant.name
+                );
+                Step::Done(Box::new(self.check(Status::Pending, sentence).found(role)))
+            }
+            (Seen::Found(role), _) => self.role(role),
+            (Seen::Absent, _) => Step::Done(Box::new(self.no_such_user())),
+            (Seen::Refused(words), _) => Step::Done(Box::new(self.refused(words))),
+            (Seen::Odd(words), _) => self.done(Status::Error, format!("{words}; run again later")),
+        }
+    }
+
+    fn no_such_user(&self) -> Check {
+        self.check(
+            Status::Error,
+            format!(
+                "there is no account `{}`, or `admin-token` cannot see the repository `{}`; check both names",
+                self.grant.name, self.repository
+            ),
+        )
+    }
+
+    fn refused(&self, words: &str) -> Check {
+        self.check(
+            Status::NeedsToken,
+            format!(
+                "`admin-token` is not an administrator of `{}` ({words}); it needs {}",
+                self.repository,
+                self.needs()
+            ),
+        )
+    }
+
+    fn role(&self, role: &Role) -> Step {
+        let Grant { name, permission } = self.grant;
+        let check = |status, sentence: String| Step::Done(Box::new(self.check(status, sentence).found(role)));
+        match role {
+            Role::Custom(_) => check(
+                Status::Unverifiable,
+                format!(
+                    "`{name}` has the organisation's own role `{role}`, which is never changed here; look whether it \
+                     allows `{permission}`"
+                ),
+            ),
+            role if role.is_below(*permission) => Step::Raise(role.clone()),
+            Role::Known(_, has) if has > permission => check(
+                Status::Drift,
+                format!(
+                    "`{name}` has `{role}`, more than `{permission}`; nothing is ever lowered here: lower it on the \
+                     page, or write `{name}={has}`"
+                ),
+            ),
+            role => check(Status::Ok, format!("`{name}` has `{role}`")),
+        }
+    }
+
+    /// The role is too low and this run does not grant.
+    pub(super) fn not_granted(&self, role: &Role, dry_run: bool) -> Check {
+        let Grant { name, permission } = self.grant;
+        let how = if dry_run { "a run without `dry-run` grants it" } else { "`access: apply` grants it" };
+        let sentence = format!("`{name}` has `{role}`, less than `{permission}`; {how}");
+        self.check(Status::Drift, sentence).found(role)
+    }
+
+    /// What became of a grant that is not simply done.
+    pub(super) fn granted(&self, granted: &Granted, before: &Role) -> Option<Check> {
+        let Grant { name, permission } = self.grant;
+        let check = match granted {
+            Granted::Done => return None,
+            Granted::Invited => self.check(
+                Status::Pending,
+                format!("`{name}` was invited with `{permission}`; it counts once the invitation is accepted"),
+            ),
+            Granted::Refused(words) => self.refused(words),
+            Granted::Absent if self.who == Who::Team => self.no_such_team(),
+            Granted::Absent => self.no_such_user(),
+            Granted::Unfit(words) if self.who == Who::Team => self.check(
+                Status::Error,
+                format!(
+                    "the repository `{}` does not belong to the organisation `{}` ({words}); name one of its \
+                     repositories in `access-repository`",
+                    self.repository,
+                    self.owner()
+                ),
+            ),
+            Granted::Unfit(words) => self.check(
+                Status::Error,
+                format!("`{name}` cannot be granted `{permission}` ({words}); grant it on the page"),
+            ),
+            Granted::Odd(words) => self.check(Status::Error, format!("{words}; run again later")),
+        };
+        Some(check.found(before))
+    }
+
+    /// What was read after a grant was accepted.
+    pub(super) fn read_back(&self, now: Option<&Role>) -> Check {
+        let Grant { name, permission } = self.grant;
+        match now {
+            Some(role) if !role.is_below(*permission) => {
+                self.check(Status::Applied, format!("`{name}` was granted `{permission}`")).found(role)
+            }
+            Some(role) => self
+                .check(
+                    Status::Drift,
+                    format!(
+                        "GitHub took the grant of `{permission}` and still shows `{role}`; run `command: access` in some \
+                         minutes"
+                    ),
+                )
+                .found(role),
+            None => self.check(
+                Status::Drift,
+                format!("GitHub took the grant of `{permission}` and does not show the role; run `command: access` again"),
+            ),
+        }
+    }
+}
+
+/// What pushes to GitHub's registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PushToken {
+    /// None.
+    None,
+    /// `ghs_`: the workflow's own token, or another GitHub App's, which nothing tells apart.
+    App,
+    /// `ghp_`: a classic personal token.
+    Classic,
+    /// Something else.
+    Other,
+}
+
+impl PushToken {
+    pub(super) fn of(text: Option<&str>) -> Self {
+        match text {
+            None => Self::None,
+            Some(text) if text.starts_with("ghs_") => Self::App,
+            Some(text) if text.starts_with("ghp_") => Self::Classic,
+            Some(_) => Self::Other,
+        }
+    }
+}
+
+/// What is worth saying about a package before anything is sent, a sentence each.
+pub(super) fn before_push(
+    place: &Place<'_>,
+    wanted: &Wanted<'_>,
+    seen: Option<&Seen<Package>>,
+    token: PushToken,
+    workflow: Option<&str>,
+) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let subject = place.subject;
+    if token == PushToken::None {
+        sentences.push(format!(
+            "{subject}: no credential to push with; set `github-token: ${{{{ github.token }}}}` and `permissions: \
+             packages: write`"
+        ));
+    }
+    let workflow_owner = workflow.and_then(|workflow| workflow.split_once('/')).map(|(owner, _)| owner);
+    if let (PushToken::App, Some(owner)) = (token, workflow_owner)
+        && !owner.eq_ignore_ascii_case(place.owner)
+    {
+        sentences.push(format!(
+            "{subject} belongs to `{}` and this workflow to `{owner}`, whose GITHUB_TOKEN is for packages of `{owner}` \
+             only; write the target below `{owner}`, or give `target-username` and `target-password` with a classic \
+             token of somebody in `{}`",
+            place.owner, place.owner
+        ));
+    }
+    match seen {
+        // 404 is "absent" and "not for you" alike, so no sentence says that there is none.
+        Some(Seen::Absent) if !place.there => match (token, workflow, wanted.repository) {
+            (PushToken::App, Some(workflow), Some(repository)) if !workflow.eq_ignore_ascii_case(repository) => {
+                sentences.push(format!(
+                    "GitHub shows no package {subject}: if there is none yet, GITHUB_TOKEN links what it creates to \
+                     `{workflow}`, not to `{repository}`; run the workflow in `{repository}`, or connect the package on \
+                     {} afterwards",
+                    place.settings()
+                ));
+            }
+            (PushToken::App, Some(workflow), _) => sentences.push(format!(
+                "GitHub shows no package {subject}: if there is none yet, this push creates it, and it is expected to be \
+                 linked to `{workflow}`, which is read back afterwards"
+            )),
+            (PushToken::Classic, ..) => sentences.push(format!(
+                "GitHub shows no package {subject}: if there is none yet, a personal token creates it linked to no \
+                 repository; push it first with `github-token: ${{{{ github.token }}}}`, or connect it on {} afterwards",
+                place.settings()
+            )),
+            _ => {}
+        },
+        Some(Seen::Found(package)) => {
+            for check in link(place, wanted.repository, package) {
+                if check.status == Status::Manual {
+                    sentences.push(format!("{subject}: {}: {}", check.sentence, place.settings()));
+                }
+            }
+        }
+        _ => {}
+    }
+    sentences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Anonymous, Granted, Package, Permission, Place, PushToken, Role, Seen, Status, Step, TeamRole, Wanted, Who,
+        Wish, before_push, package,
+    };
+    use crate::github::server::{Owner, Server};
+    use crate::inputs::{Environment, Grant};
+
+    fn place(server: &Server, there: bool) -> Place<'_> {
+        let subject = "ghcr.io/acme/m/x";
+        Place { server, subject, kind: Owner::Organisation, owner: "acme", name: "m/x", there }
+    }
+
+    fn linked(repository: Option<&str>, visibility: &str) -> Seen<Package> {
+        Seen::Found(Package {
+            repository: repository.map(str::to_owned),
+            visibility: Some(visibility.to_owned()),
+            versions: Some(3),
+        })
+    }
+
+    #[test]
+    fn every_state_of_a_package_has_its_statuses() {
+        use Status::{Drift, Error, Manual, NeedsToken, Ok, Unverifiable};
+        let server = Server::of(&Environment::default());
+        for (name, seen, there, visibility, expected) in [
+            ("linked", Some(linked(Some("Acme/M"), "private")), true, None, &[Ok, Ok, Unverifiable, Ok][..]),
+            ("linked elsewhere", Some(linked(Some("acme/z"), "private")), true, None, &[Ok, Manual, Ok]),
+            ("not linked", Some(linked(None, "internal")), true, Some("internal"), &[Ok, Manual, Ok]),
+            ("private, not public", Some(linked(None, "private")), true, Some("public"), &[Ok, Manual, Drift]),
+            ("public, not private", Some(linked(None, "public")), true, Some("private"), &[Ok, Manual, Drift]),
+            ("a new word", Some(linked(None, "secret")), true, None, &[Ok, Manual, Ok]),
+            ("nothing said", Some(Seen::Found(Package::default())), true, None, &[Ok, Manual, Unverifiable]),
+            ("absent, image there", Some(Seen::Absent), true, None, &[NeedsToken]),
+            ("absent, no image", Some(Seen::Absent), false, None, &[Unverifiable]),
+            ("absent, private wanted", Some(Seen::Absent), true, Some("private"), &[NeedsToken, NeedsToken]),
+            ("refused", Some(Seen::Refused("GitHub answered 403".into())), true, None, &[NeedsToken]),
+            ("odd", Some(Seen::Odd("GitHub answered 500".into())), true, None, &[Error]),
+            ("no token", None, true, Some("public"), &[NeedsToken]),
+        ] {
+            let wanted = Wanted { repository: Some("acme/m"), visibility };
+            let checks = package(&place(&server, there), &wanted, seen.as_ref(), None);
+            let statuses: Vec<Status> = checks.iter().map(|check| check.status).collect();
+            assert_eq!(statuses, expected, "{name}");
+            for check in checks.iter().filter(|check| check.status.fails_strict() && check.status != Error) {
+                assert!(check.link.is_some(), "{name}: {check:?}");
+            }
+        }
+        for (anonymous, expected) in [
+            (Anonymous::Served, Ok),
+            (Anonymous::Refused("401".into()), Drift),
+            (Anonymous::Nothing, Unverifiable),
+            (Anonymous::Odd("no answer".into()), Error),
+        ] {
+            let wanted = Wanted { repository: None, visibility: Some("public") };
+            let checks = package(&place(&server, true), &wanted, None, Some(&anonymous));
+            assert_eq!(checks.last().map(|check| check.status), Some(expected), "{anonymous:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_before_a_push_follows_the_token_and_the_package() {
+        let server = Server::of(&Environment::default());
+        let wanted = Wanted { repository: Some("acme/m"), visibility: None };
+        for (token, seen, workflow, part) in [
+            ("ghs_x", Seen::Absent, "acme/m", Some("is expected to be linked to `acme/m`")),
+            ("ghs_x", Seen::Absent, "acme/other", Some("links what it creates to `acme/other`, not to `acme/m`")),
+            ("ghs_x", linked(None, "private"), "other/m", Some("is for packages of `other` only")),
+            ("ghp_x", Seen::Absent, "acme/m", Some("creates it linked to no repository")),
+            ("ghp_x", linked(Some("acme/z"), "private"), "acme/m", Some("linked to `acme/z`")),
+            ("ghs_x", linked(Some("acme/m"), "private"), "acme/m", None),
+            ("", Seen::Absent, "acme/m", Some("no credential to push with")),
+            ("x", Seen::Absent, "acme/m", None),
+        ] {
+            let token = PushToken::of(Some(token).filter(|token| !token.is_empty()));
+            let said = before_push(&place(&server, false), &wanted, Some(&seen), token, Some(workflow));
+            match part {
+                Some(part) => assert!(said.iter().any(|sentence| sentence.contains(part)), "{part}: {said:?}"),
+                None => assert!(said.is_empty(), "{said:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_role_of_a_team_has_its_step() {
+        let server = Server::of(&Environment::default());
+        let grant = Grant { name: "devs".to_owned(), permission: Permission::Write };
+        let wish = Wish { server: &server, repository: "acme/m", who: Who::Team, grant: &grant };
+        let is = |role: &str| Seen::Found(TeamRole::Is(Role::parse(role)));
+        for (seen, team, expected) in [
+            (is("write"), None, Some(Status::Ok)),
+            (is("maintain"), None, Some(Status::Ok)),
+            (is("admin"), None, Some(Status::Drift)),
+            (is("robots"), None, Some(Status::Unverifiable)),
+            (is("read"), None, None),
+            (is("triage"), None, None),
+            (Seen::Found(TeamRole::Some), None, Some(Status::Unverifiable)),
+            (Seen::Absent, Some(Seen::Found(())), None),
+            (Seen::Absent, Some(Seen::Absent), Some(Status::Error)),
+            (Seen::Absent, Some(Seen::Refused("403".to_owned())), Some(Status::NeedsToken)),
+            (Seen::Refused("403".to_owned()), None, Some(Status::NeedsToken)),
+            (Seen::Odd("500".to_owned()), None, Some(Status::Error)),
+        ] {
+            let status = match wish.team(&seen, team.as_ref()) {
+                Step::Done(check) => Some(check.status),
+                Step::Raise(_) => None,
+            };
+            assert_eq!(status, expected, "{seen:?}");
+        }
+        for (granted, expected) in [
+            (Granted::Done, None),
+            (Granted::Invited, Some(Status::Pending)),
+            (Granted::Refused("403".to_owned()), Some(Status::NeedsToken)),
+            (Granted::Absent, Some(Status::Error)),
+            (Granted::Unfit("422".to_owned()), Some(Status::Error)),
+            (Granted::Odd("500".to_owned()), Some(Status::Error)),
+        ] {
+            assert_eq!(wish.granted(&granted, &Role::None).map(|check| check.status), expected, "{granted:?}");
+        }
+        assert_eq!(wish.read_back(Some(&Role::parse("write"))).status, Status::Applied);
+        assert_eq!(wish.read_back(Some(&Role::parse("read"))).status, Status::Drift);
+        assert_eq!(wish.read_back(None).status, Status::Drift);
+    }
+}
