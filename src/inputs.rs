@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction};
 use crate::credentials::{Credentials, Given};
 use crate::digest::Digest;
 use crate::error::Error;
+use crate::mirrors::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
 use crate::platform::Platform;
 use crate::reference::{ImageReference, shown};
 use crate::secret::{Credential, Secret};
@@ -135,6 +136,24 @@ pub const INPUTS: &[Input] = &[
         Kind::SecretLines,
         None,
         "Credentials for several registries, `HOST[/PATH] USERNAME PASSWORD` a line, the password to the end of the line. The longest match wins; a line with only a host is skipped.",
+    ),
+    input(
+        "registry-mirrors",
+        Kind::List,
+        None,
+        "Mirrors to read from, `REGISTRY[/PATH] = HOST[:PORT][/PATH], …` a line; the registry itself comes last. For a registry without a rule here those of the variable `CNB_REGISTRY_MIRRORS` count; `none` switches that off.",
+    ),
+    input(
+        "mirror-tags",
+        Kind::Choice(&["verify", "first", "origin"]),
+        Some("verify"),
+        "Whom to believe about a tag: `verify` (a mirror, if the registry itself agrees or cannot be asked), `first` (whoever answers first) or `origin` (the registry itself; mirrors only deliver).",
+    ),
+    input(
+        "mirror-fallback",
+        Kind::Choice(&["original", "never"]),
+        Some("original"),
+        "After the mirrors, ask the registry itself (`original`) or nobody (`never`).",
     ),
     input(
         "insecure-registries",
@@ -283,6 +302,8 @@ pub struct Inputs {
     pub credentials: Credentials,
     /// Hosts (`host[:port]`, lower case) spoken to over plain HTTP; loopback is not among them and always is.
     pub insecure_registries: Vec<String>,
+    /// Where images are read instead of their own registry.
+    pub mirrors: crate::mirrored::Settings,
     /// Further certificate authorities; not yet read.
     pub ca_certificates: Option<PathBuf>,
     /// How long to go on while a registry makes no progress.
@@ -361,6 +382,7 @@ impl Values {
             )?,
             dry_run,
             credentials: self.credentials(environment)?,
+            mirrors: self.mirrors(environment)?,
             insecure_registries: self.insecure_registries()?,
             ca_certificates: self.get("ca-certificates").map(PathBuf::from),
             patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
@@ -433,6 +455,24 @@ impl Values {
             )),
             _ => Ok(Some(expected)),
         }
+    }
+
+    fn mirrors(&self, environment: &Environment) -> Result<crate::mirrored::Settings, Error> {
+        let insecure = self.insecure_registries()?;
+        let settings = crate::mirrored::Settings {
+            rules: Rules::read(self.get("registry-mirrors"), environment.get(CNB_REGISTRY_MIRRORS), &insecure)?,
+            tags: self
+                .choice("mirror-tags", &[("verify", Tags::Verify), ("first", Tags::First), ("origin", Tags::Origin)])?,
+            fallback: self
+                .choice("mirror-fallback", &[("original", Fallback::Original), ("never", Fallback::Never)])?,
+            patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
+        };
+        if settings.tags == Tags::Origin && settings.fallback == Fallback::Never {
+            let problem =
+                "is `origin`, which asks the original about a tag, and `mirror-fallback` is `never`; leave one out";
+            return Err(Error::input("mirror-tags", problem));
+        }
+        Ok(settings)
     }
 
     fn insecure_registries(&self) -> Result<Vec<String>, Error> {

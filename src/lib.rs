@@ -62,6 +62,8 @@ pub mod inputs;
 pub mod manifest;
 pub mod meter;
 pub mod mirror;
+pub mod mirrored;
+pub mod mirrors;
 pub mod plan;
 pub mod platform;
 pub mod reference;
@@ -133,6 +135,7 @@ async fn stages(
     let settings = registry::Settings { insecure: inputs.insecure_registries.clone(), patience: inputs.patience };
     let registries = registry::Registries::new(transport, settings);
     let ledger = copy::Ledger::default();
+    let mirrors = mirrored::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
     let (events, mut heard) = mpsc::unbounded_channel();
     let run = Run {
         command: inputs.command,
@@ -143,10 +146,14 @@ async fn stages(
             Side::Source => inputs.credentials.for_source(reference),
             Side::Target => inputs.credentials.for_target(reference),
         },
+        mirrors: &mirrors,
         patience: inputs.patience,
         events: &events,
     };
 
+    for line in inputs.mirrors.rules.describe() {
+        console.line(&line);
+    }
     let mut report = Report { command: inputs.command.as_str(), dry_run: inputs.dry_run, ..Report::default() };
     let mut shutdown = pin!(shutdown);
     for job in &plan.jobs {
@@ -180,6 +187,7 @@ async fn stages(
 fn tell(console: &Console, event: Event) {
     match event {
         Event::Notice(text) => console.line(&text),
+        Event::Warning(text) => console.warning("mirror-image", &text),
         Event::Mask(secret) => console.mask(&secret),
     }
 }

@@ -14,6 +14,7 @@ use crate::error::{Error, Side};
 use crate::inputs::{Command, OnConflict};
 use crate::manifest::Manifest;
 use crate::meter::{Events, Meter};
+use crate::mirrored::Mirrors;
 use crate::plan::Job;
 use crate::reference::ImageReference;
 use crate::registry::{At, Registries};
@@ -35,6 +36,8 @@ pub struct Run<'a> {
     pub ledger: &'a Ledger,
     /// Which credential an image's end gets.
     pub credential: &'a (dyn Fn(Side, &crate::reference::Reference) -> Option<Credential> + Sync),
+    /// Where images are read instead of their own registry.
+    pub mirrors: &'a Mirrors,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
     /// Where what must be said meanwhile goes.
@@ -101,6 +104,8 @@ impl<'a> Image<'a> {
             traffic: self.meter.traffic(),
             blobs: self.meter.blobs(),
             notices,
+            sites: self.meter.sites(),
+            served_by: self.meter.served_by(),
             state: error.as_ref().map(|_| self.state()),
             error,
             duration: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -263,6 +268,11 @@ impl<'a> Image<'a> {
             ImageReference::Registry(reference) => {
                 let credential = (self.run.credential)(side, reference);
                 let meter = Arc::clone(&self.meter);
+                if side == Side::Source
+                    && let Some(mirrored) = self.run.mirrors.store(self.run.registries, reference, self.job, &meter)?
+                {
+                    return Ok((Store::Mirrored(mirrored), reference.tag().map(str::to_owned)));
+                }
                 let repository = self.run.registries.repository(side, reference, credential.as_ref(), meter)?;
                 Ok((Store::Registry(repository), reference.tag().map(str::to_owned)))
             }

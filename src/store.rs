@@ -10,6 +10,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use crate::blob::{self, BlobSource, BlobStream};
 use crate::error::Error;
 use crate::manifest::{Descriptor, Manifest};
+use crate::mirrored::Mirrored;
 use crate::registry::{At, Pushed, Repository, Sent};
 
 /// One end of a copy.
@@ -17,6 +18,8 @@ use crate::registry::{At, Pushed, Repository, Sent};
 pub enum Store {
     /// A repository of a registry.
     Registry(Repository),
+    /// An image that is read from mirrors, its own registry last; never a target.
+    Mirrored(Mirrored),
 }
 
 impl Store {
@@ -24,6 +27,7 @@ impl Store {
     pub async fn head_manifest(&self, at: At<'_>) -> Result<Option<Descriptor>, Error> {
         match self {
             Self::Registry(repository) => repository.head_manifest(at).await,
+            Self::Mirrored(mirrored) => mirrored.head_manifest(at).await,
         }
     }
 
@@ -31,6 +35,7 @@ impl Store {
     pub async fn get_manifest(&self, at: At<'_>) -> Result<Manifest, Error> {
         match self {
             Self::Registry(repository) => repository.get_manifest(at).await,
+            Self::Mirrored(mirrored) => mirrored.get_manifest(at).await,
         }
     }
 
@@ -38,6 +43,7 @@ impl Store {
     pub async fn put_manifest(&self, at: At<'_>, manifest: &Manifest) -> Result<Pushed, Error> {
         match self {
             Self::Registry(repository) => repository.put_manifest(at, manifest).await,
+            Self::Mirrored(_) => Err(read_only()),
         }
     }
 
@@ -45,13 +51,18 @@ impl Store {
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
         match self {
             Self::Registry(repository) => repository.head_blob(descriptor).await,
+            Self::Mirrored(mirrored) => mirrored.head_blob(descriptor).await,
         }
     }
 
-    /// Starts to read a blob, unchecked.
+    /// Starts to read a blob; it is checked on its way.
     async fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobStream, Error> {
         match self {
-            Self::Registry(repository) => repository.read_blob(descriptor).await,
+            Self::Registry(repository) => {
+                let stream = repository.read_blob(descriptor).await?;
+                Ok(blob::checked(stream, descriptor, self.object(At::Digest(&descriptor.digest))))
+            }
+            Self::Mirrored(mirrored) => mirrored.read_blob(descriptor).await,
         }
     }
 
@@ -64,6 +75,7 @@ impl Store {
     ) -> Result<Sent, Error> {
         match self {
             Self::Registry(repository) => repository.push_blob(descriptor, from, source).await,
+            Self::Mirrored(_) => Err(read_only()),
         }
     }
 
@@ -71,6 +83,7 @@ impl Store {
     pub fn account(&self) -> usize {
         match self {
             Self::Registry(repository) => repository.account(),
+            Self::Mirrored(mirrored) => mirrored.account(),
         }
     }
 
@@ -78,6 +91,7 @@ impl Store {
     pub fn repository(&self) -> Arc<str> {
         match self {
             Self::Registry(repository) => Arc::clone(repository.name()),
+            Self::Mirrored(mirrored) => mirrored.repository(),
         }
     }
 
@@ -85,8 +99,14 @@ impl Store {
     pub fn object(&self, at: At<'_>) -> String {
         match self {
             Self::Registry(repository) => repository.object(at),
+            Self::Mirrored(mirrored) => mirrored.object(at),
         }
     }
+}
+
+/// The target of a copy is never a [`Store::Mirrored`].
+fn read_only() -> Error {
+    Error::Local("a mirror is only read from".to_owned())
 }
 
 /// A blob of a store, read and checked as often as its copy needs.
@@ -99,12 +119,14 @@ pub struct StoredBlob<'a> {
 
 impl BlobSource for StoredBlob<'_> {
     fn open(&self) -> BoxFuture<'_, Result<BlobStream, Error>> {
-        async {
-            let stream = self.store.read_blob(self.descriptor).await?;
-            let object = self.store.object(At::Digest(&self.descriptor.digest));
-            Ok(blob::checked(stream, self.descriptor, object))
+        self.store.read_blob(self.descriptor).boxed()
+    }
+
+    fn has_another(&self) -> bool {
+        match self.store {
+            Store::Registry(_) => false,
+            Store::Mirrored(mirrored) => mirrored.has_another(self.descriptor),
         }
-        .boxed()
     }
 }
 
@@ -119,7 +141,13 @@ impl StoredBlob<'_> {
                 problem: format!("it has {} bytes, more than the {limit} that are read", self.descriptor.size),
             });
         }
-        let pieces: Vec<bytes::Bytes> = self.open().await?.try_collect().await?;
-        Ok(pieces.concat().into())
+        loop {
+            let pieces: Result<Vec<bytes::Bytes>, Error> = self.open().await?.try_collect().await;
+            match pieces {
+                Ok(pieces) => return Ok(pieces.concat().into()),
+                Err(_) if self.has_another() => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }

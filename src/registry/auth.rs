@@ -21,11 +21,14 @@ use crate::secret::{Credential, Secret};
 
 use super::realm::{self, Trust};
 use super::refusal;
-use super::retry::Patience;
+use super::retry::{Limits, Patience};
 use super::transport::{Pipe, Transport, classify};
 
 /// The lifetime of a token that names none (distribution's token specification).
 const LIFETIME: Duration = Duration::from_secs(60);
+
+/// How long a token service may take.
+const TOKEN: Duration = Duration::from_secs(30);
 
 /// The largest answer of a token service that is read, in bytes.
 const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -93,7 +96,7 @@ struct Answer {
 pub(super) struct Asking<'a> {
     pub(super) transport: &'a Transport,
     pub(super) meter: &'a Meter,
-    pub(super) patience: Duration,
+    pub(super) limits: &'a Limits,
 }
 
 impl Auth {
@@ -237,11 +240,11 @@ impl Auth {
             refusal: Box::new(cause),
             with_credential: credential.is_some(),
         };
-        let mut patience = Patience::new(asking.patience);
+        let mut patience = Patience::new(asking.limits);
         loop {
-            let request = token_request(realm, service, scopes, credential, asking.transport)?;
+            let request = token_request(realm, service, scopes, credential, asking)?;
             asking.meter.token_request();
-            let cause = match tokio::time::timeout(Duration::from_secs(30), request.send()).await {
+            let cause = match tokio::time::timeout(TOKEN.min(asking.limits.answer), request.send()).await {
                 Ok(Ok(response)) if response.status().is_success() => {
                     return read_token(response, asking.meter).await.map_err(wrap);
                 }
@@ -277,9 +280,9 @@ fn token_request(
     service: Option<&str>,
     scopes: &Scopes,
     credential: Option<&Credential>,
-    transport: &Transport,
+    asking: &Asking<'_>,
 ) -> Result<reqwest::RequestBuilder, Cause> {
-    let client = transport.client(realm, Pipe::Small);
+    let client = asking.transport.client(realm, Pipe::Small, asking.limits.hasty);
     if let Some(Credential { username, password }) = credential
         && username == IDENTITY
     {

@@ -49,7 +49,7 @@ impl Repository {
             fresh: 0,
             no_range: false,
             answer: None,
-            patience: Patience::new(self.host.patience),
+            patience: Patience::new(&self.limits),
         };
         reader.open().await?;
         let stream = futures_util::stream::unfold(Some(reader), |reader| async move {
@@ -90,7 +90,7 @@ impl Reader {
                 self.open().await?;
             }
             let Some((response, _)) = &mut self.answer else { continue };
-            let cause = match tokio::time::timeout(self.repository.host.stall, response.chunk()).await {
+            let cause = match tokio::time::timeout(self.repository.limits.stall, response.chunk()).await {
                 Ok(Ok(Some(piece))) => match self.take(piece) {
                     Some(piece) => return Ok(Some(piece)),
                     None => continue,
@@ -103,7 +103,7 @@ impl Reader {
                 Ok(Err(error)) => classify(&error),
                 Err(_) => Cause::Connection {
                     kind: ConnectionFailure::Timeout,
-                    detail: format!("no byte for {} s", self.repository.host.stall.as_secs()),
+                    detail: format!("no byte for {} s", self.repository.limits.stall.as_secs()),
                 },
             };
             self.answer = None;

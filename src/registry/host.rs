@@ -25,13 +25,6 @@ use super::retry::{Patience, Verdict, judge};
 use super::transport::{Pipe, Transport, classify, is_loopback};
 use super::{Repository, Settings};
 
-/// How long the head of an answer may take. A registry may verify a large blob before it answers the last request of
-/// an upload; those wait longer (see `upload`).
-const ANSWER: Duration = Duration::from_secs(60);
-
-/// How long a body may stand still before its connection is given up.
-const STALL: Duration = Duration::from_secs(30);
-
 /// Redirects that are followed.
 const HOPS: usize = 5;
 
@@ -45,9 +38,6 @@ pub(super) struct Host {
     auth: Auth,
     transport: Transport,
     pub(super) lanes: Lanes,
-    pub(super) patience: Duration,
-    /// How long a body may stand still.
-    pub(super) stall: Duration,
     /// Whether it has answered anything in this run.
     answered: AtomicBool,
     /// What it was learnt to refuse.
@@ -110,8 +100,6 @@ impl Host {
             base,
             transport: transport.clone(),
             lanes: Lanes::new(name == "ghcr.io"),
-            patience: settings.patience,
-            stall: STALL.min(settings.patience / 2),
             answered: AtomicBool::new(false),
             learned: Learned {
                 single_put_below: AtomicU64::new(single_put_below),
@@ -162,7 +150,7 @@ impl Repository {
 
     /// Sends `call` until it is answered with success, refused for good, or patience ends.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Response, Cause> {
-        let mut patience = Patience::new(self.host.patience);
+        let mut patience = Patience::new(&self.limits);
         loop {
             match self.send_once(call).await {
                 Ok(response) => return Ok(response),
@@ -229,7 +217,7 @@ impl Repository {
 
     /// The `Authorization` that a request with `scopes` carries now.
     pub(super) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>, Cause> {
-        let asking = Asking { transport: &self.host.transport, meter: &self.meter, patience: self.host.patience };
+        let asking = Asking { transport: &self.host.transport, meter: &self.meter, limits: &self.limits };
         self.host.auth.authorization(scopes, &asking).await
     }
 
@@ -245,7 +233,7 @@ impl Repository {
         let mut request = self
             .host
             .transport
-            .client(url, pipe)
+            .client(url, pipe, self.limits.hasty)
             .request(method, url.clone())
             // A registry that compresses what it sends would change the bytes that the digest is over.
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -269,7 +257,7 @@ impl Repository {
             if let Some(body) = &call.body {
                 request = request.body(body.clone());
             }
-            let response = answer(request, ANSWER).await?;
+            let response = answer(request, self.limits.answer).await?;
             self.host.answered.store(true, Relaxed);
             let may_follow = matches!(call.method, Method::GET | Method::HEAD);
             if !(may_follow && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED) {

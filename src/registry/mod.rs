@@ -25,8 +25,14 @@ use crate::secret::Credential;
 
 use host::Host;
 pub use manifests::{At, Pushed};
+use retry::Limits;
 pub use transport::Transport;
 pub use upload::Sent;
+
+/// Whether a registry's name, with its port if any, is this machine's own: it is spoken to over plain HTTP.
+pub(crate) fn is_loopback_name(name: &str) -> bool {
+    url::Url::parse(&format!("http://{name}/")).is_ok_and(|url| transport::is_loopback(url.host()))
+}
 
 /// How registries are spoken to in this run.
 #[derive(Clone, Debug)]
@@ -67,7 +73,8 @@ impl Registries {
             hosts.push(Arc::clone(&host));
             host
         };
-        Ok(Repository { host, name: reference.repository().into(), side, meter })
+        let limits = Limits::patient(self.settings.patience);
+        Ok(Repository { host, name: reference.repository().into(), side, meter, limits })
     }
 }
 
@@ -78,9 +85,16 @@ pub struct Repository {
     name: Arc<str>,
     side: Side,
     meter: Arc<Meter>,
+    limits: Limits,
 }
 
 impl Repository {
+    /// The same repository for who has another place to ask: it is waited for shortly.
+    #[must_use]
+    pub fn hasty(&self) -> Self {
+        Self { limits: Limits::hasty(self.limits.patience), ..self.clone() }
+    }
+
     /// The repository's name without its registry: `library/alpine`.
     pub fn name(&self) -> &Arc<str> {
         &self.name

@@ -90,7 +90,7 @@ impl Repository {
         source: &dyn BlobSource,
     ) -> Result<Sent, Error> {
         let object = || self.object(At::Digest(&descriptor.digest));
-        let mut patience = Patience::new(self.host.patience);
+        let mut patience = Patience::new(&self.limits);
         let mut from = from.filter(|from| self.host.may_mount(from));
         if from.is_none() && self.host.learned.silent_mount.load(Relaxed) && self.head_blob(descriptor).await?.is_some()
         {
@@ -112,10 +112,12 @@ impl Repository {
             let cause = match self.fill(session, form, descriptor, source, &moved).await {
                 Ok(()) => return Ok(Sent::Uploaded),
                 // Bytes spliced from two connections may be wrong where each alone was right: once more, whole.
-                Err(Broken::Source(Error::DigestMismatch { .. })) if !wrong_bytes => {
+                Err(Broken::Source(Error::DigestMismatch { .. })) if !wrong_bytes && !source.has_another() => {
                     wrong_bytes = true;
                     continue;
                 }
+                // A mirror failed in the middle: its bytes are not trusted, so it is once more, whole, from the next.
+                Err(Broken::Source(_)) if source.has_another() => continue,
                 Err(Broken::Source(error)) => return Err(error),
                 Err(Broken::Target(cause)) => cause,
             };
@@ -327,7 +329,7 @@ impl Repository {
         tokio::pin!(sending);
         let mut seen = moved.load(Relaxed);
         loop {
-            let limit = if seen >= size { COMMIT } else { self.host.stall * 2 };
+            let limit = if seen >= size { COMMIT } else { self.limits.stall * 2 };
             tokio::select! {
                 result = &mut sending => return result.map_err(|error| classify(&error)),
                 () = tokio::time::sleep(limit) => {

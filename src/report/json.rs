@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{Blobs, ImageReport, Outcome, PlatformReport, Report, Traffic};
+use super::{Blobs, ImageReport, Outcome, PlatformReport, Report, SiteReport, Traffic};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
 
@@ -41,6 +41,8 @@ struct Image<'a> {
     digest: Option<&'a Digest>,
     media_type: Option<&'a str>,
     platforms: &'a [PlatformReport],
+    served_by: Option<&'a str>,
+    sites: &'a [SiteReport],
     attachments: [(); 0],
     result: &'static str,
     requests: u64,
@@ -114,6 +116,8 @@ fn describe<'a>(report: &Report, image: &'a ImageReport) -> Image<'a> {
         digest: image.digest.as_ref(),
         media_type: image.media_type.as_deref(),
         platforms: &image.platforms,
+        served_by: image.served_by.as_deref(),
+        sites: &image.sites,
         attachments: [],
         result: image.result.name(),
         requests: image.traffic.requests(),

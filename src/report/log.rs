@@ -28,6 +28,7 @@ pub fn image(command: &str, image: &ImageReport) -> Vec<String> {
         Outcome::Kept => lines.push(kept(image)),
         Outcome::Unchanged | Outcome::Failed | Outcome::Deferred => {}
     }
+    lines.extend(sites(image));
     lines.extend(blobs(image));
     if image.traffic.requests() > 0 {
         lines.push(format!("{}, {}", traffic(image), duration(image.duration)));
@@ -45,6 +46,7 @@ pub fn failure(command: &str, image: &ImageReport) -> Vec<String> {
     let Some((error, problem)) = image.error.as_ref().zip(problem(command, image)) else { return Vec::new() };
     let mut lines = vec![format!("error: {problem}")];
     lines.extend(error.hints().iter().map(|hint| format!("hint: {hint}")));
+    lines.extend(others(image).map(|site| format!("note: {site}")));
     lines.extend(image.state.iter().map(|state| format!("note: {state}")));
     lines
 }
@@ -154,6 +156,30 @@ fn kept(image: &ImageReport) -> String {
         Some(source) => format!("the target keeps its digest (`on-conflict: keep`); the source is {source}"),
         None => "the target keeps its digest (`on-conflict: keep`)".to_owned(),
     }
+}
+
+/// Where the image was read, where there was a choice: `read from m.example/a (served), …`.
+fn sites(image: &ImageReport) -> Option<String> {
+    let served = image.served_by.as_deref().filter(|_| image.result != Outcome::Failed)?;
+    let others: Vec<String> = image
+        .sites
+        .iter()
+        .filter(|site| site.site != served)
+        .map(|site| format!("{} {}", site.site, site.class.name()))
+        .collect();
+    Some(match others.is_empty() {
+        true => format!("read from {served}"),
+        false => format!("read from {served} (also asked: {})", others.join(", ")),
+    })
+}
+
+/// What the mirrors did of which none had the image; the error is the last place's own.
+pub(super) fn others(image: &ImageReport) -> impl Iterator<Item = String> {
+    let last = image.sites.len().saturating_sub(1);
+    image.sites.iter().take(last).map(|site| {
+        let reason = site.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        format!("{}: {}{reason}", site.site, site.class.name())
+    })
 }
 
 fn blobs(image: &ImageReport) -> Option<String> {

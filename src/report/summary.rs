@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::json::{Name, bytes, pinned, total_bytes};
-use super::log::{amounts, count, duration, headline, outcome, pull, size};
+use super::log::{amounts, count, duration, headline, others, outcome, pull, size};
 use super::{ImageReport, Outcome, Report};
 use crate::sanitise::{code, line, markdown, prose};
 
@@ -37,6 +37,7 @@ pub fn render(report: &Report) -> String {
     failures(&mut text, report);
     notices(&mut text, report);
     pulls(&mut text, report);
+    sites(&mut text, report);
     platforms(&mut text, report);
     let _ = writeln!(
         text,
@@ -155,6 +156,12 @@ fn failures(text: &mut String, report: &Report) {
         if !hints.is_empty() {
             text.push('\n');
         }
+        for site in others(image) {
+            let _ = writeln!(text, "- {}", prose(&site));
+        }
+        if image.sites.len() > 1 {
+            text.push('\n');
+        }
         if let Some(state) = &image.state {
             let _ = writeln!(text, "State: {}\n", prose(state));
         }
@@ -204,6 +211,26 @@ fn pulls(text: &mut String, report: &Report) {
         1..=FOLD => block(text),
         _ => fold(text, "Pull exactly these images", block),
     }
+}
+
+/// Where images were read, of those that had mirrors.
+fn sites(text: &mut String, report: &Report) {
+    let images: Vec<&ImageReport> = report.images.iter().filter(|image| !image.sites.is_empty()).collect();
+    if images.is_empty() {
+        return;
+    }
+    fold(text, "Where the images were read", |text| {
+        text.push_str("| Source | Place | |\n| --- | --- | --- |\n");
+        for image in images {
+            for site in &image.sites {
+                let served = image.served_by.as_deref() == Some(site.site.as_str());
+                let class = if served { format!("**{}**", site.class.name()) } else { site.class.name().to_owned() };
+                let reason = site.reason.as_deref().map(|reason| format!(": {}", markdown(reason))).unwrap_or_default();
+                let _ = writeln!(text, "| {} | {} | {class}{reason} |", code(&image.source), code(&site.site));
+            }
+        }
+        text.push('\n');
+    });
 }
 
 /// Digests of the single platforms, of images that something happened to.
