@@ -12,6 +12,7 @@ use clap::{Arg, ArgAction};
 
 use crate::credentials::{Credentials, Given};
 use crate::digest::Digest;
+use crate::emit;
 use crate::error::Error;
 use crate::mirrors::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
 use crate::platform::Platform;
@@ -173,6 +174,13 @@ pub const INPUTS: &[Input] = &[
         Some("5m"),
         "How long to go on trying while a registry makes no progress: `30s`, `5m`, `1h`.",
     ),
+    input(
+        "emit",
+        Kind::List,
+        Some("none"),
+        "Configuration to write for those who pull: `mapping`, `registries-conf`, `openshift`, `imagestream`, `kustomize`, `buildkit`, `cnb`, `k3s`, or `all` of these; by name only: `registries-conf-tags`, `containerd`, `buildkitd`, `kyverno`, `helm`.",
+    ),
+    input("emit-directory", Kind::File, Some("mirror-image"), "Where to write it: a directory below the workspace."),
     input("summary", Kind::Boolean, Some("true"), "Write the job summary."),
 ];
 
@@ -308,6 +316,10 @@ pub struct Inputs {
     pub ca_certificates: Option<PathBuf>,
     /// How long to go on while a registry makes no progress.
     pub patience: Duration,
+    /// The consumer configuration to write.
+    pub emit: emit::Wanted,
+    /// Where to write it; none where nothing is to be written.
+    pub emit_directory: Option<emit::Directory>,
     /// Whether to write the job summary.
     pub summary: bool,
     /// What the user should know, a sentence each.
@@ -386,6 +398,8 @@ impl Values {
             insecure_registries: self.insecure_registries()?,
             ca_certificates: self.get("ca-certificates").map(PathBuf::from),
             patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
+            emit: parsed("emit", emit::Wanted::parse(&list(self.get("emit").unwrap_or_default())))?,
+            emit_directory: self.emit_directory(environment)?,
             summary: self.boolean("summary")?,
             notices,
         })
@@ -455,6 +469,16 @@ impl Values {
             )),
             _ => Ok(Some(expected)),
         }
+    }
+
+    fn emit_directory(&self, environment: &Environment) -> Result<Option<emit::Directory>, Error> {
+        let path = self.get("emit-directory").unwrap_or_default();
+        if matches!(list(self.get("emit").unwrap_or_default()).as_slice(), [] | ["none"]) {
+            return Ok(None);
+        }
+        // Outside Actions the current directory is the workspace.
+        let workspace = environment.get("GITHUB_WORKSPACE").unwrap_or(".");
+        emit::Directory::new(workspace.as_ref(), path).map(Some)
     }
 
     fn mirrors(&self, environment: &Environment) -> Result<crate::mirrored::Settings, Error> {

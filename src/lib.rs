@@ -25,9 +25,12 @@
 //!   type; nothing that is copied is ever re-serialised, because a digest is over bytes.
 //! - [`store`]: one end of a copy, whatever it is. [`blob`]: a blob on its way, hashed, its last piece held back until the
 //!   hash agrees.
+//! - [`mirrors`]: from a reference to the places where it may be read, a pure function; [`mirrored`]: the store that asks
+//!   them one after the other and believes none without a digest.
 //! - [`registry`]: the distribution protocol: token service and realm rule, retries, redirects without credentials,
 //!   downloads that go on where they broke, the forms of an upload.
 //! - [`copy`]: the engine, and the ledger of what the run knows to be where.
+//! - [`emit`]: configuration for those who pull from the target, one small file a format.
 //! - [`github`]: the runner's protocol: outputs, summary, commands, masking.
 //! - [`report`]: what happened, as data, and its three voices. [`error`], [`hints`]: failures, and what to do about them.
 //! - [`meter`]: requests, bytes and pulls, counted where they happen. [`sanitise`], [`secret`]: what comes from outside
@@ -55,6 +58,7 @@ pub mod blob;
 pub mod copy;
 pub mod credentials;
 pub mod digest;
+pub mod emit;
 pub mod error;
 pub mod github;
 pub mod hints;
@@ -180,6 +184,10 @@ async fn stages(
             break;
         }
     }
+    let (handovers, notes) =
+        emit::render(&inputs.emit, &report, environment.get("GITHUB_REPOSITORY"), &inputs.insecure_registries);
+    report.handovers = handovers;
+    report.notices.extend(notes);
     report.duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
 }
@@ -226,6 +234,15 @@ fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Report)
             code = code.max(1);
         }
     };
+    for notice in &report.notices {
+        console.line(notice);
+    }
+    if let Some(directory) = &inputs.emit_directory {
+        failed(emit::write(directory, &report.handovers));
+    }
+    for line in report::log::handovers(report) {
+        console.line(&line);
+    }
     if inputs.summary {
         failed(runner.write_summary(&report::summary::render(report)));
     }

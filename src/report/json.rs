@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{Blobs, ImageReport, Outcome, PlatformReport, Report, SiteReport, Traffic};
+use super::{Blobs, Handover, ImageReport, Outcome, PlatformReport, Report, SiteReport, Traffic};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
 
@@ -30,6 +30,7 @@ struct Whole<'a> {
     result: &'static str,
     images: Vec<Image<'a>>,
     totals: Totals,
+    emitted: &'a [Handover],
     notices: &'a [String],
 }
 
@@ -104,6 +105,7 @@ pub fn render(report: &Report, context: &Context) -> String {
             pulls_billed: traffic.pulls_billed,
             duration_ms: report.duration,
         },
+        emitted: &report.handovers,
         notices: &report.notices,
     })
 }

@@ -63,6 +63,16 @@ fn problem(command: &str, image: &ImageReport) -> Option<String> {
     image.error.as_ref().map(|error| format!("cannot {verb} {}: {error}", route(image)))
 }
 
+/// The files of consumer configuration, and the formats that cannot say what the run did; a line each.
+pub fn handovers(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    for handover in &report.handovers {
+        lines.extend(handover.files.iter().map(|file| format!("emitted {}", file.path)));
+        lines.extend(handover.problem.iter().map(|problem| format!("not emitted: {}: {problem}", handover.format)));
+    }
+    lines
+}
+
 /// The last line of a run.
 pub fn verdict(report: &Report) -> String {
     if report.images.is_empty() {
@@ -167,10 +177,10 @@ fn sites(image: &ImageReport) -> Option<String> {
         .filter(|site| site.site != served)
         .map(|site| format!("{} {}", site.site, site.class.name()))
         .collect();
-    Some(match others.is_empty() {
-        true => format!("read from {served}"),
-        false => format!("read from {served} (also asked: {})", others.join(", ")),
-    })
+    if others.is_empty() {
+        return Some(format!("read from {served}"));
+    }
+    Some(format!("read from {served} (also asked: {})", others.join(", ")))
 }
 
 /// What the mirrors did of which none had the image; the error is the last place's own.

@@ -21,12 +21,38 @@ pub struct Report {
     pub dry_run: bool,
     /// One entry an image, in the order asked for.
     pub images: Vec<ImageReport>,
+    /// Consumer configuration, by format.
+    pub handovers: Vec<Handover>,
     /// What the user should know about the run as a whole.
     pub notices: Vec<String>,
     /// Wall time in milliseconds.
     pub duration: u64,
     /// Set when the run was cancelled.
     pub cancelled: Option<&'static str>,
+}
+
+/// Consumer configuration of one format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Handover {
+    /// The format's name, as in the input `emit`.
+    pub format: &'static str,
+    /// The files, where the format can say what the run did.
+    pub files: Vec<EmittedFile>,
+    /// Why it cannot.
+    pub problem: Option<String>,
+}
+
+/// One file of consumer configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EmittedFile {
+    /// Below `emit-directory`.
+    pub path: String,
+    /// What a fence in Markdown calls it.
+    #[serde(skip)]
+    pub language: &'static str,
+    /// The whole text.
+    #[serde(skip)]
+    pub text: String,
 }
 
 /// What happened to one image.

@@ -39,6 +39,7 @@ pub fn render(report: &Report) -> String {
     pulls(&mut text, report);
     sites(&mut text, report);
     platforms(&mut text, report);
+    handovers(&mut text, report);
     let _ = writeln!(
         text,
         "<sub>mirror-image {} · {} · {}</sub>",
@@ -210,6 +211,33 @@ fn pulls(text: &mut String, report: &Report) {
         0 => {}
         1..=FOLD => block(text),
         _ => fold(text, "Pull exactly these images", block),
+    }
+}
+
+/// Files longer than this are named and not shown: a summary has an end (1 MiB a step).
+const SHOWN: usize = 16 * 1024;
+
+/// Consumer configuration: the snippets, folded, and what could not be said.
+fn handovers(text: &mut String, report: &Report) {
+    let mut problems = String::new();
+    for handover in &report.handovers {
+        if let Some(problem) = &handover.problem {
+            let _ = writeln!(problems, "- {}: {}", code(handover.format), prose(problem));
+        }
+        for file in &handover.files {
+            let title = format!("Pull from the mirror: <code>{}</code>", markdown(&file.path));
+            fold(text, &title, |text| {
+                if file.text.len() > SHOWN {
+                    let _ = writeln!(text, "{} of text; see the file.\n", size(file.text.len() as u64));
+                    return;
+                }
+                // No name in it can close the fence: references have no backticks.
+                let _ = writeln!(text, "```{}\n{}\n```\n", file.language, file.text.trim_end());
+            });
+        }
+    }
+    if !problems.is_empty() {
+        let _ = writeln!(text, "**Formats that cannot say what this run did**\n\n{problems}");
     }
 }
 

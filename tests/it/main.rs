@@ -19,8 +19,10 @@ mod copy;
 mod credentials;
 mod documents;
 mod double;
+mod emit;
 mod errors;
 mod inputs;
+mod mirrors;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]
 mod support;
 mod voices;
