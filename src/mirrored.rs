@@ -253,7 +253,9 @@ impl Mirrored {
 
     /// Whether there is a place where this blob was not tried in vain.
     pub fn has_another(&self, descriptor: &Descriptor) -> bool {
-        (0..self.0.sites.len()).any(|index| !self.0.is_bad(descriptor, index))
+        // A place that is left out is none: counted, it would be waited for for ever.
+        let mut sites = self.0.sites.iter().enumerate();
+        sites.any(|(index, site)| !self.0.is_bad(descriptor, index) && !self.0.skips(site))
     }
 
     /// The original's: blobs can be mounted from where the image's own name leads, not from where it happens to be read.

@@ -552,21 +552,42 @@ mod tests {
         assert_eq!(translated("hub.io/x:1", "hub.io=https://url/path/"), "url/path/x:1");
     }
 
-    /// buildpacks/lifecycle, `platform/run_image_test.go`: the run image is chosen first, and the mirrors are a late
-    /// override of the choice (RFC 285). What the lifecycle chooses is what is looked up.
+    /// `BestRunImageMirrorFor` of buildpacks/lifecycle: the first that parses, is readable and on the app's registry;
+    /// else the first that is readable.
+    fn run_image(app: &str, images: &[&'static str], readable: bool) -> Option<&'static str> {
+        let parsed = images.iter().filter_map(|image| Some((*image, Reference::parse(image).ok()?)));
+        let left: Vec<(&str, Reference)> = parsed.filter(|_| readable).collect();
+        let app = Reference::parse(&format!("{app}/app")).unwrap();
+        let same = left.iter().find(|(_, image)| image.registry() == app.registry());
+        same.or(left.first()).map(|(image, _)| *image)
+    }
+
+    /// buildpacks/lifecycle, `platform/run_image_test.go`. The run image is chosen without looking at the mirrors, which
+    /// are a late override of the choice (RFC 285): the choice stays the same, and then our candidates are asked.
     #[test]
     fn the_run_images_of_the_lifecycle() {
-        for (chosen, expected) in [
-            ("myorg/myrepo", "hub.example/myorg/myrepo:latest"),
-            ("gcr.io/org/repo", "gcr.example/org/repo:latest"),
+        let images = ["first.com/org/repo", "myorg/myrepo", "zonal.gcr.io/org/repo", "gcr.io/org/repo"];
+        let rules = "docker.io=hub.example;gcr.io=gcr.example";
+        for (app, chosen, read_at) in [
+            ("index.docker.io", "myorg/myrepo", "hub.example/myorg/myrepo:latest"),
+            ("gcr.io", "gcr.io/org/repo", "gcr.example/org/repo:latest"),
             // A rule for gcr.io is none for another registry that ends the same.
-            ("zonal.gcr.io/org/repo", "unchanged"),
-            ("first.com/org/repo", "unchanged"),
+            ("zonal.gcr.io", "zonal.gcr.io/org/repo", "unchanged"),
+            ("missingzone.gcr.io", "first.com/org/repo", "unchanged"),
         ] {
-            assert_eq!(translated(chosen, "docker.io=hub.example;gcr.io=gcr.example"), expected, "{chosen}");
+            assert_eq!(run_image(app, &images, true), Some(chosen), "{app}");
+            assert_eq!(translated(chosen, rules), read_at, "{chosen}");
         }
-        // Unparsable entries are skipped there; a reference is refused before it comes here.
-        assert!(Reference::parse("as@ohd@as@op").is_err());
+        let skipped = run_image("gcr.io", &["as@ohd@as@op", "gcr.io/org/repo"], true);
+        assert_eq!(skipped, Some("gcr.io/org/repo"), "what cannot be parsed is skipped");
+        assert_eq!(run_image("gcr.io", &images, false), None, "none readable is an error");
+        // RFC 285's own example: the mirror of whichever of the two was chosen.
+        for (chosen, read_at) in [
+            ("public/stack:run-image", "docker.mirror.example.com/public/stack:run-image"),
+            ("quay.io/public/stack:run-image", "quay.mirror.example.com/public/stack:run-image"),
+        ] {
+            assert_eq!(translated(chosen, RFC), read_at);
+        }
     }
 
     #[test]

@@ -261,6 +261,32 @@ async fn a_mirror_that_breaks_in_the_middle_of_a_blob_is_left_for_the_next() {
 }
 
 #[tokio::test]
+async fn a_blob_that_is_nowhere_ends_the_run() {
+    for skipped in [false, true] {
+        let sites = Sites::new(2);
+        sites.seed(0);
+        sites.seed(1);
+        let blob = sites.image.blobs[0].digest.clone();
+        if skipped {
+            // Its host is left out by then, and must not count as a place that is still to be tried.
+            sites.mirrors[0].fault(Fault::on("GET", "/manifests/", What::WrongBytes(3)).always());
+        }
+        for (registry, repository) in [
+            (&sites.mirrors[0], "hub/library/app"),
+            (&sites.mirrors[1], "hub/library/app"),
+            (&sites.original, "library/app"),
+        ] {
+            assert!(registry.forget(repository, &blob));
+        }
+        let outcome = sites.run().fails_with(1).await;
+        let message = image(&outcome)["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(message.contains(&sites.original.name("library/app")) && message.contains("404"), "{message}");
+        assert_eq!(sites.target.tag("mirror/app", "1"), None);
+        assert!(sites.target.count("POST", "/uploads/") < 30, "{}", sites.target.lines());
+    }
+}
+
+#[tokio::test]
 async fn a_stale_mirror_under_each_mode() {
     let updated = images::three_platforms_updated();
     for (mode, fresh, warned) in [("verify", true, true), ("first", false, false), ("origin", true, false)] {
