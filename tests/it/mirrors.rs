@@ -121,6 +121,29 @@ async fn an_unreachable_host_is_left_out_after_two_times() {
 }
 
 #[tokio::test]
+async fn a_host_that_does_not_answer_is_not_asked_for_every_part() {
+    let sites = Sites::new(1);
+    sites.seed(0);
+    sites.mirrors[0].fault(Fault::on("GET", "/v2/", What::Delay(20_000)).always());
+    let outcome = sites.run().input("mirror-tags", "origin").input("patience", "1s").run().await;
+    sites.assert_copied(&outcome);
+    // The index, and the three children that are asked for at once; no blob.
+    assert!(sites.mirrors[0].count("GET", "/v2/") <= 4, "{}", sites.mirrors[0].lines());
+}
+
+#[tokio::test]
+async fn who_served_the_manifest_is_asked_first_for_what_belongs_to_it() {
+    let sites = Sites::new(2);
+    sites.mirrors[0].seed(&images::single(), "hub/library/other:1");
+    sites.seed(1);
+    let outcome = sites.run().run().await;
+    sites.assert_copied(&outcome);
+    assert_eq!(image(&outcome)["served_by"], sites.site(1).as_str());
+    assert_eq!(sites.mirrors[0].count("GET", "/v2/"), 1, "{}", sites.mirrors[0].lines());
+    assert_eq!(sites.original.count("GET", "/v2/"), 0);
+}
+
+#[tokio::test]
 async fn every_class_of_failure_goes_on_to_the_next() {
     let json = |body: &str| What::Status {
         status: 200,
