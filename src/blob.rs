@@ -19,6 +19,11 @@ pub trait BlobSource: Send + Sync {
     /// Starts to read. The stream survives what its end can mend by itself (a broken connection); what it reports is
     /// final for this attempt.
     fn open(&self) -> BoxFuture<'_, Result<BlobStream, Error>>;
+
+    /// Whether, after an attempt that failed, there is another place to open it at.
+    fn has_another(&self) -> bool {
+        false
+    }
 }
 
 /// `stream`, hashed and counted; fails instead of giving its last piece when it is not `descriptor`.

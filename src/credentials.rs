@@ -117,6 +117,16 @@ impl Credentials {
         self.source.clone().or_else(|| self.find(reference).map(|(_, credential)| credential.clone()))
     }
 
+    /// The credential to read `mirror` with, a place that `original` is looked for at.
+    ///
+    /// `source-username` and `source-password` were given for the source's own registry, and go to no other.
+    pub fn for_mirror(&self, mirror: &Reference, original: &Reference) -> Option<Credential> {
+        if mirror.registry() == original.registry() {
+            return self.for_source(mirror);
+        }
+        self.find(mirror).map(|(_, credential)| credential.clone())
+    }
+
     /// The credential to write `reference` with.
     pub fn for_target(&self, reference: &Reference) -> Option<Credential> {
         self.target.clone().or_else(|| self.find(reference).map(|(_, credential)| credential.clone()))

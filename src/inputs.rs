@@ -14,8 +14,10 @@ use crate::attachments::Attachments;
 use crate::copy::ForeignLayers;
 use crate::credentials::{Credentials, Given};
 use crate::digest::Digest;
+use crate::emit;
 use crate::error::Error;
 use crate::github::role::Permission;
+use crate::mirrors::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
 use crate::platform::Platform;
 use crate::reference::{ImageReference, shown};
 use crate::secret::{Credential, Secret};
@@ -152,6 +154,24 @@ pub const INPUTS: &[Input] = &[
         "Credentials for several registries, `HOST[/PATH] USERNAME PASSWORD` a line, the password to the end of the line. The longest match wins; a line with only a host is skipped.",
     ),
     input(
+        "registry-mirrors",
+        Kind::List,
+        None,
+        "Mirrors to read from, `REGISTRY[/PATH] = HOST[:PORT][/PATH], …` a line; the registry itself comes last. For a registry without a rule here those of the variable `CNB_REGISTRY_MIRRORS` count; `none` switches that off.",
+    ),
+    input(
+        "mirror-tags",
+        Kind::Choice(&["verify", "first", "origin"]),
+        Some("verify"),
+        "Whom to believe about a tag: `verify` (a mirror, if the registry itself agrees or cannot be asked), `first` (whoever answers first) or `origin` (the registry itself; mirrors only deliver).",
+    ),
+    input(
+        "mirror-fallback",
+        Kind::Choice(&["original", "never"]),
+        Some("original"),
+        "After the mirrors, ask the registry itself (`original`) or nobody (`never`).",
+    ),
+    input(
         "insecure-registries",
         Kind::List,
         None,
@@ -218,6 +238,13 @@ pub const INPUTS: &[Input] = &[
         Some("skip"),
         "Layers that registries do not hold (Windows base layers of old images): `skip` leaves them where their URLs say, `include` sends them to the target.",
     ),
+    input(
+        "emit",
+        Kind::List,
+        Some("none"),
+        "Configuration to write for those who pull: `mapping`, `registries-conf`, `openshift`, `imagestream`, `kustomize`, `buildkit`, `cnb`, `k3s`, or `all` of these; by name only: `registries-conf-tags`, `containerd`, `buildkitd`, `kyverno`, `helm`.",
+    ),
+    input("emit-directory", Kind::File, Some("mirror-image"), "Where to write it: a directory below the workspace."),
     input("summary", Kind::Boolean, Some("true"), "Write the job summary."),
 ];
 
@@ -421,12 +448,18 @@ pub struct Inputs {
     pub credentials: Credentials,
     /// Hosts (`host[:port]`, lower case) spoken to over plain HTTP; loopback is not among them and always is.
     pub insecure_registries: Vec<String>,
+    /// Where images are read instead of their own registry.
+    pub mirrors: crate::mirrored::Settings,
     /// Further certificate authorities; not yet read.
     pub ca_certificates: Option<PathBuf>,
     /// How long to go on while a registry makes no progress.
     pub patience: Duration,
     /// Access on GitHub.
     pub access: AccessInputs,
+    /// The consumer configuration to write.
+    pub emit: emit::Wanted,
+    /// Where to write it; none where nothing is to be written.
+    pub emit_directory: Option<emit::Directory>,
     /// Whether to write the job summary.
     pub summary: bool,
     /// What the user should know, a sentence each.
@@ -516,10 +549,13 @@ impl Values {
             )?,
             dry_run,
             credentials: self.credentials(environment)?,
+            mirrors: self.mirrors(environment)?,
             insecure_registries: self.insecure_registries()?,
             ca_certificates: self.get("ca-certificates").map(PathBuf::from),
             patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
             access: self.access(command, environment)?,
+            emit: parsed("emit", emit::Wanted::parse(&list(self.get("emit").unwrap_or_default())))?,
+            emit_directory: self.emit_directory(environment)?,
             summary: self.boolean("summary")?,
             notices,
         })
@@ -585,6 +621,34 @@ impl Values {
             )),
             _ => Ok(Some(expected)),
         }
+    }
+
+    fn emit_directory(&self, environment: &Environment) -> Result<Option<emit::Directory>, Error> {
+        let path = self.get("emit-directory").unwrap_or_default();
+        if matches!(list(self.get("emit").unwrap_or_default()).as_slice(), [] | ["none"]) {
+            return Ok(None);
+        }
+        // Outside Actions the current directory is the workspace.
+        let workspace = environment.get("GITHUB_WORKSPACE").unwrap_or(".");
+        emit::Directory::new(workspace.as_ref(), path).map(Some)
+    }
+
+    fn mirrors(&self, environment: &Environment) -> Result<crate::mirrored::Settings, Error> {
+        let insecure = self.insecure_registries()?;
+        let settings = crate::mirrored::Settings {
+            rules: Rules::read(self.get("registry-mirrors"), environment.get(CNB_REGISTRY_MIRRORS), &insecure)?,
+            tags: self
+                .choice("mirror-tags", &[("verify", Tags::Verify), ("first", Tags::First), ("origin", Tags::Origin)])?,
+            fallback: self
+                .choice("mirror-fallback", &[("original", Fallback::Original), ("never", Fallback::Never)])?,
+            patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
+        };
+        if settings.tags == Tags::Origin && settings.fallback == Fallback::Never {
+            let problem =
+                "is `origin`, which asks the original about a tag, and `mirror-fallback` is `never`; leave one out";
+            return Err(Error::input("mirror-tags", problem));
+        }
+        Ok(settings)
     }
 
     fn insecure_registries(&self) -> Result<Vec<String>, Error> {

@@ -27,9 +27,12 @@
 //! - [`store`]: one end of a copy, whatever it is. [`blob`]: a blob on its way, hashed, its last piece held back until the
 //!   hash agrees.
 //! - [`layout`]: an OCI image layout on disk.
+//! - [`mirrors`]: from a reference to the places where it may be read, a pure function; [`mirrored`]: the store that asks
+//!   them one after the other and believes none without a digest.
 //! - [`registry`]: the distribution protocol: token service and realm rule, retries, redirects without credentials,
 //!   downloads that go on where they broke, the forms of an upload.
 //! - [`copy`]: the engine, and the ledger of what the run knows to be where. [`attachments`]: what hangs on a digest.
+//! - [`emit`]: configuration for those who pull from the target, one small file a format.
 //! - [`github`]: the runner's protocol: outputs, summary, commands, masking; and access: the only room that knows GitHub's
 //!   API, and the only user of `octocrab`.
 //! - [`report`]: what happened, as data, and its three voices. [`error`], [`hints`]: failures, and what to do about them.
@@ -59,6 +62,7 @@ pub mod blob;
 pub mod copy;
 pub mod credentials;
 pub mod digest;
+pub mod emit;
 pub mod error;
 pub mod github;
 pub mod hints;
@@ -67,6 +71,8 @@ pub mod layout;
 pub mod manifest;
 pub mod meter;
 pub mod mirror;
+pub mod mirrored;
+pub mod mirrors;
 pub mod plan;
 pub mod platform;
 pub mod reference;
@@ -150,6 +156,7 @@ async fn stages(
     let push_token = |target: &Reference| inputs.credentials.for_target(target).map(|credential| credential.password);
     let access = Access::new(inputs, environment, &plan, &transport, &registries, &push_token);
     let ledger = copy::Ledger::default();
+    let mirrors = mirrored::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
     let (events, mut heard) = mpsc::unbounded_channel();
     let run = Run {
         command: inputs.command,
@@ -164,10 +171,14 @@ async fn stages(
         foreign_layers: inputs.foreign_layers,
         check: inputs.check,
         gate: &access,
+        mirrors: &mirrors,
         patience: inputs.patience,
         events: &events,
     };
 
+    for line in inputs.mirrors.rules.describe() {
+        console.line(&line);
+    }
     let mut report = Report { command: inputs.command.as_str(), dry_run: inputs.dry_run, ..Report::default() };
     let mut shutdown = pin!(shutdown);
     for job in &plan.jobs {
@@ -215,6 +226,10 @@ async fn stages(
     for (title, lines) in report.access.groups() {
         console.group(&title, &lines);
     }
+    let (handovers, notes) =
+        emit::render(&inputs.emit, &report, environment.get("GITHUB_REPOSITORY"), &inputs.insecure_registries);
+    report.handovers = handovers;
+    report.notices.extend(notes);
     report.duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
 }
@@ -222,6 +237,7 @@ async fn stages(
 fn tell(console: &Console, event: Event) {
     match event {
         Event::Notice(text) => console.line(&text),
+        Event::Warning(text) => console.warning("mirror-image", &text),
         Event::Mask(secret) => console.mask(&secret),
     }
 }
@@ -260,6 +276,15 @@ fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Report)
             code = code.max(1);
         }
     };
+    for notice in &report.notices {
+        console.line(notice);
+    }
+    if let Some(directory) = &inputs.emit_directory {
+        failed(emit::write(directory, &report.handovers));
+    }
+    for line in report::log::handovers(report) {
+        console.line(&line);
+    }
     if inputs.summary {
         failed(runner.write_summary(&report::summary::render(report)));
     }

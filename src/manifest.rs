@@ -266,6 +266,19 @@ impl Manifest {
         }
     }
 
+    /// What points at this manifest.
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor {
+            media_type: self.media_type.clone(),
+            digest: self.digest.clone(),
+            size: self.bytes.len() as u64,
+            platform: None,
+            annotations: None,
+            artifact_type: None,
+            urls: None,
+        }
+    }
+
     /// The manifests that this one lists.
     pub fn children(&self) -> impl Iterator<Item = &Descriptor> {
         self.entries().iter().filter(|entry| entry.is_manifest())

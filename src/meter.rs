@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::error::Side;
-use crate::report::{Blobs, Traffic};
+use crate::report::{Blobs, SiteClass, SiteReport, Traffic};
 use crate::secret::Secret;
 
 /// Something that the person who watches should know now.
@@ -17,6 +17,8 @@ use crate::secret::Secret;
 pub enum Event {
     /// One sentence.
     Notice(String),
+    /// One sentence that somebody should act on.
+    Warning(String),
     /// A value that a log must never show, not even by accident.
     Mask(Secret),
 }
@@ -40,6 +42,8 @@ pub struct Meter {
     missing_bytes: AtomicU64,
     manifests_written: AtomicU64,
     notices: Mutex<Vec<String>>,
+    sites: Mutex<Vec<SiteReport>>,
+    served_by: Mutex<Option<String>>,
 }
 
 /// What became of a blob.
@@ -73,6 +77,8 @@ impl Meter {
             missing_bytes: AtomicU64::default(),
             manifests_written: AtomicU64::default(),
             notices: Mutex::default(),
+            sites: Mutex::default(),
+            served_by: Mutex::default(),
         }
     }
 
@@ -130,6 +136,15 @@ impl Meter {
         }
     }
 
+    /// Like [`Self::notice`], where somebody should act on it.
+    pub fn warn(&self, sentence: String) {
+        let mut notices = self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !notices.contains(&sentence) {
+            let _ = self.events.send(Event::Warning(sentence.clone()));
+            notices.push(sentence);
+        }
+    }
+
     /// Says `sentence` now, and keeps it for nothing: a wait, a retry.
     pub fn say(&self, sentence: String) {
         // The receiver is gone only when the run is over; then nobody is left to tell.
@@ -139,6 +154,31 @@ impl Meter {
     /// Has `secret` masked in the log before it is first used.
     pub fn mask(&self, secret: Secret) {
         let _ = self.events.send(Event::Mask(secret));
+    }
+
+    /// A place was asked for the image. The first answer counts; a worse one that comes later replaces it.
+    pub fn site(&self, site: &str, class: SiteClass, reason: Option<String>) {
+        let mut sites = self.sites.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match sites.iter_mut().find(|known| known.site == site) {
+            Some(known) if class.weight() > known.class.weight() => (known.class, known.reason) = (class, reason),
+            Some(_) => {}
+            None => sites.push(SiteReport { site: site.to_owned(), class, reason }),
+        }
+    }
+
+    /// The image's manifest came from this place.
+    pub fn served(&self, site: &str) {
+        *self.served_by.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(site.to_owned());
+    }
+
+    /// The place that the image's manifest came from.
+    pub fn served_by(&self) -> Option<String> {
+        self.served_by.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// The places that were asked so far, in the order of their first answer.
+    pub fn sites(&self) -> Vec<SiteReport> {
+        self.sites.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// The requests and bytes so far.

@@ -17,6 +17,7 @@ use crate::inputs::{Check, Command, OnConflict};
 use crate::layout::Layout;
 use crate::manifest::Manifest;
 use crate::meter::{Events, Meter};
+use crate::mirrored::Mirrors;
 use crate::plan::Job;
 use crate::reference::ImageReference;
 use crate::registry::{At, Purpose, Registries, Repository};
@@ -57,6 +58,8 @@ pub struct Run<'a> {
     pub check: Check,
     /// Asked before something is sent.
     pub gate: &'a dyn Gate,
+    /// Where images are read instead of their own registry.
+    pub mirrors: &'a Mirrors,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
     /// Where what must be said meanwhile goes.
@@ -147,6 +150,8 @@ impl<'a> Image<'a> {
             blobs: self.meter.blobs(),
             wrote: self.written() > 0 || self.tag() != Tag::Untouched,
             notices,
+            sites: self.meter.sites(),
+            served_by: self.meter.served_by(),
             state: error.as_ref().map(|_| self.state()),
             error,
             duration: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -419,6 +424,11 @@ impl<'a> Image<'a> {
             ImageReference::Registry(reference) => {
                 let credential = (self.run.credential)(side, reference);
                 let purpose = if writes { Purpose::Write } else { Purpose::Read };
+                if side == Side::Source
+                    && let Some(mirrored) = self.run.mirrors.store(self.run.registries, reference, self.job, &meter)?
+                {
+                    return Ok(End { store: Store::Mirrored(mirrored), tag, digest });
+                }
                 let repository =
                     self.run.registries.repository(side, reference, credential.as_ref(), purpose, meter)?;
                 Ok(End { store: Store::Registry(repository), tag, digest })

@@ -119,6 +119,12 @@ impl Reference {
         Self { tag: self.tag().map(str::to_owned), digest: Some(digest), ..self.clone() }
     }
 
+    /// The same tag and digest in another repository, whose parts were checked before: where a mirror has it.
+    #[must_use]
+    pub(crate) fn relocated(&self, registry: String, repository: String) -> Self {
+        Self { registry, repository, ..self.clone() }
+    }
+
     fn identity(&self) -> (&str, &str, Option<&str>, Option<&Digest>) {
         (&self.registry, &self.repository, self.tag(), self.digest())
     }

@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::manifest::{Descriptor, Manifest};
+use crate::mirrored::Mirrored;
 use crate::registry::{At, Odds, Pushed, Repository, Sent};
 
 /// One end of a copy.
@@ -21,6 +22,8 @@ pub enum Store {
     Registry(Repository),
     /// An OCI image layout in a directory.
     Layout(Layout),
+    /// An image that is read from mirrors, its own registry last; never a target.
+    Mirrored(Mirrored),
 }
 
 impl Store {
@@ -29,6 +32,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.head_manifest(at).await,
             Self::Layout(layout) => layout.head_manifest(at).await,
+            Self::Mirrored(mirrored) => mirrored.head_manifest(at).await,
         }
     }
 
@@ -37,6 +41,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.get_manifest(at).await,
             Self::Layout(layout) => layout.get_manifest(at).await,
+            Self::Mirrored(mirrored) => mirrored.get_manifest(at).await,
         }
     }
 
@@ -45,6 +50,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.put_manifest(at, manifest).await,
             Self::Layout(layout) => layout.put_manifest(at, manifest).await,
+            Self::Mirrored(_) => Err(read_only()),
         }
     }
 
@@ -53,6 +59,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.referrers(subject).await,
             Self::Layout(layout) => layout.referrers(subject).await.map(Some),
+            Self::Mirrored(mirrored) => mirrored.referrers(subject).await,
         }
     }
 
@@ -61,14 +68,22 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.head_blob(descriptor).await,
             Self::Layout(layout) => layout.head_blob(descriptor).await,
+            Self::Mirrored(mirrored) => mirrored.head_blob(descriptor).await,
         }
     }
 
-    /// Starts to read a blob, unchecked.
+    /// Starts to read a blob; it is checked on its way.
     async fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobStream, Error> {
         match self {
-            Self::Registry(repository) => repository.read_blob(descriptor).await,
-            Self::Layout(layout) => layout.read_blob(descriptor).await,
+            Self::Registry(repository) => {
+                let stream = repository.read_blob(descriptor).await?;
+                Ok(blob::checked(stream, descriptor, self.object(At::Digest(&descriptor.digest))))
+            }
+            Self::Layout(layout) => {
+                let stream = layout.read_blob(descriptor).await?;
+                Ok(blob::checked(stream, descriptor, self.object(At::Digest(&descriptor.digest))))
+            }
+            Self::Mirrored(mirrored) => mirrored.read_blob(descriptor).await,
         }
     }
 
@@ -83,6 +98,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.push_blob(descriptor, from, odds, source).await,
             Self::Layout(layout) => layout.push_blob(descriptor, source).await,
+            Self::Mirrored(_) => Err(read_only()),
         }
     }
 
@@ -90,7 +106,7 @@ impl Store {
     pub fn registry(&self) -> Option<&Repository> {
         match self {
             Self::Registry(repository) => Some(repository),
-            Self::Layout(_) => None,
+            Self::Layout(_) | Self::Mirrored(_) => None,
         }
     }
 
@@ -98,7 +114,7 @@ impl Store {
     pub fn largest_blob(&self) -> Option<u64> {
         match self {
             Self::Registry(repository) => repository.largest_blob(),
-            Self::Layout(_) => None,
+            Self::Layout(_) | Self::Mirrored(_) => None,
         }
     }
 
@@ -107,6 +123,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.account(),
             Self::Layout(layout) => layout.account(),
+            Self::Mirrored(mirrored) => mirrored.account(),
         }
     }
 
@@ -115,6 +132,7 @@ impl Store {
         match self {
             Self::Registry(repository) => Arc::clone(repository.name()),
             Self::Layout(layout) => Arc::clone(layout.name()),
+            Self::Mirrored(mirrored) => mirrored.repository(),
         }
     }
 
@@ -123,8 +141,14 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.object(at),
             Self::Layout(layout) => layout.object(at),
+            Self::Mirrored(mirrored) => mirrored.object(at),
         }
     }
+}
+
+/// The target of a copy is never a [`Store::Mirrored`].
+fn read_only() -> Error {
+    Error::Local("a mirror is only read from".to_owned())
 }
 
 /// A blob of a store, read and checked as often as its copy needs.
@@ -137,12 +161,14 @@ pub struct StoredBlob<'a> {
 
 impl BlobSource for StoredBlob<'_> {
     fn open(&self) -> BoxFuture<'_, Result<BlobStream, Error>> {
-        async {
-            let stream = self.store.read_blob(self.descriptor).await?;
-            let object = self.store.object(At::Digest(&self.descriptor.digest));
-            Ok(blob::checked(stream, self.descriptor, object))
+        self.store.read_blob(self.descriptor).boxed()
+    }
+
+    fn has_another(&self) -> bool {
+        match self.store {
+            Store::Registry(_) | Store::Layout(_) => false,
+            Store::Mirrored(mirrored) => mirrored.has_another(self.descriptor),
         }
-        .boxed()
     }
 }
 
@@ -157,7 +183,13 @@ impl StoredBlob<'_> {
                 problem: format!("it has {} bytes, more than the {limit} that are read", self.descriptor.size),
             });
         }
-        let pieces: Vec<bytes::Bytes> = self.open().await?.try_collect().await?;
-        Ok(pieces.concat().into())
+        loop {
+            let pieces: Result<Vec<bytes::Bytes>, Error> = self.open().await?.try_collect().await;
+            match pieces {
+                Ok(pieces) => return Ok(pieces.concat().into()),
+                Err(_) if self.has_another() => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }

@@ -22,14 +22,14 @@ use crate::secret::{Credential, Secret};
 
 use super::realm::{self, Trust};
 use super::refusal;
-use super::retry::Patience;
+use super::retry::{Limits, Patience};
 use super::transport::{Pipe, Transport, classify};
 
 /// The lifetime of a token that names none (distribution's token specification).
 const LIFETIME: Duration = Duration::from_secs(60);
 
-/// How long a token service may take to answer.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long a token service may take.
+const TOKEN: Duration = Duration::from_secs(30);
 
 /// The largest answer of a token service that is read, in bytes.
 const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -99,7 +99,7 @@ struct Answer {
 pub(super) struct Asking<'a> {
     pub(super) transport: &'a Transport,
     pub(super) meter: &'a Meter,
-    pub(super) patience: Duration,
+    pub(super) limits: &'a Limits,
 }
 
 impl Auth {
@@ -243,11 +243,11 @@ impl Auth {
             refusal: Box::new(cause),
             with_credential: credential.is_some(),
         };
-        let mut patience = Patience::new(asking.patience);
+        let mut patience = Patience::new(asking.limits);
         loop {
-            let request = token_request(realm, service, scopes, credential, asking.transport)?;
+            let request = token_request(realm, service, scopes, credential, asking)?;
             asking.meter.token_request();
-            let cause = match tokio::time::timeout(ANSWER, ask(request, asking.meter)).await {
+            let cause = match tokio::time::timeout(TOKEN.min(asking.limits.answer), ask(request, asking.meter)).await {
                 Ok(Ok(token)) => {
                     self.served.store(true, Relaxed);
                     return Ok(token);
@@ -255,7 +255,7 @@ impl Auth {
                 Ok(Err(cause)) => cause,
                 Err(_) => Cause::Connection {
                     kind: crate::error::ConnectionFailure::Timeout,
-                    detail: format!("{} s", ANSWER.as_secs()),
+                    detail: format!("{} s", TOKEN.as_secs()),
                 },
             };
             // A service that has given no token yet may be a mistyped name: not worth minutes.
@@ -285,9 +285,9 @@ fn token_request(
     service: Option<&str>,
     scopes: &Scopes,
     credential: Option<&Credential>,
-    transport: &Transport,
+    asking: &Asking<'_>,
 ) -> Result<reqwest::RequestBuilder, Cause> {
-    let client = transport.client(realm, Pipe::Small);
+    let client = asking.transport.client(realm, Pipe::Small, asking.limits.hasty);
     if let Some(Credential { username, password }) = credential
         && username == IDENTITY
     {

@@ -54,7 +54,7 @@ impl Repository {
             no_range: false,
             url: self.url(&format!("blobs/{}", descriptor.digest)),
             answer: None,
-            patience: Patience::new(self.host.patience),
+            patience: Patience::new(&self.limits),
         };
         if let Err(error) = reader.open().await
             && !(error.is_absent() && reader.goes_elsewhere().await?)
@@ -95,7 +95,7 @@ impl Reader {
                 self.open().await?;
             }
             let Some((response, _)) = &mut self.answer else { continue };
-            let cause = match tokio::time::timeout(self.repository.host.stall, response.chunk()).await {
+            let cause = match tokio::time::timeout(self.repository.limits.stall, response.chunk()).await {
                 // A few bytes now and then keep nothing alive.
                 Ok(Ok(Some(_))) if self.patience.is_over() => Cause::Connection {
                     kind: ConnectionFailure::Timeout,
@@ -113,7 +113,7 @@ impl Reader {
                 Ok(Err(error)) => classify(&error),
                 Err(_) => Cause::Connection {
                     kind: ConnectionFailure::Timeout,
-                    detail: format!("no byte for {} s", self.repository.host.stall.as_secs()),
+                    detail: format!("no byte for {} s", self.repository.limits.stall.as_secs()),
                 },
             };
             self.answer = None;

@@ -26,13 +26,6 @@ use super::transport::{Pipe, Transport, classify, is_loopback};
 use super::upload::Form;
 use super::{Repository, Settings};
 
-/// How long the head of an answer may take. A registry may verify a large blob before it answers the last request of
-/// an upload; those wait longer (see `upload`).
-const ANSWER: Duration = Duration::from_secs(60);
-
-/// How long a body may stand still before its connection is given up.
-const STALL: Duration = Duration::from_secs(30);
-
 /// GitHub's registry takes layers up to 10 GB, as it documents ("Working with the Container registry").
 const GITHUB_LARGEST: u64 = 10_000_000_000;
 
@@ -49,9 +42,6 @@ pub(super) struct Host {
     auth: Auth,
     transport: Transport,
     pub(super) lanes: Lanes,
-    pub(super) patience: Duration,
-    /// How long a body may stand still.
-    pub(super) stall: Duration,
     /// Whether it has answered anything in this run.
     answered: AtomicBool,
     /// The largest blob that it takes, where that is known.
@@ -152,8 +142,6 @@ impl Host {
             base,
             transport: transport.clone(),
             lanes: Lanes::new(name == "ghcr.io"),
-            patience: settings.patience,
-            stall: STALL.min(settings.patience / 2),
             answered: AtomicBool::new(false),
             largest_blob: (name == "ghcr.io" || settings.github.as_deref() == Some(name)).then_some(GITHUB_LARGEST),
             learned: Learned {
@@ -210,7 +198,7 @@ impl Repository {
 
     /// Sends `call` until it is answered with success, refused for good, or patience ends.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Response, Cause> {
-        let mut patience = Patience::new(self.host.patience);
+        let mut patience = Patience::new(&self.limits);
         loop {
             let place = self.enter(call.lane, &mut patience).await;
             match self.send_once(call).await {
@@ -281,7 +269,7 @@ impl Repository {
 
     /// The `Authorization` that a request with `scopes` carries now.
     pub(super) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>, Cause> {
-        let asking = Asking { transport: &self.host.transport, meter: &self.meter, patience: self.host.patience };
+        let asking = Asking { transport: &self.host.transport, meter: &self.meter, limits: &self.limits };
         self.host.auth.authorization(scopes, &asking).await
     }
 
@@ -297,7 +285,7 @@ impl Repository {
         let mut request = self
             .host
             .transport
-            .client(url, pipe)
+            .client(url, pipe, self.limits.hasty)
             .request(method, url.clone())
             // A registry that compresses what it sends would change the bytes that the digest is over.
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -321,7 +309,7 @@ impl Repository {
             if let Some(body) = &call.body {
                 request = request.body(body.clone());
             }
-            let response = answer(request, ANSWER.min(self.host.patience)).await?;
+            let response = answer(request, self.limits.answer).await?;
             self.host.answered.store(true, Relaxed);
             let may_follow = call.follows && matches!(call.method, Method::GET | Method::HEAD);
             if !(may_follow && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED) {

@@ -69,7 +69,7 @@ impl Repository {
         let digest = match (content_digest(headers), at) {
             (Some(digest), _) => digest,
             (None, At::Digest(digest)) => digest.clone(),
-            (None, At::Tag(_)) => return Ok(Some(descriptor_of(&self.get_manifest(at).await?))),
+            (None, At::Tag(_)) => return Ok(Some(self.get_manifest(at).await?.descriptor())),
         };
         if let At::Digest(asked) = at
             && *asked != digest
@@ -91,7 +91,7 @@ impl Repository {
     /// The answer to a HEAD has no words. A GET has them; at a registry that knows no HEAD it is the answer.
     async fn explained(&self, at: At<'_>, cause: Cause) -> Result<Descriptor, Error> {
         match self.get_manifest(at).await {
-            Ok(manifest) => Ok(descriptor_of(&manifest)),
+            Ok(manifest) => Ok(manifest.descriptor()),
             Err(error) if error.refusal().is_some_and(|refusal| !refusal.message.is_empty()) => Err(error),
             Err(_) => Err(self.error("HEAD manifest", self.object(at), cause)),
         }
@@ -102,7 +102,7 @@ impl Repository {
     pub async fn get_manifest(&self, at: At<'_>) -> Result<Manifest, Error> {
         let call = self.manifest_call(Method::GET, at, "manifest");
         let failed = |cause| self.error("GET manifest", self.object(at), cause);
-        let mut patience = super::retry::Patience::new(self.host.patience);
+        let mut patience = super::retry::Patience::new(&self.limits);
         let (headers, bytes) = loop {
             let response = self.send(&call).await.map_err(failed)?;
             if self.host.bills_pulls() {
@@ -115,6 +115,11 @@ impl Repository {
             }
         };
         self.meter.read(bytes.len());
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        // A proxy's or a login's page is no registry that lies.
+        if content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html")) {
+            return Err(failed(Cause::Protocol("answered with a web page instead of a manifest".to_owned())));
+        }
         let named = content_digest(&headers);
         let wanted = match (at, &named) {
             (At::Digest(digest), _) => Some(digest),
@@ -140,7 +145,6 @@ impl Repository {
         if let Some(named) = named.filter(|named| named.algorithm() == actual.algorithm() && *named != actual) {
             return Err(self.mismatch(at, &actual, named.to_string()));
         }
-        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         Manifest::parse(bytes, content_type, actual).map_err(|problem| Error::Content {
             side: self.side,
             object: self.object(at),
@@ -192,30 +196,17 @@ impl Repository {
             Ok(())
         };
         // The whole of it: a byte now and then is no answer.
-        match tokio::time::timeout(self.host.stall * 2, read).await {
+        match tokio::time::timeout(self.limits.stall * 2, read).await {
             Ok(result) => result.map(|()| bytes.freeze()),
             Err(_) => Err(Cause::Connection {
                 kind: crate::error::ConnectionFailure::Timeout,
-                detail: format!("the body did not end within {} s", (self.host.stall * 2).as_secs()),
+                detail: format!("the body did not end within {} s", (self.limits.stall * 2).as_secs()),
             }),
         }
     }
 
     fn mismatch(&self, at: At<'_>, expected: &Digest, actual: String) -> Error {
         Error::DigestMismatch { side: self.side, object: self.object(at), expected: expected.clone(), actual }
-    }
-}
-
-/// What a fetched manifest's descriptor is.
-fn descriptor_of(manifest: &Manifest) -> Descriptor {
-    Descriptor {
-        media_type: manifest.media_type.clone(),
-        digest: manifest.digest.clone(),
-        size: manifest.bytes.len() as u64,
-        platform: None,
-        annotations: None,
-        artifact_type: None,
-        urls: None,
     }
 }
 

@@ -26,9 +26,15 @@ use crate::secret::Credential;
 
 use host::Host;
 pub use manifests::{At, Pushed};
+use retry::Limits;
 pub use transport::Transport;
 pub(crate) use transport::connection_failure;
 pub use upload::{Odds, Sent};
+
+/// Whether a registry's name, with its port if any, is this machine's own: it is spoken to over plain HTTP.
+pub(crate) fn is_loopback_name(name: &str) -> bool {
+    url::Url::parse(&format!("http://{name}/")).is_ok_and(|url| transport::is_loopback(url.host()))
+}
 
 /// How registries are spoken to in this run.
 #[derive(Clone, Debug)]
@@ -72,7 +78,8 @@ impl Registries {
             hosts.push(Arc::clone(&host));
             host
         };
-        Ok(Repository { host, name: reference.repository().into(), side, purpose, meter })
+        let limits = Limits::patient(self.settings.patience);
+        Ok(Repository { host, name: reference.repository().into(), side, purpose, meter, limits })
     }
 }
 
@@ -84,6 +91,7 @@ pub struct Repository {
     side: Side,
     purpose: Purpose,
     meter: Arc<Meter>,
+    limits: Limits,
 }
 
 /// What a repository is used for. Tokens are asked for just that: a public target can be verified by anybody.
@@ -96,6 +104,12 @@ pub enum Purpose {
 }
 
 impl Repository {
+    /// The same repository for who has another place to ask: it is waited for shortly.
+    #[must_use]
+    pub fn hasty(&self) -> Self {
+        Self { limits: Limits::hasty(self.limits.patience), ..self.clone() }
+    }
+
     /// The repository's name without its registry: `library/alpine`.
     pub fn name(&self) -> &Arc<str> {
         &self.name

@@ -54,18 +54,59 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// How often a host that has never answered is tried: a mistyped name must not cost minutes.
 const STRANGER_ATTEMPTS: u32 = 3;
 
+/// The longest wait for a place that is not the only one.
+const LONGEST_HASTY_WAIT: Duration = Duration::from_secs(10);
+
+/// How long one place is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// How long to go on trying while nothing moves.
+    pub(super) patience: Duration,
+    /// How long the head of an answer may take.
+    pub(super) answer: Duration,
+    /// How long a body may stand still.
+    pub(super) stall: Duration,
+    /// There is another place to ask: no connection is tried twice, and a busy registry once more at most.
+    pub(super) hasty: bool,
+}
+
+impl Limits {
+    /// For the only place there is, and the last one.
+    pub(super) fn patient(patience: Duration) -> Self {
+        // A registry may verify a large blob before it answers the last request of an upload; those wait longer (see
+        // `upload`).
+        Self {
+            patience,
+            answer: Duration::from_secs(60),
+            stall: Duration::from_secs(30).min(patience / 2),
+            hasty: false,
+        }
+    }
+
+    /// For a mirror.
+    pub(super) fn hasty(patience: Duration) -> Self {
+        Self {
+            patience: LONGEST_HASTY_WAIT.min(patience),
+            answer: Duration::from_secs(15).min(patience),
+            stall: Duration::from_secs(10).min(patience / 2),
+            hasty: true,
+        }
+    }
+}
+
 /// The budget of one piece of work.
 #[derive(Debug)]
 pub(super) struct Patience {
     limit: Duration,
+    hasty: bool,
     /// When progress was last made.
     since: Instant,
     attempts: u32,
 }
 
 impl Patience {
-    pub(super) fn new(limit: Duration) -> Self {
-        Self { limit, since: Instant::now(), attempts: 0 }
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { limit: limits.patience, hasty: limits.hasty, since: Instant::now(), attempts: 0 }
     }
 
     /// Something moved: the budget is full again.
@@ -93,6 +134,9 @@ impl Patience {
             return Err(cause);
         }
         self.attempts += 1;
+        if self.hasty && (self.attempts > 1 || cause.refusal().is_none()) {
+            return Err(cause);
+        }
         let waited = self.since.elapsed();
         if stranger && matches!(cause, Cause::Connection { .. }) && self.attempts >= STRANGER_ATTEMPTS {
             return Err(cause);
@@ -127,7 +171,7 @@ fn jitter(wait: Duration) -> Duration {
 mod tests {
     use std::time::Duration;
 
-    use super::{Patience, Verdict, judge};
+    use super::{Limits, Patience, Verdict, judge};
     use crate::error::{Cause, ConnectionFailure, Refusal};
 
     fn refused(status: u16, message: &str) -> Cause {
@@ -164,7 +208,7 @@ mod tests {
 
     #[test]
     fn nothing_sleeps_past_the_budget() {
-        let mut patience = Patience::new(Duration::from_secs(60));
+        let mut patience = Patience::new(&Limits::patient(Duration::from_secs(60)));
         let hour = Refusal { status: 429, retry_after: Some(Duration::from_secs(3600)), ..Refusal::default() };
         assert!(matches!(patience.next(Cause::Refused(hour), false), Err(Cause::Patience { .. })));
         let minute = Refusal { status: 429, retry_after: Some(Duration::from_secs(50)), ..Refusal::default() };
@@ -173,12 +217,24 @@ mod tests {
     }
 
     #[test]
+    fn a_mirror_is_waited_for_once_and_not_long() {
+        let busy = |wait| {
+            Cause::Refused(Refusal { status: 429, retry_after: Some(Duration::from_secs(wait)), ..Refusal::default() })
+        };
+        let hasty = || Patience::new(&Limits::hasty(Duration::from_secs(300)));
+        let mut patience = hasty();
+        assert!(patience.next(busy(9), false).is_ok() && patience.next(busy(1), false).is_err());
+        assert!(hasty().next(busy(11), false).is_err());
+        assert!(hasty().next(broken(ConnectionFailure::Timeout), false).is_err());
+    }
+
+    #[test]
     fn a_host_that_never_answered_is_tried_three_times() {
-        let mut patience = Patience::new(Duration::from_secs(600));
+        let mut patience = Patience::new(&Limits::patient(Duration::from_secs(600)));
         assert!(patience.next(broken(ConnectionFailure::Refused), true).is_ok());
         assert!(patience.next(broken(ConnectionFailure::Refused), true).is_ok());
         assert!(patience.next(broken(ConnectionFailure::Refused), true).is_err());
-        let mut patience = Patience::new(Duration::from_secs(600));
+        let mut patience = Patience::new(&Limits::patient(Duration::from_secs(600)));
         for _ in 0..4 {
             assert!(patience.next(broken(ConnectionFailure::Broken), false).is_ok());
         }

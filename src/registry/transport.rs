@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
@@ -16,9 +17,20 @@ use crate::sanitise;
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// The same where there is another place to ask.
+const CONNECT_HASTY: Duration = Duration::from_secs(5);
+
 /// The clients of a run.
 #[derive(Clone)]
 pub struct Transport {
+    patient: Clients,
+    /// Made when the first mirror is asked.
+    hasty: Arc<OnceLock<Clients>>,
+    roots: Arc<[Certificate]>,
+}
+
+#[derive(Clone)]
+struct Clients {
     /// Small requests: HTTP/2 where the server has it, so that many share one connection.
     small: Client,
     /// Blob bodies: HTTP/1.1, a connection each. One HTTP/2 connection is one window and one congestion state for
@@ -55,14 +67,43 @@ impl Transport {
                 return Err(Error::input("ca-certificates", problem));
             }
         }
+        Ok(Self { patient: Clients::new(&roots, CONNECT)?, hasty: Arc::default(), roots: roots.into() })
+    }
+
+    /// The client for an API at `base`: the same proxy, roots and TLS as for registries.
+    pub(crate) fn http_client(&self, base: &Url) -> Client {
+        self.client(base, Pipe::Small, false).clone()
+    }
+
+    /// The client for a request to `url`; `hasty`: one that does not wait long for a connection.
+    pub(super) fn client(&self, url: &Url, pipe: Pipe, hasty: bool) -> &Client {
+        let clients = if hasty {
+            // What could be built once can be built again; else the patient ones do.
+            let build = || Clients::new(&self.roots, CONNECT_HASTY).unwrap_or_else(|_| self.patient.clone());
+            self.hasty.get_or_init(build)
+        } else {
+            &self.patient
+        };
+        if is_loopback(url.host()) {
+            return &clients.loopback;
+        }
+        match (pipe, url.scheme()) {
+            (Pipe::Small, "https") => &clients.small,
+            _ => &clients.blobs,
+        }
+    }
+}
+
+impl Clients {
+    fn new(roots: &[Certificate], connect: Duration) -> Result<Self, Error> {
         let builder = || {
             let builder = Client::builder()
                 .user_agent(concat!("mirror-image/", env!("CARGO_PKG_VERSION")))
                 .redirect(redirect::Policy::none())
-                .connect_timeout(CONNECT)
+                .connect_timeout(connect)
                 .pool_idle_timeout(Duration::from_secs(60))
                 .tcp_keepalive(Duration::from_secs(30));
-            if roots.is_empty() { builder } else { builder.tls_certs_merge(roots.clone()) }
+            if roots.is_empty() { builder } else { builder.tls_certs_merge(roots.to_vec()) }
         };
         let build = |builder: ClientBuilder| builder.build().map_err(|error| Error::Local(cannot_build(&error)));
         Ok(Self {
@@ -70,22 +111,6 @@ impl Transport {
             blobs: build(builder().http1_only())?,
             loopback: build(builder().http1_only().no_proxy())?,
         })
-    }
-
-    /// The client for an API at `base`: the same proxy, roots and TLS as for registries.
-    pub(crate) fn http_client(&self, base: &Url) -> Client {
-        self.client(base, Pipe::Small).clone()
-    }
-
-    /// The client for a request to `url`.
-    pub(super) fn client(&self, url: &Url, pipe: Pipe) -> &Client {
-        if is_loopback(url.host()) {
-            return &self.loopback;
-        }
-        match (pipe, url.scheme()) {
-            (Pipe::Small, "https") => &self.small,
-            _ => &self.blobs,
-        }
     }
 }
 

@@ -124,7 +124,7 @@ impl Repository {
         if self.host.learned.mount_is_silent(None) && self.head_blob(descriptor).await?.is_some() {
             return Ok(Sent::Present);
         }
-        let mut patience = Patience::new(self.host.patience);
+        let mut patience = Patience::new(&self.limits);
         let mut farthest = 0;
         let mut wrong_bytes = false;
         let mut form = self.form(descriptor.size);
@@ -155,10 +155,12 @@ impl Repository {
                     return Ok(Sent::Uploaded);
                 }
                 // Bytes spliced from two connections may be wrong where each alone was right: once more, whole.
-                Err(Broken::Source(Error::DigestMismatch { .. })) if !wrong_bytes => {
+                Err(Broken::Source(Error::DigestMismatch { .. })) if !wrong_bytes && !source.has_another() => {
                     wrong_bytes = true;
                     continue;
                 }
+                // A mirror failed in the middle: its bytes are not trusted, so it is once more, whole, from the next.
+                Err(Broken::Source(_)) if source.has_another() => continue,
                 Err(Broken::Source(error)) => return Err(error),
                 Err(Broken::Target(cause)) => cause,
             };
@@ -380,7 +382,7 @@ impl Repository {
         tokio::pin!(sending);
         let mut seen = moved.load(Relaxed);
         loop {
-            let limit = if seen >= size { COMMIT } else { self.host.stall * 2 };
+            let limit = if seen >= size { COMMIT } else { self.limits.stall * 2 };
             tokio::select! {
                 result = &mut sending => return result.map_err(|error| classify(&error)),
                 () = tokio::time::sleep(limit) => {

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{AttachmentReport, Blobs, ImageReport, Outcome, PlatformReport, Report, Traffic};
+use super::{AttachmentReport, Blobs, Handover, ImageReport, Outcome, PlatformReport, Report, SiteReport, Traffic};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
 
@@ -30,6 +30,7 @@ struct Whole<'a> {
     result: &'static str,
     images: Vec<Image<'a>>,
     totals: Totals,
+    emitted: &'a [Handover],
     notices: &'a [String],
     access: &'a [super::access::Check],
 }
@@ -42,6 +43,8 @@ struct Image<'a> {
     digest: Option<&'a Digest>,
     media_type: Option<&'a str>,
     platforms: &'a [PlatformReport],
+    served_by: Option<&'a str>,
+    sites: &'a [SiteReport],
     attachments: &'a [AttachmentReport],
     result: &'static str,
     requests: u64,
@@ -105,6 +108,7 @@ pub fn render(report: &Report, context: &Context) -> String {
             pulls_billed: traffic.pulls_billed,
             duration_ms: report.duration,
         },
+        emitted: &report.handovers,
         notices: &report.notices,
         access: &report.access.checks,
     })
@@ -118,6 +122,8 @@ fn describe<'a>(report: &Report, image: &'a ImageReport) -> Image<'a> {
         digest: image.digest.as_ref(),
         media_type: image.media_type.as_deref(),
         platforms: &image.platforms,
+        served_by: image.served_by.as_deref(),
+        sites: &image.sites,
         attachments: &image.attachments,
         result: image.result.name(),
         requests: image.traffic.requests(),

@@ -28,6 +28,7 @@ pub fn image(command: &str, image: &ImageReport) -> Vec<String> {
         Outcome::Kept => lines.push(kept(image)),
         Outcome::Unchanged | Outcome::Checked | Outcome::Failed | Outcome::Deferred => {}
     }
+    lines.extend(sites(image));
     lines.extend(blobs(image));
     lines.extend(attachments(image));
     if image.traffic.requests() > 0 {
@@ -46,6 +47,7 @@ pub fn failure(command: &str, image: &ImageReport) -> Vec<String> {
     let Some((error, problem)) = image.error.as_ref().zip(problem(command, image)) else { return Vec::new() };
     let mut lines = vec![format!("error: {problem}")];
     lines.extend(error.hints().iter().map(|hint| format!("hint: {hint}")));
+    lines.extend(others(image).map(|site| format!("note: {site}")));
     lines.extend(image.state.iter().map(|state| format!("note: {state}")));
     lines
 }
@@ -60,6 +62,16 @@ pub fn annotation(command: &str, image: &ImageReport) -> Option<(String, String)
 fn problem(command: &str, image: &ImageReport) -> Option<String> {
     let verb = if command.is_empty() { "copy" } else { command };
     image.error.as_ref().map(|error| format!("cannot {verb} {}: {error}", route(image)))
+}
+
+/// The files of consumer configuration, and the formats that cannot say what the run did; a line each.
+pub fn handovers(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    for handover in &report.handovers {
+        lines.extend(handover.files.iter().map(|file| format!("emitted {}", file.path)));
+        lines.extend(handover.problem.iter().map(|problem| format!("not emitted: {}: {problem}", handover.format)));
+    }
+    lines
 }
 
 /// The last line of a run.
@@ -158,6 +170,30 @@ fn kept(image: &ImageReport) -> String {
         Some(source) => format!("the target keeps its digest (`on-conflict: keep`); the source is {source}"),
         None => "the target keeps its digest (`on-conflict: keep`)".to_owned(),
     }
+}
+
+/// Where the image was read, where there was a choice: `read from m.example/a (served), …`.
+fn sites(image: &ImageReport) -> Option<String> {
+    let served = image.served_by.as_deref().filter(|_| image.result != Outcome::Failed)?;
+    let others: Vec<String> = image
+        .sites
+        .iter()
+        .filter(|site| site.site != served)
+        .map(|site| format!("{} {}", site.site, site.class.name()))
+        .collect();
+    if others.is_empty() {
+        return Some(format!("read from {served}"));
+    }
+    Some(format!("read from {served} (also asked: {})", others.join(", ")))
+}
+
+/// What the mirrors did of which none had the image; the error is the last place's own.
+pub(super) fn others(image: &ImageReport) -> impl Iterator<Item = String> {
+    let last = image.sites.len().saturating_sub(1);
+    image.sites.iter().take(last).map(|site| {
+        let reason = site.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        format!("{}: {}{reason}", site.site, site.class.name())
+    })
 }
 
 fn blobs(image: &ImageReport) -> Option<String> {

@@ -23,6 +23,8 @@ pub struct Report {
     pub dry_run: bool,
     /// One entry an image, in the order asked for.
     pub images: Vec<ImageReport>,
+    /// Consumer configuration, by format.
+    pub handovers: Vec<Handover>,
     /// What the user should know about the run as a whole.
     pub notices: Vec<String>,
     /// Wall time in milliseconds.
@@ -31,6 +33,30 @@ pub struct Report {
     pub cancelled: Option<&'static str>,
     /// Access on GitHub.
     pub access: access::Access,
+}
+
+/// Consumer configuration of one format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Handover {
+    /// The format's name, as in the input `emit`.
+    pub format: &'static str,
+    /// The files, where the format can say what the run did.
+    pub files: Vec<EmittedFile>,
+    /// Why it cannot.
+    pub problem: Option<String>,
+}
+
+/// One file of consumer configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EmittedFile {
+    /// Below `emit-directory`.
+    pub path: String,
+    /// What a fence in Markdown calls it.
+    #[serde(skip)]
+    pub language: &'static str,
+    /// The whole text.
+    #[serde(skip)]
+    pub text: String,
 }
 
 /// What happened to one image.
@@ -50,6 +76,10 @@ pub struct ImageReport {
     pub platforms: Vec<PlatformReport>,
     /// Signatures and the like that were found at the source.
     pub attachments: Vec<AttachmentReport>,
+    /// The places where the source was looked for, where there was more than one; each with what it did.
+    pub sites: Vec<SiteReport>,
+    /// The place that the manifest came from, where there was more than one.
+    pub served_by: Option<String>,
     /// How it ended.
     pub result: Outcome,
     /// Requests, bytes and pulls.
@@ -94,6 +124,71 @@ pub struct AttachmentReport {
     pub tag: Option<String>,
     /// `copied`, `unchanged` or `would-copy`.
     pub result: Outcome,
+}
+
+/// One place where an image was looked for: a mirror or the registry that the source names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SiteReport {
+    /// The repository there, with its registry.
+    pub site: String,
+    /// What it did.
+    pub class: SiteClass,
+    /// Its own words, or ours about it.
+    pub reason: Option<String>,
+}
+
+/// What a place did that was asked for an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SiteClass {
+    /// It gave what was asked for.
+    Served,
+    /// It does not have it.
+    Absent,
+    /// Its tag is another digest than the original's.
+    Stale,
+    /// It was left out because of what it did before in this run.
+    Skipped,
+    /// It is overloaded, or fails.
+    Busy,
+    /// It wants a credential that was not given, or refuses the one that was.
+    NotReadable,
+    /// No connection, or no answer in time.
+    Unreachable,
+    /// It answers what is no image.
+    Broken,
+    /// Its bytes are not those of the digest.
+    Lying,
+}
+
+impl SiteClass {
+    /// The name in `json` and in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::Absent => "absent",
+            Self::Stale => "stale",
+            Self::Skipped => "skipped",
+            Self::Busy => "busy",
+            Self::NotReadable => "not-readable",
+            Self::Unreachable => "unreachable",
+            Self::Broken => "broken",
+            Self::Lying => "lying",
+        }
+    }
+
+    /// What is worth more attention is heavier. A place that lacks a part of what it served has served all the same.
+    pub(crate) fn weight(self) -> u8 {
+        match self {
+            Self::Absent | Self::Skipped => 0,
+            Self::Served => 1,
+            Self::Stale => 2,
+            Self::Busy | Self::NotReadable => 3,
+            Self::Unreachable => 4,
+            Self::Broken => 5,
+            Self::Lying => 6,
+        }
+    }
 }
 
 /// How an image ended.
@@ -198,6 +293,8 @@ impl ImageReport {
             media_type: None,
             platforms: Vec::new(),
             attachments: Vec::new(),
+            sites: Vec::new(),
+            served_by: None,
             result: Outcome::Failed,
             traffic: Traffic::default(),
             blobs: Blobs::default(),

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::json::{Name, bytes, pinned, total_bytes};
-use super::log::{amounts, count, duration, headline, outcome, pull, size};
+use super::log::{amounts, count, duration, headline, others, outcome, pull, size};
 use super::{ImageReport, Outcome, Report};
 use crate::sanitise::{code, line, markdown, prose};
 
@@ -38,8 +38,10 @@ pub fn render(report: &Report) -> String {
     text.push_str(&report.access.summary());
     notices(&mut text, report);
     pulls(&mut text, report);
+    sites(&mut text, report);
     platforms(&mut text, report);
     attachments(&mut text, report);
+    handovers(&mut text, report);
     let _ = writeln!(
         text,
         "<sub>mirror-image {} · {} · {}</sub>",
@@ -157,6 +159,12 @@ fn failures(text: &mut String, report: &Report) {
         if !hints.is_empty() {
             text.push('\n');
         }
+        for site in others(image) {
+            let _ = writeln!(text, "- {}", prose(&site));
+        }
+        if image.sites.len() > 1 {
+            text.push('\n');
+        }
         if let Some(state) = &image.state {
             let _ = writeln!(text, "State: {}\n", prose(state));
         }
@@ -229,6 +237,53 @@ fn attachments(text: &mut String, report: &Report) {
                 code(attachment.digest.as_str()),
                 attachment.result.name()
             );
+        }
+        text.push('\n');
+    });
+}
+
+/// Files longer than this are named and not shown: a summary has an end (1 MiB a step).
+const SHOWN: usize = 16 * 1024;
+
+/// Consumer configuration: the snippets, folded, and what could not be said.
+fn handovers(text: &mut String, report: &Report) {
+    let mut problems = String::new();
+    for handover in &report.handovers {
+        if let Some(problem) = &handover.problem {
+            let _ = writeln!(problems, "- {}: {}", code(handover.format), prose(problem));
+        }
+        for file in &handover.files {
+            let title = format!("Pull from the mirror: <code>{}</code>", markdown(&file.path));
+            fold(text, &title, |text| {
+                if file.text.len() > SHOWN {
+                    let _ = writeln!(text, "{} of text; see the file.\n", size(file.text.len() as u64));
+                    return;
+                }
+                // No name in it can close the fence: references have no backticks.
+                let _ = writeln!(text, "```{}\n{}\n```\n", file.language, file.text.trim_end());
+            });
+        }
+    }
+    if !problems.is_empty() {
+        let _ = writeln!(text, "**Formats that cannot say what this run did**\n\n{problems}");
+    }
+}
+
+/// Where images were read, of those that had mirrors.
+fn sites(text: &mut String, report: &Report) {
+    let images: Vec<&ImageReport> = report.images.iter().filter(|image| !image.sites.is_empty()).collect();
+    if images.is_empty() {
+        return;
+    }
+    fold(text, "Where the images were read", |text| {
+        text.push_str("| Source | Place | |\n| --- | --- | --- |\n");
+        for image in images {
+            for site in &image.sites {
+                let served = image.served_by.as_deref() == Some(site.site.as_str());
+                let class = if served { format!("**{}**", site.class.name()) } else { site.class.name().to_owned() };
+                let reason = site.reason.as_deref().map(|reason| format!(": {}", markdown(reason))).unwrap_or_default();
+                let _ = writeln!(text, "| {} | {} | {class}{reason} |", code(&image.source), code(&site.site));
+            }
         }
         text.push('\n');
     });

@@ -21,9 +21,11 @@ mod copy;
 mod credentials;
 mod documents;
 mod double;
+mod emit;
 mod errors;
 mod inputs;
 mod layouts;
+mod mirrors;
 mod platforms;
 mod stubborn;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]

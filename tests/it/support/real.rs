@@ -13,9 +13,11 @@ use super::images::Image;
 use super::token::Signer;
 
 /// How to install each program.
-const INSTALL: [(&str, &str); 7] = [
+const INSTALL: [(&str, &str); 9] = [
     ("docker-registry", "apt-get install docker-registry"),
     ("skopeo", "apt-get install skopeo"),
+    ("podman", "apt-get install podman"),
+    ("kustomize", "go install sigs.k8s.io/kustomize/kustomize/v5@v5.8.2"),
     ("umoci", "apt-get install umoci"),
     ("htpasswd", "apt-get install apache2-utils"),
     ("openssl", "apt-get install openssl"),

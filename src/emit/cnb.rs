@@ -1,0 +1,64 @@
+//! Cloud Native Buildpacks, pack and kaniko: a registry is replaced, repository names are kept.
+
+use std::fmt::Write as _;
+
+use super::{Format, Run, file, header, quoted};
+use crate::reference::DOCKER_HUB;
+use crate::report::EmittedFile;
+
+pub(super) struct Buildpacks;
+
+/// pack and kaniko look up the name that their library gives Docker Hub, and no other.
+fn ggcr_name(registry: &str) -> &str {
+    if registry == DOCKER_HUB { "index.docker.io" } else { registry }
+}
+
+impl Format for Buildpacks {
+    fn name(&self) -> &'static str {
+        "cnb"
+    }
+
+    fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String> {
+        let bases = run.bases()?;
+        let join = |parts: Vec<String>| parts.join(";");
+        let cnb = join(
+            bases
+                .iter()
+                .map(|(registry, base)| {
+                    let host = base.split('/').next().unwrap_or_default();
+                    let scheme = if run.is_insecure(host) { "http" } else { "https" };
+                    format!("{registry}={scheme}://{base}")
+                })
+                .collect(),
+        );
+        let kaniko = join(bases.iter().map(|(registry, base)| format!("{}={base}", ggcr_name(registry))).collect());
+        let mut env = header(
+            &[
+                "CNB_REGISTRY_MIRRORS: buildpacks/rfcs#285, a draft; mirror-image reads it, the lifecycle does not yet.",
+                "KANIKO_REGISTRY_MAP: kaniko; the original is its fallback. Both send every image of a registry there.",
+            ],
+            &[],
+        );
+        let _ = writeln!(env, "CNB_REGISTRY_MIRRORS={cnb}\nKANIKO_REGISTRY_MAP={kaniko}");
+        let mut pack = header(
+            &[
+                "Merge into ~/.pack/config.toml. pack has no fallback: every image of a registry below is taken from the",
+                "mirror, and one that is not there fails. As run image mirrors, with a fallback:",
+            ],
+            &[],
+        );
+        for image in &run.images {
+            let name = |reference: &crate::reference::Reference| match reference.tag() {
+                Some(tag) => format!("{}:{tag}", reference.name()),
+                None => reference.to_string(),
+            };
+            let (source, target) = (name(&image.source), name(&image.target));
+            let _ = writeln!(pack, "#   pack config run-image-mirrors add {source} --mirror {target}");
+        }
+        pack += "[registry-mirrors]\n";
+        for (registry, base) in &bases {
+            let _ = writeln!(pack, "  {} = {}", quoted(ggcr_name(registry)), quoted(base));
+        }
+        Ok(vec![file("cnb/mirrors.env", "sh", env), file("cnb/pack-config.toml", "toml", pack)])
+    }
+}

@@ -1,0 +1,53 @@
+//! containerd and Docker's containerd store: `hosts.toml`, on request.
+
+use std::fmt::Write as _;
+
+use super::{Format, Run, file, header, quoted};
+use crate::reference::DOCKER_HUB;
+use crate::report::EmittedFile;
+
+pub(super) struct HostsToml;
+
+impl Format for HostsToml {
+    fn name(&self) -> &'static str {
+        "containerd"
+    }
+
+    fn on_request(&self) -> bool {
+        true
+    }
+
+    fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String> {
+        let bases = run.bases()?;
+        let mut files = Vec::new();
+        for (registry, base) in &bases {
+            let (host, path) = base.split_once('/').unwrap_or((base, ""));
+            let server = if registry == DOCKER_HUB { "registry-1.docker.io" } else { registry };
+            let mirror = format!("{}/v2/{path}", run.url(host));
+            let mirror = mirror.trim_end_matches('/');
+            let mut text = header(
+                &[
+                    "Copy to /etc/containerd/certs.d/ (Docker with the containerd store: /etc/docker/certs.d/). Tags are",
+                    "resolved by the registry itself, content comes from the mirror; add \"resolve\" to change that.",
+                    "WARNING: containerd asks a path mirror for a token with the wrong scope (containerd/containerd#9648).",
+                    "A registry that is strict about that, ghcr.io among them, is passed over silently, unless the header",
+                    "below avoids the token. It is for public packages of ghcr.io only, and was tried against a double.",
+                ],
+                &[],
+            );
+            let _ = writeln!(
+                text,
+                "server = {}\n\n[host.{}]\n  capabilities = [\"pull\"]\n  override_path = true",
+                quoted(&run.url(server)),
+                quoted(mirror)
+            );
+            if host == "ghcr.io" {
+                let _ = writeln!(text, "  [host.{}.header]\n    Authorization = \"Bearer QQ==\"", quoted(mirror));
+            }
+            // containerd's own form of a directory for a host with a port.
+            let directory = registry.replacen(':', "_", 1) + if registry.contains(':') { "_" } else { "" };
+            files.push(file(format!("containerd/certs.d/{directory}/hosts.toml"), "toml", text));
+        }
+        Ok(files)
+    }
+}

@@ -1,0 +1,797 @@
+//! Reading through mirrors: an image that may be in several places, asked one after the other.
+//!
+//! Owns the classes of what a place can do (served, absent, busy, …), what is remembered of a host for the rest of the
+//! run, and whom to believe about a tag. Everything that has a digest is checked against it during the attempt, so that
+//! a place that lies costs time and nothing else. Never sends a mirror the credential of another host, never lets a
+//! mirror's failure be the run's: the original's error is the error.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::StreamExt as _;
+
+use crate::blob::{self, BlobStream};
+use crate::credentials::Credentials;
+use crate::digest::Digest;
+use crate::error::{Cause, ConnectionFailure, Error, Refusal, Side};
+use crate::manifest::{Descriptor, Manifest};
+use crate::meter::Meter;
+use crate::mirrors::{Fallback, Rules, Tags};
+use crate::plan::Job;
+use crate::reference::{ImageReference, Reference};
+use crate::registry::{At, Purpose, Registries, Repository};
+use crate::report::SiteClass;
+
+/// How often a host may be unreachable before it is left out.
+const UNREACHABLE: u32 = 2;
+
+/// How long a mirror may take for a manifest, retry included: one that gives a byte now and then is no help.
+const MANIFEST: Duration = Duration::from_secs(30);
+
+/// A mirror that gives less than this in [`SLOW`] of waiting for it is left.
+const PROGRESS: u64 = 256 * 1024;
+
+/// See [`PROGRESS`].
+const SLOW: Duration = Duration::from_secs(30);
+
+/// What the inputs say about mirrors.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Where what may be read.
+    pub rules: Rules,
+    /// Whom to believe about a tag.
+    pub tags: Tags,
+    /// What comes after the mirrors.
+    pub fallback: Fallback,
+    /// How long to go on trying while nothing moves.
+    pub patience: Duration,
+}
+
+/// The mirrors of a run, and what it has learnt about their hosts.
+pub struct Mirrors {
+    settings: Settings,
+    credentials: Credentials,
+    hosts: Arc<Hosts>,
+}
+
+/// What a run remembers of mirrors' hosts.
+#[derive(Default)]
+struct Hosts(Mutex<HashMap<String, Known>>);
+
+/// What is remembered of one host.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    unreachable: u32,
+    lying: bool,
+    unreadable: bool,
+}
+
+impl Mirrors {
+    /// Nothing is known of any host yet.
+    pub fn new(settings: Settings, credentials: Credentials) -> Self {
+        Self { settings, credentials, hosts: Arc::default() }
+    }
+
+    /// The store that reads `reference` for `job` by way of its mirrors; none where there is no mirror for it.
+    pub fn store(
+        &self,
+        registries: &Registries,
+        reference: &Reference,
+        job: &Job,
+        meter: &Arc<Meter>,
+    ) -> Result<Option<Mirrored>, Error> {
+        let target = job.target.as_ref().and_then(ImageReference::registry);
+        let candidates = self.settings.rules.candidates(reference, target, self.settings.fallback)?;
+        for notice in candidates.notices {
+            meter.notice(notice);
+        }
+        if candidates.mirrors.is_empty() {
+            return Ok(None);
+        }
+        let mut sites = Vec::new();
+        for mirror in &candidates.mirrors {
+            let credential = self.credentials.for_mirror(mirror, reference);
+            let repository =
+                registries.repository(Side::Source, mirror, credential.as_ref(), Purpose::Read, Arc::clone(meter))?;
+            sites.push(Site::new(repository.hasty(), mirror, true));
+        }
+        if candidates.original {
+            let credential = self.credentials.for_source(reference);
+            let repository = registries.repository(
+                Side::Source,
+                reference,
+                credential.as_ref(),
+                Purpose::Read,
+                Arc::clone(meter),
+            )?;
+            sites.push(Site::new(repository, reference, false));
+        } else if let (Some(site), Some(mirror)) = (sites.last_mut(), candidates.mirrors.last()) {
+            // Without the original the last mirror is the last hope.
+            let credential = self.credentials.for_mirror(mirror, reference);
+            site.repository =
+                registries.repository(Side::Source, mirror, credential.as_ref(), Purpose::Read, Arc::clone(meter))?;
+        }
+        if let Some(last) = sites.last_mut() {
+            last.is_last = true;
+        }
+        Ok(Some(Mirrored(Arc::new(Inner {
+            reference: reference.clone(),
+            sites,
+            tags: self.settings.tags,
+            patience: self.settings.patience,
+            hosts: Arc::clone(&self.hosts),
+            meter: Arc::clone(meter),
+            found: Mutex::default(),
+        }))))
+    }
+}
+
+/// One place.
+struct Site {
+    repository: Repository,
+    /// The repository's name with its registry.
+    name: String,
+    host: String,
+    is_mirror: bool,
+    /// There is nowhere else to ask: it is waited for as long as the user allows, and never left out.
+    is_last: bool,
+}
+
+impl Site {
+    fn new(repository: Repository, reference: &Reference, is_mirror: bool) -> Self {
+        let host = reference.registry().to_owned();
+        Self { repository, name: reference.name(), host, is_mirror, is_last: false }
+    }
+}
+
+/// One image, wherever it is read.
+#[derive(Clone)]
+pub struct Mirrored(Arc<Inner>);
+
+struct Inner {
+    /// The image's own name: messages and reports know no other.
+    reference: Reference,
+    /// In the order in which they are asked.
+    sites: Vec<Site>,
+    tags: Tags,
+    patience: Duration,
+    hosts: Arc<Hosts>,
+    meter: Arc<Meter>,
+    found: Mutex<Found>,
+}
+
+/// What is known so far.
+#[derive(Default)]
+struct Found {
+    /// The place that the first manifest came from; what belongs to it is looked for there first.
+    preferred: Option<usize>,
+    /// The manifest that a tag's resolution had to fetch: it is not fetched again.
+    manifest: Option<Manifest>,
+    /// Places where a blob could not be read.
+    bad: HashMap<Digest, HashSet<usize>>,
+}
+
+/// What a tag stands for.
+enum Named {
+    Descriptor(Box<Descriptor>),
+    Manifest(Box<Manifest>),
+}
+
+impl Named {
+    fn digest(&self) -> &Digest {
+        match self {
+            Self::Descriptor(descriptor) => &descriptor.digest,
+            Self::Manifest(manifest) => &manifest.digest,
+        }
+    }
+}
+
+/// A question to one place; none is "not there".
+type Asking<'a, T> = BoxFuture<'a, Result<Option<T>, Error>>;
+
+impl Mirrored {
+    /// See [`Store::head_manifest`](crate::store::Store::head_manifest).
+    pub async fn head_manifest(&self, at: At<'_>) -> Result<Option<Descriptor>, Error> {
+        let named = match at {
+            At::Tag(tag) => self.0.tag(tag, false).await?,
+            At::Digest(_) => {
+                let everywhere = self.0.order();
+                let answer = self.0.walk(&everywhere, |site| head(site, at)).await?;
+                answer.map(|(_, descriptor)| Named::Descriptor(Box::new(descriptor)))
+            }
+        };
+        Ok(named.map(|named| match named {
+            Named::Descriptor(descriptor) => *descriptor,
+            Named::Manifest(manifest) => {
+                let descriptor = manifest.descriptor();
+                self.0.found().manifest = Some(*manifest);
+                descriptor
+            }
+        }))
+    }
+
+    /// See [`Store::get_manifest`](crate::store::Store::get_manifest).
+    pub async fn get_manifest(&self, at: At<'_>) -> Result<Manifest, Error> {
+        match at {
+            At::Digest(digest) => self.0.get(digest).await,
+            At::Tag(tag) => match self.0.tag(tag, true).await? {
+                Some(Named::Manifest(manifest)) => Ok(*manifest),
+                Some(Named::Descriptor(descriptor)) => self.0.get(&descriptor.digest).await,
+                None => Err(Error::Registry {
+                    side: Side::Source,
+                    action: "GET manifest",
+                    object: self.object(at),
+                    cause: Cause::Refused(Refusal {
+                        status: 404,
+                        message: "it is in none of the places that were asked".to_owned(),
+                        ..Refusal::default()
+                    }),
+                }),
+            },
+        }
+    }
+
+    /// See [`Store::referrers`](crate::store::Store::referrers). No digest vouches for a list, so one place's "none"
+    /// proves nothing: all are asked, and what any of them lists is looked at.
+    pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+        let mut listed: Option<Vec<Descriptor>> = None;
+        let (mut answered, mut failure) = (false, None);
+        for site in self.0.for_attachments() {
+            match site.repository.referrers(subject).await {
+                Ok(entries) => {
+                    answered = true;
+                    if let Some(entries) = entries {
+                        listed.get_or_insert_default().extend(entries);
+                    }
+                }
+                Err(error) => failure = self.0.failed_for_attachments(&site, error).or(failure),
+            }
+        }
+        self.0.excuse(answered, failure)?;
+        Ok(listed)
+    }
+
+    /// See [`Store::head_blob`](crate::store::Store::head_blob).
+    pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
+        let everywhere = self.0.order();
+        let answer = self.0.walk(&everywhere, |site| site.repository.head_blob(descriptor).boxed()).await?;
+        Ok(answer.map(|(_, size)| size))
+    }
+
+    /// Starts to read a blob where it was not tried in vain; it is checked on its way.
+    pub async fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobStream, Error> {
+        let mut verdict = None;
+        for index in self.0.order() {
+            let Some(site) = self.0.sites.get(index) else { continue };
+            // The last place is asked again where all failed: whoever asks has a reason.
+            if (self.0.is_bad(descriptor, index) && !site.is_last) || self.0.skips(site) {
+                continue;
+            }
+            match site.repository.read_blob(descriptor).await {
+                Ok(stream) => return Ok(self.watched(stream, descriptor.clone(), index)),
+                Err(error) => {
+                    self.0.mark_bad(descriptor, index);
+                    self.0.failed(site, &error);
+                    if site.is_last || verdict.is_none() {
+                        verdict = Some(error);
+                    }
+                }
+            }
+        }
+        Err(verdict.unwrap_or_else(|| Error::Local("no mirror is left to read from".to_owned())))
+    }
+
+    /// Whether there is a place where this blob was not tried in vain.
+    pub fn has_another(&self, descriptor: &Descriptor) -> bool {
+        // A place that is left out is none: counted, it would be waited for for ever.
+        let mut sites = self.0.sites.iter().enumerate();
+        sites.any(|(index, site)| !self.0.is_bad(descriptor, index) && !self.0.skips(site))
+    }
+
+    /// The original's: blobs can be mounted from where the image's own name leads, not from where it happens to be read.
+    pub fn account(&self) -> usize {
+        // No account is at address 0.
+        self.0.original().map_or(0, |original| original.repository.account())
+    }
+
+    /// The repository's own name.
+    pub fn repository(&self) -> Arc<str> {
+        self.0.reference.repository().into()
+    }
+
+    /// How `at` is called in messages: by the original's name.
+    pub fn object(&self, at: At<'_>) -> String {
+        let separator = if matches!(at, At::Tag(_)) { ':' } else { '@' };
+        format!("{}{separator}{at}", self.0.reference.name())
+    }
+
+    /// `stream`, checked; its failure is remembered, so that the next attempt goes elsewhere.
+    fn watched(&self, stream: BlobStream, descriptor: Descriptor, index: usize) -> BlobStream {
+        let Some(site) = self.0.sites.get(index) else { return stream };
+        let object = site.repository.object(At::Digest(&descriptor.digest));
+        let stream = if site.is_last { stream } else { lively(stream, SLOW.min(self.0.patience), object.clone()) };
+        let stream = blob::checked(stream, &descriptor, object);
+        let inner = Arc::clone(&self.0);
+        stream
+            .inspect(move |piece| {
+                if let (Err(error), Some(site)) = (piece, inner.sites.get(index)) {
+                    inner.mark_bad(&descriptor, index);
+                    inner.failed(site, error);
+                }
+            })
+            .boxed()
+    }
+}
+
+/// Whether a tag is computed from a digest, as those of attachments are: `sha256-<hex>`, `sha256-<hex>.sig`.
+fn is_made_of_a_digest(tag: &str) -> bool {
+    let Some((algorithm, rest)) = tag.split_once('-') else { return false };
+    let hex = rest.split('.').next().unwrap_or_default();
+    matches!(algorithm, "sha256" | "sha512")
+        && matches!(hex.len(), 64 | 128)
+        && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A manifest's HEAD, as a question.
+fn head<'a>(site: &'a Site, at: At<'a>) -> Asking<'a, Descriptor> {
+    site.repository.head_manifest(at).boxed()
+}
+
+/// A manifest's GET, as a question.
+fn get<'a>(site: &'a Site, at: At<'a>) -> Asking<'a, Manifest> {
+    async move { site.repository.get_manifest(at).await.map(Some) }.boxed()
+}
+
+impl Inner {
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn original(&self) -> Option<&Site> {
+        self.sites.iter().find(|site| !site.is_mirror)
+    }
+
+    /// The places by number: the one that served first, then the others as configured.
+    fn order(&self) -> Vec<usize> {
+        let preferred = self.found().preferred;
+        preferred.into_iter().chain((0..self.sites.len()).filter(|index| Some(*index) != preferred)).collect()
+    }
+
+    fn mirrors(&self) -> Vec<usize> {
+        self.order().into_iter().filter(|index| self.sites.get(*index).is_some_and(|site| site.is_mirror)).collect()
+    }
+
+    fn is_bad(&self, descriptor: &Descriptor, index: usize) -> bool {
+        self.found().bad.get(&descriptor.digest).is_some_and(|bad| bad.contains(&index))
+    }
+
+    fn mark_bad(&self, descriptor: &Descriptor, index: usize) {
+        self.found().bad.entry(descriptor.digest.clone()).or_default().insert(index);
+    }
+
+    /// The manifest of a digest, from wherever its bytes are right.
+    async fn get(&self, digest: &Digest) -> Result<Manifest, Error> {
+        if let Some(manifest) = self.found().manifest.take_if(|manifest| manifest.digest == *digest) {
+            return Ok(manifest);
+        }
+        match self.walk(&self.order(), |site| get(site, At::Digest(digest))).await? {
+            Some((index, manifest)) => {
+                self.prefer(index);
+                Ok(manifest)
+            }
+            None => Err(Error::Local("no mirror is left to read from".to_owned())),
+        }
+    }
+
+    /// What `tag` stands for, by the rule that the user chose. `bytes`: the manifest itself is wanted.
+    async fn tag(&self, tag: &str, bytes: bool) -> Result<Option<Named>, Error> {
+        if is_made_of_a_digest(tag) {
+            return self.attachment(tag, bytes).await;
+        }
+        match (self.tags, self.original()) {
+            (Tags::Origin, Some(original)) => self.at_original(original, tag, bytes).await,
+            (Tags::Verify, Some(original)) => self.verified(original, tag, bytes).await,
+            // With `never` there is no original to be compared with.
+            _ => {
+                let answer = self.walk(&self.order(), |site| fetched(site, tag, bytes)).await?;
+                Ok(answer.map(|(index, named)| self.settled(index, named)))
+            }
+        }
+    }
+
+    /// A tag by which an attachment is found. Whoever has it gives it, the original before the mirrors; where the original
+    /// cannot be asked, the mirrors' word counts, and that is said.
+    async fn attachment(&self, tag: &str, bytes: bool) -> Result<Option<Named>, Error> {
+        let (mut answered, mut failure) = (false, None);
+        for site in self.for_attachments() {
+            match fetched(&site, tag, bytes).await {
+                Ok(Some(named)) => return Ok(Some(named)),
+                Ok(None) => answered = true,
+                Err(error) if error.is_absent() => answered = true,
+                Err(error) => failure = self.failed_for_attachments(&site, error).or(failure),
+            }
+        }
+        self.excuse(answered, failure)?;
+        Ok(None)
+    }
+
+    /// The places that are asked for attachments, the original first. All are asked shortly: there is always another.
+    fn for_attachments(&self) -> Vec<Site> {
+        let mut sites: Vec<Site> = self
+            .sites
+            .iter()
+            .filter(|site| !self.skips(site))
+            .map(|site| Site {
+                repository: if site.is_last && self.sites.len() == 1 {
+                    site.repository.clone()
+                } else {
+                    site.repository.hasty()
+                },
+                name: site.name.clone(),
+                host: site.host.clone(),
+                is_mirror: site.is_mirror,
+                is_last: false,
+            })
+            .collect();
+        sites.sort_by_key(|site| site.is_mirror);
+        sites
+    }
+
+    /// A mirror that fails is only noted; the original's failure is given back.
+    fn failed_for_attachments(&self, site: &Site, error: Error) -> Option<Error> {
+        if site.is_mirror {
+            self.failed(site, &error);
+            return None;
+        }
+        Some(error)
+    }
+
+    /// In an outage of the original the mirrors' word about attachments is better than no image; it is said.
+    fn excuse(&self, answered: bool, failure: Option<Error>) -> Result<(), Error> {
+        match failure {
+            Some(_) if answered => {
+                self.meter.notice(format!(
+                    "{} could not be asked for attachments; those that its mirrors have come along",
+                    self.reference.name()
+                ));
+                Ok(())
+            }
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// The original's own answer.
+    async fn at_original(&self, original: &Site, tag: &str, bytes: bool) -> Result<Option<Named>, Error> {
+        let index = self.sites.len() - 1;
+        let named = self.attempt(original, fetched(original, tag, bytes)).await?;
+        Ok(named.map(|named| self.settled(index, named)))
+    }
+
+    /// The first mirror's answer, where the original agrees or cannot be asked; else the original's.
+    ///
+    /// A tool that writes mirrors must not spread a stale tag.
+    async fn verified(&self, original: &Site, tag: &str, bytes: bool) -> Result<Option<Named>, Error> {
+        let at = At::Tag(tag);
+        let mirrors = self.mirrors();
+        let answer = if bytes {
+            self.walk(&mirrors, |site| fetched(site, tag, true)).await
+        } else {
+            // The original will say the digest, so the mirror's word is enough here.
+            let answer = self.walk(&mirrors, |site| head(site, at)).await;
+            answer.map(|answer| answer.map(|(index, descriptor)| (index, Named::Descriptor(Box::new(descriptor)))))
+        };
+        let Ok(Some((index, named))) = answer else { return self.at_original(original, tag, bytes).await };
+        let Some(mirror) = self.sites.get(index) else { return Ok(None) };
+        let hasty = Site {
+            repository: original.repository.hasty(),
+            name: original.name.clone(),
+            host: original.host.clone(),
+            is_mirror: false,
+            is_last: false,
+        };
+        match self.attempt(&hasty, head(&hasty, at)).await {
+            Ok(Some(descriptor)) if descriptor.digest == *named.digest() => Ok(Some(self.settled(index, named))),
+            Ok(Some(descriptor)) => {
+                self.meter.warn(format!(
+                    "the mirror {} is stale: its `{tag}` is {}, the original's is {}, which is taken",
+                    mirror.name,
+                    named.digest(),
+                    descriptor.digest
+                ));
+                let reason = format!("its tag is {}", named.digest());
+                self.meter.site(&mirror.name, SiteClass::Stale, Some(reason));
+                Ok(Some(Named::Descriptor(Box::new(descriptor))))
+            }
+            Ok(None) => {
+                self.meter.notice(format!(
+                    "the mirror {} has `{tag}`, and the original says that there is no such tag; `mirror-tags: first` \
+                     would believe the mirror",
+                    mirror.name
+                ));
+                self.at_original(original, tag, bytes).await
+            }
+            Err(error) => {
+                // Only what was fetched is known to exist: a digest that a HEAD named may be of nothing.
+                let order: Vec<usize> =
+                    std::iter::once(index).chain(mirrors.into_iter().filter(|other| *other != index)).collect();
+                let named = match named {
+                    Named::Manifest(_) => Some((index, named)),
+                    Named::Descriptor(_) => {
+                        self.walk(&order, |site| fetched(site, tag, true)).await.unwrap_or_default()
+                    }
+                };
+                let Some((index, named)) = named else { return self.at_original(original, tag, bytes).await };
+                let served = self.sites.get(index).map_or("a mirror", |site| site.name.as_str());
+                self.meter.notice(format!(
+                    "`{tag}` is taken from {served} and was not compared with the original, which could not be asked: {}",
+                    reason(&error)
+                ));
+                Ok(Some(self.settled(index, named)))
+            }
+        }
+    }
+
+    /// Remembers who answered.
+    fn settled(&self, index: usize, named: Named) -> Named {
+        if matches!(named, Named::Manifest(_)) {
+            self.prefer(index);
+        } else if let (None, Some(site)) = (self.found().preferred, self.sites.get(index)) {
+            self.meter.served(&site.name);
+        }
+        named
+    }
+
+    /// The place that gave the first manifest is the one to look at first for what belongs to it.
+    fn prefer(&self, index: usize) {
+        let mut found = self.found();
+        if let (None, Some(site)) = (found.preferred, self.sites.get(index)) {
+            found.preferred = Some(index);
+            self.meter.served(&site.name);
+        }
+    }
+
+    /// Asks the places in order until one has an answer. Where none has, the last place's word counts: the original's.
+    async fn walk<'a, T>(
+        &'a self,
+        order: &[usize],
+        ask: impl Fn(&'a Site) -> Asking<'a, T>,
+    ) -> Result<Option<(usize, T)>, Error> {
+        let mut verdict = Ok(None);
+        let mut is_final = false;
+        for index in order {
+            let Some(site) = self.sites.get(*index).filter(|site| !self.skips(site)) else { continue };
+            match self.attempt(site, ask(site)).await {
+                Ok(Some(answer)) => return Ok(Some((*index, answer))),
+                _ if is_final => {}
+                Ok(None) => verdict = Ok(None),
+                Err(error) => verdict = Err(error),
+            }
+            is_final |= site.is_last;
+        }
+        verdict
+    }
+
+    /// One question to one place, its outcome noted.
+    async fn attempt<T>(&self, site: &Site, asking: Asking<'_, T>) -> Result<Option<T>, Error> {
+        let result = if site.is_last {
+            asking.await
+        } else {
+            let limit = MANIFEST.min(self.patience);
+            tokio::time::timeout(limit, asking).await.unwrap_or_else(|_| Err(too_slow(site.name.clone(), limit)))
+        };
+        match &result {
+            Ok(Some(_)) => self.meter.site(&site.name, SiteClass::Served, None),
+            Ok(None) => self.meter.site(&site.name, SiteClass::Absent, None),
+            Err(error) => self.failed(site, error),
+        }
+        result
+    }
+
+    /// Whether a place is left out for what its host did before in this run.
+    fn skips(&self, site: &Site) -> bool {
+        if site.is_last || !site.is_mirror {
+            return false;
+        }
+        let known = self.hosts.get(&site.host);
+        let reason = if known.lying {
+            "its host gave wrong bytes before in this run"
+        } else if known.unreachable >= UNREACHABLE {
+            "its host was unreachable before in this run"
+        } else {
+            return false;
+        };
+        self.meter.site(&site.name, SiteClass::Skipped, Some(reason.to_owned()));
+        true
+    }
+
+    /// Notes a place's failure, and remembers what it says about its host.
+    fn failed(&self, site: &Site, error: &Error) {
+        let class = classify(error);
+        self.meter.site(&site.name, class, Some(reason(error)));
+        if !site.is_mirror {
+            return;
+        }
+        let (before, now) = self.hosts.learn(&site.host, class);
+        if now.lying && !before.lying {
+            self.meter.warn(format!(
+                "the mirror {} gave wrong bytes ({}); its host is not believed again in this run",
+                site.name,
+                reason(error)
+            ));
+        } else if now.unreadable && !before.unreadable {
+            self.meter.notice(format!(
+                "the mirror {} is configured and cannot be read ({}); give a credential for {} by `registry-auth`, or \
+                 leave it out",
+                site.name,
+                reason(error),
+                site.host
+            ));
+        } else if now.unreachable == UNREACHABLE && before.unreachable < UNREACHABLE {
+            self.meter.notice(format!(
+                "the mirror host {} was unreachable {UNREACHABLE} times ({}) and is left out for the rest of the run",
+                site.host,
+                reason(error)
+            ));
+        }
+    }
+}
+
+/// A tag's manifest from a mirror, whose word about a digest is nothing without the bytes; from the original a HEAD will
+/// do where only the digest is wanted.
+fn fetched<'a>(site: &'a Site, tag: &'a str, bytes: bool) -> Asking<'a, Named> {
+    let at = At::Tag(tag);
+    if site.is_mirror || bytes {
+        get(site, at).map(|answer| Ok(answer?.map(|manifest| Named::Manifest(Box::new(manifest))))).boxed()
+    } else {
+        head(site, at).map(|answer| Ok(answer?.map(|descriptor| Named::Descriptor(Box::new(descriptor))))).boxed()
+    }
+}
+
+impl Hosts {
+    fn get(&self, host: &str) -> Known {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied().unwrap_or_default()
+    }
+
+    /// Adds what happened to what is known; before and after.
+    fn learn(&self, host: &str, class: SiteClass) -> (Known, Known) {
+        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = hosts.entry(host.to_owned()).or_default();
+        let before = *known;
+        match class {
+            SiteClass::Unreachable => known.unreachable += 1,
+            SiteClass::Lying => known.lying = true,
+            SiteClass::NotReadable => known.unreadable = true,
+            _ => {}
+        }
+        (before, *known)
+    }
+}
+
+/// `stream`, ended where it gives next to nothing for `limit`; the time in which nobody asks it does not count.
+fn lively(stream: BlobStream, limit: Duration, object: String) -> BlobStream {
+    let state = Some((stream, Duration::ZERO, 0_u64));
+    futures_util::stream::unfold(state, move |state| {
+        let object = object.clone();
+        async move {
+            let (mut stream, mut waited, mut moved) = state?;
+            let started = tokio::time::Instant::now();
+            match tokio::time::timeout(limit.saturating_sub(waited), stream.next()).await {
+                Err(_) => Some((Err(too_slow(object, limit)), None)),
+                Ok(None) => None,
+                Ok(Some(piece)) => {
+                    waited += started.elapsed();
+                    moved += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+                    if moved >= PROGRESS {
+                        (waited, moved) = (Duration::ZERO, 0);
+                    }
+                    Some((piece, Some((stream, waited, moved))))
+                }
+            }
+        }
+    })
+    .boxed()
+}
+
+fn too_slow(object: String, limit: Duration) -> Error {
+    let detail = format!("too slow for {} s", limit.as_secs());
+    let cause = Cause::Connection { kind: ConnectionFailure::Timeout, detail };
+    Error::Registry { side: Side::Source, action: "GET", object, cause }
+}
+
+/// A failure without the name of the place, which stands beside it.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Registry { cause, .. } => cause.to_string(),
+        Error::DigestMismatch { expected, actual, .. } => format!("expected {expected}, got {actual}"),
+        Error::Content { problem, .. } => problem.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What a failure says about the place.
+fn classify(error: &Error) -> SiteClass {
+    match error {
+        Error::DigestMismatch { .. } => SiteClass::Lying,
+        Error::Registry { cause, .. } => classify_cause(cause),
+        _ => SiteClass::Broken,
+    }
+}
+
+fn classify_cause(cause: &Cause) -> SiteClass {
+    match cause {
+        Cause::Connection { .. } => SiteClass::Unreachable,
+        Cause::Protocol(_) => SiteClass::Broken,
+        Cause::Patience { last, .. } => classify_cause(last),
+        Cause::Token { refusal, .. } => match classify_cause(refusal) {
+            // A token service refuses what it does not know in many ways.
+            SiteClass::Absent | SiteClass::Broken => SiteClass::NotReadable,
+            other => other,
+        },
+        Cause::Refused(refusal) => match refusal.status {
+            401 | 403 => SiteClass::NotReadable,
+            404 | 410 => SiteClass::Absent,
+            408 | 425 | 429 | 499..=599 => SiteClass::Busy,
+            _ => SiteClass::Broken,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{classify, lively};
+    use crate::blob::BlobStream;
+    use crate::error::{Cause, ConnectionFailure, Error, Refusal, Side};
+    use crate::report::SiteClass;
+    use bytes::Bytes;
+    use futures_util::StreamExt as _;
+    use std::time::Duration;
+
+    #[test]
+    fn what_a_failure_says_about_a_place() {
+        let refused = |status| Cause::Refused(Refusal { status, ..Refusal::default() });
+        let token = |cause| Cause::Token { service: "t".to_owned(), refusal: Box::new(cause), with_credential: false };
+        let broken = Cause::Connection { kind: ConnectionFailure::Dns, detail: String::new() };
+        for (cause, class) in [
+            (refused(401), SiteClass::NotReadable),
+            (refused(403), SiteClass::NotReadable),
+            (refused(404), SiteClass::Absent),
+            (refused(429), SiteClass::Busy),
+            (refused(503), SiteClass::Busy),
+            (refused(400), SiteClass::Broken),
+            (token(refused(403)), SiteClass::NotReadable),
+            (token(refused(503)), SiteClass::Busy),
+            (token(Cause::Protocol(String::new())), SiteClass::NotReadable),
+            (token(broken.clone()), SiteClass::Unreachable),
+            (broken.clone(), SiteClass::Unreachable),
+            (Cause::Patience { waited: Duration::ZERO, last: Box::new(broken) }, SiteClass::Unreachable),
+            (Cause::Protocol(String::new()), SiteClass::Broken),
+        ] {
+            let words = format!("{cause:?}");
+            let error = Error::Registry { side: Side::Source, action: "GET", object: String::new(), cause };
+            assert_eq!(classify(&error), class, "{words}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_gives_a_byte_now_and_then_is_left() {
+        let drip = |milliseconds| -> BlobStream {
+            futures_util::stream::unfold((), move |()| async move {
+                tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+                Some((Ok(Bytes::from_static(b"x")), ()))
+            })
+            .boxed()
+        };
+        // The limit is on the whole of the waiting, not on each wait.
+        let mut stream = lively(drip(40), Duration::from_millis(100), "m/x".to_owned());
+        let mut pieces = 0;
+        while let Some(Ok(_)) = stream.next().await {
+            pieces += 1;
+        }
+        assert!(pieces < 4 && stream.next().await.is_none(), "{pieces}");
+        let mut stream = lively(drip(1), Duration::from_secs(60), "m/x".to_owned());
+        assert!(stream.next().await.unwrap().is_ok());
+    }
+}
