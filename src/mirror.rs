@@ -266,7 +266,8 @@ impl<'a> Image<'a> {
             Before::Empty
         };
 
-        if let Some(repository) = target.registry() {
+        // Where the same image is only looked through (`check: deep`), nothing is sent as a rule.
+        if let Some(repository) = target.registry().filter(|_| before != Before::Same) {
             self.run.gate.before_write(repository, before == Before::Different, &self.meter).await?;
         }
         let Resolved { root, chosen, only, .. } = resolved;
@@ -401,13 +402,11 @@ impl<'a> Image<'a> {
         let Some(reference) = &self.job.target else {
             return Err(Error::input("target", "is missing; `access` is about a target"));
         };
-        let Some(reference) = reference.registry() else { return Ok(Outcome::Checked) };
-        // With the target's credential, and read like a source: a token that may not push may look.
-        let credential = (self.run.credential)(Side::Target, reference);
-        let meter = Arc::clone(&self.meter);
-        let target =
-            self.run.registries.repository(Side::Source, reference, credential.as_ref(), Purpose::Read, meter)?;
-        match target.head_manifest(at(reference.tag(), reference.digest())).await {
+        if reference.registry().is_none() {
+            return Ok(Outcome::Checked);
+        }
+        let End { store: target, tag, digest } = self.end(Side::Target, reference).await?;
+        match target.head_manifest(at(tag.as_deref(), digest.as_ref())).await {
             Ok(found) => self.known().digest = found.map(|descriptor| descriptor.digest),
             Err(error) if error.refusal().is_some_and(|refusal| matches!(refusal.status, 401 | 403)) => {}
             Err(error) => return Err(error),

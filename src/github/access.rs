@@ -282,8 +282,7 @@ impl<'a> Access<'a> {
             _ => return Anonymous::Nothing,
         };
         let meter = Arc::new(Meter::new(events.clone()));
-        // As a source: nobody asks for the right to push without an account.
-        let repository = match self.registries.repository(Side::Source, target.reference, None, Purpose::Read, meter) {
+        let repository = match self.registries.repository(Side::Target, target.reference, None, Purpose::Read, meter) {
             Ok(repository) => repository,
             Err(error) => return Anonymous::Odd(error.to_string()),
         };

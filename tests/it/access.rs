@@ -300,6 +300,10 @@ async fn an_unchanged_image_costs_the_registry_one_request() {
         .count();
     assert_eq!((asked, world.registry.writes()), (1, 0), "{}", world.registry.lines());
     assert_check(&outcome, "link", "OK", "linked");
+    // A closer look is no push: nobody asks for the right to one.
+    world.registry.reset();
+    let outcome = world.run().input("check", "deep").succeeds().await;
+    assert_eq!((outcome.output("changed"), world.registry.writes()), ("false", 0), "{}", world.registry.lines());
 }
 
 #[tokio::test]
