@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::support::images::{self, Image, Object};
+use crate::support::real;
 use crate::support::{Fault, Registry, Run, What};
 
 const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -309,5 +310,46 @@ async fn a_deep_check_brings_what_was_added_and_what_was_lost() {
     for blob in attached.image.blobs.iter().filter(|blob| blob.digest != *lost) {
         let sent = target.count("PUT", &format!("digest={}", blob.digest.replace(':', "%3A")));
         assert_eq!(sent, 0, "what is there is not sent\n{}", target.lines());
+    }
+}
+
+/// What a real registry lists as referrers of `subject`: by the API, else under the fallback tag.
+async fn listed_by(registry: &real::RealRegistry, repository: &str, subject: &str) -> BTreeSet<String> {
+    let base = format!("http://{}/v2/{repository}", registry.host());
+    for path in [format!("referrers/{subject}"), format!("manifests/{}", tag_of(subject))] {
+        let accept = "application/vnd.oci.image.index.v1+json";
+        let answer =
+            crate::support::client().get(format!("{base}/{path}")).header("accept", accept).send().await.unwrap();
+        if answer.status().is_success() {
+            let index: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+            let entries = index["manifests"].as_array().cloned().unwrap_or_default();
+            return entries.iter().map(|entry| entry["digest"].as_str().unwrap().to_owned()).collect();
+        }
+    }
+    BTreeSet::new()
+}
+
+#[tokio::test]
+async fn olareg_with_and_without_the_referrers_api_gets_and_gives_the_same_attachments() {
+    for (source_api, target_api) in [(true, true), (true, false), (false, true), (false, false)] {
+        let context = format!("source API {source_api}, target API {target_api}");
+        let (attached, double) = (attached(), Registry::start());
+        attached.seed(&double, "library/app", true);
+        let (first, second) = (real::olareg(source_api), real::olareg(target_api));
+        for (source, target) in [
+            (double.name("library/app:1"), first.name("mirror/app:1")),
+            (first.name("mirror/app:1"), second.name("mirror/app:1")),
+        ] {
+            let run = Run::copy(&source, &target);
+            let outcome = run.succeeds().await;
+            assert_eq!(outcome.output("digest"), attached.image.digest(), "{context}");
+            run.command("verify").succeeds().await;
+        }
+        for registry in [&first, &second] {
+            for (referrer, subject) in attached.referrers() {
+                let found = listed_by(registry, "mirror/app", &subject).await;
+                assert_eq!(found, BTreeSet::from([referrer.digest().to_owned()]), "{context}: {subject}");
+            }
+        }
     }
 }

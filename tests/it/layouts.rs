@@ -60,6 +60,39 @@ async fn every_kind_of_image_survives_the_way_through_layouts() {
 }
 
 #[tokio::test]
+async fn a_chart_with_a_cosign_signature_survives_the_way_through_layouts() {
+    let (first, second) = (Registry::start(), Registry::start());
+    let object = images::Object::new;
+    let config = object("application/vnd.cncf.helm.config.v1+json", r#"{"name":"chart","version":"1.2.3"}"#.to_owned());
+    let content = object("application/vnd.cncf.helm.chart.content.v1.tar+gzip", "a chart".to_owned());
+    let manifest =
+        format!(r#"{{"schemaVersion":2,"config":{},"layers":[{}]}}"#, config.descriptor(), content.descriptor());
+    let chart = images::raw("application/vnd.oci.image.manifest.v1+json", manifest, vec![config, content]);
+    let signature = images::artifact();
+    let tag = format!("{}.sig", chart.digest().replace(':', "-"));
+    first.seed(&chart, "charts/app:1.2.3");
+    first.seed(&signature, &format!("charts/app:{tag}"));
+    let temporary = tempfile::tempdir().unwrap();
+    let layout = oci(&temporary.path().join("layout"), "1.2.3");
+    Run::copy(&first.name("charts/app:1.2.3"), &layout).succeeds().await;
+    let outcome = Run::copy(&layout, &second.name("mirror/chart:1.2.3")).succeeds().await;
+    assert_eq!(outcome.output("digest"), chart.digest());
+    assert_eq!(second.tag("mirror/chart", &tag).as_deref(), Some(signature.digest()), "{outcome}");
+}
+
+#[tokio::test]
+async fn ggcr_crane_validates_what_came_through_a_layout() {
+    let (registry, temporary) = (real::docker_registry(), tempfile::tempdir().unwrap());
+    let source = Registry::start();
+    source.seed(&images::three_platforms(), "a:1");
+    let layout = oci(&temporary.path().join("layout"), "1");
+    Run::copy(&source.name("a:1"), &layout).succeeds().await;
+    Run::copy(&layout, &registry.name("b:1")).succeeds().await;
+    real::tool("crane", &["digest", "--insecure", &registry.name("b:1")]);
+    real::tool("crane", &["validate", "--insecure", "--fast", "--remote", &registry.name("b:1")]);
+}
+
+#[tokio::test]
 async fn what_other_tools_write_is_read_and_what_is_written_they_read() {
     let temporary = tempfile::tempdir().unwrap();
     let registry = real::docker_registry();
@@ -70,7 +103,20 @@ async fn what_other_tools_write_is_read_and_what_is_written_they_read() {
     real::tool("umoci", &["new", "--image", &format!("{made_text}:fresh")]);
     let by_skopeo = temporary.path().join("skopeo");
     real::skopeo_copy(&format!("oci:{made_text}:fresh"), &oci(&by_skopeo, "carried"), &[]);
-    for (number, source) in [oci(&made, "fresh"), oci(&by_skopeo, "carried")].into_iter().enumerate() {
+    // buildah builds it, as a workflow would.
+    let built = temporary.path().join("buildah");
+    let storage = |name: &str| temporary.path().join(name).display().to_string();
+    let (root, run_root) = (storage("root"), storage("run"));
+    let buildah = |arguments: &[&str]| {
+        let common = ["--root", &root, "--runroot", &run_root, "--storage-driver", "vfs"];
+        real::tool("buildah", &[&common[..], arguments].concat())
+    };
+    buildah(&["from", "--name", "work", "scratch"]);
+    buildah(&["config", "--label", "made=by buildah", "work"]);
+    buildah(&["commit", "work", &oci(&built, "built")]);
+    for (number, source) in
+        [oci(&made, "fresh"), oci(&by_skopeo, "carried"), oci(&built, "built")].into_iter().enumerate()
+    {
         let name = registry.name(&format!("library/app:{number}"));
         let digest = Run::copy(&source, &name).succeeds().await.output("digest").to_owned();
         let layout = temporary.path().join(format!("layout-{number}"));

@@ -13,7 +13,8 @@ use super::images::Image;
 use super::token::Signer;
 
 /// How to install each program.
-const INSTALL: [(&str, &str); 9] = [
+const INSTALL: [(&str, &str); 10] = [
+    ("olareg", "scripts/test, which builds it into target/tools/bin"),
     ("docker-registry", "apt-get install docker-registry"),
     ("skopeo", "apt-get install skopeo"),
     ("podman", "apt-get install podman"),
@@ -30,7 +31,8 @@ pub fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into()));
     let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    directories.extend([home.join("go/bin"), PathBuf::from("/root/go/bin"), PathBuf::from("/usr/local/go/bin")]);
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/bin");
+    directories.extend([tools, home.join("go/bin"), PathBuf::from("/root/go/bin"), PathBuf::from("/usr/local/go/bin")]);
     let found = directories.iter().map(|directory| directory.join(name)).find(|file| file.is_file());
     found.unwrap_or_else(|| {
         let how = INSTALL.iter().find(|(known, _)| *known == name).map_or("your package manager", |(_, how)| how);
@@ -155,6 +157,23 @@ pub fn ggcr_registry() -> RealRegistry {
     let mut command = Command::new(program("registry"));
     command.args(["-port", "0"]);
     RealRegistry::start(&mut command, directory, "serving on port ")
+}
+
+/// olareg, in memory, with or without the referrers API.
+pub fn olareg(referrers: bool) -> RealRegistry {
+    let directory = tempfile::tempdir().unwrap();
+    // It cannot be told to choose a port and say which.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut command = Command::new(program("olareg"));
+    command.args(["serve", "--addr", "127.0.0.1", "--store-type", "mem", "--verbosity", "info"]);
+    command.arg(format!("--port={free}")).arg(format!("--api-referrer={referrers}"));
+    let registry = RealRegistry::start(&mut command, directory, "addr=127.0.0.1:");
+    let began = Instant::now();
+    while std::net::TcpStream::connect(registry.host()).is_err() {
+        assert!(began.elapsed() < Duration::from_secs(20), "olareg does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    registry
 }
 
 impl RealRegistry {
