@@ -251,7 +251,8 @@ async fn real_registries_with_htpasswd_and_with_tokens() {
     use crate::support::real::{self, Options};
     use crate::support::token::Signer;
 
-    let source = real::docker_registry_with(&Options { htpasswd: Some(("ann", SOURCE_PASSWORD)), token: None });
+    let source =
+        real::docker_registry_with(&Options { htpasswd: Some(("ann", SOURCE_PASSWORD)), ..real::Options::default() });
     let directory = tempfile::tempdir().unwrap();
     let signer = Signer::new(directory.path());
     let service = Registry::with_auth(Auth::Token(TokenAuth {
@@ -260,7 +261,8 @@ async fn real_registries_with_htpasswd_and_with_tokens() {
         ..token("bob", TARGET_PASSWORD)
     }));
     let realm = format!("{}/token", service.url());
-    let target = real::docker_registry_with(&Options { htpasswd: None, token: Some((realm, "real", &signer)) });
+    let target =
+        real::docker_registry_with(&Options { token: Some((realm, "real", &signer)), ..real::Options::default() });
     let image = images::three_platforms();
     real::push(&image, &source.name("library/app:1"), &[&format!("--dest-creds=ann:{SOURCE_PASSWORD}")]);
     let run = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1"))

@@ -100,7 +100,8 @@ fn layouts_of_fixtures_can_be_pushed() {
 
 #[test]
 fn docker_registry_asks_for_basic_and_for_signed_tokens() {
-    let guarded = real::docker_registry_with(&real::Options { htpasswd: Some(("ann", "pässword")), token: None });
+    let guarded =
+        real::docker_registry_with(&real::Options { htpasswd: Some(("ann", "pässword")), ..real::Options::default() });
     real::push(&images::single(), &guarded.name("a:1"), &["--dest-creds=ann:pässword"]);
 
     let directory = tempfile::tempdir().unwrap();
@@ -112,7 +113,10 @@ fn docker_registry_asks_for_basic_and_for_signed_tokens() {
     };
     let service = Registry::with_auth(Auth::Token(token));
     let realm = format!("{}/token", service.url());
-    let guarded = real::docker_registry_with(&real::Options { htpasswd: None, token: Some((realm, "real", &signer)) });
+    let guarded = real::docker_registry_with(&real::Options {
+        token: Some((realm, "real", &signer)),
+        ..real::Options::default()
+    });
     real::push(&images::single(), &guarded.name("a:1"), &["--dest-creds=bob:secret"]);
     assert!(service.token_requests() > 0);
     real::skopeo_reads(&guarded.name("a:1"), &["--src-creds=bob:secret"]);

@@ -30,5 +30,6 @@ mod platforms;
 mod stubborn;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]
 mod support;
+mod tls;
 mod types;
 mod voices;

@@ -111,6 +111,8 @@ pub struct Options<'a> {
     pub htpasswd: Option<(&'a str, &'a str)>,
     /// The realm's URL, the service's name and who signs (see `token::Signer`).
     pub token: Option<(String, &'a str, &'a Signer)>,
+    /// Certificate and key: TLS instead of plain HTTP.
+    pub tls: Option<(&'a Path, &'a Path)>,
 }
 
 /// A registry process with its access log; it is killed when this is dropped.
@@ -144,6 +146,10 @@ pub fn docker_registry_with(options: &Options<'_>) -> RealRegistry {
             "auth: {{token: {{realm: \"{realm}\", service: {service}, issuer: {issuer}, rootcertbundle: {}}}}}",
             bundle.display()
         );
+    }
+    if let Some((certificate, key)) = options.tls {
+        let tls = format!(", tls: {{certificate: {}, key: {}}}}}", certificate.display(), key.display());
+        config = config.replacen("http: {addr: \"127.0.0.1:0\"}", &format!("http: {{addr: \"127.0.0.1:0\"{tls}"), 1);
     }
     std::fs::write(path("config.yml"), config).unwrap();
     let mut command = Command::new(program("docker-registry"));
