@@ -4,9 +4,10 @@
 //! (distribution-spec, "Referrers Tag Schema"), and by cosign's computed tags. A listing that fails is an error, never
 //! "none": an image without its signature breaks clusters. Never writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures_util::future::{BoxFuture, FutureExt as _, try_join, try_join_all};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::digest::Digest;
 use crate::error::{Error, Side};
@@ -16,6 +17,9 @@ use crate::store::Store;
 
 /// How long a chain of attachments of attachments may be: a signed SBOM needs two.
 const DEEPEST: usize = 4;
+
+/// Attachments of one digest that are fetched at once.
+const AT_ONCE: usize = 16;
 
 /// How many attachments one digest may have.
 const MOST: usize = 1_000;
@@ -138,13 +142,6 @@ pub fn search<'a>(
             return Ok(Vec::new());
         }
         let (referrers, tagged) = try_join(referrers(source, subject), tagged(source, subject, which)).await?;
-        if referrers.len() > MOST {
-            return Err(Error::Content {
-                side: Side::Source,
-                object: source.object(At::Digest(subject)),
-                problem: format!("more than {MOST} attachments refer to it"),
-            });
-        }
         let found = |place, kind, manifest| Found { subject: subject.clone(), depth, place, kind, manifest };
         let mut all: Vec<Found> = referrers
             .into_iter()
@@ -168,8 +165,19 @@ async fn referrers(source: &Store, subject: &Digest) -> Result<Vec<Manifest>, Er
         None => fallback_list(source, subject).await?,
     };
     // The same referrer may be listed twice.
-    let listed: BTreeMap<&Digest, &Descriptor> = listed.iter().map(|entry| (&entry.digest, entry)).collect();
-    let manifests = try_join_all(listed.keys().map(|digest| source.get_manifest(At::Digest(digest)))).await?;
+    let listed: BTreeSet<Digest> = listed.into_iter().map(|entry| entry.digest).collect();
+    if listed.len() > MOST {
+        return Err(Error::Content {
+            side: Side::Source,
+            object: source.object(At::Digest(subject)),
+            problem: format!("more than {MOST} attachments refer to it"),
+        });
+    }
+    let manifests: Vec<Manifest> = stream::iter(listed)
+        .map(|digest| async move { source.get_manifest(At::Digest(&digest)).await })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
     // A list is not authenticated by the subject's digest; only the referrer's own word counts.
     let names_it = |manifest: &Manifest| manifest.subject.as_ref().is_some_and(|named| named.digest == *subject);
     Ok(manifests.into_iter().filter(names_it).collect())

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, try_join_all};
 
 use crate::attachments::Attachments;
-use crate::copy::{Before, Copy, ForeignLayers, Ledger, Mode};
+use crate::copy::{Before, Copy, ForeignLayers, Ledger, Mode, OwnAttachments};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
 use crate::inputs::{Check, Command, OnConflict};
@@ -282,6 +282,10 @@ impl<'a> Image<'a> {
             before,
             only: only.as_ref(),
             foreign_layers: self.run.foreign_layers,
+            own_attachments: match self.job.on_conflict {
+                OnConflict::Overwrite => OwnAttachments::Replace,
+                OnConflict::Keep | OnConflict::Fail => OwnAttachments::Keep,
+            },
             attachments: self.run.attachments,
             found: &found,
             sizes: &sizes,

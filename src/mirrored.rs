@@ -246,7 +246,7 @@ impl Mirrored {
                         listed.get_or_insert_default().extend(entries);
                     }
                 }
-                Err(error) => failure = self.0.failed_for_attachments(&site, error).or(failure),
+                Err(error) => failure = self.0.failed_for_attachments(site, error, failure),
             }
         }
         self.0.excuse(answered, failure)?;
@@ -406,61 +406,55 @@ impl Inner {
     async fn attachment(&self, tag: &str, bytes: bool) -> Result<Option<Named>, Error> {
         let (mut answered, mut failure) = (false, None);
         for site in self.for_attachments() {
-            match fetched(&site, tag, bytes).await {
+            match fetched(site, tag, bytes).await {
                 Ok(Some(named)) => return Ok(Some(named)),
                 Ok(None) => answered = true,
                 Err(error) if error.is_absent() => answered = true,
-                Err(error) => failure = self.failed_for_attachments(&site, error).or(failure),
+                Err(error) => failure = self.failed_for_attachments(site, error, failure),
             }
         }
         self.excuse(answered, failure)?;
         Ok(None)
     }
 
-    /// The places that are asked for attachments, the original first. All are asked shortly: there is always another.
-    fn for_attachments(&self) -> Vec<Site> {
-        let mut sites: Vec<Site> = self
-            .sites
-            .iter()
-            .filter(|site| !self.skips(site))
-            .map(|site| Site {
-                repository: if site.is_last && self.sites.len() == 1 {
-                    site.repository.clone()
-                } else {
-                    site.repository.hasty()
-                },
-                name: site.name.clone(),
-                host: site.host.clone(),
-                is_mirror: site.is_mirror,
-                is_last: false,
-            })
-            .collect();
+    /// The places that are asked for attachments, the original first: as patiently as for anything, because a mirror's
+    /// "none" proves nothing.
+    fn for_attachments(&self) -> Vec<&Site> {
+        let mut sites: Vec<&Site> = self.sites.iter().filter(|site| !self.skips(site)).collect();
         sites.sort_by_key(|site| site.is_mirror);
         sites
     }
 
-    /// A mirror that fails is only noted; the original's failure is given back.
-    fn failed_for_attachments(&self, site: &Site, error: Error) -> Option<Error> {
+    /// Notes a mirror's failure. The original's weighs more than any mirror's.
+    fn failed_for_attachments(&self, site: &Site, error: Error, before: Option<Error>) -> Option<Error> {
         if site.is_mirror {
             self.failed(site, &error);
-            return None;
+            return before.or(Some(error));
         }
         Some(error)
     }
 
-    /// In an outage of the original the mirrors' word about attachments is better than no image; it is said.
+    /// Whether the answers stand although somebody failed. With an original, its failure counts, unless it is an outage:
+    /// then the mirrors' word about attachments is better than no image, and that is said. Without one, every mirror's
+    /// failure counts.
     fn excuse(&self, answered: bool, failure: Option<Error>) -> Result<(), Error> {
-        match failure {
-            Some(_) if answered => {
-                self.meter.notice(format!(
-                    "{} could not be asked for attachments; those that its mirrors have come along",
-                    self.reference.name()
-                ));
-                Ok(())
-            }
-            Some(error) => Err(error),
-            None => Ok(()),
+        let Some(error) = failure else { return Ok(()) };
+        let outage = matches!(
+            &error,
+            Error::Registry { cause: Cause::Connection { .. } | Cause::Patience { .. } | Cause::Token { .. }, .. }
+        );
+        if answered && outage && self.original().is_some() {
+            self.meter.notice(format!(
+                "{} could not be asked for attachments; those that its mirrors have come along",
+                self.reference.name()
+            ));
+            return Ok(());
         }
+        let is_about = |site: &Site| matches!(&error, Error::Registry { object, .. } if object.starts_with(&site.name));
+        if answered && self.original().is_some_and(|original| !is_about(original)) {
+            return Ok(());
+        }
+        Err(error)
     }
 
     /// The original's own answer.

@@ -17,7 +17,7 @@ use crate::manifest::Manifest;
 use crate::registry::At;
 use crate::report::{AttachmentReport, Outcome};
 
-use super::{Copy, Mode};
+use super::{Copy, Mode, OwnAttachments};
 
 /// How long another run is given to overwrite a fallback index with one that it read before ours was written. Longer
 /// than a request takes, several times.
@@ -67,16 +67,28 @@ impl Copy<'_> {
             let listed = match &attachment.place {
                 Place::Tag(_) => true,
                 Place::Referrer => match self.target.referrers(&attachment.subject).await? {
-                    Some(listed) => listed.iter().any(|entry| entry.digest == manifest.digest),
-                    None => false,
+                    Some(listed) if listed.iter().any(|entry| entry.digest == manifest.digest) => true,
+                    // It keeps a list of its own, and lost this entry: pushed again, it is listed again.
+                    Some(_) if self.mode == Mode::Write => {
+                        self.put(at, manifest).await?.is_some_and(|pushed| pushed.lists_referrers)
+                    }
+                    _ => false,
                 },
             };
             return Ok((Outcome::Unchanged, listed || self.mode == Mode::DryRun));
         }
         if let (Some(present), Place::Tag(tag)) = (&present, &attachment.place) {
-            self.meter.notice(format!("the target's `{tag}` was {present} and follows the source now"));
+            if self.own_attachments == OwnAttachments::Keep {
+                self.meter.notice(format!(
+                    "the target's `{tag}` is {present}, the source's {}; the target's is kept (`on-conflict`)",
+                    manifest.digest
+                ));
+                return Ok((Outcome::Kept, true));
+            }
+            self.meter.warn(format!("the target's `{tag}` was {present} and follows the source now"));
         }
-        self.below(manifest, 0).await?;
+        // Not the image: the choice of its children is not one of the attachment's.
+        self.below(manifest, 1).await?;
         Ok(match self.put(at, manifest).await? {
             None => (Outcome::WouldCopy, true),
             Some(pushed) => (Outcome::Copied, pushed.lists_referrers || at_tag(&at)),
@@ -92,7 +104,7 @@ impl Copy<'_> {
             object: self.target.object(At::Tag(&tag)),
             cause: Cause::Protocol(problem),
         };
-        let mut wrote = false;
+        let (mut wrote, mut settle) = (false, SETTLE);
         for _ in 0..MERGES {
             let present = get_fallback(self.target, subject).await?;
             let bytes = present.as_ref().map(|index| index.bytes.as_ref());
@@ -107,7 +119,9 @@ impl Copy<'_> {
             let index = Manifest::parse(merged.into(), None, digest).map_err(failed)?;
             self.target.put_manifest(At::Tag(&tag), &index).await?;
             wrote = true;
-            tokio::time::sleep(SETTLE).await;
+            tokio::time::sleep(settle).await;
+            // Longer each time: a registry may also show for a while what was there before.
+            settle = (settle * 2).min(Duration::from_secs(8));
         }
         Err(failed(format!("others changed it {MERGES} times while it was written")))
     }

@@ -47,6 +47,15 @@ pub enum ForeignLayers {
     Include,
 }
 
+/// What becomes of an attachment tag of the target that differs from the source's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnAttachments {
+    /// It follows the source.
+    Replace,
+    /// It stays.
+    Keep,
+}
+
 /// How the target looked before the first write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Before {
@@ -76,6 +85,8 @@ pub struct Copy<'a> {
     pub only: Option<&'a Chosen>,
     /// Whether layers that only their urls have are sent.
     pub foreign_layers: ForeignLayers,
+    /// What becomes of the target's own signature under a tag that the source has too.
+    pub own_attachments: OwnAttachments,
     /// Which attachments are looked for.
     pub attachments: Attachments,
     /// Attachments found, to be brought along by [`Copy::attach`].
@@ -130,7 +141,7 @@ impl Copy<'_> {
     async fn child(&self, descriptor: &Descriptor, depth: usize) -> Result<(), Error> {
         let at = At::Digest(&descriptor.digest);
         let once = self.ledger.manifest(self.target.account(), &self.target.repository(), &descriptor.digest);
-        once.get_or_try_init(|| async {
+        let copied = once.get_or_try_init(|| async {
             let copy = async {
                 let present = self.before != Before::Empty && self.target.head_manifest(at).await?.is_some();
                 // A registry took an image only with its blobs, so what is there is whole, unless it lost a part since.
@@ -145,11 +156,11 @@ impl Copy<'_> {
                 }
                 Ok(())
             };
-            try_join(copy, self.look_for_attachments(&descriptor.digest)).await?;
-            Ok(())
-        })
-        .await
-        .copied()
+            copy.await
+        });
+        // Outside: another image of the run may have brought this child, and failed before what hangs on it.
+        try_join(copied, self.look_for_attachments(&descriptor.digest)).await?;
+        Ok(())
     }
 
     /// Notes what hangs on `subject` at the source.
@@ -248,7 +259,7 @@ impl Copy<'_> {
             self.blob(blob).await?;
         }
         // What was left out on purpose is not what the registry lost.
-        if self.only.is_some() {
+        if self.only.is_some() && manifest.is_index() {
             return Err(error);
         }
         for child in manifest.children().filter(is_missing) {

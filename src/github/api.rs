@@ -417,7 +417,7 @@ fn wait_asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     if number("x-ratelimit-remaining") != Some(0) {
         return None;
     }
-    let reset = SystemTime::UNIX_EPOCH + Duration::from_secs(number("x-ratelimit-reset")?);
+    let reset = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(number("x-ratelimit-reset")?))?;
     Some(reset.duration_since(now).unwrap_or_default().max(Duration::from_secs(1)))
 }
 

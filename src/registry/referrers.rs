@@ -48,7 +48,9 @@ impl Repository {
                 Ok(response) => response,
                 Err(Cause::Refused(refusal)) if found.is_empty() && matches!(refusal.status, 300..=399 | 404 | 405) => {
                     // A registry that has listed before has lost this one repository; that is no reason to stop asking.
-                    if let Some(known) = known.as_deref_mut() {
+                    // Nor does a repository that is not there say anything about the others.
+                    let absent = refusal.code.as_deref() == Some("NAME_UNKNOWN");
+                    if let Some(known) = known.as_deref_mut().filter(|_| !absent) {
                         *known = Some(false);
                     }
                     return Ok(None);

@@ -144,11 +144,15 @@ impl Repository {
                 Some(upload) => upload,
                 None => self.open_upload().await.map_err(|cause| failed("POST upload", cause))?,
             };
-            if place.is_none() {
-                place = Some(self.enter(lane, &mut patience).await);
-            }
+            let held = match place.take() {
+                Some(held) => held,
+                None => self.enter(lane, &mut patience).await,
+            };
             let moved = Arc::new(AtomicU64::new(0));
-            let cause = match self.fill(upload, form, descriptor, source, &moved).await {
+            let filled = self.fill(upload, form, descriptor, source, &moved).await;
+            // Given back before anything is asked again: the next POST wants a place in the same lane.
+            drop(held);
+            let cause = match filled {
                 Ok(()) => {
                     self.host.lanes.widen(lane);
                     self.host.learned.takes(form, descriptor.size);
@@ -164,7 +168,6 @@ impl Repository {
                 Err(Broken::Source(error)) => return Err(error),
                 Err(Broken::Target(cause)) => cause,
             };
-            place = None;
             if let Some(next) = form.after(&cause) {
                 form = next;
                 continue;
@@ -360,7 +363,7 @@ impl Repository {
         }
         let response = result?;
         if !response.status().is_success() {
-            if response.status() == StatusCode::UNAUTHORIZED {
+            if response.status() == StatusCode::UNAUTHORIZED && self.is_home(response.url()) {
                 // The token expired while the body was on its way: the next attempt has a new one.
                 self.expired(response.headers(), authorization.as_ref()).await;
             }
@@ -457,6 +460,7 @@ impl Repository {
             // All bytes are there: an expired token costs a new token, not a new upload.
             let again = response.status() == StatusCode::UNAUTHORIZED
                 && !renewed
+                && self.is_home(response.url())
                 && self.expired(response.headers(), authorization.as_ref()).await;
             if !again {
                 return Err(Cause::Refused(refusal::read(response).await).into());

@@ -27,6 +27,7 @@ mod inputs;
 mod layouts;
 mod mirrors;
 mod platforms;
+mod regressions;
 mod stubborn;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]
 mod support;
