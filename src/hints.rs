@@ -83,6 +83,8 @@ impl Error {
                         .to_owned(),
                 },
             ],
+            // What is wrong with a directory, its sentence says.
+            Self::Content { object, .. } if object.starts_with("oci:") => Vec::new(),
             Self::Content { side: Side::Source, .. } => vec![
                 "the image is broken at its source: pull it with another tool to confirm, and tell its publisher"
                     .to_owned(),
@@ -191,10 +193,10 @@ fn of_refusal(request: &Request<'_>, refusal: &Refusal, with_credential: Option<
         404 | 400 if code == "NAME_UNKNOWN" || code == "REPOSITORY_NOT_FOUND" => no_repository(request),
         _ if code == "MANIFEST_BLOB_UNKNOWN" || code == "MANIFEST_UNKNOWN" && request.action.starts_with("PUT") => {
             vec![
-            "run again with `check: deep`: what the registry lost is sent again".to_owned(),
             "if only some `platforms` are copied, this registry wants all of them: set `platforms: all`, or `subset: \
              rewrite` (a new digest)"
                 .to_owned(),
+            "otherwise run again with `check: deep`: what the registry lost is sent again".to_owned(),
         ]
         }
         404 if request.writes() && request.is_ecr() => no_repository(request),
@@ -678,7 +680,7 @@ mod tests {
                 put,
                 OTHER,
                 refused(400, "MANIFEST_BLOB_UNKNOWN", ""),
-                &["`check: deep`", "`platforms: all`"],
+                &["`platforms: all`", "`check: deep`"],
             ),
             (
                 "a missing child",
@@ -686,7 +688,7 @@ mod tests {
                 put,
                 OTHER,
                 refused(404, "MANIFEST_UNKNOWN", ""),
-                &["`check: deep`", "`subset: rewrite`"],
+                &["`subset: rewrite`", "`check: deep`"],
             ),
             ("a read-only cache", Target, put, OTHER, refused(405, "UNSUPPORTED", ""), &["read-only"]),
             ("the registry's own fault", Source, get, OTHER, refused(502, "", ""), &["status page"]),

@@ -594,6 +594,8 @@ impl Values {
     }
 
     fn platforms(&self) -> Result<Platforms, Error> {
+        // Looked at whatever the choice: a mistake in an input is one.
+        let subset = self.choice("subset", &[("sparse", Subset::Sparse), ("rewrite", Subset::Rewrite)])?;
         let mut names = list(self.get("platforms").unwrap_or_default());
         names.dedup();
         match names.as_slice() {
@@ -605,7 +607,6 @@ impl Values {
             names => {
                 let platforms: Vec<Platform> =
                     names.iter().map(|name| parsed("platforms", Platform::parse(name))).collect::<Result<_, _>>()?;
-                let subset = self.choice("subset", &[("sparse", Subset::Sparse), ("rewrite", Subset::Rewrite)])?;
                 Ok(Platforms::Several(platforms, subset))
             }
         }

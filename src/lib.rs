@@ -170,6 +170,7 @@ async fn stages(
         attachments: inputs.attachments,
         foreign_layers: inputs.foreign_layers,
         check: inputs.check,
+        describe_unchanged: !inputs.emit.is_empty(),
         gate: &access,
         mirrors: &mirrors,
         patience: inputs.patience,

@@ -3,14 +3,14 @@
 //! Owns the order of the stages for one image, and that whatever happens becomes a report entry. Never ends the run:
 //! a failed image is a result, not an early exit.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, try_join_all};
 
 use crate::attachments::Attachments;
-use crate::copy::{Before, Copy, ForeignLayers, Ledger, Mode, OwnAttachments};
+use crate::copy::{Before, Chosen, Copy, ForeignLayers, Ledger, Mode, OwnAttachments};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
 use crate::inputs::{Check, Command, OnConflict};
@@ -56,6 +56,9 @@ pub struct Run<'a> {
     pub foreign_layers: ForeignLayers,
     /// How closely an unchanged image is looked at.
     pub check: Check,
+    /// Whether an unchanged image's platforms must be known too: configuration for others is made of them, and must not
+    /// change when the image does not.
+    pub describe_unchanged: bool,
     /// Asked before something is sent.
     pub gate: &'a dyn Gate,
     /// Where images are read instead of their own registry.
@@ -246,7 +249,7 @@ impl<'a> Image<'a> {
         };
 
         let before = if present.as_ref() == Some(&wanted) {
-            if self.run.check == Check::Quick && self.has_chosen(&target, resolved.only.as_ref()).await? {
+            if self.run.check == Check::Quick && self.is_unchanged(&target, &resolved).await? {
                 return Ok(Outcome::Unchanged);
             }
             Before::Same
@@ -292,7 +295,7 @@ impl<'a> Image<'a> {
         };
         let below = tokio::try_join!(copy.below(&root, 0), copy.look_for_attachments(&root.digest));
         let size = |digest: &Digest| sizes.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied();
-        self.describe(&root, chosen.as_ref(), size);
+        self.describe(&root, chosen.as_ref(), only.as_ref(), size);
         below?;
         let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
         if before != Before::Same && !found.is_empty() {
@@ -329,10 +332,16 @@ impl<'a> Image<'a> {
         self.meter.notice(format!("{verb} {actual}, which the target's tag pointed at"));
     }
 
-    /// Whether the target has the children that were chosen; with no choice, the index speaks for them.
-    async fn has_chosen(&self, target: &Store, only: Option<&HashSet<Digest>>) -> Result<bool, Error> {
-        let chosen = only.into_iter().flatten().map(|digest| target.head_manifest(At::Digest(digest)));
-        Ok(try_join_all(chosen).await?.iter().all(Option::is_some))
+    /// Whether a target with the right digest has the children that were chosen too; with no choice, the index speaks
+    /// for them.
+    async fn is_unchanged(&self, target: &Store, resolved: &Resolved) -> Result<bool, Error> {
+        let chosen = resolved.only.iter().flatten().map(|digest| target.head_manifest(At::Digest(digest)));
+        let unchanged = try_join_all(chosen).await?.iter().all(Option::is_some);
+        if unchanged && self.run.describe_unchanged {
+            let root = target.get_manifest(At::Digest(resolved.root.digest())).await?;
+            self.describe(&root, resolved.chosen.as_ref(), resolved.only.as_ref(), |_| None);
+        }
+        Ok(unchanged)
     }
 
     /// How a deep check of an unchanged tag ended.
@@ -366,7 +375,7 @@ impl<'a> Image<'a> {
         if chosen.is_none() && !root.is_index() {
             chosen = resolve::platform_of_image(&source, &root).await?;
         }
-        self.describe(&root, chosen.as_ref(), |_| (!root.is_index()).then(|| root.content_size()));
+        self.describe(&root, chosen.as_ref(), None, |_| (!root.is_index()).then(|| root.content_size()));
         Ok(Outcome::Inspected)
     }
 
@@ -390,7 +399,7 @@ impl<'a> Image<'a> {
         }
         let chosen = resolved.chosen.clone();
         let root = resolved.root.clone().manifest(&source).await?;
-        self.describe(&root, chosen.as_ref(), |_| None);
+        self.describe(&root, chosen.as_ref(), resolved.only.as_ref(), |_| None);
         let only = resolved.only.as_ref();
         let (mut differences, attachments) = tokio::try_join!(
             verify::differences(&source, &target, &root, only, 0),
@@ -486,6 +495,7 @@ impl<'a> Image<'a> {
         &self,
         root: &Manifest,
         chosen: Option<&crate::platform::Platform>,
+        only: Option<&Chosen>,
         size: impl Fn(&Digest) -> Option<u64>,
     ) {
         let mut known = self.known();
@@ -496,7 +506,7 @@ impl<'a> Image<'a> {
                 digest: root.digest.clone(),
                 size: size(&root.digest),
             }],
-            _ => resolve::platforms(root, size),
+            _ => resolve::platforms(root, only, size),
         };
     }
 }

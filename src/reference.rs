@@ -212,6 +212,17 @@ impl ImageReference {
     ///
     /// The prefix wins: Docker Hub's image `oci` is written `docker.io/library/oci`.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // Other tools' names for other places; read as references they would be images of Docker Hub.
+        if let Some(transport) = ["oci-archive", "docker-archive", "docker-daemon", "containers-storage", "dir", "sif"]
+            .into_iter()
+            .find(|transport| text.trim().strip_prefix(transport).is_some_and(|rest| rest.starts_with(':')))
+        {
+            return Err(format!(
+                "`{}`: `{transport}:` is not read here. Unpack an OCI archive with `mkdir D && tar -xf FILE -C D` and name \
+                 it `oci:D`; for anything else make a layout with `skopeo copy {transport}:… oci:D:TAG`",
+                shown(text.trim())
+            ));
+        }
         match text.trim().strip_prefix("oci:") {
             Some(layout) if !layout.starts_with("//") => LayoutReference::parse(layout).map(Self::Layout),
             _ => Reference::parse(text).map(Self::Registry),
@@ -426,6 +437,15 @@ mod tests {
     use super::{ImageReference, Reference, lower_cased};
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn other_tools_transports_are_no_images_of_docker_hub() {
+        for text in ["oci-archive:l.tar", "docker-archive:x.tar:a", "dir:x", "docker-daemon:alpine:3"] {
+            let problem = super::ImageReference::parse(text).expect_err(text);
+            assert!(problem.contains("is not read here"), "{text}: {problem}");
+        }
+        assert!(super::ImageReference::parse("dir/x:1").is_ok());
+    }
 
     #[test]
     fn references_are_spelled_out() {

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use crate::copy::Chosen;
 use crate::digest::Digest;
 use crate::error::{Cause, Error, Side};
 use crate::inputs::{Platforms, Subset};
@@ -29,7 +30,7 @@ pub struct Resolved {
     /// The platform, where one was chosen.
     pub chosen: Option<Platform>,
     /// Where the index is kept and several platforms were chosen: the children that are copied.
-    pub only: Option<HashSet<Digest>>,
+    pub only: Option<Chosen>,
     /// What the choice means for the digests, a sentence each.
     pub notices: Vec<String>,
 }
@@ -230,8 +231,15 @@ fn images(manifest: &Manifest) -> impl Iterator<Item = (Platform, &Descriptor)> 
 }
 
 /// The platforms of an index, for a report; sizes are filled in where they are known.
-pub fn platforms(manifest: &Manifest, size: impl Fn(&Digest) -> Option<u64>) -> Vec<PlatformReport> {
+///
+/// `only`: those that were chosen, where not all were; a report must not name what was left out.
+pub fn platforms(
+    manifest: &Manifest,
+    only: Option<&Chosen>,
+    size: impl Fn(&Digest) -> Option<u64>,
+) -> Vec<PlatformReport> {
     images(manifest)
+        .filter(|(_, entry)| only.is_none_or(|only| only.contains(&entry.digest)))
         .map(|(platform, entry)| PlatformReport {
             platform: platform.to_string(),
             digest: entry.digest.clone(),

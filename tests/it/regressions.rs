@@ -163,3 +163,18 @@ async fn the_targets_own_signature_stays_when_conflicts_are_not_overwritten() {
     Run::copy(&source.name("library/app:1"), &target.name("m/app:1")).input("on-conflict", "fail").succeeds().await;
     assert_eq!(target.tag("m/app", &tag).as_deref(), Some(own.digest()));
 }
+
+#[tokio::test]
+async fn what_was_left_out_of_a_sparse_copy_is_not_named_and_configuration_does_not_change_by_itself() {
+    let (source, target) = (Registry::start(), Registry::start());
+    source.seed(&images::three_platforms(), "library/app:1");
+    target.switch(|switches| switches.sparse_allowed = true);
+    let run = Run::copy(&source.name("library/app:1"), &target.name("m/app:1"))
+        .input("platforms", "linux/amd64,linux/arm64")
+        .input("emit", "mapping");
+    let first = run.succeeds().await;
+    assert!(!first.output("mapping").contains("linux/arm/v7"), "{first}");
+    assert!(first.output("mapping").contains("linux/arm64"), "{first}");
+    let again = run.succeeds().await;
+    assert_eq!((again.output("changed"), again.output("mapping")), ("false", first.output("mapping")));
+}
