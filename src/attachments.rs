@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::digest::Digest;
 use crate::error::{Error, Side};
-use crate::manifest::{Content, Descriptor, Manifest};
+use crate::manifest::{Descriptor, Manifest};
 use crate::registry::At;
 use crate::store::Store;
 
@@ -86,7 +86,7 @@ impl Kind {
 
     /// From the artifact type, and from the annotation by which sigstore tells its bundles apart.
     fn of(manifest: &Manifest) -> Self {
-        let artifact_type = artifact_type(manifest).unwrap_or_default();
+        let artifact_type = manifest.artifact_type().unwrap_or_default();
         if artifact_type.starts_with("application/vnd.dev.sigstore.bundle") {
             let content = manifest.annotations.get("dev.sigstore.bundle.content").map(String::as_str);
             return if content == Some("dsse-envelope") { Self::Attestation } else { Self::Signature };
@@ -102,21 +102,6 @@ impl Kind {
             Self::Artifact
         }
     }
-}
-
-/// The artifact type of a manifest: its field, else its config's media type (image-spec, "Guidelines for Artifact
-/// Usage").
-pub fn artifact_type(manifest: &Manifest) -> Option<&str> {
-    manifest.artifact_type.as_deref().filter(|text| !text.is_empty()).or(match &manifest.content {
-        Content::Image { config: Some(config), .. } => Some(config.media_type.as_str()),
-        _ => None,
-    })
-}
-
-/// The tag under which a registry without the referrers API keeps the list of a digest's referrers: `sha256-<hex>`,
-/// the algorithm cut at 32 characters and the hex at 64.
-pub fn fallback_tag(subject: &Digest) -> String {
-    format!("{:.32}-{:.64}", subject.algorithm(), subject.hex())
 }
 
 /// cosign's tags for a digest, and what they hold.
@@ -196,7 +181,7 @@ async fn fallback_list(store: &Store, subject: &Digest) -> Result<Vec<Descriptor
 /// GitLab answers `sha256-<hex>` with the image of that digest itself (oras-project/oras-go#1396): its children are no
 /// referrers.
 pub async fn get_fallback(store: &Store, subject: &Digest) -> Result<Option<Manifest>, Error> {
-    let tag = fallback_tag(subject);
+    let tag = subject.fallback_tag();
     match store.get_manifest(At::Tag(&tag)).await {
         Ok(manifest) if manifest.is_index() && manifest.digest != *subject => Ok(Some(manifest)),
         Ok(_) => Ok(None),
@@ -219,16 +204,16 @@ async fn tagged(source: &Store, subject: &Digest, which: Attachments) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use super::{Attachments, cosign_tags, fallback_tag};
+    use super::{Attachments, cosign_tags};
     use crate::digest::Digest;
 
     #[test]
     fn tags_are_computed_from_the_digest() {
         let digest = Digest::of(b"");
         let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(fallback_tag(&digest), format!("sha256-{hex}"));
+        assert_eq!(digest.fallback_tag(), format!("sha256-{hex}"));
         let long: Digest = format!("sha512:{}", "a".repeat(128)).parse().unwrap();
-        assert_eq!(fallback_tag(&long), format!("sha512-{}", "a".repeat(64)));
+        assert_eq!(long.fallback_tag(), format!("sha512-{}", "a".repeat(64)));
         let tags: Vec<String> = cosign_tags(&digest, Attachments::All).into_iter().map(|(tag, _)| tag).collect();
         assert_eq!(tags, ["sig", "att", "sbom"].map(|suffix| format!("sha256-{hex}.{suffix}")));
         assert_eq!(cosign_tags(&digest, Attachments::Signatures).len(), 1);

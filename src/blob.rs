@@ -126,15 +126,7 @@ mod tests {
     }
 
     fn descriptor(text: &str) -> Descriptor {
-        Descriptor {
-            media_type: String::new(),
-            digest: Digest::of(text.as_bytes()),
-            size: text.len() as u64,
-            platform: None,
-            annotations: None,
-            artifact_type: None,
-            urls: None,
-        }
+        Descriptor::new("", Digest::of(text.as_bytes()), text.len() as u64)
     }
 
     #[tokio::test]

@@ -15,13 +15,7 @@ use crate::error::Error;
 use crate::github::server::{GHCR, Server};
 use crate::inputs::Environment;
 use crate::reference::{Reference, canonical_host, shown};
-use crate::secret::{Credential, Secret};
-
-/// The user name that marks an OAuth refresh token (Docker's `identitytoken`), as Docker itself marks it.
-pub const IDENTITY_TOKEN: &str = "<token>";
-
-/// The user name that marks a ready-made bearer token.
-pub const BEARER_TOKEN: &str = "<bearer>";
+use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
 
 /// Docker writes padded base64; people paste it without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

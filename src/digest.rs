@@ -70,6 +70,12 @@ impl Digest {
         self.hex().get(..12).unwrap_or_default()
     }
 
+    /// The tag under which a registry without the referrers API keeps the list of what refers to this digest
+    /// (distribution-spec, "Referrers Tag Schema"): the algorithm cut at 32 characters, the hex at 64.
+    pub fn fallback_tag(&self) -> String {
+        format!("{:.32}-{:.64}", self.algorithm(), self.hex())
+    }
+
     /// The whole digest as text.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -450,7 +450,7 @@ pub struct Inputs {
     pub insecure_registries: Vec<String>,
     /// Where images are read instead of their own registry.
     pub mirrors: crate::mirrored::Settings,
-    /// Further certificate authorities; not yet read.
+    /// A PEM file of further certificate authorities.
     pub ca_certificates: Option<PathBuf>,
     /// How long to go on while a registry makes no progress.
     pub patience: Duration,

@@ -28,7 +28,7 @@ use tokio::sync::OnceCell;
 use crate::blob::{BlobSource, BlobStream};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
-use crate::manifest::{self, Content, Descriptor, Manifest};
+use crate::manifest::{self, Descriptor, Manifest};
 use crate::meter::Meter;
 use crate::registry::{At, Pushed, Sent};
 use crate::sanitise;
@@ -156,7 +156,7 @@ impl Layout {
             }
         })
         .await?;
-        Ok(found.map(|manifest| self.counted(manifest)).map(|manifest| descriptor(&manifest)))
+        Ok(found.map(|manifest| self.counted(manifest)).map(|manifest| manifest.descriptor()))
     }
 
     /// Reads a manifest: at most 4 MiB, hashed, its size compared with its entry.
@@ -177,7 +177,7 @@ impl Layout {
     pub async fn put_manifest(&self, at: At<'_>, manifest: &Manifest) -> Result<Pushed, Error> {
         self.write_manifest(at, manifest).await?;
         if let At::Tag(tag) = at {
-            let mut entry = entry(&descriptor(manifest));
+            let mut entry = entry(&manifest.descriptor());
             entry["annotations"] = json!({ NAME: tag });
             let tag = tag.to_owned();
             self.change(move |index| index.set(&tag, entry)).await?;
@@ -340,7 +340,7 @@ impl Layout {
                     found.push(attachment.descriptor);
                 }
             }
-            let fallback = fallback(&subject);
+            let fallback = subject.fallback_tag();
             if let Some(entry) = index.named(&fallback, false).map_err(|problem| files.bad(problem))? {
                 let at = At::Tag(&fallback);
                 let listing = files.load(at, &entry)?.ok_or_else(|| files.missing(&entry.digest))?;
@@ -1027,18 +1027,6 @@ fn entry(descriptor: &Descriptor) -> Value {
     entry
 }
 
-fn descriptor(manifest: &Manifest) -> Descriptor {
-    Descriptor {
-        media_type: manifest.media_type.clone(),
-        digest: manifest.digest.clone(),
-        size: manifest.bytes.len() as u64,
-        platform: None,
-        annotations: None,
-        artifact_type: None,
-        urls: None,
-    }
-}
-
 /// A manifest as a listing of referrers has it (distribution-spec, "Listing Referrers"). It keeps no name: that would
 /// be a tag.
 fn referrer(manifest: &Manifest) -> Descriptor {
@@ -1048,23 +1036,14 @@ fn referrer(manifest: &Manifest) -> Descriptor {
         .filter(|(key, _)| *key != NAME)
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    let config = match &manifest.content {
-        Content::Image { config: Some(config), .. } => Some(config.media_type.clone()),
-        _ => None,
-    };
     Descriptor {
         annotations: Some(annotations).filter(|annotations| !annotations.is_empty()),
-        artifact_type: manifest.artifact_type.clone().or(config).filter(|artifact_type| !artifact_type.is_empty()),
-        ..descriptor(manifest)
+        artifact_type: manifest.artifact_type().map(str::to_owned),
+        ..manifest.descriptor()
     }
 }
 
-/// The tag under which registries without the referrers API keep the list of what is attached to `subject`.
-fn fallback(subject: &Digest) -> String {
-    format!("{}-{}", subject.algorithm(), subject.hex().get(..64).unwrap_or_default())
-}
-
-/// Whether `name` is such a tag, or one of cosign's.
+/// Whether `name` is a fallback tag, or one of cosign's.
 fn is_fallback(name: &str) -> bool {
     let Some((algorithm, rest)) = name.split_once('-') else { return false };
     let hex = rest.get(..64).unwrap_or_default();
@@ -1171,15 +1150,7 @@ mod tests {
     }
 
     fn named(digest: Digest) -> Descriptor {
-        Descriptor {
-            media_type: String::new(),
-            digest,
-            size: 0,
-            platform: None,
-            annotations: None,
-            artifact_type: None,
-            urls: None,
-        }
+        Descriptor::new("", digest, 0)
     }
 
     fn manifest(value: &Value) -> Manifest {

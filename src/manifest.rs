@@ -62,10 +62,10 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// A blob of which nothing else is known.
-    pub fn of_blob(digest: Digest, size: u64) -> Self {
+    /// A pointer that says no more than this.
+    pub fn new(media_type: impl Into<String>, digest: Digest, size: u64) -> Self {
         Self {
-            media_type: String::new(),
+            media_type: media_type.into(),
             digest,
             size,
             platform: None,
@@ -268,15 +268,17 @@ impl Manifest {
 
     /// What points at this manifest.
     pub fn descriptor(&self) -> Descriptor {
-        Descriptor {
-            media_type: self.media_type.clone(),
-            digest: self.digest.clone(),
-            size: self.bytes.len() as u64,
-            platform: None,
-            annotations: None,
-            artifact_type: None,
-            urls: None,
-        }
+        Descriptor::new(&self.media_type, self.digest.clone(), self.bytes.len() as u64)
+    }
+
+    /// The artifact type: the manifest's field, else its config's media type (image-spec, "Guidelines for Artifact
+    /// Usage").
+    pub fn artifact_type(&self) -> Option<&str> {
+        let config = match &self.content {
+            Content::Image { config: Some(config), .. } => Some(config.media_type.as_str()),
+            _ => None,
+        };
+        self.artifact_type.as_deref().filter(|text| !text.is_empty()).or(config).filter(|text| !text.is_empty())
     }
 
     /// The manifests that this one lists.

@@ -27,6 +27,12 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// The user name that marks an OAuth refresh token (Docker's `identitytoken`), as Docker itself marks it.
+pub const IDENTITY_TOKEN: &str = "<token>";
+
+/// The user name that marks a ready-made bearer token.
+pub const BEARER_TOKEN: &str = "<bearer>";
+
 /// A user name and a password for one host.
 #[derive(Clone, Debug)]
 pub struct Credential {

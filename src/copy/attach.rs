@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-use crate::attachments::{Found, Place, artifact_type, fallback_tag, get_fallback};
+use crate::attachments::{Found, Place, get_fallback};
 use crate::digest::Digest;
 use crate::error::{Cause, Error, Side};
 use crate::manifest::Manifest;
@@ -42,7 +42,7 @@ impl Copy<'_> {
                     subject: attachment.subject.clone(),
                     digest: attachment.manifest.digest.clone(),
                     kind: attachment.kind,
-                    artifact_type: artifact_type(&attachment.manifest).map(|text| crate::sanitise::line(text, 200)),
+                    artifact_type: attachment.manifest.artifact_type().map(|text| crate::sanitise::line(text, 200)),
                     tag: match &attachment.place {
                         Place::Tag(tag) => Some(tag.clone()),
                         Place::Referrer => None,
@@ -91,13 +91,13 @@ impl Copy<'_> {
         self.below(manifest, 1).await?;
         Ok(match self.put(at, manifest).await? {
             None => (Outcome::WouldCopy, true),
-            Some(pushed) => (Outcome::Copied, pushed.lists_referrers || at_tag(&at)),
+            Some(pushed) => (Outcome::Copied, pushed.lists_referrers || matches!(at, At::Tag(_))),
         })
     }
 
     /// Adds `manifests` to the fallback index of `subject` at the target, until they stay there.
     async fn list(&self, subject: &Digest, manifests: Vec<&Manifest>) -> Result<(), Error> {
-        let tag = fallback_tag(subject);
+        let tag = subject.fallback_tag();
         let failed = |problem: String| Error::Registry {
             side: Side::Target,
             action: "PUT fallback index",
@@ -127,10 +127,6 @@ impl Copy<'_> {
     }
 }
 
-fn at_tag(at: &At<'_>) -> bool {
-    matches!(at, At::Tag(_))
-}
-
 /// `present` with an entry for each of `manifests`; none where they are all there. Entries of others stay as they are.
 fn merge(present: Option<&[u8]>, manifests: &[&Manifest]) -> Result<Option<Vec<u8>>, String> {
     let mut index: Value = match present {
@@ -155,7 +151,7 @@ fn merge(present: Option<&[u8]>, manifests: &[&Manifest]) -> Result<Option<Vec<u
             "digest": manifest.digest,
             "size": manifest.bytes.len(),
         });
-        if let Some(artifact_type) = artifact_type(manifest) {
+        if let Some(artifact_type) = manifest.artifact_type() {
             entry["artifactType"] = json!(artifact_type);
         }
         if !manifest.annotations.is_empty() {

@@ -190,7 +190,7 @@ impl Copy<'_> {
     }
 
     async fn blob_without_size(&self, digest: &Digest) -> Result<(), Error> {
-        let mut descriptor = Descriptor::of_blob(digest.clone(), 0);
+        let mut descriptor = Descriptor::new("", digest.clone(), 0);
         let size = self.source.head_blob(&descriptor).await?;
         descriptor.size = size.ok_or_else(|| self.bad(digest, "its registry does not have this layer".to_owned()))?;
         self.blob(&descriptor).await

@@ -18,7 +18,7 @@ use url::Url;
 use crate::error::Cause;
 use crate::meter::Meter;
 use crate::sanitise;
-use crate::secret::{Credential, Secret};
+use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
 
 use super::realm::{self, Trust};
 use super::refusal;
@@ -33,11 +33,6 @@ const TOKEN: Duration = Duration::from_secs(30);
 
 /// The largest answer of a token service that is read, in bytes.
 const LARGEST_ANSWER: usize = 1024 * 1024;
-
-/// User names by which Docker's configuration marks what is not a password (config.json `identitytoken`) and the
-/// buildpacks' `CNB_REGISTRY_AUTH` a ready bearer token.
-const IDENTITY: &str = "<token>";
-const BEARER: &str = "<bearer>";
 
 /// What a request needs, as the token specification writes it: `repository:library/alpine:pull`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -132,7 +127,7 @@ impl Auth {
             Some(Way::Basic) => self.credential.as_ref().map(|credential| header(&credential.basic())).transpose(),
             Some(Way::Bearer { realm, service }) => {
                 if let Some(Credential { username, password }) = &self.credential
-                    && username == BEARER
+                    && username == BEARER_TOKEN
                 {
                     return header(&Secret::new(format!("Bearer {}", password.expose()))).map(Some);
                 }
@@ -289,7 +284,7 @@ fn token_request(
 ) -> Result<reqwest::RequestBuilder, Cause> {
     let client = asking.transport.client(realm, Pipe::Small, asking.limits.hasty);
     if let Some(Credential { username, password }) = credential
-        && username == IDENTITY
+        && username == IDENTITY_TOKEN
     {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token")

@@ -77,15 +77,9 @@ impl Repository {
             return Err(self.mismatch(at, asked, digest.to_string()));
         }
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        Ok(Some(Descriptor {
-            media_type: sanitise::line(text(CONTENT_TYPE).unwrap_or_default(), 200),
-            digest,
-            size: text(CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0),
-            platform: None,
-            annotations: None,
-            artifact_type: None,
-            urls: None,
-        }))
+        let media_type = sanitise::line(text(CONTENT_TYPE).unwrap_or_default(), 200);
+        let size = text(CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
+        Ok(Some(Descriptor::new(media_type, digest, size)))
     }
 
     /// The answer to a HEAD has no words. A GET has them; at a registry that knows no HEAD it is the answer.
