@@ -118,10 +118,11 @@ pub(super) struct Api {
 impl Api {
     /// Nothing is contacted yet. Needs a runtime.
     pub(super) fn new(base: &Url, transport: &Transport, patience: Duration) -> Result<Self, String> {
+        let client = transport.http_client(base).map_err(|error| error.to_string())?;
         let octocrab = Octocrab::builder()
             .add_retry_config(RetryConfig::None)
             .base_uri(base.as_str())
-            .and_then(|builder| builder.build_with_reqwest(transport.http_client(base)))
+            .and_then(|builder| builder.build_with_reqwest(client))
             .map_err(|_| "GitHub's API cannot be asked: its address cannot be used".to_owned())?;
         Ok(Self { octocrab, waits: Mutex::new(WAITS.min(patience)), unreachable: Mutex::default() })
     }

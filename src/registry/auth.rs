@@ -283,6 +283,7 @@ fn token_request(
     asking: &Asking<'_>,
 ) -> Result<reqwest::RequestBuilder, Cause> {
     let client = asking.transport.client(realm, Pipe::Small, asking.limits.hasty);
+    let client = client.map_err(|error| Cause::Protocol(error.to_string()))?;
     if let Some(Credential { username, password }) = credential
         && username == IDENTITY_TOKEN
     {

@@ -133,6 +133,8 @@ impl Host {
             || settings.insecure.iter().any(|host| host.eq_ignore_ascii_case(name));
         let base = parse(if plain { "http" } else { "https" })
             .map_err(|error| Error::Local(format!("`{name}` is not a host name: {error}")))?;
+        // What would keep every request from being sent is said before the first one.
+        transport.client(&base, Pipe::Small, false)?;
         let cautious = matches!(name, "ghcr.io" | "docker.io");
         // Large single PUTs were answered 400 there by reports without a cause (registries.md §5.3, form B).
         let single_put_below = if cautious { 100 * 1024 * 1024 } else { u64::MAX };
@@ -280,19 +282,18 @@ impl Repository {
         url: &Url,
         pipe: Pipe,
         authorization: Option<&HeaderValue>,
-    ) -> reqwest::RequestBuilder {
+    ) -> Result<reqwest::RequestBuilder, Cause> {
+        let client = self.host.transport.client(url, pipe, self.limits.hasty);
         self.meter.request(self.side);
-        let mut request = self
-            .host
-            .transport
-            .client(url, pipe, self.limits.hasty)
+        let mut request = client
+            .map_err(|error| Cause::Protocol(error.to_string()))?
             .request(method, url.clone())
             // A registry that compresses what it sends would change the bytes that the digest is over.
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(authorization) = authorization.filter(|_| self.is_home(url)) {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
-        request
+        Ok(request)
     }
 
     /// Whether `url` has this registry's scheme, host and port.
@@ -305,7 +306,7 @@ impl Repository {
         let mut url = call.url.clone();
         for _ in 0..=HOPS {
             let mut request =
-                self.request(call.method.clone(), &url, pipe, authorization).headers(call.headers.clone());
+                self.request(call.method.clone(), &url, pipe, authorization)?.headers(call.headers.clone());
             if let Some(body) = &call.body {
                 request = request.body(body.clone());
             }

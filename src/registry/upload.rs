@@ -356,7 +356,7 @@ impl Repository {
         let authorization = self.authorization(&Scopes::push(&self.name)).await?;
         // An empty stream with a length of 0 is sent as no body at all by some HTTP libraries' rules; say it plainly.
         let body = if descriptor.size == 0 { Body::from(Bytes::new()) } else { Body::wrap_stream(body) };
-        let request = self.request(method, url, Pipe::Blob, authorization.as_ref()).headers(headers).body(body);
+        let request = self.request(method, url, Pipe::Blob, authorization.as_ref())?.headers(headers).body(body);
         let result = self.watched(request, descriptor.size, moved, &starving).await;
         if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(Broken::Source(error));
@@ -426,7 +426,7 @@ impl Repository {
                 }
                 let authorization = self.authorization(&Scopes::push(&self.name)).await?;
                 let request = self
-                    .request(Method::PATCH, &session, Pipe::Blob, authorization.as_ref())
+                    .request(Method::PATCH, &session, Pipe::Blob, authorization.as_ref())?
                     .headers(headers)
                     .body(part);
                 let response = answer(request, COMMIT).await?;
@@ -450,7 +450,7 @@ impl Repository {
         for renewed in [false, true] {
             let authorization = self.authorization(&Scopes::push(&self.name)).await?;
             let request = self
-                .request(Method::PUT, &url, Pipe::Blob, authorization.as_ref())
+                .request(Method::PUT, &url, Pipe::Blob, authorization.as_ref())?
                 .headers(body_headers(0))
                 .body(Bytes::new());
             let response = answer(request, COMMIT).await?;
