@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 
 use crate::error::{Cause, ConnectionFailure, Error};
@@ -183,6 +184,11 @@ impl Host {
     pub(super) fn may_mount(&self, from: &str) -> bool {
         let refused = self.learned.no_mount_from.lock().unwrap_or_else(PoisonError::into_inner);
         !self.learned.no_mount.load(Relaxed) && !refused.contains(from)
+    }
+
+    /// Room in memory for one more span of a blob, if there is any.
+    pub(super) fn span(&self) -> Option<OwnedSemaphorePermit> {
+        self.transport.span()
     }
 
     pub(super) fn is_stranger(&self) -> bool {

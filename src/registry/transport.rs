@@ -15,10 +15,13 @@ use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls_platform_verifier::Verifier;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Host, Url};
 
 use crate::error::{Cause, ConnectionFailure, Error};
 use crate::sanitise;
+
+use super::download::SPANS;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -38,6 +41,8 @@ struct Shared {
     /// The roots, read once; every client that speaks TLS has them.
     tls: OnceLock<Result<ClientConfig, Error>>,
     clients: Mutex<HashMap<Kind, Client>>,
+    /// Places in memory for what is read ahead of its turn, of all hosts: a bound on the whole of it.
+    spans: Arc<Semaphore>,
 }
 
 /// What tells one client from another.
@@ -77,7 +82,17 @@ impl Transport {
                 })?
             }
         };
-        Ok(Self(Arc::new(Shared { extra_roots, tls: OnceLock::new(), clients: Mutex::default() })))
+        Ok(Self(Arc::new(Shared {
+            extra_roots,
+            tls: OnceLock::new(),
+            clients: Mutex::default(),
+            spans: Arc::new(Semaphore::new(SPANS)),
+        })))
+    }
+
+    /// Room for one more span of a blob, if there is any.
+    pub(super) fn span(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.spans).try_acquire_owned().ok()
     }
 
     /// The client for an API at `base`: the same proxy, roots and TLS as for registries.
