@@ -24,6 +24,7 @@ mod double;
 mod emit;
 mod errors;
 mod inputs;
+mod large;
 mod layouts;
 mod mirrors;
 mod platforms;
