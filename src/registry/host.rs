@@ -3,15 +3,15 @@
 //! Owns sending: the token, the place in the lane, the repetition, the redirects, the count. Never knows what a manifest
 //! or a blob is.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 use url::Url;
 
 use crate::error::{Cause, ConnectionFailure, Error};
@@ -23,6 +23,7 @@ use super::lanes::{Lane, Lanes, Place};
 use super::realm;
 use super::refusal;
 use super::retry::{Patience, Verdict, judge};
+use super::tags::Tags;
 use super::transport::{Pipe, Transport, classify, is_loopback};
 use super::upload::Form;
 use super::{Repository, Settings};
@@ -61,6 +62,8 @@ pub(super) struct Learned {
     pub(super) no_mount: AtomicBool,
     /// Whether it has the referrers API; none while that is not known. Held by whoever finds out, so that one does.
     pub(super) referrers: tokio::sync::Mutex<Option<bool>>,
+    /// The tags of its repositories, where they were listed.
+    pub(super) tags: Mutex<HashMap<Arc<str>, Arc<OnceCell<Tags>>>>,
     /// It does not mount from these repositories.
     pub(super) no_mount_from: Mutex<HashSet<String>>,
     /// Whether a mount from the repository itself tells if the blob is there (201); a HEAD is saved where it does.
@@ -152,6 +155,7 @@ impl Host {
                 pieces_only: AtomicBool::new(false),
                 no_mount: AtomicBool::new(false),
                 referrers: tokio::sync::Mutex::default(),
+                tags: Mutex::default(),
                 no_mount_from: Mutex::default(),
                 self_mount: AtomicU8::new(if name == "ghcr.io" || name.ends_with(".amazonaws.com") {
                     SILENT
