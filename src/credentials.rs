@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
-use crate::error::Error;
+use crate::error::{Error, Side};
 use crate::github::server::{GHCR, Server};
 use crate::inputs::Environment;
 use crate::reference::{Reference, canonical_host, shown};
@@ -124,6 +124,14 @@ impl Credentials {
     /// The credential to write `reference` with.
     pub fn for_target(&self, reference: &Reference) -> Option<Credential> {
         self.target.clone().or_else(|| self.find(reference).map(|(_, credential)| credential.clone()))
+    }
+
+    /// Whether one credential was given for all of this end, whatever the registry.
+    pub fn has_one_for(&self, side: Side) -> bool {
+        match side {
+            Side::Source => self.source.is_some(),
+            Side::Target => self.target.is_some(),
+        }
     }
 
     /// The token for GitHub's API.

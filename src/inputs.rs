@@ -17,6 +17,7 @@ use crate::digest::Digest;
 use crate::emit;
 use crate::error::Error;
 use crate::github::role::Permission;
+use crate::images::{self, Images};
 use crate::mirrors::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
 use crate::platform::Platform;
 use crate::reference::{ImageReference, shown};
@@ -98,13 +99,19 @@ pub const INPUTS: &[Input] = &[
         "source",
         Kind::Reference,
         None,
-        "The image to read: `[registry/]repository[:tag][@digest]` (Docker Hub short names work), or `oci:DIRECTORY[:tag]`, an OCI image layout. Required.",
+        "The image to read: `[registry/]repository[:tag][@digest]` (Docker Hub short names work), or `oci:DIRECTORY[:tag]`, an OCI image layout. This or `images` is required.",
     ),
     input(
         "target",
         Kind::Reference,
         Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"),
         "Where it goes. No tag: the source's tag. Placeholders: `{owner}` `{repo}` of this repository, `{registry}` `{repository}` `{namespace}` `{name}` `{tag}` of the source. `oci:DIRECTORY[:tag]` writes an image layout.",
+    ),
+    input(
+        "images",
+        Kind::List,
+        None,
+        "Many images in place of `source`: `SOURCE` or `SOURCE => TARGET` a line. A target is written as in `target`, which counts for the lines without one. They are worked on together, and what one has brought is not sent for the next.",
     ),
     input(
         "platforms",
@@ -231,6 +238,12 @@ pub const INPUTS: &[Input] = &[
         Kind::Choice(&["quick", "deep"]),
         Some("quick"),
         "How an unchanged tag is looked at: `quick` compares digests; `deep` asks the target for every part and attachment and sends again what is missing.",
+    ),
+    input(
+        "fail-fast",
+        Kind::Boolean,
+        Some("false"),
+        "After the first image that fails, begin no other: those under way go on to their end, the rest are `deferred`.",
     ),
     input(
         "foreign-layers",
@@ -362,6 +375,15 @@ pub enum Subset {
     Rewrite,
 }
 
+/// What becomes of the other images when one has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They are worked on.
+    GoOn,
+    /// Those that were not begun are left for another run.
+    Defer,
+}
+
 /// How an image is looked at whose tag has the right digest already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
@@ -426,9 +448,9 @@ pub enum Invocation {
 pub struct Inputs {
     /// What to do.
     pub command: Command,
-    /// The image.
-    pub source: ImageReference,
-    /// Where it goes, as a template that `Plan` expands; nothing for `inspect`.
+    /// Which images.
+    pub images: Images,
+    /// Where they go, as a template that `Plan` expands; nothing for `inspect`.
     pub target: Option<String>,
     /// Which platforms are wanted.
     pub platforms: Platforms,
@@ -438,12 +460,14 @@ pub struct Inputs {
     pub foreign_layers: ForeignLayers,
     /// How closely an unchanged image is looked at.
     pub check: Check,
-    /// What the source must resolve to: the input, or else the digest in the source itself.
+    /// What the one source must resolve to, besides the digest that it may have itself.
     pub expected_digest: Option<Digest>,
     /// What to do when the target tag exists with another digest.
     pub on_conflict: OnConflict,
     /// Whether to stop before the first write.
     pub dry_run: bool,
+    /// What becomes of the other images when one has failed.
+    pub on_failure: OnFailure,
     /// Which credential is for which host.
     pub credentials: Credentials,
     /// Hosts (`host[:port]`, lower case) spoken to over plain HTTP; loopback is not among them and always is.
@@ -512,16 +536,7 @@ impl Values {
                 ("access", Command::Access),
             ],
         )?;
-        // Access is about the target alone: with one that is spelled out no source is needed, and it stands for both.
-        let alone = self.0.get("target").map(String::as_str).filter(|_| command == Command::Access);
-        let Some(source) = self.get("source").or(alone) else {
-            return Err(Error::input(
-                "source",
-                "is missing; name an image, for example `docker.io/library/alpine:3.20`",
-            ));
-        };
-        let name = if self.get("source").is_some() { "source" } else { "target" };
-        let source = parsed(name, ImageReference::parse(source))?;
+        let images = self.images(command)?;
         let dry_run = self.boolean("dry-run")?;
         if dry_run && !matches!(command, Command::Copy | Command::Access) {
             let command = command.as_str();
@@ -541,20 +556,21 @@ impl Values {
             foreign_layers: self
                 .choice("foreign-layers", &[("skip", ForeignLayers::Skip), ("include", ForeignLayers::Include)])?,
             check: self.choice("check", &[("quick", Check::Quick), ("deep", Check::Deep)])?,
-            expected_digest: self.expected_digest(&source)?,
-            source,
+            expected_digest: self.expected_digest(&images)?,
+            images,
             on_conflict: self.choice(
                 "on-conflict",
                 &[("overwrite", OnConflict::Overwrite), ("keep", OnConflict::Keep), ("fail", OnConflict::Fail)],
             )?,
             dry_run,
+            on_failure: if self.boolean("fail-fast")? { OnFailure::Defer } else { OnFailure::GoOn },
             credentials: self.credentials(environment)?,
             mirrors: self.mirrors(environment)?,
             insecure_registries: self.insecure_registries()?,
             ca_certificates: self.get("ca-certificates").map(PathBuf::from),
             patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
             access: self.access(command, environment)?,
-            emit: parsed("emit", emit::Wanted::parse(&list(self.get("emit").unwrap_or_default())))?,
+            emit: parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?,
             emit_directory: self.emit_directory(environment)?,
             summary: self.boolean("summary")?,
             notices,
@@ -596,7 +612,7 @@ impl Values {
     fn platforms(&self) -> Result<Platforms, Error> {
         // Looked at whatever the choice: a mistake in an input is one.
         let subset = self.choice("subset", &[("sparse", Subset::Sparse), ("rewrite", Subset::Rewrite)])?;
-        let mut names = list(self.get("platforms").unwrap_or_default());
+        let mut names = items(self.get("platforms").unwrap_or_default());
         names.dedup();
         match names.as_slice() {
             [] | ["all"] => Ok(Platforms::All),
@@ -612,9 +628,32 @@ impl Values {
         }
     }
 
-    fn expected_digest(&self, source: &ImageReference) -> Result<Option<Digest>, Error> {
-        let Some(text) = self.get("expected-digest") else { return Ok(source.digest().cloned()) };
+    fn images(&self, command: Command) -> Result<Images, Error> {
+        let (source, list) = (self.get("source"), self.get("images"));
+        if source.is_some() && list.is_some() {
+            return Err(Error::input("images", "is given, and `source` is too; leave one of them out"));
+        }
+        if let Some(list) = list {
+            return parsed("images", images::parse(list)).map(Images::Listed);
+        }
+        // Access is about the target alone: with one that is spelled out no source is needed, and it stands for both.
+        let alone = self.0.get("target").map(String::as_str).filter(|_| command == Command::Access);
+        let Some(text) = source.or(alone) else {
+            let problem =
+                "is missing; name an image, for example `docker.io/library/alpine:3.20`, or several by `images`";
+            return Err(Error::input("source", problem));
+        };
+        let name = if source.is_some() { "source" } else { "target" };
+        parsed(name, ImageReference::parse(text)).map(Images::One)
+    }
+
+    fn expected_digest(&self, images: &Images) -> Result<Option<Digest>, Error> {
+        let Some(text) = self.get("expected-digest") else { return Ok(None) };
         let expected: Digest = parsed("expected-digest", text.parse())?;
+        let Some(source) = images.only() else {
+            let problem = "is for one image, and `images` has more; write `SOURCE@DIGEST` there instead";
+            return Err(Error::input("expected-digest", problem));
+        };
         match source.digest() {
             Some(own) if *own != expected => Err(Error::input(
                 "expected-digest",
@@ -626,7 +665,7 @@ impl Values {
 
     fn emit_directory(&self, environment: &Environment) -> Result<Option<emit::Directory>, Error> {
         let path = self.get("emit-directory").unwrap_or_default();
-        if matches!(list(self.get("emit").unwrap_or_default()).as_slice(), [] | ["none"]) {
+        if matches!(items(self.get("emit").unwrap_or_default()).as_slice(), [] | ["none"]) {
             return Ok(None);
         }
         // Outside Actions the current directory is the workspace.
@@ -653,7 +692,7 @@ impl Values {
     }
 
     fn insecure_registries(&self) -> Result<Vec<String>, Error> {
-        let hosts = list(self.get("insecure-registries").unwrap_or_default());
+        let hosts = items(self.get("insecure-registries").unwrap_or_default());
         let host = |text: &&str| {
             // A reference with a stand-in for the repository has exactly the hosts that are allowed here.
             let probe = crate::reference::Reference::parse(&format!("{text}/x"));
@@ -737,7 +776,7 @@ impl Values {
         canonical: impl Fn(&str) -> Option<String>,
     ) -> Result<Vec<Grant>, Error> {
         let mut grants: Vec<Grant> = Vec::new();
-        for item in list(self.get(input).unwrap_or_default()) {
+        for item in items(self.get(input).unwrap_or_default()) {
             let problem =
                 |what: &str| Error::input(input, format!("`{}` {what}; write `{example}=write`", shown(item)));
             let Some((name, word)) = item.split_once('=') else { return Err(problem("has no role")) };
@@ -797,7 +836,7 @@ fn known(name: &str) -> Option<&'static Input> {
 }
 
 /// Splits a list at newlines and commas; a line that begins with `#` is a comment.
-fn list(text: &str) -> Vec<&str> {
+fn items(text: &str) -> Vec<&str> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|item| !item.is_empty()).collect()
 }
@@ -998,7 +1037,9 @@ fn distance(one: &str, other: &str) -> usize {
 mod tests {
     use std::time::Duration;
 
-    use super::{Command, Environment, INPUTS, Inputs, Invocation, Kind, OnConflict, Platforms, duration, list, read};
+    use super::{
+        Command, Environment, INPUTS, Images, Inputs, Invocation, Kind, OnConflict, Platforms, duration, items, read,
+    };
     use crate::error::Error;
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -1014,11 +1055,19 @@ mod tests {
         try_read(arguments, variables).unwrap()
     }
 
+    fn sources(inputs: &Inputs) -> String {
+        let sources: Vec<String> = match &inputs.images {
+            Images::One(source) => vec![source.to_string()],
+            Images::Listed(lines) => lines.iter().map(|line| line.source.to_string()).collect(),
+        };
+        sources.join(" ")
+    }
+
     #[test]
     fn what_is_not_given_has_its_default() {
         let inputs = run(&["copy", "alpine"], &[("INPUT_TARGET", "  "), ("INPUT_DRY-RUN", "")]);
         assert_eq!((inputs.command, inputs.on_conflict), (Command::Copy, OnConflict::Overwrite));
-        assert_eq!(inputs.source.to_string(), "docker.io/library/alpine:latest");
+        assert_eq!(sources(&inputs), "docker.io/library/alpine:latest");
         assert_eq!(inputs.target.as_deref(), Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"));
         assert_eq!((inputs.platforms, inputs.patience), (Platforms::All, Duration::from_secs(300)));
         assert_eq!((inputs.dry_run, inputs.summary, inputs.notices.len()), (false, true, 0));
@@ -1046,7 +1095,7 @@ mod tests {
         ] {
             let inputs = run(words, &[]);
             assert_eq!((inputs.command, inputs.target.as_deref()), (command, target), "{words:?}");
-            assert_eq!(inputs.source.to_string(), source, "{words:?}");
+            assert_eq!(sources(&inputs), source, "{words:?}");
         }
     }
 
@@ -1066,7 +1115,7 @@ mod tests {
 
     #[test]
     fn lists_split_on_newlines_and_commas() {
-        assert_eq!(list("a, b\n\n# c, d\n  # e\n f ,,"), ["a", "b", "f"]);
+        assert_eq!(items("a, b\n\n# c, d\n  # e\n f ,,"), ["a", "b", "f"]);
         let inputs = run(
             &["copy", "a/b", "--insecure-registries", "One.example.com:5000", "--insecure-registries=two,[::1]:5"],
             &[],
@@ -1098,14 +1147,14 @@ mod tests {
     }
 
     #[test]
-    fn the_sources_own_digest_is_expected() {
-        let source = format!("alpine@{DIGEST}");
-        assert_eq!(
-            run(&["copy", &source], &[]).expected_digest.map(|digest| digest.to_string()).as_deref(),
-            Some(DIGEST)
-        );
-        assert!(run(&["copy", &source, "--expected-digest", DIGEST], &[]).expected_digest.is_some());
-        assert!(run(&["copy", "alpine"], &[]).expected_digest.is_none());
+    fn the_list_takes_the_place_of_the_source() {
+        let list = [("INPUT_IMAGES", "alpine => a/b\n# c\nbusybox")];
+        assert_eq!(sources(&run(&["copy"], &list)), "docker.io/library/alpine:latest docker.io/library/busybox:latest");
+        let flags = ["copy", "--images", "alpine", "--images=a/b => c/d, e/f", "--expected-digest", DIGEST];
+        let problem = try_read(&flags, &[]).unwrap_err().to_string();
+        assert!(problem.starts_with("input `expected-digest`: is for one image"), "{problem}");
+        let one = run(&["copy", "--images", "alpine", "--expected-digest", DIGEST], &[]);
+        assert!(one.expected_digest.is_some());
     }
 
     #[test]
@@ -1114,6 +1163,10 @@ mod tests {
         let other = DIGEST.replace("855", "856");
         for (arguments, sentence) in [
             (&[][..], "input `source`: is missing"),
+            (&["copy", "a/b", "--images", "c/d"], "input `images`: is given, and `source` is too"),
+            (&["copy", "--images", "# none"], "input `images`: names no image"),
+            (&["copy", "--images", "a/b\nc d"], "input `images`: line 2 (its source): `c d` has a space"),
+            (&["copy", "a/b", "--fail-fast=no"], "input `fail-fast`: `no` is not one of true"),
             (&["copy", "ghcr.io/A/b"], "input `source`: `ghcr.io/A/b` has upper case"),
             (
                 &["--command", "mirror", "--source", "a/b"],

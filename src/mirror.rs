@@ -21,7 +21,7 @@ use crate::mirrored::Mirrors;
 use crate::plan::Job;
 use crate::reference::ImageReference;
 use crate::registry::{At, Purpose, Registries, Repository};
-use crate::report::{self, AttachmentReport, ImageReport, Outcome, PlatformReport};
+use crate::report::{AttachmentReport, ImageReport, Outcome, PlatformReport};
 use crate::resolve::{self, Resolved};
 use crate::secret::Credential;
 use crate::store::Store;
@@ -160,20 +160,6 @@ impl<'a> Image<'a> {
             duration: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             ..ImageReport::new(self.job.source.to_string(), self.job.target.as_ref().map(ToString::to_string))
         }
-    }
-
-    /// How far it is, for those who wait: one line.
-    pub fn progress(&self) -> String {
-        let (traffic, blobs) = (self.meter.traffic(), self.meter.blobs());
-        let seconds = self.started.elapsed().as_secs().max(1);
-        format!(
-            "{}: {} read, {} sent, {} blobs there so far, {}/s",
-            self.job.source,
-            report::log::size(traffic.bytes_read),
-            report::log::size(traffic.bytes_written),
-            blobs.sent + blobs.mounted + blobs.present,
-            report::log::size(traffic.bytes_read.max(traffic.bytes_written) / seconds)
-        )
     }
 
     /// Blobs and manifests that the target took.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
+use crate::progress::{Lines, View};
 use crate::sanitise;
 use crate::secret::Secret;
 
@@ -26,6 +27,9 @@ const LINE: usize = 8192;
 
 /// Bytes of the job summary. The runner drops the whole of it above 1 MiB, so we stop well below.
 const SUMMARY: usize = 900 * 1024;
+
+/// Bytes of one output. GitHub takes 1 MB, counted in UTF-16, of what a job hands on to others.
+const OUTPUT: usize = 480 * 1024;
 
 /// A secret shorter than this would mask half the log.
 const MASKED: usize = 4;
@@ -59,6 +63,11 @@ impl Runner {
     /// Whether there is a job summary to write.
     pub fn has_summary(&self) -> bool {
         self.summary.is_some()
+    }
+
+    /// The bytes that an output may have, where somebody minds.
+    pub fn output_room(&self) -> Option<usize> {
+        self.in_actions.then_some(OUTPUT)
     }
 
     /// Sets the step's outputs; outside Actions they are printed too. Call it once, at the end.
@@ -183,6 +192,7 @@ struct Streams {
     log: Box<dyn Write + Send>,
     data: Option<Box<dyn Write + Send>>,
     annotations: [usize; 3],
+    lines: Lines,
 }
 
 impl Console {
@@ -196,7 +206,7 @@ impl Console {
 
     /// Prints to `log`, and outputs to `data`; without `data`, those go to the log too.
     pub fn over(runner: &Runner, log: Box<dyn Write + Send>, data: Option<Box<dyn Write + Send>>) -> Self {
-        let streams = Streams { log, data, annotations: [0; 3] };
+        let streams = Streams { log, data, annotations: [0; 3], lines: Lines::default() };
         Self { in_actions: runner.in_actions, debug: runner.debug, state: Mutex::new(streams) }
     }
 
@@ -224,6 +234,17 @@ impl Console {
     pub fn line(&self, text: &str) {
         self.print(&safe(text));
     }
+
+    /// How far the run is, where it is time to say so.
+    pub fn progress(&self, view: &View) {
+        let due = self.lock().lines.is_due(view.elapsed);
+        if due && let Some(words) = view.words() {
+            self.line(&format!("progress: {words}"));
+        }
+    }
+
+    /// Nothing is waited for any more.
+    pub fn end_progress(&self) {}
 
     /// A line for `RUNNER_DEBUG=1` only.
     pub fn debug(&self, text: &str) {
@@ -310,23 +331,24 @@ impl Console {
 
     /// Outputs as data: `name=value`, or the heredoc form where a value has several lines.
     fn outputs(&self, outputs: &[(&str, String)]) {
-        let mut text = String::new();
+        let mut state = self.lock();
+        let Streams { log, data, .. } = &mut *state;
+        let stream = data.as_mut().unwrap_or(log);
+        // One by one: the report of many images is long.
         for (name, value) in outputs {
-            // Without a second stream the runner reads this one.
-            let value = if self.in_actions { sanitise::line(value, usize::MAX) } else { value.clone() };
-            if value.contains('\n') {
+            if self.in_actions {
+                // Without a second stream the runner reads this one.
+                emit(stream, &format!("{name}={}\n", sanitise::line(value, usize::MAX)));
+            } else if value.contains('\n') {
                 let mut end = "EOF".to_owned();
                 while value.lines().any(|line| line == end) {
                     end.push('_');
                 }
-                let _ = writeln!(text, "{name}<<{end}\n{value}\n{end}");
+                emit(stream, &format!("{name}<<{end}\n{value}\n{end}\n"));
             } else {
-                let _ = writeln!(text, "{name}={value}");
+                emit(stream, &format!("{name}={value}\n"));
             }
         }
-        let mut state = self.lock();
-        let Streams { log, data, .. } = &mut *state;
-        emit(data.as_mut().unwrap_or(log), &text);
     }
 
     fn print(&self, text: &str) {

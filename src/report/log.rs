@@ -11,6 +11,22 @@ pub fn group_title(image: &ImageReport) -> String {
     format!("{}: {}", route(image), outcome(image.result))
 }
 
+/// With more images than this, one that nothing happened to is a line and not a group.
+pub const MANY: usize = 5;
+
+/// Whether nothing happened to this image, as is usual on most days, and nothing is to be said about it.
+pub fn is_quiet(image: &ImageReport) -> bool {
+    matches!(image.result, Outcome::Unchanged | Outcome::Checked) && image.notices.is_empty()
+}
+
+/// The group of the images that were not begun.
+pub fn deferred(report: &Report) -> Option<(String, Vec<String>)> {
+    let lines: Vec<String> =
+        report.images.iter().filter(|image| image.result == Outcome::Deferred).map(route).collect();
+    let title = format!("{} deferred", count(lines.len() as u64, "image"));
+    (!lines.is_empty()).then_some((title, lines))
+}
+
 /// The lines of an image's group.
 pub fn image(command: &str, image: &ImageReport) -> Vec<String> {
     let mut lines = Vec::new();
@@ -112,20 +128,19 @@ pub(super) fn headline(report: &Report) -> String {
     format!("{cancelled}{dry_run}{images}")
 }
 
-/// `27 requests, 8.5 MiB sent, 0 pulls billed`.
+/// What it cost: `27 requests, 0 pulls billed, 8.5 MiB sent`.
 pub(super) fn amounts(report: &Report) -> String {
     let moved = match report.command {
-        "copy" if report.dry_run => "to send",
-        "copy" => "sent",
-        _ => "read",
+        "copy" if report.dry_run => " to send",
+        "copy" => " sent",
+        _ => " read",
     };
     let total = report.traffic();
-    format!(
-        "{}, {} {moved}, {} billed",
-        count(total.requests(), "request"),
-        size(total_bytes(report)),
-        count(total.pulls_billed, "pull")
-    )
+    let bytes = match total_bytes(report) {
+        0 => "0 bytes".to_owned(),
+        bytes => size(bytes) + moved,
+    };
+    format!("{}, {} billed, {bytes}", count(total.requests(), "request"), count(total.pulls_billed, "pull"))
 }
 
 /// How an outcome is said.
@@ -199,7 +214,8 @@ pub(super) fn others(image: &ImageReport) -> impl Iterator<Item = String> {
 fn blobs(image: &ImageReport) -> Option<String> {
     let blobs = image.blobs;
     let mut parts = Vec::new();
-    for (number, what) in [(blobs.sent, "sent"), (blobs.mounted, "mounted"), (blobs.present, "there already")] {
+    let mounted = if image.result == Outcome::WouldCopy { "to mount" } else { "mounted" };
+    for (number, what) in [(blobs.sent, "sent"), (blobs.mounted, mounted), (blobs.present, "there already")] {
         if number > 0 {
             parts.push(format!("{number} {what}"));
         }
@@ -247,7 +263,7 @@ pub(super) fn pull(image: &ImageReport) -> Option<String> {
 }
 
 /// `1 image`, `2 images`.
-pub(super) fn count(number: u64, noun: &str) -> String {
+pub fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
@@ -339,11 +355,11 @@ mod tests {
     fn the_verdict_counts_everything() {
         assert_eq!(
             verdict(&report(vec![copied()])),
-            "1 image: 1 copied · 27 requests, 8.5 MiB sent, 3 pulls billed, 1.9 s"
+            "1 image: 1 copied · 27 requests, 3 pulls billed, 8.5 MiB sent, 1.9 s"
         );
         assert_eq!(
             verdict(&report(vec![copied(), unchanged(), failed()])),
-            "3 images: 1 copied, 1 unchanged, 1 failed · 29 requests, 8.5 MiB sent, 3 pulls billed, 1.9 s"
+            "3 images: 1 copied, 1 unchanged, 1 failed · 29 requests, 3 pulls billed, 8.5 MiB sent, 1.9 s"
         );
         assert_eq!(verdict(&report(Vec::new())), "no images · 1.9 s");
         let mut image = copied();
@@ -351,8 +367,8 @@ mod tests {
         image.blobs.missing_bytes = 2048;
         assert_eq!(
             verdict(&Report { dry_run: true, ..report(vec![image]) }),
-            "dry run, nothing was written · 1 image: 1 would be copied · 27 requests, 2.0 KiB to send, 3 pulls billed, \
-             1.9 s"
+            "dry run, nothing was written · 1 image: 1 would be copied · 27 requests, 3 pulls billed, 2.0 KiB to \
+             send, 1.9 s"
         );
         assert!(
             verdict(&Report { cancelled: Some("SIGTERM"), ..report(vec![]) }).starts_with("cancelled by SIGTERM · ")

@@ -23,6 +23,7 @@ mod documents;
 mod double;
 mod emit;
 mod errors;
+mod images;
 mod inputs;
 mod large;
 mod layouts;

@@ -296,6 +296,16 @@ pub fn wide(count: u64, size: usize) -> Image {
     finish_index(all, OCI, &entries)
 }
 
+/// The layer that all releases share.
+pub fn base_layer() -> Object {
+    layer(OCI, 8_000, 20_000)
+}
+
+/// One of many releases of an application: the base layer, and a layer of its own.
+pub fn release(number: u64) -> Image {
+    leaf(OCI, "linux/amd64", 10_000 + number, &[base_layer(), layer(OCI, 20_000 + number, 300)])
+}
+
 /// A manifest of any text, with blobs it may or may not need: for hostile input.
 pub fn raw(media_type: &str, text: impl Into<Bytes>, blobs: Vec<Object>) -> Image {
     Image { blobs, manifests: vec![Object::new(media_type, text)], platforms: vec![] }
