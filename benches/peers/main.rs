@@ -69,7 +69,8 @@ fn options() -> Command {
         Arg::new(name).long(name).value_name(value).help(help)
     };
     let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
-    Command::new("cargo bench --bench peers --")
+    Command::new("peers")
+        .bin_name("cargo bench --bench peers --")
         .about("Measures mirror-image and its peers side by side, on the loopback")
         .arg(
             option("case", "NAME", "Only this case; may be given more than once")
