@@ -8,9 +8,11 @@ mod protocol;
 pub mod real;
 pub mod registry;
 pub mod run;
+mod socket;
+pub mod tls;
 pub mod token;
 
-pub use faults::{Fault, LocationForm, What};
+pub use faults::{Fault, Hook, LocationForm, Moment, What};
 pub use github::GitHub;
 pub use registry::Registry;
 pub use run::{Outcome, Run};
