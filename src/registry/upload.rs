@@ -385,7 +385,7 @@ impl Repository {
         tokio::pin!(sending);
         let mut seen = moved.load(Relaxed);
         loop {
-            let limit = if seen >= size { COMMIT } else { self.limits.stall * 2 };
+            let limit = if seen >= size { self.commit_limit() } else { self.limits.stall * 2 };
             tokio::select! {
                 result = &mut sending => return result.map_err(|error| classify(&error)),
                 () = tokio::time::sleep(limit) => {
@@ -429,7 +429,7 @@ impl Repository {
                     .request(Method::PATCH, &session, Pipe::Blob, authorization.as_ref())
                     .headers(headers)
                     .body(part);
-                let response = answer(request, COMMIT).await?;
+                let response = answer(request, self.commit_limit()).await?;
                 if !response.status().is_success() {
                     return Err(Cause::Refused(refusal::read(response).await).into());
                 }
@@ -453,7 +453,7 @@ impl Repository {
                 .request(Method::PUT, &url, Pipe::Blob, authorization.as_ref())
                 .headers(body_headers(0))
                 .body(Bytes::new());
-            let response = answer(request, COMMIT).await?;
+            let response = answer(request, self.commit_limit()).await?;
             if response.status().is_success() {
                 return Ok(());
             }
@@ -467,6 +467,11 @@ impl Repository {
             }
         }
         Ok(())
+    }
+
+    /// How long the registry may take to answer a finished body: nothing moves meanwhile.
+    fn commit_limit(&self) -> Duration {
+        COMMIT.min(self.limits.patience)
     }
 
     async fn expired(&self, headers: &HeaderMap, sent: Option<&HeaderValue>) -> bool {
