@@ -23,11 +23,15 @@ mod documents;
 mod double;
 mod emit;
 mod errors;
+mod files;
 mod inputs;
 mod layouts;
+mod matrix;
 mod mirrors;
 mod platforms;
+mod real_faults;
 mod regressions;
+mod stopped;
 mod stubborn;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]
 mod support;

@@ -81,6 +81,8 @@ pub enum What {
     CutRequestAfter(usize),
     /// The same by a reset.
     ResetRequestAfter(usize),
+    /// The request does what it does, and the connection closes without an answer.
+    NoAnswer,
     /// The request's body is not read beyond this, and nothing is answered.
     StallRequestAfter(usize),
     /// One bit of the answer's body is flipped at this offset (or the last one).
@@ -153,6 +155,7 @@ impl std::fmt::Debug for Hook {
 /// Forms of an upload's `Location`; the registry's own is an absolute URL with a query.
 #[derive(Clone, Debug)]
 pub enum LocationForm {
+    Absolute,
     /// `/v2/…`.
     Relative,
     /// `session-1?_state=1`.

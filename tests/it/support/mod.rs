@@ -1,13 +1,16 @@
 //! What the tests stand on: fixtures, an in-process registry with faults, registries that others wrote, and the
 //! builder that runs the program as the runner does.
 
+pub mod breaking;
 pub mod faults;
 pub mod github;
 pub mod images;
 mod protocol;
+pub mod random;
 pub mod real;
 pub mod registry;
 pub mod run;
+pub mod scenario;
 mod socket;
 pub mod tls;
 pub mod token;

@@ -238,6 +238,9 @@ pub(super) async fn handle(
     let reply = spoil(reply, &call);
     entry.write(|entry| entry.status = reply.status);
     Hooks::of(&whats, |moment| matches!(moment, Moment::Done).then_some(0)).pass(0);
+    if whats.iter().any(|what| matches!(what, What::NoAnswer)) {
+        cut();
+    }
     into_response(reply, parts.method == Method::HEAD, whats, entry, end)
 }
 
@@ -522,11 +525,7 @@ fn progress(content: &mut Content, call: &Call<'_>, name: &str, session: &str, s
     let upload = content.uploads.get_mut(session).expect("the session is open");
     upload.state += 1;
     upload.signed = call.whats.iter().any(|what| matches!(what, What::Location(LocationForm::WithQuery)));
-    let location = format!(
-        "{}/v2/{name}/blobs/uploads/{session}?_state={}",
-        format_args!("http://{}", call.node.address),
-        upload.state
-    );
+    let location = format!("{}/v2/{name}/blobs/uploads/{session}?_state={}", call.node.url, upload.state);
     let last = upload.data.len().saturating_sub(1);
     Reply::new(status)
         .header("location", location)
@@ -610,7 +609,7 @@ fn page(call: &Call<'_>, items: &[String], largest: usize) -> (Vec<String>, Opti
         query.extend_pairs(call.query.iter().filter(|(key, _)| key != "last" && key != "n"));
         query.append_pair("n", &size.to_string()).append_pair("last", page.last().expect("not empty"));
         let absolute = lock(&call.node.switches).absolute_links;
-        let host = if absolute { format!("http://{}", call.node.address) } else { String::new() };
+        let host = if absolute { call.node.url.as_str() } else { "" };
         format!("<{host}{}?{}>; rel=\"next\"", call.path, query.finish())
     });
     (page, more)
@@ -695,6 +694,7 @@ fn relocate(mut reply: Reply, form: &LocationForm) -> Reply {
     let location = location.to_str().expect("our own header").to_owned();
     let origin = location.find("/v2/").expect("our own location");
     match form {
+        LocationForm::Absolute => reply.header("location", location),
         LocationForm::Missing => reply,
         LocationForm::Relative => reply.header("location", &location[origin..]),
         LocationForm::NoSlash => reply.header("location", &location[location.rfind('/').expect("a slash") + 1..]),
@@ -764,16 +764,8 @@ fn send_body(bytes: Bytes, whats: &[What], entry: Entry, connection: ConnectionE
     let end = if limit > bytes.len() { End::Well } else { end };
     let (step, pause) = slow.unwrap_or((65_536, 0));
     let hooks = Hooks::of(whats, answer_body);
-    let sending = Sending {
-        bytes: bytes.slice(..limit.min(bytes.len())),
-        at: 0,
-        step,
-        pause,
-        end,
-        hooks,
-        entry,
-        connection,
-    };
+    let sending =
+        Sending { bytes: bytes.slice(..limit.min(bytes.len())), at: 0, step, pause, end, hooks, entry, connection };
     Body::from_stream(stream::unfold(Some(sending), |sending| async move {
         let mut sending = sending?;
         sending.next().await.map(|piece| {

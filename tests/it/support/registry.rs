@@ -118,6 +118,8 @@ pub(super) struct Content {
 
 pub(super) struct Node {
     pub(super) address: SocketAddr,
+    /// How it calls itself: an URL without a path.
+    pub(super) url: String,
     pub(super) content: Arc<Mutex<Content>>,
     pub(super) keys: Arc<Mutex<Keys>>,
     /// Storage hosts ask nobody for credentials.
@@ -176,8 +178,10 @@ impl Registry {
     ) -> Self {
         let listener = std::net::TcpListener::bind((host, 0)).expect("a loopback address can be bound");
         listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
         let node = Arc::new(Node {
-            address: listener.local_addr().unwrap(),
+            address,
+            url: if tls.is_some() { format!("https://{}", super::tls::NAME) } else { format!("http://{address}") },
             content,
             keys,
             guarded,
@@ -206,7 +210,7 @@ impl Registry {
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.node.address)
+        self.node.url.clone()
     }
 
     /// `127.0.0.1:PORT/repository:tag`.
