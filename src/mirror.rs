@@ -298,8 +298,8 @@ impl<'a> Image<'a> {
         }
         self.set_tag(Tag::Unknown);
         copy.put(target_at, &root).await.inspect_err(|error| {
-            // Refused is refused; no answer is no knowledge.
-            if error.refusal().is_some() {
+            // Refused is refused; no answer, and a server's failure, is no knowledge.
+            if error.refusal().is_some_and(|refusal| refusal.status < 500) {
                 self.set_tag(Tag::Untouched);
             }
         })?;

@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::Response;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde::Deserialize;
 
 use crate::digest::Digest;
@@ -112,14 +112,17 @@ fn missing_digest(detail: &serde_json::Value) -> Option<Digest> {
     text.parse().ok()
 }
 
-/// `Retry-After` as seconds or as a date (RFC 9110, 10.2.3).
+/// `Retry-After` as seconds or as a date (RFC 9110, 10.2.3). A date is by the clock of who wrote it, which the answer's
+/// own `Date` tells; ours may be another.
 fn retry_after_header(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let after = text(RETRY_AFTER)?;
+    if let Ok(seconds) = after.parse::<u64>() {
         return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default().min(LONGEST_WAIT))
+    let until = httpdate::parse_http_date(after).ok()?;
+    let now = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
+    Some(until.duration_since(now).unwrap_or_default().min(LONGEST_WAIT))
 }
 
 /// GHCR tells its wait in the sentence only: `retry-after: 10.305464ms, allowed: 2000/minute`, a Go duration
@@ -159,7 +162,7 @@ fn go_duration(text: &str) -> Option<Duration> {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+    use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
     use super::{go_duration, parse, retry_after_header};
 
@@ -192,6 +195,10 @@ mod tests {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(header));
             assert_eq!(retry_after_header(&headers, now).map(|wait| wait.as_secs()), expected, "{header}");
         }
+        let mut headers = HeaderMap::new();
+        headers.insert(DATE, HeaderValue::from_static("Sun, 06 Nov 1994 10:00:00 GMT"));
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("Sun, 06 Nov 1994 10:00:05 GMT"));
+        assert_eq!(retry_after_header(&headers, now), Some(Duration::from_secs(5)), "by the server's clock");
         let body = br#"{"errors":[{"code":"TOOMANYREQUESTS","message":"retry-after: 2s, allowed: 2000/minute"}]}"#;
         let refusal = parse(429, &HeaderMap::new(), body);
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(2)));

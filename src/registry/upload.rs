@@ -432,7 +432,7 @@ impl Repository {
         tokio::pin!(sending);
         let mut seen = moved.load(Relaxed);
         loop {
-            let limit = if seen >= size { COMMIT } else { self.limits.stall * 2 };
+            let limit = if seen >= size { self.commit_limit() } else { self.limits.stall * 2 };
             tokio::select! {
                 result = &mut sending => return result.map_err(|error| classify(&error)),
                 () = tokio::time::sleep(limit) => {
@@ -507,7 +507,7 @@ impl Repository {
             .request(Method::PATCH, &session.url, Pipe::Blob, authorization.as_ref())?
             .headers(headers)
             .body(part.clone());
-        let response = answer(request, COMMIT).await?;
+        let response = answer(request, self.commit_limit()).await?;
         if response.status().is_success() {
             return Ok(Session { held, ..self.session(&response)? });
         }
@@ -530,7 +530,7 @@ impl Repository {
                 .request(Method::PUT, &url, Pipe::Blob, authorization.as_ref())?
                 .headers(body_headers(0))
                 .body(Bytes::new());
-            let response = answer(request, COMMIT).await?;
+            let response = answer(request, self.commit_limit()).await?;
             if response.status().is_success() {
                 return Ok(());
             }
@@ -544,6 +544,11 @@ impl Repository {
             }
         }
         Ok(())
+    }
+
+    /// How long the registry may take to answer a finished body: nothing moves meanwhile.
+    fn commit_limit(&self) -> Duration {
+        COMMIT.min(self.limits.patience)
     }
 
     async fn expired(&self, headers: &HeaderMap, sent: Option<&HeaderValue>) -> bool {

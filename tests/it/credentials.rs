@@ -112,33 +112,6 @@ async fn a_realm_with_a_query_inside_is_understood() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_renewed_in_the_middle() {
-    for (method, part) in [("PUT", "/manifests/1"), ("POST", "/uploads/"), ("PUT", "/uploads/")] {
-        let (_source, target, run) = both();
-        target.fault(Fault::on(method, part, What::RevokeTokens));
-        let outcome = run.run().await;
-        assert_eq!(outcome.code, 0, "{method} {part}\n{outcome}\n{}", target.lines());
-        target.is_whole("mirror/app", "1").unwrap();
-        assert!(target.token_requests() <= 3, "{}", target.lines());
-    }
-}
-
-#[tokio::test]
-async fn a_token_service_that_fails_is_outlived_or_named() {
-    let (source, _target, run) = both();
-    source.fault(Fault::on("GET", "/token", What::status(503)).times(2));
-    run.clone().input("patience", "8s").succeeds().await;
-
-    let (source, target, run) = both();
-    source.fault(Fault::on("*", "/token", What::error(503, "UNAVAILABLE", "tokens are out")).always());
-    let outcome = run.fails_with(1).await;
-    for word in ["source", "token", "503"] {
-        assert!(outcome.says(word), "{word}\n{outcome}");
-    }
-    assert_eq!(target.writes(), 0);
-}
-
-#[tokio::test]
 async fn a_wrong_password_is_said_once_and_not_repeated() {
     let (source, target, run) = both();
     let outcome = run.input("source-password", "wrong-secret-1").fails_with(1).await;

@@ -282,6 +282,12 @@ pub fn big(size: usize, seed: u64) -> Image {
     leaf(OCI, "linux/amd64", seed, &[layer(OCI, seed, size)])
 }
 
+/// One image with `count` small layers.
+pub fn many_layers(count: u64) -> Image {
+    let layers: Vec<Object> = (0..count).map(|number| layer(OCI, 3_000 + number, 64)).collect();
+    leaf(OCI, "linux/amd64", 3_000, &layers)
+}
+
 /// `count` images in one index, a layer of `size` bytes each: for runs that are killed half way.
 pub fn wide(count: u64, size: usize) -> Image {
     let mut all = Image { blobs: vec![], manifests: vec![], platforms: vec![] };
