@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
 use crate::sanitise;
-use crate::secret::Secret;
+use crate::secret::{SHORTEST, Secret};
 
 /// How many annotations of a kind a run makes. The runner keeps ten per step and kind: the tenth is ours to say how
 /// many more there are (errors) or how the run ended (notices).
@@ -26,9 +26,6 @@ const LINE: usize = 8192;
 
 /// Bytes of the job summary. The runner drops the whole of it above 1 MiB, so we stop well below.
 const SUMMARY: usize = 900 * 1024;
-
-/// A secret shorter than this would mask half the log.
-const MASKED: usize = 4;
 
 /// What the environment says about the runner.
 #[derive(Clone, Debug, Default)]
@@ -288,7 +285,7 @@ impl Console {
         if !self.in_actions {
             return;
         }
-        for part in secret.expose().lines().map(str::trim).filter(|part| part.chars().count() >= MASKED) {
+        for part in secret.expose().lines().map(str::trim).filter(|part| part.chars().count() >= SHORTEST) {
             self.print(&command("add-mask", None, part));
         }
     }

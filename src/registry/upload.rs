@@ -29,7 +29,6 @@ use crate::manifest::Descriptor;
 use super::auth::Scopes;
 use super::host::{Call, answer};
 use super::lanes::Lane;
-use super::refusal;
 use super::retry::Patience;
 use super::transport::{Pipe, classify};
 use super::{At, Repository};
@@ -367,7 +366,7 @@ impl Repository {
                 // The token expired while the body was on its way: the next attempt has a new one.
                 self.expired(response.headers(), authorization.as_ref()).await;
             }
-            return Err(Cause::Refused(refusal::read(response).await).into());
+            return Err(self.refused(response, authorization.as_ref()).await.into());
         }
         Ok(response)
     }
@@ -431,7 +430,7 @@ impl Repository {
                     .body(part);
                 let response = answer(request, COMMIT).await?;
                 if !response.status().is_success() {
-                    return Err(Cause::Refused(refusal::read(response).await).into());
+                    return Err(self.refused(response, authorization.as_ref()).await.into());
                 }
                 session = self.session(&response)?;
                 offset += length;
@@ -463,7 +462,7 @@ impl Repository {
                 && self.is_home(response.url())
                 && self.expired(response.headers(), authorization.as_ref()).await;
             if !again {
-                return Err(Cause::Refused(refusal::read(response).await).into());
+                return Err(self.refused(response, authorization.as_ref()).await.into());
             }
         }
         Ok(())
