@@ -1050,7 +1050,10 @@ mod tests {
     use std::time::Duration;
 
     use super::{Command, Environment, INPUTS, Inputs, Invocation, Kind, OnConflict, Platforms, duration, list, read};
+    use crate::credentials::Given;
     use crate::error::Error;
+    use crate::meter::Event;
+    use crate::secret::{Credential, Secret};
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -1267,6 +1270,37 @@ mod tests {
     fn the_runners_default_target_does_not_contradict_inspect() {
         let default = INPUTS.iter().find(|input| input.name == "target").and_then(|input| input.default).unwrap();
         assert_eq!(run(&["inspect", "a/b"], &[("INPUT_TARGET", default)]).target, None);
+    }
+
+    #[test]
+    fn nothing_that_holds_a_secret_shows_it_to_who_prints_it_whole() {
+        let environment = Environment::from(
+            &[
+                ("INPUT_SOURCE", "a/b"),
+                ("INPUT_SOURCE_USERNAME", "me"),
+                ("INPUT_SOURCE_PASSWORD", "hunter2-1"),
+                ("INPUT_TARGET_USERNAME", "me"),
+                ("INPUT_TARGET_PASSWORD", "hunter2-2"),
+                ("INPUT_REGISTRY_AUTH", "x.io me hunter2-3"),
+                ("INPUT_GITHUB_TOKEN", "hunter2-4"),
+                ("INPUT_ADMIN_TOKEN", "hunter2-5"),
+                ("CNB_REGISTRY_AUTH", r#"{"y.io": "Bearer hunter2-6"}"#),
+            ][..],
+        );
+        let invocation = read(Vec::new(), &environment).unwrap();
+        let Invocation::Run(inputs) = &invocation else { panic!("not a run") };
+        assert_eq!(inputs.credentials.secrets().len(), 10, "each, and the pair of each in a Basic header");
+        let credential = Credential { username: "me".to_owned(), password: Secret::new("hunter2") };
+        let given = Given { registry_auth: Some(Secret::new("x.io me hunter2")), ..Given::default() };
+        let event = Event::Mask(Secret::new("hunter2"));
+        for text in [
+            format!("{environment:?}"),
+            format!("{invocation:?}"),
+            format!("{credential:?} {:?} {:?}", credential.basic(), credential.pair()),
+            format!("{given:?} {event:?}"),
+        ] {
+            assert!(!text.contains("hunter2") && !text.contains("aHVudGVy"), "{text}");
+        }
     }
 
     #[test]

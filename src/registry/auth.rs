@@ -248,17 +248,20 @@ impl Auth {
         loop {
             let request = token_request(realm, service, scopes, credential, asking)?;
             asking.meter.token_request();
-            let cause = match tokio::time::timeout(TOKEN.min(asking.limits.answer), ask(request, credential, asking.meter)).await {
-                Ok(Ok(token)) => {
-                    self.served.store(true, Relaxed);
-                    return Ok(token);
-                }
-                Ok(Err(cause)) => cause,
-                Err(_) => Cause::Connection {
-                    kind: crate::error::ConnectionFailure::Timeout,
-                    detail: format!("{} s", TOKEN.as_secs()),
-                },
-            };
+            let cause =
+                match tokio::time::timeout(TOKEN.min(asking.limits.answer), ask(request, credential, asking.meter))
+                    .await
+                {
+                    Ok(Ok(token)) => {
+                        self.served.store(true, Relaxed);
+                        return Ok(token);
+                    }
+                    Ok(Err(cause)) => cause,
+                    Err(_) => Cause::Connection {
+                        kind: crate::error::ConnectionFailure::Timeout,
+                        detail: format!("{} s", TOKEN.as_secs()),
+                    },
+                };
             // A service that has given no token yet may be a mistyped name: not worth minutes.
             let stranger = !self.served.load(Relaxed);
             let wait = patience.next(cause, stranger).map_err(wrap)?;
@@ -334,11 +337,7 @@ fn secrets_of(credential: Option<&Credential>) -> Vec<Secret> {
 }
 
 /// One request to a token service, its whole answer included.
-async fn ask(
-    request: reqwest::RequestBuilder,
-    credential: Option<&Credential>,
-    meter: &Meter,
-) -> Result<Token, Cause> {
+async fn ask(request: reqwest::RequestBuilder, credential: Option<&Credential>, meter: &Meter) -> Result<Token, Cause> {
     let response = request.send().await.map_err(|error| classify(&error))?;
     if response.status().is_redirection() {
         return Err(Cause::Protocol("answered with a redirect, which is not followed".to_owned()));

@@ -25,6 +25,7 @@ mod emit;
 mod errors;
 mod inputs;
 mod layouts;
+mod leaks;
 mod mirrors;
 mod platforms;
 mod regressions;

@@ -114,6 +114,13 @@ impl Running {
         }
     }
 
+    /// What every user of the machine can read of it in a process list; empty once it has ended.
+    pub fn command_line(&self) -> String {
+        let file = self.child.id().map(|id| format!("/proc/{id}/cmdline"));
+        let bytes = file.and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    }
+
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("the child can be asked").is_some()
     }
@@ -137,6 +144,7 @@ impl Running {
                 .unwrap_or_else(|problem| panic!("GITHUB_OUTPUT: {problem}\n{output_file}")),
             output_file,
             summary: read("summary"),
+            files: files_below(self.directory.path()),
             directory: self.directory.path().to_owned(),
         }
     }
@@ -154,6 +162,8 @@ pub struct Outcome {
     pub outputs: BTreeMap<String, String>,
     pub output_file: String,
     pub summary: String,
+    /// Every other file in its home and workspace, by its path from there.
+    pub files: BTreeMap<String, String>,
     directory: PathBuf,
 }
 
@@ -196,6 +206,26 @@ impl std::fmt::Display for Outcome {
             "code {code}\n── stdout\n{stdout}\n── stderr\n{stderr}\n── outputs\n{output_file}\n── summary\n{summary}"
         )
     }
+}
+
+/// Every file below a run's directory but the four that the runner makes.
+fn files_below(directory: &Path) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(next) = directories.pop() {
+        for entry in std::fs::read_dir(&next).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() && !path.is_symlink() {
+                directories.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(directory).unwrap_or(&path).display().to_string();
+            if !matches!(name.as_str(), "stdout" | "stderr" | "output" | "summary") {
+                files.insert(name, String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned());
+            }
+        }
+    }
+    files
 }
 
 /// `GITHUB_OUTPUT` by the rules of the runner: `name=value` or `name<<delimiter`, whichever sign comes first.
