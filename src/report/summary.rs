@@ -152,6 +152,9 @@ fn failures(text: &mut String, report: &Report) {
         let target = image.target.as_deref().map_or(String::new(), |target| format!(" → {}", plain_code(target)));
         let _ = writeln!(text, "### Failed: {}{target}\n", plain_code(&image.source));
         let _ = writeln!(text, "> {}\n", prose(&error.to_string()));
+        if let Some(state) = &image.state {
+            let _ = writeln!(text, "State: {}\n", prose(state));
+        }
         let hints = error.hints();
         for hint in &hints {
             let _ = writeln!(text, "- {}", prose(hint));
@@ -164,9 +167,6 @@ fn failures(text: &mut String, report: &Report) {
         }
         if image.sites.len() > 1 {
             text.push('\n');
-        }
-        if let Some(state) = &image.state {
-            let _ = writeln!(text, "State: {}\n", prose(state));
         }
     }
 }
