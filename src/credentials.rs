@@ -179,7 +179,7 @@ impl Credentials {
         let mut texts = BTreeSet::new();
         for credential in self.source.iter().chain(&self.target).chain(entries) {
             texts.insert(credential.password.expose().to_owned());
-            texts.insert(credential.basic().expose().trim_start_matches("Basic ").to_owned());
+            texts.insert(credential.pair().expose().to_owned());
         }
         texts.extend(self.github_token.iter().map(|token| token.expose().to_owned()));
         texts.into_iter().filter(|text| !text.is_empty()).map(Secret::new).collect()
@@ -228,19 +228,13 @@ fn registry_auth(text: &str) -> Result<Vec<Entry>, Error> {
         if rest.is_empty() {
             continue;
         }
+        // No part of a bad line is quoted: its first word may be anything.
         let problem = |what: &str| {
-            let (line, host) = (number + 1, shown(host));
-            Error::input(
-                "registry-auth",
-                format!("line {line} (`{host}`) {what}; write `HOST[/PATH] USERNAME PASSWORD`"),
-            )
+            let sentence = format!("line {} {what}; write `HOST[/PATH] USERNAME PASSWORD`", number + 1);
+            Error::input("registry-auth", sentence)
         };
         if host.contains('@') {
-            let what = "has a user name before an `@`";
-            return Err(Error::input(
-                "registry-auth",
-                format!("line {} {what}; write `HOST USERNAME PASSWORD`", number + 1),
-            ));
+            return Err(problem("has a user name before an `@`"));
         }
         let Some((username, password)) = rest.trim_start().split_once(char::is_whitespace) else {
             return Err(problem("has a user name and no password"));
@@ -448,9 +442,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_named_by_its_host_and_never_quoted() {
+    fn a_bad_line_is_named_by_its_number_and_never_quoted() {
         for (text, part) in [
-            ("quay.io\nghcr.io hunter2", "line 2 (`ghcr.io`) has a user name and no password"),
+            ("quay.io\nhunter2 ghcr.io", "line 2 has a user name and no password"),
             ("me:hunter2@ghcr.io a b", "line 1 has a user name before an `@`"),
         ] {
             let problem = Credentials::collect(lines(text), &Environment::default()).unwrap_err();

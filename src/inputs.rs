@@ -519,13 +519,63 @@ pub fn read(arguments: Vec<String>, environment: &Environment) -> Result<Invocat
             given.insert(input.name, value.to_owned());
         }
     }
-    Values(given).inputs(environment, notices).map(|inputs| Invocation::Run(Box::new(inputs)))
+    let values = Values(given);
+    let secrets = values.secrets();
+    values.refuse_misplaced(&secrets)?;
+    let inputs = values.inputs(environment, notices).map_err(|error| without(error, &secrets))?;
+    Ok(Invocation::Run(Box::new(inputs)))
+}
+
+/// The value of a secret input, with the input's name.
+type Named = (&'static str, Secret);
+
+/// A sentence about a bad value quotes it, and with it whatever was put there by mistake.
+fn without(error: Error, secrets: &[Named]) -> Error {
+    match error {
+        Error::Input { name, problem } => {
+            let problem = secrets.iter().fold(problem, |problem, (_, secret)| secret.hide(&problem));
+            Error::Input { name, problem }
+        }
+        other => other,
+    }
 }
 
 /// The values that were given, as text.
 struct Values(BTreeMap<&'static str, String>);
 
 impl Values {
+    /// What is secret in the values: all of a password's, and of a line with one what follows the user name.
+    fn secrets(&self) -> Vec<Named> {
+        let mut secrets = Vec::new();
+        for input in INPUTS.iter().filter(|input| input.kind.is_secret()) {
+            let Some(value) = self.0.get(input.name) else { continue };
+            if input.kind == Kind::Secret {
+                secrets.push((input.name, Secret::new(value.as_str())));
+                continue;
+            }
+            for line in value.lines().filter_map(|line| Some(line.trim().split_once(char::is_whitespace)?.1.trim())) {
+                let password = line.split_once(char::is_whitespace).map_or(line, |(_, password)| password.trim());
+                secrets.push((input.name, Secret::new(password)));
+            }
+        }
+        secrets
+    }
+
+    /// Refuses a secret in a place where it would be a name: names go to servers, into logs and into outputs.
+    fn refuse_misplaced(&self, secrets: &[Named]) -> Result<(), Error> {
+        /// No name has so many characters in common with a password by chance.
+        const LONG: usize = 16;
+        for input in INPUTS.iter().filter(|input| !input.kind.is_secret() && !input.name.ends_with("-username")) {
+            let Some(value) = self.0.get(input.name) else { continue };
+            let holds = |(_, secret): &&Named| secret.expose().len() >= LONG && value.contains(secret.expose());
+            if let Some((name, _)) = secrets.iter().find(holds) {
+                let problem = format!("holds the secret that is given as `{name}`; leave it there only");
+                return Err(Error::input(input.name, problem));
+            }
+        }
+        Ok(())
+    }
+
     fn inputs(&self, environment: &Environment, notices: Vec<String>) -> Result<Inputs, Error> {
         let command = self.choice(
             "command",
@@ -974,7 +1024,8 @@ fn explain(error: &clap::Error) -> Error {
     let is_long = argument.starts_with("--");
     let name = argument.trim_start_matches('-').split([' ', '=', '[', '<']).next().unwrap_or_default();
     match error.kind() {
-        ErrorKind::UnknownArgument if is_long => {
+        // Something else that begins with dashes may be a password, and is not repeated.
+        ErrorKind::UnknownArgument if is_long && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') => {
             let hint = nearest(name, INPUTS.iter().map(|input| input.name));
             let hint = hint.map_or_else(String::new, |name| format!("; did you mean `--{name}`?"));
             Error::input(format!("--{}", shown(name)), format!("is not known{hint} (`mirror-image --help` lists all)"))
@@ -1040,7 +1091,10 @@ mod tests {
     use super::{
         Command, Environment, INPUTS, Images, Inputs, Invocation, Kind, OnConflict, Platforms, duration, items, read,
     };
+    use crate::credentials::Given;
     use crate::error::Error;
+    use crate::meter::Event;
+    use crate::secret::{Credential, Secret};
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -1210,7 +1264,7 @@ mod tests {
                 &["copy", "a/b", "--target-password", "hunter2"],
                 "input `target-username`: is not given, and `target-password` is",
             ),
-            (&["copy", "a/b", "--registry-auth", "a.io hunter2"], "input `registry-auth`: line 1 (`a.io`)"),
+            (&["copy", "a/b", "--registry-auth", "a.io hunter2"], "input `registry-auth`: line 1 has a user"),
             (&["copy", "a", "b", "hunter2"], "input `arguments`: are too many"),
             (&["a", "b", "c", "hunter2"], "input `arguments`: are too many"),
             (&["a/b", "c/d"], "input `command`: `a/b` is not one of copy, inspect, verify"),
@@ -1220,6 +1274,11 @@ mod tests {
                 &["copy", "a/b", "--source-pasword=hunter2"],
                 "input `--source-pasword`: is not known; did you mean `--source-password`?",
             ),
+            (
+                &["copy", "a/b", "--source-username", "--hunter2"],
+                "input `arguments`: have something that begins with `-`",
+            ),
+            (&["copy", "a/b", "--insecure-registries", "me:hunter2@x.io"], "`***@x.io` is not a host"),
             (&["copy", "a/b", "--frobnicate"], "input `--frobnicate`: is not known (`mirror-image --help`"),
             (&["copy", "a/b", "-x"], "input `arguments`: have something that begins with `-`"),
             (&["copy", "a/b", "--target"], "input `target`: has no value"),
@@ -1232,9 +1291,69 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_the_place_of_a_name_is_refused_and_never_quoted() {
+        const LONG: &str = "hunter2-hunter2-hunter2";
+        for (name, value, arguments, sentence) in [
+            (
+                "INPUT_GITHUB_TOKEN",
+                LONG,
+                &["copy", "a/b", LONG][..],
+                "input `target`: holds the secret that is given as `github-token`; leave it there only",
+            ),
+            (
+                "INPUT_REGISTRY_AUTH",
+                "# x\nx.io\ny.io me hunter2",
+                &["copy", "a/b", "--on-conflict", "a,hunter2"],
+                "input `on-conflict`: `a,***` is not one of",
+            ),
+            (
+                "INPUT_REGISTRY_AUTH",
+                "y.io hunter2",
+                &["copy", "a/b", "--platforms", "x/hunter2/y/z"],
+                "input `platforms`: `x/***/y/z` is not",
+            ),
+        ] {
+            let problem = try_read(arguments, &[(name, value)]).expect_err(sentence);
+            let text = problem.to_string();
+            assert!(problem.is_input() && text.contains(sentence) && !text.contains("hunter2"), "{text}");
+        }
+    }
+
+    #[test]
     fn the_runners_default_target_does_not_contradict_inspect() {
         let default = INPUTS.iter().find(|input| input.name == "target").and_then(|input| input.default).unwrap();
         assert_eq!(run(&["inspect", "a/b"], &[("INPUT_TARGET", default)]).target, None);
+    }
+
+    #[test]
+    fn nothing_that_holds_a_secret_shows_it_to_who_prints_it_whole() {
+        let environment = Environment::from(
+            &[
+                ("INPUT_SOURCE", "a/b"),
+                ("INPUT_SOURCE_USERNAME", "me"),
+                ("INPUT_SOURCE_PASSWORD", "hunter2-1"),
+                ("INPUT_TARGET_USERNAME", "me"),
+                ("INPUT_TARGET_PASSWORD", "hunter2-2"),
+                ("INPUT_REGISTRY_AUTH", "x.io me hunter2-3"),
+                ("INPUT_GITHUB_TOKEN", "hunter2-4"),
+                ("INPUT_ADMIN_TOKEN", "hunter2-5"),
+                ("CNB_REGISTRY_AUTH", r#"{"y.io": "Bearer hunter2-6"}"#),
+            ][..],
+        );
+        let invocation = read(Vec::new(), &environment).unwrap();
+        let Invocation::Run(inputs) = &invocation else { panic!("not a run") };
+        assert_eq!(inputs.credentials.secrets().len(), 10, "each, and the pair of each in a Basic header");
+        let credential = Credential { username: "me".to_owned(), password: Secret::new("hunter2") };
+        let given = Given { registry_auth: Some(Secret::new("x.io me hunter2")), ..Given::default() };
+        let event = Event::Mask(Secret::new("hunter2"));
+        for text in [
+            format!("{environment:?}"),
+            format!("{invocation:?}"),
+            format!("{credential:?} {:?} {:?}", credential.basic(), credential.pair()),
+            format!("{given:?} {event:?}"),
+        ] {
+            assert!(!text.contains("hunter2") && !text.contains("aHVudGVy"), "{text}");
+        }
     }
 
     #[test]

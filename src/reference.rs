@@ -294,7 +294,19 @@ pub(crate) fn canonical_host(host: &str) -> String {
 
 /// `text` made fit to be printed.
 pub(crate) fn shown(text: &str) -> String {
-    crate::sanitise::line(text, 200)
+    crate::sanitise::line(&without_user(text), 200)
+}
+
+/// `text` without the user name and the password in it: what stands before an `@` that no digest follows.
+fn without_user(text: &str) -> String {
+    let Some((before, after)) = text.rsplit_once('@') else { return text.to_owned() };
+    let before = match before.split_once("://") {
+        _ if ["sha256:", "sha512:"].iter().any(|algorithm| after.starts_with(algorithm)) => without_user(before),
+        Some((scheme, _)) => format!("{scheme}://***"),
+        None if before.contains(':') => "***".to_owned(),
+        None => before.to_owned(),
+    };
+    format!("{before}@{after}")
 }
 
 /// A reference taken apart, each part looked at by itself so that each fault gets its own sentence.
@@ -321,12 +333,14 @@ impl<'a> Parts<'a> {
             Some((left, right)) => (left, Some(right)),
             None => (text, None),
         };
-        if text.chars().any(char::is_whitespace) {
-            return Err(format!("`{}` has a space in it; a reference has none", shown(text)));
+        // What follows may be the rest of a line that belongs into `registry-auth`.
+        if let Some((first, _)) = text.split_once(char::is_whitespace) {
+            return Err(format!("has a space and more after `{}`; a reference has no space in it", shown(first)));
         }
-        if let Some((scheme, rest)) = text.split_once("://") {
-            let (scheme, rest) = (shown(scheme), shown(rest));
-            return Err(format!("`{scheme}://{rest}` begins with `{scheme}://`; write only `{rest}`"));
+        let whole = shown(text);
+        if let Some((scheme, rest)) = whole.split_once("://") {
+            let rest = rest.trim_start_matches("***@");
+            return Err(format!("`{whole}` begins with `{scheme}://`; write only `{rest}`"));
         }
         let digest = digest.map(str::parse).transpose()?;
         if left.ends_with('/') && left.matches('/').count() > 1 {
@@ -512,6 +526,20 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_before_an_at_sign_is_shown_only_where_a_digest_follows() {
+        for (text, expected) in [
+            ("me:hunter2@ghcr.io:5000", "***@ghcr.io:5000"),
+            ("me:hun@ter2@ghcr.io", "***@ghcr.io"),
+            ("http://hunter2@ghcr.io/a", "http://***@ghcr.io/a"),
+            ("me:hunter2@ghcr.io/a:1@sha256:00", "***@ghcr.io/a:1@sha256:00"),
+            ("ghcr.io/a:1@sha256:00", "ghcr.io/a:1@sha256:00"),
+            ("packages/@acme/x", "packages/@acme/x"),
+        ] {
+            assert_eq!(super::shown(text), expected);
+        }
+    }
+
+    #[test]
     fn every_part_can_be_asked_for() {
         let reference = Reference::parse("docker.io/library/alpine:3.20").unwrap();
         assert_eq!(reference.registry(), "docker.io");
@@ -571,6 +599,10 @@ mod tests {
             ("localhost:5000", "looks like a registry without a repository"),
             ("me:hunter2@ghcr.io/a/b", "has a user name before an `@`"),
             ("https://me:hunter2@ghcr.io/a/b", "has a user name before an `@`"),
+            ("https://me:hunter2@ghcr.io", "`https://***@ghcr.io` begins with `https://`; write only `ghcr.io`"),
+            ("https://hunter2@ghcr.io", "write only `ghcr.io`"),
+            ("me:hunter2@ghcr.io", "`ghcr.io` is not a digest"),
+            ("ghcr.io/a/b me hunter2", "has a space and more after `ghcr.io/a/b`"),
             ("ghcr.io:99999/x", "no valid port"),
             ("[zz]:1/x", "not an IPv6 address"),
             ("[::1]x:1/x", "not an IPv6 address"),

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::Error;
 use crate::progress::{Lines, View};
 use crate::sanitise;
-use crate::secret::Secret;
+use crate::secret::{SHORTEST, Secret};
 
 /// How many annotations of a kind a run makes. The runner keeps ten per step and kind: the tenth is ours to say how
 /// many more there are (errors) or how the run ended (notices).
@@ -30,9 +30,6 @@ const SUMMARY: usize = 900 * 1024;
 
 /// Bytes of one output. GitHub takes 1 MB, counted in UTF-16, of what a job hands on to others.
 const OUTPUT: usize = 480 * 1024;
-
-/// A secret shorter than this would mask half the log.
-const MASKED: usize = 4;
 
 /// What the environment says about the runner.
 #[derive(Clone, Debug, Default)]
@@ -309,7 +306,7 @@ impl Console {
         if !self.in_actions {
             return;
         }
-        for part in secret.expose().lines().map(str::trim).filter(|part| part.chars().count() >= MASKED) {
+        for part in secret.expose().lines().map(str::trim).filter(|part| part.chars().count() >= SHORTEST) {
             self.print(&command("add-mask", None, part));
         }
     }

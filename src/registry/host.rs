@@ -275,8 +275,13 @@ impl Repository {
                 learned = true;
                 continue;
             }
-            return Err(Cause::Refused(refusal::read(response).await));
+            return Err(self.refused(response, authorization.as_ref()).await);
         }
+    }
+
+    /// What the registry said to a request that carried `authorization`, without what it was sent.
+    pub(super) async fn refused(&self, response: Response, authorization: Option<&HeaderValue>) -> Cause {
+        Cause::Refused(refusal::read(response, &self.host.auth.secrets(authorization)).await)
     }
 
     /// The `Authorization` that a request with `scopes` carries now.

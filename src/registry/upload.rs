@@ -30,7 +30,6 @@ use crate::manifest::Descriptor;
 use super::auth::Scopes;
 use super::host::{Call, answer};
 use super::lanes::Lane;
-use super::refusal;
 use super::retry::Patience;
 use super::transport::{Pipe, classify};
 use super::{At, Repository};
@@ -414,7 +413,7 @@ impl Repository {
                 // The token expired while the body was on its way: the next attempt has a new one.
                 self.expired(response.headers(), authorization.as_ref()).await;
             }
-            return Err(Cause::Refused(refusal::read(response).await).into());
+            return Err(self.refused(response, authorization.as_ref()).await.into());
         }
         Ok(response)
     }
@@ -514,7 +513,7 @@ impl Repository {
         if response.status() == StatusCode::UNAUTHORIZED && self.is_home(response.url()) {
             self.expired(response.headers(), authorization.as_ref()).await;
         }
-        Err(match Cause::Refused(refusal::read(response).await) {
+        Err(match self.refused(response, authorization.as_ref()).await {
             // It has another part than we think: it is asked which.
             Cause::Refused(refusal) if refusal.status == 416 => broken(&refusal),
             cause => restartable(cause),
@@ -540,7 +539,7 @@ impl Repository {
                 && self.is_home(response.url())
                 && self.expired(response.headers(), authorization.as_ref()).await;
             if !again {
-                return Err(Cause::Refused(refusal::read(response).await).into());
+                return Err(self.refused(response, authorization.as_ref()).await.into());
             }
         }
         Ok(())

@@ -58,13 +58,13 @@ pub fn image(command: &str, image: &ImageReport) -> Vec<String> {
     lines
 }
 
-/// A failure as a person reads it: what could not be done and why, what to do, what is left behind.
+/// A failure as a person reads it: what could not be done and why, what was and was not written, what to do.
 pub fn failure(command: &str, image: &ImageReport) -> Vec<String> {
     let Some((error, problem)) = image.error.as_ref().zip(problem(command, image)) else { return Vec::new() };
     let mut lines = vec![format!("error: {problem}")];
+    lines.extend(image.state.iter().map(|state| format!("state: {state}")));
     lines.extend(error.hints().iter().map(|hint| format!("hint: {hint}")));
     lines.extend(others(image).map(|site| format!("note: {site}")));
-    lines.extend(image.state.iter().map(|state| format!("note: {state}")));
     lines
 }
 
@@ -336,15 +336,15 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_image_says_the_error_then_hints_then_what_is_left_behind() {
+    fn a_failed_image_says_the_error_then_what_is_left_behind_then_hints() {
         let lines = image("copy", &failed());
         assert_eq!(
             lines[0],
             "error: cannot copy quay.io/x:1 → ghcr.io/acme/mirror/quay.io/x|y:1: target: PUT manifest \
              ghcr.io/acme/mirror/quay.io/x|y:1: 403 DENIED: permission_denied: write_package"
         );
-        assert!(lines[1].starts_with("hint: "));
-        assert_eq!(lines.last().unwrap(), "note: 11 of 12 blobs are uploaded; the tag was not moved");
+        assert_eq!(lines[1], "state: 11 of 12 blobs are uploaded; the tag was not moved");
+        assert!(lines[2].starts_with("hint: "));
         let (title, message) = annotation("copy", &failed()).unwrap();
         assert_eq!(title, "quay.io/x:1 failed");
         assert!(message.starts_with("cannot copy quay.io/x:1 → ") && message.contains("\nhint: "), "{message}");

@@ -200,6 +200,9 @@ fn failure(text: &mut String, image: &ImageReport, error: &Error) {
     let target = image.target.as_deref().map_or(String::new(), |target| format!(" → {}", plain_code(target)));
     let _ = writeln!(text, "### Failed: {}{target}\n", plain_code(&image.source));
     let _ = writeln!(text, "> {}\n", prose(&error.to_string()));
+    if let Some(state) = &image.state {
+        let _ = writeln!(text, "State: {}\n", prose(state));
+    }
     let hints = error.hints();
     for hint in &hints {
         let _ = writeln!(text, "- {}", prose(hint));
@@ -212,9 +215,6 @@ fn failure(text: &mut String, image: &ImageReport, error: &Error) {
     }
     if image.sites.len() > 1 {
         text.push('\n');
-    }
-    if let Some(state) = &image.state {
-        let _ = writeln!(text, "State: {}\n", prose(state));
     }
 }
 

@@ -29,7 +29,7 @@ async fn a_run_leaves_no_file_but_its_outputs_and_its_summary() {
     ];
     for (name, run) in runs {
         let outcome = run.run().await;
-        assert_eq!(outcome.files, THE_RUNNERS, "{name}\n{outcome}");
+        assert!(outcome.files.keys().eq(THE_RUNNERS), "{name}: {:?}\n{outcome}", outcome.files.keys());
     }
 
     source.fault(Fault::on("GET", "/blobs/", What::StallBodyAfter(10)).always());
@@ -40,5 +40,6 @@ async fn a_run_leaves_no_file_but_its_outputs_and_its_summary() {
     }
     running.signal("TERM");
     let outcome = running.finish().await;
-    assert_eq!((outcome.code, outcome.files.as_slice()), (143, THE_RUNNERS.map(str::to_owned).as_slice()), "{outcome}");
+    assert_eq!(outcome.code, 143, "{outcome}");
+    assert!(outcome.files.keys().eq(THE_RUNNERS), "{:?}\n{outcome}", outcome.files.keys());
 }

@@ -28,6 +28,7 @@ mod images;
 mod inputs;
 mod large;
 mod layouts;
+mod leaks;
 mod matrix;
 mod mirrors;
 mod platforms;

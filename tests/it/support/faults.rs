@@ -65,6 +65,8 @@ impl Fault {
 pub enum What {
     /// The body is read, then this is answered.
     Status { status: u16, headers: Vec<(String, String)>, body: String },
+    /// An error with this status whose message repeats the whole request, secrets decoded, as debug pages do.
+    Echo(u16),
     /// To another place; `{path}` stands for the path that was asked for.
     Redirect { to: String, status: u16 },
     /// Milliseconds before the request's body is read.

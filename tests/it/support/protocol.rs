@@ -308,6 +308,11 @@ fn answer(call: &Call<'_>, is_token: bool) -> Answer {
                 let reply = Reply::new(*status).body(body.clone());
                 return Err(headers.iter().fold(reply, |reply, (name, value)| reply.header(name, value)));
             }
+            What::Echo(status) => {
+                let line = format!("{} {}?{:?}", call.method, call.path, call.query);
+                let request = super::registry::text(&line, call.headers, &call.body);
+                return Err(Reply::error(*status, "DENIED", &format!("not this: {request}")));
+            }
             What::Redirect { to, status } => {
                 let location = to.replace("{path}", call.path);
                 return Err(Reply::new(*status).header("location", location));

@@ -43,16 +43,26 @@ impl Recorded {
         format!("{} {}{mark}{}", self.method, self.path, self.query)
     }
 
+    /// The whole request as text: its line, its headers, its body.
+    pub fn text(&self) -> String {
+        text(&self.line(), &self.headers, &self.body)
+    }
+
     /// Whether `secret` arrived anywhere in this request, plainly or inside a base64 `user:password`.
     pub fn carries(&self, secret: &str) -> bool {
-        let contains = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-        let headers = self.headers.values().any(|value| {
-            let basic = value.to_str().ok().and_then(|text| text.strip_prefix("Basic "));
-            contains(value.as_bytes())
-                || basic.and_then(super::token::decode).is_some_and(|pair| contains(pair.as_bytes()))
-        });
-        headers || self.line().contains(secret) || contains(&self.body)
+        self.text().contains(secret)
     }
+}
+
+/// A request as text, what is inside a base64 `user:password` too.
+pub(super) fn text(line: &str, headers: &HeaderMap, body: &[u8]) -> String {
+    let mut text = format!("{line}\n");
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let inside = value.split_once(' ').and_then(|(_, value)| super::token::decode(value));
+        text += &format!("{name}: {value}\n{}", inside.map(|pair| format!("{pair}\n")).unwrap_or_default());
+    }
+    text + &String::from_utf8_lossy(body)
 }
 
 /// Lasting properties of a registry, as opposed to faults.
@@ -142,8 +152,12 @@ impl Registry {
     }
 
     pub fn with_auth(auth: Auth) -> Self {
-        let keys = Arc::new(Mutex::new(Keys::new(auth)));
-        Self::serve("127.0.0.1", Arc::default(), keys, true)
+        Self::at("127.0.0.1", auth)
+    }
+
+    /// At another loopback address: another host.
+    pub fn at(address: &str, auth: Auth) -> Self {
+        Self::serve(address, Arc::default(), Arc::new(Mutex::new(Keys::new(auth))), true)
     }
 
     /// An open registry that speaks TLS, and HTTP/2 to who wants it.

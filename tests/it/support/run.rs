@@ -115,6 +115,13 @@ impl Running {
         }
     }
 
+    /// What every user of the machine can read of it in a process list; empty once it has ended.
+    pub fn command_line(&self) -> String {
+        let file = self.child.id().map(|id| format!("/proc/{id}/cmdline"));
+        let bytes = file.and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    }
+
     /// The process, unless it is known to have ended.
     pub fn id(&self) -> Option<u32> {
         self.child.id()
@@ -167,24 +174,26 @@ pub struct Outcome {
     pub outputs: BTreeMap<String, String>,
     pub output_file: String,
     pub summary: String,
-    /// Every file and folder in the run's home, workspace and temporary directory when it was over, by path.
-    pub files: Vec<String>,
+    /// Every file and folder in the run's home, workspace and temporary directory when it was over: by path, with what is
+    /// in it. The runner's own files are among them.
+    pub files: BTreeMap<String, String>,
     directory: PathBuf,
 }
 
-/// Everything below `directory`, sorted.
-fn files(directory: &Path) -> Vec<String> {
-    let (mut found, mut folders) = (Vec::new(), vec![directory.to_owned()]);
+/// Everything below `directory`; folders hold nothing.
+fn files(directory: &Path) -> BTreeMap<String, String> {
+    let (mut found, mut folders) = (BTreeMap::new(), vec![directory.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
             let path = entry.path();
-            found.push(path.strip_prefix(directory).unwrap().display().to_string());
+            let name = path.strip_prefix(directory).unwrap().display().to_string();
+            let content = std::fs::read(&path).unwrap_or_default();
+            found.insert(name, String::from_utf8_lossy(&content).into_owned());
             if entry.file_type().unwrap().is_dir() {
                 folders.push(path);
             }
         }
     }
-    found.sort();
     found
 }
 
