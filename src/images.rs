@@ -129,7 +129,7 @@ mod tests {
             ("a/b → c/d", "line 1 has another arrow than `=>`"),
             ("a/b\nalpine # the base", "line 2 has a comment behind it"),
             ("a/b, # c", "line 1 has a comment behind it"),
-            ("a/b\n\na b => c", "line 3 (its source): `a b` has a space in it"),
+            ("a/b\n\na b => c", "line 3 (its source): has a space and more after `a`"),
             ("GHCR.io/A/b", "line 1 (its source): `ghcr.io/A/b` has upper case"),
             ("https://ghcr.io/a/b", "begins with `https://`"),
             ("ann:hunter2@ghcr.io/a/b => c", "has a user name before an `@`"),

@@ -1219,7 +1219,7 @@ mod tests {
             (&[][..], "input `source`: is missing"),
             (&["copy", "a/b", "--images", "c/d"], "input `images`: is given, and `source` is too"),
             (&["copy", "--images", "# none"], "input `images`: names no image"),
-            (&["copy", "--images", "a/b\nc d"], "input `images`: line 2 (its source): `c d` has a space"),
+            (&["copy", "--images", "a/b\nc d"], "input `images`: line 2 (its source): has a space and more after `c`"),
             (&["copy", "a/b", "--fail-fast=no"], "input `fail-fast`: `no` is not one of true"),
             (&["copy", "ghcr.io/A/b"], "input `source`: `ghcr.io/A/b` has upper case"),
             (
