@@ -136,21 +136,22 @@ impl Pace {
         let (then, before) = self.moments.front().copied().unwrap_or((self.started, Progress::default()));
         self.moments.push_back((now, progress));
         let span = now - then;
-        let per_second = |amount: u64| (amount as f64 / span.as_secs_f64()).max(0.0);
-        let (bytes, images) =
-            (per_second(progress.sent - before.sent), per_second((progress.done - before.done) as u64));
+        let (bytes, images) = (progress.sent.saturating_sub(before.sent), progress.done.saturating_sub(before.done));
+        // What is left is done like what was done: bytes where there are any, else images.
+        let (to_do, did) = match progress.bytes_left() {
+            Some(left) if left > 0 => (left, bytes),
+            _ => (progress.images.saturating_sub(progress.done) as u64, images as u64),
+        };
         let long_enough = span >= SHORTEST;
-        let bytes_left = progress.bytes_left().unwrap_or(0);
-        let seconds =
-            if bytes_left > 0 { bytes_left as f64 / bytes } else { (progress.images - progress.done) as f64 / images };
-        let left = Duration::try_from_secs_f64(seconds).ok().filter(|left| long_enough && !left.is_zero());
-        View {
-            elapsed: now - self.started,
-            progress,
-            rate: (long_enough && (progress.sent > 0)).then_some(bytes as u64),
-            left,
-        }
+        let left = share(to_do, span.as_millis(), u128::from(did)).filter(|left| long_enough && *left > 0);
+        let rate = share(bytes, 1000, span.as_millis()).filter(|_| long_enough && progress.sent > 0);
+        View { elapsed: now - self.started, progress, rate, left: left.map(Duration::from_millis) }
     }
+}
+
+/// `amount` × `times` / `by`.
+fn share(amount: u64, times: u128, by: u128) -> Option<u64> {
+    u64::try_from((u128::from(amount) * times).checked_div(by)?).ok()
 }
 
 impl View {
@@ -183,7 +184,7 @@ impl View {
             Some(left) if sent + left > 0 => (sent, sent + left),
             _ => (done as u64, images as u64),
         };
-        (u128::from(done) * 1000 / u128::from(all.max(1))) as u64
+        share(done, 1000, u128::from(all)).unwrap_or(0)
     }
 }
 

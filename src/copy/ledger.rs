@@ -5,7 +5,7 @@
 //! manifest only for what is below it. Never trusts an old run: it starts empty.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
@@ -32,6 +32,8 @@ pub(super) type Once = Arc<OnceCell<()>>;
 pub(super) struct Blob {
     /// Held while the first copy is brought. The others wait for it, because theirs are linked from it then.
     pub(super) first: AsyncMutex<()>,
+    /// The first repository that had it. Set while [`Self::first`] is held, so that who comes next finds it.
+    pub(super) holder: OnceLock<Arc<str>>,
     places: Mutex<Vec<(Arc<str>, Once)>>,
     /// The repository that a dry run would send it to.
     due: Mutex<Option<Arc<str>>>,
@@ -47,12 +49,6 @@ impl Blob {
         let once = Once::default();
         places.push((Arc::clone(repository), Arc::clone(&once)));
         once
-    }
-
-    /// A repository that has it.
-    pub(super) fn holder(&self) -> Option<Arc<str>> {
-        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.iter().find(|(_, once)| once.initialized()).map(|(name, _)| Arc::clone(name))
     }
 
     /// In a dry run: whether it is `repository` that it would be sent to; it would be linked into all others.

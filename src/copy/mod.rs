@@ -250,6 +250,8 @@ impl Copy<'_> {
         }
         if self.mode == Mode::DryRun || self.before == Before::Same {
             if self.target.head_blob(descriptor).await? == Some(descriptor.size) {
+                // That another was the first is as good.
+                let _ = blob.holder.set(Arc::clone(here));
                 return Ok(BlobFate::Present);
             }
             if self.mode == Mode::DryRun {
@@ -257,21 +259,20 @@ impl Copy<'_> {
                 return Ok(if sent { BlobFate::Missing(descriptor.size) } else { BlobFate::Mounted });
             }
         }
-        let first = blob.first.lock().await;
-        let holder = blob.holder();
-        // Links into several repositories need not wait for each other.
-        let _first = match &holder {
-            None => Some(first),
-            Some(_) => {
-                drop(first);
-                None
-            }
-        };
+        let mut first = Some(blob.first.lock().await);
+        let holder = blob.holder.get().cloned();
+        if holder.is_some() {
+            // Links into several repositories need not wait for each other.
+            first = None;
+        }
         let neighbour = || (self.source.account() == self.target.account()).then(|| self.source.repository());
         let from = holder.or_else(neighbour).filter(|from| from != here);
         let source = StoredBlob { store: self.source, descriptor };
         let odds = if self.before == Before::Empty { Odds::HardlyThere } else { Odds::MayBeThere };
-        Ok(match self.target.push_blob(descriptor, from.as_deref(), odds, &source).await? {
+        let sent = self.target.push_blob(descriptor, from.as_deref(), odds, &source).await?;
+        let _ = blob.holder.set(Arc::clone(here));
+        drop(first);
+        Ok(match sent {
             Sent::Present => BlobFate::Present,
             Sent::Mounted => BlobFate::Mounted,
             Sent::Uploaded => BlobFate::Sent,

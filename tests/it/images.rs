@@ -93,7 +93,8 @@ async fn twenty_unchanged_images_cost_twenty_heads_at_each_side() {
 #[tokio::test]
 async fn a_layer_of_ten_images_in_two_repositories_is_fetched_once_sent_once_and_mounted_once() {
     let releases = Releases::new(10);
-    let to = |number: usize| releases.target.name(&format!("mirror/{}", if number % 2 == 0 { "even" } else { "odd" }));
+    let repository = |number: usize| if number.is_multiple_of(2) { "mirror/even" } else { "mirror/odd" };
+    let to = |number: usize| releases.target.name(repository(number));
     let lines: Vec<String> = (0..10).map(|number| format!("{} => {}", releases.line(number), to(number))).collect();
     let outcome = releases.run(&lines).succeeds().await;
     let base = &images::base_layer().digest;
@@ -111,8 +112,7 @@ async fn a_layer_of_ten_images_in_two_repositories_is_fetched_once_sent_once_and
     // A config and a layer of its own each, and the base; the other repository's base; eight times nothing.
     assert_eq!((blobs("sent"), blobs("mounted"), blobs("present")), (21, 1, 8), "{requests}");
     for (number, image) in releases.images.iter().enumerate() {
-        let repository = if number % 2 == 0 { "mirror/even" } else { "mirror/odd" };
-        let tag = number.to_string();
+        let (repository, tag) = (repository(number), number.to_string());
         assert_eq!(releases.target.tag(repository, &tag).as_deref(), Some(image.digest()));
         releases.target.is_whole(repository, &tag).unwrap();
     }

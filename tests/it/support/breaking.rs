@@ -56,7 +56,7 @@ impl Plan {
 
     /// Connections break after up to `spread` bytes more.
     pub fn spread(self, seed: u64, spread: u64) -> Self {
-        Self { seed, spread, ..self }
+        Self { spread, seed, ..self }
     }
 }
 

@@ -241,7 +241,7 @@ pub(super) async fn handle(
     if whats.iter().any(|what| matches!(what, What::NoAnswer)) {
         cut();
     }
-    into_response(reply, parts.method == Method::HEAD, whats, entry, end)
+    into_response(reply, parts.method == Method::HEAD, &whats, entry, end)
 }
 
 /// The (repository, action) pairs that a request needs.
@@ -708,7 +708,7 @@ fn relocate(mut reply: Reply, form: &LocationForm) -> Reply {
     }
 }
 
-fn into_response(reply: Reply, is_head: bool, whats: Vec<What>, entry: Entry, end: ConnectionEnd) -> Response<Body> {
+fn into_response(reply: Reply, is_head: bool, whats: &[What], entry: Entry, end: ConnectionEnd) -> Response<Body> {
     let mut response = Response::builder().status(StatusCode::from_u16(reply.status).expect("a status"));
     let headers = response.headers_mut().expect("a status");
     *headers = reply.headers;
@@ -721,10 +721,10 @@ fn into_response(reply: Reply, is_head: bool, whats: Vec<What>, entry: Entry, en
         let chunk = Bytes::from(vec![b' '; 65_536]);
         Body::from_stream(stream::repeat_with(move || Ok::<_, io::Error>(chunk.clone())))
     } else if is_head || reply.status == 204 || reply.body.is_empty() {
-        Hooks::of(&whats, answer_body).pass(usize::MAX);
+        Hooks::of(whats, answer_body).pass(usize::MAX);
         Body::empty()
     } else {
-        send_body(reply.body, &whats, entry, end)
+        send_body(reply.body, whats, entry, end)
     };
     response.body(body).expect("a response")
 }
@@ -754,7 +754,7 @@ struct Sending {
     connection: ConnectionEnd,
 }
 
-fn send_body(bytes: Bytes, whats: &[What], entry: Entry, connection: ConnectionEnd) -> Body {
+fn send_body(mut bytes: Bytes, whats: &[What], entry: Entry, connection: ConnectionEnd) -> Body {
     let (mut end, mut limit, mut slow) = (End::Well, bytes.len(), None);
     for what in whats {
         match what {
@@ -769,8 +769,8 @@ fn send_body(bytes: Bytes, whats: &[What], entry: Entry, connection: ConnectionE
     let end = if limit > bytes.len() { End::Well } else { end };
     let (step, pause) = slow.unwrap_or((65_536, 0));
     let hooks = Hooks::of(whats, answer_body);
-    let sending =
-        Sending { bytes: bytes.slice(..limit.min(bytes.len())), at: 0, step, pause, end, hooks, entry, connection };
+    bytes.truncate(limit);
+    let sending = Sending { bytes, at: 0, step, pause, end, hooks, entry, connection };
     Body::from_stream(stream::unfold(Some(sending), |sending| async move {
         let mut sending = sending?;
         sending.next().await.map(|piece| {

@@ -185,8 +185,11 @@ impl Stage {
         if let Some(host) = &elsewhere {
             target.fault(Fault::on("POST", "/uploads/", What::Location(LocationForm::OtherHost(host.url()))).always());
         }
-        at_source.into_iter().for_each(|fault| source.fault(fault));
-        at_target.into_iter().for_each(|fault| target.fault(fault));
+        for (registry, faults) in [(&source, at_source), (&target, at_target)] {
+            for fault in faults {
+                registry.fault(fault);
+            }
+        }
         Self { source, target, elsewhere, certificate }
     }
 
@@ -322,6 +325,7 @@ fn failed(outcome: &Outcome) -> Result<(), String> {
     equal("result", outcome.json()["images"][0]["result"].as_str(), Some("failed"))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what is compared is mostly made for it")]
 fn equal<T: PartialEq + std::fmt::Debug>(what: &str, is: T, expected: T) -> Result<(), String> {
     if is == expected { Ok(()) } else { Err(format!("{what}: {is:?}, not {expected:?}")) }
 }
