@@ -75,6 +75,8 @@ pub mod mirrored;
 pub mod mirrors;
 pub mod plan;
 pub mod platform;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod reference;
 pub mod registry;
 pub mod report;

@@ -63,7 +63,7 @@ pub(super) async fn read(mut response: Response) -> Refusal {
     parse(status, &headers, &body)
 }
 
-fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
+pub(super) fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
     let mut refusal = Refusal { status, request_id: request_id(headers), ..Refusal::default() };
     if let Ok(envelope) = serde_json::from_slice::<Envelope>(body) {
         let mut messages = Vec::new();
