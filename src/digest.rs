@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256, Sha512};
 
+use crate::sanitise;
+
 /// A content digest, `algorithm:hex`, always lower case.
 ///
 /// Source: image-spec, "Digests". `sha256` and `sha512` are the registered algorithms.
@@ -87,23 +89,28 @@ impl FromStr for Digest {
 
     /// Fails with a sentence that says what is wrong with `text`.
     fn from_str(text: &str) -> Result<Self, String> {
+        let shown = || sanitise::line(text, 200);
         let Some((algorithm, hex)) = text.split_once(':') else {
-            return Err(format!("`{text}` is not a digest; write it as `sha256:` and 64 hexadecimal digits"));
+            return Err(format!("`{}` is not a digest; write it as `sha256:` and 64 hexadecimal digits", shown()));
         };
         let Some((_, length)) = Algorithm::of(algorithm) else {
             return Err(format!(
-                "`{text}` uses the algorithm `{algorithm}`; `sha256` and `sha512` can be checked, others cannot"
+                "`{}` uses the algorithm `{}`; `sha256` and `sha512` can be checked, others cannot",
+                shown(),
+                sanitise::line(algorithm, 40)
             ));
         };
         if hex.len() != length {
             return Err(format!(
-                "`{text}` has {} characters after `{algorithm}:`; there must be {length}",
+                "`{}` has {} characters after `{algorithm}:`; there must be {length}",
+                shown(),
                 hex.chars().count()
             ));
         }
         if !hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(format!(
-                "`{text}` may hold only the digits 0-9 and the lower-case letters a-f after the colon"
+                "`{}` may hold only the digits 0-9 and the lower-case letters a-f after the colon",
+                shown()
             ));
         }
         Ok(Self { text: text.into() })
@@ -190,6 +197,7 @@ mod tests {
             ("latest", "is not a digest"),
             ("md5:00", "the algorithm `md5`"),
             ("sha256:00", "there must be 64"),
+            ("sha256:\u{1b}[31m", "`sha256:` has 5 characters"),
             ("sha256:E3B0C44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "lower-case"),
         ] {
             let problem = text.parse::<Digest>().expect_err(text);

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::stream::StreamExt as _;
 use oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE;
-use serde::Deserialize as _;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
@@ -1011,7 +1011,7 @@ fn name(entry: &Value) -> Option<&str> {
 }
 
 fn read_entry(entry: &Value) -> Result<Descriptor, String> {
-    Descriptor::deserialize(entry)
+    <Descriptor as Deserialize>::deserialize(entry)
         .map_err(|error| format!("an entry of `{INDEX}` cannot be read: {}", sanitise::line(&error.to_string(), 300)))
 }
 

@@ -83,6 +83,8 @@ pub mod mirrors;
 pub mod plan;
 pub mod platform;
 pub mod progress;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod queue;
 pub mod reference;
 pub mod registry;

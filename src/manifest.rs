@@ -4,10 +4,13 @@
 //! what was fetched, byte for byte, because the digest is over those bytes.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 
 use bytes::Bytes;
 use oci_client::manifest as media;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::digest::Digest;
 use crate::platform::Platform;
@@ -38,7 +41,7 @@ pub const ACCEPT: &str = concat!(
 
 /// A pointer to content: what it is, its digest, its size (image-spec, "OCI Content Descriptors").
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", remote = "Self")]
 pub struct Descriptor {
     /// Media type of the content.
     #[serde(default)]
@@ -59,6 +62,24 @@ pub struct Descriptor {
     /// Where else the content can be had: foreign layers.
     #[serde(default)]
     pub urls: Option<Vec<String>>,
+}
+
+/// An object, and nothing else: for a struct serde takes a list too, by the order of the fields, and no other reader of
+/// manifests does. To be called by the trait's name: the inherent `deserialize` is what serde derived.
+impl<'de> Deserialize<'de> for Descriptor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Descriptor;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a descriptor")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Descriptor, A::Error> {
+                Descriptor::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
 }
 
 impl Descriptor {
@@ -176,6 +197,10 @@ impl Manifest {
     /// with a sentence for what is not a manifest, or not one that can be copied exactly.
     pub fn parse(bytes: Bytes, content_type: Option<&str>, digest: Digest) -> Result<Self, String> {
         let header = content_type.map(|value| value.split(';').next().unwrap_or_default().trim());
+        // serde would take a list for a struct.
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err("is not a manifest that can be read: it is no JSON object".to_owned());
+        }
         if let Some(media_type) = header.filter(|header| is_schema1(header)) {
             return Self::parse_schema1(bytes, media_type, digest);
         }
@@ -424,6 +449,9 @@ mod tests {
     fn what_cannot_be_copied_exactly_is_refused_with_a_sentence() {
         for (text, header, part) in [
             ("x", None, "is not a manifest that can be read"),
+            ("{", None, "is not a manifest that can be read"),
+            (r#"[2,"application/vnd.oci.image.index.v1+json",null,[]]"#, None, "no JSON object"),
+            (r#"{"manifests":[["","sha256:00",1]]}"#, None, "expected a descriptor"),
             ("{}", None, "neither an image manifest nor an index"),
             ("{}", Some("application/vnd.docker.distribution.manifest.v1+prettyjws"), "schema 1"),
             (r#"{"manifests":[],"manifests":[]}"#, None, "duplicate field"),

@@ -365,14 +365,16 @@ impl<'a> Parts<'a> {
         if self.repository.is_empty() {
             return Err(match self.host.as_str() {
                 "" => format!("`{text}` names no repository; {SHAPE}"),
-                host => format!("`{text}` names a registry and no repository; write `{host}/REPOSITORY[:tag]`"),
+                host => {
+                    format!("`{text}` names a registry and no repository; write `{}/REPOSITORY[:tag]`", shown(host))
+                }
             });
         }
         if self.repository.contains("//") || self.repository.starts_with('/') || self.repository.ends_with('/') {
             return Err(format!("`{text}` has nothing between two slashes; leave one out"));
         }
         if self.host.is_empty() && !self.repository.contains('/') && is_host(self.repository) {
-            let name = self.repository;
+            let name = shown(self.repository);
             return Err(format!(
                 "`{text}` looks like a registry without a repository; write `{name}[:port]/REPOSITORY[:tag]`, or \
                  `docker.io/library/{text}` if the Docker Hub image of that name is meant"
@@ -386,7 +388,7 @@ impl<'a> Parts<'a> {
             return Ok(());
         }
         let slash = if self.host.is_empty() { "" } else { "/" };
-        let name = format!("{}{slash}{}", self.host, shown(self.repository));
+        let name = format!("{}{slash}{}", shown(&self.host), shown(self.repository));
         Err(format!("`{name}` has upper case; registries accept only `{}`", name.to_ascii_lowercase()))
     }
 }
@@ -606,12 +608,15 @@ mod tests {
             ("ghcr.io:99999/x", "no valid port"),
             ("[zz]:1/x", "not an IPv6 address"),
             ("[::1]x:1/x", "not an IPv6 address"),
+            ("a\u{7}.b/", "write `a.b/REPOSITORY"),
+            ("a.b\u{7}", "write `a.b[:port]/REPOSITORY"),
+            ("alpine@\u{7}:", "the algorithm ``"),
             ("ghcr.io/a_/b", "is not an image reference"),
             (long.as_str(), "longer than 255"),
         ] {
             let problem = Reference::parse(text).expect_err(text);
             assert!(problem.contains(part), "{text}: {problem}");
-            assert!(!problem.contains("hunter2") && !problem.contains('\n'), "{text}: {problem}");
+            assert!(!problem.contains("hunter2") && !problem.contains(char::is_control), "{text}: {problem}");
         }
     }
 

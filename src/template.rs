@@ -44,6 +44,7 @@ fn inherit(target: ImageReference, source: &ImageReference) -> Result<ImageRefer
                 (None, Some(digest)) => reference.with_digest(digest),
                 (None, None) => {
                     let name = reference.name();
+                    let source = shown(&source.to_string());
                     return Err(format!("has no tag, and neither has `{source}`; write one, `{name}:TAG`"));
                 }
             })
@@ -116,7 +117,10 @@ fn value(
         "name" => named()?.base_name().to_owned(),
         "tag" => source
             .tag()
-            .ok_or_else(|| format!("`{{tag}}` has no value: `{source}` has no tag; write one in its place"))?
+            .ok_or_else(|| {
+                let source = shown(&source.to_string());
+                format!("`{{tag}}` has no value: `{source}` has no tag; write one in its place")
+            })?
             .to_owned(),
         other => {
             return Err(format!("`{{{}}}` is not a placeholder; there are {PLACEHOLDERS}", shown(other)));
@@ -182,6 +186,7 @@ mod tests {
             ("ghcr.io/a/b:{tag}", by_digest.as_str(), "`{tag}` has no value"),
             (DEFAULT, "oci:in:1", "`{registry}` has no value for a source in a directory; write the target out"),
             ("ghcr.io/a/b", "oci:in", "write one, `ghcr.io/a/b:TAG`"),
+            ("ghcr.io/a/b", "oci:in\u{7}", "neither has `oci:in`"),
             ("https://ghcr.io/a/b", "alpine", "write only `ghcr.io/a/b`"),
         ] {
             let problem = expanded(template, source).expect_err(template);

@@ -108,7 +108,7 @@ fn append(path: &Path, what: &str, text: &str) -> Result<(), Error> {
 }
 
 /// An output in the form that allows any value: `NAME<<DELIMITER`, the value, `DELIMITER`.
-fn heredoc(name: &str, value: &str, delimiter: &str) -> Result<String, Error> {
+pub(crate) fn heredoc(name: &str, value: &str, delimiter: &str) -> Result<String, Error> {
     if value.contains(delimiter) || name.contains(delimiter) {
         return Err(Error::Local(format!("output `{name}` contains its own random delimiter; it was not written")));
     }
@@ -418,30 +418,11 @@ fn safe(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
 
     use super::{Console, Runner, SUMMARY, command, delimiter, heredoc, shorten};
     use crate::error::Error;
+    use crate::properties::Tape;
     use crate::secret::Secret;
-
-    #[derive(Clone, Default)]
-    struct Tape(Arc<Mutex<Vec<u8>>>);
-
-    impl Tape {
-        fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-        }
-    }
-
-    impl Write for Tape {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     struct ClosedPipe;
 

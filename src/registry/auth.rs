@@ -65,7 +65,7 @@ pub(super) struct Auth {
 
 /// How this host wants to be asked.
 #[derive(Clone, PartialEq)]
-enum Way {
+pub(super) enum Way {
     Basic,
     Bearer { realm: Url, service: Option<String> },
 }
@@ -161,7 +161,7 @@ impl Auth {
     }
 
     /// The way that the challenges of an answer ask for; Bearer before Basic.
-    fn challenge(&self, headers: &HeaderMap) -> Option<Way> {
+    pub(super) fn challenge(&self, headers: &HeaderMap) -> Option<Way> {
         let mut basic = None;
         for value in headers.get_all(WWW_AUTHENTICATE) {
             let Ok(challenges) = http_auth::parse_challenges(value.to_str().ok()?) else { continue };
@@ -309,24 +309,7 @@ fn token_request(
             .header("content-type", "application/x-www-form-urlencoded")
             .body(form.finish()));
     }
-    let mut url = realm.clone();
-    // The realm may bring a query of its own, a `scope` among it (nvcr.io): ours replaces that.
-    let own: Vec<(String, String)> = realm
-        .query_pairs()
-        .filter(|(key, _)| key != "scope" && key != "service")
-        .map(|(k, v)| (k.into(), v.into()))
-        .collect();
-    {
-        let mut query = url.query_pairs_mut();
-        query.clear().extend_pairs(&own);
-        if let Some(service) = service {
-            query.append_pair("service", service);
-        }
-        for scope in &scopes.0 {
-            query.append_pair("scope", scope);
-        }
-    }
-    let mut request = client.get(url);
+    let mut request = client.get(token_address(realm, service, &scopes.0));
     if let Some(credential) = credential {
         request = request.header(AUTHORIZATION, header(&credential.basic())?);
     }
@@ -335,6 +318,19 @@ fn token_request(
 
 fn secrets_of(credential: Option<&Credential>) -> Vec<Secret> {
     credential.map_or_else(Vec::new, |credential| vec![credential.pair(), credential.password.clone()])
+}
+
+/// The token service's address with what is asked for. The realm may bring a query of its own, a `scope` among it
+/// (nvcr.io): ours replaces that.
+pub(super) fn token_address(realm: &Url, service: Option<&str>, scopes: &[String]) -> Url {
+    let own = realm.query_pairs().filter(|(key, _)| key != "scope" && key != "service");
+    let mut url = realm.clone();
+    url.query_pairs_mut()
+        .clear()
+        .extend_pairs(own)
+        .extend_pairs(service.map(|service| ("service", service)))
+        .extend_pairs(scopes.iter().map(|scope| ("scope", scope)));
+    url
 }
 
 /// One request to a token service, its whole answer included.

@@ -9,6 +9,8 @@ mod download;
 mod host;
 mod lanes;
 mod manifests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod realm;
 mod referrers;
 mod refusal;

@@ -3,7 +3,7 @@
 //! A registry names its token service itself, in the `WWW-Authenticate` header. Followed blindly, a compromised or
 //! mistyped registry names any host and is handed the password. Pure: decides from names alone, contacts nothing.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
@@ -33,7 +33,7 @@ pub(super) fn judge(realm: &Url, registry: &Url) -> Trust {
     if service == home {
         return Trust::Own;
     }
-    if is_loopback(realm.host()) && !is_loopback(registry.host()) {
+    if is_this_machine(realm.host()) && !is_this_machine(registry.host()) {
         return Trust::Never(format!("it names a token service on this machine ({service})"));
     }
     if let Some(address) = address(realm.host())
@@ -48,39 +48,71 @@ pub(super) fn judge(realm: &Url, registry: &Url) -> Trust {
     Trust::Foreign(format!("its token service {service} does not belong to {home}"))
 }
 
+/// Whether a host means this machine. More than what is spoken to over plain HTTP: resolvers give a loopback address for
+/// every name below `localhost`, with or without the root's dot (RFC 6761, 6.3).
+fn is_this_machine(host: Option<Host<&str>>) -> bool {
+    match host {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        host => is_loopback(host),
+    }
+}
+
+/// The address that a host is; the IPv4 address, where an IPv6 address leads to one.
 fn address(host: Option<Host<&str>>) -> Option<IpAddr> {
     match host? {
         Host::Domain(_) => None,
         Host::Ipv4(address) => Some(address.into()),
-        Host::Ipv6(address) => {
-            // NAT64 (RFC 6052) carries an IPv4 address in its last 32 bits.
-            let segments = address.segments();
-            if segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0] {
-                let [.., high, low] = segments;
-                return Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)).into());
-            }
-            Some(IpAddr::V6(address).to_canonical())
-        }
+        Host::Ipv6(address) => Some(embedded(address).map_or(IpAddr::V6(address), IpAddr::V4)),
     }
 }
 
-/// Addresses that mean "something inside", cloud metadata services among them.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let (high, low) = match address.segments() {
+        // `::` and `::1` are no IPv4 addresses.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return None,
+        // Compatible and mapped (RFC 4291, 2.5.5), translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        // 6to4 (RFC 3056).
+        | [0x2002, high, low, ..] => (high, low),
+        // Teredo (RFC 4380) turns its bits over.
+        [0x2001, 0, _, _, _, _, high, low] => (!high, !low),
+        _ => return None,
+    };
+    Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+}
+
+/// Addresses that mean "something inside", cloud metadata services among them, and those that nobody on the Internet has
+/// (IANA's special-purpose address registries).
 fn is_internal(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
+            let [first, second, third, _] = address.octets();
             address.is_private()
                 || address.is_link_local()
                 || address.is_loopback()
-                || address.is_unspecified()
-                || address.octets()[0] == 0
-                // 100.64.0.0/10, carrier-grade NAT; 100.100.100.200 is a metadata service.
-                || (address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64)
+                || address.is_multicast()
+                // "This network", reserved, broadcast.
+                || matches!(first, 0 | 240..)
+                // Carrier-grade NAT, 100.64.0.0/10; 100.100.100.200 is a metadata service.
+                || (first == 100 && second & 0xc0 == 64)
+                // Protocol assignments, 192.0.0.0/24: Oracle's metadata service; benchmarks, 198.18.0.0/15.
+                || (first, second, third) == (192, 0, 0)
+                || (first == 198 && second & 0xfe == 18)
         }
         IpAddr::V6(address) => {
             address.is_loopback()
                 || address.is_unspecified()
                 || address.is_unique_local()
                 || address.is_unicast_link_local()
+                || address.is_multicast()
+                // Site-local, deprecated (RFC 3879).
+                || address.segments()[0] & 0xffc0 == 0xfec0
         }
     }
 }
@@ -94,33 +126,65 @@ pub(super) fn names_local_address(url: &Url) -> bool {
         }
         IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_loopback(),
     };
-    is_loopback(url.host()) || address(url.host()).is_some_and(local)
+    is_this_machine(url.host()) || address(url.host()).is_some_and(local)
 }
 
 /// Parents under which anybody can have a name: sharing one says nothing about the owner.
-const SHARED_PARENTS: [&str; 24] = [
+const SHARED_PARENTS: [&str; 56] = [
     "amazonaws.com",
     "appspot.com",
+    "azure-api.net",
+    "azurecontainer.io",
+    "azurecontainerapps.io",
     "azurecr.io",
+    "azurefd.net",
     "azurewebsites.net",
+    "backblazeb2.com",
+    "cloudapp.azure.com",
     "cloudapp.net",
+    "cloudflarestorage.com",
     "cloudfront.net",
+    "cloudfunctions.net",
+    "ddns.net",
+    "deno.dev",
+    "digitaloceanspaces.com",
     "docker.internal",
+    "duckdns.org",
+    "dyndns.org",
+    "firebaseapp.com",
     "fly.dev",
     "ghe.com",
+    "github.dev",
     "github.io",
     "gitlab.io",
     "googleusercontent.com",
     "herokuapp.com",
+    "hf.space",
     "jfrog.io",
+    "koyeb.app",
+    "linodeobjects.com",
+    "loca.lt",
     "netlify.app",
+    "ngrok-free.app",
+    "ngrok-free.dev",
     "ngrok.app",
+    "ngrok.dev",
     "ngrok.io",
+    "nip.io",
     "ondigitalocean.app",
     "onrender.com",
+    "openshiftapps.com",
+    "pages.dev",
     "pkg.dev",
+    "r2.dev",
+    "railway.app",
     "run.app",
+    "sslip.io",
+    "trafficmanager.net",
+    "trycloudflare.com",
+    "ts.net",
     "vercel.app",
+    "web.app",
     "windows.net",
     "workers.dev",
 ];
@@ -171,7 +235,40 @@ mod tests {
             ("https://r.example.com/", "https://[::ffff:169.254.169.254]/token", "never"),
             ("https://r.example.com/", "https://[64:ff9b::a9fe:a9fe]/token", "never"),
             ("https://r.example.com/", "https://localhost/token", "never"),
+            ("https://r.example.com/", "https://localhost./token", "never"),
+            ("https://r.example.com/", "https://a.localhost/token", "never"),
+            ("https://r.example.com/", "https://127.1/token", "never"),
+            ("https://r.example.com/", "https://0x7f000001/token", "never"),
+            ("https://r.example.com/", "https://2130706433/token", "never"),
+            ("https://r.example.com/", "https://[::1]/token", "never"),
+            ("https://r.example.com/", "https://[::127.0.0.1]/token", "never"),
+            ("https://r.example.com/", "https://[::ffff:0:10.0.0.1]/token", "never"),
+            ("https://r.example.com/", "https://[64:ff9b:1::10.0.0.1]/token", "never"),
+            ("https://r.example.com/", "https://[2002:a9fe:a9fe::1]/token", "never"),
+            ("https://r.example.com/", "https://[2001:0:1:2:3:4:5601:5601]/token", "never"),
+            ("https://r.example.com/", "https://[fd00:ec2::254]/token", "never"),
+            ("https://r.example.com/", "https://[fe80::1]/token", "never"),
+            ("https://r.example.com/", "https://[fec0::1]/token", "never"),
+            ("https://r.example.com/", "https://[ff02::1]/token", "never"),
+            ("https://r.example.com/", "https://[::]/token", "never"),
+            ("https://r.example.com/", "https://[2001:db8::1]/token", "foreign"),
+            ("https://r.example.com/", "https://0.0.0.0/token", "never"),
             ("https://r.example.com/", "https://10.0.0.1/token", "never"),
+            ("https://r.example.com/", "https://172.16.0.1/token", "never"),
+            ("https://r.example.com/", "https://192.168.0.1/token", "never"),
+            ("https://r.example.com/", "https://100.100.100.200/token", "never"),
+            ("https://r.example.com/", "https://192.0.0.192/token", "never"),
+            ("https://r.example.com/", "https://198.18.0.1/token", "never"),
+            ("https://r.example.com/", "https://224.0.0.1/token", "never"),
+            ("https://r.example.com/", "https://255.255.255.255/token", "never"),
+            ("https://r.example.com/", "ftp://r.example.com/token", "never"),
+            ("https://r.example.com/", "http://other.example.com/token", "never"),
+            ("http://registry.corp/", "http://169.254.169.254/token", "never"),
+            ("http://registry.corp/", "http://127.0.0.1/token", "never"),
+            ("http://registry.corp/", "https://registry.corp/token", "own"),
+            ("https://r.example.com/", "https://r.example.com.evil.example/token", "foreign"),
+            ("https://r.example.com/", "https://evilexample.com/token", "foreign"),
+            ("https://a.pages.dev/", "https://b.pages.dev/token", "foreign"),
             ("https://10.0.0.1/", "https://10.0.0.1/token", "own"),
             ("https://203.0.113.7/", "https://8.8.113.7/token", "foreign"),
             ("http://127.0.0.1:5000/", "http://localhost:5001/token", "foreign"),

@@ -11,6 +11,7 @@ use url::Url;
 use crate::digest::Digest;
 use crate::error::{Cause, Error};
 use crate::manifest::Descriptor;
+use crate::sanitise;
 
 use super::auth::Scopes;
 use super::host::Call;
@@ -68,10 +69,10 @@ impl Repository {
             if let Some(mut known) = known.take() {
                 *known = Some(true);
             }
-            next = next_page(response.headers(), &url)
-                .map(|url| if self.is_home(&url) { Ok(url) } else { Err("its next page is on another host") })
-                .transpose()
-                .map_err(|problem| failed(Cause::Protocol(problem.to_owned())))?;
+            next = next_page(response.headers(), &url).map_err(|problem| failed(Cause::Protocol(problem)))?;
+            if next.as_ref().is_some_and(|next| !self.is_home(next)) {
+                return Err(failed(Cause::Protocol("its next page is on another host".to_owned())));
+            }
             let bytes = self.small_body(response).await.map_err(failed)?;
             let page: Page = serde_json::from_slice(&bytes)
                 .map_err(|error| failed(Cause::Protocol(format!("the listing cannot be read: {error}"))))?;
@@ -92,24 +93,52 @@ impl Repository {
     }
 }
 
-/// The address of the next page: `Link: <…>; rel="next"` (RFC 8288), relative or absolute.
-pub(super) fn next_page(headers: &HeaderMap, current: &Url) -> Option<Url> {
+/// The address of the next page: `Link: <…>; rel="next"` (RFC 8288), relative or absolute; none on the last page.
+///
+/// A next page that is named and cannot be asked for is an error: taken for none, it would cut the list short.
+pub(super) fn next_page(headers: &HeaderMap, current: &Url) -> Result<Option<Url>, String> {
     for value in headers.get_all(LINK) {
-        for link in value.to_str().ok()?.split(',') {
-            let Some((address, parameters)) = link.trim().strip_prefix('<').and_then(|rest| rest.split_once('>'))
-            else {
-                continue;
-            };
-            let is_next = parameters.split(';').any(|parameter| {
-                let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-                key.trim().eq_ignore_ascii_case("rel") && value.trim().trim_matches('"').eq_ignore_ascii_case("next")
-            });
-            if is_next {
-                return current.join(address).ok();
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let mut rest = value.as_ref();
+        while let Some((address, after)) = rest.split_once('<').and_then(|(_, link)| link.split_once('>')) {
+            let (parameters, others) = split_unquoted(after, ',');
+            if is_next(parameters) {
+                let problem = |_| format!("its next page has no address: `{}`", sanitise::line(address, 200));
+                return current.join(address).map(Some).map_err(problem);
             }
+            rest = others;
         }
     }
-    None
+    Ok(None)
+}
+
+/// Whether a link's parameters say `rel=next`, among other relations perhaps.
+fn is_next(mut parameters: &str) -> bool {
+    while !parameters.is_empty() {
+        let (parameter, others) = split_unquoted(parameters, ';');
+        let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        if key.trim().eq_ignore_ascii_case("rel") {
+            let mut relations = value.trim().trim_matches('"').split_ascii_whitespace();
+            return relations.any(|relation| relation.eq_ignore_ascii_case("next"));
+        }
+        parameters = others;
+    }
+    false
+}
+
+/// `text` before and after the first `separator` that is in no quoted string.
+fn split_unquoted(text: &str, separator: char) -> (&str, &str) {
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, character) in text.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if character == separator && !quoted => return (&text[..at], &text[at + separator.len_utf8()..]),
+            _ => {}
+        }
+    }
+    (text, "")
 }
 
 #[cfg(test)]
@@ -126,12 +155,24 @@ mod tests {
             ("</v2/a/x?last=b>; rel=\"next\"", Some("https://r.example/v2/a/x?last=b")),
             ("<https://r.example/y>; rel=next", Some("https://r.example/y")),
             ("</p>; rel=\"prev\", </n>; title=\"t\"; rel=\"next\"", Some("https://r.example/n")),
+            ("</n?last=1,2;3>; rel=next", Some("https://r.example/n?last=1,2;3")),
+            ("</p>; title=\"a, b; rel=next\", </n>;REL = \"last NEXT\"", Some("https://r.example/n")),
+            ("</p>; title=\"a \\\", <x>; rel=next\"; rel=prev", None),
             ("<x>; rel=\"prev\"", None),
             ("nonsense", None),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(LINK, HeaderValue::from_static(link));
-            assert_eq!(next_page(&headers, &current).map(String::from).as_deref(), expected, "{link}");
+            let headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static(link))]);
+            let found = next_page(&headers, &current).expect(link);
+            assert_eq!(found.map(String::from).as_deref(), expected, "{link}");
         }
+    }
+
+    #[test]
+    fn a_next_page_that_cannot_be_asked_for_does_not_end_the_list() {
+        let current = Url::parse("https://r.example/v2/a/referrers/sha256:0").unwrap();
+        let mut headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static("<https://[x]/>; rel=next"))]);
+        assert_eq!(next_page(&headers, &current), Err("its next page has no address: `https://[x]/`".to_owned()));
+        headers.insert(LINK, HeaderValue::from_bytes(b"</n>; title=\"\xff\"; rel=next").unwrap());
+        assert_eq!(next_page(&headers, &current).unwrap().map(String::from).as_deref(), Some("https://r.example/n"));
     }
 }

@@ -65,7 +65,7 @@ pub(super) async fn read(mut response: Response, secrets: &[Secret]) -> Refusal 
     parse(status, &headers, &body, secrets)
 }
 
-fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Secret]) -> Refusal {
+pub(super) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Secret]) -> Refusal {
     let safe = |text: &str, limit| {
         let text = secrets.iter().fold(text.to_owned(), |text, secret| secret.hide(&text));
         sanitise::line(text.trim(), limit)

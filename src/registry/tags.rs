@@ -60,7 +60,7 @@ impl Repository {
                     return (absent && found.is_empty()).then(HashSet::new);
                 }
             };
-            let next = next_page(response.headers(), &url);
+            let next = next_page(response.headers(), &url).ok()?;
             drop(place);
             let page: Page = serde_json::from_slice(&self.small_body(response).await.ok()?).ok()?;
             found.extend(page.tags.unwrap_or_default());
