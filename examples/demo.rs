@@ -14,6 +14,8 @@ mod support {
     pub mod protocol;
     pub mod real;
     pub mod registry;
+    mod socket;
+    pub mod tls;
     pub mod token;
 }
 

@@ -1,8 +1,9 @@
 //! What hangs on a digest: signatures, SBOMs, attestations, and any artifact that names it as its subject.
 //!
 //! Owns finding them at the source: by the referrers API, by the fallback tag where there is no such API
-//! (distribution-spec, "Referrers Tag Schema"), and by cosign's computed tags. A listing that fails is an error, never
-//! "none": an image without its signature breaks clusters. Never writes.
+//! (distribution-spec, "Referrers Tag Schema"), and by cosign's computed tags; where a repository's tags can be listed at
+//! once, only those that are there are asked for. A listing of referrers that fails is an error, never "none": an image
+//! without its signature breaks clusters. Never writes.
 
 use std::collections::BTreeSet;
 
@@ -147,6 +148,7 @@ pub fn search<'a>(
 async fn referrers(source: &Store, subject: &Digest) -> Result<Vec<Manifest>, Error> {
     let listed = match source.referrers(subject).await? {
         Some(listed) => listed,
+        None if source.lacks_tag(&subject.fallback_tag()).await => Vec::new(),
         None => fallback_list(source, subject).await?,
     };
     // The same referrer may be listed twice.
@@ -194,6 +196,9 @@ pub async fn get_fallback(store: &Store, subject: &Digest) -> Result<Option<Mani
 async fn tagged(source: &Store, subject: &Digest, which: Attachments) -> Result<Vec<(String, Kind, Manifest)>, Error> {
     let tags = cosign_tags(subject, which);
     let found = try_join_all(tags.into_iter().map(|(tag, kind)| async move {
+        if source.lacks_tag(&tag).await {
+            return Ok(None);
+        }
         let Some(descriptor) = source.head_manifest(At::Tag(&tag)).await? else { return Ok::<_, Error>(None) };
         let manifest = source.get_manifest(At::Digest(&descriptor.digest)).await?;
         Ok(Some((tag, kind, manifest)))

@@ -40,6 +40,22 @@ pub fn checked(stream: BlobStream, descriptor: &Descriptor, object: String) -> B
     futures_util::stream::unfold(state, |mut state| async move { state.next().await.map(|item| (item, state)) }).boxed()
 }
 
+/// `stream` without its first `offset` bytes.
+pub fn after(stream: BlobStream, offset: u64) -> BlobStream {
+    if offset == 0 {
+        return stream;
+    }
+    let rest = stream.scan(offset, |before, piece| {
+        let piece = piece.map(|mut piece| {
+            let skipped = usize::try_from(*before).unwrap_or(usize::MAX).min(piece.len());
+            *before -= skipped as u64;
+            piece.split_off(skipped)
+        });
+        std::future::ready(Some(piece))
+    });
+    rest.filter(|piece| std::future::ready(!matches!(piece, Ok(piece) if piece.is_empty()))).boxed()
+}
+
 struct Checked {
     stream: BlobStream,
     /// Taken when the stream is over.
@@ -107,7 +123,7 @@ mod tests {
     use bytes::Bytes;
     use futures_util::StreamExt as _;
 
-    use super::checked;
+    use super::{after, checked};
     use crate::digest::Digest;
     use crate::error::Error;
     use crate::manifest::Descriptor;
@@ -136,6 +152,18 @@ mod tests {
             assert_eq!((text.as_str(), error.is_none()), ("hello world", true));
         }
         assert_eq!(run(&[], &descriptor("")).await.0, "");
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_an_offset_is_the_rest_whatever_its_pieces() {
+        for pieces in [&["hello world"][..], &["hello", "", " ", "world"], &["h", "ello world"]] {
+            for offset in 0..=11 {
+                let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
+                let rest: Vec<_> = after(futures_util::stream::iter(pieces).boxed(), offset as u64).collect().await;
+                let rest: Vec<Bytes> = rest.into_iter().map(Result::unwrap).collect();
+                assert_eq!(rest.concat(), &b"hello world"[offset..]);
+            }
+        }
     }
 
     #[tokio::test]

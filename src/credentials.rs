@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
-use crate::error::Error;
+use crate::error::{Error, Side};
 use crate::github::server::{GHCR, Server};
 use crate::inputs::Environment;
 use crate::reference::{Reference, canonical_host, shown};
@@ -126,6 +126,14 @@ impl Credentials {
         self.target.clone().or_else(|| self.find(reference).map(|(_, credential)| credential.clone()))
     }
 
+    /// Whether one credential was given for all of this end, whatever the registry.
+    pub fn has_one_for(&self, side: Side) -> bool {
+        match side {
+            Side::Source => self.source.is_some(),
+            Side::Target => self.target.is_some(),
+        }
+    }
+
     /// The token for GitHub's API.
     pub fn github_token(&self) -> Option<&Secret> {
         self.github_token.as_ref()
@@ -171,7 +179,7 @@ impl Credentials {
         let mut texts = BTreeSet::new();
         for credential in self.source.iter().chain(&self.target).chain(entries) {
             texts.insert(credential.password.expose().to_owned());
-            texts.insert(credential.basic().expose().trim_start_matches("Basic ").to_owned());
+            texts.insert(credential.pair().expose().to_owned());
         }
         texts.extend(self.github_token.iter().map(|token| token.expose().to_owned()));
         texts.into_iter().filter(|text| !text.is_empty()).map(Secret::new).collect()
@@ -220,19 +228,13 @@ fn registry_auth(text: &str) -> Result<Vec<Entry>, Error> {
         if rest.is_empty() {
             continue;
         }
+        // No part of a bad line is quoted: its first word may be anything.
         let problem = |what: &str| {
-            let (line, host) = (number + 1, shown(host));
-            Error::input(
-                "registry-auth",
-                format!("line {line} (`{host}`) {what}; write `HOST[/PATH] USERNAME PASSWORD`"),
-            )
+            let sentence = format!("line {} {what}; write `HOST[/PATH] USERNAME PASSWORD`", number + 1);
+            Error::input("registry-auth", sentence)
         };
         if host.contains('@') {
-            let what = "has a user name before an `@`";
-            return Err(Error::input(
-                "registry-auth",
-                format!("line {} {what}; write `HOST USERNAME PASSWORD`", number + 1),
-            ));
+            return Err(problem("has a user name before an `@`"));
         }
         let Some((username, password)) = rest.trim_start().split_once(char::is_whitespace) else {
             return Err(problem("has a user name and no password"));
@@ -440,9 +442,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_named_by_its_host_and_never_quoted() {
+    fn a_bad_line_is_named_by_its_number_and_never_quoted() {
         for (text, part) in [
-            ("quay.io\nghcr.io hunter2", "line 2 (`ghcr.io`) has a user name and no password"),
+            ("quay.io\nhunter2 ghcr.io", "line 2 has a user name and no password"),
             ("me:hunter2@ghcr.io a b", "line 1 has a user name before an `@`"),
         ] {
             let problem = Credentials::collect(lines(text), &Environment::default()).unwrap_err();

@@ -17,6 +17,7 @@ use crate::digest::Digest;
 use crate::emit;
 use crate::error::Error;
 use crate::github::role::Permission;
+use crate::images::{self, Images};
 use crate::mirrors::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
 use crate::platform::Platform;
 use crate::reference::{ImageReference, shown};
@@ -98,13 +99,19 @@ pub const INPUTS: &[Input] = &[
         "source",
         Kind::Reference,
         None,
-        "The image to read: `[registry/]repository[:tag][@digest]` (Docker Hub short names work), or `oci:DIRECTORY[:tag]`, an OCI image layout. Required.",
+        "The image to read: `[registry/]repository[:tag][@digest]` (Docker Hub short names work), or `oci:DIRECTORY[:tag]`, an OCI image layout. This or `images` is required.",
     ),
     input(
         "target",
         Kind::Reference,
         Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"),
         "Where it goes. No tag: the source's tag. Placeholders: `{owner}` `{repo}` of this repository, `{registry}` `{repository}` `{namespace}` `{name}` `{tag}` of the source. `oci:DIRECTORY[:tag]` writes an image layout.",
+    ),
+    input(
+        "images",
+        Kind::List,
+        None,
+        "Many images in place of `source`: `SOURCE` or `SOURCE => TARGET` a line. A target is written as in `target`, which counts for the lines without one. They are worked on together, and what one has brought is not sent for the next.",
     ),
     input(
         "platforms",
@@ -231,6 +238,12 @@ pub const INPUTS: &[Input] = &[
         Kind::Choice(&["quick", "deep"]),
         Some("quick"),
         "How an unchanged tag is looked at: `quick` compares digests; `deep` asks the target for every part and attachment and sends again what is missing.",
+    ),
+    input(
+        "fail-fast",
+        Kind::Boolean,
+        Some("false"),
+        "After the first image that fails, begin no other: those under way go on to their end, the rest are `deferred`.",
     ),
     input(
         "foreign-layers",
@@ -362,6 +375,15 @@ pub enum Subset {
     Rewrite,
 }
 
+/// What becomes of the other images when one has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They are worked on.
+    GoOn,
+    /// Those that were not begun are left for another run.
+    Defer,
+}
+
 /// How an image is looked at whose tag has the right digest already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
@@ -426,9 +448,9 @@ pub enum Invocation {
 pub struct Inputs {
     /// What to do.
     pub command: Command,
-    /// The image.
-    pub source: ImageReference,
-    /// Where it goes, as a template that `Plan` expands; nothing for `inspect`.
+    /// Which images.
+    pub images: Images,
+    /// Where they go, as a template that `Plan` expands; nothing for `inspect`.
     pub target: Option<String>,
     /// Which platforms are wanted.
     pub platforms: Platforms,
@@ -438,12 +460,14 @@ pub struct Inputs {
     pub foreign_layers: ForeignLayers,
     /// How closely an unchanged image is looked at.
     pub check: Check,
-    /// What the source must resolve to: the input, or else the digest in the source itself.
+    /// What the one source must resolve to, besides the digest that it may have itself.
     pub expected_digest: Option<Digest>,
     /// What to do when the target tag exists with another digest.
     pub on_conflict: OnConflict,
     /// Whether to stop before the first write.
     pub dry_run: bool,
+    /// What becomes of the other images when one has failed.
+    pub on_failure: OnFailure,
     /// Which credential is for which host.
     pub credentials: Credentials,
     /// Hosts (`host[:port]`, lower case) spoken to over plain HTTP; loopback is not among them and always is.
@@ -495,13 +519,63 @@ pub fn read(arguments: Vec<String>, environment: &Environment) -> Result<Invocat
             given.insert(input.name, value.to_owned());
         }
     }
-    Values(given).inputs(environment, notices).map(|inputs| Invocation::Run(Box::new(inputs)))
+    let values = Values(given);
+    let secrets = values.secrets();
+    values.refuse_misplaced(&secrets)?;
+    let inputs = values.inputs(environment, notices).map_err(|error| without(error, &secrets))?;
+    Ok(Invocation::Run(Box::new(inputs)))
+}
+
+/// The value of a secret input, with the input's name.
+type Named = (&'static str, Secret);
+
+/// A sentence about a bad value quotes it, and with it whatever was put there by mistake.
+fn without(error: Error, secrets: &[Named]) -> Error {
+    match error {
+        Error::Input { name, problem } => {
+            let problem = secrets.iter().fold(problem, |problem, (_, secret)| secret.hide(&problem));
+            Error::Input { name, problem }
+        }
+        other => other,
+    }
 }
 
 /// The values that were given, as text.
 struct Values(BTreeMap<&'static str, String>);
 
 impl Values {
+    /// What is secret in the values: all of a password's, and of a line with one what follows the user name.
+    fn secrets(&self) -> Vec<Named> {
+        let mut secrets = Vec::new();
+        for input in INPUTS.iter().filter(|input| input.kind.is_secret()) {
+            let Some(value) = self.0.get(input.name) else { continue };
+            if input.kind == Kind::Secret {
+                secrets.push((input.name, Secret::new(value.as_str())));
+                continue;
+            }
+            for line in value.lines().filter_map(|line| Some(line.trim().split_once(char::is_whitespace)?.1.trim())) {
+                let password = line.split_once(char::is_whitespace).map_or(line, |(_, password)| password.trim());
+                secrets.push((input.name, Secret::new(password)));
+            }
+        }
+        secrets
+    }
+
+    /// Refuses a secret in a place where it would be a name: names go to servers, into logs and into outputs.
+    fn refuse_misplaced(&self, secrets: &[Named]) -> Result<(), Error> {
+        /// No name has so many characters in common with a password by chance.
+        const LONG: usize = 16;
+        for input in INPUTS.iter().filter(|input| !input.kind.is_secret() && !input.name.ends_with("-username")) {
+            let Some(value) = self.0.get(input.name) else { continue };
+            let holds = |(_, secret): &&Named| secret.expose().len() >= LONG && value.contains(secret.expose());
+            if let Some((name, _)) = secrets.iter().find(holds) {
+                let problem = format!("holds the secret that is given as `{name}`; leave it there only");
+                return Err(Error::input(input.name, problem));
+            }
+        }
+        Ok(())
+    }
+
     fn inputs(&self, environment: &Environment, notices: Vec<String>) -> Result<Inputs, Error> {
         let command = self.choice(
             "command",
@@ -512,16 +586,7 @@ impl Values {
                 ("access", Command::Access),
             ],
         )?;
-        // Access is about the target alone: with one that is spelled out no source is needed, and it stands for both.
-        let alone = self.0.get("target").map(String::as_str).filter(|_| command == Command::Access);
-        let Some(source) = self.get("source").or(alone) else {
-            return Err(Error::input(
-                "source",
-                "is missing; name an image, for example `docker.io/library/alpine:3.20`",
-            ));
-        };
-        let name = if self.get("source").is_some() { "source" } else { "target" };
-        let source = parsed(name, ImageReference::parse(source))?;
+        let images = self.images(command)?;
         let dry_run = self.boolean("dry-run")?;
         if dry_run && !matches!(command, Command::Copy | Command::Access) {
             let command = command.as_str();
@@ -541,20 +606,21 @@ impl Values {
             foreign_layers: self
                 .choice("foreign-layers", &[("skip", ForeignLayers::Skip), ("include", ForeignLayers::Include)])?,
             check: self.choice("check", &[("quick", Check::Quick), ("deep", Check::Deep)])?,
-            expected_digest: self.expected_digest(&source)?,
-            source,
+            expected_digest: self.expected_digest(&images)?,
+            images,
             on_conflict: self.choice(
                 "on-conflict",
                 &[("overwrite", OnConflict::Overwrite), ("keep", OnConflict::Keep), ("fail", OnConflict::Fail)],
             )?,
             dry_run,
+            on_failure: if self.boolean("fail-fast")? { OnFailure::Defer } else { OnFailure::GoOn },
             credentials: self.credentials(environment)?,
             mirrors: self.mirrors(environment)?,
             insecure_registries: self.insecure_registries()?,
             ca_certificates: self.get("ca-certificates").map(PathBuf::from),
             patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
             access: self.access(command, environment)?,
-            emit: parsed("emit", emit::Wanted::parse(&list(self.get("emit").unwrap_or_default())))?,
+            emit: parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?,
             emit_directory: self.emit_directory(environment)?,
             summary: self.boolean("summary")?,
             notices,
@@ -596,7 +662,7 @@ impl Values {
     fn platforms(&self) -> Result<Platforms, Error> {
         // Looked at whatever the choice: a mistake in an input is one.
         let subset = self.choice("subset", &[("sparse", Subset::Sparse), ("rewrite", Subset::Rewrite)])?;
-        let mut names = list(self.get("platforms").unwrap_or_default());
+        let mut names = items(self.get("platforms").unwrap_or_default());
         names.dedup();
         match names.as_slice() {
             [] | ["all"] => Ok(Platforms::All),
@@ -612,9 +678,32 @@ impl Values {
         }
     }
 
-    fn expected_digest(&self, source: &ImageReference) -> Result<Option<Digest>, Error> {
-        let Some(text) = self.get("expected-digest") else { return Ok(source.digest().cloned()) };
+    fn images(&self, command: Command) -> Result<Images, Error> {
+        let (source, list) = (self.get("source"), self.get("images"));
+        if source.is_some() && list.is_some() {
+            return Err(Error::input("images", "is given, and `source` is too; leave one of them out"));
+        }
+        if let Some(list) = list {
+            return parsed("images", images::parse(list)).map(Images::Listed);
+        }
+        // Access is about the target alone: with one that is spelled out no source is needed, and it stands for both.
+        let alone = self.0.get("target").map(String::as_str).filter(|_| command == Command::Access);
+        let Some(text) = source.or(alone) else {
+            let problem =
+                "is missing; name an image, for example `docker.io/library/alpine:3.20`, or several by `images`";
+            return Err(Error::input("source", problem));
+        };
+        let name = if source.is_some() { "source" } else { "target" };
+        parsed(name, ImageReference::parse(text)).map(Images::One)
+    }
+
+    fn expected_digest(&self, images: &Images) -> Result<Option<Digest>, Error> {
+        let Some(text) = self.get("expected-digest") else { return Ok(None) };
         let expected: Digest = parsed("expected-digest", text.parse())?;
+        let Some(source) = images.only() else {
+            let problem = "is for one image, and `images` has more; write `SOURCE@DIGEST` there instead";
+            return Err(Error::input("expected-digest", problem));
+        };
         match source.digest() {
             Some(own) if *own != expected => Err(Error::input(
                 "expected-digest",
@@ -626,7 +715,7 @@ impl Values {
 
     fn emit_directory(&self, environment: &Environment) -> Result<Option<emit::Directory>, Error> {
         let path = self.get("emit-directory").unwrap_or_default();
-        if matches!(list(self.get("emit").unwrap_or_default()).as_slice(), [] | ["none"]) {
+        if matches!(items(self.get("emit").unwrap_or_default()).as_slice(), [] | ["none"]) {
             return Ok(None);
         }
         // Outside Actions the current directory is the workspace.
@@ -653,7 +742,7 @@ impl Values {
     }
 
     fn insecure_registries(&self) -> Result<Vec<String>, Error> {
-        let hosts = list(self.get("insecure-registries").unwrap_or_default());
+        let hosts = items(self.get("insecure-registries").unwrap_or_default());
         let host = |text: &&str| {
             // A reference with a stand-in for the repository has exactly the hosts that are allowed here.
             let probe = crate::reference::Reference::parse(&format!("{text}/x"));
@@ -737,7 +826,7 @@ impl Values {
         canonical: impl Fn(&str) -> Option<String>,
     ) -> Result<Vec<Grant>, Error> {
         let mut grants: Vec<Grant> = Vec::new();
-        for item in list(self.get(input).unwrap_or_default()) {
+        for item in items(self.get(input).unwrap_or_default()) {
             let problem =
                 |what: &str| Error::input(input, format!("`{}` {what}; write `{example}=write`", shown(item)));
             let Some((name, word)) = item.split_once('=') else { return Err(problem("has no role")) };
@@ -797,7 +886,7 @@ fn known(name: &str) -> Option<&'static Input> {
 }
 
 /// Splits a list at newlines and commas; a line that begins with `#` is a comment.
-fn list(text: &str) -> Vec<&str> {
+fn items(text: &str) -> Vec<&str> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|item| !item.is_empty()).collect()
 }
@@ -935,7 +1024,8 @@ fn explain(error: &clap::Error) -> Error {
     let is_long = argument.starts_with("--");
     let name = argument.trim_start_matches('-').split([' ', '=', '[', '<']).next().unwrap_or_default();
     match error.kind() {
-        ErrorKind::UnknownArgument if is_long => {
+        // Something else that begins with dashes may be a password, and is not repeated.
+        ErrorKind::UnknownArgument if is_long && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') => {
             let hint = nearest(name, INPUTS.iter().map(|input| input.name));
             let hint = hint.map_or_else(String::new, |name| format!("; did you mean `--{name}`?"));
             Error::input(format!("--{}", shown(name)), format!("is not known{hint} (`mirror-image --help` lists all)"))
@@ -998,8 +1088,13 @@ fn distance(one: &str, other: &str) -> usize {
 mod tests {
     use std::time::Duration;
 
-    use super::{Command, Environment, INPUTS, Inputs, Invocation, Kind, OnConflict, Platforms, duration, list, read};
+    use super::{
+        Command, Environment, INPUTS, Images, Inputs, Invocation, Kind, OnConflict, Platforms, duration, items, read,
+    };
+    use crate::credentials::Given;
     use crate::error::Error;
+    use crate::meter::Event;
+    use crate::secret::{Credential, Secret};
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -1014,11 +1109,19 @@ mod tests {
         try_read(arguments, variables).unwrap()
     }
 
+    fn sources(inputs: &Inputs) -> String {
+        let sources: Vec<String> = match &inputs.images {
+            Images::One(source) => vec![source.to_string()],
+            Images::Listed(lines) => lines.iter().map(|line| line.source.to_string()).collect(),
+        };
+        sources.join(" ")
+    }
+
     #[test]
     fn what_is_not_given_has_its_default() {
         let inputs = run(&["copy", "alpine"], &[("INPUT_TARGET", "  "), ("INPUT_DRY-RUN", "")]);
         assert_eq!((inputs.command, inputs.on_conflict), (Command::Copy, OnConflict::Overwrite));
-        assert_eq!(inputs.source.to_string(), "docker.io/library/alpine:latest");
+        assert_eq!(sources(&inputs), "docker.io/library/alpine:latest");
         assert_eq!(inputs.target.as_deref(), Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"));
         assert_eq!((inputs.platforms, inputs.patience), (Platforms::All, Duration::from_secs(300)));
         assert_eq!((inputs.dry_run, inputs.summary, inputs.notices.len()), (false, true, 0));
@@ -1046,7 +1149,7 @@ mod tests {
         ] {
             let inputs = run(words, &[]);
             assert_eq!((inputs.command, inputs.target.as_deref()), (command, target), "{words:?}");
-            assert_eq!(inputs.source.to_string(), source, "{words:?}");
+            assert_eq!(sources(&inputs), source, "{words:?}");
         }
     }
 
@@ -1066,7 +1169,7 @@ mod tests {
 
     #[test]
     fn lists_split_on_newlines_and_commas() {
-        assert_eq!(list("a, b\n\n# c, d\n  # e\n f ,,"), ["a", "b", "f"]);
+        assert_eq!(items("a, b\n\n# c, d\n  # e\n f ,,"), ["a", "b", "f"]);
         let inputs = run(
             &["copy", "a/b", "--insecure-registries", "One.example.com:5000", "--insecure-registries=two,[::1]:5"],
             &[],
@@ -1098,14 +1201,14 @@ mod tests {
     }
 
     #[test]
-    fn the_sources_own_digest_is_expected() {
-        let source = format!("alpine@{DIGEST}");
-        assert_eq!(
-            run(&["copy", &source], &[]).expected_digest.map(|digest| digest.to_string()).as_deref(),
-            Some(DIGEST)
-        );
-        assert!(run(&["copy", &source, "--expected-digest", DIGEST], &[]).expected_digest.is_some());
-        assert!(run(&["copy", "alpine"], &[]).expected_digest.is_none());
+    fn the_list_takes_the_place_of_the_source() {
+        let list = [("INPUT_IMAGES", "alpine => a/b\n# c\nbusybox")];
+        assert_eq!(sources(&run(&["copy"], &list)), "docker.io/library/alpine:latest docker.io/library/busybox:latest");
+        let flags = ["copy", "--images", "alpine", "--images=a/b => c/d, e/f", "--expected-digest", DIGEST];
+        let problem = try_read(&flags, &[]).unwrap_err().to_string();
+        assert!(problem.starts_with("input `expected-digest`: is for one image"), "{problem}");
+        let one = run(&["copy", "--images", "alpine", "--expected-digest", DIGEST], &[]);
+        assert!(one.expected_digest.is_some());
     }
 
     #[test]
@@ -1114,6 +1217,10 @@ mod tests {
         let other = DIGEST.replace("855", "856");
         for (arguments, sentence) in [
             (&[][..], "input `source`: is missing"),
+            (&["copy", "a/b", "--images", "c/d"], "input `images`: is given, and `source` is too"),
+            (&["copy", "--images", "# none"], "input `images`: names no image"),
+            (&["copy", "--images", "a/b\nc d"], "input `images`: line 2 (its source): has a space and more after `c`"),
+            (&["copy", "a/b", "--fail-fast=no"], "input `fail-fast`: `no` is not one of true"),
             (&["copy", "ghcr.io/A/b"], "input `source`: `ghcr.io/A/b` has upper case"),
             (
                 &["--command", "mirror", "--source", "a/b"],
@@ -1157,7 +1264,7 @@ mod tests {
                 &["copy", "a/b", "--target-password", "hunter2"],
                 "input `target-username`: is not given, and `target-password` is",
             ),
-            (&["copy", "a/b", "--registry-auth", "a.io hunter2"], "input `registry-auth`: line 1 (`a.io`)"),
+            (&["copy", "a/b", "--registry-auth", "a.io hunter2"], "input `registry-auth`: line 1 has a user"),
             (&["copy", "a", "b", "hunter2"], "input `arguments`: are too many"),
             (&["a", "b", "c", "hunter2"], "input `arguments`: are too many"),
             (&["a/b", "c/d"], "input `command`: `a/b` is not one of copy, inspect, verify"),
@@ -1167,6 +1274,11 @@ mod tests {
                 &["copy", "a/b", "--source-pasword=hunter2"],
                 "input `--source-pasword`: is not known; did you mean `--source-password`?",
             ),
+            (
+                &["copy", "a/b", "--source-username", "--hunter2"],
+                "input `arguments`: have something that begins with `-`",
+            ),
+            (&["copy", "a/b", "--insecure-registries", "me:hunter2@x.io"], "`***@x.io` is not a host"),
             (&["copy", "a/b", "--frobnicate"], "input `--frobnicate`: is not known (`mirror-image --help`"),
             (&["copy", "a/b", "-x"], "input `arguments`: have something that begins with `-`"),
             (&["copy", "a/b", "--target"], "input `target`: has no value"),
@@ -1179,9 +1291,69 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_the_place_of_a_name_is_refused_and_never_quoted() {
+        const LONG: &str = "hunter2-hunter2-hunter2";
+        for (name, value, arguments, sentence) in [
+            (
+                "INPUT_GITHUB_TOKEN",
+                LONG,
+                &["copy", "a/b", LONG][..],
+                "input `target`: holds the secret that is given as `github-token`; leave it there only",
+            ),
+            (
+                "INPUT_REGISTRY_AUTH",
+                "# x\nx.io\ny.io me hunter2",
+                &["copy", "a/b", "--on-conflict", "a,hunter2"],
+                "input `on-conflict`: `a,***` is not one of",
+            ),
+            (
+                "INPUT_REGISTRY_AUTH",
+                "y.io hunter2",
+                &["copy", "a/b", "--platforms", "x/hunter2/y/z"],
+                "input `platforms`: `x/***/y/z` is not",
+            ),
+        ] {
+            let problem = try_read(arguments, &[(name, value)]).expect_err(sentence);
+            let text = problem.to_string();
+            assert!(problem.is_input() && text.contains(sentence) && !text.contains("hunter2"), "{text}");
+        }
+    }
+
+    #[test]
     fn the_runners_default_target_does_not_contradict_inspect() {
         let default = INPUTS.iter().find(|input| input.name == "target").and_then(|input| input.default).unwrap();
         assert_eq!(run(&["inspect", "a/b"], &[("INPUT_TARGET", default)]).target, None);
+    }
+
+    #[test]
+    fn nothing_that_holds_a_secret_shows_it_to_who_prints_it_whole() {
+        let environment = Environment::from(
+            &[
+                ("INPUT_SOURCE", "a/b"),
+                ("INPUT_SOURCE_USERNAME", "me"),
+                ("INPUT_SOURCE_PASSWORD", "hunter2-1"),
+                ("INPUT_TARGET_USERNAME", "me"),
+                ("INPUT_TARGET_PASSWORD", "hunter2-2"),
+                ("INPUT_REGISTRY_AUTH", "x.io me hunter2-3"),
+                ("INPUT_GITHUB_TOKEN", "hunter2-4"),
+                ("INPUT_ADMIN_TOKEN", "hunter2-5"),
+                ("CNB_REGISTRY_AUTH", r#"{"y.io": "Bearer hunter2-6"}"#),
+            ][..],
+        );
+        let invocation = read(Vec::new(), &environment).unwrap();
+        let Invocation::Run(inputs) = &invocation else { panic!("not a run") };
+        assert_eq!(inputs.credentials.secrets().len(), 10, "each, and the pair of each in a Basic header");
+        let credential = Credential { username: "me".to_owned(), password: Secret::new("hunter2") };
+        let given = Given { registry_auth: Some(Secret::new("x.io me hunter2")), ..Given::default() };
+        let event = Event::Mask(Secret::new("hunter2"));
+        for text in [
+            format!("{environment:?}"),
+            format!("{invocation:?}"),
+            format!("{credential:?} {:?} {:?}", credential.basic(), credential.pair()),
+            format!("{given:?} {event:?}"),
+        ] {
+            assert!(!text.contains("hunter2") && !text.contains("aHVudGVy"), "{text}");
+        }
     }
 
     #[test]

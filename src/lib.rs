@@ -16,12 +16,15 @@
 //! | [`github::access`] | the target packages | checks, grants, what is left to do | GitHub's API |
 //! | [`report`] | all of the above, failures included | log, outputs, summary, `json` | none |
 //!
-//! [`mirror`] takes one image along this way; [`run`] takes all of them and never stops at a failed one. `dry-run` is the
-//! same code stopped before each write, `inspect` is resolve without a target, `verify` compares both sides in depth.
+//! [`mirror`] takes one image along this way; [`queue`] takes all of them, many at once, and never stops at a failed one;
+//! [`run`] is the program. What images have in common they share: connections, tokens, and in the ledger of [`copy`] what
+//! one has brought and the next needs. `dry-run` is the same code stopped before each write, `inspect` is resolve without
+//! a target, `verify` compares both sides in depth.
 //!
 //! # Layout
 //!
-//! - [`inputs`]: the one table of inputs; the only reader of flags and `INPUT_*`. [`credentials`]: which host gets which.
+//! - [`inputs`]: the one table of inputs; the only reader of flags and `INPUT_*`. [`images`]: how a list of images is
+//!   written. [`credentials`]: which host gets which.
 //! - [`mod@reference`], [`template`], [`platform`], [`digest`], [`manifest`]: the nouns. A manifest is raw bytes with a media
 //!   type; nothing that is copied is ever re-serialised, because a digest is over bytes.
 //! - [`store`]: one end of a copy, whatever it is. [`blob`]: a blob on its way, hashed, its last piece held back until the
@@ -35,8 +38,10 @@
 //! - [`emit`]: configuration for those who pull from the target, one small file a format.
 //! - [`github`]: the runner's protocol: outputs, summary, commands, masking; and access: the only room that knows GitHub's
 //!   API, and the only user of `octocrab`.
-//! - [`report`]: what happened, as data, and its three voices. [`error`], [`hints`]: failures, and what to do about them.
-//! - [`meter`]: requests, bytes and pulls, counted where they happen. [`sanitise`], [`secret`]: what comes from outside
+//! - [`report`]: what happened, as data, and its three voices. [`error`], [`hints`], [`examples`]: failures, what to do
+//!   about them, and one of each.
+//! - [`meter`]: requests, bytes and pulls, counted where they happen; [`progress`]: how far all images are together, for
+//!   those who wait. [`sanitise`], [`secret`]: what comes from outside
 //!   is made safe to print; what must not be printed cannot be.
 //!
 //! Dependencies point from the report's end of this way to its beginning, never back; only [`registry`] knows HTTP, only
@@ -64,8 +69,10 @@ pub mod credentials;
 pub mod digest;
 pub mod emit;
 pub mod error;
+pub mod examples;
 pub mod github;
 pub mod hints;
+pub mod images;
 pub mod inputs;
 pub mod layout;
 pub mod manifest;
@@ -75,8 +82,10 @@ pub mod mirrored;
 pub mod mirrors;
 pub mod plan;
 pub mod platform;
+pub mod progress;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
+pub mod queue;
 pub mod reference;
 pub mod registry;
 pub mod report;
@@ -88,24 +97,29 @@ pub mod template;
 pub mod verify;
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use futures_util::future::{Fuse, FutureExt as _};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Interval;
 
 use error::{Error, Side};
 use github::access::Access;
 use github::runner::{Console, Runner};
 use github::server::Server;
-use inputs::{Environment, Inputs, Invocation};
-use meter::Event;
-use mirror::{Image, Run};
+use inputs::{Command, Environment, Inputs, Invocation};
+use meter::{Event, Events};
+use mirror::Run;
 use plan::Plan;
+use progress::{Pace, Tally};
+use queue::Queue;
 use reference::Reference;
 use report::{ImageReport, Report};
 
-/// How often a run that takes long says how far it is.
-const PROGRESS: Duration = Duration::from_secs(10);
+/// How often a run is looked at that somebody watches.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Runs the program and gives its exit code.
 ///
@@ -159,7 +173,7 @@ async fn stages(
     let access = Access::new(inputs, environment, &plan, &transport, &registries, &push_token);
     let ledger = copy::Ledger::default();
     let mirrors = mirrored::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
-    let (events, mut heard) = mpsc::unbounded_channel();
+    let (events, heard) = Events::new();
     let run = Run {
         command: inputs.command,
         dry_run: inputs.dry_run,
@@ -178,50 +192,39 @@ async fn stages(
         patience: inputs.patience,
         events: &events,
     };
-
-    for line in inputs.mirrors.rules.describe() {
-        console.line(&line);
+    for line in inputs.mirrors.rules.describe().iter().chain(&plan.notices) {
+        console.line(line);
     }
+
     let mut report = Report { command: inputs.command.as_str(), dry_run: inputs.dry_run, ..Report::default() };
-    let mut shutdown = pin!(shutdown);
-    for job in &plan.jobs {
-        let image = Image::new(&run, job);
-        let result = {
-            let mut work = pin!(image.work());
-            let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + PROGRESS, PROGRESS);
-            loop {
-                tokio::select! {
-                    biased;
-                    Some(event) = heard.recv() => tell(console, event),
-                    _ = ticks.tick() => console.line(&image.progress()),
-                    result = &mut work => break result,
-                    signal = &mut shutdown, if report.cancelled.is_none() => {
-                        report.cancelled = Some(signal);
-                        break Err(Error::Cancelled { signal });
-                    }
-                }
+    let mut watch = Watch {
+        console,
+        heard,
+        // `inspect` sends nothing and is read by the next command.
+        tally: (inputs.command != Command::Inspect).then(|| events.tally()),
+        pace: Pace::new(started),
+        looks: tokio::time::interval(LOOK),
+        shutdown: Box::pin(shutdown.fuse()),
+    };
+    let mut queue = Queue::new(&run, &plan.jobs, inputs.on_failure);
+    loop {
+        match watch.until(queue.next()).await {
+            Ok(Some(image)) => say(console, report.command, plan.jobs.len(), image),
+            Ok(None) => break,
+            Err(signal) => {
+                report.cancelled = Some(signal);
+                queue.cancel(signal);
             }
-        };
-        drain(console, &mut heard);
-        let image = image.report(result);
-        say(console, report.command, &image);
-        report.images.push(image);
-        if report.cancelled.is_some() {
-            break;
         }
     }
+    watch.tally = None;
+    console.end_progress();
+    report.images = queue.finish();
+    if let Some((title, lines)) = report::log::deferred(&report) {
+        console.group(&title, &lines);
+    }
     if report.cancelled.is_none() {
-        let mut work = pin!(access.check(&plan, &report.images, &events));
-        let findings = loop {
-            tokio::select! {
-                biased;
-                Some(event) = heard.recv() => tell(console, event),
-                findings = &mut work => break Ok(findings),
-                signal = &mut shutdown => break Err(signal),
-            }
-        };
-        drain(console, &mut heard);
-        match findings {
+        match watch.until(access.check(&plan, &report.images, &events)).await {
             Ok(findings) => report.access = findings,
             Err(signal) => report.cancelled = Some(signal),
         }
@@ -232,29 +235,66 @@ async fn stages(
     let (handovers, notes) =
         emit::render(&inputs.emit, &report, environment.get("GITHUB_REPOSITORY"), &inputs.insecure_registries);
     report.handovers = handovers;
-    report.notices.extend(notes);
+    report.notices.extend(plan.notices.into_iter().chain(notes));
     report.duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
 }
 
-fn tell(console: &Console, event: Event) {
-    match event {
-        Event::Notice(text) => console.line(&text),
-        Event::Warning(text) => console.warning("mirror-image", &text),
-        Event::Mask(secret) => console.mask(&secret),
+/// What goes on beside the work: what must be said meanwhile, how far it is, the signal that ends it.
+struct Watch<'a, S> {
+    console: &'a Console,
+    heard: UnboundedReceiver<Event>,
+    tally: Option<&'a Arc<Tally>>,
+    pace: Pace,
+    looks: Interval,
+    shutdown: Pin<Box<Fuse<S>>>,
+}
+
+impl<S: Future<Output = &'static str>> Watch<'_, S> {
+    /// Waits for `work`; gives the signal's name, once, where one comes first.
+    async fn until<T>(&mut self, work: impl Future<Output = T>) -> Result<T, &'static str> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.heard.recv() => self.tell(event),
+                now = self.looks.tick() => {
+                    if let Some(tally) = self.tally {
+                        self.console.progress(&self.pace.look(now.into_std(), tally.progress()));
+                    }
+                }
+                result = &mut work => {
+                    while let Ok(event) = self.heard.try_recv() {
+                        self.tell(event);
+                    }
+                    return Ok(result);
+                }
+                signal = &mut self.shutdown => return Err(signal),
+            }
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        match event {
+            Event::Notice(text) => self.console.line(&text),
+            Event::Warning(text) => self.console.warning("mirror-image", &text),
+            Event::Mask(secret) => self.console.mask(&secret),
+        }
     }
 }
 
-fn drain(console: &Console, heard: &mut UnboundedReceiver<Event>) {
-    while let Ok(event) = heard.try_recv() {
-        tell(console, event);
+/// One image that has ended.
+fn say(console: &Console, command: &str, of: usize, image: &ImageReport) {
+    let (title, lines) = (report::log::group_title(image), report::log::image(command, image));
+    if of > report::log::MANY && report::log::is_quiet(image) {
+        console.line(&title);
+    } else {
+        console.group(&title, &lines);
     }
-}
-
-fn say(console: &Console, command: &str, image: &ImageReport) {
-    console.group(&report::log::group_title(image), &report::log::image(command, image));
-    // Outside Actions the group has said it.
+    // Outside Actions the group has said it; and of many that were cut off, the last line has.
+    let is_news = of == 1 || !matches!(image.error, Some(Error::Cancelled { .. }));
     if console.in_actions()
+        && is_news
         && let Some((title, message)) = report::log::annotation(command, image)
     {
         console.error(&title, &message);
@@ -298,8 +338,12 @@ fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Report)
             console.warning(&title, &message);
         }
     }
+    let context = report::json::Context { room: runner.output_room(), ..Default::default() };
+    let outputs = report::json::outputs(report, &context);
+    for warning in &outputs.warnings {
+        console.warning("mirror-image", warning);
+    }
     console.verdict(&report::log::verdict(report));
-    let context = report::json::Context::default();
-    failed(runner.write_outputs(console, &report::json::outputs(report, &context)));
+    failed(runner.write_outputs(console, &outputs.values));
     code
 }

@@ -1,6 +1,8 @@
-//! The program: a runtime, two signals, an exit code. Everything else is in the library.
+//! The program: a runtime, two signals, a fault's last words, an exit code. Everything else is in the library.
 
+use std::any::Any;
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::process::ExitCode;
 
 use mirror_image::inputs::Environment;
@@ -22,7 +24,21 @@ fn stop() -> impl Future<Output = &'static str> {
     }
 }
 
+/// What is said of a fault of this program: where it is, and a literal of ours. Never a text that was put together: it
+/// may quote a secret or a stranger, as the message about a slice quotes what was sliced.
+fn fault(place: Option<&Location<'_>>, payload: &dyn Any) -> String {
+    let place = place.map_or_else(|| "an unknown place".to_owned(), |at| format!("{}:{}", at.file(), at.line()));
+    let words = payload.downcast_ref::<&'static str>().map_or_else(String::new, |words| format!(": {words}"));
+    format!(
+        "error: mirror-image has a fault at {place}{words}. No tag points at half an image; the next run goes on from \
+         there. Please report this line"
+    )
+}
+
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|info| {
+        let _ = writeln!(std::io::stderr(), "{}", fault(info.location(), info.payload()));
+    }));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -31,8 +47,26 @@ fn main() -> ExitCode {
         }
     };
     let arguments = std::env::args().skip(1).collect();
-    let code = runtime.block_on(async { mirror_image::run(arguments, &Environment::of_process(), stop()).await });
+    let run = || runtime.block_on(async { mirror_image::run(arguments, &Environment::of_process(), stop()).await });
+    let code = catch_unwind(AssertUnwindSafe(run)).unwrap_or(1);
     // A look-up of a host name cannot be interrupted; nobody waits for it any more.
     runtime.shutdown_background();
     ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use super::fault;
+
+    #[test]
+    fn a_fault_names_its_place_and_quotes_nothing() {
+        let place = Some(Location::caller());
+        let said = fault(place, &"a literal");
+        assert!(said.starts_with("error: mirror-image has a fault at src/main.rs:"), "{said}");
+        assert!(said.contains(": a literal. "), "{said}");
+        let said = fault(place, &"byte index 3 is not a char boundary of `hunter2`".to_owned());
+        assert!(!said.contains("hunter2"), "{said}");
+    }
 }

@@ -3,12 +3,13 @@
 //! Owns the counters that the report shows and the tests assert. Never estimates: a number here is something that
 //! was sent or received.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::error::Side;
+use crate::progress::Tally;
 use crate::report::{Blobs, SiteClass, SiteReport, Traffic};
 use crate::secret::Secret;
 
@@ -23,8 +24,30 @@ pub enum Event {
     Mask(Secret),
 }
 
-/// Where events go.
-pub type Events = UnboundedSender<Event>;
+/// Where events go, and the counts of the run.
+#[derive(Clone)]
+pub struct Events {
+    to: UnboundedSender<Event>,
+    tally: Arc<Tally>,
+}
+
+impl Events {
+    /// The way to those who watch, and what they hear.
+    pub fn new() -> (Self, UnboundedReceiver<Event>) {
+        let (to, heard) = mpsc::unbounded_channel();
+        (Self { to, tally: Arc::default() }, heard)
+    }
+
+    /// The counts of the run.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
+    fn send(&self, event: Event) {
+        // The receiver is gone only when the run is over; then nobody is left to tell.
+        let _ = self.to.send(event);
+    }
+}
 
 /// The counters of one image.
 pub struct Meter {
@@ -41,6 +64,8 @@ pub struct Meter {
     blobs_missing: AtomicU64,
     missing_bytes: AtomicU64,
     manifests_written: AtomicU64,
+    /// Bytes that are to go to the target, as far as that is known.
+    awaited: AtomicU64,
     notices: Mutex<Vec<String>>,
     sites: Mutex<Vec<SiteReport>>,
     served_by: Mutex<Option<String>>,
@@ -76,6 +101,7 @@ impl Meter {
             blobs_missing: AtomicU64::default(),
             missing_bytes: AtomicU64::default(),
             manifests_written: AtomicU64::default(),
+            awaited: AtomicU64::default(),
             notices: Mutex::default(),
             sites: Mutex::default(),
             served_by: Mutex::default(),
@@ -108,6 +134,21 @@ impl Meter {
     /// Content bytes go to a registry.
     pub fn written(&self, bytes: usize) {
         self.bytes_written.fetch_add(bytes as u64, Relaxed);
+        self.events.tally.sent(bytes as u64);
+        self.no_longer_awaits(bytes as u64);
+    }
+
+    /// Content bytes are to go to a registry.
+    pub fn awaits(&self, bytes: u64) {
+        self.awaited.fetch_add(bytes, Relaxed);
+        self.events.tally.awaits(bytes);
+    }
+
+    /// They went, or need not go. What goes twice is awaited once.
+    pub fn no_longer_awaits(&self, bytes: u64) {
+        let less = |awaited: u64| Some(awaited.saturating_sub(bytes));
+        let before = self.awaited.fetch_update(Relaxed, Relaxed, less).unwrap_or(0);
+        self.events.tally.no_longer_awaits(before.min(bytes));
     }
 
     /// A manifest was accepted by the target.
@@ -140,20 +181,19 @@ impl Meter {
     pub fn warn(&self, sentence: String) {
         let mut notices = self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !notices.contains(&sentence) {
-            let _ = self.events.send(Event::Warning(sentence.clone()));
+            self.events.send(Event::Warning(sentence.clone()));
             notices.push(sentence);
         }
     }
 
     /// Says `sentence` now, and keeps it for nothing: a wait, a retry.
     pub fn say(&self, sentence: String) {
-        // The receiver is gone only when the run is over; then nobody is left to tell.
-        let _ = self.events.send(Event::Notice(sentence));
+        self.events.send(Event::Notice(sentence));
     }
 
     /// Has `secret` masked in the log before it is first used.
     pub fn mask(&self, secret: Secret) {
-        let _ = self.events.send(Event::Mask(secret));
+        self.events.send(Event::Mask(secret));
     }
 
     /// A place was asked for the image. The first answer counts; a worse one that comes later replaces it.
@@ -212,5 +252,12 @@ impl Meter {
     /// The notices so far.
     pub fn notices(&self) -> Vec<String> {
         self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Meter {
+    /// The image has ended: what it has not sent it will not send.
+    fn drop(&mut self) {
+        self.no_longer_awaits(u64::MAX);
     }
 }

@@ -21,7 +21,7 @@ use crate::mirrored::Mirrors;
 use crate::plan::Job;
 use crate::reference::ImageReference;
 use crate::registry::{At, Purpose, Registries, Repository};
-use crate::report::{self, AttachmentReport, ImageReport, Outcome, PlatformReport};
+use crate::report::{AttachmentReport, ImageReport, Outcome, PlatformReport};
 use crate::resolve::{self, Resolved};
 use crate::secret::Credential;
 use crate::store::Store;
@@ -162,20 +162,6 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// How far it is, for those who wait: one line.
-    pub fn progress(&self) -> String {
-        let (traffic, blobs) = (self.meter.traffic(), self.meter.blobs());
-        let seconds = self.started.elapsed().as_secs().max(1);
-        format!(
-            "{}: {} read, {} sent, {} blobs there so far, {}/s",
-            self.job.source,
-            report::log::size(traffic.bytes_read),
-            report::log::size(traffic.bytes_written),
-            blobs.sent + blobs.mounted + blobs.present,
-            report::log::size(traffic.bytes_read.max(traffic.bytes_written) / seconds)
-        )
-    }
-
     /// Blobs and manifests that the target took.
     fn written(&self) -> u64 {
         let blobs = self.meter.blobs();
@@ -312,8 +298,8 @@ impl<'a> Image<'a> {
         }
         self.set_tag(Tag::Unknown);
         copy.put(target_at, &root).await.inspect_err(|error| {
-            // Refused is refused; no answer is no knowledge.
-            if error.refusal().is_some() {
+            // Refused is refused; no answer, and a server's failure, is no knowledge.
+            if error.refusal().is_some_and(|refusal| refusal.status < 500) {
                 self.set_tag(Tag::Untouched);
             }
         })?;

@@ -1,12 +1,17 @@
 //! The plan: what goes where.
 //!
-//! Owns the step from inputs to jobs. Pure: a plan that can be made contacts nothing, and a plan that cannot be made
-//! is bad input.
+//! Owns the step from inputs to jobs, and that no two jobs of a run get in each other's way: they are worked on at once.
+//! Pure: a plan that can be made contacts nothing, and a plan that cannot be made is bad input.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::Component;
 
 use crate::digest::Digest;
-use crate::error::Error;
+use crate::error::{Error, Side};
+use crate::images::{Images, Line};
 use crate::inputs::{Command, Environment, Inputs, OnConflict, Platforms};
-use crate::reference::ImageReference;
+use crate::reference::{ImageReference, LayoutReference, Reference};
 use crate::template;
 
 /// One image to work on.
@@ -27,23 +32,87 @@ pub struct Job {
 }
 
 /// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The images, in order.
     pub jobs: Vec<Job>,
+    /// What the user should know about the list, a sentence each.
+    pub notices: Vec<String>,
+}
+
+/// One image that is asked for, and which input does.
+struct Wish<'a> {
+    source: &'a ImageReference,
+    /// A template; none where nothing is to have a target.
+    target: Option<&'a str>,
+    /// The line of `images`; none for `source` and `target`.
+    line: Option<&'a Line>,
 }
 
 impl Plan {
-    /// Works out the target and refuses what cannot end well.
+    /// Works out the targets and refuses what cannot end well.
     pub fn new(inputs: &Inputs, environment: &Environment) -> Result<Self, Error> {
+        let wishes = wishes(inputs);
+        let mut plan = Self::default();
+        // By what a wish writes, or only reads: the first that names it.
+        let mut named: HashMap<ImageReference, &Wish<'_>> = HashMap::new();
+        for wish in &wishes {
+            let job = wish.job(inputs, environment)?;
+            match named.entry(key(job.target.as_ref().unwrap_or(&job.source))) {
+                Entry::Vacant(entry) => drop(entry.insert(wish)),
+                Entry::Occupied(first) if key(first.get().source) == key(&job.source) => {
+                    plan.notices.extend(wish.repeats(first.get()));
+                    continue;
+                }
+                Entry::Occupied(first) => {
+                    // Without a tag nothing is overwritten: each has its own digest.
+                    if let Some(target) = job.target.as_ref().filter(|target| target.tag().is_some()) {
+                        return Err(wish.contradicts(first.get(), target));
+                    }
+                }
+            }
+            plan.jobs.push(job);
+        }
+        if inputs.command == Command::Copy {
+            refuse_chains(&wishes, &named)?;
+        }
+        for side in [Side::Source, Side::Target] {
+            refuse_shared_credential(inputs, side, &plan.jobs)?;
+        }
+        note_helpers(inputs, &mut plan.jobs);
+        Ok(plan)
+    }
+}
+
+/// What the inputs ask for.
+fn wishes<'a>(inputs: &'a Inputs) -> Vec<Wish<'a>> {
+    let target = inputs.target.as_deref();
+    match &inputs.images {
+        Images::One(source) => vec![Wish { source, target, line: None }],
+        Images::Listed(lines) => {
+            let wish = |line: &'a Line| {
+                // `inspect` looks at the sources alone, also where a list for `copy` is handed to it.
+                let own = line.target.as_deref().filter(|_| inputs.command != Command::Inspect);
+                Wish { source: &line.source, target: own.or(target), line: Some(line) }
+            };
+            lines.iter().map(wish).collect()
+        }
+    }
+}
+
+impl Wish<'_> {
+    fn job(&self, inputs: &Inputs, environment: &Environment) -> Result<Job, Error> {
         let mut notices = Vec::new();
         let mut target = None;
-        if let Some(text) = &inputs.target {
-            let (expanded, lowered) = template::target(text, &inputs.source, environment.get("GITHUB_REPOSITORY"))
-                .map_err(|problem| Error::input("target", problem))?;
+        if let Some(text) = self.target {
+            let (expanded, lowered) = template::target(text, self.source, environment.get("GITHUB_REPOSITORY"))
+                .map_err(|problem| self.bad_target(&problem))?;
             // Access writes nothing to the target, and without a source the target stands for it.
             if inputs.command != Command::Access {
-                refuse_same(&inputs.source, &expanded)?;
+                // A source with a digest may well be its own repository's target: that is how a tag is moved back.
+                if key(self.source) == key(&expanded) {
+                    return Err(self.bad_target(&format!("`{expanded}` is the source itself; name another place")));
+                }
                 if let Some(reference) = expanded.registry() {
                     inputs.credentials.check_target(reference)?;
                 }
@@ -51,41 +120,142 @@ impl Plan {
             notices.extend(lowered);
             target = Some(expanded);
         }
-        notices.extend(helper_notices(inputs, target.as_ref()));
-        let job = Job {
-            source: inputs.source.clone(),
+        Ok(Job {
+            source: self.source.clone(),
             target,
             platforms: inputs.platforms.clone(),
-            expected_digest: inputs.expected_digest.clone(),
+            expected_digest: inputs.expected_digest.as_ref().or(self.source.digest()).cloned(),
             on_conflict: inputs.on_conflict,
             notices,
-        };
-        Ok(Self { jobs: vec![job] })
+        })
+    }
+
+    /// The number of its line, for sentences.
+    fn number(&self) -> usize {
+        self.line.map_or(1, |line| line.number)
+    }
+
+    fn has_own_target(&self) -> bool {
+        self.line.is_some_and(|line| line.target.is_some())
+    }
+
+    fn bad_target(&self, problem: &str) -> Error {
+        let number = self.number();
+        match self.line {
+            None => Error::input("target", problem),
+            Some(_) if self.has_own_target() => {
+                Error::input("images", format!("line {number} (its target): {problem}"))
+            }
+            Some(line) => {
+                Error::input("target", format!("for line {number} of `images` (`{}`): {problem}", line.source))
+            }
+        }
+    }
+
+    /// That `first` asks for the same.
+    fn repeats(&self, first: &Self) -> Option<String> {
+        let (number, before) = (self.line?.number, first.number());
+        let source = self.source;
+        Some(if number == before {
+            format!("line {number} of `images` names `{source}` twice; it is done once")
+        } else {
+            format!("line {number} of `images` is the same as line {before} (`{source}`); it is done once")
+        })
+    }
+
+    /// Two sources for one tag.
+    fn contradicts(&self, first: &Self, target: &ImageReference) -> Error {
+        let (one, other) = (first.number(), self.number());
+        let (source, second) = (first.source, self.source);
+        if self.has_own_target() || first.has_own_target() {
+            let lines = if one == other { format!("line {one}") } else { format!("lines {one} and {other}") };
+            let problem = format!(
+                "{lines} would write both `{source}` and `{second}` to `{target}`; give one of them another target"
+            );
+            return Error::input("images", problem);
+        }
+        let problem = format!(
+            "sends both `{source}` (line {one} of `images`) and `{second}` (line {other}) to `{target}`; write \
+             `{{repository}}` or `{{tag}}` into it, or give these lines targets of their own"
+        );
+        Error::input("target", problem)
     }
 }
 
-/// A source with a digest may well be its own repository's target: that is how a tag is moved back.
-fn refuse_same(source: &ImageReference, target: &ImageReference) -> Result<(), Error> {
-    if source == target {
-        return Err(Error::input("target", format!("`{target}` is the source itself; name another place")));
+/// What a reference names, however it was typed.
+fn key(reference: &ImageReference) -> ImageReference {
+    match reference {
+        ImageReference::Registry(_) => reference.clone(),
+        ImageReference::Layout(layout) => {
+            let directory = layout.directory.components().filter(|part| *part != Component::CurDir).collect();
+            ImageReference::Layout(LayoutReference { directory, ..layout.clone() })
+        }
+    }
+}
+
+/// One image is not read where another one is written: all are worked on at once, and which comes first is chance.
+fn refuse_chains(wishes: &[Wish<'_>], named: &HashMap<ImageReference, &Wish<'_>>) -> Result<(), Error> {
+    for wish in wishes {
+        if let Some(writer) = named.get(&key(wish.source)) {
+            let (reader, writer) = (wish.number(), writer.number());
+            let problem = format!(
+                "line {reader} reads `{}`, which line {writer} writes; the images of a run are copied at once, so make it \
+                 two runs",
+                wish.source
+            );
+            return Err(Error::input("images", problem));
+        }
     }
     Ok(())
 }
 
-fn helper_notices(inputs: &Inputs, target: Option<&ImageReference>) -> Vec<String> {
-    let mut notices = Vec::new();
-    if let Some(source) = inputs.source.registry()
-        && inputs.credentials.for_source(source).is_none()
-    {
-        notices.extend(inputs.credentials.helper_notice(source));
+/// A user name and a password that were given for the one source, or the one target, go to no second registry.
+fn refuse_shared_credential(inputs: &Inputs, side: Side, jobs: &[Job]) -> Result<(), Error> {
+    if !inputs.credentials.has_one_for(side) {
+        return Ok(());
     }
-    if let Some(target) = target.and_then(ImageReference::registry)
-        && inputs.credentials.for_target(target).is_none()
-    {
-        notices.extend(inputs.credentials.helper_notice(target));
+    let mut registries = jobs.iter().filter_map(|job| job.end(side)).map(Reference::registry);
+    let Some(first) = registries.next() else { return Ok(()) };
+    match registries.find(|registry| *registry != first) {
+        None => Ok(()),
+        Some(other) => Err(Error::input(
+            format!("{side}-username"),
+            format!(
+                "is for one registry, and the {side}s are at {first} and {other}; give credentials by `registry-auth`, a \
+                 line for each"
+            ),
+        )),
     }
-    notices.dedup();
-    notices
+}
+
+impl Job {
+    /// The reference of one end, where that is in a registry.
+    fn end(&self, side: Side) -> Option<&Reference> {
+        match side {
+            Side::Source => self.source.registry(),
+            Side::Target => self.target.as_ref().and_then(ImageReference::registry),
+        }
+    }
+}
+
+/// Says, with the first image that it concerns, that a credential lies with a helper program.
+fn note_helpers(inputs: &Inputs, jobs: &mut [Job]) {
+    let mut said: Vec<String> = Vec::new();
+    for job in jobs {
+        for side in [Side::Source, Side::Target] {
+            let notice = job.end(side).and_then(|reference| {
+                let credential = match side {
+                    Side::Source => inputs.credentials.for_source(reference),
+                    Side::Target => inputs.credentials.for_target(reference),
+                };
+                if credential.is_some() { None } else { inputs.credentials.helper_notice(reference) }
+            });
+            if let Some(notice) = notice.filter(|notice| !said.contains(notice)) {
+                job.notices.push(notice.clone());
+                said.push(notice);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -115,6 +285,106 @@ mod tests {
     fn a_lowered_target_is_noticed() {
         let made = plan(&["copy", "alpine", "ghcr.io/ACME/x"], &[]).unwrap();
         assert!(made.jobs[0].notices[0].contains("lower case"), "{:?}", made.jobs[0].notices);
+    }
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn listed(list: &str, more: &[&str]) -> Result<Plan, Error> {
+        let mut arguments = vec!["copy", "--images", list];
+        arguments.extend(more);
+        plan(&arguments, &[("GITHUB_REPOSITORY", "Acme/Mirror")])
+    }
+
+    fn targets(plan: &Plan) -> Vec<String> {
+        plan.jobs.iter().filter_map(|job| job.target.as_ref()).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_line_has_its_own_target_or_that_of_the_input() {
+        let made = listed("alpine:3\nalpine:3 => quay.io/a/{name}\nbusybox:1 => oci:out", &[]).unwrap();
+        assert_eq!(
+            targets(&made),
+            ["ghcr.io/acme/mirror/docker.io/library/alpine:3", "quay.io/a/alpine:3", "oci:out:1"]
+        );
+        let made = listed("alpine:3\nalpine:4", &["--target", "quay.io/a/b"]).unwrap();
+        assert_eq!(targets(&made), ["quay.io/a/b:3", "quay.io/a/b:4"]);
+        let inspected = plan(&["inspect", "--images", "alpine => a/b\nalpine => c/d"], &[]).unwrap();
+        assert_eq!((inspected.jobs.len(), inspected.notices.len()), (1, 1));
+        assert_eq!(inspected.jobs[0].target, None);
+    }
+
+    #[test]
+    fn a_line_given_twice_is_one_job_with_a_notice() {
+        let made = listed("alpine\nbusybox\ndocker.io/library/alpine:latest, busybox", &[]).unwrap();
+        assert_eq!(made.jobs.len(), 2);
+        assert_eq!(
+            made.notices,
+            [
+                "line 3 of `images` is the same as line 1 (`docker.io/library/alpine:latest`); it is done once",
+                "line 3 of `images` is the same as line 2 (`docker.io/library/busybox:latest`); it is done once",
+            ]
+        );
+        assert!(listed("alpine, alpine", &[]).unwrap().notices[0].starts_with("line 1 of `images` names `docker.io/"));
+        let spellings = listed("alpine:3 => oci:./out\nalpine:3 => oci:out", &[]).unwrap();
+        assert_eq!((spellings.jobs.len(), spellings.notices.len()), (1, 1));
+    }
+
+    #[test]
+    fn the_sources_own_digest_is_expected() {
+        let digested = format!("alpine@{DIGEST}");
+        let made = listed(&format!("{digested}\nbusybox"), &[]).unwrap();
+        assert_eq!(made.jobs[0].expected_digest.as_ref().map(ToString::to_string).as_deref(), Some(DIGEST));
+        assert_eq!(made.jobs[1].expected_digest, None);
+        let made = plan(&["copy", "alpine", "a/b", "--expected-digest", DIGEST], &[]).unwrap();
+        assert!(made.jobs[0].expected_digest.is_some());
+    }
+
+    #[test]
+    fn lines_that_get_in_each_others_way_are_bad_input() {
+        let pair = ["--source-username=ann", "--source-password=hunter2"];
+        let to = |target: &'static str| ["--target", target];
+        for (list, more, sentence) in [
+            (
+                "a/b => x/y:1\n\nc/d => x/y:1",
+                &[][..],
+                "input `images`: lines 1 and 3 would write both `docker.io/a/b:latest` and `docker.io/c/d:latest` to \
+                 `docker.io/x/y:1`; give one of them another target",
+            ),
+            ("a/b:1 => x/y:1, a/b:2 => x/y:1", &[], "input `images`: line 1 would write both"),
+            ("alpine:3 => oci:out, busybox:3 => oci:./out", &[], "input `images`: line 1 would write both"),
+            (
+                "a/b:1\nc/d:1",
+                &to("quay.io/x/y"),
+                "input `target`: sends both `docker.io/a/b:1` (line 1 of `images`) and `docker.io/c/d:1` (line 2) to \
+                 `quay.io/x/y:1`; write `{repository}` or `{tag}` into it",
+            ),
+            ("a/b:1\na/b:2", &to("quay.io/x/y:1"), "input `target`: sends both"),
+            ("a/b\nc/d => x/{user}", &[], "input `images`: line 2 (its target): `{user}` is not a placeholder"),
+            ("a/b\noci:c:1", &[], "input `target`: for line 2 of `images` (`oci:c:1`): `{registry}` has no value"),
+            (
+                "a/b\nc/d => c/d",
+                &[],
+                "input `images`: line 2 (its target): `docker.io/c/d:latest` is the source itself",
+            ),
+            (
+                "a/b:2 => a/b:1\na/b:1 => a/b:0",
+                &[],
+                "input `images`: line 2 reads `docker.io/a/b:1`, which line 1 writes; the images of a run are copied at once",
+            ),
+            (
+                "a/b\nquay.io/a/b",
+                &pair,
+                "input `source-username`: is for one registry, and the sources are at docker.io and quay.io; give \
+                 credentials by `registry-auth`",
+            ),
+        ] {
+            let problem = listed(list, more).expect_err(sentence);
+            assert!(problem.is_input() && problem.to_string().contains(sentence), "{list}: {problem}");
+        }
+        // A digest cannot be moved, and one registry is one registry.
+        assert!(listed(&format!("a/b@{DIGEST} => x/y, c/d@{DIGEST} => x/y"), &[]).is_ok());
+        assert!(listed(&format!("a/b:2 => a/b:1\na/b:1@{DIGEST} => a/b:0"), &[]).is_ok());
+        assert!(listed("a/b\nc/d", &pair).is_ok());
     }
 
     #[test]

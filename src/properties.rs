@@ -21,9 +21,10 @@ use crate::blob;
 use crate::digest::Digest;
 use crate::error::Side;
 use crate::github::runner::{self, Console, Runner};
+use crate::images;
 use crate::layout::Layout;
 use crate::manifest::{Content, Descriptor, Manifest};
-use crate::meter::Meter;
+use crate::meter::{Events, Meter};
 use crate::reference::{ImageReference, Reference, lower_cased};
 use crate::registry::At;
 use crate::sanitise;
@@ -103,6 +104,27 @@ fn assert_is_within_the_grammar(reference: &Reference) {
     let is_number = |label: &str| label.starts_with("0x") || label.bytes().all(|byte| byte.is_ascii_digit());
     if !written.contains([':', '[']) && !written.rsplit('.').next().is_some_and(is_number) {
         assert_eq!(host, written);
+    }
+}
+
+/// The list of images.
+///
+/// What is wrong with it is said in one short, safe sentence that names a line of it. What is right has a number for each
+/// image, a source that can be read again, and a target that is not blank.
+pub fn images(text: &str) {
+    let lines = match images::parse(text) {
+        Ok(lines) => lines,
+        Err(problem) => {
+            assert_sentence(&problem, 1_300);
+            assert!(problem.starts_with("line ") || problem.starts_with("names no image"), "{problem}");
+            return;
+        }
+    };
+    assert!(!lines.is_empty());
+    for line in lines {
+        assert!((1..=text.lines().count()).contains(&line.number), "{line:?}");
+        assert_eq!(ImageReference::parse(&line.source.to_string()), Ok(line.source.clone()));
+        assert!(line.target.as_deref().is_none_or(|target| !target.is_empty() && target.trim() == target), "{line:?}");
     }
 }
 
@@ -431,7 +453,7 @@ fn lay_out(data: &[u8], directory: &Path) -> Option<Vec<Descriptor>> {
 }
 
 fn meter() -> Arc<Meter> {
-    Arc::new(Meter::new(tokio::sync::mpsc::unbounded_channel().0))
+    Arc::new(Meter::new(Events::new().0))
 }
 
 async fn read_layout(directory: &Path, named: &[Descriptor]) {
@@ -841,6 +863,15 @@ mod tests {
         #[test]
         fn references_are_read_or_refused(text in reference()) {
             super::reference(&text);
+        }
+
+        #[test]
+        fn lists_are_read_or_refused(lines in vec((reference(), any::<bool>(), target()), 0..4), noise in hostile()) {
+            let line = |(source, whole, target): &(String, bool, String)| {
+                if *whole { format!("{source} => {target}") } else { source.clone() }
+            };
+            super::images(&lines.iter().map(line).collect::<Vec<_>>().join("\n"));
+            super::images(&noise);
         }
 
         #[test]

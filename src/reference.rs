@@ -16,6 +16,9 @@ pub const DOCKER_HUB: &str = "docker.io";
 /// The tag that is meant when neither tag nor digest is written.
 const DEFAULT_TAG: &str = "latest";
 
+/// The longest name of a repository, `library/` included (distribution/reference, `RepositoryNameTotalLengthMax`).
+const LONGEST_REPOSITORY: usize = 255;
+
 /// How a reference is written, for sentences.
 const SHAPE: &str = "write `[registry/]repository[:tag][@digest]`";
 
@@ -38,21 +41,28 @@ impl Reference {
         let parts = Parts::split(text)?;
         parts.refuse_missing_repository(text)?;
         parts.refuse_upper_case()?;
-        // oci-client has no IPv6 hosts; a stand-in of the same shape lets it judge the rest.
-        let host = if parts.host.starts_with('[') { "ipv6.invalid" } else { parts.host.as_str() };
-        let name = if host.is_empty() { parts.repository.to_owned() } else { format!("{host}/{}", parts.repository) };
-        let parsed: oci_client::Reference = name.parse().map_err(|error| explain(text, &error))?;
         if parts.repository.contains(':') {
             return Err(format!("`{}` has more than one tag; write `REPOSITORY:TAG`", shown(text)));
         }
-        let registry = match parsed.registry() {
-            _ if parts.host.starts_with('[') => parts.host.clone(),
-            registry => canonical_host(registry),
-        };
-        let mut repository = parsed.repository().to_owned();
-        // The client folds this only for the one alias it knows.
+        // A host with `_`, which DNS does not know and some networks do, passes where it could be a component.
+        if !((is_host_name(&parts.host) || is_component(&parts.host)) && parts.repository.split('/').all(is_component))
+        {
+            return Err(format!(
+                "`{}` is not an image reference; {SHAPE}, where a repository may hold a-z, 0-9 and, between them, `.`, \
+                 `_`, `-` and `/`",
+                shown(text)
+            ));
+        }
+        let registry = if parts.host.is_empty() { DOCKER_HUB.to_owned() } else { canonical_host(&parts.host) };
+        let mut repository = parts.repository.to_owned();
         if registry == DOCKER_HUB && !repository.contains('/') {
             repository.insert_str(0, "library/");
+        }
+        if repository.len() > LONGEST_REPOSITORY {
+            return Err(format!(
+                "the repository of `{}` is longer than {LONGEST_REPOSITORY} characters; shorten it",
+                shown(text)
+            ));
         }
         Ok(Self { registry, repository, tag: parts.tag.map(str::to_owned), digest: parts.digest })
     }
@@ -284,7 +294,19 @@ pub(crate) fn canonical_host(host: &str) -> String {
 
 /// `text` made fit to be printed.
 pub(crate) fn shown(text: &str) -> String {
-    crate::sanitise::line(text, 200)
+    crate::sanitise::line(&without_user(text), 200)
+}
+
+/// `text` without the user name and the password in it: what stands before an `@` that no digest follows.
+fn without_user(text: &str) -> String {
+    let Some((before, after)) = text.rsplit_once('@') else { return text.to_owned() };
+    let before = match before.split_once("://") {
+        _ if ["sha256:", "sha512:"].iter().any(|algorithm| after.starts_with(algorithm)) => without_user(before),
+        Some((scheme, _)) => format!("{scheme}://***"),
+        None if before.contains(':') => "***".to_owned(),
+        None => before.to_owned(),
+    };
+    format!("{before}@{after}")
 }
 
 /// A reference taken apart, each part looked at by itself so that each fault gets its own sentence.
@@ -311,12 +333,14 @@ impl<'a> Parts<'a> {
             Some((left, right)) => (left, Some(right)),
             None => (text, None),
         };
-        if text.chars().any(char::is_whitespace) {
-            return Err(format!("`{}` has a space in it; a reference has none", shown(text)));
+        // What follows may be the rest of a line that belongs into `registry-auth`.
+        if let Some((first, _)) = text.split_once(char::is_whitespace) {
+            return Err(format!("has a space and more after `{}`; a reference has no space in it", shown(first)));
         }
-        if let Some((scheme, rest)) = text.split_once("://") {
-            let (scheme, rest) = (shown(scheme), shown(rest));
-            return Err(format!("`{scheme}://{rest}` begins with `{scheme}://`; write only `{rest}`"));
+        let whole = shown(text);
+        if let Some((scheme, rest)) = whole.split_once("://") {
+            let rest = rest.trim_start_matches("***@");
+            return Err(format!("`{whole}` begins with `{scheme}://`; write only `{rest}`"));
         }
         let digest = digest.map(str::parse).transpose()?;
         if left.ends_with('/') && left.matches('/').count() > 1 {
@@ -385,6 +409,31 @@ fn is_host(component: &str) -> bool {
     component.contains(['.', ':']) || component.eq_ignore_ascii_case("localhost")
 }
 
+/// Whether what stands before the port, if anything does, is written as a host's name is; a port is `check_port`'s, an
+/// IPv6 address too.
+fn is_host_name(host: &str) -> bool {
+    let name = host.split_once(':').map_or(host, |(name, _)| name);
+    let label = |label: &str| {
+        !(label.is_empty() || label.starts_with('-') || label.ends_with('-'))
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    host.is_empty() || host.starts_with('[') || name.split('.').all(label)
+}
+
+/// Whether one component of a repository's name is well formed: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
+/// (distribution-spec, "Pulling manifests").
+///
+/// oci-client's `Reference` has the same grammar as a regular expression; to compile it takes longer, and more memory,
+/// than to find out that an image has not changed. A test holds the two together.
+fn is_component(component: &str) -> bool {
+    let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let separator = |run: &[u8]| matches!(run, b"." | b"_" | b"__") || run.iter().all(|byte| *byte == b'-');
+    let bytes = component.as_bytes();
+    bytes.first().is_some_and(is_word)
+        && bytes.last().is_some_and(is_word)
+        && bytes.split(is_word).filter(|run| !run.is_empty()).all(separator)
+}
+
 fn check_port(host: &str) -> Result<(), String> {
     let port = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => {
@@ -421,22 +470,28 @@ fn check_tag(tag: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn explain(text: &str, error: &oci_client::ParseError) -> String {
-    match error {
-        oci_client::ParseError::NameTooLong => {
-            format!("the repository of `{}` is longer than 255 characters; shorten it", shown(text))
-        }
-        _ => format!(
-            "`{}` is not an image reference; {SHAPE}, where a repository may hold a-z, 0-9 and, between them, \
-             `.`, `_`, `-` and `/`",
-            shown(text)
-        ),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{ImageReference, Reference, lower_cased};
+
+    proptest::proptest! {
+        #[test]
+        fn names_are_judged_as_the_field_judges_them(
+            name in "([a-zA-Z0-9.-]{1,4}(\\.|:5)[a-z0-9-]{0,2}/)?[a-zA0._-]{1,5}(/[a-z0._-]{1,4}){0,2}",
+        ) {
+            // Upper case in a host is folded here first.
+            let name = if name.contains('_') { name.to_ascii_lowercase() } else { name };
+            let theirs = name.parse::<oci_client::Reference>().map(|parsed| parsed.repository().to_owned());
+            // What ours refuses for reasons of its own is not in question.
+            match Reference::parse(&name) {
+                Ok(ours) => proptest::prop_assert_eq!(Ok(ours.repository().to_owned()), theirs),
+                Err(problem) if problem.contains("is not an image reference") => {
+                    proptest::prop_assert!(theirs.is_err(), "{} is {:?}: {}", name, theirs, problem);
+                }
+                Err(_) => {}
+            }
+        }
+    }
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -469,6 +524,20 @@ mod tests {
             ("docker.io/library/test.com:tag", "docker.io/library/test.com:tag"),
         ] {
             assert_eq!(Reference::parse(text).map(|reference| reference.to_string()), Ok(whole.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_stands_before_an_at_sign_is_shown_only_where_a_digest_follows() {
+        for (text, expected) in [
+            ("me:hunter2@ghcr.io:5000", "***@ghcr.io:5000"),
+            ("me:hun@ter2@ghcr.io", "***@ghcr.io"),
+            ("http://hunter2@ghcr.io/a", "http://***@ghcr.io/a"),
+            ("me:hunter2@ghcr.io/a:1@sha256:00", "***@ghcr.io/a:1@sha256:00"),
+            ("ghcr.io/a:1@sha256:00", "ghcr.io/a:1@sha256:00"),
+            ("packages/@acme/x", "packages/@acme/x"),
+        ] {
+            assert_eq!(super::shown(text), expected);
         }
     }
 
@@ -532,6 +601,10 @@ mod tests {
             ("localhost:5000", "looks like a registry without a repository"),
             ("me:hunter2@ghcr.io/a/b", "has a user name before an `@`"),
             ("https://me:hunter2@ghcr.io/a/b", "has a user name before an `@`"),
+            ("https://me:hunter2@ghcr.io", "`https://***@ghcr.io` begins with `https://`; write only `ghcr.io`"),
+            ("https://hunter2@ghcr.io", "write only `ghcr.io`"),
+            ("me:hunter2@ghcr.io", "`ghcr.io` is not a digest"),
+            ("ghcr.io/a/b me hunter2", "has a space and more after `ghcr.io/a/b`"),
             ("ghcr.io:99999/x", "no valid port"),
             ("[zz]:1/x", "not an IPv6 address"),
             ("[::1]x:1/x", "not an IPv6 address"),

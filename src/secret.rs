@@ -1,9 +1,16 @@
 //! Secrets: values that must never be printed.
 //!
 //! Owns the only type that carries a password or token. It has no `Display`, its `Debug` prints `***`, and its
-//! memory is wiped when it is dropped. Reading the value takes the word `expose`, so that every use can be found.
+//! memory is wiped when it is dropped. Reading the value takes the word `expose`, so that every use can be found. Also
+//! takes a secret out of the words of a server that repeats what it was sent.
 
 use secrecy::{ExposeSecret, SecretString};
+
+/// What is shown in a secret's place.
+const HIDDEN: &str = "***";
+
+/// A secret shorter than this is part of too many words to be hidden wherever it stands.
+pub const SHORTEST: usize = 4;
 
 /// A password or token.
 #[derive(Clone)]
@@ -19,11 +26,40 @@ impl Secret {
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
+
+    /// `text` with this value taken out, in whatever spelling a server or a sentence repeats it. To be called before the
+    /// text is cut: half a token is still half a token.
+    pub fn hide(&self, text: &str) -> String {
+        let mut hidden = text.to_owned();
+        if self.expose().chars().count() < SHORTEST {
+            return hidden;
+        }
+        for spelling in self.spellings() {
+            if hidden.contains(&spelling) {
+                hidden = hidden.replace(&spelling, HIDDEN);
+            }
+        }
+        hidden
+    }
+
+    /// The value as it is, as a form or a query has it, as an address has it, as JSON has it; the longest first, because
+    /// one may be a part of another.
+    fn spellings(&self) -> Vec<String> {
+        let plain = self.expose().to_owned();
+        let form: String = url::form_urlencoded::byte_serialize(plain.as_bytes()).collect();
+        let address = form.replace('+', "%20");
+        let json = serde_json::Value::from(plain.as_str()).to_string();
+        let json = json.trim_start_matches('"').strip_suffix('"').unwrap_or(&json).to_owned();
+        let mut spellings = vec![plain, form, address, json];
+        spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+        spellings.dedup();
+        spellings
+    }
 }
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
+        f.write_str(HIDDEN)
     }
 }
 
@@ -45,8 +81,47 @@ pub struct Credential {
 impl Credential {
     /// The value of a Basic `Authorization` header (RFC 7617).
     pub fn basic(&self) -> Secret {
+        Secret::new(format!("Basic {}", self.pair().expose()))
+    }
+
+    /// User name and password as a Basic header carries them: as good as the password.
+    pub fn pair(&self) -> Secret {
         use base64::Engine as _;
         let pair = format!("{}:{}", self.username, self.password.expose());
-        Secret::new(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
+        Secret::new(base64::engine::general_purpose::STANDARD.encode(pair))
+    }
+
+    /// `text` without the password and without the pair.
+    pub fn hide(&self, text: &str) -> String {
+        self.password.hide(&self.pair().hide(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Credential, Secret};
+
+    #[test]
+    fn a_secret_is_hidden_in_every_spelling() {
+        let secret = Secret::new("p\"a s/s+%w");
+        for (text, expected) in [
+            ("got p\"a s/s+%w from you", "got *** from you"),
+            ("token=p%22a+s%2Fs%2B%25w&x=1", "token=***&x=1"),
+            ("/p%22a%20s%2Fs%2B%25w/", "/***/"),
+            (r#"{"password":"p\"a s/s+%w"}"#, r#"{"password":"***"}"#),
+            ("nothing of it", "nothing of it"),
+        ] {
+            assert_eq!(secret.hide(text), expected);
+        }
+        assert_eq!(Secret::new("\"quoted\"").hide("a \"quoted\" b \\\"quoted\\\" c"), "a *** b *** c");
+        assert_eq!(Secret::new("abc").hide("an alphabet begins with abc"), "an alphabet begins with abc");
+        assert_eq!(Secret::new("").hide("text"), "text");
+    }
+
+    #[test]
+    fn the_pair_of_a_basic_header_is_hidden_without_its_scheme() {
+        let credential = Credential { username: "me".to_owned(), password: Secret::new("hunter2") };
+        // bWU6aHVudGVyMg== is me:hunter2.
+        assert_eq!(credential.hide("Basic bWU6aHVudGVyMg== (me:hunter2)"), "Basic *** (me:***)");
     }
 }

@@ -63,6 +63,15 @@ impl Store {
         }
     }
 
+    /// Whether this end surely has no such tag, by a listing of all of them; `false` where that is not known.
+    pub async fn lacks_tag(&self, tag: &str) -> bool {
+        match self {
+            Self::Registry(repository) => repository.lacks_tag(tag).await,
+            // Nothing is saved where to ask costs nothing, or where several places would have to list.
+            Self::Layout(_) | Self::Mirrored(_) => false,
+        }
+    }
+
     /// The blob's size, or none where it is not there.
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
         match self {

@@ -1,10 +1,11 @@
 //! Who has what: the run-wide table of blobs and manifests that are known to be at a target, or on their way there.
 //!
 //! Owns that nothing is sent twice in a run, whichever images need it, and that a blob one repository of an account has
-//! is linked into the next instead of sent. Never trusts an old run: it starts empty.
+//! is linked into the next instead of sent. Who waits here waits for somebody who moves: a blob waits for nothing, and a
+//! manifest only for what is below it. Never trusts an old run: it starts empty.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
@@ -13,8 +14,8 @@ use crate::digest::Digest;
 /// The table of a run.
 #[derive(Default)]
 pub struct Ledger {
-    blobs: Mutex<HashMap<BlobKey, Arc<BlobEntry>>>,
-    manifests: Mutex<HashMap<ManifestKey, Arc<OnceCell<()>>>>,
+    blobs: Mutex<HashMap<BlobKey, Arc<Blob>>>,
+    manifests: Mutex<HashMap<ManifestKey, Once>>,
 }
 
 /// A blob of an account.
@@ -23,29 +24,72 @@ type BlobKey = (usize, Digest);
 /// A manifest of one repository of an account.
 type ManifestKey = (usize, Arc<str>, Digest);
 
-/// The repositories of one account that have one blob. Who holds the lock is bringing it somewhere.
-pub(super) type BlobEntry = AsyncMutex<Vec<Arc<str>>>;
+/// The place where something happens once: who comes meanwhile waits, and takes over where it failed.
+pub(super) type Once = Arc<OnceCell<()>>;
+
+/// One blob of one account.
+#[derive(Default)]
+pub(super) struct Blob {
+    /// Held while the first copy is brought. The others wait for it, because theirs are linked from it then.
+    pub(super) first: AsyncMutex<()>,
+    /// The first repository that had it. Set while [`Self::first`] is held, so that who comes next finds it.
+    pub(super) holder: OnceLock<Arc<str>>,
+    places: Mutex<Vec<(Arc<str>, Once)>>,
+    /// The repository that a dry run would send it to.
+    due: Mutex<Option<Arc<str>>>,
+}
+
+impl Blob {
+    /// The place where its coming to `repository` happens once.
+    pub(super) fn place(&self, repository: &Arc<str>) -> Once {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, once)) = places.iter().find(|(name, _)| name == repository) {
+            return Arc::clone(once);
+        }
+        let once = Once::default();
+        places.push((Arc::clone(repository), Arc::clone(&once)));
+        once
+    }
+
+    /// In a dry run: whether it is `repository` that it would be sent to; it would be linked into all others.
+    pub(super) fn is_due(&self, repository: &Arc<str>) -> bool {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        due.get_or_insert_with(|| Arc::clone(repository)) == repository
+    }
+}
 
 impl Ledger {
-    pub(super) fn blob(&self, account: usize, digest: &Digest) -> Arc<BlobEntry> {
-        let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(blobs.entry((account, digest.clone())).or_default())
+    /// The entry of a blob.
+    pub(super) fn blob(&self, account: usize, digest: &Digest) -> Arc<Blob> {
+        Arc::clone(self.blobs().entry((account, digest.clone())).or_default())
+    }
+
+    /// Makes the entry of a blob; whether it is the first that the run hears of it.
+    pub(super) fn is_news(&self, account: usize, digest: &Digest) -> bool {
+        let mut blobs = self.blobs();
+        let known = blobs.len();
+        blobs.entry((account, digest.clone())).or_default();
+        blobs.len() > known
     }
 
     /// The place where a manifest's copy to one repository happens once.
-    pub(super) fn manifest(&self, account: usize, repository: &Arc<str>, digest: &Digest) -> Arc<OnceCell<()>> {
+    pub(super) fn manifest(&self, account: usize, repository: &Arc<str>, digest: &Digest) -> Once {
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(manifests.entry((account, Arc::clone(repository), digest.clone())).or_default())
     }
 
     /// A registry says that it lacks what it was believed to have.
     pub(super) fn forget_blob(&self, account: usize, digest: &Digest) {
-        self.blobs.lock().unwrap_or_else(PoisonError::into_inner).remove(&(account, digest.clone()));
+        self.blobs().remove(&(account, digest.clone()));
     }
 
     /// The same for a manifest.
     pub(super) fn forget_manifest(&self, account: usize, repository: &Arc<str>, digest: &Digest) {
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         manifests.remove(&(account, Arc::clone(repository), digest.clone()));
+    }
+
+    fn blobs(&self) -> MutexGuard<'_, HashMap<BlobKey, Arc<Blob>>> {
+        self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,7 +7,7 @@ mod attach;
 mod ledger;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, FutureExt as _, try_join};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -20,6 +20,7 @@ use crate::meter::{BlobFate, Meter};
 use crate::registry::{At, Odds, Pushed, Sent};
 use crate::store::{Store, StoredBlob};
 
+use ledger::Blob;
 pub use ledger::Ledger;
 
 /// Parts of one manifest that are worked on at once. How many requests a host gets is decided there; this bounds what
@@ -120,6 +121,8 @@ impl Copy<'_> {
                 manifest.children().filter(chosen).filter(|child| listed.insert(&child.digest)).collect();
             let blobs: Vec<&Descriptor> =
                 manifest.blobs(include_foreign).into_iter().filter(|blob| listed.insert(&blob.digest)).collect();
+            // All at once, before the first of them moves: what is to be done is known then.
+            let blobs: Vec<(&Descriptor, bool)> = blobs.into_iter().map(|blob| (blob, self.announce(blob))).collect();
             if !manifest.blobs_without_size().is_empty() {
                 self.meter.notice(
                     "this is a Docker schema 1 manifest; few registries still take one, and converting it would change \
@@ -130,7 +133,7 @@ impl Copy<'_> {
             let work = children
                 .into_iter()
                 .map(|child| self.child(child, depth + 1).boxed())
-                .chain(blobs.into_iter().map(|blob| self.part(blob, manifest, depth).boxed()))
+                .chain(blobs.into_iter().map(|(blob, announced)| self.part(blob, announced, manifest, depth).boxed()))
                 .chain(manifest.blobs_without_size().iter().map(|digest| self.blob_without_size(digest).boxed()));
             stream::iter(work).map(Ok).try_for_each_concurrent(AT_ONCE, |work| work).await
         }
@@ -181,11 +184,33 @@ impl Copy<'_> {
         Ok(manifest)
     }
 
+    /// Says that a blob is to be sent, where no other image of the run has said so.
+    fn announce(&self, descriptor: &Descriptor) -> bool {
+        let news = self.mode == Mode::Write && self.ledger.is_news(self.target.account(), &descriptor.digest);
+        if news {
+            self.meter.awaits(descriptor.size);
+        }
+        news
+    }
+
     /// A blob; or what an index lists under a type that is not known, which may be a manifest all the same.
-    async fn part(&self, descriptor: &Descriptor, parent: &Manifest, depth: usize) -> Result<(), Error> {
+    async fn part(
+        &self,
+        descriptor: &Descriptor,
+        announced: bool,
+        parent: &Manifest,
+        depth: usize,
+    ) -> Result<(), Error> {
         match self.blob(descriptor).await {
+            Ok(BlobFate::Sent) => Ok(()),
+            Ok(_) => {
+                if announced {
+                    self.meter.no_longer_awaits(descriptor.size);
+                }
+                Ok(())
+            }
             Err(error) if parent.is_index() && error.is_absent() => self.child(descriptor, depth + 1).await,
-            result => result,
+            Err(error) => Err(error),
         }
     }
 
@@ -193,18 +218,27 @@ impl Copy<'_> {
         let mut descriptor = Descriptor::new("", digest.clone(), 0);
         let size = self.source.head_blob(&descriptor).await?;
         descriptor.size = size.ok_or_else(|| self.bad(digest, "its registry does not have this layer".to_owned()))?;
-        self.blob(&descriptor).await
+        self.blob(&descriptor).await.map(drop)
     }
 
     /// Makes one blob exist at the target; once in a run.
-    async fn blob(&self, descriptor: &Descriptor) -> Result<(), Error> {
-        let entry = self.ledger.blob(self.target.account(), &descriptor.digest);
-        let mut holders = entry.lock().await;
-        let here = self.target.repository();
-        if holders.contains(&here) {
-            self.meter.blob(BlobFate::Present);
-            return Ok(());
-        }
+    async fn blob(&self, descriptor: &Descriptor) -> Result<BlobFate, Error> {
+        let blob = &self.ledger.blob(self.target.account(), &descriptor.digest);
+        let here = &self.target.repository();
+        // Who does not bring it finds it.
+        let mut fate = BlobFate::Present;
+        let brought = &mut fate;
+        let bring = async move || {
+            *brought = self.bring(descriptor, blob, here).await?;
+            Ok(())
+        };
+        blob.place(here).get_or_try_init(bring).await?;
+        self.meter.blob(fate);
+        Ok(fate)
+    }
+
+    /// Brings a blob that no image of this run has brought here.
+    async fn bring(&self, descriptor: &Descriptor, blob: &Blob, here: &Arc<str>) -> Result<BlobFate, Error> {
         if let Some(limit) = self.target.largest_blob().filter(|limit| descriptor.size > *limit) {
             self.meter.notice(format!(
                 "the layer {} has {} GB, and the target documents {} GB as its largest: the push may be refused; rebuild \
@@ -215,25 +249,34 @@ impl Copy<'_> {
             ));
         }
         if self.mode == Mode::DryRun || self.before == Before::Same {
-            let there = self.target.head_blob(descriptor).await? == Some(descriptor.size);
-            if there || self.mode == Mode::DryRun {
-                self.meter.blob(if there { BlobFate::Present } else { BlobFate::Missing(descriptor.size) });
-                holders.push(here);
-                return Ok(());
+            if self.target.head_blob(descriptor).await? == Some(descriptor.size) {
+                // That another was the first is as good.
+                let _ = blob.holder.set(Arc::clone(here));
+                return Ok(BlobFate::Present);
+            }
+            if self.mode == Mode::DryRun {
+                let sent = blob.is_due(here);
+                return Ok(if sent { BlobFate::Missing(descriptor.size) } else { BlobFate::Mounted });
             }
         }
-        let neighbour = (self.source.account() == self.target.account()).then(|| self.source.repository());
-        let from = holders.first().cloned().or(neighbour).filter(|from| *from != here);
+        let mut first = Some(blob.first.lock().await);
+        let holder = blob.holder.get().cloned();
+        if holder.is_some() {
+            // Links into several repositories need not wait for each other.
+            first = None;
+        }
+        let neighbour = || (self.source.account() == self.target.account()).then(|| self.source.repository());
+        let from = holder.or_else(neighbour).filter(|from| from != here);
         let source = StoredBlob { store: self.source, descriptor };
         let odds = if self.before == Before::Empty { Odds::HardlyThere } else { Odds::MayBeThere };
         let sent = self.target.push_blob(descriptor, from.as_deref(), odds, &source).await?;
-        self.meter.blob(match sent {
+        let _ = blob.holder.set(Arc::clone(here));
+        drop(first);
+        Ok(match sent {
             Sent::Present => BlobFate::Present,
             Sent::Mounted => BlobFate::Mounted,
             Sent::Uploaded => BlobFate::Sent,
-        });
-        holders.push(here);
-        Ok(())
+        })
     }
 
     /// Writes a manifest. Where the registry says that parts are missing, which it was believed to have, these are sent
@@ -256,7 +299,7 @@ impl Copy<'_> {
         let include_foreign = self.foreign_layers == ForeignLayers::Include;
         for blob in manifest.blobs(include_foreign).into_iter().filter(is_missing) {
             self.ledger.forget_blob(self.target.account(), &blob.digest);
-            self.blob(blob).await?;
+            self.blob(blob).await.map(drop)?;
         }
         // What was left out on purpose is not what the registry lost.
         if self.only.is_some() && manifest.is_index() {

@@ -7,12 +7,12 @@
 //! target that is not on this server's registry.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::api::{Api, Package, Seen, TeamRole};
 use super::judge::{self, Anonymous, Place, PushToken, Step, Wanted, Who, Wish};
@@ -51,7 +51,12 @@ pub struct Access<'a> {
     /// Nothing where no target is on this server's registry; why, where its address is of no use.
     api: Option<Result<Api, String>>,
     known: Mutex<Known>,
+    /// Packages that were looked at before something was sent to them, and whether that may be.
+    passed: StdMutex<HashMap<String, Passed>>,
 }
+
+/// Whether something may be sent to a package; asked once.
+type Passed = Arc<OnceCell<Result<(), Error>>>;
 
 /// What was asked already.
 #[derive(Default)]
@@ -59,8 +64,6 @@ struct Known {
     owners: HashMap<String, Seen<Owner>>,
     /// By the package's full name.
     packages: HashMap<String, Seen<Package>>,
-    /// Packages that were looked at before something was sent to them, and whether that may be.
-    passed: HashMap<String, Result<(), Error>>,
 }
 
 /// One package of the run.
@@ -98,6 +101,7 @@ impl<'a> Access<'a> {
             registries,
             api: None,
             known: Mutex::default(),
+            passed: StdMutex::default(),
             server,
         };
         let targets = plan.jobs.iter().filter_map(|job| job.target.as_ref()?.registry());
@@ -115,6 +119,10 @@ impl<'a> Access<'a> {
     /// The owner and the package, where the target is on this server's registry.
     fn owner_and_name<'r>(&self, target: &'r Reference) -> Option<(&'r str, &'r str)> {
         (self.server.registry() == Some(target.registry())).then(|| target.repository().split_once('/')).flatten()
+    }
+
+    fn passed(&self) -> MutexGuard<'_, HashMap<String, Passed>> {
+        self.passed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wanted(&self) -> Wanted<'_> {
@@ -427,12 +435,9 @@ impl Gate for Access<'_> {
             if self.api.is_none() || !ours {
                 return Ok(());
             }
-            if let Some(passed) = self.known.lock().await.passed.get(&subject) {
-                return passed.clone();
-            }
-            let passed = self.look_before(repository, there, meter).await;
-            self.known.lock().await.passed.insert(subject, passed.clone());
-            passed
+            // Several images may go to one package: who comes while it is looked at waits for the answer.
+            let once = Arc::clone(self.passed().entry(subject).or_default());
+            once.get_or_init(|| self.look_before(repository, there, meter)).await.clone()
         }
         .boxed()
     }

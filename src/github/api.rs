@@ -104,6 +104,8 @@ struct Reply {
     status: u16,
     body: Vec<u8>,
     request_id: Option<String>,
+    /// What it was asked with: its words may repeat that.
+    token: Option<Secret>,
 }
 
 /// GitHub's API at one server.
@@ -118,10 +120,11 @@ pub(super) struct Api {
 impl Api {
     /// Nothing is contacted yet. Needs a runtime.
     pub(super) fn new(base: &Url, transport: &Transport, patience: Duration) -> Result<Self, String> {
+        let client = transport.http_client(base).map_err(|error| error.to_string())?;
         let octocrab = Octocrab::builder()
             .add_retry_config(RetryConfig::None)
             .base_uri(base.as_str())
-            .and_then(|builder| builder.build_with_reqwest(transport.http_client(base)))
+            .and_then(|builder| builder.build_with_reqwest(client))
             .map_err(|_| "GitHub's API cannot be asked: its address cannot be used".to_owned())?;
         Ok(Self { octocrab, waits: Mutex::new(WAITS.min(patience)), unreachable: Mutex::default() })
     }
@@ -344,8 +347,8 @@ impl Api {
             Err(_) => return Err(timed_out()),
         };
         let request_id = head.headers.get("x-github-request-id").and_then(|value| value.to_str().ok());
-        let reply =
-            Reply { status: head.status.as_u16(), body, request_id: request_id.map(|id| sanitise::line(id, 80)) };
+        let request_id = request_id.map(|id| sanitise::line(id, 80));
+        let reply = Reply { status: head.status.as_u16(), body, request_id, token: token.cloned() };
         Ok((reply, wait_asked(&head.headers, SystemTime::now())))
     }
 }
@@ -405,7 +408,7 @@ fn again(reply: &Reply, asked: Option<Duration>) -> Option<Option<Duration>> {
 
 /// A 403 of GitHub is a refusal or a limit; only its words and its headers tell.
 fn is_throttled(reply: &Reply, asked: Option<Duration>) -> bool {
-    asked.is_some() || message(&reply.body).to_ascii_lowercase().contains("rate limit")
+    asked.is_some() || message(reply).to_ascii_lowercase().contains("rate limit")
 }
 
 /// `Retry-After`, or the end of an exhausted limit (`x-ratelimit-reset`, in seconds since 1970).
@@ -421,14 +424,17 @@ fn wait_asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(reset.duration_since(now).unwrap_or_default().max(Duration::from_secs(1)))
 }
 
-fn message(body: &[u8]) -> String {
+fn message(reply: &Reply) -> String {
     #[derive(Deserialize)]
     struct Problem {
         message: String,
     }
-    match serde_json::from_slice::<Problem>(body) {
-        Ok(problem) => sanitise::line(&problem.message, 300),
-        Err(_) if body.is_empty() => String::new(),
+    match serde_json::from_slice::<Problem>(&reply.body) {
+        Ok(Problem { message }) => {
+            let message = reply.token.as_ref().map_or_else(|| message.clone(), |token| token.hide(&message));
+            sanitise::line(&message, 300)
+        }
+        Err(_) if reply.body.is_empty() => String::new(),
         Err(_) => "not an API's answer".to_owned(),
     }
 }
@@ -436,7 +442,7 @@ fn message(body: &[u8]) -> String {
 /// A reply in GitHub's own words.
 fn words(reply: &Reply) -> String {
     let mut text = format!("GitHub answered {}", reply.status);
-    let message = message(&reply.body);
+    let message = message(reply);
     if !message.is_empty() {
         text = format!("{text}: {message}");
     }
@@ -486,9 +492,11 @@ mod tests {
     use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
     use super::{Reply, Seen, again, path, seen, team_path, wait_asked, words};
+    use crate::secret::Secret;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply { status, body: body.as_bytes().to_vec(), request_id: Some("1F:2".to_owned()) }
+        let token = Some(Secret::new("hunter2"));
+        Reply { status, body: body.as_bytes().to_vec(), request_id: Some("1F:2".to_owned()), token }
     }
 
     #[test]
@@ -539,8 +547,8 @@ mod tests {
         let read = |reply: Reply| seen(Ok(reply), |value: serde_json::Value| value["a"].as_u64());
         assert_eq!(read(reply(200, r#"{"a":1,"b":2}"#)), Seen::Found(Some(1)));
         assert_eq!(read(reply(404, "")), Seen::Absent);
-        let said = words(&reply(403, r#"{"message":"Must have admin rights\n::error::x"}"#));
-        assert_eq!(said, "GitHub answered 403: Must have admin rights ⏎ : :error::x (request 1F:2)");
+        let said = words(&reply(403, r#"{"message":"Must have admin rights\n::error::x Bearer hunter2"}"#));
+        assert_eq!(said, "GitHub answered 403: Must have admin rights ⏎ : :error::x Bearer *** (request 1F:2)");
         assert!(matches!(read(reply(200, "<html>")), Seen::Odd(words) if words.contains("not known here")));
         assert!(matches!(read(reply(500, "<html>")), Seen::Odd(words) if words.contains("not an API's answer")));
         assert!(matches!(read(reply(301, "")), Seen::Odd(words) if words.contains("301")));

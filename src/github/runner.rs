@@ -6,13 +6,17 @@
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::Error;
+use crate::progress::{Lines, View};
 use crate::sanitise;
-use crate::secret::Secret;
+use crate::secret::{SHORTEST, Secret};
 
 /// How many annotations of a kind a run makes. The runner keeps ten per step and kind: the tenth is ours to say how
 /// many more there are (errors) or how the run ended (notices).
@@ -27,14 +31,19 @@ const LINE: usize = 8192;
 /// Bytes of the job summary. The runner drops the whole of it above 1 MiB, so we stop well below.
 const SUMMARY: usize = 900 * 1024;
 
-/// A secret shorter than this would mask half the log.
-const MASKED: usize = 4;
+/// Bytes of one output. GitHub takes 1 MB, counted in UTF-16, of what a job hands on to others.
+const OUTPUT: usize = 480 * 1024;
+
+/// A run that is over before this gets no bar: it would only flicker.
+const BAR: Duration = Duration::from_millis(500);
 
 /// What the environment says about the runner.
 #[derive(Clone, Debug, Default)]
 pub struct Runner {
     in_actions: bool,
     debug: bool,
+    /// A terminal that cannot go back on its line.
+    dumb: bool,
     output: Option<PathBuf>,
     summary: Option<PathBuf>,
 }
@@ -46,6 +55,7 @@ impl Runner {
         Self {
             in_actions: lookup("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
             debug: lookup("RUNNER_DEBUG").is_some_and(|value| value == "1"),
+            dumb: lookup("TERM").is_some_and(|value| value == "dumb"),
             output: file("GITHUB_OUTPUT"),
             summary: file("GITHUB_STEP_SUMMARY"),
         }
@@ -59,6 +69,11 @@ impl Runner {
     /// Whether there is a job summary to write.
     pub fn has_summary(&self) -> bool {
         self.summary.is_some()
+    }
+
+    /// The bytes that an output may have, where somebody minds.
+    pub fn output_room(&self) -> Option<usize> {
+        self.in_actions.then_some(OUTPUT)
     }
 
     /// Sets the step's outputs; outside Actions they are printed too. Call it once, at the end.
@@ -183,6 +198,15 @@ struct Streams {
     log: Box<dyn Write + Send>,
     data: Option<Box<dyn Write + Send>>,
     annotations: [usize; 3],
+    voice: Voice,
+}
+
+/// How those who wait are told how far the run is.
+enum Voice {
+    /// By a line now and then.
+    Lines(Lines),
+    /// By a bar at the foot of the terminal, once there is one.
+    Bar(Option<ProgressBar>),
 }
 
 impl Console {
@@ -191,12 +215,16 @@ impl Console {
         if runner.in_actions {
             return Self::over(runner, Box::new(std::io::stdout()), None);
         }
-        Self::over(runner, Box::new(std::io::stderr()), Some(Box::new(std::io::stdout())))
+        let console = Self::over(runner, Box::new(std::io::stderr()), Some(Box::new(std::io::stdout())));
+        if std::io::stderr().is_terminal() && !runner.dumb {
+            console.lock().voice = Voice::Bar(None);
+        }
+        console
     }
 
     /// Prints to `log`, and outputs to `data`; without `data`, those go to the log too.
     pub fn over(runner: &Runner, log: Box<dyn Write + Send>, data: Option<Box<dyn Write + Send>>) -> Self {
-        let streams = Streams { log, data, annotations: [0; 3] };
+        let streams = Streams { log, data, annotations: [0; 3], voice: Voice::Lines(Lines::default()) };
         Self { in_actions: runner.in_actions, debug: runner.debug, state: Mutex::new(streams) }
     }
 
@@ -223,6 +251,32 @@ impl Console {
     /// One line of the log.
     pub fn line(&self, text: &str) {
         self.print(&safe(text));
+    }
+
+    /// How far the run is, where it is time to say so.
+    pub fn progress(&self, view: &View) {
+        let line = match &mut self.lock().voice {
+            Voice::Lines(lines) => lines.is_due(view.elapsed).then(|| view.words()).flatten(),
+            Voice::Bar(bar) if bar.is_some() || view.elapsed >= BAR => {
+                let bar = bar.get_or_insert_with(new_bar);
+                bar.set_message(view.words().unwrap_or_default());
+                bar.set_position(view.permille());
+                None
+            }
+            Voice::Bar(_) => None,
+        };
+        if let Some(words) = line {
+            self.line(&format!("progress: {words}"));
+        }
+    }
+
+    /// Nothing is waited for any more.
+    pub fn end_progress(&self) {
+        if let Voice::Bar(bar) = &mut self.lock().voice
+            && let Some(bar) = bar.take()
+        {
+            bar.finish_and_clear();
+        }
     }
 
     /// A line for `RUNNER_DEBUG=1` only.
@@ -288,7 +342,7 @@ impl Console {
         if !self.in_actions {
             return;
         }
-        for part in secret.expose().lines().map(str::trim).filter(|part| part.chars().count() >= MASKED) {
+        for part in secret.expose().lines().map(str::trim).filter(|part| part.chars().count() >= SHORTEST) {
             self.print(&command("add-mask", None, part));
         }
     }
@@ -310,27 +364,33 @@ impl Console {
 
     /// Outputs as data: `name=value`, or the heredoc form where a value has several lines.
     fn outputs(&self, outputs: &[(&str, String)]) {
-        let mut text = String::new();
+        let mut state = self.lock();
+        let Streams { log, data, .. } = &mut *state;
+        let stream = data.as_mut().unwrap_or(log);
+        // One by one: the report of many images is long.
         for (name, value) in outputs {
-            // Without a second stream the runner reads this one.
-            let value = if self.in_actions { sanitise::line(value, usize::MAX) } else { value.clone() };
-            if value.contains('\n') {
+            if self.in_actions {
+                // Without a second stream the runner reads this one.
+                emit(stream, &format!("{name}={}\n", sanitise::line(value, usize::MAX)));
+            } else if value.contains('\n') {
                 let mut end = "EOF".to_owned();
                 while value.lines().any(|line| line == end) {
                     end.push('_');
                 }
-                let _ = writeln!(text, "{name}<<{end}\n{value}\n{end}");
+                emit(stream, &format!("{name}<<{end}\n{value}\n{end}\n"));
             } else {
-                let _ = writeln!(text, "{name}={value}");
+                emit(stream, &format!("{name}={value}\n"));
             }
         }
-        let mut state = self.lock();
-        let Streams { log, data, .. } = &mut *state;
-        emit(data.as_mut().unwrap_or(log), &text);
     }
 
     fn print(&self, text: &str) {
-        emit(&mut self.lock().log, &format!("{text}\n"));
+        let Streams { log, voice, .. } = &mut *self.lock();
+        let mut print = || emit(log, &format!("{text}\n"));
+        match voice {
+            Voice::Bar(Some(bar)) => bar.suspend(print),
+            _ => print(),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Streams> {
@@ -341,6 +401,12 @@ impl Console {
 /// Writes what can be written. A closed pipe means that nobody listens, which is no reason to stop copying.
 fn emit(stream: &mut Box<dyn Write + Send>, text: &str) {
     let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}
+
+/// The bar, in thousandths of the work; its words are cut where the terminal ends.
+fn new_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:24} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr()).with_style(style.progress_chars("━╸─"))
 }
 
 /// A line for the log, its own indentation kept.

@@ -136,6 +136,12 @@ impl Auth {
         }
     }
 
+    /// What a request with this `Authorization` may be answered with by mistake: the credential, and the token.
+    pub(super) fn secrets(&self, sent: Option<&HeaderValue>) -> Vec<Secret> {
+        let token = sent.and_then(|sent| sent.to_str().ok()?.split_once(' ').map(|(_, token)| Secret::new(token)));
+        secrets_of(self.credential.as_ref()).into_iter().chain(token).collect()
+    }
+
     /// Learns from a 401. Answers whether the request is worth sending once more.
     pub(super) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
         let Some(way) = self.challenge(headers) else { return false };
@@ -242,17 +248,20 @@ impl Auth {
         loop {
             let request = token_request(realm, service, scopes, credential, asking)?;
             asking.meter.token_request();
-            let cause = match tokio::time::timeout(TOKEN.min(asking.limits.answer), ask(request, asking.meter)).await {
-                Ok(Ok(token)) => {
-                    self.served.store(true, Relaxed);
-                    return Ok(token);
-                }
-                Ok(Err(cause)) => cause,
-                Err(_) => Cause::Connection {
-                    kind: crate::error::ConnectionFailure::Timeout,
-                    detail: format!("{} s", TOKEN.as_secs()),
-                },
-            };
+            let cause =
+                match tokio::time::timeout(TOKEN.min(asking.limits.answer), ask(request, credential, asking.meter))
+                    .await
+                {
+                    Ok(Ok(token)) => {
+                        self.served.store(true, Relaxed);
+                        return Ok(token);
+                    }
+                    Ok(Err(cause)) => cause,
+                    Err(_) => Cause::Connection {
+                        kind: crate::error::ConnectionFailure::Timeout,
+                        detail: format!("{} s", TOKEN.as_secs()),
+                    },
+                };
             // A service that has given no token yet may be a mistyped name: not worth minutes.
             let stranger = !self.served.load(Relaxed);
             let wait = patience.next(cause, stranger).map_err(wrap)?;
@@ -283,6 +292,7 @@ fn token_request(
     asking: &Asking<'_>,
 ) -> Result<reqwest::RequestBuilder, Cause> {
     let client = asking.transport.client(realm, Pipe::Small, asking.limits.hasty);
+    let client = client.map_err(|error| Cause::Protocol(error.to_string()))?;
     if let Some(Credential { username, password }) = credential
         && username == IDENTITY_TOKEN
     {
@@ -306,6 +316,10 @@ fn token_request(
     Ok(request)
 }
 
+fn secrets_of(credential: Option<&Credential>) -> Vec<Secret> {
+    credential.map_or_else(Vec::new, |credential| vec![credential.pair(), credential.password.clone()])
+}
+
 /// The token service's address with what is asked for. The realm may bring a query of its own, a `scope` among it
 /// (nvcr.io): ours replaces that.
 pub(super) fn token_address(realm: &Url, service: Option<&str>, scopes: &[String]) -> Url {
@@ -320,13 +334,13 @@ pub(super) fn token_address(realm: &Url, service: Option<&str>, scopes: &[String
 }
 
 /// One request to a token service, its whole answer included.
-async fn ask(request: reqwest::RequestBuilder, meter: &Meter) -> Result<Token, Cause> {
+async fn ask(request: reqwest::RequestBuilder, credential: Option<&Credential>, meter: &Meter) -> Result<Token, Cause> {
     let response = request.send().await.map_err(|error| classify(&error))?;
     if response.status().is_redirection() {
         return Err(Cause::Protocol("answered with a redirect, which is not followed".to_owned()));
     }
     if !response.status().is_success() {
-        return Err(Cause::Refused(refusal::read(response).await));
+        return Err(Cause::Refused(refusal::read(response, &secrets_of(credential)).await));
     }
     read_token(response, meter).await
 }

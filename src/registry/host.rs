@@ -3,14 +3,15 @@
 //! Owns sending: the token, the place in the lane, the repetition, the redirects, the count. Never knows what a manifest
 //! or a blob is.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 use url::Url;
 
 use crate::error::{Cause, ConnectionFailure, Error};
@@ -22,6 +23,7 @@ use super::lanes::{Lane, Lanes, Place};
 use super::realm;
 use super::refusal;
 use super::retry::{Patience, Verdict, judge};
+use super::tags::Tags;
 use super::transport::{Pipe, Transport, classify, is_loopback};
 use super::upload::Form;
 use super::{Repository, Settings};
@@ -60,6 +62,8 @@ pub(super) struct Learned {
     pub(super) no_mount: AtomicBool,
     /// Whether it has the referrers API; none while that is not known. Held by whoever finds out, so that one does.
     pub(super) referrers: tokio::sync::Mutex<Option<bool>>,
+    /// The tags of its repositories, where they were listed.
+    pub(super) tags: Mutex<HashMap<Arc<str>, Arc<OnceCell<Tags>>>>,
     /// It does not mount from these repositories.
     pub(super) no_mount_from: Mutex<HashSet<String>>,
     /// Whether a mount from the repository itself tells if the blob is there (201); a HEAD is saved where it does.
@@ -133,6 +137,8 @@ impl Host {
             || settings.insecure.iter().any(|host| host.eq_ignore_ascii_case(name));
         let base = parse(if plain { "http" } else { "https" })
             .map_err(|error| Error::Local(format!("`{name}` is not a host name: {error}")))?;
+        // What would keep every request from being sent is said before the first one.
+        transport.client(&base, Pipe::Small, false)?;
         let cautious = matches!(name, "ghcr.io" | "docker.io");
         // Large single PUTs were answered 400 there by reports without a cause (registries.md §5.3, form B).
         let single_put_below = if cautious { 100 * 1024 * 1024 } else { u64::MAX };
@@ -149,6 +155,7 @@ impl Host {
                 pieces_only: AtomicBool::new(false),
                 no_mount: AtomicBool::new(false),
                 referrers: tokio::sync::Mutex::default(),
+                tags: Mutex::default(),
                 no_mount_from: Mutex::default(),
                 self_mount: AtomicU8::new(if name == "ghcr.io" || name.ends_with(".amazonaws.com") {
                     SILENT
@@ -181,6 +188,11 @@ impl Host {
     pub(super) fn may_mount(&self, from: &str) -> bool {
         let refused = self.learned.no_mount_from.lock().unwrap_or_else(PoisonError::into_inner);
         !self.learned.no_mount.load(Relaxed) && !refused.contains(from)
+    }
+
+    /// Room in memory for one more span of a blob, if there is any.
+    pub(super) fn span(&self) -> Option<OwnedSemaphorePermit> {
+        self.transport.span()
     }
 
     pub(super) fn is_stranger(&self) -> bool {
@@ -263,8 +275,13 @@ impl Repository {
                 learned = true;
                 continue;
             }
-            return Err(Cause::Refused(refusal::read(response).await));
+            return Err(self.refused(response, authorization.as_ref()).await);
         }
+    }
+
+    /// What the registry said to a request that carried `authorization`, without what it was sent.
+    pub(super) async fn refused(&self, response: Response, authorization: Option<&HeaderValue>) -> Cause {
+        Cause::Refused(refusal::read(response, &self.host.auth.secrets(authorization)).await)
     }
 
     /// The `Authorization` that a request with `scopes` carries now.
@@ -280,19 +297,18 @@ impl Repository {
         url: &Url,
         pipe: Pipe,
         authorization: Option<&HeaderValue>,
-    ) -> reqwest::RequestBuilder {
+    ) -> Result<reqwest::RequestBuilder, Cause> {
+        let client = self.host.transport.client(url, pipe, self.limits.hasty);
         self.meter.request(self.side);
-        let mut request = self
-            .host
-            .transport
-            .client(url, pipe, self.limits.hasty)
+        let mut request = client
+            .map_err(|error| Cause::Protocol(error.to_string()))?
             .request(method, url.clone())
             // A registry that compresses what it sends would change the bytes that the digest is over.
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(authorization) = authorization.filter(|_| self.is_home(url)) {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
-        request
+        Ok(request)
     }
 
     /// Whether `url` has this registry's scheme, host and port.
@@ -305,7 +321,7 @@ impl Repository {
         let mut url = call.url.clone();
         for _ in 0..=HOPS {
             let mut request =
-                self.request(call.method.clone(), &url, pipe, authorization).headers(call.headers.clone());
+                self.request(call.method.clone(), &url, pipe, authorization)?.headers(call.headers.clone());
             if let Some(body) = &call.body {
                 request = request.body(body.clone());
             }

@@ -61,6 +61,11 @@ impl Lanes {
         Place { permit, width }
     }
 
+    /// How many bodies come at the moment.
+    pub(super) fn readers(&self) -> usize {
+        self.read.now.load(Relaxed).saturating_sub(self.read.places.available_permits())
+    }
+
     /// The host answered well.
     pub(super) fn widen(&self, lane: Lane) {
         self.width(lane).widen();

@@ -155,7 +155,14 @@ impl Repository {
             Call::new(Method::PUT, self.url(&format!("manifests/{at}")), Scopes::push(&self.name), "manifest");
         call.headers.insert(CONTENT_TYPE, media_type);
         call.body = Some(manifest.bytes.clone());
-        let response = self.send(&call).await.map_err(failed)?;
+        let response = match self.send(&call).await {
+            Ok(response) => response,
+            Err(cause) if is_immutable(at, &cause) && self.is_there(at, &manifest.digest).await => {
+                self.meter.manifest_written();
+                return Ok(Pushed { lists_referrers: false });
+            }
+            Err(cause) => return Err(failed(cause)),
+        };
         self.meter.written(manifest.bytes.len());
         self.meter.manifest_written();
         if let Some(named) = content_digest(response.headers())
@@ -164,6 +171,10 @@ impl Repository {
             return Err(self.mismatch(at, &manifest.digest, named.to_string()));
         }
         Ok(Pushed { lists_referrers: response.headers().contains_key(OCI_SUBJECT) })
+    }
+
+    async fn is_there(&self, at: At<'_>, digest: &Digest) -> bool {
+        self.head_manifest(at).await.is_ok_and(|found| found.is_some_and(|found| found.digest == *digest))
     }
 
     fn manifest_call<'a>(&self, method: Method, at: At<'_>, what: &'a str) -> Call<'a> {
@@ -189,12 +200,13 @@ impl Repository {
             }
             Ok(())
         };
-        // The whole of it: a byte now and then is no answer.
-        match tokio::time::timeout(self.limits.stall * 2, read).await {
+        // The whole of it: a byte now and then is no answer. Not all of the patience, so that there is another attempt.
+        let limit = (self.limits.stall * 2).min(self.limits.patience / 2);
+        match tokio::time::timeout(limit, read).await {
             Ok(result) => result.map(|()| bytes.freeze()),
             Err(_) => Err(Cause::Connection {
                 kind: crate::error::ConnectionFailure::Timeout,
-                detail: format!("the body did not end within {} s", (self.limits.stall * 2).as_secs()),
+                detail: format!("the body did not end within {} s", limit.as_secs()),
             }),
         }
     }
@@ -206,6 +218,12 @@ impl Repository {
 
 fn is_absent(cause: &Cause) -> bool {
     matches!(cause, Cause::Refused(refusal) if refusal.status == 404)
+}
+
+/// Whether a refusal may be of a tag that cannot be moved. A put whose answer was lost is sent again, and its own tag is
+/// then in its way (ECR refuses even the same digest: registries.md §10).
+fn is_immutable(at: At<'_>, cause: &Cause) -> bool {
+    matches!((at, cause), (At::Tag(_), Cause::Refused(refusal)) if matches!(refusal.status, 400 | 403 | 409 | 412))
 }
 
 fn is_mute(cause: &Cause) -> bool {

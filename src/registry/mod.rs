@@ -15,6 +15,7 @@ mod realm;
 mod referrers;
 mod refusal;
 mod retry;
+mod tags;
 mod transport;
 mod upload;
 

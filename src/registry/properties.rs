@@ -128,7 +128,7 @@ pub fn retry_after(data: &[u8]) {
             headers.append(name, value);
         }
     }
-    let refusal = refusal::parse(status, &headers, body);
+    let refusal = refusal::parse(status, &headers, body, &[]);
     assert_safe(&refusal.message, 400);
     assert_sentence(&refusal.to_string(), 700);
     assert!(refusal.missing.len() <= 50);

@@ -1,17 +1,19 @@
 //! What a registry says when it says no.
 //!
 //! Owns reading an error answer: the specification's JSON, GHCR's waits hidden in a sentence, pages of a proxy. Pure
-//! but for reading a bounded body. Everything taken from it is sanitised.
+//! but for reading a bounded body. Everything taken from it is sanitised, and what was sent as a secret is taken out:
+//! servers and proxies repeat requests in their errors.
 
 use std::time::{Duration, SystemTime};
 
 use reqwest::Response;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde::Deserialize;
 
 use crate::digest::Digest;
 use crate::error::Refusal;
 use crate::sanitise;
+use crate::secret::Secret;
 
 /// How much of an error body is read.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -44,8 +46,8 @@ struct Loose {
     message: String,
 }
 
-/// Reads the refusal out of an answer.
-pub(super) async fn read(mut response: Response) -> Refusal {
+/// Reads the refusal out of an answer to a request that carried `secrets`.
+pub(super) async fn read(mut response: Response, secrets: &[Secret]) -> Refusal {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let mut body = Vec::new();
@@ -60,17 +62,21 @@ pub(super) async fn read(mut response: Response) -> Refusal {
     };
     // A body that breaks off or does not end says no more than the status does.
     let _ = tokio::time::timeout(Duration::from_secs(10), read).await;
-    parse(status, &headers, &body)
+    parse(status, &headers, &body, secrets)
 }
 
-pub(super) fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
-    let mut refusal = Refusal { status, request_id: request_id(headers), ..Refusal::default() };
+pub(super) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Secret]) -> Refusal {
+    let safe = |text: &str, limit| {
+        let text = secrets.iter().fold(text.to_owned(), |text, secret| secret.hide(&text));
+        sanitise::line(text.trim(), limit)
+    };
+    let request_id = request_id(headers).map(|id| safe(id, 80));
+    let mut refusal = Refusal { status, request_id, ..Refusal::default() };
     if let Ok(envelope) = serde_json::from_slice::<Envelope>(body) {
         let mut messages = Vec::new();
         for entry in envelope.errors.iter().take(50) {
             if refusal.code.is_none() {
-                refusal.code =
-                    entry.code.as_deref().map(|code| sanitise::line(code, 60)).filter(|code| !code.is_empty());
+                refusal.code = entry.code.as_deref().map(|code| safe(code, 60)).filter(|code| !code.is_empty());
             }
             if let Some(digest) = missing_digest(&entry.detail) {
                 refusal.missing.push(digest);
@@ -94,16 +100,15 @@ pub(super) fn parse(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
         };
     }
     refusal.retry_after = retry_after_header(headers, SystemTime::now()).or_else(|| wait_in(&refusal.message));
-    refusal.message = sanitise::line(refusal.message.trim(), LONGEST_MESSAGE);
+    refusal.message = safe(&refusal.message, LONGEST_MESSAGE);
     refusal
 }
 
-fn request_id(headers: &HeaderMap) -> Option<String> {
+fn request_id(headers: &HeaderMap) -> Option<&str> {
     ["x-github-request-id", "x-request-id", "x-amzn-requestid", "docker-request-id"]
         .iter()
         .find_map(|name| headers.get(*name))
         .and_then(|value| value.to_str().ok())
-        .map(|id| sanitise::line(id, 80))
 }
 
 /// `MANIFEST_BLOB_UNKNOWN` names the digest as `detail`, as `detail.digest` or as `detail.Digest`.
@@ -112,14 +117,17 @@ fn missing_digest(detail: &serde_json::Value) -> Option<Digest> {
     text.parse().ok()
 }
 
-/// `Retry-After` as seconds or as a date (RFC 9110, 10.2.3).
+/// `Retry-After` as seconds or as a date (RFC 9110, 10.2.3). A date is by the clock of who wrote it, which the answer's
+/// own `Date` tells; ours may be another.
 fn retry_after_header(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let after = text(RETRY_AFTER)?;
+    if let Ok(seconds) = after.parse::<u64>() {
         return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default().min(LONGEST_WAIT))
+    let until = httpdate::parse_http_date(after).ok()?;
+    let now = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
+    Some(until.duration_since(now).unwrap_or_default().min(LONGEST_WAIT))
 }
 
 /// GHCR tells its wait in the sentence only: `retry-after: 10.305464ms, allowed: 2000/minute`, a Go duration
@@ -159,9 +167,10 @@ fn go_duration(text: &str) -> Option<Duration> {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+    use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
-    use super::{go_duration, parse, retry_after_header};
+    use super::{LONGEST_MESSAGE, go_duration, parse, retry_after_header};
+    use crate::secret::Secret;
 
     #[test]
     fn go_durations_are_read_and_nonsense_is_not() {
@@ -192,8 +201,12 @@ mod tests {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(header));
             assert_eq!(retry_after_header(&headers, now).map(|wait| wait.as_secs()), expected, "{header}");
         }
+        let mut headers = HeaderMap::new();
+        headers.insert(DATE, HeaderValue::from_static("Sun, 06 Nov 1994 10:00:00 GMT"));
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("Sun, 06 Nov 1994 10:00:05 GMT"));
+        assert_eq!(retry_after_header(&headers, now), Some(Duration::from_secs(5)), "by the server's clock");
         let body = br#"{"errors":[{"code":"TOOMANYREQUESTS","message":"retry-after: 2s, allowed: 2000/minute"}]}"#;
-        let refusal = parse(429, &HeaderMap::new(), body);
+        let refusal = parse(429, &HeaderMap::new(), body, &[]);
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(2)));
         assert_eq!(refusal.code.as_deref(), Some("TOOMANYREQUESTS"));
     }
@@ -205,7 +218,7 @@ mod tests {
             r#"{{"errors":[{{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown","detail":{{"digest":"{digest}"}}}},
                 {{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown","detail":"{digest}"}}]}}"#
         );
-        let refusal = parse(400, &HeaderMap::new(), unknown.as_bytes());
+        let refusal = parse(400, &HeaderMap::new(), unknown.as_bytes(), &[]);
         assert_eq!(refusal.missing.len(), 2);
         assert_eq!(refusal.message, "blob unknown");
         for (body, expected) in [
@@ -214,8 +227,22 @@ mod tests {
             ("slow down\n", "slow down"),
             ("", ""),
         ] {
-            assert_eq!(parse(502, &HeaderMap::new(), body.as_bytes()).message, expected);
+            assert_eq!(parse(502, &HeaderMap::new(), body.as_bytes(), &[]).message, expected);
         }
-        assert!(!parse(400, &HeaderMap::new(), b"::set-output name=x::y").message.starts_with("::"));
+        assert!(!parse(400, &HeaderMap::new(), b"::set-output name=x::y", &[]).message.starts_with("::"));
+    }
+
+    #[test]
+    fn what_was_sent_is_not_repeated_not_even_in_part() {
+        let secrets = [Secret::new("hunter2-hunter2")];
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", HeaderValue::from_static("of-hunter2-hunter2"));
+        let body = r#"{"errors":[{"code":"BAD hunter2-hunter2","message":"no hunter2-hunter2 here"}]}"#;
+        let refusal = parse(400, &headers, body.as_bytes(), &secrets);
+        assert_eq!(refusal.to_string(), "400 BAD ***: no *** here (request of-***)");
+        // The limit falls into the middle of it.
+        let long = format!("{}hunter2-hunter2", "x".repeat(LONGEST_MESSAGE - 10));
+        let refusal = parse(400, &headers, long.as_bytes(), &secrets);
+        assert!(!refusal.message.contains("hunter"), "{}", refusal.message);
     }
 }

@@ -77,7 +77,7 @@ impl Limits {
         // `upload`).
         Self {
             patience,
-            answer: Duration::from_secs(60),
+            answer: Duration::from_secs(60).min(patience),
             stall: Duration::from_secs(30).min(patience / 2),
             hasty: false,
         }

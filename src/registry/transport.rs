@@ -3,16 +3,25 @@
 //! Owns how bytes reach a host. Knows no registry, follows no redirect (the rules for that are in `host`), keeps no
 //! credential.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, ClientBuilder, redirect};
+use reqwest::{Client, redirect};
+use rustls::ClientConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls_platform_verifier::Verifier;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Host, Url};
 
 use crate::error::{Cause, ConnectionFailure, Error};
 use crate::sanitise;
+
+use super::download::SPANS;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -21,105 +30,144 @@ const CONNECT: Duration = Duration::from_secs(10);
 const CONNECT_HASTY: Duration = Duration::from_secs(5);
 
 /// The clients of a run.
+///
+/// Each is made when it is first needed: to read the CA certificates takes longer than to ask whether an image has
+/// changed, and a registry on loopback needs none.
 #[derive(Clone)]
-pub struct Transport {
-    patient: Clients,
-    /// Made when the first mirror is asked.
-    hasty: Arc<OnceLock<Clients>>,
-    roots: Arc<[Certificate]>,
+pub struct Transport(Arc<Shared>);
+
+struct Shared {
+    extra_roots: Vec<CertificateDer<'static>>,
+    /// The roots, read once; every client that speaks TLS has them.
+    tls: OnceLock<Result<ClientConfig, Error>>,
+    clients: Mutex<HashMap<Kind, Client>>,
+    /// Places in memory for what is read ahead of its turn, of all hosts: a bound on the whole of it.
+    spans: Arc<Semaphore>,
 }
 
-#[derive(Clone)]
-struct Clients {
-    /// Small requests: HTTP/2 where the server has it, so that many share one connection.
-    small: Client,
-    /// Blob bodies: HTTP/1.1, a connection each. One HTTP/2 connection is one window and one congestion state for
-    /// all bodies; registries and CDNs limit by connection (registries.md §13).
-    blobs: Client,
-    /// Loopback hosts: never through a proxy, which would look for the registry on its own machine.
-    loopback: Client,
+/// What tells one client from another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Kind {
+    pipe: Pipe,
+    hasty: bool,
+    /// Loopback hosts are never asked through a proxy, which would look for the registry on its own machine.
+    loopback: bool,
+    tls: bool,
 }
 
 /// What a request carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Pipe {
-    /// A manifest at most.
+    /// A manifest at most: HTTP/2 where the server has it, so that many share one connection.
     Small,
-    /// A blob.
+    /// A blob: HTTP/1.1, a connection each. One HTTP/2 connection is one window and one congestion state for all bodies;
+    /// registries and CDNs limit by connection (registries.md §13).
     Blob,
 }
 
 impl Transport {
-    /// Builds the clients with the system's roots and, if given, the certificates of `extra_roots` (PEM).
+    /// The clients, with the system's roots and, if given, the certificates of `extra_roots` (PEM).
     ///
-    /// Fails when the roots cannot be loaded or the file cannot be read; nothing is contacted.
+    /// Fails when the file cannot be read; nothing is contacted.
     pub fn new(extra_roots: Option<&Path>) -> Result<Self, Error> {
-        // The second call of a process fails because the first one won: that is what is wanted.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut roots = Vec::new();
-        if let Some(path) = extra_roots {
-            let pem = std::fs::read(path).map_err(|error| {
-                Error::input("ca-certificates", format!("`{}` cannot be read: {error}", path.display()))
-            })?;
-            roots = Certificate::from_pem_bundle(&pem).unwrap_or_default();
-            if roots.is_empty() {
-                let problem = format!("`{}` holds no certificate in PEM form", path.display());
-                return Err(Error::input("ca-certificates", problem));
+        let extra_roots = match extra_roots {
+            None => Vec::new(),
+            Some(path) => {
+                let shown = path.display();
+                let pem = std::fs::read(path)
+                    .map_err(|error| Error::input("ca-certificates", format!("`{shown}` cannot be read: {error}")))?;
+                let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+                roots.ok().filter(|roots| !roots.is_empty()).ok_or_else(|| {
+                    Error::input("ca-certificates", format!("`{shown}` holds no certificate in PEM form"))
+                })?
             }
-        }
-        Ok(Self { patient: Clients::new(&roots, CONNECT)?, hasty: Arc::default(), roots: roots.into() })
+        };
+        Ok(Self(Arc::new(Shared {
+            extra_roots,
+            tls: OnceLock::new(),
+            clients: Mutex::default(),
+            spans: Arc::new(Semaphore::new(SPANS)),
+        })))
+    }
+
+    /// Room for one more span of a blob, if there is any.
+    pub(super) fn span(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.spans).try_acquire_owned().ok()
     }
 
     /// The client for an API at `base`: the same proxy, roots and TLS as for registries.
-    pub(crate) fn http_client(&self, base: &Url) -> Client {
-        self.client(base, Pipe::Small, false).clone()
+    pub(crate) fn http_client(&self, base: &Url) -> Result<Client, Error> {
+        self.client(base, Pipe::Small, false)
     }
 
     /// The client for a request to `url`; `hasty`: one that does not wait long for a connection.
-    pub(super) fn client(&self, url: &Url, pipe: Pipe, hasty: bool) -> &Client {
-        let clients = if hasty {
-            // What could be built once can be built again; else the patient ones do.
-            let build = || Clients::new(&self.roots, CONNECT_HASTY).unwrap_or_else(|_| self.patient.clone());
-            self.hasty.get_or_init(build)
-        } else {
-            &self.patient
-        };
-        if is_loopback(url.host()) {
-            return &clients.loopback;
+    ///
+    /// Fails when the system's CA certificates, which are read for the first host that needs them, are of no use.
+    pub(super) fn client(&self, url: &Url, pipe: Pipe, hasty: bool) -> Result<Client, Error> {
+        let loopback = is_loopback(url.host());
+        // A proxy may be spoken to over TLS whatever the host behind it speaks.
+        let tls = !loopback || url.scheme() == "https";
+        // Without TLS there is no HTTP/2, and blobs and manifests share the connections.
+        let pipe = if loopback || url.scheme() != "https" { Pipe::Blob } else { pipe };
+        let kind = Kind { pipe, hasty, loopback, tls };
+        let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&kind) {
+            return Ok(client.clone());
         }
-        match (pipe, url.scheme()) {
-            (Pipe::Small, "https") => &clients.small,
-            _ => &clients.blobs,
-        }
+        let client = self.0.build(kind)?;
+        clients.insert(kind, client.clone());
+        Ok(client)
     }
 }
 
-impl Clients {
-    fn new(roots: &[Certificate], connect: Duration) -> Result<Self, Error> {
-        let builder = || {
-            let builder = Client::builder()
-                .user_agent(concat!("mirror-image/", env!("CARGO_PKG_VERSION")))
-                .redirect(redirect::Policy::none())
-                .connect_timeout(connect)
-                .pool_idle_timeout(Duration::from_secs(60))
-                .tcp_keepalive(Duration::from_secs(30));
-            if roots.is_empty() { builder } else { builder.tls_certs_merge(roots.to_vec()) }
+impl Shared {
+    fn build(&self, kind: Kind) -> Result<Client, Error> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("mirror-image/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .connect_timeout(if kind.hasty { CONNECT_HASTY } else { CONNECT })
+            .pool_idle_timeout(Duration::from_secs(60))
+            .tcp_keepalive(Duration::from_secs(30));
+        let http2 = kind.tls && kind.pipe == Pipe::Small;
+        if !http2 {
+            builder = builder.http1_only();
+        }
+        if kind.loopback {
+            builder = builder.no_proxy();
+        }
+        let mut tls = if kind.tls { self.tls()?.clone() } else { without_roots()? };
+        // A preconfigured TLS set-up names its protocols itself.
+        tls.alpn_protocols =
+            if http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
+        builder.tls_backend_preconfigured(tls).build().map_err(|error| Error::Local(innermost(&error)))
+    }
+
+    fn tls(&self) -> Result<&ClientConfig, Error> {
+        let configure = || {
+            let provider = Arc::new(ring::default_provider());
+            let verifier = Verifier::new_with_extra_roots(self.extra_roots.iter().cloned(), Arc::clone(&provider))?;
+            let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+            Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
         };
-        let build = |builder: ClientBuilder| builder.build().map_err(|error| Error::Local(cannot_build(&error)));
-        Ok(Self {
-            small: build(builder())?,
-            blobs: build(builder().http1_only())?,
-            loopback: build(builder().http1_only().no_proxy())?,
-        })
+        let configured = self.tls.get_or_init(|| configure().map_err(|error: rustls::Error| cannot_trust(&error)));
+        configured.as_ref().map_err(Clone::clone)
     }
 }
 
-fn cannot_build(error: &reqwest::Error) -> String {
-    format!(
+/// For who never speaks TLS: the HTTP library wants to be given something.
+fn without_roots() -> Result<ClientConfig, Error> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+        .map_err(|error| Error::Local(error.to_string()))
+}
+
+fn cannot_trust(error: &rustls::Error) -> Error {
+    Error::Local(format!(
         "the system's CA certificates cannot be used: {}. Install the package `ca-certificates`, or name a bundle in \
          SSL_CERT_FILE",
         innermost(error)
-    )
+    ))
 }
 
 /// Whether a host is this machine.

@@ -1,8 +1,9 @@
 //! Blobs that go.
 //!
-//! Owns how a blob reaches a registry: linked from a repository that has it, or sent in the form the registry takes.
-//! Never completes an upload whose bytes are not those of the digest (`blob::checked` holds the last piece back), and
-//! never starts a second upload where a refused mount opened one.
+//! Owns how a blob reaches a registry: linked from a repository that has it, or sent in the form the registry takes; and
+//! going on where an upload broke, as far as the registry still knows of it. Never completes an upload whose bytes are not
+//! those of the digest (`blob::checked` holds the last piece back), and never starts a second upload where a refused mount
+//! opened one.
 //!
 //! Forms (registries.md §5.3), the first that works is kept for the host:
 //!
@@ -18,18 +19,17 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Body, Method, Response, StatusCode};
 use url::Url;
 
-use crate::blob::{BlobSource, BlobStream};
-use crate::error::{Cause, ConnectionFailure, Error};
+use crate::blob::{self, BlobSource, BlobStream};
+use crate::error::{Cause, ConnectionFailure, Error, Refusal};
 use crate::manifest::Descriptor;
 
 use super::auth::Scopes;
 use super::host::{Call, answer};
 use super::lanes::Lane;
-use super::refusal;
 use super::retry::Patience;
 use super::transport::{Pipe, classify};
 use super::{At, Repository};
@@ -93,7 +93,15 @@ enum Opened {
     /// The registry has it now.
     Linked,
     /// An upload session.
-    Session(Url),
+    Session(Session),
+}
+
+/// An upload that the registry keeps open.
+struct Session {
+    /// Where the rest of the blob goes.
+    url: Url,
+    /// Bytes of the blob that the registry has.
+    held: u64,
 }
 
 /// Why a session was not filled.
@@ -127,6 +135,7 @@ impl Repository {
         let mut patience = Patience::new(&self.limits);
         let mut farthest = 0;
         let mut wrong_bytes = false;
+        let mut may_go_on = true;
         let mut form = self.form(descriptor.size);
         // Sessions of large blobs are opened when it is their turn: GHCR gives an upload ten minutes.
         let lane = if descriptor.size <= SMALL { Lane::Small } else { Lane::Write };
@@ -140,7 +149,7 @@ impl Repository {
             Opened::Session(session) => Some(session),
         };
         loop {
-            let upload = match session.take() {
+            let mut upload = match session.take() {
                 Some(upload) => upload,
                 None => self.open_upload().await.map_err(|cause| failed("POST upload", cause))?,
             };
@@ -148,8 +157,9 @@ impl Repository {
                 Some(held) => held,
                 None => self.enter(lane, &mut patience).await,
             };
-            let moved = Arc::new(AtomicU64::new(0));
-            let filled = self.fill(upload, form, descriptor, source, &moved).await;
+            let goes_on = upload.held > 0;
+            let moved = Arc::new(AtomicU64::new(upload.held));
+            let filled = self.fill(&mut upload, form, descriptor, source, &moved, &mut patience).await;
             // Given back before anything is asked again: the next POST wants a place in the same lane.
             drop(held);
             let cause = match filled {
@@ -168,17 +178,31 @@ impl Repository {
                 Err(Broken::Source(error)) => return Err(error),
                 Err(Broken::Target(cause)) => cause,
             };
-            if let Some(next) = form.after(&cause) {
+            if let Some(next) = form.after(&cause).filter(|_| !goes_on) {
                 form = next;
                 continue;
             }
-            if moved.load(Relaxed) > farthest {
-                farthest = moved.load(Relaxed);
+            let moved = moved.load(Relaxed);
+            if moved > farthest {
+                farthest = moved;
                 patience.progress();
+            }
+            // What the registry made of the parts is not what the blob is (docker-registry 2.8 takes a part that leaves
+            // a gap): once more, whole.
+            if goes_on && matches!(&cause, Cause::Refused(refusal) if matches!(refusal.status, 400 | 416)) {
+                may_go_on = false;
+                continue;
             }
             self.pause(&mut patience, restartable(cause), "blob upload")
                 .await
                 .map_err(|cause| failed("PUT blob", cause))?;
+            // Only the answer may be what was lost.
+            if moved >= descriptor.size && self.head_blob(descriptor).await.is_ok_and(|size| size.is_some()) {
+                return Ok(Sent::Uploaded);
+            }
+            if may_go_on && moved > 0 {
+                session = self.held(&upload, descriptor).await.map_err(|cause| failed("GET upload", cause))?;
+            }
         }
     }
 
@@ -237,9 +261,27 @@ impl Repository {
     }
 
     /// Opens an ordinary upload.
-    async fn open_upload(&self) -> Result<Url, Cause> {
+    async fn open_upload(&self) -> Result<Session, Cause> {
         let call = Call::new(Method::POST, self.url("blobs/uploads/"), Scopes::push(&self.name), "blob upload");
         self.session(&self.send(&call).await?)
+    }
+
+    /// Asks how much of an upload the registry has (distribution-spec, "Pushing a blob in chunks", resuming); none where
+    /// it knows nothing of it any more, or does not say.
+    async fn held(&self, session: &Session, descriptor: &Descriptor) -> Result<Option<Session>, Cause> {
+        let mut call = Call::new(Method::GET, session.url.clone(), Scopes::push(&self.name), "blob upload");
+        call.follows = false;
+        let response = match self.send(&call).await {
+            Ok(response) => response,
+            Err(Cause::Refused(refusal)) if refusal.status < 500 => return Ok(None),
+            Err(cause) => return Err(cause),
+        };
+        let Some(held) = held(response.headers()).filter(|held| *held <= descriptor.size) else { return Ok(None) };
+        let url = match self.session(&response) {
+            Ok(renewed) => renewed.url,
+            Err(_) => session.url.clone(),
+        };
+        Ok(Some(Session { url, held }))
     }
 
     /// `POST ?mount=&from=`: 201 when it is linked, 202 when the registry opened an ordinary upload instead, whose
@@ -258,8 +300,8 @@ impl Repository {
         self.session(&response).map(Opened::Session)
     }
 
-    /// The session that an answer names: absolute, relative, with a query, without a leading slash.
-    fn session(&self, response: &Response) -> Result<Url, Cause> {
+    /// The session, with nothing in it, that an answer names: absolute, relative, with a query, without a leading slash.
+    fn session(&self, response: &Response) -> Result<Session, Cause> {
         let location = response
             .headers()
             .get(LOCATION)
@@ -276,7 +318,7 @@ impl Repository {
             let _ = url.set_scheme("https");
         }
         self.check_elsewhere(&url, "sends the upload")?;
-        Ok(url)
+        Ok(Session { url, held: 0 })
     }
 
     fn form(&self, size: u64) -> Form {
@@ -290,41 +332,45 @@ impl Repository {
         }
     }
 
+    /// Sends what `session` has not got, and closes it.
     async fn fill(
         &self,
-        session: Url,
+        session: &mut Session,
         form: Form,
         descriptor: &Descriptor,
         source: &dyn BlobSource,
         moved: &Arc<AtomicU64>,
+        patience: &mut Patience,
     ) -> Result<(), Broken> {
-        // The caller has the place to write; to read comes second: the order that keeps a copy within one registry from
-        // waiting for itself.
-        let stream = source.open().await.map_err(Broken::Source)?;
-        match form {
-            Form::Put => {
-                let url = with_digest(session, descriptor);
-                self.send_body(Method::PUT, &url, stream, descriptor, moved).await?;
-            }
-            Form::Patch => {
-                let response = self.send_body(Method::PATCH, &session, stream, descriptor, moved).await?;
-                self.commit(self.session(&response)?, descriptor).await?;
-            }
-            Form::Pieces => {
-                let session = self.send_pieces(session, stream, moved).await?;
-                self.commit(session, descriptor).await?;
+        if session.held < descriptor.size || descriptor.size == 0 {
+            // The caller has the place to write; to read comes second: the order that keeps a copy within one registry
+            // from waiting for itself. Read from its first byte, because all of it is hashed.
+            let stream = source.open().await.map_err(Broken::Source)?;
+            let stream = blob::after(stream, session.held);
+            let rest = descriptor.size - session.held;
+            match form {
+                Form::Put => {
+                    let url = with_digest(session.url.clone(), descriptor);
+                    self.send_body(Method::PUT, &url, stream, rest, moved).await?;
+                    return Ok(());
+                }
+                Form::Patch => {
+                    let response = self.send_body(Method::PATCH, &session.url, stream, rest, moved).await?;
+                    *session = Session { held: descriptor.size, ..self.session(&response)? };
+                }
+                Form::Pieces => self.send_pieces(session, descriptor, stream, moved, patience).await?,
             }
         }
-        Ok(())
+        self.commit(&session.url, descriptor).await
     }
 
-    /// One request whose body is the whole blob.
+    /// One request whose body is all of `stream`, `length` bytes.
     async fn send_body(
         &self,
         method: Method,
         url: &Url,
         stream: BlobStream,
-        descriptor: &Descriptor,
+        length: u64,
         moved: &Arc<AtomicU64>,
     ) -> Result<Response, Broken> {
         let failure: Arc<Mutex<Option<Error>>> = Arc::default();
@@ -351,13 +397,13 @@ impl Repository {
                 })
             })
         };
-        let mut headers = body_headers(descriptor.size);
+        let mut headers = body_headers(length);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         let authorization = self.authorization(&Scopes::push(&self.name)).await?;
         // An empty stream with a length of 0 is sent as no body at all by some HTTP libraries' rules; say it plainly.
-        let body = if descriptor.size == 0 { Body::from(Bytes::new()) } else { Body::wrap_stream(body) };
-        let request = self.request(method, url, Pipe::Blob, authorization.as_ref()).headers(headers).body(body);
-        let result = self.watched(request, descriptor.size, moved, &starving).await;
+        let body = if length == 0 { Body::from(Bytes::new()) } else { Body::wrap_stream(body) };
+        let request = self.request(method, url, Pipe::Blob, authorization.as_ref())?.headers(headers).body(body);
+        let result = self.watched(request, moved.load(Relaxed) + length, moved, &starving).await;
         if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(Broken::Source(error));
         }
@@ -367,7 +413,7 @@ impl Repository {
                 // The token expired while the body was on its way: the next attempt has a new one.
                 self.expired(response.headers(), authorization.as_ref()).await;
             }
-            return Err(Cause::Refused(refusal::read(response).await).into());
+            return Err(self.refused(response, authorization.as_ref()).await.into());
         }
         Ok(response)
     }
@@ -385,7 +431,7 @@ impl Repository {
         tokio::pin!(sending);
         let mut seen = moved.load(Relaxed);
         loop {
-            let limit = if seen >= size { COMMIT } else { self.limits.stall * 2 };
+            let limit = if seen >= size { self.commit_limit() } else { self.limits.stall * 2 };
             tokio::select! {
                 result = &mut sending => return result.map_err(|error| classify(&error)),
                 () = tokio::time::sleep(limit) => {
@@ -400,15 +446,17 @@ impl Repository {
         }
     }
 
-    /// `PATCH`es of at most [`PIECE`] bytes, each with its `Content-Range`.
+    /// `PATCH`es of at most [`PIECE`] bytes, each with its `Content-Range`. One that breaks is kept and goes on where the
+    /// registry has it.
     async fn send_pieces(
         &self,
-        mut session: Url,
+        session: &mut Session,
+        descriptor: &Descriptor,
         mut stream: BlobStream,
         moved: &Arc<AtomicU64>,
-    ) -> Result<Url, Broken> {
+        patience: &mut Patience,
+    ) -> Result<(), Broken> {
         let mut buffer = BytesMut::new();
-        let mut offset = 0_u64;
         loop {
             let piece = stream.next().await.transpose().map_err(Broken::Source)?;
             let last = piece.is_none();
@@ -416,44 +464,72 @@ impl Repository {
                 buffer.extend_from_slice(&piece);
             }
             while buffer.len() >= PIECE || (last && !buffer.is_empty()) {
-                let part = buffer.split_to(PIECE.min(buffer.len())).freeze();
-                let length = part.len() as u64;
-                let mut headers = body_headers(length);
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-                // Without `bytes `: the specification's form for uploads ("Pushing a blob in chunks").
-                if let Ok(range) = HeaderValue::from_str(&format!("{offset}-{}", offset + length - 1)) {
-                    headers.insert(CONTENT_RANGE, range);
+                let mut part = buffer.split_to(PIECE.min(buffer.len())).freeze();
+                while !part.is_empty() {
+                    let from = session.held;
+                    match self.send_piece(session, &part).await {
+                        Ok(renewed) => *session = renewed,
+                        Err(cause) => {
+                            self.pause(patience, cause, "blob upload").await?;
+                            let known = self.held(session, descriptor).await?;
+                            let until = from + part.len() as u64;
+                            *session = known.filter(|known| (from..=until).contains(&known.held)).ok_or_else(lost)?;
+                        }
+                    }
+                    let taken = session.held - from;
+                    // At most the part's length.
+                    let _ = part.split_to(usize::try_from(taken).unwrap_or(part.len()));
+                    moved.fetch_add(taken, Relaxed);
+                    self.meter.written(usize::try_from(taken).unwrap_or(usize::MAX));
+                    if taken > 0 {
+                        patience.progress();
+                    }
                 }
-                let authorization = self.authorization(&Scopes::push(&self.name)).await?;
-                let request = self
-                    .request(Method::PATCH, &session, Pipe::Blob, authorization.as_ref())
-                    .headers(headers)
-                    .body(part);
-                let response = answer(request, COMMIT).await?;
-                if !response.status().is_success() {
-                    return Err(Cause::Refused(refusal::read(response).await).into());
-                }
-                session = self.session(&response)?;
-                offset += length;
-                moved.fetch_add(length, Relaxed);
-                self.meter.written(usize::try_from(length).unwrap_or(usize::MAX));
             }
             if last {
-                return Ok(session);
+                return Ok(());
             }
         }
     }
 
+    async fn send_piece(&self, session: &Session, part: &Bytes) -> Result<Session, Cause> {
+        let length = part.len() as u64;
+        let held = session.held + length;
+        let mut headers = body_headers(length);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        // Without `bytes `: the specification's form for uploads ("Pushing a blob in chunks").
+        if let Ok(range) = HeaderValue::from_str(&format!("{}-{}", session.held, held - 1)) {
+            headers.insert(CONTENT_RANGE, range);
+        }
+        let authorization = self.authorization(&Scopes::push(&self.name)).await?;
+        let request = self
+            .request(Method::PATCH, &session.url, Pipe::Blob, authorization.as_ref())?
+            .headers(headers)
+            .body(part.clone());
+        let response = answer(request, self.commit_limit()).await?;
+        if response.status().is_success() {
+            return Ok(Session { held, ..self.session(&response)? });
+        }
+        if response.status() == StatusCode::UNAUTHORIZED && self.is_home(response.url()) {
+            self.expired(response.headers(), authorization.as_ref()).await;
+        }
+        Err(match self.refused(response, authorization.as_ref()).await {
+            // It has another part than we think: it is asked which.
+            Cause::Refused(refusal) if refusal.status == 416 => broken(&refusal),
+            cause => restartable(cause),
+        })
+    }
+
     /// The PUT that closes a session.
-    async fn commit(&self, session: Url, descriptor: &Descriptor) -> Result<(), Broken> {
-        let url = with_digest(session, descriptor);
+    async fn commit(&self, session: &Url, descriptor: &Descriptor) -> Result<(), Broken> {
+        let url = with_digest(session.clone(), descriptor);
         for renewed in [false, true] {
             let authorization = self.authorization(&Scopes::push(&self.name)).await?;
             let request = self
-                .request(Method::PUT, &url, Pipe::Blob, authorization.as_ref())
+                .request(Method::PUT, &url, Pipe::Blob, authorization.as_ref())?
                 .headers(body_headers(0))
                 .body(Bytes::new());
-            let response = answer(request, COMMIT).await?;
+            let response = answer(request, self.commit_limit()).await?;
             if response.status().is_success() {
                 return Ok(());
             }
@@ -463,10 +539,15 @@ impl Repository {
                 && self.is_home(response.url())
                 && self.expired(response.headers(), authorization.as_ref()).await;
             if !again {
-                return Err(Cause::Refused(refusal::read(response).await).into());
+                return Err(self.refused(response, authorization.as_ref()).await.into());
             }
         }
         Ok(())
+    }
+
+    /// How long the registry may take to answer a finished body: nothing moves meanwhile.
+    fn commit_limit(&self) -> Duration {
+        COMMIT.min(self.limits.patience)
     }
 
     async fn expired(&self, headers: &HeaderMap, sent: Option<&HeaderValue>) -> bool {
@@ -485,6 +566,15 @@ fn with_digest(mut session: Url, descriptor: &Descriptor) -> Url {
     session
 }
 
+/// How many bytes of an upload a registry has: `Range: 0-499`, or `bytes=0-499`.
+///
+/// `0-0` is said of one byte and of none (distribution): it counts as none.
+fn held(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(RANGE)?.to_str().ok()?.trim();
+    let last: u64 = text.strip_prefix("bytes=").unwrap_or(text).strip_prefix("0-")?.parse().ok()?;
+    Some(if last == 0 { 0 } else { last.checked_add(1)? })
+}
+
 /// A session that is lost, or a token that ran out under a body, is no refusal of the blob: it can be sent again.
 fn restartable(cause: Cause) -> Cause {
     match cause {
@@ -496,8 +586,19 @@ fn restartable(cause: Cause) -> Cause {
                         None | Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
                     )) =>
         {
-            Cause::Connection { kind: ConnectionFailure::Broken, detail: refusal.to_string() }
+            broken(&refusal)
         }
         other => other,
     }
+}
+
+fn broken(refusal: &Refusal) -> Cause {
+    Cause::Connection { kind: ConnectionFailure::Broken, detail: refusal.to_string() }
+}
+
+fn lost() -> Broken {
+    Broken::Target(Cause::Connection {
+        kind: ConnectionFailure::Broken,
+        detail: "the registry knows nothing of the upload any more".to_owned(),
+    })
 }

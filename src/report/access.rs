@@ -256,11 +256,6 @@ impl Access {
         }
         text
     }
-
-    /// The `access` output.
-    pub fn json(&self) -> String {
-        serde_json::to_string(&self.checks).unwrap_or_else(|_| "[]".to_owned())
-    }
 }
 
 #[cfg(test)]
@@ -308,7 +303,6 @@ mod tests {
         assert!(!text.contains("quay.io"), "{text}");
         assert_eq!(Access::default().summary(), "");
         assert_eq!(access(false).groups()[0].1[1].split("  ").next(), Some("DRIFT"));
-        let json: serde_json::Value = serde_json::from_str(&access(false).json()).unwrap();
-        assert_eq!(json[2]["status"], "NEEDS-TOKEN");
+        assert_eq!(serde_json::to_value(&access(false).checks).unwrap()[2]["status"], "NEEDS-TOKEN");
     }
 }

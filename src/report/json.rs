@@ -1,10 +1,13 @@
 //! The report for programs: the `json` and `mapping` outputs, and the small ones beside them.
 //!
-//! Owns the names and the order of fields that scripts rely on (contract: "Outputs"). Must never rename one, and never
-//! carry what the log would not show.
+//! Owns the names and the order of fields that scripts rely on (contract: "Outputs"), and what is left out where there
+//! is not room for all. Must never rename a field, never carry what the log would not show, never cut without saying so.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::log::count;
 use super::{AttachmentReport, Blobs, Handover, ImageReport, Outcome, PlatformReport, Report, SiteReport, Traffic};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
@@ -14,12 +17,23 @@ use crate::error::{Error, Side};
 pub struct Context {
     /// This program's version.
     pub version: String,
+    /// Bytes that an output may have; none where nobody minds.
+    pub room: Option<usize>,
 }
 
 impl Default for Context {
     fn default() -> Self {
-        Self { version: env!("CARGO_PKG_VERSION").to_owned() }
+        Self { version: env!("CARGO_PKG_VERSION").to_owned(), room: None }
     }
+}
+
+/// How much is said of an image.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    /// Everything.
+    Full,
+    /// No lists: of platforms, attachments, places, notices.
+    Brief,
 }
 
 #[derive(Serialize)]
@@ -33,6 +47,8 @@ struct Whole<'a> {
     emitted: &'a [Handover],
     notices: &'a [String],
     access: &'a [super::access::Check],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -83,15 +99,29 @@ struct Totals {
     duration_ms: u64,
 }
 
-/// The whole report as compact JSON.
+/// The whole report as compact JSON; where there is not room for all, `left_out` says what is missing.
 pub fn render(report: &Report, context: &Context) -> String {
+    text(&fitted(report, context))
+}
+
+fn fitted<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
+    let images = report.images.iter().map(|image| describe(report, image, Detail::Full)).collect();
+    let whole = whole(report, context, images);
+    let Some(room) = context.room.filter(|room| length(&whole) > *room) else { return whole };
+    let (images, cut) = briefly(report, room);
+    let cut = if cut > 0 { format!("; {}", count(cut as u64, "image")) } else { String::new() };
+    let left_out = Some(format!("platforms, attachments, sites, notices, access{cut}"));
+    Whole { images, access: &[], notices: &[], left_out, ..whole }
+}
+
+fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -> Whole<'a> {
     let traffic = report.traffic();
-    text(&Whole {
+    Whole {
         version: &context.version,
         command: report.command,
         dry_run: report.dry_run,
         result: result(report),
-        images: report.images.iter().map(|image| describe(report, image)).collect(),
+        images,
         totals: Totals {
             images: report.images.len(),
             copied: report.count(Outcome::Copied),
@@ -111,20 +141,39 @@ pub fn render(report: &Report, context: &Context) -> String {
         emitted: &report.handovers,
         notices: &report.notices,
         access: &report.access.checks,
-    })
+        left_out: None,
+    }
 }
 
-fn describe<'a>(report: &Report, image: &'a ImageReport) -> Image<'a> {
+/// As many images as fit, in order, and how many do not: those that failed come first.
+fn briefly(report: &Report, room: usize) -> (Vec<Image<'_>>, usize) {
+    // For what stands around the list.
+    let mut room = room.saturating_sub(4096);
+    let (failed, rest): (Vec<usize>, Vec<usize>) =
+        (0..report.images.len()).partition(|number| report.images[*number].result == Outcome::Failed);
+    let mut images = BTreeMap::new();
+    for number in failed.into_iter().chain(rest) {
+        let image = describe(report, &report.images[number], Detail::Brief);
+        let Some(less) = room.checked_sub(length(&image) + 1) else { break };
+        room = less;
+        images.insert(number, image);
+    }
+    let cut = report.images.len() - images.len();
+    (images.into_values().collect(), cut)
+}
+
+fn describe<'a>(report: &Report, image: &'a ImageReport, detail: Detail) -> Image<'a> {
+    let brief = detail == Detail::Brief;
     Image {
         source: &image.source,
         target: image.target.as_deref(),
         source_digest: image.source_digest.as_ref(),
         digest: image.digest.as_ref(),
         media_type: image.media_type.as_deref(),
-        platforms: &image.platforms,
+        platforms: if brief { &[] } else { &image.platforms },
         served_by: image.served_by.as_deref(),
-        sites: &image.sites,
-        attachments: &image.attachments,
+        sites: if brief { &[] } else { &image.sites },
+        attachments: if brief { &[] } else { &image.attachments },
         result: image.result.name(),
         requests: image.traffic.requests(),
         bytes: bytes(report, image),
@@ -132,7 +181,7 @@ fn describe<'a>(report: &Report, image: &'a ImageReport) -> Image<'a> {
         traffic: image.traffic,
         blobs: image.blobs,
         duration_ms: image.duration,
-        notices: &image.notices,
+        notices: if brief { &[] } else { &image.notices },
         error: image.error.as_ref().map(|error| Failure {
             message: error.to_string(),
             side: side(error),
@@ -176,6 +225,38 @@ pub(super) fn total_bytes(report: &Report) -> u64 {
 /// JSON that cannot fail: no maps with odd keys, no foreign `Serialize`.
 fn text<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// The length of the same, without making it.
+fn length<T: Serialize>(value: &T) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Nothing that is counted can fail to be.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
+}
+
+/// As many of `items` as have room, each `around` bytes longer than it is, and how many have not.
+fn fitting<T>(items: Vec<T>, room: Option<usize>, around: usize, length: impl Fn(&T) -> usize) -> (Vec<T>, usize) {
+    let all = items.len();
+    let mut room = room.unwrap_or(usize::MAX);
+    let fits = |item: &T| {
+        let less = room.checked_sub(length(item) + around);
+        room = less.unwrap_or(0);
+        less.is_some()
+    };
+    let items: Vec<T> = items.into_iter().take_while(fits).collect();
+    let cut = all - items.len();
+    (items, cut)
 }
 
 /// A name's parts, as far as the report needs them.
@@ -229,45 +310,82 @@ struct Mapping<'a> {
 
 /// What is at the target and known to be what the source has: the list that consumer configuration is made of.
 pub fn mapping(report: &Report) -> String {
-    let entries: Vec<Mapping<'_>> = report
-        .images
-        .iter()
-        .filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged))
-        .filter_map(|image| {
-            let target = image.target.as_deref()?;
-            Some(Mapping {
-                source: &image.source,
-                target,
-                digest: image.digest.as_ref()?,
-                tags: Name::of(target).tag.into_iter().collect(),
-                platforms: image.platforms.iter().map(|platform| platform.platform.as_str()).collect(),
-            })
-        })
-        .collect();
-    text(&entries)
+    text(&mappings(report))
 }
 
-/// Every output of the run that is made of the report, in the contract's order. What has no value is left out.
-pub fn outputs(report: &Report, context: &Context) -> Vec<(&'static str, String)> {
-    let mut outputs = Vec::new();
+fn mappings(report: &Report) -> Vec<Mapping<'_>> {
+    let there = report.images.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged));
+    let mapped = there.filter_map(|image| Some((image, image.target.as_deref()?, image.digest.as_ref()?)));
+    let entry = mapped.map(|(image, target, digest)| Mapping {
+        source: &image.source,
+        target,
+        digest,
+        tags: Name::of(target).tag.into_iter().collect(),
+        platforms: image.platforms.iter().map(|platform| platform.platform.as_str()).collect(),
+    });
+    entry.collect()
+}
+
+/// The outputs of a run, and what is to be said about them.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// Name and value, in the contract's order; what has no value is left out.
+    pub values: Vec<(&'static str, String)>,
+    /// What was cut, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Outputs {
+    fn push(&mut self, name: &'static str, value: String) {
+        self.values.push((name, value));
+    }
+
+    /// A list of which `cut` entries had no room.
+    fn push_list(&mut self, name: &'static str, value: String, of: usize, cut: usize, instead: &str) {
+        if cut > 0 {
+            self.warnings.push(format!(
+                "the output `{name}` has only the first {} of {of} entries: GitHub takes 1 MB of a job's output{instead}",
+                of - cut
+            ));
+        }
+        self.push(name, value);
+    }
+}
+
+/// Every output of the run that is made of the report.
+pub fn outputs(report: &Report, context: &Context) -> Outputs {
+    let mut outputs = Outputs::default();
     if let [image] = report.images.as_slice()
         && let (Some(digest), Some(pinned)) = (&image.digest, pinned(image))
     {
-        outputs.push(("digest", digest.to_string()));
-        outputs.push(("image", pinned));
+        outputs.push("digest", digest.to_string());
+        outputs.push("image", pinned);
     }
     let copy = report.command == "copy";
     if copy {
         let images: Vec<String> = report.images.iter().filter_map(pinned).collect();
-        outputs.push(("images", images.join("\n")));
-        outputs.push(("changed", report.changed().to_string()));
+        let of = images.len();
+        let (images, cut) = fitting(images, context.room, 1, String::len);
+        outputs.push_list("images", images.join("\n"), of, cut, "");
+        outputs.push("changed", report.changed().to_string());
     }
-    outputs.push(("json", render(report, context)));
+    let whole = fitted(report, context);
+    outputs.warnings.extend(whole.left_out.as_ref().map(|left_out| {
+        format!("the output `json` is without some of the report ({left_out}): GitHub takes 1 MB of a job's output")
+    }));
+    outputs.push("json", text(&whole));
+    drop(whole);
     if copy {
-        outputs.push(("mapping", mapping(report)));
+        let mappings = mappings(report);
+        let of = mappings.len();
+        let (mappings, cut) = fitting(mappings, context.room, 1, length);
+        outputs.push_list("mapping", text(&mappings), of, cut, "; `emit: mapping` writes all of them to a file");
     }
     if copy || report.command == "access" {
-        outputs.push(("access", report.access.json()));
+        let checks: Vec<&super::access::Check> = report.access.checks.iter().collect();
+        let of = checks.len();
+        let (checks, cut) = fitting(checks, context.room, 1, length);
+        outputs.push_list("access", text(&checks), of, cut, "");
     }
     outputs
 }
@@ -345,7 +463,7 @@ pub(super) mod tests {
     }
 
     fn context() -> Context {
-        Context { version: "1.2.3".to_owned() }
+        Context { version: "1.2.3".to_owned(), room: None }
     }
 
     #[test]
@@ -409,7 +527,7 @@ pub(super) mod tests {
 
     #[test]
     fn one_image_has_all_outputs_in_order() {
-        let outputs = outputs(&report(vec![copied()]), &context());
+        let outputs = outputs(&report(vec![copied()]), &context()).values;
         let names: Vec<&str> = outputs.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["digest", "image", "images", "changed", "json", "mapping", "access"]);
         let digest = Digest::of(b"index");
@@ -422,7 +540,7 @@ pub(super) mod tests {
         let mut image = unchanged();
         let digest = Digest::of(b"index");
         image.target = Some(format!("ghcr.io/a/b@{digest}"));
-        let outputs = outputs(&report(vec![image]), &context());
+        let outputs = outputs(&report(vec![image]), &context()).values;
         assert_eq!(outputs[1].1, format!("ghcr.io/a/b@{digest}"));
         assert_eq!(outputs[3].1, "false");
     }
@@ -430,7 +548,7 @@ pub(super) mod tests {
     #[test]
     fn several_images_have_no_single_digest_and_a_failed_one_is_not_listed() {
         let report = report(vec![copied(), failed(), unchanged()]);
-        let outputs = outputs(&report, &context());
+        let outputs = outputs(&report, &context()).values;
         assert_eq!(outputs[0].0, "images");
         assert_eq!(outputs[0].1.lines().count(), 2);
         let mapping: serde_json::Value = serde_json::from_str(&mapping(&report)).unwrap();
@@ -440,10 +558,37 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn outputs_that_are_too_long_are_cut_whole_entry_by_whole_entry_and_say_so() {
+        let mut images = vec![copied(); 300];
+        images.push(failed());
+        let report = report(images);
+        let room = 20_000;
+        let outputs = outputs(&report, &Context { room: Some(room), ..context() });
+        let value = |name: &str| &outputs.values.iter().find(|(key, _)| *key == name).unwrap().1;
+        for name in ["images", "json", "mapping"] {
+            assert!(value(name).len() <= room && value(name).len() > room / 2, "{name}: {}", value(name).len());
+        }
+        let pinned = super::pinned(&report.images[0]).unwrap();
+        assert!(value("images").lines().all(|line| line == pinned));
+        let json: serde_json::Value = serde_json::from_str(value("json")).unwrap();
+        assert_eq!((&json["totals"]["images"], &json["totals"]["failed"]), (&301.into(), &1.into()));
+        let listed = json["images"].as_array().unwrap();
+        assert_eq!(listed.last().unwrap()["result"], "failed", "what failed is always there");
+        let left_out = format!("platforms, attachments, sites, notices, access; {} images", 301 - listed.len());
+        assert_eq!(json["left_out"], left_out.as_str());
+        let mapping: Vec<serde_json::Value> = serde_json::from_str(value("mapping")).unwrap();
+        assert_eq!(outputs.warnings.len(), 3);
+        let sentence = format!("the output `mapping` has only the first {} of 300 entries", mapping.len());
+        assert!(outputs.warnings[2].starts_with(&sentence), "{:?}", outputs.warnings);
+        let unbounded = super::outputs(&report, &context());
+        assert!(unbounded.warnings.is_empty() && !unbounded.values[2].1.contains("left_out"));
+    }
+
+    #[test]
     fn inspect_and_verify_set_what_the_contract_says() {
         let mut report = report(vec![ImageReport { target: None, result: Outcome::Inspected, ..copied() }]);
         report.command = "inspect";
-        let outputs = outputs(&report, &context());
+        let outputs = outputs(&report, &context()).values;
         let names: Vec<&str> = outputs.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["digest", "image", "json"]);
         assert!(outputs[1].1.starts_with("docker.io/library/alpine:3.20@sha256:"));

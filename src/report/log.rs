@@ -11,6 +11,22 @@ pub fn group_title(image: &ImageReport) -> String {
     format!("{}: {}", route(image), outcome(image.result))
 }
 
+/// With more images than this, one that nothing happened to is a line and not a group.
+pub const MANY: usize = 5;
+
+/// Whether nothing happened to this image, as is usual on most days, and nothing is to be said about it.
+pub fn is_quiet(image: &ImageReport) -> bool {
+    matches!(image.result, Outcome::Unchanged | Outcome::Checked) && image.notices.is_empty()
+}
+
+/// The group of the images that were not begun.
+pub fn deferred(report: &Report) -> Option<(String, Vec<String>)> {
+    let lines: Vec<String> =
+        report.images.iter().filter(|image| image.result == Outcome::Deferred).map(route).collect();
+    let title = format!("{} deferred", count(lines.len() as u64, "image"));
+    (!lines.is_empty()).then_some((title, lines))
+}
+
 /// The lines of an image's group.
 pub fn image(command: &str, image: &ImageReport) -> Vec<String> {
     let mut lines = Vec::new();
@@ -42,13 +58,13 @@ pub fn image(command: &str, image: &ImageReport) -> Vec<String> {
     lines
 }
 
-/// A failure as a person reads it: what could not be done and why, what to do, what is left behind.
+/// A failure as a person reads it: what could not be done and why, what was and was not written, what to do.
 pub fn failure(command: &str, image: &ImageReport) -> Vec<String> {
     let Some((error, problem)) = image.error.as_ref().zip(problem(command, image)) else { return Vec::new() };
     let mut lines = vec![format!("error: {problem}")];
+    lines.extend(image.state.iter().map(|state| format!("state: {state}")));
     lines.extend(error.hints().iter().map(|hint| format!("hint: {hint}")));
     lines.extend(others(image).map(|site| format!("note: {site}")));
-    lines.extend(image.state.iter().map(|state| format!("note: {state}")));
     lines
 }
 
@@ -112,20 +128,19 @@ pub(super) fn headline(report: &Report) -> String {
     format!("{cancelled}{dry_run}{images}")
 }
 
-/// `27 requests, 8.5 MiB sent, 0 pulls billed`.
+/// What it cost: `27 requests, 0 pulls billed, 8.5 MiB sent`.
 pub(super) fn amounts(report: &Report) -> String {
     let moved = match report.command {
-        "copy" if report.dry_run => "to send",
-        "copy" => "sent",
-        _ => "read",
+        "copy" if report.dry_run => " to send",
+        "copy" => " sent",
+        _ => " read",
     };
     let total = report.traffic();
-    format!(
-        "{}, {} {moved}, {} billed",
-        count(total.requests(), "request"),
-        size(total_bytes(report)),
-        count(total.pulls_billed, "pull")
-    )
+    let bytes = match total_bytes(report) {
+        0 => "0 bytes".to_owned(),
+        bytes => size(bytes) + moved,
+    };
+    format!("{}, {} billed, {bytes}", count(total.requests(), "request"), count(total.pulls_billed, "pull"))
 }
 
 /// How an outcome is said.
@@ -199,7 +214,8 @@ pub(super) fn others(image: &ImageReport) -> impl Iterator<Item = String> {
 fn blobs(image: &ImageReport) -> Option<String> {
     let blobs = image.blobs;
     let mut parts = Vec::new();
-    for (number, what) in [(blobs.sent, "sent"), (blobs.mounted, "mounted"), (blobs.present, "there already")] {
+    let mounted = if image.result == Outcome::WouldCopy { "to mount" } else { "mounted" };
+    for (number, what) in [(blobs.sent, "sent"), (blobs.mounted, mounted), (blobs.present, "there already")] {
         if number > 0 {
             parts.push(format!("{number} {what}"));
         }
@@ -247,7 +263,7 @@ pub(super) fn pull(image: &ImageReport) -> Option<String> {
 }
 
 /// `1 image`, `2 images`.
-pub(super) fn count(number: u64, noun: &str) -> String {
+pub fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
@@ -320,15 +336,15 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_image_says_the_error_then_hints_then_what_is_left_behind() {
+    fn a_failed_image_says_the_error_then_what_is_left_behind_then_hints() {
         let lines = image("copy", &failed());
         assert_eq!(
             lines[0],
             "error: cannot copy quay.io/x:1 → ghcr.io/acme/mirror/quay.io/x|y:1: target: PUT manifest \
              ghcr.io/acme/mirror/quay.io/x|y:1: 403 DENIED: permission_denied: write_package"
         );
-        assert!(lines[1].starts_with("hint: "));
-        assert_eq!(lines.last().unwrap(), "note: 11 of 12 blobs are uploaded; the tag was not moved");
+        assert_eq!(lines[1], "state: 11 of 12 blobs are uploaded; the tag was not moved");
+        assert!(lines[2].starts_with("hint: "));
         let (title, message) = annotation("copy", &failed()).unwrap();
         assert_eq!(title, "quay.io/x:1 failed");
         assert!(message.starts_with("cannot copy quay.io/x:1 → ") && message.contains("\nhint: "), "{message}");
@@ -339,11 +355,11 @@ mod tests {
     fn the_verdict_counts_everything() {
         assert_eq!(
             verdict(&report(vec![copied()])),
-            "1 image: 1 copied · 27 requests, 8.5 MiB sent, 3 pulls billed, 1.9 s"
+            "1 image: 1 copied · 27 requests, 3 pulls billed, 8.5 MiB sent, 1.9 s"
         );
         assert_eq!(
             verdict(&report(vec![copied(), unchanged(), failed()])),
-            "3 images: 1 copied, 1 unchanged, 1 failed · 29 requests, 8.5 MiB sent, 3 pulls billed, 1.9 s"
+            "3 images: 1 copied, 1 unchanged, 1 failed · 29 requests, 3 pulls billed, 8.5 MiB sent, 1.9 s"
         );
         assert_eq!(verdict(&report(Vec::new())), "no images · 1.9 s");
         let mut image = copied();
@@ -351,8 +367,8 @@ mod tests {
         image.blobs.missing_bytes = 2048;
         assert_eq!(
             verdict(&Report { dry_run: true, ..report(vec![image]) }),
-            "dry run, nothing was written · 1 image: 1 would be copied · 27 requests, 2.0 KiB to send, 3 pulls billed, \
-             1.9 s"
+            "dry run, nothing was written · 1 image: 1 would be copied · 27 requests, 3 pulls billed, 2.0 KiB to \
+             send, 1.9 s"
         );
         assert!(
             verdict(&Report { cancelled: Some("SIGTERM"), ..report(vec![]) }).starts_with("cancelled by SIGTERM · ")

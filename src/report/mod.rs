@@ -332,7 +332,12 @@ impl Report {
         match self.cancelled {
             Some("SIGINT") => 130,
             Some(_) => 143,
-            None if self.images.iter().any(|image| image.error.as_ref().is_some_and(Error::is_input)) => 2,
+            // Found late, but before anything was contacted.
+            None if self.images.iter().any(|image| image.error.as_ref().is_some_and(Error::is_input))
+                && self.traffic().requests() == 0 =>
+            {
+                2
+            }
             None if self.count(Outcome::Failed) > 0 || self.access.fails() => 1,
             None => 0,
         }

@@ -3,11 +3,13 @@
 //! Owns its layout. Must never hold a time or a count that differs between two runs that did the same, except in the
 //! footer, and never a character from outside that was not escaped.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::json::{Name, bytes, pinned, total_bytes};
 use super::log::{amounts, count, duration, headline, others, outcome, pull, size};
-use super::{ImageReport, Outcome, Report};
+use super::{AttachmentReport, ImageReport, Outcome, Report};
+use crate::error::Error;
 use crate::sanitise::{code, line, markdown, prose};
 
 /// So many rows are read at a glance; more of those where nothing happened are folded away.
@@ -15,6 +17,15 @@ const FOLD: usize = 5;
 
 /// So many platforms are named in a cell.
 const PLATFORMS: usize = 4;
+
+/// So many images are named of which the same is said.
+const NAMED: usize = 3;
+
+/// Bytes of the parts, together less than the 1 MiB above which GitHub drops the whole summary.
+const TABLE: usize = 256 * 1024;
+const FOLDED: usize = 128 * 1024;
+const FAILURES: usize = 128 * 1024;
+const DETAILS: usize = 48 * 1024;
 
 /// The whole summary.
 pub fn render(report: &Report) -> String {
@@ -66,20 +77,42 @@ fn title(report: &Report) -> String {
     headline.rsplit(" · ").next().unwrap_or(&headline).to_owned()
 }
 
-/// Whether nothing happened to this image, as is usual on most days.
-fn quiet(image: &ImageReport) -> bool {
-    image.result == Outcome::Unchanged
+fn tables(text: &mut String, report: &Report) {
+    let ended = |result: Outcome| report.images.iter().filter(move |image| image.result == result);
+    let folded: Vec<Outcome> =
+        [Outcome::Unchanged, Outcome::Deferred].into_iter().filter(|result| ended(*result).count() > FOLD).collect();
+    let shown: Vec<&ImageReport> = report.images.iter().filter(|image| !folded.contains(&image.result)).collect();
+    table(text, report, &shown, TABLE);
+    for result in folded {
+        let images: Vec<&ImageReport> = ended(result).collect();
+        let title = format!("{} {}", count(images.len() as u64, "image"), outcome(result));
+        fold(text, &title, |text| table(text, report, &images, FOLDED));
+    }
 }
 
-fn tables(text: &mut String, report: &Report) {
-    let (quiet, rest): (Vec<&ImageReport>, Vec<&ImageReport>) = report.images.iter().partition(|image| quiet(image));
-    if quiet.len() <= FOLD {
-        let all: Vec<&ImageReport> = report.images.iter().collect();
-        table(text, report, &all);
-        return;
+/// Writes items, as many as have `room` bytes, and how many have not.
+fn within<T>(
+    text: &mut String,
+    room: usize,
+    what: &str,
+    items: impl ExactSizeIterator<Item = T>,
+    write: impl Fn(&mut String, T),
+) {
+    let end = text.len() + room;
+    let mut left = items.len();
+    for item in items {
+        if text.len() >= end {
+            let _ = writeln!(text, "\n**… and {}, for which there is no room in a job summary.**", more(left, what));
+            return;
+        }
+        write(text, item);
+        left -= 1;
     }
-    table(text, report, &rest);
-    fold(text, &format!("{} unchanged", count(quiet.len() as u64, "image")), |text| table(text, report, &quiet));
+}
+
+/// `1 more image`.
+fn more(number: usize, what: &str) -> String {
+    count(number as u64, &format!("more {what}"))
 }
 
 fn fold(text: &mut String, summary: &str, inside: impl FnOnce(&mut String)) {
@@ -88,7 +121,7 @@ fn fold(text: &mut String, summary: &str, inside: impl FnOnce(&mut String)) {
     let _ = writeln!(text, "</details>\n");
 }
 
-fn table(text: &mut String, report: &Report, images: &[&ImageReport]) {
+fn table(text: &mut String, report: &Report, images: &[&ImageReport], room: usize) {
     if images.is_empty() {
         return;
     }
@@ -101,7 +134,7 @@ fn table(text: &mut String, report: &Report, images: &[&ImageReport]) {
     let _ =
         writeln!(text, "| Source |{} Digest | Platforms | {moved} | Result |", if target { " Target |" } else { "" });
     let _ = writeln!(text, "| --- |{} --- | --- | ---: | --- |", if target { " --- |" } else { "" });
-    for image in images {
+    within(text, room, "image", images.iter(), |text, image| {
         let _ = write!(text, "| {} |", code(&image.source));
         if target {
             let _ = write!(text, " {} |", image.target.as_deref().map_or("–".to_owned(), target_cell));
@@ -115,7 +148,7 @@ fn table(text: &mut String, report: &Report, images: &[&ImageReport]) {
             moved_cell(report, image),
             if image.result == Outcome::Failed { "**failed**" } else { outcome(image.result) },
         );
-    }
+    });
     text.push('\n');
 }
 
@@ -147,27 +180,41 @@ fn moved_cell(report: &Report, image: &ImageReport) -> String {
 }
 
 fn failures(text: &mut String, report: &Report) {
-    for image in &report.images {
-        let Some(error) = &image.error else { continue };
-        let target = image.target.as_deref().map_or(String::new(), |target| format!(" → {}", plain_code(target)));
-        let _ = writeln!(text, "### Failed: {}{target}\n", plain_code(&image.source));
-        let _ = writeln!(text, "> {}\n", prose(&error.to_string()));
-        let hints = error.hints();
-        for hint in &hints {
-            let _ = writeln!(text, "- {}", prose(hint));
-        }
-        if !hints.is_empty() {
-            text.push('\n');
-        }
-        for site in others(image) {
-            let _ = writeln!(text, "- {}", prose(&site));
-        }
-        if image.sites.len() > 1 {
-            text.push('\n');
-        }
-        if let Some(state) = &image.state {
-            let _ = writeln!(text, "State: {}\n", prose(state));
-        }
+    let failed = report.images.iter().filter_map(|image| Some((image, image.error.as_ref()?)));
+    // They all failed in the same way, and nobody is to mend it.
+    let cut_off = |error: &Error| report.images.len() > 1 && matches!(error, Error::Cancelled { .. });
+    let (cancelled, failed): (Vec<_>, Vec<_>) = failed.partition(|(_, error)| cut_off(error));
+    within(text, FAILURES, "failure", failed.into_iter(), |text, (image, error)| failure(text, image, error));
+    if cancelled.is_empty() {
+        return;
+    }
+    text.push_str("**Under way when the run was cancelled**\n\n");
+    within(text, DETAILS, "image", cancelled.into_iter(), |text, (image, _)| {
+        let state = image.state.as_deref().unwrap_or_default();
+        let _ = writeln!(text, "- {}: {}", plain_code(&image.source), prose(state));
+    });
+    text.push('\n');
+}
+
+fn failure(text: &mut String, image: &ImageReport, error: &Error) {
+    let target = image.target.as_deref().map_or(String::new(), |target| format!(" → {}", plain_code(target)));
+    let _ = writeln!(text, "### Failed: {}{target}\n", plain_code(&image.source));
+    let _ = writeln!(text, "> {}\n", prose(&error.to_string()));
+    if let Some(state) = &image.state {
+        let _ = writeln!(text, "State: {}\n", prose(state));
+    }
+    let hints = error.hints();
+    for hint in &hints {
+        let _ = writeln!(text, "- {}", prose(hint));
+    }
+    if !hints.is_empty() {
+        text.push('\n');
+    }
+    for site in others(image) {
+        let _ = writeln!(text, "- {}", prose(&site));
+    }
+    if image.sites.len() > 1 {
+        text.push('\n');
     }
 }
 
@@ -176,22 +223,33 @@ fn plain_code(text: &str) -> String {
     code(text).replace("\\|", "|")
 }
 
+/// What is to be known, each sentence once, with the images that it is about.
 fn notices(text: &mut String, report: &Report) {
-    let mut lines: Vec<String> = report.notices.iter().map(|notice| prose(notice)).collect();
+    let mut about: Vec<(&str, Vec<&str>)> = report.notices.iter().map(|notice| (notice.as_str(), Vec::new())).collect();
+    let mut place: HashMap<&str, usize> = HashMap::new();
     for image in &report.images {
         for notice in &image.notices {
-            let subject =
-                if report.images.len() > 1 { format!("{}: ", plain_code(&image.source)) } else { String::new() };
-            lines.push(format!("{subject}{}", prose(notice)));
+            let place = *place.entry(notice).or_insert_with(|| {
+                about.push((notice, Vec::new()));
+                about.len() - 1
+            });
+            about[place].1.push(&image.source);
         }
     }
-    if lines.is_empty() {
+    if about.is_empty() {
         return;
     }
+    let several = report.images.len() > 1;
     text.push_str("**Notices**\n\n");
-    for line in lines {
-        let _ = writeln!(text, "- {line}");
-    }
+    within(text, DETAILS, "notice", about.into_iter(), |text, (notice, images)| {
+        let mut names: Vec<String> = images.iter().take(NAMED).map(|image| plain_code(image)).collect();
+        if images.len() > NAMED {
+            let last = names.pop().unwrap_or_default();
+            names.push(format!("{last} and {} others", images.len() - NAMED));
+        }
+        let subject = if several && !names.is_empty() { format!("{}: ", names.join(", ")) } else { String::new() };
+        let _ = writeln!(text, "- {subject}{}", prose(notice));
+    });
     text.push('\n');
 }
 
@@ -199,15 +257,21 @@ fn notices(text: &mut String, report: &Report) {
 fn pulls(text: &mut String, report: &Report) {
     // What a dry run would write cannot be pulled yet.
     let there = |image: &&ImageReport| image.result != Outcome::WouldCopy;
-    let lines: Vec<String> = report
-        .images
-        .iter()
-        .filter(there)
-        .filter_map(|image| pull(image).or_else(|| pinned(image)))
-        .map(|command| line(&command, usize::MAX))
-        .collect();
+    let lines: Vec<String> =
+        report.images.iter().filter(there).filter_map(|image| pull(image).or_else(|| pinned(image))).collect();
     let block = |text: &mut String| {
-        let _ = writeln!(text, "```sh\n{}\n```\n", lines.join("\n"));
+        let (mut shown, mut room) = (0, DETAILS);
+        text.push_str("```sh\n");
+        for command in lines.iter().map(|command| line(command, usize::MAX)) {
+            let Some(less) = room.checked_sub(command.len() + 1) else { break };
+            (shown, room) = (shown + 1, less);
+            let _ = writeln!(text, "{command}");
+        }
+        text.push_str("```\n\n");
+        if shown < lines.len() {
+            let left = more(lines.len() - shown, "image");
+            let _ = writeln!(text, "**… and {left}, for which there is no room in a job summary.**\n");
+        }
     };
     match lines.len() {
         0 => {}
@@ -224,7 +288,8 @@ fn attachments(text: &mut String, report: &Report) {
     }
     fold(text, &format!("Attachments ({})", all().count()), |text| {
         text.push_str("| Attached to | What | Digest | Found by | Result |\n| --- | --- | --- | --- | --- |\n");
-        for attachment in all() {
+        let all: Vec<&AttachmentReport> = all().collect();
+        within(text, DETAILS, "attachment", all.into_iter(), |text, attachment| {
             let found_by = attachment.tag.as_deref().map_or_else(|| "subject".to_owned(), |_| "tag".to_owned());
             let kind = match (&attachment.artifact_type, attachment.kind) {
                 (Some(artifact_type), crate::attachments::Kind::Artifact) => code(artifact_type),
@@ -237,7 +302,7 @@ fn attachments(text: &mut String, report: &Report) {
                 code(attachment.digest.as_str()),
                 attachment.result.name()
             );
-        }
+        });
         text.push('\n');
     });
 }
@@ -277,14 +342,14 @@ fn sites(text: &mut String, report: &Report) {
     }
     fold(text, "Where the images were read", |text| {
         text.push_str("| Source | Place | |\n| --- | --- | --- |\n");
-        for image in images {
+        within(text, DETAILS, "image", images.into_iter(), |text, image| {
             for site in &image.sites {
                 let served = image.served_by.as_deref() == Some(site.site.as_str());
                 let class = if served { format!("**{}**", site.class.name()) } else { site.class.name().to_owned() };
                 let reason = site.reason.as_deref().map(|reason| format!(": {}", markdown(reason))).unwrap_or_default();
                 let _ = writeln!(text, "| {} | {} | {class}{reason} |", code(&image.source), code(&site.site));
             }
-        }
+        });
         text.push('\n');
     });
 }
@@ -294,7 +359,7 @@ fn platforms(text: &mut String, report: &Report) {
     let images: Vec<&ImageReport> = report
         .images
         .iter()
-        .filter(|image| !quiet(image) && image.platforms.len() > 1 && image.error.is_none())
+        .filter(|image| image.result != Outcome::Unchanged && image.platforms.len() > 1 && image.error.is_none())
         .collect();
     if images.is_empty() {
         return;
@@ -307,14 +372,14 @@ fn platforms(text: &mut String, report: &Report) {
             "| Platform | Digest | Size |\n"
         });
         text.push_str("| --- | --- | ---: |\n");
-        for image in images {
+        within(text, DETAILS, "image", images.into_iter(), |text, image| {
             for platform in &image.platforms {
                 let subject = if name { format!("| {} ", code(&image.source)) } else { String::new() };
                 let bytes = platform.size.map_or_else(|| "–".to_owned(), size);
                 let digest = code(platform.digest.as_str());
                 let _ = writeln!(text, "{subject}| {} | {digest} | {bytes} |", markdown(&platform.platform));
             }
-        }
+        });
         text.push('\n');
     });
 }
@@ -343,7 +408,7 @@ mod tests {
                  <details>\n<summary>Digests of the platforms</summary>\n\n\
                  | Platform | Digest | Size |\n| --- | --- | ---: |\n\
                  | linux/amd64 | `{}` | 3.3 MiB |\n| linux/arm64/v8 | `{}` | 3.9 MiB |\n\n</details>\n\n\
-                 <sub>mirror-image {} · 27 requests, 8.5 MiB sent, 3 pulls billed · 1.9 s</sub>\n",
+                 <sub>mirror-image {} · 27 requests, 3 pulls billed, 8.5 MiB sent · 1.9 s</sub>\n",
                 digest.short(),
                 Digest::of(b"a"),
                 Digest::of(b"b"),
@@ -361,6 +426,34 @@ mod tests {
         assert_eq!(shown, "## ✅ 40 images: 40 unchanged\n\n");
         assert_eq!(many.matches("<details>").count(), 2);
         assert_eq!(many.matches("</details>").count(), 2);
+    }
+
+    #[test]
+    fn a_summary_has_room_for_every_failure_that_fits_and_says_what_does_not() {
+        let (many, whole) = (3000, 1 << 20);
+        let mut images = vec![copied(); many];
+        images.extend(vec![unchanged(); many]);
+        images.extend(vec![ImageReport { result: Outcome::Deferred, digest: None, ..copied() }; many]);
+        images.extend((0..many).map(|number| ImageReport { source: format!("quay.io/x:{number}"), ..failed() }));
+        for (number, image) in images.iter_mut().enumerate() {
+            image.notices = vec!["one for all".to_owned(), format!("one of {number} for itself")];
+        }
+        let text = render(&report(images));
+        assert!(text.len() < whole * 9 / 10, "{}", text.len());
+        assert!(text.contains("### Failed: `quay.io/x:0`") && text.contains("### Failed: `quay.io/x:99`"));
+        for part in [
+            "more images, for which there is no room in a job summary.**\n",
+            "more failures, for which there is no room",
+            "more notices, for which there is no room",
+            "<summary>3000 images unchanged</summary>",
+            "<summary>3000 images deferred</summary>",
+            "`docker.io/library/alpine:3.20` and 11997 others: one for all\n",
+        ] {
+            assert!(text.contains(part), "{part}");
+        }
+        assert_eq!(text.matches("one for all").count(), 1);
+        assert_eq!(text.matches("<details>").count(), text.matches("</details>").count());
+        assert!(text.ends_with("</sub>\n"));
     }
 
     #[test]

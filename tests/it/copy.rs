@@ -1,11 +1,9 @@
 //! One image, exactly: what arrives at the target, in which order, and what is left alone.
 
-use std::time::{Duration, Instant};
-
 use crate::support::images::{self, Image};
 use crate::support::real;
 use crate::support::registry::Recorded;
-use crate::support::{Fault, LocationForm, Registry, Run, What};
+use crate::support::{Fault, Registry, Run, What};
 
 /// A source that has `image` as `library/app:1`, an empty target, and the copy from one to the other.
 struct Pair {
@@ -351,93 +349,6 @@ async fn blobs_are_mounted_within_one_registry() {
             // All may be on their way together; none asks twice.
             _ => assert!(asked <= image.blobs.len(), "{status} is not remembered: {asked} asked\n{}", registry.lines()),
         }
-    }
-}
-
-#[tokio::test]
-async fn every_form_of_location_is_followed() {
-    let image = images::three_platforms();
-    for form in [LocationForm::Relative, LocationForm::NoSlash, LocationForm::WithQuery] {
-        let pair = pair(&image);
-        pair.target.fault(Fault::on("*", "/uploads/", What::Location(form.clone())).always());
-        pair.run.succeeds().await;
-        assert_exact(&pair.target, "mirror/app", "1", &image, &format!("{form:?}"));
-    }
-    // A 201 without Location and digest is fine (ECR).
-    let pair = pair(&image);
-    pair.target.fault(Fault::on("PUT", "/manifests/", What::Location(LocationForm::Missing)).always());
-    pair.target.fault(Fault::on("PUT", "/manifests/", What::no_digest_header()).always());
-    pair.run.succeeds().await;
-    assert_exact(&pair.target, "mirror/app", "1", &image, "no Location on 201");
-}
-
-#[tokio::test]
-async fn an_immutable_tag_that_is_right_is_left_alone() {
-    let image = images::three_platforms();
-    let pair = pair(&image);
-    pair.target.fault(Fault::on("PUT", "/manifests/1", What::RefuseRetag(400)).always());
-    pair.run.succeeds().await;
-    pair.run.succeeds().await;
-    assert_eq!(pair.target.count("PUT", "/manifests/1"), 1);
-}
-
-/// Twenty moments spread over the time that an undisturbed copy takes. The target takes holes, so that only the order
-/// of the writes keeps it whole.
-#[tokio::test]
-async fn killed_at_twenty_moments_nothing_visible_is_half() {
-    let image = images::wide(4, 40_000);
-    let pair = pair(&image);
-    pair.target.switch(|switches| switches.sparse_allowed = true);
-    let slow = || Fault::on("*", "/v2/", What::Delay(20)).always();
-    let copy = |tag: &str| Run::copy(&pair.source.name("library/app:1"), &pair.target.name(&format!("killed/{tag}:1")));
-    pair.target.fault(slow());
-    copy("undisturbed").succeeds().await;
-    // Moments in requests, not in seconds: they are the same on a busy machine.
-    let whole = pair.target.requests();
-    let mut killed = 0;
-    for moment in 1..=20 {
-        let name = format!("moment-{moment}");
-        pair.target.reset();
-        let mut running = copy(&name).spawn();
-        while pair.target.requests() < whole * moment / 21 && !running.has_ended() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        killed += u32::from(!running.has_ended());
-        running.signal("KILL");
-        running.finish().await;
-        // What was sent before the kill may still be on its way in.
-        tokio::time::sleep(Duration::from_millis(60)).await;
-        pair.target
-            .everything_visible_is_whole()
-            .unwrap_or_else(|p| panic!("moment {moment}: {p}\n{}", pair.target.lines()));
-    }
-    assert!(killed >= 15, "only {killed} of 20 runs were still going; the moments are badly chosen");
-    pair.target.clear_faults();
-    for moment in 1..=20 {
-        copy(&format!("moment-{moment}")).succeeds().await;
-        assert_exact(&pair.target, &format!("killed/moment-{moment}"), "1", &image, "the next run");
-    }
-}
-
-#[tokio::test]
-async fn a_cancelled_run_reports_and_leaves_nothing_half() {
-    for (signal, code) in [("TERM", 143), ("INT", 130)] {
-        let pair = pair(&images::wide(4, 40_000));
-        pair.target.switch(|switches| switches.sparse_allowed = true);
-        pair.target.fault(Fault::on("*", "/v2/", What::Delay(100)).always());
-        let mut running = pair.run.spawn();
-        // In the middle: some blobs are there, the tag is not.
-        while pair.target.count("PUT", "/uploads/") < 2 && !running.has_ended() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        running.signal(signal);
-        let began = Instant::now();
-        let outcome = running.finish().await;
-        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-        assert_eq!(outcome.code, code, "{outcome}");
-        assert!(!outcome.output("json").is_empty() && !outcome.summary.is_empty(), "{outcome}");
-        assert_eq!(pair.target.tag("mirror/app", "1"), None);
-        pair.target.everything_visible_is_whole().unwrap();
     }
 }
 

@@ -1,8 +1,9 @@
 //! What is written about the program is what the program does: `action.yml` and the README follow the tables of inputs
-//! and outputs. `UPDATE=1 cargo test documents` writes them anew.
+//! and outputs, `docs/errors.md` the examples of failures. `UPDATE=1 cargo test --test it documents` writes them anew.
 
 use std::path::PathBuf;
 
+use mirror_image::examples;
 use mirror_image::inputs::{INPUTS, OUTPUTS};
 
 /// The file must hold `section` from `start` to `end`.
@@ -15,7 +16,7 @@ fn assert_section(file: &str, start: &str, end: &str, section: &str) {
         std::fs::write(&path, format!("{}{section}{}", &text[..from], &text[to..])).unwrap();
         return;
     }
-    assert_eq!(&text[from..to], section, "{file} is not what the tables in src/inputs.rs say; UPDATE=1 writes it anew");
+    assert_eq!(&text[from..to], section, "{file} is not what the code says; UPDATE=1 writes it anew");
 }
 
 #[test]
@@ -36,9 +37,32 @@ fn the_action_has_the_inputs_and_outputs_of_the_code() {
     assert_section("action.yml", "\noutputs:\n", "\nruns:\n", &section);
 }
 
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[test]
+fn the_errors_have_the_hints_of_the_code() {
+    let mut section = "\n".to_owned();
+    for chapter in examples::chapters() {
+        section += &format!("\n## {}\n\n", chapter.title);
+        if !chapter.about.is_empty() {
+            section += &format!("{}\n\n", chapter.about);
+        }
+        section += "| you see | when | what to do |\n| --- | --- | --- |\n";
+        for example in chapter.examples {
+            // The message has back-ticks of its own.
+            let message = format!("`` {} ``", example.error);
+            let hints = example.error.hints();
+            let hints = if hints.is_empty() { "what the message says".to_owned() } else { hints.join("<br>") };
+            section += &format!("| {} | {} | {} |\n", cell(&message), cell(example.when), cell(&hints));
+        }
+    }
+    assert_section("docs/errors.md", "<!-- errors -->", "<!-- /errors -->", &format!("{section}\n"));
+}
+
 #[test]
 fn the_readme_has_the_inputs_and_outputs_of_the_code() {
-    let cell = |text: &str| text.replace('|', "\\|");
     let mut section = "\n| input | default | meaning |\n| --- | --- | --- |\n".to_owned();
     for input in INPUTS {
         let default = input.default.map(|default| format!("`{default}` ")).unwrap_or_default();

@@ -23,11 +23,18 @@ mod documents;
 mod double;
 mod emit;
 mod errors;
+mod files;
+mod images;
 mod inputs;
+mod large;
 mod layouts;
+mod leaks;
+mod matrix;
 mod mirrors;
 mod platforms;
+mod real_faults;
 mod regressions;
+mod stopped;
 mod stubborn;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]
 mod support;

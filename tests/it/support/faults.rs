@@ -1,5 +1,9 @@
 //! Faults as data: which request, how often, what goes wrong.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+
 /// A fault that waits for its request.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -35,6 +39,11 @@ impl Fault {
         self
     }
 
+    /// Says which fault this is.
+    pub fn describe(&self) -> String {
+        format!("{} …{}… {:?}", self.method, self.part, self.what)
+    }
+
     pub(super) fn take(&mut self, method: &str, line: &str) -> Option<What> {
         if self.method != "*" && self.method != method || !line.contains(&self.part) {
             return None;
@@ -56,6 +65,8 @@ impl Fault {
 pub enum What {
     /// The body is read, then this is answered.
     Status { status: u16, headers: Vec<(String, String)>, body: String },
+    /// An error with this status whose message repeats the whole request, secrets decoded, as debug pages do.
+    Echo(u16),
     /// To another place; `{path}` stands for the path that was asked for.
     Redirect { to: String, status: u16 },
     /// Milliseconds before the request's body is read.
@@ -64,10 +75,16 @@ pub enum What {
     Trickle { bytes: usize, milliseconds: u64 },
     /// The connection closes after this much of the answer's body; `Content-Length` promised all of it.
     CutBodyAfter(usize),
+    /// The same by a reset, which may swallow what was sent last.
+    ResetBodyAfter(usize),
     /// The answer's body stops after this much; the connection stays open.
     StallBodyAfter(usize),
     /// The connection closes after this much of the request's body, without an answer.
     CutRequestAfter(usize),
+    /// The same by a reset.
+    ResetRequestAfter(usize),
+    /// The request does what it does, and the connection closes without an answer.
+    NoAnswer,
     /// The request's body is not read beyond this, and nothing is answered.
     StallRequestAfter(usize),
     /// One bit of the answer's body is flipped at this offset (or the last one).
@@ -78,6 +95,12 @@ pub enum What {
     Header(&'static str, Option<String>),
     /// 200 and everything to a ranged request.
     IgnoreRange,
+    /// The blob is another object: these bytes, whatever its name says.
+    OtherObject(Bytes),
+    /// The repository has lost this blob or manifest by the time the request comes.
+    Loses(String),
+    /// Once the request is answered, the tag that it asks for points at this digest.
+    TagMovesTo(String),
     /// The form of an upload's `Location`.
     Location(LocationForm),
     /// The answer to a mount: 201 if the blob is there, 202 (a session) always, else a refusal with that status.
@@ -94,11 +117,47 @@ pub enum What {
     RefuseRetag(u16),
     /// Every token issued so far ends now; this request gets a 401.
     RevokeTokens,
+    /// Something happens outside at this moment of the request.
+    Then(Moment, Hook),
+}
+
+/// A moment in the life of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Moment {
+    /// It has come, its body has not.
+    Arrival,
+    /// So much of its body has come; of a shorter one, all.
+    RequestBody(usize),
+    /// It has done what it does and is not answered yet.
+    Done,
+    /// So much of the answer's body has gone; of a shorter one, all.
+    AnswerBody(usize),
+}
+
+/// What happens at a [`Moment`].
+#[derive(Clone)]
+pub struct Hook(Arc<dyn Fn() + Send + Sync>);
+
+impl Hook {
+    pub fn new(hook: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(hook))
+    }
+
+    pub(super) fn call(&self) {
+        (self.0)();
+    }
+}
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hook")
+    }
 }
 
 /// Forms of an upload's `Location`; the registry's own is an absolute URL with a query.
 #[derive(Clone, Debug)]
 pub enum LocationForm {
+    Absolute,
     /// `/v2/…`.
     Relative,
     /// `session-1?_state=1`.

@@ -38,6 +38,11 @@ impl Asked {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
+
+    /// The whole request as text.
+    pub fn text(&self) -> String {
+        super::registry::text(&self.line(), &self.headers, self.body.as_bytes())
+    }
 }
 
 /// What a token may do.
@@ -213,7 +218,7 @@ impl GitHub {
     }
 
     pub fn carries(&self, secret: &str) -> bool {
-        self.asked().iter().any(|asked| asked.header("authorization").contains(secret) || asked.path.contains(secret))
+        self.asked().iter().any(|asked| asked.text().contains(secret))
     }
 
     pub fn reset(&self) {

@@ -282,6 +282,12 @@ pub fn big(size: usize, seed: u64) -> Image {
     leaf(OCI, "linux/amd64", seed, &[layer(OCI, seed, size)])
 }
 
+/// One image with `count` small layers.
+pub fn many_layers(count: u64) -> Image {
+    let layers: Vec<Object> = (0..count).map(|number| layer(OCI, 3_000 + number, 64)).collect();
+    leaf(OCI, "linux/amd64", 3_000, &layers)
+}
+
 /// `count` images in one index, a layer of `size` bytes each: for runs that are killed half way.
 pub fn wide(count: u64, size: usize) -> Image {
     let mut all = Image { blobs: vec![], manifests: vec![], platforms: vec![] };
@@ -294,6 +300,16 @@ pub fn wide(count: u64, size: usize) -> Image {
         all = all.with(image);
     }
     finish_index(all, OCI, &entries)
+}
+
+/// The layer that all releases share.
+pub fn base_layer() -> Object {
+    layer(OCI, 8_000, 20_000)
+}
+
+/// One of many releases of an application: the base layer, and a layer of its own.
+pub fn release(number: u64) -> Image {
+    leaf(OCI, "linux/amd64", 10_000 + number, &[base_layer(), layer(OCI, 20_000 + number, 300)])
 }
 
 /// A manifest of any text, with blobs it may or may not need: for hostile input.

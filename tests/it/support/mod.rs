@@ -1,16 +1,21 @@
 //! What the tests stand on: fixtures, an in-process registry with faults, registries that others wrote, and the
 //! builder that runs the program as the runner does.
 
+pub mod breaking;
 pub mod faults;
 pub mod github;
 pub mod images;
 mod protocol;
+pub mod random;
 pub mod real;
 pub mod registry;
 pub mod run;
+pub mod scenario;
+mod socket;
+pub mod tls;
 pub mod token;
 
-pub use faults::{Fault, LocationForm, What};
+pub use faults::{Fault, Hook, LocationForm, Moment, What};
 pub use github::GitHub;
 pub use registry::Registry;
 pub use run::{Outcome, Run};

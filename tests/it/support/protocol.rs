@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
-use super::faults::{LocationForm, What};
+use super::faults::{Hook, LocationForm, Moment, What};
 use super::images::{self, Object};
 use super::registry::{Content, Node, Recorded, Upload, lock};
+use super::socket::ConnectionEnd;
 
 /// What the distribution specification asks registries to accept at least.
 const MANIFEST_CAP: usize = 4 << 20;
@@ -133,7 +134,51 @@ impl Call<'_> {
     }
 }
 
-pub(super) async fn handle(State(node): State<Arc<Node>>, request: Request) -> Response<Body> {
+/// The record of one request, written while it is worked on.
+struct Entry {
+    node: Arc<Node>,
+    number: usize,
+    path: String,
+}
+
+impl Entry {
+    fn write(&self, change: impl FnOnce(&mut Recorded)) {
+        // The log may have been reset while the request was under way.
+        if let Some(entry) = lock(&self.node.log).get_mut(self.number).filter(|entry| entry.path == self.path) {
+            change(entry);
+        }
+    }
+}
+
+/// What happens outside at moments of one request, each with how far the request must be for it.
+struct Hooks(Vec<(usize, Hook)>);
+
+impl Hooks {
+    fn of(whats: &[What], wanted: impl Fn(Moment) -> Option<usize>) -> Self {
+        let due = |what: &What| match what {
+            What::Then(moment, hook) => Some((wanted(*moment)?, hook.clone())),
+            _ => None,
+        };
+        Self(whats.iter().filter_map(due).collect())
+    }
+
+    /// The request has come this far.
+    fn pass(&mut self, reached: usize) {
+        self.0.retain(|(at, hook)| {
+            let due = *at <= reached;
+            if due {
+                hook.call();
+            }
+            !due
+        });
+    }
+}
+
+pub(super) async fn handle(
+    State(node): State<Arc<Node>>,
+    ConnectInfo(end): ConnectInfo<ConnectionEnd>,
+    request: Request,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().replace("%3A", ":").replace("%3a", ":");
     let raw_query = parts.uri.query().unwrap_or_default().to_owned();
@@ -146,15 +191,12 @@ pub(super) async fn handle(State(node): State<Arc<Node>>, request: Request) -> R
             headers: parts.headers.clone(),
             status: 0,
             body: Bytes::new(),
+            served: 0,
+            version: parts.version,
         });
         log.len() - 1
     };
-    // The log may have been reset while the request was under way.
-    let record = |change: &dyn Fn(&mut Recorded)| {
-        if let Some(entry) = lock(&node.log).get_mut(number).filter(|entry| entry.path == path) {
-            change(entry);
-        }
-    };
+    let entry = Entry { node: node.clone(), number, path: path.clone() };
     let query: Vec<(String, String)> = url::form_urlencoded::parse(raw_query.as_bytes()).into_owned().collect();
     let is_token = !path.starts_with("/v2");
     let refusal = if is_token || !node.guarded {
@@ -170,15 +212,19 @@ pub(super) async fn handle(State(node): State<Arc<Node>>, request: Request) -> R
             tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
         }
     }
+    Hooks::of(&whats, |moment| matches!(moment, Moment::Arrival).then_some(0)).pass(0);
     let body = match read_body(body, &whats).await {
         Ok(body) => body,
         Err(partial) => {
-            record(&|entry| entry.body = partial.clone());
+            entry.write(|entry| entry.body = partial.clone());
             keep_partial(&node, &parts.method, &path, &partial);
+            if whats.iter().any(|what| matches!(what, What::ResetRequestAfter(_))) {
+                end.reset();
+            }
             cut();
         }
     };
-    record(&|entry| entry.body = body.clone());
+    entry.write(|entry| entry.body = body.clone());
     let call = Call {
         node: &node,
         method: parts.method.clone(),
@@ -190,8 +236,12 @@ pub(super) async fn handle(State(node): State<Arc<Node>>, request: Request) -> R
     };
     let reply = refusal.unwrap_or_else(|| answer(&call, is_token).unwrap_or_else(|refused| refused));
     let reply = spoil(reply, &call);
-    record(&|entry| entry.status = reply.status);
-    into_response(reply, parts.method == Method::HEAD, &whats)
+    entry.write(|entry| entry.status = reply.status);
+    Hooks::of(&whats, |moment| matches!(moment, Moment::Done).then_some(0)).pass(0);
+    if whats.iter().any(|what| matches!(what, What::NoAnswer)) {
+        cut();
+    }
+    into_response(reply, parts.method == Method::HEAD, &whats, entry, end)
 }
 
 /// The (repository, action) pairs that a request needs.
@@ -212,11 +262,16 @@ fn take_faults(node: &Node, method: &str, line: &str) -> Vec<What> {
 /// The whole body, or what had arrived when the connection broke or was to be cut.
 async fn read_body(body: Body, whats: &[What]) -> Result<Bytes, Bytes> {
     let limit = |wanted: fn(&What) -> Option<usize>| whats.iter().find_map(wanted);
-    let cut_after = limit(|what| if let What::CutRequestAfter(bytes) = what { Some(*bytes) } else { None });
+    let cut_after = limit(|what| match what {
+        What::CutRequestAfter(bytes) | What::ResetRequestAfter(bytes) => Some(*bytes),
+        _ => None,
+    });
     let stall_after = limit(|what| if let What::StallRequestAfter(bytes) = what { Some(*bytes) } else { None });
     let mut collected = Vec::new();
+    let mut hooks = Hooks::of(whats, |moment| if let Moment::RequestBody(after) = moment { Some(after) } else { None });
     let mut stream = body.into_data_stream();
     loop {
+        hooks.pass(collected.len());
         if let Some(limit) = cut_after.filter(|limit| collected.len() >= *limit) {
             collected.truncate(limit);
             return Err(collected.into());
@@ -227,8 +282,10 @@ async fn read_body(body: Body, whats: &[What]) -> Result<Bytes, Bytes> {
         match stream.next().await {
             Some(Ok(chunk)) => collected.extend_from_slice(&chunk),
             Some(Err(_)) => return Err(collected.into()),
-            None if cut_after.is_some() => return Err(collected.into()),
-            None => return Ok(collected.into()),
+            None => {
+                hooks.pass(usize::MAX);
+                return if cut_after.is_some() { Err(collected.into()) } else { Ok(collected.into()) };
+            }
         }
     }
 }
@@ -251,9 +308,22 @@ fn answer(call: &Call<'_>, is_token: bool) -> Answer {
                 let reply = Reply::new(*status).body(body.clone());
                 return Err(headers.iter().fold(reply, |reply, (name, value)| reply.header(name, value)));
             }
+            What::Echo(status) => {
+                let line = format!("{} {}?{:?}", call.method, call.path, call.query);
+                let request = super::registry::text(&line, call.headers, &call.body);
+                return Err(Reply::error(*status, "DENIED", &format!("not this: {request}")));
+            }
             What::Redirect { to, status } => {
                 let location = to.replace("{path}", call.path);
                 return Err(Reply::new(*status).header("location", location));
+            }
+            What::Loses(digest) => {
+                if let Some(name) = route(call.path).repository()
+                    && let Some(repository) = lock(&call.node.content).repositories.get_mut(name)
+                {
+                    repository.blobs.remove(digest);
+                    repository.manifests.remove(digest);
+                }
             }
             What::RevokeTokens => {
                 let mut keys = lock(&call.node.keys);
@@ -310,11 +380,17 @@ fn get_manifest(call: &Call<'_>, name: &str, reference: &str) -> Answer {
     if !accepts {
         return Err(unknown(&format!("found a {}, but the accept header does not support it", manifest.media_type)));
     }
-    Ok(Reply::new(200)
+    let reply = Reply::new(200)
         .header("content-type", &manifest.media_type)
         .header("docker-content-digest", digest)
         .header("etag", format!("\"{digest}\""))
-        .body(manifest.bytes.clone()))
+        .body(manifest.bytes.clone());
+    for what in call.whats {
+        if let What::TagMovesTo(digest) = what {
+            repository.tags.insert(reference.to_owned(), digest.clone());
+        }
+    }
+    Ok(reply)
 }
 
 fn put_manifest(call: &Call<'_>, name: &str, reference: &str) -> Answer {
@@ -385,8 +461,9 @@ fn put_manifest(call: &Call<'_>, name: &str, reference: &str) -> Answer {
 fn get_blob(call: &Call<'_>, name: &str, digest: &str) -> Answer {
     let content = lock(&call.node.content);
     let found = content.repositories.get(name).and_then(|repository| repository.blobs.get(digest)).cloned();
-    let blob = found.ok_or_else(|| Reply::error(404, "BLOB_UNKNOWN", "blob unknown to registry"))?;
-    let etag = format!("\"{digest}\"");
+    let other = call.whats.iter().find_map(|what| if let What::OtherObject(bytes) = what { Some(bytes) } else { None });
+    let blob = other.cloned().or(found).ok_or_else(|| Reply::error(404, "BLOB_UNKNOWN", "blob unknown to registry"))?;
+    let etag = if other.is_some() { "\"another\"".to_owned() } else { format!("\"{digest}\"") };
     let whole = Reply::new(200)
         .header("content-type", "application/octet-stream")
         .header("docker-content-digest", digest)
@@ -453,11 +530,7 @@ fn progress(content: &mut Content, call: &Call<'_>, name: &str, session: &str, s
     let upload = content.uploads.get_mut(session).expect("the session is open");
     upload.state += 1;
     upload.signed = call.whats.iter().any(|what| matches!(what, What::Location(LocationForm::WithQuery)));
-    let location = format!(
-        "{}/v2/{name}/blobs/uploads/{session}?_state={}",
-        format_args!("http://{}", call.node.address),
-        upload.state
-    );
+    let location = format!("{}/v2/{name}/blobs/uploads/{session}?_state={}", call.node.url, upload.state);
     let last = upload.data.len().saturating_sub(1);
     Reply::new(status)
         .header("location", location)
@@ -541,7 +614,7 @@ fn page(call: &Call<'_>, items: &[String], largest: usize) -> (Vec<String>, Opti
         query.extend_pairs(call.query.iter().filter(|(key, _)| key != "last" && key != "n"));
         query.append_pair("n", &size.to_string()).append_pair("last", page.last().expect("not empty"));
         let absolute = lock(&call.node.switches).absolute_links;
-        let host = if absolute { format!("http://{}", call.node.address) } else { String::new() };
+        let host = if absolute { call.node.url.as_str() } else { "" };
         format!("<{host}{}?{}>; rel=\"next\"", call.path, query.finish())
     });
     (page, more)
@@ -626,6 +699,7 @@ fn relocate(mut reply: Reply, form: &LocationForm) -> Reply {
     let location = location.to_str().expect("our own header").to_owned();
     let origin = location.find("/v2/").expect("our own location");
     match form {
+        LocationForm::Absolute => reply.header("location", location),
         LocationForm::Missing => reply,
         LocationForm::Relative => reply.header("location", &location[origin..]),
         LocationForm::NoSlash => reply.header("location", &location[location.rfind('/').expect("a slash") + 1..]),
@@ -634,7 +708,7 @@ fn relocate(mut reply: Reply, form: &LocationForm) -> Reply {
     }
 }
 
-fn into_response(reply: Reply, is_head: bool, whats: &[What]) -> Response<Body> {
+fn into_response(reply: Reply, is_head: bool, whats: &[What], entry: Entry, end: ConnectionEnd) -> Response<Body> {
     let mut response = Response::builder().status(StatusCode::from_u16(reply.status).expect("a status"));
     let headers = response.headers_mut().expect("a status");
     *headers = reply.headers;
@@ -646,58 +720,88 @@ fn into_response(reply: Reply, is_head: bool, whats: &[What]) -> Response<Body> 
     let body = if endless {
         let chunk = Bytes::from(vec![b' '; 65_536]);
         Body::from_stream(stream::repeat_with(move || Ok::<_, io::Error>(chunk.clone())))
-    } else if is_head || reply.status == 204 {
+    } else if is_head || reply.status == 204 || reply.body.is_empty() {
+        Hooks::of(whats, answer_body).pass(usize::MAX);
         Body::empty()
     } else {
-        body_with_faults(reply.body, whats)
+        send_body(reply.body, whats, entry, end)
     };
     response.body(body).expect("a response")
 }
 
-/// How a body ends that does not end well.
+fn answer_body(moment: Moment) -> Option<usize> {
+    if let Moment::AnswerBody(after) = moment { Some(after) } else { None }
+}
+
+/// How a body ends.
 #[derive(Clone, Copy)]
 enum End {
     Well,
     Cut,
+    Reset,
     Stall,
 }
 
-fn body_with_faults(bytes: Bytes, whats: &[What]) -> Body {
+/// An answer's body under way.
+struct Sending {
+    bytes: Bytes,
+    at: usize,
+    step: usize,
+    pause: u64,
+    end: End,
+    hooks: Hooks,
+    entry: Entry,
+    connection: ConnectionEnd,
+}
+
+fn send_body(mut bytes: Bytes, whats: &[What], entry: Entry, connection: ConnectionEnd) -> Body {
     let (mut end, mut limit, mut slow) = (End::Well, bytes.len(), None);
     for what in whats {
         match what {
             What::CutBodyAfter(after) => (end, limit) = (End::Cut, *after),
+            What::ResetBodyAfter(after) => (end, limit) = (End::Reset, *after),
             What::StallBodyAfter(after) => (end, limit) = (End::Stall, *after),
             What::Trickle { bytes, milliseconds } => slow = Some((*bytes, *milliseconds)),
             _ => {}
         }
     }
-    if matches!(end, End::Well) && slow.is_none() {
-        return Body::from(bytes);
-    }
     // A cut of a shorter body never fires; the answer is then as it should be.
     let end = if limit > bytes.len() { End::Well } else { end };
-    let bytes = bytes.slice(..limit.min(bytes.len()));
     let (step, pause) = slow.unwrap_or((65_536, 0));
-    Body::from_stream(stream::unfold((bytes, 0_usize, false), move |(bytes, at, over)| async move {
-        if over {
-            return None;
-        }
-        if at < bytes.len() {
-            if pause > 0 {
-                tokio::time::sleep(Duration::from_millis(pause)).await;
-            }
-            let next = (at + step).min(bytes.len());
-            return Some((Ok(bytes.slice(at..next)), (bytes, next, false)));
-        }
-        match end {
-            End::Well => None,
-            End::Stall => std::future::pending().await,
-            End::Cut => {
-                // Gives hyper the time to send what it holds; an error at once would swallow it.
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                Some((Err(io::Error::other("cut on purpose")), (bytes, at, true)))
-            }
-        }
+    let hooks = Hooks::of(whats, answer_body);
+    bytes.truncate(limit);
+    let sending = Sending { bytes, at: 0, step, pause, end, hooks, entry, connection };
+    Body::from_stream(stream::unfold(Some(sending), |sending| async move {
+        let mut sending = sending?;
+        sending.next().await.map(|piece| {
+            let goes_on = piece.is_ok();
+            (piece, goes_on.then_some(sending))
+        })
     }))
+}
+
+impl Sending {
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        self.hooks.pass(self.at);
+        if self.at < self.bytes.len() {
+            if self.pause > 0 {
+                tokio::time::sleep(Duration::from_millis(self.pause)).await;
+            }
+            let next = (self.at + self.step).min(self.bytes.len());
+            let piece = self.bytes.slice(self.at..next);
+            self.at = next;
+            self.entry.write(|entry| entry.served += piece.len());
+            return Some(Ok(piece));
+        }
+        self.hooks.pass(usize::MAX);
+        match self.end {
+            End::Well => return None,
+            End::Stall => std::future::pending::<()>().await,
+            End::Cut => {}
+            End::Reset => self.connection.reset(),
+        }
+        // Gives hyper the time to send what it holds; an error at once would swallow it.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Some(Err(io::Error::other("cut on purpose")))
+    }
 }

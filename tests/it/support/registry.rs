@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::http::HeaderMap;
 use bytes::Bytes;
+use tokio_rustls::TlsAcceptor;
 
 use super::faults::Fault;
 use super::images::{self, Image, Object};
 use super::protocol::handle;
+use super::socket::{ConnectionEnd, Door};
+use super::tls::Certificate;
 use super::token::{Auth, Keys};
 
 /// One request as it arrived, and what was answered (`status` is 0 while unanswered or when the connection was cut).
@@ -24,6 +27,9 @@ pub struct Recorded {
     pub status: u16,
     /// Bytes of the body that arrived.
     pub body: Bytes,
+    /// How many bytes of the answer's body were handed to the connection.
+    pub served: usize,
+    pub version: axum::http::Version,
 }
 
 impl Recorded {
@@ -37,16 +43,26 @@ impl Recorded {
         format!("{} {}{mark}{}", self.method, self.path, self.query)
     }
 
+    /// The whole request as text: its line, its headers, its body.
+    pub fn text(&self) -> String {
+        text(&self.line(), &self.headers, &self.body)
+    }
+
     /// Whether `secret` arrived anywhere in this request, plainly or inside a base64 `user:password`.
     pub fn carries(&self, secret: &str) -> bool {
-        let contains = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-        let headers = self.headers.values().any(|value| {
-            let basic = value.to_str().ok().and_then(|text| text.strip_prefix("Basic "));
-            contains(value.as_bytes())
-                || basic.and_then(super::token::decode).is_some_and(|pair| contains(pair.as_bytes()))
-        });
-        headers || self.line().contains(secret) || contains(&self.body)
+        self.text().contains(secret)
     }
+}
+
+/// A request as text, what is inside a base64 `user:password` too.
+pub(super) fn text(line: &str, headers: &HeaderMap, body: &[u8]) -> String {
+    let mut text = format!("{line}\n");
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let inside = value.split_once(' ').and_then(|(_, value)| super::token::decode(value));
+        text += &format!("{name}: {value}\n{}", inside.map(|pair| format!("{pair}\n")).unwrap_or_default());
+    }
+    text + &String::from_utf8_lossy(body)
 }
 
 /// Lasting properties of a registry, as opposed to faults.
@@ -112,6 +128,8 @@ pub(super) struct Content {
 
 pub(super) struct Node {
     pub(super) address: SocketAddr,
+    /// How it calls itself: an URL without a path.
+    pub(super) url: String,
     pub(super) content: Arc<Mutex<Content>>,
     pub(super) keys: Arc<Mutex<Keys>>,
     /// Storage hosts ask nobody for credentials.
@@ -134,8 +152,18 @@ impl Registry {
     }
 
     pub fn with_auth(auth: Auth) -> Self {
-        let keys = Arc::new(Mutex::new(Keys::new(auth)));
-        Self::serve("127.0.0.1", Arc::default(), keys, true)
+        Self::at("127.0.0.1", auth)
+    }
+
+    /// At another loopback address: another host.
+    pub fn at(address: &str, auth: Auth) -> Self {
+        Self::serve(address, Arc::default(), Arc::new(Mutex::new(Keys::new(auth))), true)
+    }
+
+    /// An open registry that speaks TLS, and HTTP/2 to who wants it.
+    pub fn with_tls(certificate: &Certificate) -> Self {
+        let keys = Arc::new(Mutex::new(Keys::new(Auth::Open)));
+        Self::serve_over(Some(certificate.acceptor()), "127.0.0.1", Arc::default(), keys, true)
     }
 
     /// A blob storage host on 127.0.0.2 with this registry's content: same paths, no credentials wanted, every header
@@ -152,10 +180,22 @@ impl Registry {
     }
 
     fn serve(host: &str, content: Arc<Mutex<Content>>, keys: Arc<Mutex<Keys>>, guarded: bool) -> Self {
+        Self::serve_over(None, host, content, keys, guarded)
+    }
+
+    fn serve_over(
+        tls: Option<TlsAcceptor>,
+        host: &str,
+        content: Arc<Mutex<Content>>,
+        keys: Arc<Mutex<Keys>>,
+        guarded: bool,
+    ) -> Self {
         let listener = std::net::TcpListener::bind((host, 0)).expect("a loopback address can be bound");
         listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
         let node = Arc::new(Node {
-            address: listener.local_addr().unwrap(),
+            address,
+            url: if tls.is_some() { format!("https://{}", super::tls::NAME) } else { format!("http://{address}") },
             content,
             keys,
             guarded,
@@ -170,7 +210,8 @@ impl Registry {
             runtime.spawn(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 let router = axum::Router::new().fallback(handle).with_state(state);
-                axum::serve(listener, router).await.unwrap();
+                let service = router.into_make_service_with_connect_info::<ConnectionEnd>();
+                axum::serve(Door { listener, tls }, service).await.unwrap();
             });
             let _ = runtime.block_on(stopped);
         });
@@ -183,7 +224,7 @@ impl Registry {
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.node.address)
+        self.node.url.clone()
     }
 
     /// `127.0.0.1:PORT/repository:tag`.
@@ -357,6 +398,11 @@ impl Registry {
     /// How often faults have fired since `clear_faults`.
     pub fn fired(&self) -> usize {
         lock(&self.node.faults).iter().map(|fault| fault.fired).sum()
+    }
+
+    /// The faults that have found no request yet.
+    pub fn waiting(&self) -> Vec<String> {
+        lock(&self.node.faults).iter().filter(|fault| fault.fired == 0).map(Fault::describe).collect()
     }
 
     pub fn clear_faults(&self) {

@@ -84,10 +84,12 @@ impl Run {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = |name: &str| directory.path().join(name);
         let workspace = file("workspace");
-        std::fs::create_dir(&workspace).unwrap();
+        for folder in [&workspace, &file("tmp")] {
+            std::fs::create_dir(folder).unwrap();
+        }
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mirror-image"));
         command.env_clear().current_dir(&workspace).args(&self.arguments).kill_on_drop(true);
-        command.env("HOME", directory.path()).env("GITHUB_WORKSPACE", &workspace);
+        command.env("HOME", directory.path()).env("TMPDIR", file("tmp")).env("GITHUB_WORKSPACE", &workspace);
         for (variable, name) in [("GITHUB_OUTPUT", "output"), ("GITHUB_STEP_SUMMARY", "summary")] {
             File::create(file(name)).unwrap();
             command.env(variable, file(name));
@@ -108,10 +110,21 @@ pub struct Running {
 impl Running {
     /// Sends a signal by name: `TERM`, `INT`, `KILL`. A run that has ended already is no error.
     pub fn signal(&self, name: &str) {
-        if let Some(id) = self.child.id() {
-            let mut kill = std::process::Command::new("kill");
-            let _ = kill.arg(format!("-{name}")).arg(id.to_string()).stderr(Stdio::null()).status();
+        if let Some(id) = self.id() {
+            signal(id, name);
         }
+    }
+
+    /// What every user of the machine can read of it in a process list; empty once it has ended.
+    pub fn command_line(&self) -> String {
+        let file = self.child.id().map(|id| format!("/proc/{id}/cmdline"));
+        let bytes = file.and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    }
+
+    /// The process, unless it is known to have ended.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
     }
 
     pub fn has_ended(&mut self) -> bool {
@@ -137,9 +150,16 @@ impl Running {
                 .unwrap_or_else(|problem| panic!("GITHUB_OUTPUT: {problem}\n{output_file}")),
             output_file,
             summary: read("summary"),
+            files: files(self.directory.path()),
             directory: self.directory.path().to_owned(),
         }
     }
+}
+
+/// Sends a signal to a process of ours.
+pub fn signal(id: u32, name: &str) {
+    let mut kill = std::process::Command::new("kill");
+    let _ = kill.arg(format!("-{name}")).arg(id.to_string()).stderr(Stdio::null()).status();
 }
 
 /// What a run left behind.
@@ -154,7 +174,27 @@ pub struct Outcome {
     pub outputs: BTreeMap<String, String>,
     pub output_file: String,
     pub summary: String,
+    /// Every file and folder in the run's home, workspace and temporary directory when it was over: by path, with what is
+    /// in it. The runner's own files are among them.
+    pub files: BTreeMap<String, String>,
     directory: PathBuf,
+}
+
+/// Everything below `directory`; folders hold nothing.
+fn files(directory: &Path) -> BTreeMap<String, String> {
+    let (mut found, mut folders) = (BTreeMap::new(), vec![directory.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            let name = path.strip_prefix(directory).unwrap().display().to_string();
+            let content = std::fs::read(&path).unwrap_or_default();
+            found.insert(name, String::from_utf8_lossy(&content).into_owned());
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    found
 }
 
 impl Outcome {

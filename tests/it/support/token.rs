@@ -63,6 +63,8 @@ pub struct TokenAuth {
     pub expires_in: Option<u64>,
     /// How long tokens are really good.
     pub lifetime: Duration,
+    /// Seconds that the service's clock is ahead of everybody's.
+    pub clock: i64,
     pub format: TokenFormat,
     /// `token` or `access_token`.
     pub member: &'static str,
@@ -82,6 +84,7 @@ impl TokenAuth {
             service: Some("double".to_owned()),
             expires_in: Some(300),
             lifetime: Duration::from_secs(300),
+            clock: 0,
             format: TokenFormat::Opaque,
             member: "token",
             refuse_two_scopes: false,
@@ -318,6 +321,7 @@ impl Keys {
 
     fn write(&self, auth: &TokenAuth, access: &BTreeSet<(String, String)>) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = now.saturating_add_signed(auth.clock);
         let entry =
             |(name, action): &(String, String)| json!({ "type": "repository", "name": name, "actions": [action] });
         let claims = json!({

@@ -1,0 +1,278 @@
+//! mirror-image side by side with the tools that people use: `cargo bench --bench peers`, see `benches/README.md`.
+//!
+//! Nothing here passes or fails. It makes the images, starts the registries, puts the network between, runs every tool in
+//! turn and says what it saw. A copy that is not right is said loudly and its figures are left out.
+
+mod cases;
+mod images;
+mod interrupt;
+mod measure;
+mod proxy;
+mod registries;
+mod table;
+mod timeline;
+mod tools;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use cases::{CASES, Case, Target};
+use images::{Image, Kind};
+use proxy::{Exchange, Network, Proxy};
+use registries::{Program, Registry};
+use table::{Run, Scene, Section, Series};
+use tools::{Installed, Job, Tool};
+
+/// What can go wrong is said to a person, who sees where; nothing here decides by kind.
+pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// No run may take longer.
+const LONGEST: Duration = Duration::from_secs(600);
+/// A tool that took longer is not run again: its figure will not turn on a few seconds.
+const LONG: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.split_first() {
+        Some((first, rest)) if first == "proxy" => proxy::serve(rest),
+        // `cargo test --benches` starts benchmarks too, and means to be quick.
+        _ if !arguments.iter().any(|argument| argument == "--bench") => {
+            say("not run: `cargo bench --bench peers -- --help` says how");
+            Ok(())
+        }
+        _ => match options().try_get_matches_from(std::env::args()) {
+            Ok(matches) => bench(&Options::of(&matches)),
+            Err(error) => {
+                let _ = error.print();
+                return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            }
+        },
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> Command {
+    let cases = CASES.iter().map(|case| case.name);
+    let tools = Tool::ALL.iter().map(|tool| tool.name());
+    let option = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    Command::new("peers")
+        .bin_name("cargo bench --bench peers --")
+        .about("Measures mirror-image and its peers side by side, on the loopback")
+        .arg(
+            option("case", "NAME", "Only this case; may be given more than once")
+                .action(ArgAction::Append)
+                .value_parser(clap::builder::PossibleValuesParser::new(cases)),
+        )
+        .arg(
+            option("only", "TOOL", "Only this tool; may be given more than once")
+                .action(ArgAction::Append)
+                .value_parser(clap::builder::PossibleValuesParser::new(tools)),
+        )
+        .arg(
+            option("rounds", "N", "How often every tool is run [default: 5, or 3 for long cases]")
+                .value_parser(clap::value_parser!(u16).range(1..)),
+        )
+        .arg(flag("large", "Also a blob of 4 GiB and 3,000 tags, for the peak memory"))
+        .arg(flag("timeline", "One run each, printed request by request as the network saw it"))
+        .arg(option("json", "FILE", "Where the figures go [default: target/peers.json]"))
+        .arg(option("registry", "PROGRAM", "Docker distribution to serve both ends [default: 3, else 2.8]"))
+        .arg(option("program", "FILE", "A mirror-image to measure instead of the one built here"))
+        .arg(flag("bench", "Given by Cargo").hide(true))
+}
+
+struct Options {
+    cases: Vec<Case>,
+    tools: Vec<Tool>,
+    rounds: Option<usize>,
+    timeline: bool,
+    json: PathBuf,
+    registry: Option<PathBuf>,
+    program: Option<PathBuf>,
+}
+
+impl Options {
+    fn of(matches: &ArgMatches) -> Self {
+        let chosen = |name: &str| -> Vec<String> { matches.get_many(name).into_iter().flatten().cloned().collect() };
+        // Cargo runs a benchmark in the package's directory.
+        let path = |name: &str| matches.get_one::<String>(name).map(PathBuf::from);
+        let (cases, tools) = (chosen("case"), chosen("only"));
+        let wanted = |case: &&Case| match cases.as_slice() {
+            [] => !case.large || matches.get_flag("large"),
+            names => names.iter().any(|name| name == case.name),
+        };
+        let tool_wanted = |tool: &Tool| tools.is_empty() || tools.iter().any(|name| name == tool.name());
+        Self {
+            cases: CASES.iter().filter(wanted).copied().collect(),
+            tools: Tool::ALL.into_iter().filter(tool_wanted).collect(),
+            rounds: matches.get_one::<u16>("rounds").map(|rounds| (*rounds).into()),
+            timeline: matches.get_flag("timeline"),
+            json: path("json").unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers.json")),
+            registry: path("registry"),
+            program: path("program"),
+        }
+    }
+}
+
+fn bench(options: &Options) -> Outcome<()> {
+    let registry = Program::find(options.registry.as_deref())?;
+    let (mut installed, mut missing) = (vec![], vec![]);
+    for tool in &options.tools {
+        match Installed::find(*tool, options.program.as_deref()) {
+            Some(found) => installed.push(found),
+            None => missing.push(tool.name()),
+        }
+    }
+    let directory = tempfile::Builder::new().prefix("mirror-image-peers-").tempdir()?;
+    interrupt::clean_up(directory.path().to_owned())?;
+    say(&format!("{} at both ends; images and storage in {}", registry.version, directory.path().display()));
+    for tool in &missing {
+        say(&format!("{tool} is not found and not measured; benches/README.md says how to install it"));
+    }
+
+    let bench = Bench { options, registry: &registry, directory: directory.path() };
+    let mut images: Vec<Image> = vec![];
+    let mut sections = vec![];
+    for case in &options.cases {
+        if !images.iter().any(|image| image.kind == case.kind) {
+            say(&format!("making {}", case.kind.describe()));
+            images.push(Image::make(case.kind, &bench.source(case.kind))?);
+        }
+        let image = images.iter().find(|image| image.kind == case.kind).ok_or("the image was not made")?;
+        sections.push(bench.section(case, image, &installed)?);
+    }
+    drop(directory);
+
+    let scene = Scene {
+        registry: registry.version.clone(),
+        versions: tools::versions(&installed).into_iter().map(|(name, version)| (name.to_owned(), version)).collect(),
+        missing,
+        cores: std::thread::available_parallelism().map_or(0, usize::from),
+        floor: measure::floor(),
+    };
+    if !options.timeline {
+        writeln!(std::io::stdout(), "{}", table::markdown(&scene, &sections))?;
+        fs::write(&options.json, serde_json::to_string_pretty(&table::json(&scene, &sections))?)?;
+        say(&format!("the figures are in {}", options.json.display()));
+    }
+    Ok(())
+}
+
+struct Bench<'a> {
+    options: &'a Options,
+    registry: &'a Program,
+    directory: &'a Path,
+}
+
+impl Bench<'_> {
+    /// The storage of the source for a kind of image.
+    fn source(&self, kind: Kind) -> PathBuf {
+        self.directory.join("source").join(kind.repository())
+    }
+
+    /// All tools in turn, as often as asked for: what disturbs the machine for a while disturbs them all.
+    fn section(&self, case: &Case, image: &Image, installed: &[Installed]) -> Outcome<Section> {
+        say(&format!("{}: {}", case.name, case.describe()));
+        let fitting: Vec<&Installed> = installed.iter().filter(|found| found.tool.fits(case.kind)).collect();
+        let mut series: Vec<Series> =
+            fitting.iter().map(|found| Series { tool: found.tool, runs: vec![], problem: None }).collect();
+        let rounds = if self.options.timeline { 1 } else { self.options.rounds.unwrap_or(case.rounds) };
+        for round in 0..rounds {
+            for (found, series) in fitting.iter().zip(&mut series) {
+                let took = |run: &Run| run.usage.wall > LONG;
+                if series.problem.is_some() || series.runs.iter().any(took) {
+                    continue;
+                }
+                let label = found.tool.label(case.kind);
+                match self.run(case, image, found)? {
+                    Ok(run) => {
+                        say(&format!("  {}/{rounds} {label}: {}", round + 1, table::seconds(run.usage.wall)));
+                        series.runs.push(run);
+                    }
+                    Err(problem) => {
+                        say(&format!("  {}/{rounds} {label}: {problem}", round + 1));
+                        series.problem = Some(problem);
+                    }
+                }
+            }
+        }
+        Ok(Section { case: *case, series })
+    }
+
+    /// One run between fresh registries: its figures, or what was wrong with it.
+    fn run(&self, case: &Case, image: &Image, found: &Installed) -> Outcome<Result<Run, String>> {
+        let place = tempfile::tempdir_in(self.directory)?;
+        let path = |name: &str| place.path().join(name);
+        fs::create_dir(path("home"))?;
+        fs::create_dir(path("storage"))?;
+        if case.target == Target::Same {
+            copy_directory(&image.root, &path("storage"))?;
+        }
+        let source = Registry::start(self.registry, &image.root, &path("source"))?;
+        let target = Registry::start(self.registry, &path("storage"), &path("target"))?;
+        let between = !case.network.is_plain() || self.options.timeline;
+        let proxy = between.then(|| Proxy::start(source.address(), target.address(), case.network)).transpose()?;
+        let (source_address, target_address) =
+            proxy.as_ref().map_or((source.address(), target.address()), |proxy| (proxy.source, proxy.target));
+        let home = path("home");
+        let job = Job { image, source: source_address, target: target_address, home: &home };
+        let usage = measure::run(&mut found.command(&job)?, &home, LONGEST)?;
+        let run = Run { usage, source: source.requests()?, target: target.requests()? };
+        if let (Some(proxy), true) = (proxy, self.options.timeline) {
+            print_timeline(case, found, &run, &proxy.end()?)?;
+        }
+        Ok(match (run.usage.code, image.wrong_at(&path("storage"))) {
+            (Some(0), None) => Ok(run),
+            (Some(0), Some(wrong)) => Err(format!("WRONG COPY: {wrong}")),
+            (Some(2), _) if found.tool == Tool::MirrorImage => Err(format!("not available: {}", run.usage.said)),
+            (Some(code), _) => Err(format!("exit code {code}: {}", run.usage.said)),
+            (None, _) => Err(format!("killed after {}", table::seconds(run.usage.wall))),
+        })
+    }
+}
+
+fn print_timeline(case: &Case, found: &Installed, run: &Run, exchanges: &[Exchange]) -> Outcome<()> {
+    let Network { round_trip, .. } = case.network;
+    writeln!(
+        std::io::stdout(),
+        "\n## {}: {} {}, a round trip of {} ms\n\n{}",
+        case.name,
+        found.tool.label(case.kind),
+        found.version,
+        round_trip.as_millis(),
+        timeline::render(&run.usage, exchanges)
+    )?;
+    Ok(())
+}
+
+fn copy_directory(from: &Path, to: &Path) -> Outcome<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_directory(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+/// To the person who waits; the table alone goes to standard output.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

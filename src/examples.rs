@@ -1,0 +1,476 @@
+//! Every failure by example: what `docs/errors.md` is made of.
+//!
+//! Owns one example at least for each kind of error and for each piece of advice in [`crate::hints`]; a kind or an advice
+//! without one fails a test. The words of registries are their own, the sentences about bad input those of the reader of
+//! inputs.
+
+use std::time::Duration;
+
+use crate::digest::Digest;
+use crate::error::{Cause, ConnectionFailure, Error, Refusal, Side};
+use crate::inputs::{self, Environment};
+
+/// A failure, and when it happens.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// When it happens; a phrase.
+    pub when: &'static str,
+    /// The failure.
+    pub error: Error,
+}
+
+/// Failures that look alike.
+#[derive(Clone, Debug)]
+pub struct Chapter {
+    /// What they have in common.
+    pub title: &'static str,
+    /// How to recognise them, and what is true of all.
+    pub about: &'static str,
+    /// The failures.
+    pub examples: Vec<Example>,
+}
+
+/// The kinds of failures and the chapters that they belong to: an error that has no row here does not compile, and a row
+/// that has no example fails a test.
+macro_rules! kinds {
+    ($($pattern:pat => $kind:ident of $title:ident;)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        enum Kind { $($kind),* }
+
+        impl Kind {
+            const ALL: &[Self] = &[$(Self::$kind),*];
+
+            fn of(error: &Error) -> Self {
+                match error { $($pattern => Self::$kind),* }
+            }
+
+            fn title(self) -> &'static (&'static str, &'static str) {
+                match self { $(Self::$kind => &$title),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Error::Input { .. } => Input of INPUT;
+    Error::Registry { cause: Cause::Refused(_), .. } => Refused of REFUSED;
+    Error::Registry { cause: Cause::Token { .. }, .. } => Token of TOKEN;
+    Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Dns, .. }, .. } => Dns of CONNECTION;
+    Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Refused, .. }, .. } => NothingListens of CONNECTION;
+    Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Tls, .. }, .. } => Tls of CONNECTION;
+    Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Timeout, .. }, .. } => Timeout of CONNECTION;
+    Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Broken, .. }, .. } => Broken of CONNECTION;
+    Error::Registry { cause: Cause::Patience { .. }, .. } => Patience of PATIENCE;
+    Error::Registry { cause: Cause::Protocol(_), .. } => Protocol of PROTOCOL;
+    Error::DigestMismatch { .. } => DigestMismatch of CONTENT;
+    Error::Content { .. } => Content of CONTENT;
+    Error::Unexpected { .. } => Unexpected of WISH;
+    Error::Conflict { .. } => Conflict of WISH;
+    Error::Platform { .. } => Platform of WISH;
+    Error::Different { .. } => Different of WISH;
+    Error::Cancelled { .. } => Cancelled of HERE;
+    Error::Local(_) => Local of HERE;
+}
+
+const INPUT: (&str, &str) = (
+    "Bad input",
+    "The line begins with the word `input` and names it. Exit code 2: nothing was contacted and nothing was written. Each \
+     mistake has its own sentence, which says how to mend it; these are some.",
+);
+const REFUSED: (&str, &str) = (
+    "The registry said no",
+    "Side, request, object, then the registry's own words: status, code, message, and the request's number for its \
+     support. What is asked again by itself (429, 5xx, a 403 that is a rate limit) comes here only where that does not help.",
+);
+const TOKEN: (&str, &str) = (
+    "The token service said no",
+    "`token from HOST`: the registry sends its clients there for a token first. `with the given credential` or `without a \
+     credential` says whether one was sent.",
+);
+const CONNECTION: (&str, &str) =
+    ("No answer", "The words in brackets are the operating system's or the TLS library's.");
+const PATIENCE: (&str, &str) = (
+    "It went on for too long",
+    "`gave up after N s without progress` after any of the failures above and below: the input `patience` says how long is \
+     gone on, counted from the last byte or answer that came through.",
+);
+const PROTOCOL: (&str, &str) = (
+    "The answer is no registry's",
+    "Something answered, and not as the specification says, or against a rule of this program.",
+);
+const CONTENT: (&str, &str) = (
+    "The content is not what its name says",
+    "Everything is hashed on its way. What does not match is not completed at the target, and no tag is set.",
+);
+const WISH: (&str, &str) =
+    ("What was asked for does not hold", "Nothing is broken: two of your wishes, or a wish and the facts, contradict.");
+const HERE: (&str, &str) = ("This run and this machine", "");
+
+/// All failures, by chapter.
+pub fn chapters() -> Vec<Chapter> {
+    let examples = examples();
+    let mut chapters: Vec<Chapter> = Vec::new();
+    for kind in Kind::ALL {
+        let (title, about) = *kind.title();
+        let of_kind = examples.iter().filter(|example| Kind::of(&example.error) == *kind).cloned();
+        match chapters.last_mut().filter(|last| last.title == title) {
+            Some(last) => last.examples.extend(of_kind),
+            None => chapters.push(Chapter { title, about, examples: of_kind.collect() }),
+        }
+    }
+    chapters
+}
+
+const GHCR: &str = "ghcr.io/acme/mirror/alpine:3.20";
+const HUB: &str = "docker.io/library/alpine:3.20";
+const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror/alpine:3.20";
+const OTHER: &str = "registry.example.com:5000/team/app:1";
+
+pub(crate) fn examples() -> Vec<Example> {
+    [bad_inputs(), limits(), refusals_of_access(), refusals_of_content(), tokens(), no_answers(), others()].concat()
+}
+
+fn bad_inputs() -> Vec<Example> {
+    let cases: [(&str, &[&str]); 7] = [
+        ("no image is named", &["copy"]),
+        ("a repository has upper case, which no registry takes", &["copy", "ghcr.io/ACME/app:1"]),
+        ("a URL is pasted", &["copy", "https://ghcr.io/acme/app:1"]),
+        ("a word is not one of those that are known", &["copy", "a/b", "--on-conflict", "replace"]),
+        ("a platform is misspelt", &["copy", "a/b", "--platforms", "linux/arm64v8"]),
+        ("only one of two that belong together is given", &["copy", "a/b", "--source-username", "ann"]),
+        (
+            "a password or token stands where a name belongs",
+            &["copy", "a/b", "g/h:ghs_0123456789abcdef", "--github-token", "ghs_0123456789abcdef"],
+        ),
+    ];
+    let refused = |(when, arguments): (&'static str, &[&str])| {
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        Some(Example { when, error: inputs::read(arguments, &Environment::default()).err()? })
+    };
+    cases.into_iter().filter_map(refused).collect()
+}
+
+fn refusals_of_access() -> Vec<Example> {
+    let denied = || refused(403, "DENIED", "requested access to the resource is denied");
+    let says = |message| refused(403, "DENIED", message);
+    vec![
+        read(
+            "a registry without a token service got no credential, or a wrong one",
+            OTHER,
+            refused(401, "UNAUTHORIZED", "authentication required"),
+        ),
+        read("the account may not pull this", OTHER, denied()),
+        upload("the account may not push there", OTHER, denied()),
+        upload(
+            "a token for Docker Hub that may only read",
+            HUB,
+            refused(401, "UNAUTHORIZED", "access token has insufficient scopes"),
+        ),
+        upload(
+            "an ECR password is older than twelve hours",
+            ECR,
+            says("Your authorization token has expired. Reauthenticate and try again."),
+        ),
+        push(
+            "the package belongs to another repository, or the job lacks `packages: write`",
+            GHCR,
+            says("permission_denied: write_package"),
+        ),
+        upload(
+            "the organisation does not let Actions create packages",
+            GHCR,
+            says("installation not allowed to Create organization package"),
+        ),
+        upload(
+            "a GitHub App's token is used to push",
+            GHCR,
+            says("installation not allowed to Write organization package"),
+        ),
+        read("this token may not read the package", GHCR, denied()),
+        upload(
+            "the target is a pull-through cache",
+            OTHER,
+            refused(405, "UNSUPPORTED", "The operation is unsupported."),
+        ),
+        read("the source cannot be read this way", OTHER, refused(405, "UNSUPPORTED", "The operation is unsupported.")),
+    ]
+}
+
+fn limits() -> Vec<Example> {
+    let wait = || {
+        let retry_after = Some(Duration::from_secs(60));
+        Cause::Refused(Refusal {
+            status: 429,
+            message: "Too Many Requests".to_owned(),
+            retry_after,
+            ..Refusal::default()
+        })
+    };
+    vec![
+        read(
+            "Docker Hub's quota of pulls is used up",
+            HUB,
+            refused(
+                429,
+                "TOOMANYREQUESTS",
+                "You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit",
+            ),
+        ),
+        read("Docker Hub is asked too fast", HUB, wait()),
+        read("another registry is asked too fast", OTHER, wait()),
+        push("a registry asks to wait and does not say how long", OTHER, refused(429, "TOOMANYREQUESTS", "slow down")),
+        push(
+            "GitHub is asked too much at once, and says so with a 403",
+            GHCR,
+            refused(
+                403,
+                "DENIED",
+                "permission_denied: Error from intermediary with HTTP status code 403 \"Forbidden\": You have exceeded a \
+                 secondary rate limit. Please wait a few minutes before you try again.",
+            ),
+        ),
+        read(
+            "the owner of the package has used up the traffic of the account",
+            GHCR,
+            refused(503, "", "Egress is over the account limit."),
+        ),
+        push(
+            "the project is full",
+            OTHER,
+            refused(403, "DENIED", "adding 3.2 MiB of storage resource will exceed the project quota of 10.0 GiB"),
+        ),
+        send("a layer is larger than the registry, or the proxy before it, takes", OTHER, refused(413, "", "")),
+        send("a layer is larger than GitHub's registry takes", GHCR, refused(413, "", "")),
+    ]
+}
+
+fn refusals_of_content() -> Vec<Example> {
+    vec![
+        read("there is no such image", HUB, refused(404, "MANIFEST_UNKNOWN", "manifest unknown")),
+        read("there is no such package, or it is private", GHCR, refused(404, "MANIFEST_UNKNOWN", "manifest unknown")),
+        upload(
+            "the target's repository must be made first",
+            OTHER,
+            refused(404, "NAME_UNKNOWN", "repository name not known to registry"),
+        ),
+        upload(
+            "the same at ECR",
+            ECR,
+            refused(404, "NAME_UNKNOWN", "The repository with name 'mirror/alpine' does not exist in the registry"),
+        ),
+        request("what was written is not to be seen", Side::Target, "HEAD manifest", OTHER, refused(404, "", "")),
+        push(
+            "the tag exists and cannot be moved",
+            ECR,
+            refused(
+                400,
+                "TAG_INVALID",
+                "The image tag '3.20' already exists and cannot be overwritten because the repository is immutable.",
+            ),
+        ),
+        push(
+            "the registry does not know this kind of manifest",
+            OTHER,
+            refused(400, "MANIFEST_INVALID", "manifest invalid"),
+        ),
+        push(
+            "a part is missing at the target: left out by `platforms`, or lost there",
+            OTHER,
+            refused(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry"),
+        ),
+        read("the registry has a fault", OTHER, refused(500, "UNKNOWN", "unknown error")),
+        read("the registry answers something unheard of", OTHER, refused(418, "", "short and stout")),
+    ]
+}
+
+fn tokens() -> Vec<Example> {
+    let unauthorized = || refused(401, "UNAUTHORIZED", "authentication required");
+    let wrong = || refused(401, "UNAUTHORIZED", "incorrect username or password");
+    vec![
+        read(
+            "the image is private, or is not there, and there is no credential",
+            OTHER,
+            nobody("auth.example.com", unauthorized()),
+        ),
+        push("a push without a credential", OTHER, nobody("auth.example.com", unauthorized())),
+        push("a wrong password", OTHER, somebody("auth.example.com", wrong())),
+        read("a wrong password for Docker Hub", HUB, somebody("auth.docker.io", wrong())),
+        read("the package is private, or is not there, and there is no token", GHCR, nobody("ghcr.io", unauthorized())),
+        push(
+            "the job's token may not write packages",
+            GHCR,
+            somebody("ghcr.io", refused(403, "DENIED", "requested access to the resource is denied")),
+        ),
+        read("the token service cannot be found", OTHER, nobody("auth.example.com", no_address())),
+    ]
+}
+
+fn no_answers() -> Vec<Example> {
+    let tls = |detail| connection(ConnectionFailure::Tls, detail);
+    let protocol = |problem: &str| Cause::Protocol(problem.to_owned());
+    let last = Box::new(refused(503, "UNAVAILABLE", "service unavailable"));
+    vec![
+        read("the name is misspelt, or known inside a network only", OTHER, no_address()),
+        push(
+            "no registry runs there",
+            OTHER,
+            connection(ConnectionFailure::Refused, "Connection refused (os error 111)"),
+        ),
+        push("the certificate is from an authority of your own", OTHER, tls("invalid peer certificate: UnknownIssuer")),
+        push("the certificate is for another name", OTHER, tls("invalid peer certificate: NotValidForName")),
+        push("the certificate is out of date", OTHER, tls("invalid peer certificate: Expired")),
+        push("the registry speaks plain HTTP", OTHER, tls("received corrupt message of type InvalidContentType")),
+        read("a firewall swallows everything", OTHER, connection(ConnectionFailure::Timeout, "60 s")),
+        read("a download stands still", OTHER, connection(ConnectionFailure::Timeout, "no byte for 30 s")),
+        read(
+            "the network breaks",
+            OTHER,
+            connection(ConnectionFailure::Broken, "connection closed before message completed"),
+        ),
+        read(
+            "the registry is down for longer than `patience`",
+            OTHER,
+            Cause::Patience { waited: Duration::from_secs(300), last },
+        ),
+        read(
+            "a login portal or a proxy answers in the registry's place",
+            OTHER,
+            protocol("answered with a web page instead of a manifest"),
+        ),
+        read(
+            "a registry leads to an address without TLS, or on an internal network",
+            OTHER,
+            protocol("redirects to storage.example.com without TLS; not followed"),
+        ),
+        push(
+            "a line break was pasted along with a password",
+            OTHER,
+            protocol("the credential or token has characters that no header can carry"),
+        ),
+    ]
+}
+
+/// What is no failed request.
+fn others() -> Vec<Example> {
+    use Side::{Source, Target};
+    let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
+    let mismatch = |side, object: &str| Error::DigestMismatch {
+        side,
+        object: object.to_owned(),
+        expected: one.clone(),
+        actual: two.to_string(),
+    };
+    let content = |side, object: &str, problem: &str| Error::Content {
+        side,
+        object: object.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let of = |when, error| Example { when, error };
+    vec![
+        of("bytes changed on their way", mismatch(Source, HUB)),
+        of("the target stores something else than it was sent", mismatch(Target, OTHER)),
+        of("an image was published broken", content(Source, HUB, "the layer has 1024 bytes, its descriptor says 2048")),
+        of(
+            "the target has lost or changed a part",
+            content(Target, OTHER, "the layer has 1024 bytes, its descriptor says 2048"),
+        ),
+        of("a directory is no image layout", content(Source, "oci:out", "has no file `oci-layout`")),
+        of(
+            "the publisher moved the tag",
+            Error::Unexpected { reference: HUB.to_owned(), expected: one.clone(), actual: two.clone() },
+        ),
+        of(
+            "the target's tag has another digest, and `on-conflict` is `fail`",
+            Error::Conflict { reference: GHCR.to_owned(), actual: one.clone(), wanted: two.clone() },
+        ),
+        of(
+            "`platforms` names one that the image does not have",
+            Error::Platform {
+                reference: HUB.to_owned(),
+                wanted: "linux/sparc64".to_owned(),
+                available: vec!["linux/amd64".to_owned(), "linux/arm64/v8".to_owned()],
+            },
+        ),
+        of(
+            "`verify` found the target behind the source",
+            Error::Different {
+                reference: GHCR.to_owned(),
+                differences: vec![format!("it is {one}, the source is {two}")],
+            },
+        ),
+        of("somebody cancelled the run, or its time was over", Error::Cancelled { signal: "SIGTERM" }),
+        of(
+            "the runner's files cannot be written",
+            Error::Local(
+                "cannot write outputs to `/github/file_commands/set_output`: No space left on device (os error 28)"
+                    .to_owned(),
+            ),
+        ),
+    ]
+}
+
+fn request(when: &'static str, side: Side, action: &'static str, object: &str, cause: Cause) -> Example {
+    Example { when, error: Error::Registry { side, action, object: object.to_owned(), cause } }
+}
+
+fn read(when: &'static str, object: &str, cause: Cause) -> Example {
+    request(when, Side::Source, "GET manifest", object, cause)
+}
+
+fn push(when: &'static str, object: &str, cause: Cause) -> Example {
+    request(when, Side::Target, "PUT manifest", object, cause)
+}
+
+fn upload(when: &'static str, object: &str, cause: Cause) -> Example {
+    request(when, Side::Target, "POST upload", object, cause)
+}
+
+fn send(when: &'static str, object: &str, cause: Cause) -> Example {
+    request(when, Side::Target, "PUT blob", object, cause)
+}
+
+fn refused(status: u16, code: &str, message: &str) -> Cause {
+    let code = (!code.is_empty()).then(|| code.to_owned());
+    Cause::Refused(Refusal { status, code, message: message.to_owned(), ..Refusal::default() })
+}
+
+fn nobody(service: &str, refusal: Cause) -> Cause {
+    Cause::Token { service: service.to_owned(), refusal: Box::new(refusal), with_credential: false }
+}
+
+fn somebody(service: &str, refusal: Cause) -> Cause {
+    Cause::Token { service: service.to_owned(), refusal: Box::new(refusal), with_credential: true }
+}
+
+fn connection(kind: ConnectionFailure, detail: &str) -> Cause {
+    Cause::Connection { kind, detail: detail.to_owned() }
+}
+
+fn no_address() -> Cause {
+    connection(ConnectionFailure::Dns, "failed to lookup address information: Name or service not known")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, chapters, examples};
+
+    #[test]
+    fn every_kind_of_failure_has_an_example() {
+        let examples = examples();
+        for kind in Kind::ALL {
+            assert!(examples.iter().any(|example| Kind::of(&example.error) == *kind), "{kind:?} has no example");
+        }
+        let shown: usize = chapters().iter().map(|chapter| chapter.examples.len()).sum();
+        assert_eq!(shown, examples.len(), "each is in one chapter");
+    }
+
+    #[test]
+    fn every_sentence_is_one_line_without_a_full_stop() {
+        for example in examples() {
+            for text in example.error.hints().into_iter().chain([example.error.to_string()]) {
+                assert!(!text.contains('\n') && !text.contains("  "), "{text}");
+            }
+            assert!(example.error.hints().iter().all(|hint| !hint.ends_with('.')), "{:?}", example.error.hints());
+        }
+    }
+}

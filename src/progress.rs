@@ -1,0 +1,318 @@
+//! How far a run is, for those who wait for it.
+//!
+//! Owns the counts of all images together, and what is made of them: a rate over the last seconds, a time left, the words
+//! for both. Never promises: bytes of images that were not looked at are not known, and where nothing is known nothing is
+//! said. Never prints; the console does, as a line now and then or as a bar.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crate::report::log::{count, size};
+
+/// The time that a rate is taken over: long enough to be read, short enough to be true.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// A rate over less than this is noise.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// When a run that goes on says so for the first time.
+const FIRST_LINE: Duration = Duration::from_secs(5);
+
+/// The counts of all images of a run together, kept where things happen.
+#[derive(Debug, Default)]
+pub struct Tally {
+    images: AtomicUsize,
+    begun: AtomicUsize,
+    done: AtomicUsize,
+    failed: AtomicUsize,
+    sent: AtomicU64,
+    awaited: AtomicU64,
+}
+
+impl Tally {
+    /// So many images are to be worked on.
+    pub fn expect(&self, images: usize) {
+        self.images.store(images, Relaxed);
+    }
+
+    /// An image was begun.
+    pub fn begin(&self) {
+        self.begun.fetch_add(1, Relaxed);
+    }
+
+    /// An image has ended.
+    pub fn end(&self, failed: bool) {
+        self.done.fetch_add(1, Relaxed);
+        self.failed.fetch_add(usize::from(failed), Relaxed);
+    }
+
+    /// Bytes went to a target.
+    pub fn sent(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Relaxed);
+    }
+
+    /// Bytes are to go to a target.
+    pub fn awaits(&self, bytes: u64) {
+        self.awaited.fetch_add(bytes, Relaxed);
+    }
+
+    /// They went, or need not go.
+    pub fn no_longer_awaits(&self, bytes: u64) {
+        self.awaited.fetch_sub(bytes, Relaxed);
+    }
+
+    /// How far the run is now.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            images: self.images.load(Relaxed),
+            begun: self.begun.load(Relaxed),
+            done: self.done.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            sent: self.sent.load(Relaxed),
+            left: self.awaited.load(Relaxed),
+        }
+    }
+}
+
+/// How far a run is at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Images of the run.
+    pub images: usize,
+    /// Images that were begun.
+    pub begun: usize,
+    /// Images that have ended, however.
+    pub done: usize,
+    /// Images that have failed.
+    pub failed: usize,
+    /// Bytes that went to targets.
+    pub sent: u64,
+    /// Bytes that are to go there, of the images that were looked at.
+    pub left: u64,
+}
+
+impl Progress {
+    /// Bytes that will go there, those of images that were not begun guessed from the others; none where nothing is
+    /// known.
+    fn bytes_left(&self) -> Option<u64> {
+        let waiting = (self.images - self.begun.min(self.images)) as u64;
+        let of_the_waiting = (self.sent + self.left).checked_div(self.begun as u64)?.saturating_mul(waiting);
+        Some(self.left + of_the_waiting)
+    }
+}
+
+/// The moments of the last seconds.
+#[derive(Debug)]
+pub struct Pace {
+    started: Instant,
+    moments: VecDeque<(Instant, Progress)>,
+}
+
+/// How far a run is, and how fast it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// How long it has gone on.
+    pub elapsed: Duration,
+    /// How far it is.
+    pub progress: Progress,
+    /// Bytes a second.
+    rate: Option<u64>,
+    /// How long it will go on.
+    left: Option<Duration>,
+}
+
+impl Pace {
+    /// The run starts now.
+    pub fn new(started: Instant) -> Self {
+        Self { started, moments: VecDeque::new() }
+    }
+
+    /// Looks at the run.
+    pub fn look(&mut self, now: Instant, progress: Progress) -> View {
+        while self.moments.get(1).is_some_and(|(when, _)| now - *when >= WINDOW) {
+            self.moments.pop_front();
+        }
+        let (then, before) = self.moments.front().copied().unwrap_or((self.started, Progress::default()));
+        self.moments.push_back((now, progress));
+        let span = now - then;
+        let (bytes, images) = (progress.sent.saturating_sub(before.sent), progress.done.saturating_sub(before.done));
+        // What is left is done like what was done: bytes where there are any, else images.
+        let (to_do, did) = match progress.bytes_left() {
+            Some(left) if left > 0 => (left, bytes),
+            _ => (progress.images.saturating_sub(progress.done) as u64, images as u64),
+        };
+        let long_enough = span >= SHORTEST;
+        let left = share(to_do, span.as_millis(), u128::from(did)).filter(|left| long_enough && *left > 0);
+        let rate = share(bytes, 1000, span.as_millis()).filter(|_| long_enough && progress.sent > 0);
+        View { elapsed: now - self.started, progress, rate, left: left.map(Duration::from_millis) }
+    }
+}
+
+/// `amount` × `times` / `by`.
+fn share(amount: u64, times: u128, by: u128) -> Option<u64> {
+    u64::try_from((u128::from(amount) * times).checked_div(by)?).ok()
+}
+
+impl View {
+    /// `12 of 300 images, 1 failed, 45.2 MiB sent, 8.9 MiB/s, about 9 s left`; none where there is nothing to say.
+    pub fn words(&self) -> Option<String> {
+        let Progress { images, begun, done, failed, sent, left } = self.progress;
+        let mut parts = Vec::new();
+        if images > 1 {
+            parts.push(format!("{done} of {}", count(images as u64, "image")));
+            if failed > 0 {
+                parts.push(format!("{failed} failed"));
+            }
+        }
+        match (sent, left) {
+            (0, 0) => {}
+            // What images will need that were not looked at is not known.
+            (_, 0) => parts.push(format!("{} sent", size(sent))),
+            _ if begun < images => parts.push(format!("{} sent", size(sent))),
+            _ => parts.push(format!("{} of {} sent", size(sent), size(sent + left))),
+        }
+        parts.extend(self.rate.map(|rate| format!("{}/s", size(rate))));
+        parts.extend(self.left.map(|left| format!("about {} left", about(left))));
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    /// How much is done, in thousandths.
+    pub fn permille(&self) -> u64 {
+        let Progress { images, done, sent, .. } = self.progress;
+        let (done, all) = match self.progress.bytes_left() {
+            Some(left) if sent + left > 0 => (sent, sent + left),
+            _ => (done as u64, images as u64),
+        };
+        share(done, 1000, u128::from(all)).unwrap_or(0)
+    }
+}
+
+/// A time that nobody will hold us to.
+fn about(time: Duration) -> String {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    match seconds {
+        0..10 => format!("{seconds} s"),
+        10..60 => format!("{} s", seconds.div_ceil(5) * 5),
+        60..3600 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// When a log gets its next line: every few seconds at first, and seldom in a run that goes on for an hour.
+#[derive(Debug)]
+pub struct Lines {
+    next: Duration,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self { next: FIRST_LINE }
+    }
+}
+
+impl Lines {
+    /// Whether it is time, when so much has gone.
+    pub fn is_due(&mut self, elapsed: Duration) -> bool {
+        let due = elapsed >= self.next;
+        if due {
+            let pause = match elapsed.as_secs() {
+                0..60 => 5,
+                60..600 => 15,
+                _ => 60,
+            };
+            self.next = elapsed + Duration::from_secs(pause);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Lines, Pace, Progress};
+
+    const MIB: u64 = 1 << 20;
+
+    /// What is said at each of the moments.
+    fn said(moments: &[(u64, Progress)]) -> Vec<String> {
+        let started = Instant::now();
+        let mut pace = Pace::new(started);
+        let say = |(seconds, progress): &(u64, Progress)| {
+            pace.look(started + Duration::from_secs(*seconds), *progress).words().unwrap_or_default()
+        };
+        moments.iter().map(say).collect()
+    }
+
+    #[test]
+    fn one_image_says_bytes_rate_and_time() {
+        let one = Progress { images: 1, begun: 1, ..Progress::default() };
+        let said = said(&[
+            (0, one),
+            (5, Progress { sent: 50 * MIB, left: 150 * MIB, ..one }),
+            // The rate is that of the last seconds, not of the whole run.
+            (15, Progress { sent: 60 * MIB, left: 140 * MIB, ..one }),
+            (16, Progress { sent: 61 * MIB, left: 139 * MIB, ..one }),
+            // It stalls: no time left is known.
+            (40, Progress { sent: 61 * MIB, left: 139 * MIB, ..one }),
+            (41, Progress { sent: 61 * MIB, left: 139 * MIB, ..one }),
+            (51, Progress { sent: 200 * MIB, left: 0, ..one }),
+        ]);
+        assert_eq!(
+            said,
+            [
+                "",
+                "50.0 MiB of 200.0 MiB sent, 10.0 MiB/s, about 15 s left",
+                "60.0 MiB of 200.0 MiB sent, 1.0 MiB/s, about 3 min left",
+                "61.0 MiB of 200.0 MiB sent, 1.0 MiB/s, about 3 min left",
+                "61.0 MiB of 200.0 MiB sent, 0 B/s",
+                "61.0 MiB of 200.0 MiB sent, 0 B/s",
+                "200.0 MiB sent, 13.8 MiB/s",
+            ]
+        );
+    }
+
+    #[test]
+    fn many_images_are_guessed_from_those_that_were_looked_at() {
+        let many = Progress { images: 300, begun: 64, ..Progress::default() };
+        let said = said(&[
+            (1, many),
+            (5, Progress { begun: 100, done: 36, failed: 1, sent: 50 * MIB, left: 50 * MIB, ..many }),
+            (9, Progress { begun: 300, done: 290, failed: 1, sent: 280 * MIB, left: 10 * MIB, ..many }),
+        ]);
+        assert_eq!(
+            said,
+            [
+                "0 of 300 images",
+                "36 of 300 images, 1 failed, 50.0 MiB sent, 12.5 MiB/s, about 20 s left",
+                "290 of 300 images, 1 failed, 280.0 MiB of 290.0 MiB sent, 35.0 MiB/s, about 1 s left",
+            ]
+        );
+    }
+
+    #[test]
+    fn images_without_bytes_are_counted() {
+        let many = Progress { images: 3000, begun: 64, ..Progress::default() };
+        let said = said(&[(0, many), (5, Progress { begun: 1064, done: 1000, ..many }), (5, many)]);
+        assert_eq!(said[1], "1000 of 3000 images, about 10 s left");
+    }
+
+    #[test]
+    fn what_is_done_is_measured_in_bytes_where_there_are_any() {
+        let view = |progress| Pace::new(Instant::now()).look(Instant::now(), progress).permille();
+        assert_eq!(view(Progress::default()), 0);
+        assert_eq!(view(Progress { images: 4, begun: 4, done: 1, ..Progress::default() }), 250);
+        assert_eq!(view(Progress { images: 4, begun: 2, done: 1, sent: 30, left: 10, ..Progress::default() }), 375);
+        assert_eq!(view(Progress { images: 1, begun: 1, done: 1, sent: 7, ..Progress::default() }), 1000);
+    }
+
+    #[test]
+    fn lines_come_every_few_seconds_and_then_seldom() {
+        let mut lines = Lines::default();
+        let due: Vec<u64> = (0..800).filter(|second| lines.is_due(Duration::from_secs(*second))).collect();
+        assert_eq!(due[..4], [5, 10, 15, 20]);
+        assert!(due.contains(&75) && !due.contains(&80), "{due:?}");
+        assert_eq!(due.len(), 11 + 1 + 36 + 3, "{due:?}");
+    }
+}

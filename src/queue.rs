@@ -1,0 +1,97 @@
+//! All images of a run, worked on together.
+//!
+//! Owns which image is begun when, and that each gets exactly one entry of the report, in the order asked for, whatever
+//! happens: it ends, another one fails, the run is cancelled. Never does an image's work, never prints.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::FuturesUnordered;
+
+use crate::error::Error;
+use crate::inputs::OnFailure;
+use crate::mirror::{Image, Run};
+use crate::plan::Job;
+use crate::report::{ImageReport, Outcome};
+
+/// Images under way at once. How many requests a host gets is decided there (up to 64 small ones): with as many images,
+/// each with one request at least, no host waits for us. More would only hold more manifests in memory.
+const AT_ONCE: usize = 64;
+
+/// The images of a run: those that have ended, those under way, those to come.
+pub struct Queue<'a> {
+    run: &'a Run<'a>,
+    jobs: &'a [Job],
+    on_failure: OnFailure,
+    /// The number of the next job to begin; that of no job when no other is to be begun.
+    next: usize,
+    work: FuturesUnordered<BoxFuture<'a, (usize, Result<Outcome, Error>)>>,
+    under_way: BTreeMap<usize, Arc<Image<'a>>>,
+    /// Set when the run is cancelled.
+    cancelled: Option<&'static str>,
+    reports: Vec<Option<ImageReport>>,
+}
+
+impl<'a> Queue<'a> {
+    /// Nothing is begun yet.
+    pub fn new(run: &'a Run<'a>, jobs: &'a [Job], on_failure: OnFailure) -> Self {
+        run.events.tally().expect(jobs.len());
+        Self {
+            run,
+            jobs,
+            on_failure,
+            next: 0,
+            work: FuturesUnordered::new(),
+            under_way: BTreeMap::new(),
+            cancelled: None,
+            reports: jobs.iter().map(|_| None).collect(),
+        }
+    }
+
+    /// The next image that ends; none when there is no other. What waits for it may be dropped and asked again.
+    pub async fn next(&mut self) -> Option<&ImageReport> {
+        self.fill();
+        let (number, result) = match self.cancelled {
+            None => self.work.next().await?,
+            Some(signal) => (*self.under_way.first_key_value()?.0, Err(Error::Cancelled { signal })),
+        };
+        let image = self.under_way.remove(&number)?;
+        if result.is_err() && self.on_failure == OnFailure::Defer {
+            self.next = self.jobs.len();
+        }
+        self.run.events.tally().end(result.is_err());
+        self.reports.get_mut(number).map(|report| &*report.insert(image.report(result)))
+    }
+
+    /// Stops all work where it is; what was under way is given as cancelled by [`Queue::next`].
+    pub fn cancel(&mut self, signal: &'static str) {
+        self.cancelled = Some(signal);
+        self.next = self.jobs.len();
+        self.work.clear();
+    }
+
+    /// The report of every image, in order; those that were not begun are deferred.
+    pub fn finish(self) -> Vec<ImageReport> {
+        let deferred = |job: &Job| ImageReport {
+            result: Outcome::Deferred,
+            notices: job.notices.clone(),
+            ..ImageReport::new(job.source.to_string(), job.target.as_ref().map(ToString::to_string))
+        };
+        let reports = self.reports.into_iter().zip(self.jobs);
+        reports.map(|(report, job)| report.unwrap_or_else(|| deferred(job))).collect()
+    }
+
+    fn fill(&mut self) {
+        while self.work.len() < AT_ONCE
+            && let Some(job) = self.jobs.get(self.next)
+        {
+            let (number, image) = (self.next, Arc::new(Image::new(self.run, job)));
+            self.under_way.insert(number, Arc::clone(&image));
+            self.work.push(async move { (number, image.work().await) }.boxed());
+            self.run.events.tally().begin();
+            self.next += 1;
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Which tags a repository has: one listing instead of many questions (distribution-spec, "Listing Tags").
+//!
+//! Owns when a listing may be believed. It is a short cut and no more: where it is refused, too long, or may have been cut
+//! short, nothing is known and each tag is asked for by itself. Never says that a tag is there; that is for a HEAD.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError};
+
+use reqwest::Method;
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+
+use super::Repository;
+use super::host::Call;
+use super::referrers::next_page;
+use super::retry::Patience;
+
+/// Tags that are asked for at once. quay.io refuses more than 100 (google/go-containerregistry#1963).
+const PAGE: usize = 1_000;
+const PAGE_OF_QUAY: usize = 100;
+
+/// Pages that are read: beyond them it is cheaper, and always right, to ask for the tags that matter.
+const MOST_PAGES: usize = 4;
+
+/// All tags of a repository; none where that is not known.
+pub(super) type Tags = Option<HashSet<String>>;
+
+#[derive(Deserialize)]
+struct Page {
+    // GHCR answers `null` where it has none.
+    tags: Option<Vec<String>>,
+}
+
+impl Repository {
+    /// Whether a whole listing of this repository, made once in a run, does not have `tag`. `false` where it has it, and
+    /// where nothing is known.
+    pub async fn lacks_tag(&self, tag: &str) -> bool {
+        let known = {
+            let mut tags = self.host.learned.tags.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(tags.entry(Arc::clone(&self.name)).or_insert_with(|| Arc::new(OnceCell::new())))
+        };
+        known.get_or_init(|| self.all_tags()).await.as_ref().is_some_and(|tags| !tags.contains(tag))
+    }
+
+    async fn all_tags(&self) -> Tags {
+        let size = if self.host.name() == "quay.io" { PAGE_OF_QUAY } else { PAGE };
+        let mut url = self.url("tags/list");
+        url.query_pairs_mut().append_pair("n", &size.to_string());
+        let mut found = HashSet::new();
+        for _ in 0..MOST_PAGES {
+            let mut call = Call::new(Method::GET, url.clone(), self.scopes(), "tags");
+            call.follows = false;
+            // Once: a short cut is not waited for.
+            let place = self.enter(call.lane, &mut Patience::new(&self.limits)).await;
+            let response = match self.send_once(&call).await {
+                Ok(response) => response,
+                // A repository that is not there has no tags.
+                Err(cause) => {
+                    let absent = cause.refusal().is_some_and(|refusal| refusal.code.as_deref() == Some("NAME_UNKNOWN"));
+                    return (absent && found.is_empty()).then(HashSet::new);
+                }
+            };
+            let next = next_page(response.headers(), &url).ok()?;
+            drop(place);
+            let page: Page = serde_json::from_slice(&self.small_body(response).await.ok()?).ok()?;
+            found.extend(page.tags.unwrap_or_default());
+            let Some(next) = next else {
+                return (!may_be_cut(found.len())).then_some(found);
+            };
+            if !self.is_home(&next) {
+                return None;
+            }
+            url = next;
+        }
+        None
+    }
+}
+
+/// Whether a listing of so many tags may be one page of more, from a registry that does not say so: pages are round
+/// numbers.
+fn may_be_cut(count: usize) -> bool {
+    count.is_multiple_of(50)
+}

@@ -1,0 +1,124 @@
+//! The sockets of the in-process registry: plain or TLS, closed as the protocol says or reset.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+/// Waits for connections.
+pub(super) struct Door {
+    pub(super) listener: TcpListener,
+    pub(super) tls: Option<TlsAcceptor>,
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Send {}
+impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
+
+/// One connection.
+pub(super) struct Socket {
+    stream: Pin<Box<dyn Duplex>>,
+    end: ConnectionEnd,
+}
+
+/// How a connection will end; each of its requests can decide it.
+#[derive(Clone, Default)]
+pub(super) struct ConnectionEnd(Arc<AtomicBool>);
+
+impl ConnectionEnd {
+    /// By a reset: what is still on its way is lost.
+    pub(super) fn reset(&self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+impl Connected<IncomingStream<'_, Door>> for ConnectionEnd {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+        stream.io().end.clone()
+    }
+}
+
+/// A TCP stream that is closed as its end says.
+struct Wire {
+    stream: TcpStream,
+    end: ConnectionEnd,
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if self.end.0.load(Relaxed) {
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
+impl Listener for Door {
+    type Io = Socket;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Socket, SocketAddr) {
+        loop {
+            let (stream, address) = Listener::accept(&mut self.listener).await;
+            let end = ConnectionEnd::default();
+            let wire = Wire { stream, end: end.clone() };
+            match &self.tls {
+                None => return (Socket { stream: Box::pin(wire), end }, address),
+                Some(tls) => {
+                    // Who does not get through the handshake is no guest.
+                    if let Ok(stream) = tls.accept(wire).await {
+                        return (Socket { stream: Box::pin(stream), end }, address);
+                    }
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl Wire {
+    fn inner(self: Pin<&mut Self>) -> Pin<&mut TcpStream> {
+        Pin::new(&mut self.get_mut().stream)
+    }
+}
+
+impl Socket {
+    fn inner(self: Pin<&mut Self>) -> Pin<&mut dyn Duplex> {
+        self.get_mut().stream.as_mut()
+    }
+}
+
+macro_rules! passes_everything_on {
+    ($($outer:ty),*) => { $(
+        impl AsyncRead for $outer {
+            fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+                self.inner().poll_read(cx, into)
+            }
+        }
+
+        impl AsyncWrite for $outer {
+            fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+                self.inner().poll_write(cx, bytes)
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.inner().poll_flush(cx)
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.inner().poll_shutdown(cx)
+            }
+        }
+    )* };
+}
+
+passes_everything_on!(Wire, Socket);

@@ -1,0 +1,109 @@
+//! TLS for names that are not this machine's: a CA of one's own, and a proxy that leads a name to a registry on loopback.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::real::tool;
+
+/// The name that certificates are for.
+pub const NAME: &str = "registry.test";
+
+/// A certificate for [`NAME`], by a CA that nobody else knows.
+pub struct Certificate {
+    directory: TempDir,
+}
+
+impl Certificate {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let text = |name: &str| path(name).display().to_string();
+        let new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+        let authority = ["req", "-x509", "-days", "2", "-subj", "/CN=an authority", "-out", &text("ca.pem"), "-keyout"];
+        tool("openssl", &[&authority[..], &[&text("ca.key")], &new_key].concat());
+        let request = ["req", "-subj", "/CN=registry.test", "-out", &text("leaf.csr"), "-keyout", &text("leaf.key")];
+        tool("openssl", &[&request[..], &new_key].concat());
+        std::fs::write(path("names"), format!("subjectAltName=DNS:{NAME}\n")).unwrap();
+        tool(
+            "openssl",
+            &[
+                &["x509", "-req", "-days", "2", "-in", &text("leaf.csr"), "-out", &text("leaf.pem")][..],
+                &["-CA", &text("ca.pem"), "-CAkey", &text("ca.key"), "-CAcreateserial", "-extfile", &text("names")],
+            ]
+            .concat(),
+        );
+        Self { directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The CA, for the input `ca-certificates`.
+    pub fn authority(&self) -> String {
+        self.path("ca.pem").display().to_string()
+    }
+
+    /// Certificate and key as files.
+    pub fn files(&self) -> (PathBuf, PathBuf) {
+        (self.path("leaf.pem"), self.path("leaf.key"))
+    }
+
+    /// The server's side: HTTP/2 is offered first.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        // Another test may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (certificate, key) = self.files();
+        let chain = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(key).unwrap();
+        let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+/// A proxy that leads every name to one address, and remembers what it was asked for.
+pub struct Proxy {
+    pub url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    /// `host`: where every name leads.
+    pub async fn to(host: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (host, seen) = (host.to_owned(), Arc::clone(&asked));
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let (host, seen) = (host.clone(), Arc::clone(&seen));
+                tokio::spawn(async move {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        let Ok(byte) = client.read_u8().await else { return };
+                        head.push(byte);
+                    }
+                    let head = String::from_utf8_lossy(&head).into_owned();
+                    seen.lock().unwrap().push(head.lines().next().unwrap_or_default().to_owned());
+                    let Ok(mut server) = TcpStream::connect(&host).await else { return };
+                    let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        Self { url, asked }
+    }
+
+    /// The first line of every request.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
