@@ -493,7 +493,9 @@ async fn read_layout(directory: &Path, named: &[Descriptor]) {
 
 async fn write_layout(directory: &Path) {
     let entries = || -> Option<Vec<Value>> {
-        let index: Value = serde_json::from_slice(&fs::read(directory.join("index.json")).ok()?).ok()?;
+        let path = directory.join("index.json");
+        let bytes = fs::metadata(&path).is_ok_and(|found| found.is_file()).then(|| fs::read(&path))?;
+        let index: Value = serde_json::from_slice(&bytes.ok()?).ok()?;
         Some(index.get("manifests")?.as_array().cloned().unwrap_or_default())
     };
     let before = entries();
