@@ -51,7 +51,7 @@ pub enum Error {
         cause: Cause,
     },
     /// Bytes do not hash to the digest that named them, or a registry named another digest for them.
-    #[error("{side}: {object}: expected {expected}, got {actual}")]
+    #[error("{side}: {object}: the digest is {actual}, not {expected}")]
     DigestMismatch {
         /// Which end.
         side: Side,
@@ -228,7 +228,12 @@ impl fmt::Display for Cause {
             }
             Self::Protocol(problem) => f.write_str(problem),
             Self::Patience { waited, last } => {
-                write!(f, "{last}; gave up after {} s without progress", waited.as_secs().max(1))
+                // A registry's sentence may end with a full stop; this one does not.
+                f.write_str(last.to_string().trim_end_matches('.'))?;
+                match last.refusal().and_then(|refusal| refusal.retry_after) {
+                    Some(wait) => write!(f, "; it asks to wait {} s, and `patience` ends before that", wait.as_secs()),
+                    None => write!(f, "; gave up after {} s without progress", waited.as_secs().max(1)),
+                }
             }
         }
     }

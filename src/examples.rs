@@ -91,8 +91,8 @@ const CONNECTION: (&str, &str) =
     ("No answer", "The words in brackets are the operating system's or the TLS library's.");
 const PATIENCE: (&str, &str) = (
     "It went on for too long",
-    "`gave up after N s without progress` after any of the failures above and below: the input `patience` says how long is \
-     gone on, counted from the last byte or answer that came through.",
+    "The input `patience` says for how long what failed is tried again, counted from the last byte or answer that came \
+     through. When it ends, that is said after the last failure.",
 );
 const PROTOCOL: (&str, &str) = (
     "The answer is no registry's",
@@ -309,6 +309,8 @@ fn no_answers() -> Vec<Example> {
     let tls = |detail| connection(ConnectionFailure::Tls, detail);
     let protocol = |problem: &str| Cause::Protocol(problem.to_owned());
     let last = Box::new(refused(503, "UNAVAILABLE", "service unavailable"));
+    let waited = Duration::from_secs(300);
+    let wait = Refusal { status: 429, retry_after: Some(Duration::from_secs(600)), ..Refusal::default() };
     vec![
         read("the name is misspelt, or known inside a network only", OTHER, no_address()),
         push(
@@ -322,15 +324,17 @@ fn no_answers() -> Vec<Example> {
         push("the registry speaks plain HTTP", OTHER, tls("received corrupt message of type InvalidContentType")),
         read("a firewall swallows everything", OTHER, connection(ConnectionFailure::Timeout, "60 s")),
         read("a download stands still", OTHER, connection(ConnectionFailure::Timeout, "no byte for 30 s")),
+        send("an upload stands still", OTHER, connection(ConnectionFailure::Timeout, "nothing moved for 60 s")),
         read(
             "the network breaks",
             OTHER,
             connection(ConnectionFailure::Broken, "connection closed before message completed"),
         ),
-        read(
-            "the registry is down for longer than `patience`",
+        read("the registry is down for longer than `patience`", OTHER, Cause::Patience { waited, last }),
+        push(
+            "the registry asks to wait for longer than `patience`",
             OTHER,
-            Cause::Patience { waited: Duration::from_secs(300), last },
+            Cause::Patience { waited, last: Box::new(Cause::Refused(wait)) },
         ),
         read(
             "a login portal or a proxy answers in the registry's place",

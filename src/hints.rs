@@ -147,6 +147,12 @@ impl<'a> Failure<'a> {
         self.with_credential == Some(true) && self.status() == 401
     }
 
+    /// Waiting as long as the registry asks was longer than patience.
+    fn is_impatient(&self) -> bool {
+        let wait = self.refusal().and_then(|refusal| refusal.retry_after);
+        wait.is_some() && matches!(self.error, Error::Registry { cause: Cause::Patience { .. }, .. })
+    }
+
     /// A quota that no short wait outlasts, not a limit on the rate.
     fn is_quota(&self) -> bool {
         self.says("pull rate limit") || self.code() == "TOOMANYREQUESTS" && self.says("upgrade")
@@ -190,6 +196,15 @@ impl<'a> Failure<'a> {
 const RUN_AGAIN: Hint = always(|_| "run again: what is finished is kept and is not sent a second time".to_owned());
 const FEWER_JOBS: Hint = always(|_| "spread the work: fewer jobs at once".to_owned());
 const PROXY: Hint = always(|_| "if the way out is a proxy, set `HTTPS_PROXY` in the job's `env`".to_owned());
+const PRIVATE_OR_ABSENT: Hint = when(
+    |f| f.side == Some(Side::Source),
+    |f| {
+        format!(
+            "check the name: `{}` may answer the same for an image that is private and for one that does not exist",
+            f.host
+        )
+    },
+);
 const AUTHORITY: fn(&Failure<'_>) -> String = |f| {
     format!("if `{}` has a certificate of your own authority, give its root with `ca-certificates: FILE.pem`", f.host)
 };
@@ -203,6 +218,10 @@ const ECR_REPOSITORY: fn(&Failure<'_>) -> String = |f| {
 };
 
 /// What is advised about what, in the order in which a failure is judged.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method is no function for every lifetime, as a row is"
+)]
 const RULES: &[Rule] = &[
     // GitHub dresses throttling up as a 403: it must come before everything about permissions.
     Rule {
@@ -227,7 +246,14 @@ const RULES: &[Rule] = &[
             when(|f| f.is_quota(), |_| "run again in some hours: an unchanged image costs no pull".to_owned()),
         ],
     },
-    Rule { is: |f| f.status() == 429, hints: &[always(|f| f.again()), FEWER_JOBS] },
+    Rule {
+        is: |f| f.status() == 429,
+        hints: &[
+            always(|f| f.again()),
+            when(|f| f.is_impatient(), |_| "or let the run wait: set `patience` to more than that".to_owned()),
+            FEWER_JOBS,
+        ],
+    },
     Rule {
         is: |f| f.says("egress is over the account limit"),
         hints: &[always(|_| "the registry's storage is over its own limit for now: run again in an hour".to_owned())],
@@ -533,9 +559,20 @@ const RULES: &[Rule] = &[
         is: |f| f.is_connection(ConnectionFailure::Timeout) && f.is_stalled(),
         hints: &[
             RUN_AGAIN,
-            always(|f| {
-                format!("if it stays, `{}` or the way there is too slow: fewer jobs at once, or another mirror", f.host)
-            }),
+            when(
+                |f| !f.writes(),
+                |f| {
+                    format!(
+                        "if it stays, `{}` or the way there is too slow: run fewer jobs at once, or read through a mirror \
+                         (`registry-mirrors`)",
+                        f.host
+                    )
+                },
+            ),
+            when(
+                |f| f.writes(),
+                |f| format!("if it stays, `{}` or the way there is too slow: run fewer jobs at once", f.host),
+            ),
         ],
     },
     Rule {
@@ -639,16 +676,6 @@ const RULES: &[Rule] = &[
     },
     Rule { is: |f| matches!(f.error, Error::Cancelled { .. }), hints: &[RUN_AGAIN] },
 ];
-
-const PRIVATE_OR_ABSENT: Hint = when(
-    |f| f.side == Some(Side::Source),
-    |f| {
-        format!(
-            "check the name: `{}` may answer the same for an image that is private and for one that does not exist",
-            f.host
-        )
-    },
-);
 
 #[cfg(test)]
 mod tests {

@@ -194,12 +194,11 @@ impl<'a> Image<'a> {
         if blobs + manifests == 0 {
             return "nothing was written".to_owned();
         }
-        let count = |number: u64, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-        format!(
-            "{} and {} were written; {name} was not touched, and the next run goes on from there",
-            count(blobs, "blob"),
-            count(manifests, "manifest")
-        )
+        let count = |(number, noun): (u64, &str)| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+        let written = [(blobs, "blob"), (manifests, "manifest")].into_iter().filter(|(number, _)| *number > 0);
+        let written: Vec<String> = written.map(count).collect();
+        let verb = if blobs + manifests == 1 { "was" } else { "were" };
+        format!("{} {verb} written; {name} was not touched, and the next run goes on from there", written.join(" and "))
     }
 
     async fn copy(&self) -> Result<Outcome, Error> {

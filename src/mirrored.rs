@@ -699,7 +699,7 @@ fn too_slow(object: String, limit: Duration) -> Error {
 fn reason(error: &Error) -> String {
     match error {
         Error::Registry { cause, .. } => cause.to_string(),
-        Error::DigestMismatch { expected, actual, .. } => format!("expected {expected}, got {actual}"),
+        Error::DigestMismatch { expected, actual, .. } => format!("the digest is {actual}, not {expected}"),
         Error::Content { problem, .. } => problem.clone(),
         other => other.to_string(),
     }

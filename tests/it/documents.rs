@@ -61,6 +61,23 @@ fn the_errors_have_the_hints_of_the_code() {
     assert_section("docs/errors.md", "<!-- errors -->", "<!-- /errors -->", &format!("{section}\n"));
 }
 
+/// A promise without a test is none: each file that SECURITY.md names is there, and each test is in the file before it.
+#[test]
+fn the_promises_name_tests_that_exist() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let security = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let (mut code, mut tests) = (String::new(), 0);
+    for span in security.split('`').skip(1).step_by(2) {
+        if span.contains('/') && root.join(span).extension().is_some_and(|end| end == "rs") {
+            code = std::fs::read_to_string(root.join(span)).unwrap_or_else(|error| panic!("{span}: {error}"));
+        } else if span.contains('_') && span.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+            assert!(code.contains(&format!("fn {span}(")), "SECURITY.md names the test {span}, which is not there");
+            tests += 1;
+        }
+    }
+    assert!(tests >= 10, "{tests}");
+}
+
 #[test]
 fn the_readme_has_the_inputs_and_outputs_of_the_code() {
     let mut section = "\n| input | default | meaning |\n| --- | --- | --- |\n".to_owned();

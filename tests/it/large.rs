@@ -124,7 +124,7 @@ async fn patched(faults: Vec<Fault>) -> Registry {
     target
 }
 
-/// Bytes that arrived in PATCHes.
+/// Bytes that arrived in `PATCH` requests.
 fn patched_bytes(target: &Registry) -> usize {
     target.log().iter().filter(|request| request.method == "PATCH").map(|request| request.body.len()).sum()
 }

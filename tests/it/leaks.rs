@@ -1,7 +1,7 @@
 //! Every secret at once, on every way that a run can take: each is seen by its own host and by that host's own token
 //! service, and nowhere else. The snapshots list the secrets, the places that were searched for them, and the ways.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -93,7 +93,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.12:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let seen: Arc<Mutex<String>> = Arc::default();
-        let heard = Arc::clone(&seen);
+        let record = Arc::clone(&seen);
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let Ok(mut connection) = connection else { return };
@@ -104,7 +104,7 @@ impl Proxy {
                 let head = String::from_utf8_lossy(&head).into_owned();
                 let page = format!("<html><h1>407</h1>{head} frank:{PROXY}</html>");
                 let _ = write!(connection, "HTTP/1.1 407 {head}\r\ncontent-length: {}\r\n\r\n{page}", page.len());
-                heard.lock().unwrap().push_str(&head);
+                record.lock().unwrap().push_str(&head);
             }
         });
         Self { address, seen }
@@ -681,19 +681,19 @@ fn by_place(shown: &[Shown]) -> String {
 
 /// Way, exit code and the servers that were asked; ways with the same name are one line.
 fn ways_taken(shown: &[Shown]) -> String {
-    let mut lines: Vec<(String, BTreeMap<&str, ()>)> = Vec::new();
+    let mut lines: Vec<(String, BTreeSet<&str>)> = Vec::new();
     for way in shown {
         let line = format!("{}: exit {}", way.name, way.code);
         match lines.last_mut() {
             Some((last, _)) if *last == line => {}
-            _ => lines.push((line, BTreeMap::new())),
+            _ => lines.push((line, BTreeSet::new())),
         }
         if let Some((_, asked)) = lines.last_mut() {
-            asked.extend(way.asked.iter().map(|name| (*name, ())));
+            asked.extend(way.asked.iter().copied());
         }
     }
     lines.into_iter().fold(String::new(), |text, (line, asked)| {
-        let asked: Vec<&str> = asked.into_keys().collect();
+        let asked: Vec<&str> = asked.into_iter().collect();
         let asked =
             if asked.is_empty() { "nobody was asked".to_owned() } else { format!("asked {}", asked.join(", ")) };
         format!("{text}{line}; {asked}\n")

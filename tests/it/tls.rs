@@ -4,6 +4,7 @@
 use crate::support::real::{self, Options};
 use crate::support::tls::{Certificate, NAME, Proxy};
 use crate::support::{Registry, Run, images};
+use crate::voices::assert_voices;
 
 #[tokio::test]
 async fn a_registry_behind_a_proxy_with_a_ca_of_its_own() {
@@ -34,6 +35,10 @@ async fn a_registry_behind_a_proxy_with_a_ca_of_its_own() {
 
     let outcome = Run::copy(&there, &back.name("no:1")).env("HTTPS_PROXY", &proxy.url).fails_with(1).await;
     assert!(outcome.says("TLS failed") && outcome.says("ca-certificates: FILE.pem"), "{outcome}");
+    assert_voices!(
+        "unknown-authority",
+        Run::copy(&there, &back.name("no:1")).env("HTTPS_PROXY", &proxy.url).fails_with(1).await
+    );
     let outcome = Run::copy(&there, &back.name("no:1")).input("ca-certificates", "nowhere.pem").fails_with(2).await;
     assert!(outcome.says("input `ca-certificates`"), "{outcome}");
 }
