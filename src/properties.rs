@@ -275,7 +275,11 @@ fn rendered(markdown: &str) -> Result<String, String> {
     let (mut characters, mut in_code) = (markdown.chars(), false);
     while let Some(character) = characters.next() {
         match character {
-            '`' => in_code = !in_code,
+            // What stands before a code span and what stands behind it are not one word.
+            '`' => {
+                in_code = !in_code;
+                bare.push(' ');
+            }
             _ if in_code => {}
             '\\' => bare.extend(characters.next().map(|_| ' ')),
             _ => bare.push(character.to_ascii_lowercase()),

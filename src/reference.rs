@@ -222,20 +222,23 @@ impl ImageReference {
     ///
     /// The prefix wins: Docker Hub's image `oci` is written `docker.io/library/oci`.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // Whatever their case: a host is one name in any, and must not be spelled out as one of these.
+        let (prefix, layout) = text.trim().split_once(':').unwrap_or_default();
+        let prefix = prefix.to_ascii_lowercase();
         // Other tools' names for other places; read as references they would be images of Docker Hub.
-        if let Some(transport) = ["oci-archive", "docker-archive", "docker-daemon", "containers-storage", "dir", "sif"]
-            .into_iter()
-            .find(|transport| text.trim().strip_prefix(transport).is_some_and(|rest| rest.starts_with(':')))
+        if let "oci-archive" | "docker-archive" | "docker-daemon" | "containers-storage" | "dir" | "sif" =
+            prefix.as_str()
         {
             return Err(format!(
-                "`{}`: `{transport}:` is not read here. Unpack an OCI archive with `mkdir D && tar -xf FILE -C D` and name \
-                 it `oci:D`; for anything else make a layout with `skopeo copy {transport}:… oci:D:TAG`",
+                "`{}`: `{prefix}:` is not read here. Unpack an OCI archive with `mkdir D && tar -xf FILE -C D` and name it \
+                 `oci:D`; for anything else make a layout with `skopeo copy {prefix}:… oci:D:TAG`",
                 shown(text.trim())
             ));
         }
-        match text.trim().strip_prefix("oci:") {
-            Some(layout) if !layout.starts_with("//") => LayoutReference::parse(layout).map(Self::Layout),
-            _ => Reference::parse(text).map(Self::Registry),
+        if prefix == "oci" && !layout.starts_with("//") {
+            LayoutReference::parse(layout).map(Self::Layout)
+        } else {
+            Reference::parse(text).map(Self::Registry)
         }
     }
 
@@ -275,7 +278,7 @@ impl fmt::Display for ImageReference {
 
 /// `text` with the repository in lower case, when it is a registry's image and has upper case there.
 pub(crate) fn lower_cased(text: &str) -> Option<String> {
-    if text.starts_with("oci:") {
+    if text.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("oci:")) {
         return None;
     }
     let name_ends = split_tag(text.split_once('@').map_or(text, |(left, _)| left)).0.len();
@@ -435,8 +438,9 @@ fn is_component(component: &str) -> bool {
 }
 
 fn check_port(host: &str) -> Result<(), String> {
-    let port = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, port)) => {
+    let port = match host.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']').unwrap_or_default();
             if address.parse::<std::net::Ipv6Addr>().is_err() || !(port.is_empty() || port.starts_with(':')) {
                 return Err(format!("`{}` is not an IPv6 address; write `[::1]:5000`", shown(host)));
             }

@@ -143,7 +143,8 @@ pub fn retry_after(data: &[u8]) {
     {
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(seconds).min(week)));
     }
-    if let Some(date) = str::from_utf8(header).ok().and_then(|text| httpdate::parse_http_date(text.trim()).ok())
+    if HeaderValue::from_bytes(header).is_ok()
+        && let Some(date) = str::from_utf8(header).ok().and_then(|text| httpdate::parse_http_date(text.trim()).ok())
         && let Ok(until) = date.duration_since(SystemTime::now())
     {
         let wait = refusal.retry_after.unwrap_or_default();
