@@ -171,7 +171,7 @@ async fn stages(
     let registries = registry::Registries::new(transport.clone(), settings);
     let push_token = |target: &Reference| inputs.credentials.for_target(target).map(|credential| credential.password);
     let access = Access::new(inputs, environment, &plan, &transport, &registries, &push_token);
-    let ledger = copy::Ledger::default();
+    let (ledger, room) = (copy::Ledger::default(), copy::Room::default());
     let mirrors = mirrored::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
     let (events, heard) = Events::new();
     let run = Run {
@@ -179,6 +179,7 @@ async fn stages(
         dry_run: inputs.dry_run,
         registries: &registries,
         ledger: &ledger,
+        room: &room,
         credential: &|side, reference| match side {
             Side::Source => inputs.credentials.for_source(reference),
             Side::Target => inputs.credentials.for_target(reference),

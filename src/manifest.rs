@@ -283,6 +283,18 @@ impl Manifest {
         })
     }
 
+    /// Reads a signed schema 1 manifest of this name: its digest is over the bytes without the signatures, which the first
+    /// of them says how to restore (distribution, "Image Manifest Version 2, Schema 1", signed manifests).
+    ///
+    /// None for anything else. What was signed must be a schema 1 manifest with the same layers by itself: such a signature
+    /// could stand in any other manifest, and beside it whatever no digest is over.
+    pub fn parse_signed(bytes: Bytes, digest: &Digest) -> Option<Self> {
+        let payload = Bytes::from(signed_payload(&bytes)?);
+        let parse = |bytes| Self::parse_schema1(bytes, SCHEMA1[0], digest.clone()).ok();
+        let signed = parse(payload.clone()).filter(|_| digest.matches(&payload))?;
+        parse(bytes).filter(|whole| whole.content == signed.content)
+    }
+
     /// Blobs that are named without their size: the layers of a schema 1 manifest.
     pub fn blobs_without_size(&self) -> &[Digest] {
         match &self.content {
@@ -375,9 +387,8 @@ impl Manifest {
     }
 }
 
-/// What the digest of a signed schema 1 manifest is over: the bytes without the signatures, which the first signature
-/// says how to restore (distribution, "Image Manifest Version 2, Schema 1", signed manifests).
-pub fn schema1_payload(bytes: &[u8]) -> Option<Vec<u8>> {
+/// The bytes that the first signature is over.
+fn signed_payload(bytes: &[u8]) -> Option<Vec<u8>> {
     use base64::Engine as _;
     #[derive(Deserialize)]
     struct Signed {
@@ -485,10 +496,28 @@ mod tests {
         let protected = encode(&format!(r#"{{"formatLength":{length},"formatTail":"{}"}}"#, encode("\n}")));
         let head = &payload[..length];
         let signed = format!("{head},\n   \"signatures\": [{{\"protected\": \"{protected}\"}}]\n}}");
-        assert_eq!(super::schema1_payload(signed.as_bytes()).as_deref(), Some(payload.as_bytes()));
-        let manifest = parse(&signed, Some(super::SCHEMA1[0])).unwrap();
-        assert_eq!(manifest.blobs_without_size().len(), 1);
-        assert_eq!(super::schema1_payload(b"{}"), None);
+        let name = Digest::of(payload.as_bytes());
+        let read = |text: &str| Manifest::parse_signed(Bytes::copy_from_slice(text.as_bytes()), &name);
+        let manifest = read(&signed).expect("a signed manifest");
+        assert_eq!((manifest.blobs_without_size().len(), &manifest.digest), (1, &name));
+        assert_eq!(manifest.bytes, signed.as_bytes());
+        for other in ["{}", &payload, &signed.replace(EMPTY, &name.to_string())] {
+            assert!(read(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_signature_names_nothing_but_schema_1() {
+        use base64::Engine as _;
+        let encode = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+        let image = format!(r#"{{"config":{{"digest":"{EMPTY}","size":0}},"layers":[]}}"#);
+        let length = image.len() - 1;
+        let protected = encode(&format!(r#"{{"formatLength":{length},"formatTail":"{}"}}"#, encode("}")));
+        let signature = format!(r#""signatures":[{{"protected":"{protected}"}}]"#);
+        for more in ["", r#","annotations":{"a":"b"}"#, r#","fsLayers":[]"#] {
+            let text = format!("{},{signature}{more}}}", &image[..length]);
+            assert!(Manifest::parse_signed(text.into(), &Digest::of(image.as_bytes())).is_none(), "{more}");
+        }
     }
 
     #[test]

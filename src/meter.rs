@@ -261,3 +261,24 @@ impl Drop for Meter {
         self.no_longer_awaits(u64::MAX);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Events, Meter};
+
+    #[test]
+    fn an_image_that_ends_awaits_nothing_and_takes_nothing_from_the_others() {
+        let (events, _heard) = Events::new();
+        let (one, other) = (Meter::new(events.clone()), Meter::new(events.clone()));
+        one.awaits(100);
+        other.awaits(30);
+        one.written(40);
+        assert_eq!((events.tally().progress().sent, events.tally().progress().left), (40, 90));
+        // Sent twice, because the first time failed.
+        one.written(70);
+        assert_eq!((events.tally().progress().sent, events.tally().progress().left), (110, 30));
+        other.no_longer_awaits(10);
+        drop(other);
+        assert_eq!(events.tally().progress().left, 0);
+    }
+}

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, try_join_all};
 
 use crate::attachments::Attachments;
-use crate::copy::{Before, Chosen, Copy, ForeignLayers, Ledger, Mode, OwnAttachments};
+use crate::copy::{Before, Chosen, Copy, ForeignLayers, Ledger, Mode, OwnAttachments, Room};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
 use crate::inputs::{Check, Command, OnConflict};
@@ -48,6 +48,8 @@ pub struct Run<'a> {
     pub registries: &'a Registries,
     /// What the run knows to be at its targets.
     pub ledger: &'a Ledger,
+    /// How much is worked on at once.
+    pub room: &'a Room,
     /// Which credential an image's end gets.
     pub credential: &'a (dyn Fn(Side, &crate::reference::Reference) -> Option<Credential> + Sync),
     /// Which attachments come along.
@@ -265,6 +267,7 @@ impl<'a> Image<'a> {
             source: &source,
             target: &target,
             ledger: self.run.ledger,
+            room: self.run.room,
             meter: &self.meter,
             mode: if self.run.dry_run { Mode::DryRun } else { Mode::Write },
             before,
@@ -295,19 +298,24 @@ impl<'a> Image<'a> {
         if self.run.dry_run {
             return Ok(Outcome::WouldCopy);
         }
+        self.publish(&copy, target_at, &root).await
+    }
+
+    /// Makes visible what is whole at the target, and reads it back.
+    async fn publish(&self, copy: &Copy<'_>, at: At<'_>, root: &Manifest) -> Result<Outcome, Error> {
         self.set_tag(Tag::Unknown);
-        copy.put(target_at, &root).await.inspect_err(|error| {
+        copy.put(at, root).await.inspect_err(|error| {
             // Refused is refused; no answer, and a server's failure, is no knowledge.
             if error.refusal().is_some_and(|refusal| refusal.status < 500) {
                 self.set_tag(Tag::Untouched);
             }
         })?;
         // In a layout, what has no tag is found by an entry of its own.
-        if let (Store::Layout(layout), At::Digest(_)) = (&target, target_at) {
-            layout.add_referrer(&root).await?;
+        if let (Store::Layout(layout), At::Digest(_)) = (copy.target, at) {
+            layout.add_referrer(root).await?;
         }
         self.set_tag(Tag::Written);
-        verify::read_back(&target, target_at, &root.digest, self.run.patience).await?;
+        verify::read_back(copy.target, at, &root.digest, self.run.patience).await?;
         Ok(Outcome::Copied)
     }
 

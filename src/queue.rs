@@ -31,7 +31,8 @@ pub struct Queue<'a> {
     under_way: BTreeMap<usize, Arc<Image<'a>>>,
     /// Set when the run is cancelled.
     cancelled: Option<&'static str>,
-    reports: Vec<Option<ImageReport>>,
+    /// One for each job; deferred until it has ended.
+    reports: Vec<ImageReport>,
 }
 
 impl<'a> Queue<'a> {
@@ -46,7 +47,7 @@ impl<'a> Queue<'a> {
             work: FuturesUnordered::new(),
             under_way: BTreeMap::new(),
             cancelled: None,
-            reports: jobs.iter().map(|_| None).collect(),
+            reports: jobs.iter().map(deferred).collect(),
         }
     }
 
@@ -62,7 +63,9 @@ impl<'a> Queue<'a> {
             self.next = self.jobs.len();
         }
         self.run.events.tally().end(result.is_err());
-        self.reports.get_mut(number).map(|report| &*report.insert(image.report(result)))
+        let report = self.reports.get_mut(number)?;
+        *report = image.report(result);
+        Some(report)
     }
 
     /// Stops all work where it is; what was under way is given as cancelled by [`Queue::next`].
@@ -74,13 +77,7 @@ impl<'a> Queue<'a> {
 
     /// The report of every image, in order; those that were not begun are deferred.
     pub fn finish(self) -> Vec<ImageReport> {
-        let deferred = |job: &Job| ImageReport {
-            result: Outcome::Deferred,
-            notices: job.notices.clone(),
-            ..ImageReport::new(job.source.to_string(), job.target.as_ref().map(ToString::to_string))
-        };
-        let reports = self.reports.into_iter().zip(self.jobs);
-        reports.map(|(report, job)| report.unwrap_or_else(|| deferred(job))).collect()
+        self.reports
     }
 
     fn fill(&mut self) {
@@ -93,5 +90,13 @@ impl<'a> Queue<'a> {
             self.run.events.tally().begin();
             self.next += 1;
         }
+    }
+}
+
+fn deferred(job: &Job) -> ImageReport {
+    ImageReport {
+        result: Outcome::Deferred,
+        notices: job.notices.clone(),
+        ..ImageReport::new(job.source.to_string(), job.target.as_ref().map(ToString::to_string))
     }
 }

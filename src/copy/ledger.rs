@@ -27,34 +27,40 @@ type ManifestKey = (usize, Arc<str>, Digest);
 /// The place where something happens once: who comes meanwhile waits, and takes over where it failed.
 pub(super) type Once = Arc<OnceCell<()>>;
 
-/// One blob of one account.
+/// One blob of one account. A run of thousands of images has many of these, and they stay.
 #[derive(Default)]
 pub(super) struct Blob {
     /// Held while the first copy is brought. The others wait for it, because theirs are linked from it then.
     pub(super) first: AsyncMutex<()>,
-    /// The first repository that had it. Set while [`Self::first`] is held, so that who comes next finds it.
+    /// The first repository that had it, or in a dry run would be sent it. Set while [`Self::first`] is held, so that who
+    /// comes next finds it.
     pub(super) holder: OnceLock<Arc<str>>,
-    places: Mutex<Vec<(Arc<str>, Once)>>,
-    /// The repository that a dry run would send it to.
-    due: Mutex<Option<Arc<str>>>,
+    /// Repositories that have it (nothing more) or are being brought it.
+    places: Mutex<Vec<(Arc<str>, Option<Once>)>>,
 }
 
 impl Blob {
-    /// The place where its coming to `repository` happens once.
-    pub(super) fn place(&self, repository: &Arc<str>) -> Once {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The place where its coming to `repository` happens once; none where it has come.
+    pub(super) fn place(&self, repository: &Arc<str>) -> Option<Once> {
+        let mut places = self.places();
         if let Some((_, once)) = places.iter().find(|(name, _)| name == repository) {
-            return Arc::clone(once);
+            return once.clone();
         }
         let once = Once::default();
-        places.push((Arc::clone(repository), Arc::clone(&once)));
-        once
+        places.reserve_exact(1);
+        places.push((Arc::clone(repository), Some(Arc::clone(&once))));
+        Some(once)
     }
 
-    /// In a dry run: whether it is `repository` that it would be sent to; it would be linked into all others.
-    pub(super) fn is_due(&self, repository: &Arc<str>) -> bool {
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        due.get_or_insert_with(|| Arc::clone(repository)) == repository
+    /// It has come to `repository`.
+    pub(super) fn is_at(&self, repository: &Arc<str>) {
+        for (_, once) in self.places().iter_mut().filter(|(name, _)| name == repository) {
+            *once = None;
+        }
+    }
+
+    fn places(&self) -> MutexGuard<'_, Vec<(Arc<str>, Option<Once>)>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

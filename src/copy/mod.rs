@@ -5,6 +5,7 @@
 
 mod attach;
 mod ledger;
+mod room;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,13 +23,19 @@ use crate::store::{Store, StoredBlob};
 
 use ledger::Blob;
 pub use ledger::Ledger;
-
-/// Parts of one manifest that are worked on at once. How many requests a host gets is decided there; this bounds what
-/// is held in memory for an index with thousands of entries.
-const AT_ONCE: usize = 32;
+use room::Own;
+pub use room::Room;
 
 /// Children of an index that were chosen.
 pub type Chosen = HashSet<Digest>;
+
+/// What a manifest lists.
+enum Part<'a> {
+    Child(&'a Descriptor),
+    /// Whether this image is the one that announced it.
+    Blob(&'a Descriptor, bool),
+    BlobWithoutSize(&'a Digest),
+}
 
 /// Whether the target is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +83,8 @@ pub struct Copy<'a> {
     pub target: &'a Store,
     /// What the run knows to be at its targets.
     pub ledger: &'a Ledger,
+    /// How much is worked on at once.
+    pub room: &'a Room,
     /// Counts it.
     pub meter: &'a Meter,
     /// Whether it writes.
@@ -130,12 +139,24 @@ impl Copy<'_> {
                         .to_owned(),
                 );
             }
-            let work = children
+            let parts = children
                 .into_iter()
-                .map(|child| self.child(child, depth + 1).boxed())
-                .chain(blobs.into_iter().map(|(blob, announced)| self.part(blob, announced, manifest, depth).boxed()))
-                .chain(manifest.blobs_without_size().iter().map(|digest| self.blob_without_size(digest).boxed()));
-            stream::iter(work).map(Ok).try_for_each_concurrent(AT_ONCE, |work| work).await
+                .map(Part::Child)
+                .chain(blobs.into_iter().map(|(blob, announced)| Part::Blob(blob, announced)))
+                .chain(manifest.blobs_without_size().iter().map(Part::BlobWithoutSize));
+            let own = Own::default();
+            stream::iter(parts)
+                // Before there is anything to hold: what waits for its turn is a pointer.
+                .then(|part| self.room.enter(&own).map(move |place| Ok((part, place))))
+                .try_for_each_concurrent(None, |(part, place)| async move {
+                    let _place = place;
+                    match part {
+                        Part::Child(child) => self.child(child, depth + 1).await,
+                        Part::Blob(blob, announced) => self.part(blob, announced, manifest, depth).await,
+                        Part::BlobWithoutSize(digest) => self.blob_without_size(digest).await,
+                    }
+                })
+                .await
         }
         .boxed()
     }
@@ -232,7 +253,10 @@ impl Copy<'_> {
             *brought = self.bring(descriptor, blob, here).await?;
             Ok(())
         };
-        blob.place(here).get_or_try_init(bring).await?;
+        if let Some(once) = blob.place(here) {
+            once.get_or_try_init(bring).await?;
+            blob.is_at(here);
+        }
         self.meter.blob(fate);
         Ok(fate)
     }
@@ -255,8 +279,9 @@ impl Copy<'_> {
                 return Ok(BlobFate::Present);
             }
             if self.mode == Mode::DryRun {
-                let sent = blob.is_due(here);
-                return Ok(if sent { BlobFate::Missing(descriptor.size) } else { BlobFate::Mounted });
+                // The first would be sent it; the others would have it linked.
+                let first = blob.holder.set(Arc::clone(here)).is_ok();
+                return Ok(if first { BlobFate::Missing(descriptor.size) } else { BlobFate::Mounted });
             }
         }
         let mut first = Some(blob.first.lock().await);

@@ -82,11 +82,8 @@ impl Runner {
             console.outputs(outputs);
         }
         let Some(path) = &self.output else { return Ok(()) };
-        let mut text = String::new();
-        for (name, value) in outputs {
-            text.push_str(&heredoc(name, value, &delimiter()?)?);
-        }
-        append(path, "outputs", &text)
+        // One by one: those of many images are long.
+        outputs.iter().try_for_each(|(name, value)| append(path, "outputs", &heredoc(name, value, &delimiter()?)?))
     }
 
     /// Appends to the job summary; without one there is nothing to do.
@@ -560,7 +557,7 @@ mod tests {
         let variables = [ACTIONS, ("GITHUB_OUTPUT", "/nowhere/output"), ("GITHUB_STEP_SUMMARY", "/nowhere/summary")];
         let (console, _, _) = consoles(&variables);
         let runner = runner(&variables);
-        let problem = runner.write_outputs(&console, &[]).unwrap_err().to_string();
+        let problem = runner.write_outputs(&console, &[("digest", String::new())]).unwrap_err().to_string();
         assert!(problem.starts_with("cannot write outputs to `/nowhere/output`: "), "{problem}");
         let problem = runner.write_summary("x").unwrap_err().to_string();
         assert!(problem.starts_with("cannot write the job summary to `/nowhere/summary`: "), "{problem}");

@@ -127,17 +127,20 @@ impl Repository {
                 hasher.finish()
             },
         );
-        // A signed schema 1 manifest is named by what was signed.
-        let actual = match (wanted, manifest::schema1_payload(&bytes)) {
-            (Some(wanted), Some(payload)) if *wanted != actual && wanted.matches(&payload) => wanted.clone(),
-            _ => actual,
-        };
-        if let Some(wanted) = wanted.filter(|wanted| **wanted != actual) {
-            return Err(self.mismatch(at, wanted, actual.to_string()));
-        }
+        let signed = wanted
+            .filter(|wanted| **wanted != actual)
+            .map(|wanted| {
+                let mismatch = || self.mismatch(at, wanted, actual.to_string());
+                Manifest::parse_signed(bytes.clone(), wanted).ok_or_else(mismatch)
+            })
+            .transpose()?;
+        let actual = signed.as_ref().map_or(actual, |signed| signed.digest.clone());
         // The registry's own word about another algorithm's digest cannot be compared; about the same it must agree.
         if let Some(named) = named.filter(|named| named.algorithm() == actual.algorithm() && *named != actual) {
             return Err(self.mismatch(at, &actual, named.to_string()));
+        }
+        if let Some(signed) = signed {
+            return Ok(signed);
         }
         Manifest::parse(bytes, content_type, actual).map_err(|problem| Error::Content {
             side: self.side,

@@ -27,15 +27,6 @@ impl Default for Context {
     }
 }
 
-/// How much is said of an image.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Detail {
-    /// Everything.
-    Full,
-    /// No lists: of platforms, attachments, places, notices.
-    Brief,
-}
-
 #[derive(Serialize)]
 struct Whole<'a> {
     version: &'a str,
@@ -51,8 +42,16 @@ struct Whole<'a> {
     left_out: Option<String>,
 }
 
+/// What is said of an image: everything, or what is needed most where there is not room for all.
 #[derive(Serialize)]
-struct Image<'a> {
+#[serde(untagged)]
+enum Image<'a> {
+    Whole(Box<WholeImage<'a>>),
+    Brief(BriefImage<'a>),
+}
+
+#[derive(Serialize)]
+struct WholeImage<'a> {
     source: &'a str,
     target: Option<&'a str>,
     source_digest: Option<&'a Digest>,
@@ -72,6 +71,22 @@ struct Image<'a> {
     notices: &'a [String],
     error: Option<Failure<'a>>,
 }
+
+#[derive(Serialize)]
+struct BriefImage<'a> {
+    source: &'a str,
+    target: Option<&'a str>,
+    digest: Option<&'a Digest>,
+    result: &'static str,
+    requests: u64,
+    bytes: u64,
+    pulls_billed: u64,
+    error: Option<Failure<'a>>,
+}
+
+/// What [`BriefImage`] has not, for people.
+const BRIEFLY: &str =
+    "of the images all but source, target, digest, result, requests, bytes, pulls_billed, error; notices; access";
 
 #[derive(Serialize)]
 struct Failure<'a> {
@@ -105,13 +120,15 @@ pub fn render(report: &Report, context: &Context) -> String {
 }
 
 fn fitted<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
-    let images = report.images.iter().map(|image| describe(report, image, Detail::Full)).collect();
-    let whole = whole(report, context, images);
-    let Some(room) = context.room.filter(|room| length(&whole) > *room) else { return whole };
-    let (images, cut) = briefly(report, room);
-    let cut = if cut > 0 { format!("; {}", count(cut as u64, "image")) } else { String::new() };
-    let left_out = Some(format!("platforms, attachments, sites, notices, access{cut}"));
-    Whole { images, access: &[], notices: &[], left_out, ..whole }
+    let images = report.images.iter().map(|image| Image::whole(report, image)).collect();
+    let mut whole = whole(report, context, images);
+    if let Some(room) = context.room.filter(|room| length(&whole) > *room) {
+        whole.images = Vec::new();
+        let (images, cut) = briefly(report, room);
+        let cut = if cut > 0 { format!("; {}", count(cut as u64, "image")) } else { String::new() };
+        whole = Whole { images, access: &[], notices: &[], left_out: Some(format!("{BRIEFLY}{cut}")), ..whole };
+    }
+    whole
 }
 
 fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -> Whole<'a> {
@@ -153,7 +170,7 @@ fn briefly(report: &Report, room: usize) -> (Vec<Image<'_>>, usize) {
         (0..report.images.len()).partition(|number| report.images[*number].result == Outcome::Failed);
     let mut images = BTreeMap::new();
     for number in failed.into_iter().chain(rest) {
-        let image = describe(report, &report.images[number], Detail::Brief);
+        let image = Image::brief(report, &report.images[number]);
         let Some(less) = room.checked_sub(length(&image) + 1) else { break };
         room = less;
         images.insert(number, image);
@@ -162,33 +179,47 @@ fn briefly(report: &Report, room: usize) -> (Vec<Image<'_>>, usize) {
     (images.into_values().collect(), cut)
 }
 
-fn describe<'a>(report: &Report, image: &'a ImageReport, detail: Detail) -> Image<'a> {
-    let brief = detail == Detail::Brief;
-    Image {
-        source: &image.source,
-        target: image.target.as_deref(),
-        source_digest: image.source_digest.as_ref(),
-        digest: image.digest.as_ref(),
-        media_type: image.media_type.as_deref(),
-        platforms: if brief { &[] } else { &image.platforms },
-        served_by: image.served_by.as_deref(),
-        sites: if brief { &[] } else { &image.sites },
-        attachments: if brief { &[] } else { &image.attachments },
-        result: image.result.name(),
-        requests: image.traffic.requests(),
-        bytes: bytes(report, image),
-        pulls_billed: image.traffic.pulls_billed,
-        traffic: image.traffic,
-        blobs: image.blobs,
-        duration_ms: image.duration,
-        notices: if brief { &[] } else { &image.notices },
-        error: image.error.as_ref().map(|error| Failure {
-            message: error.to_string(),
-            side: side(error),
-            hints: error.hints(),
-            state: image.state.as_deref(),
-        }),
+impl<'a> Image<'a> {
+    fn whole(report: &Report, image: &'a ImageReport) -> Self {
+        Self::Whole(Box::new(WholeImage {
+            source: &image.source,
+            target: image.target.as_deref(),
+            source_digest: image.source_digest.as_ref(),
+            digest: image.digest.as_ref(),
+            media_type: image.media_type.as_deref(),
+            platforms: &image.platforms,
+            served_by: image.served_by.as_deref(),
+            sites: &image.sites,
+            attachments: &image.attachments,
+            result: image.result.name(),
+            requests: image.traffic.requests(),
+            bytes: bytes(report, image),
+            pulls_billed: image.traffic.pulls_billed,
+            traffic: image.traffic,
+            blobs: image.blobs,
+            duration_ms: image.duration,
+            notices: &image.notices,
+            error: failure(image),
+        }))
     }
+
+    fn brief(report: &Report, image: &'a ImageReport) -> Self {
+        Self::Brief(BriefImage {
+            source: &image.source,
+            target: image.target.as_deref(),
+            digest: image.digest.as_ref(),
+            result: image.result.name(),
+            requests: image.traffic.requests(),
+            bytes: bytes(report, image),
+            pulls_billed: image.traffic.pulls_billed,
+            error: failure(image),
+        })
+    }
+}
+
+fn failure(image: &ImageReport) -> Option<Failure<'_>> {
+    let error = image.error.as_ref()?;
+    Some(Failure { message: error.to_string(), side: side(error), hints: error.hints(), state: image.state.as_deref() })
 }
 
 fn result(report: &Report) -> &'static str {
@@ -574,7 +605,7 @@ pub(super) mod tests {
         assert_eq!((&json["totals"]["images"], &json["totals"]["failed"]), (&301.into(), &1.into()));
         let listed = json["images"].as_array().unwrap();
         assert_eq!(listed.last().unwrap()["result"], "failed", "what failed is always there");
-        let left_out = format!("platforms, attachments, sites, notices, access; {} images", 301 - listed.len());
+        let left_out = format!("{}; {} images", super::BRIEFLY, 301 - listed.len());
         assert_eq!(json["left_out"], left_out.as_str());
         let mapping: Vec<serde_json::Value> = serde_json::from_str(value("mapping")).unwrap();
         assert_eq!(outputs.warnings.len(), 3);

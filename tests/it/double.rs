@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::actions;
 use crate::support::images::{self, Image};
 use crate::support::real::{self, program, skopeo_copy, skopeo_raw, tool};
 use crate::support::registry::Recorded;
-use crate::support::run::{parse_outputs, redact};
+use crate::support::run::redact;
 use crate::support::token::Signer;
 use crate::support::{Account, Auth, Fault, LocationForm, Registry, TokenAuth, TokenFormat, What, client};
 
@@ -312,12 +313,12 @@ async fn storage_hosts_and_delays() {
 
 #[test]
 fn outputs_are_read_as_the_runner_reads_them() {
-    let outputs = parse_outputs("a=1\nb<<EOF\nx=1\n\ny<<2\nEOF\nc==<<\n").unwrap();
+    let outputs = actions::outputs("a=1\nb<<EOF\nx=1\n\ny<<2\nEOF\nc==<<\n").unwrap();
     assert_eq!(outputs["a"], "1");
     assert_eq!(outputs["b"], "x=1\n\ny<<2");
     assert_eq!(outputs["c"], "=<<");
-    assert!(parse_outputs("b<<EOF\nx").is_err());
-    assert!(parse_outputs("no sign").is_err());
+    assert!(actions::outputs("b<<EOF\nx").is_err());
+    assert!(actions::outputs("no sign").is_err());
 }
 
 #[test]

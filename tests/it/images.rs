@@ -160,6 +160,22 @@ async fn one_source_goes_to_several_targets() {
 }
 
 #[tokio::test]
+async fn many_images_go_to_one_new_directory_and_come_back() {
+    let releases = Releases::new(20);
+    let directory = tempfile::tempdir().unwrap();
+    let layout = format!("oci:{}", directory.path().join("new").display());
+    releases.run(&releases.lines()).input("target", &layout).succeeds().await;
+    let base = &images::base_layer().digest;
+    assert_eq!(releases.source.count("GET", &format!("/blobs/{base}")), 1, "{}", releases.source.lines());
+    let back: Vec<String> = (0..20).map(|number| format!("{layout}:{number}")).collect();
+    releases.run(&back).input("target", &releases.target.name("back")).succeeds().await;
+    for (number, image) in releases.images.iter().enumerate() {
+        assert_eq!(releases.target.tag("back", &number.to_string()).as_deref(), Some(image.digest()));
+        releases.target.is_whole("back", &number.to_string()).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_report_keeps_the_order_of_the_list_whoever_ends_first() {
     let releases = Releases::new(8);
     // The first lines are the last to end.

@@ -24,6 +24,7 @@ mod double;
 mod emit;
 mod errors;
 mod files;
+mod hostile;
 mod images;
 mod inputs;
 mod large;

@@ -1,7 +1,9 @@
 //! What the tests stand on: fixtures, an in-process registry with faults, registries that others wrote, and the
 //! builder that runs the program as the runner does.
 
+pub mod actions;
 pub mod breaking;
+pub mod endless;
 pub mod faults;
 pub mod github;
 pub mod images;

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::actions;
+
 /// No run of a test takes longer; one that does is killed and fails.
 const LONGEST: Duration = Duration::from_secs(90);
 
@@ -127,12 +129,28 @@ impl Running {
         self.child.id()
     }
 
+    /// The most memory that it has had so far, in bytes.
+    fn memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?)).ok()?;
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(most.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+    }
+
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("the child can be asked").is_some()
     }
 
     pub async fn finish(mut self) -> Outcome {
-        let status = tokio::time::timeout(LONGEST, self.child.wait()).await;
+        let mut peak = 0;
+        let ended = async {
+            loop {
+                peak = self.memory().unwrap_or_default().max(peak);
+                if let Ok(status) = tokio::time::timeout(Duration::from_millis(20), self.child.wait()).await {
+                    return status;
+                }
+            }
+        };
+        let status = tokio::time::timeout(LONGEST, ended).await;
         let read = |name: &str| {
             let bytes = std::fs::read(self.directory.path().join(name)).unwrap_or_default();
             String::from_utf8_lossy(&bytes).into_owned()
@@ -146,11 +164,12 @@ impl Running {
             log: format!("{stdout}{stderr}"),
             stdout,
             stderr,
-            outputs: parse_outputs(&output_file)
+            outputs: actions::outputs(&output_file)
                 .unwrap_or_else(|problem| panic!("GITHUB_OUTPUT: {problem}\n{output_file}")),
             output_file,
             summary: read("summary"),
             files: files(self.directory.path()),
+            peak,
             directory: self.directory.path().to_owned(),
         }
     }
@@ -177,6 +196,8 @@ pub struct Outcome {
     /// Every file and folder in the run's home, workspace and temporary directory when it was over: by path, with what is
     /// in it. The runner's own files are among them.
     pub files: BTreeMap<String, String>,
+    /// The most memory that it had, in bytes.
+    pub peak: u64,
     directory: PathBuf,
 }
 
@@ -218,6 +239,11 @@ impl Outcome {
         lines.lines().filter(|line| !line.starts_with("::add-mask::")).map(|line| format!("{line}\n")).collect()
     }
 
+    /// The commands that the runner finds in the log.
+    pub fn commands(&self) -> Vec<actions::Command> {
+        actions::commands(&self.log)
+    }
+
     pub fn says(&self, text: &str) -> bool {
         self.log.contains(text)
     }
@@ -236,39 +262,6 @@ impl std::fmt::Display for Outcome {
             "code {code}\n── stdout\n{stdout}\n── stderr\n{stderr}\n── outputs\n{output_file}\n── summary\n{summary}"
         )
     }
-}
-
-/// `GITHUB_OUTPUT` by the rules of the runner: `name=value` or `name<<delimiter`, whichever sign comes first.
-pub fn parse_outputs(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut outputs = BTreeMap::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        let (equals, heredoc) = (line.find('='), line.find("<<"));
-        match (equals, heredoc) {
-            _ if line.is_empty() => {}
-            (Some(at), None) => drop(outputs.insert(line[..at].to_owned(), line[at + 1..].to_owned())),
-            (Some(at), Some(other)) if at < other => {
-                drop(outputs.insert(line[..at].to_owned(), line[at + 1..].to_owned()));
-            }
-            (_, Some(at)) => {
-                let (name, delimiter) = (&line[..at], &line[at + 2..]);
-                if name.is_empty() || delimiter.is_empty() {
-                    return Err(format!("invalid line `{line}`"));
-                }
-                let mut value = Vec::new();
-                loop {
-                    match lines.next() {
-                        Some(line) if line == delimiter => break,
-                        Some(line) => value.push(line),
-                        None => return Err(format!("the delimiter `{delimiter}` never comes")),
-                    }
-                }
-                outputs.insert(name.to_owned(), value.join("\n"));
-            }
-            (None, None) => return Err(format!("invalid line `{line}`")),
-        }
-    }
-    Ok(outputs)
 }
 
 /// Replaces what differs from run to run: `sha256:‹1›` and `127.0.0.1:‹1›` are numbered by first appearance (short
