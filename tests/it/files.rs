@@ -1,5 +1,4 @@
 //! Nothing is written to disk but what the runner reads: a full disk stops nothing, and nothing is left behind.
-//! (`scripts/container-test` runs the container with a file system that cannot be written to.)
 
 use crate::support::images;
 use crate::support::{Fault, Registry, Run, What};
