@@ -128,7 +128,7 @@ impl Shared {
             .connect_timeout(if kind.hasty { CONNECT_HASTY } else { CONNECT })
             .pool_idle_timeout(Duration::from_secs(60))
             .tcp_keepalive(Duration::from_secs(30));
-        let http2 = kind.tls && kind.pipe == Pipe::Small;
+        let http2 = kind.pipe == Pipe::Small;
         if !http2 {
             builder = builder.http1_only();
         }

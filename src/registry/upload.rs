@@ -409,11 +409,7 @@ impl Repository {
         }
         let response = result?;
         if !response.status().is_success() {
-            if response.status() == StatusCode::UNAUTHORIZED && self.is_home(response.url()) {
-                // The token expired while the body was on its way: the next attempt has a new one.
-                self.expired(response.headers(), authorization.as_ref()).await;
-            }
-            return Err(self.refused(response, authorization.as_ref()).await.into());
+            return Err(self.refused_body(response, authorization.as_ref()).await.into());
         }
         Ok(response)
     }
@@ -510,10 +506,7 @@ impl Repository {
         if response.status().is_success() {
             return Ok(Session { held, ..self.session(&response)? });
         }
-        if response.status() == StatusCode::UNAUTHORIZED && self.is_home(response.url()) {
-            self.expired(response.headers(), authorization.as_ref()).await;
-        }
-        Err(match self.refused(response, authorization.as_ref()).await {
+        Err(match self.refused_body(response, authorization.as_ref()).await {
             // It has another part than we think: it is asked which.
             Cause::Refused(refusal) if refusal.status == 416 => broken(&refusal),
             cause => restartable(cause),
@@ -534,11 +527,7 @@ impl Repository {
                 return Ok(());
             }
             // All bytes are there: an expired token costs a new token, not a new upload.
-            let again = response.status() == StatusCode::UNAUTHORIZED
-                && !renewed
-                && self.is_home(response.url())
-                && self.expired(response.headers(), authorization.as_ref()).await;
-            if !again {
+            if renewed || !self.expired(&response, authorization.as_ref()).await {
                 return Err(self.refused(response, authorization.as_ref()).await.into());
             }
         }
@@ -550,8 +539,18 @@ impl Repository {
         COMMIT.min(self.limits.patience)
     }
 
-    async fn expired(&self, headers: &HeaderMap, sent: Option<&HeaderValue>) -> bool {
-        self.host.learn(headers, sent, &Scopes::push(&self.name)).await
+    /// What the registry said to a request whose body was sent, or a part of it. Where the token ran out under it, the next
+    /// attempt has a new one.
+    async fn refused_body(&self, response: Response, sent: Option<&HeaderValue>) -> Cause {
+        self.expired(&response, sent).await;
+        self.refused(response, sent).await
+    }
+
+    /// Whether the registry wants another token than was sent, and there may be one.
+    async fn expired(&self, response: &Response, sent: Option<&HeaderValue>) -> bool {
+        response.status() == StatusCode::UNAUTHORIZED
+            && self.is_home(response.url())
+            && self.host.learn(response.headers(), sent, &Scopes::push(&self.name)).await
     }
 }
 
