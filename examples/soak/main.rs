@@ -50,13 +50,15 @@ fn soak() -> Result<()> {
 
     let source = FarEnd::source(&images, Faults::new(seed, per_mille))?;
     let target = FarEnd::target(Faults::new(seed ^ 0x5eed, per_mille))?;
+    // A variable holds 128 KiB on Linux: the target is said once.
     let list = images.iter().fold(String::new(), |mut list, image| {
-        let _ = writeln!(list, "{}/library/soak:{1} => {2}/mirror/soak:{1}", source.host(), image.tag, target.host());
+        let _ = writeln!(list, "{}/library/soak:{}", source.host(), image.tag);
         list
     });
+    let template = format!("{}/mirror/soak:{{tag}}", target.host());
     let directory = tempfile::tempdir()?;
     let started = Instant::now();
-    let mut child = start(&program()?, &list, directory.path())?;
+    let mut child = start(&program()?, &list, &template, directory.path())?;
     let memory = watch(&mut child, &target, tags)?;
     let elapsed = started.elapsed();
     let code = child.wait()?.code();
@@ -94,11 +96,12 @@ fn program() -> Result<std::path::PathBuf> {
     built.filter(|file| file.is_file()).ok_or_else(|| "the program is not built; use scripts/soak".into())
 }
 
-fn start(program: &Path, list: &str, directory: &Path) -> Result<Child> {
+fn start(program: &Path, list: &str, template: &str, directory: &Path) -> Result<Child> {
     let log = File::create(directory.join("log"))?;
     Ok(Command::new(program)
         .env_clear()
         .env("INPUT_IMAGES", list)
+        .env("INPUT_TARGET", template)
         .env("INPUT_SUMMARY", "false")
         .env("HOME", directory)
         .stdin(Stdio::null())
