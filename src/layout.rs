@@ -156,7 +156,7 @@ impl Layout {
             }
         })
         .await?;
-        Ok(found.map(|manifest| self.counted(manifest)).map(|manifest| manifest.descriptor()))
+        found.map(|manifest| self.counted(manifest).map(|manifest| manifest.descriptor())).transpose()
     }
 
     /// Reads a manifest: at most 4 MiB, hashed, its size compared with its entry.
@@ -168,7 +168,7 @@ impl Layout {
             files.load(at, &entry)?.ok_or_else(|| files.missing(&entry.digest))
         })
         .await?;
-        Ok(self.counted(manifest))
+        self.counted(manifest)
     }
 
     /// Writes the manifest's bytes as they are; under a tag it becomes an entry of `index.json` of that name.
@@ -353,9 +353,10 @@ impl Layout {
         .await
     }
 
-    fn counted(&self, manifest: Manifest) -> Manifest {
+    fn counted(&self, manifest: Manifest) -> Result<Manifest, Error> {
         self.meter.read(manifest.bytes.len());
-        manifest
+        self.meter.holds(manifest.bytes.len()).map_err(|problem| self.files.bad(problem))?;
+        Ok(manifest)
     }
 
     /// Makes the layout exist, once.

@@ -18,6 +18,10 @@ use crate::platform::Platform;
 /// The largest manifest that is read, in bytes: distribution-spec, "Pushing Manifests", and what registries accept.
 pub const LARGEST: usize = 4 * 1024 * 1024;
 
+/// How many bytes the manifests of one image may have together, those of its attachments and the lists of them included. An
+/// index with thousands of children has less; the bound stops a tree without end, which is held in memory.
+pub const MOST_TOGETHER: u64 = 16 * 1024 * 1024;
+
 /// How deep indexes may nest. Real images use two levels; the bound stops a hostile tree.
 pub const DEEPEST: usize = 8;
 

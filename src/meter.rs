@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::error::Side;
+use crate::manifest;
 use crate::progress::Tally;
 use crate::report::{Blobs, SiteClass, SiteReport, Traffic};
 use crate::secret::Secret;
@@ -64,6 +65,8 @@ pub struct Meter {
     blobs_missing: AtomicU64,
     missing_bytes: AtomicU64,
     manifests_written: AtomicU64,
+    /// Bytes of manifests, and of lists of them.
+    held: AtomicU64,
     /// Bytes that are to go to the target, as far as that is known.
     awaited: AtomicU64,
     notices: Mutex<Vec<String>>,
@@ -101,6 +104,7 @@ impl Meter {
             blobs_missing: AtomicU64::default(),
             missing_bytes: AtomicU64::default(),
             manifests_written: AtomicU64::default(),
+            held: AtomicU64::default(),
             awaited: AtomicU64::default(),
             notices: Mutex::default(),
             sites: Mutex::default(),
@@ -129,6 +133,24 @@ impl Meter {
     /// Content bytes came from a registry.
     pub fn read(&self, bytes: usize) {
         self.bytes_read.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Bytes of a manifest, or of a list of manifests, came; a sentence where they are more than any image has.
+    pub fn holds(&self, bytes: usize) -> Result<(), String> {
+        let before = self.held.fetch_add(bytes as u64, Relaxed);
+        if before + bytes as u64 > manifest::MOST_TOGETHER {
+            self.lets_go(bytes);
+            return Err(format!(
+                "the manifests of this image and of its attachments have more than {} MiB together",
+                manifest::MOST_TOGETHER >> 20
+            ));
+        }
+        Ok(())
+    }
+
+    /// They came in vain, and are asked for once more.
+    pub fn lets_go(&self, bytes: usize) {
+        self.held.fetch_sub(bytes as u64, Relaxed);
     }
 
     /// Content bytes go to a registry.

@@ -196,6 +196,8 @@ impl Repository {
         let mut bytes = BytesMut::new();
         let read = async {
             while let Some(piece) = response.chunk().await.map_err(|error| super::transport::classify(&error))? {
+                // All that come for this image are counted together while they come: many at once would be many times this.
+                self.meter.holds(piece.len()).map_err(Cause::Protocol)?;
                 bytes.extend_from_slice(&piece);
                 if bytes.len() > manifest::LARGEST {
                     return Err(too_large());
@@ -205,12 +207,18 @@ impl Repository {
         };
         // The whole of it: a byte now and then is no answer. Not all of the patience, so that there is another attempt.
         let limit = (self.limits.stall * 2).min(self.limits.patience / 2);
-        match tokio::time::timeout(limit, read).await {
-            Ok(result) => result.map(|()| bytes.freeze()),
-            Err(_) => Err(Cause::Connection {
+        let result = tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
+            Err(Cause::Connection {
                 kind: crate::error::ConnectionFailure::Timeout,
                 detail: format!("the body did not end within {} s", limit.as_secs()),
-            }),
+            })
+        });
+        match result {
+            Ok(()) => Ok(bytes.freeze()),
+            Err(cause) => {
+                self.meter.lets_go(bytes.len());
+                Err(cause)
+            }
         }
     }
 

@@ -22,6 +22,10 @@ const PAGE_OF_QUAY: usize = 100;
 /// Pages that are read: beyond them it is cheaper, and always right, to ask for the tags that matter.
 const MOST_PAGES: usize = 4;
 
+/// The largest page that is believed, in bytes: a thousand tags of 128 characters, and again as much. More is a registry that
+/// does not page, and a listing that is not worth its memory.
+const LARGEST_PAGE: usize = 256 * 1024;
+
 /// All tags of a repository; none where that is not known.
 pub(super) type Tags = Option<HashSet<String>>;
 
@@ -62,7 +66,8 @@ impl Repository {
             };
             let next = next_page(response.headers(), &url).ok()?;
             drop(place);
-            let page: Page = serde_json::from_slice(&self.small_body(response).await.ok()?).ok()?;
+            let bytes = self.small_body(response).await.ok().filter(|bytes| bytes.len() <= LARGEST_PAGE)?;
+            let page: Page = serde_json::from_slice(&bytes).ok()?;
             found.extend(page.tags.unwrap_or_default());
             let Some(next) = next else {
                 return (!may_be_cut(found.len())).then_some(found);
