@@ -13,7 +13,7 @@ use crate::attachments::Attachments;
 use crate::copy::{Before, Chosen, Copy, ForeignLayers, Ledger, Mode, OwnAttachments, Room};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
-use crate::inputs::{Check, Command, OnConflict};
+use crate::inputs::{Check, Command, OnConflict, Platforms};
 use crate::layout::Layout;
 use crate::manifest::Manifest;
 use crate::meter::{Events, Meter};
@@ -215,32 +215,41 @@ impl<'a> Image<'a> {
         let source_at = at(source_tag.as_deref(), source_digest.as_ref());
         // Where only the source's digest names the target, the target can be asked once that is known.
         let early = target_tag.as_deref().map(At::Tag).or_else(|| reference.digest().map(At::Digest));
-        let (resolved, present) = match early {
+        let present = async |at| {
+            if overwrite {
+                resolve::overwritten(&target, at, self.job.company).await
+            } else {
+                resolve::target(&target, at).await
+            }
+        };
+        let (resolved, found) = match early {
+            // It will be copied: its manifest is needed, not only its digest.
+            Some(At::Tag(tag)) if overwrite && self.job.platforms == Platforms::All && target.is_known_to_lack(tag) => {
+                (resolve::fetched(&source, source_at).await?, Ok(None))
+            }
             Some(early) => {
-                let (resolved, present) = tokio::join!(
-                    resolve::source(&source, source_at, &self.job.platforms),
-                    resolve::target(&target, early, overwrite)
-                );
-                (resolved?, present)
+                let (resolved, found) =
+                    tokio::join!(resolve::source(&source, source_at, &self.job.platforms), present(early));
+                (resolved?, found)
             }
             None => (resolve::source(&source, source_at, &self.job.platforms).await?, Ok(None)),
         };
         self.learn(&resolved);
         self.expect(&resolved)?;
         let wanted = resolved.root.digest().clone();
-        let (target_at, present) = match (target_tag.as_deref(), early) {
-            (Some(tag), _) => (At::Tag(tag), present?),
-            (None, Some(At::Digest(asked))) if *asked == wanted => (At::Digest(&wanted), present?),
+        let (target_at, found) = match (target_tag.as_deref(), early) {
+            (Some(tag), _) => (At::Tag(tag), found?),
+            (None, Some(At::Digest(asked))) if *asked == wanted => (At::Digest(&wanted), found?),
             // Pushed by digest, and the digest of one platform is not the one that the reference names.
-            (None, _) => (At::Digest(&wanted), resolve::target(&target, At::Digest(&wanted), overwrite).await?),
+            (None, _) => (At::Digest(&wanted), present(At::Digest(&wanted)).await?),
         };
 
-        let before = if present.as_ref() == Some(&wanted) {
+        let before = if found.as_ref() == Some(&wanted) {
             if self.run.check == Check::Quick && self.is_unchanged(&target, &resolved).await? {
                 return Ok(Outcome::Unchanged);
             }
             Before::Same
-        } else if let Some(actual) = present {
+        } else if let Some(actual) = found {
             match self.job.on_conflict {
                 OnConflict::Overwrite => self.replaces(&actual),
                 OnConflict::Keep => {
@@ -355,7 +364,7 @@ impl<'a> Image<'a> {
         let source_at = at(tag.as_deref(), digest.as_ref());
         let resolved = match &self.job.platforms {
             // The bytes are what is inspected: no HEAD first.
-            crate::inputs::Platforms::All => {
+            Platforms::All => {
                 let manifest = source.get_manifest(source_at).await?;
                 Resolved::whole(resolve::Root::Fetched(Box::new(manifest)))
             }
@@ -385,7 +394,7 @@ impl<'a> Image<'a> {
         // The tag is what people pull by; the digest only where there is no tag.
         let target_at = target_tag.as_deref().map_or(At::Digest(&wanted), At::Tag);
         let different = |differences| Error::Different { reference: target.object(target_at), differences };
-        match resolve::target(&target, target_at, false).await? {
+        match resolve::target(&target, target_at).await? {
             Some(found) if found == wanted => {}
             Some(found) => return Err(different(vec![format!("it is {found}, the source is {wanted}")])),
             None => return Err(different(vec![format!("it does not exist; the source is {wanted}")])),

@@ -27,6 +27,8 @@ pub struct Job {
     pub expected_digest: Option<Digest>,
     /// What to do when the target tag exists with another digest.
     pub on_conflict: OnConflict,
+    /// How many images of the run go to the same repository, this one included.
+    pub company: usize,
     /// What the user should know about this image, a sentence each.
     pub notices: Vec<String>,
 }
@@ -80,6 +82,7 @@ impl Plan {
             refuse_shared_credential(inputs, side, &plan.jobs)?;
         }
         note_helpers(inputs, &mut plan.jobs);
+        count_company(&mut plan.jobs);
         Ok(plan)
     }
 }
@@ -126,6 +129,7 @@ impl Wish<'_> {
             platforms: inputs.platforms.clone(),
             expected_digest: inputs.expected_digest.as_ref().or(self.source.digest()).cloned(),
             on_conflict: inputs.on_conflict,
+            company: 1,
             notices,
         })
     }
@@ -179,6 +183,20 @@ impl Wish<'_> {
              `{{repository}}` or `{{tag}}` into it, or give these lines targets of their own"
         );
         Error::input("target", problem)
+    }
+}
+
+fn count_company(jobs: &mut [Job]) {
+    let repository = |job: &Job| {
+        let reference = job.target.as_ref()?.registry()?;
+        Some((reference.registry().to_owned(), reference.repository().to_owned()))
+    };
+    let mut counts = HashMap::new();
+    for job in &*jobs {
+        *counts.entry(repository(job)).or_insert(0) += 1;
+    }
+    for job in jobs {
+        job.company = repository(job).map_or(1, |repository| counts.get(&Some(repository)).copied().unwrap_or(1));
     }
 }
 

@@ -216,7 +216,12 @@ fn assert_can_be_made_smaller(manifest: &Manifest) {
         return;
     }
     let kept: HashSet<Digest> = manifest.entries().iter().step_by(2).map(|entry| entry.digest.clone()).collect();
-    let smaller = manifest.keeping(&kept, "original").unwrap_or_else(|problem| panic!("{problem}"));
+    let smaller = match manifest.keeping(&kept, "original") {
+        Ok(smaller) => smaller,
+        // A number that no machine has (`1e4644`) in a field that nobody reads is copied as it is, and cannot be written anew.
+        Err(_) if serde_json::from_slice::<serde_json::Value>(&manifest.bytes).is_err() => return,
+        Err(problem) => panic!("{problem}"),
+    };
     let expected: Vec<_> = manifest.entries().iter().filter(|entry| kept.contains(&entry.digest)).collect();
     assert_eq!(smaller.entries().iter().collect::<Vec<_>>(), expected);
     assert!(smaller.digest.matches(&smaller.bytes));

@@ -18,6 +18,9 @@ use crate::store::{Store, StoredBlob};
 /// The largest image config that is read to learn a platform, in bytes.
 const LARGEST_CONFIG: u64 = 4 * 1024 * 1024;
 
+/// So many images for one repository are worth a listing of its tags.
+const MANY: usize = 4;
+
 /// The annotation by which a rewritten index names the one it was made from.
 const ORIGINAL_DIGEST: &str = "io.github.mirror-image.original-digest";
 
@@ -85,18 +88,28 @@ pub async fn source(source: &Store, at: At<'_>, platforms: &Platforms) -> Result
 }
 
 /// What the target has under `at`; none where there is nothing.
+pub async fn target(target: &Store, at: At<'_>) -> Result<Option<Digest>, Error> {
+    Ok(target.head_manifest(at).await?.map(|descriptor| descriptor.digest))
+}
+
+/// The same where whatever is there is to be overwritten, by one of `company` images that go to the same repository.
 ///
-/// `blind`: a target that may be written but not read is taken for empty, as GHCR may answer for a package that does
-/// not exist yet (registries.md §9, Absent vs private).
-pub async fn target(target: &Store, at: At<'_>, blind: bool) -> Result<Option<Digest>, Error> {
-    match target.head_manifest(at).await {
+/// A target that may be written but not read is taken for empty, as GHCR may answer for a package that does not exist yet
+/// (registries.md §9, Absent vs private); and of many tags it is enough that a listing does not have them.
+pub async fn overwritten(target: &Store, at: At<'_>, company: usize) -> Result<Option<Digest>, Error> {
+    let found = match at {
+        At::Tag(tag) if company >= MANY => target.head_one_of_many(tag).await,
+        _ => target.head_manifest(at).await,
+    };
+    match found {
         Ok(found) => Ok(found.map(|descriptor| descriptor.digest)),
-        Err(Error::Registry { cause: Cause::Refused(refusal), .. }) if blind && refusal.status == 403 => Ok(None),
+        Err(Error::Registry { cause: Cause::Refused(refusal), .. }) if refusal.status == 403 => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-async fn fetched(source: &Store, at: At<'_>) -> Result<Resolved, Error> {
+/// Resolves `at` of `source`, all platforms, where its manifest is needed whatever its digest is.
+pub async fn fetched(source: &Store, at: At<'_>) -> Result<Resolved, Error> {
     Ok(Resolved::whole(Root::Fetched(Box::new(source.get_manifest(at).await?))))
 }
 

@@ -72,6 +72,19 @@ impl Store {
         }
     }
 
+    /// The descriptor of `tag`, one of many that the run asks this end for; none where it is not there.
+    pub async fn head_one_of_many(&self, tag: &str) -> Result<Option<Descriptor>, Error> {
+        match self {
+            Self::Registry(repository) => repository.head_one_of_many(tag).await,
+            Self::Layout(_) | Self::Mirrored(_) => self.head_manifest(At::Tag(tag)).await,
+        }
+    }
+
+    /// Whether this end is known to have no such tag, without asking.
+    pub fn is_known_to_lack(&self, tag: &str) -> bool {
+        self.registry().is_some_and(|repository| repository.is_known_to_lack(tag))
+    }
+
     /// The blob's size, or none where it is not there.
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
         match self {

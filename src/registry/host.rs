@@ -64,6 +64,8 @@ pub(super) struct Learned {
     pub(super) referrers: tokio::sync::Mutex<Option<bool>>,
     /// The tags of its repositories, where they were listed.
     pub(super) tags: Mutex<HashMap<Arc<str>, Arc<OnceCell<Tags>>>>,
+    /// Whether the first of many tags of a repository that were asked for was not there.
+    pub(super) scouts: Mutex<HashMap<Arc<str>, Arc<OnceCell<bool>>>>,
     /// It does not mount from these repositories.
     pub(super) no_mount_from: Mutex<HashSet<String>>,
     /// Whether a mount from the repository itself tells if the blob is there (201); a HEAD is saved where it does.
@@ -156,6 +158,7 @@ impl Host {
                 no_mount: AtomicBool::new(false),
                 referrers: tokio::sync::Mutex::default(),
                 tags: Mutex::default(),
+                scouts: Mutex::default(),
                 no_mount_from: Mutex::default(),
                 self_mount: AtomicU8::new(if name == "ghcr.io" || name.ends_with(".amazonaws.com") {
                     SILENT

@@ -1,10 +1,11 @@
 //! How many requests a host gets at once.
 //!
 //! Three lanes, so that a manifest never waits behind a layer, and so that a copy within one registry cannot starve
-//! itself: who writes waits for nobody but readers. A lane widens while the host answers well and halves when it sheds
-//! load (additive increase, multiplicative decrease). Never decides what is sent.
+//! itself: who writes waits for nobody but readers. A lane doubles with each round of good answers until the host first
+//! sheds load; then it halves, and from there on widens by one a round (TCP's slow start and congestion avoidance). Never
+//! decides what is sent.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use std::time::{Duration, Instant};
@@ -28,6 +29,8 @@ pub(super) struct Lanes {
     write: Arc<Width>,
     /// When the lanes were last narrowed.
     narrowed: Mutex<Option<Instant>>,
+    /// Whether they ever were.
+    shed: AtomicBool,
 }
 
 /// How long the refusals of one moment keep coming.
@@ -36,12 +39,13 @@ const BURST: Duration = Duration::from_secs(1);
 impl Lanes {
     /// `gentle` for hosts known to shed load early (GHCR: registries.md §8).
     pub(super) fn new(gentle: bool) -> Self {
-        let (write, widest) = if gentle { (4, 8) } else { (8, 16) };
+        let (small, write, widest) = if gentle { (16, 4, 8) } else { (32, 8, 16) };
         Self {
-            small: Width::new(16, 64),
+            small: Width::new(small, 64),
             read: Width::new(16, 32),
             write: Width::new(write, widest),
             narrowed: Mutex::default(),
+            shed: AtomicBool::new(false),
         }
     }
 
@@ -68,7 +72,7 @@ impl Lanes {
 
     /// The host answered well.
     pub(super) fn widen(&self, lane: Lane) {
-        self.width(lane).widen();
+        self.width(lane).widen(!self.shed.load(Relaxed));
     }
 
     /// The host sheds load. What was on its way together is refused together and counts once.
@@ -78,6 +82,7 @@ impl Lanes {
             return;
         }
         *narrowed = Some(Instant::now());
+        self.shed.store(true, Relaxed);
         for width in [&self.small, &self.read, &self.write] {
             width.narrow();
         }
@@ -105,10 +110,10 @@ impl Width {
         })
     }
 
-    fn widen(&self) {
+    /// One place more for each good answer (`fast`), or for a whole width of them.
+    fn widen(&self, fast: bool) {
         let now = self.now.load(Relaxed);
-        // One place more for a whole width of good answers.
-        if now < self.widest && self.good.fetch_add(1, Relaxed) + 1 >= now {
+        if now < self.widest && (self.good.fetch_add(1, Relaxed) + 1 >= now || fast) {
             self.good.store(0, Relaxed);
             self.now.fetch_add(1, Relaxed);
             self.places.add_permits(1);
@@ -146,8 +151,20 @@ mod tests {
     use super::{Lane, Lanes, Relaxed};
 
     #[tokio::test]
-    async fn a_lane_halves_at_once_and_widens_slowly() {
-        let lanes = Lanes::new(false);
+    async fn a_lane_doubles_until_the_host_sheds_load_and_never_passes_its_widest() {
+        let lanes = Lanes::new(true);
+        for answers in [16, 32, 100] {
+            for _ in 0..answers {
+                lanes.widen(Lane::Small);
+            }
+        }
+        assert_eq!(lanes.small.now.load(Relaxed), 64);
+        assert_eq!(lanes.small.places.available_permits(), 64);
+    }
+
+    #[tokio::test]
+    async fn a_lane_halves_at_once_and_widens_slowly_after() {
+        let lanes = Lanes::new(true);
         let taken = futures_util::future::join_all((0..16).map(|_| lanes.enter(Lane::Small))).await;
         lanes.narrow();
         lanes.narrow();

@@ -1,19 +1,22 @@
 //! Which tags a repository has: one listing instead of many questions (distribution-spec, "Listing Tags").
 //!
-//! Owns when a listing may be believed. It is a short cut and no more: where it is refused, too long, or may have been cut
-//! short, nothing is known and each tag is asked for by itself. Never says that a tag is there; that is for a HEAD.
+//! Owns when a listing may be believed, and when it is worth its request. It is a short cut and no more: where it is refused,
+//! too long, or may have been cut short, nothing is known and each tag is asked for by itself. Never says that a tag is
+//! there; that is for a HEAD.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
 use reqwest::Method;
 use serde::Deserialize;
-use tokio::sync::OnceCell;
 
-use super::Repository;
+use crate::error::Error;
+use crate::manifest::Descriptor;
+
 use super::host::Call;
 use super::referrers::next_page;
 use super::retry::Patience;
+use super::{At, Repository};
 
 /// Tags that are asked for at once. quay.io refuses more than 100 (google/go-containerregistry#1963).
 const PAGE: usize = 1_000;
@@ -41,15 +44,51 @@ impl Repository {
     pub async fn lacks_tag(&self, tag: &str) -> bool {
         let known = {
             let mut tags = self.host.learned.tags.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(tags.entry(Arc::clone(&self.name)).or_insert_with(|| Arc::new(OnceCell::new())))
+            Arc::clone(tags.entry(Arc::clone(&self.name)).or_default())
         };
         known.get_or_init(|| self.all_tags()).await.as_ref().is_some_and(|tags| !tags.contains(tag))
     }
 
+    /// The same as [`Repository::head_manifest`] for one of many tags of this repository that a run asks for.
+    ///
+    /// The first is asked for by itself. Where it is not there, the others most likely are not either, and one listing says
+    /// so for all of them; where it is there, a listing would be a request too many for a run that changes nothing.
+    pub async fn head_one_of_many(&self, tag: &str) -> Result<Option<Descriptor>, Error> {
+        let scout = {
+            let mut scouts = self.host.learned.scouts.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(scouts.entry(Arc::clone(&self.name)).or_default())
+        };
+        let mut own = None;
+        let absent = scout
+            .get_or_init(|| async {
+                let found = own.insert(self.head_manifest(At::Tag(tag)).await);
+                matches!(found, Ok(None))
+            })
+            .await;
+        if let Some(found) = own {
+            return found;
+        }
+        if *absent && self.lacks_tag(tag).await {
+            return Ok(None);
+        }
+        self.head_manifest(At::Tag(tag)).await
+    }
+
+    /// Whether a listing that was made already says that `tag` is not there.
+    pub fn is_known_to_lack(&self, tag: &str) -> bool {
+        let tags = self.host.learned.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = tags.get(&self.name).and_then(|listed| listed.get());
+        known.and_then(Option::as_ref).is_some_and(|tags| !tags.contains(tag))
+    }
+
     async fn all_tags(&self) -> Tags {
         let size = if self.host.name() == "quay.io" { PAGE_OF_QUAY } else { PAGE };
-        let mut url = self.url("tags/list");
-        url.query_pairs_mut().append_pair("n", &size.to_string());
+        let first = |last: Option<&str>| {
+            let mut url = self.url("tags/list");
+            url.query_pairs_mut().append_pair("n", &size.to_string()).extend_pairs(last.map(|last| ("last", last)));
+            url
+        };
+        let mut url = first(None);
         let mut found = HashSet::new();
         for _ in 0..MOST_PAGES {
             let mut call = Call::new(Method::GET, url.clone(), self.scopes(), "tags");
@@ -68,21 +107,29 @@ impl Repository {
             drop(place);
             let bytes = self.small_body(response).await.ok().filter(|bytes| bytes.len() <= LARGEST_PAGE)?;
             let page: Page = serde_json::from_slice(&bytes).ok()?;
-            found.extend(page.tags.unwrap_or_default());
-            let Some(next) = next else {
-                return (!may_be_cut(found.len())).then_some(found);
+            let tags = page.tags.unwrap_or_default();
+            let last = tags.last().cloned();
+            let known = found.len();
+            found.extend(tags);
+            url = match (next, last) {
+                (Some(next), _) => next,
+                // The end, asked for by name below.
+                (None, None) => return (known > 0).then_some(found),
+                // It knows no `last`, and gave the same page once more.
+                (None, Some(_)) if found.len() == known => return None,
+                (None, Some(last)) if may_be_cut(found.len()) => first(Some(&last)),
+                (None, Some(_)) => return Some(found),
             };
-            if !self.is_home(&next) {
+            if !self.is_home(&url) {
                 return None;
             }
-            url = next;
         }
         None
     }
 }
 
 /// Whether a listing of so many tags may be one page of more, from a registry that does not say so: pages are round
-/// numbers.
+/// numbers. Then what comes after its last tag is asked for by name.
 fn may_be_cut(count: usize) -> bool {
     count.is_multiple_of(50)
 }

@@ -374,6 +374,13 @@ async fn tags_that_are_listed_once_are_not_asked_for_one_by_one() {
     assert_eq!(with_tags_listed(|_| {}).await, (1, 1));
     let in_pages = |registry: &Registry| registry.switch(|switches| switches.tag_page = 1);
     assert_eq!(with_tags_listed(in_pages).await, (2, 1));
+    // As many as may be one page of more, from a registry that does not say so: asked for what comes after, it has nothing.
+    let fifty = |registry: &Registry| {
+        for number in 2..50 {
+            registry.seed(&images::single(), &format!("library/app:{number}"));
+        }
+    };
+    assert_eq!(with_tags_listed(fifty).await, (2, 1));
 }
 
 #[tokio::test]

@@ -91,6 +91,44 @@ async fn twenty_unchanged_images_cost_twenty_heads_at_each_side() {
 }
 
 #[tokio::test]
+async fn many_images_for_a_new_repository_ask_for_one_tag_of_it_and_its_list() {
+    let releases = Releases::new(20);
+    let run = releases.run(&releases.lines());
+    let outcome = run.succeeds().await;
+    assert_eq!(results(&outcome), vec!["copied"; 20]);
+    let requests = releases.requests();
+    let questions = |of: &Registry| (of.count("HEAD", "/manifests/"), of.count("GET", "/tags/list"));
+    // One question before, and one for each image afterwards: what its tag is now.
+    assert_eq!(questions(&releases.target), (21, 1), "{requests}");
+    // Where the list is refused, each is asked for.
+    releases.reset();
+    releases.target.fault(Fault::on("GET", "/tags/list", What::error(403, "DENIED", "no")).always());
+    let other = run.clone().input("target", &releases.target.name("other/{name}"));
+    assert_eq!(results(&other.succeeds().await), vec!["copied"; 20]);
+    assert_eq!(questions(&releases.target), (40, 1), "{}", releases.requests());
+    // What is there may be what must stay: each is asked for itself.
+    releases.reset();
+    let kept = run.clone().input("on-conflict", "keep").input("target", &releases.target.name("third/{name}"));
+    assert_eq!(results(&kept.succeeds().await), vec!["copied"; 20]);
+    assert_eq!(questions(&releases.target), (40, 0), "{}", releases.requests());
+}
+
+#[tokio::test]
+async fn what_a_list_of_tags_does_not_have_is_copied_by_one_get() {
+    let releases = Releases::new(1);
+    // More than are begun together: the last are begun when the list is there.
+    let lines: Vec<String> = (0..100)
+        .map(|number| format!("{} => {}:{number}", releases.line(0), releases.target.name("mirror/app")))
+        .collect();
+    let outcome = releases.run(&lines).succeeds().await;
+    assert_eq!(results(&outcome), vec!["copied"; 100]);
+    let requests = releases.requests();
+    let by_tag = releases.source.count("GET", "/manifests/0");
+    assert!(by_tag > 0, "{requests}");
+    assert_eq!(releases.source.count("HEAD", "/manifests/0") + by_tag, 100, "{requests}");
+}
+
+#[tokio::test]
 async fn a_layer_of_ten_images_in_two_repositories_is_fetched_once_sent_once_and_mounted_once() {
     let releases = Releases::new(10);
     let repository = |number: usize| if number.is_multiple_of(2) { "mirror/even" } else { "mirror/odd" };
@@ -249,7 +287,7 @@ async fn a_cancelled_run_reports_every_image_as_it_is() {
     releases.source.fault(Fault::on("*", "/library/app/", What::Delay(150)).always());
     let mut running = releases.run(&releases.lines()).input("attachments", "none").spawn();
     // One more than go on at once is begun when one has ended.
-    while releases.source.count("HEAD", "/library/app/manifests/64") == 0 && !running.has_ended() {
+    while !releases.source.log().iter().any(|request| request.path.ends_with("/manifests/64")) && !running.has_ended() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     running.signal("TERM");
