@@ -34,7 +34,7 @@
 //!   them one after the other and believes none without a digest.
 //! - [`registry`]: the distribution protocol: token service and realm rule, retries, redirects without credentials,
 //!   downloads that go on where they broke, the forms of an upload.
-//! - [`copy`]: the engine, and the ledger of what the run knows to be where. [`attachments`]: what hangs on a digest.
+//! - [`copy`]: the engine, the ledger of what the run knows to be where, and the readers that share one download. [`attachments`]: what hangs on a digest.
 //! - [`emit`]: configuration for those who pull from the target, one small file a format.
 //! - [`github`]: the runner's protocol: outputs, summary, commands, masking; and access: the only room that knows GitHub's
 //!   API, and the only user of `octocrab`.
@@ -171,7 +171,7 @@ async fn stages(
     let registries = registry::Registries::new(transport.clone(), settings);
     let push_token = |target: &Reference| inputs.credentials.for_target(target).map(|credential| credential.password);
     let access = Access::new(inputs, environment, &plan, &transport, &registries, &push_token);
-    let (ledger, room) = (copy::Ledger::default(), copy::Room::default());
+    let (ledger, readers, room) = (copy::Ledger::default(), copy::Readers::default(), copy::Room::default());
     let mirrors = mirrored::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
     let (events, heard) = Events::new();
     let run = Run {
@@ -179,6 +179,7 @@ async fn stages(
         dry_run: inputs.dry_run,
         registries: &registries,
         ledger: &ledger,
+        readers: &readers,
         room: &room,
         credential: &|side, reference| match side {
             Side::Source => inputs.credentials.for_source(reference),

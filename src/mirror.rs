@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, try_join_all};
 
 use crate::attachments::Attachments;
-use crate::copy::{Before, Chosen, Copy, ForeignLayers, Ledger, Mode, OwnAttachments, Room};
+use crate::copy::{Before, Chosen, Copy, ForeignLayers, Ledger, Mode, OwnAttachments, Readers, Room};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
 use crate::inputs::{Check, Command, OnConflict, Platforms};
@@ -48,6 +48,8 @@ pub struct Run<'a> {
     pub registries: &'a Registries,
     /// What the run knows to be at its targets.
     pub ledger: &'a Ledger,
+    /// Which images read the same source.
+    pub readers: &'a Readers,
     /// How much is worked on at once.
     pub room: &'a Room,
     /// Which credential an image's end gets.
@@ -211,6 +213,7 @@ impl<'a> Image<'a> {
         };
         let End { store: target, tag: target_tag, .. } = self.end(Side::Target, reference).await?;
         let overwrite = self.job.on_conflict == OnConflict::Overwrite;
+        let reader = self.run.readers.join(&self.job.source.to_string(), target.account());
 
         let source_at = at(source_tag.as_deref(), source_digest.as_ref());
         // Where only the source's digest names the target, the target can be asked once that is known.
@@ -270,12 +273,13 @@ impl<'a> Image<'a> {
             self.run.gate.before_write(repository, before == Before::Different, &self.meter).await?;
         }
         let Resolved { root, chosen, only, .. } = resolved;
-        let root = root.manifest(&source).await?;
+        let root = reader.manifest(&wanted, root.manifest(&source)).await?;
         let (sizes, found) = (Mutex::new(BTreeMap::new()), Mutex::default());
         let copy = Copy {
             source: &source,
             target: &target,
             ledger: self.run.ledger,
+            reader: &reader,
             room: self.run.room,
             meter: &self.meter,
             mode: if self.run.dry_run { Mode::DryRun } else { Mode::Write },

@@ -70,6 +70,11 @@ impl Ledger {
         Arc::clone(self.blobs().entry((account, digest.clone())).or_default())
     }
 
+    /// Whether a repository of the account has the blob.
+    pub(super) fn has(&self, account: usize, digest: &Digest) -> bool {
+        self.blobs().get(&(account, digest.clone())).is_some_and(|blob| blob.holder.get().is_some())
+    }
+
     /// Makes the entry of a blob; whether it is the first that the run hears of it.
     pub(super) fn is_news(&self, account: usize, digest: &Digest) -> bool {
         let mut blobs = self.blobs();

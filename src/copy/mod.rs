@@ -5,6 +5,7 @@
 
 mod attach;
 mod ledger;
+mod readers;
 mod room;
 
 use std::collections::{BTreeMap, HashSet};
@@ -23,6 +24,8 @@ use crate::store::{Store, StoredBlob};
 
 use ledger::Blob;
 pub use ledger::Ledger;
+use readers::SharedBlob;
+pub use readers::{Reader, Readers};
 use room::Own;
 pub use room::Room;
 
@@ -83,6 +86,8 @@ pub struct Copy<'a> {
     pub target: &'a Store,
     /// What the run knows to be at its targets.
     pub ledger: &'a Ledger,
+    /// This image among those that read the same source.
+    pub reader: &'a Reader<'a>,
     /// How much is worked on at once.
     pub room: &'a Room,
     /// Counts it.
@@ -196,7 +201,8 @@ impl Copy<'_> {
 
     /// A child's manifest, as its descriptor says.
     async fn fetch(&self, descriptor: &Descriptor) -> Result<Manifest, Error> {
-        let manifest = self.source.get_manifest(At::Digest(&descriptor.digest)).await?;
+        let get = self.source.get_manifest(At::Digest(&descriptor.digest));
+        let manifest = self.reader.manifest(&descriptor.digest, get).await?;
         let length = manifest.bytes.len() as u64;
         if length != descriptor.size {
             let problem = format!("its descriptor says {} bytes, there are {length}", descriptor.size);
@@ -292,10 +298,11 @@ impl Copy<'_> {
         }
         let neighbour = || (self.source.account() == self.target.account()).then(|| self.source.repository());
         let from = holder.or_else(neighbour).filter(|from| from != here);
-        let source = StoredBlob { store: self.source, descriptor };
+        let source = SharedBlob::new(StoredBlob { store: self.source, descriptor }, self.reader, self.ledger);
         let odds = if self.before == Before::Empty { Odds::HardlyThere } else { Odds::MayBeThere };
         let sent = self.target.push_blob(descriptor, from.as_deref(), odds, &source).await?;
         let _ = blob.holder.set(Arc::clone(here));
+        self.reader.settled();
         drop(first);
         Ok(match sent {
             Sent::Present => BlobFate::Present,

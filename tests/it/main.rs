@@ -35,6 +35,7 @@ mod mirrors;
 mod platforms;
 mod real_faults;
 mod regressions;
+mod several_targets;
 mod stopped;
 mod stubborn;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]

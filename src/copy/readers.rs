@@ -1,0 +1,380 @@
+//! Images of one source that go to several accounts: what they need of it is read once for all of them.
+//!
+//! Owns who reads, and who is given what another reads: the first that wants a blob waits a moment for the others, then
+//! reads it for all that came. Never a reason to fail or to stand still: who is not waited for, who falls behind, and who
+//! was given only a part reads for himself. Within one account there is nothing to share: there the ledger has a blob
+//! brought once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _, join_all};
+use futures_util::stream::{self, StreamExt as _};
+use tokio::sync::{Notify, OnceCell, mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::blob::{self, BlobSource, BlobStream};
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::manifest::{Descriptor, Manifest};
+use crate::store::{Store, StoredBlob};
+
+use super::Ledger;
+
+/// How long the first that wants a blob waits for the others. Who was waited for in vain is not waited for again until he
+/// comes.
+const GATHER: Duration = Duration::from_secs(2);
+
+/// How long who reads waits for one of the others to take a piece, and how many pieces one may have waiting.
+const LAG: Duration = Duration::from_secs(5);
+const PIECES: usize = 2;
+
+/// All sources of a run that several images read.
+#[derive(Default)]
+pub struct Readers {
+    sources: Mutex<HashMap<String, Arc<Source>>>,
+    rounds: Mutex<HashMap<Digest, Round>>,
+    /// Somebody came, went, or got what he needed.
+    changed: Notify,
+}
+
+/// One source, and the accounts that images take it to.
+struct Source {
+    name: String,
+    parties: Mutex<BTreeMap<usize, Party>>,
+    /// Manifests that one has read and others have not yet.
+    manifests: Mutex<HashMap<Digest, Kept>>,
+}
+
+/// One account.
+#[derive(Default)]
+struct Party {
+    /// Its images that are under way.
+    images: usize,
+    /// It was waited for in vain.
+    late: bool,
+}
+
+/// One blob that is wanted for several accounts.
+#[derive(Default)]
+struct Round {
+    /// Whether somebody waits for the others.
+    is_led: bool,
+    came: Came,
+    /// Accounts that have begun to read.
+    off: Vec<usize>,
+}
+
+struct Kept {
+    manifest: Arc<OnceCell<Manifest>>,
+    /// Accounts that have not asked for it.
+    awaited: Vec<usize>,
+}
+
+impl Readers {
+    /// An image of `source` that goes to `account` begins.
+    pub fn join(&self, source: &str, account: usize) -> Reader<'_> {
+        let mut sources = self.sources();
+        let source = sources.entry(source.to_owned()).or_insert_with(|| Arc::new(Source::new(source)));
+        source.parties().entry(account).or_default().images += 1;
+        Reader { readers: self, source: Arc::clone(source), account }
+    }
+
+    fn sources(&self) -> MutexGuard<'_, HashMap<String, Arc<Source>>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rounds(&self) -> MutexGuard<'_, HashMap<Digest, Round>> {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), parties: Mutex::default(), manifests: Mutex::default() }
+    }
+
+    fn manifests(&self) -> MutexGuard<'_, HashMap<Digest, Kept>> {
+        self.manifests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn parties(&self) -> MutexGuard<'_, BTreeMap<usize, Party>> {
+        self.parties.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One image among those that read a source. It leaves when dropped.
+pub struct Reader<'a> {
+    readers: &'a Readers,
+    source: Arc<Source>,
+    account: usize,
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        let mut sources = self.readers.sources();
+        let mut parties = self.source.parties();
+        let Some(party) = parties.get_mut(&self.account) else { return };
+        party.images -= 1;
+        if party.images > 0 {
+            return;
+        }
+        parties.remove(&self.account);
+        if parties.is_empty() {
+            sources.remove(&self.source.name);
+        }
+        drop(parties);
+        self.source.manifests().retain(|_, kept| kept.is_awaited_without(self.account));
+        self.readers.changed.notify_waiters();
+    }
+}
+
+impl Kept {
+    /// Whether anybody but `account` has not asked for it.
+    fn is_awaited_without(&mut self, account: usize) -> bool {
+        self.awaited.retain(|other| *other != account);
+        !self.awaited.is_empty()
+    }
+}
+
+impl Reader<'_> {
+    /// Whether an image of this source goes to another account too.
+    fn has_company(&self) -> bool {
+        self.source.parties().len() > 1
+    }
+
+    /// The manifest, which `get` reads unless another has.
+    pub async fn manifest(
+        &self,
+        digest: &Digest,
+        get: impl Future<Output = Result<Manifest, Error>>,
+    ) -> Result<Manifest, Error> {
+        match self.kept(digest) {
+            Some(manifest) => manifest.get_or_try_init(|| get).await.cloned(),
+            None => get.await,
+        }
+    }
+
+    /// The place of a manifest that others want too; none where there are no others.
+    fn kept(&self, digest: &Digest) -> Option<Arc<OnceCell<Manifest>>> {
+        let mut manifests = self.source.manifests();
+        if let Some(kept) = manifests.get_mut(digest) {
+            let manifest = Arc::clone(&kept.manifest);
+            if !kept.is_awaited_without(self.account) {
+                manifests.remove(digest);
+            }
+            return Some(manifest);
+        }
+        let awaited: Vec<usize> =
+            self.source.parties().keys().copied().filter(|other| *other != self.account).collect();
+        if awaited.is_empty() {
+            return None;
+        }
+        let manifest = Arc::default();
+        manifests.insert(digest.clone(), Kept { manifest: Arc::clone(&manifest), awaited });
+        Some(manifest)
+    }
+
+    /// Another blob has come to this image's target: nobody need wait for it here.
+    pub(super) fn settled(&self) {
+        if self.has_company() {
+            self.readers.changed.notify_waiters();
+        }
+    }
+
+    /// Starts to read a blob: for all that want it, or what one of them reads.
+    async fn open(&self, ledger: &Ledger, blob: &StoredBlob<'_>) -> Result<BlobStream, Error> {
+        if !self.has_company() {
+            return blob.open().await;
+        }
+        let digest = &blob.descriptor.digest;
+        if let Some(coming) = self.follow(digest) {
+            self.readers.changed.notify_waiters();
+            return match coming.await {
+                Ok(pieces) => Ok(given(pieces, blob.store.clone(), blob.descriptor.clone())),
+                // Who was to read it has failed or gone.
+                Err(_) => blob.open().await,
+            };
+        }
+        let lead = Lead { reader: self, digest, is_over: false };
+        let until = Instant::now() + GATHER;
+        loop {
+            let mut changed = std::pin::pin!(self.readers.changed.notified());
+            changed.as_mut().enable();
+            let missing = self.missing(ledger, digest);
+            if missing.is_empty() {
+                break;
+            }
+            if timeout_at(until, changed).await.is_err() {
+                let mut parties = self.source.parties();
+                for other in missing {
+                    parties.entry(other).and_modify(|party| party.late = true);
+                }
+                break;
+            }
+        }
+        let came = lead.take_off();
+        let stream = blob.open().await?;
+        let others: Vec<mpsc::Sender<Bytes>> = came
+            .into_iter()
+            .filter_map(|(_, waiting)| {
+                let (to, pieces) = mpsc::channel(PIECES);
+                waiting.send(pieces).ok().map(|()| to)
+            })
+            .collect();
+        Ok(if others.is_empty() { stream } else { giving(stream, others) })
+    }
+
+    /// What comes of a blob that another waits to read; none where this image is the one that waits.
+    fn follow(&self, digest: &Digest) -> Option<oneshot::Receiver<mpsc::Receiver<Bytes>>> {
+        if let Some(party) = self.source.parties().get_mut(&self.account) {
+            party.late = false;
+        }
+        let mut rounds = self.readers.rounds();
+        let round = rounds.entry(digest.clone()).or_default();
+        if round.is_led {
+            let (give, coming) = oneshot::channel();
+            round.came.push((self.account, give));
+            return Some(coming);
+        }
+        round.is_led = true;
+        None
+    }
+
+    /// The accounts that may still want this blob, and are worth a wait.
+    fn missing(&self, ledger: &Ledger, digest: &Digest) -> Vec<usize> {
+        let others: Vec<usize> = {
+            let parties = self.source.parties();
+            parties.iter().filter(|(_, party)| !party.late).map(|(other, _)| *other).collect()
+        };
+        let rounds = self.readers.rounds();
+        let is_here = |other: &usize| {
+            rounds.get(digest).is_some_and(|round| {
+                round.off.contains(other) || round.came.iter().any(|(account, _)| account == other)
+            })
+        };
+        let wants = |other: &usize| *other != self.account && !is_here(other) && !ledger.has(*other, digest);
+        others.into_iter().filter(wants).collect()
+    }
+}
+
+/// The wait of the first that wants a blob. Whatever ends it, nobody waits for him any more.
+struct Lead<'a> {
+    reader: &'a Reader<'a>,
+    digest: &'a Digest,
+    is_over: bool,
+}
+
+type Came = Vec<(usize, oneshot::Sender<mpsc::Receiver<Bytes>>)>;
+
+impl Lead<'_> {
+    /// Ends it; those that came meanwhile.
+    fn take_off(mut self) -> Came {
+        self.is_over = true;
+        self.end()
+    }
+
+    fn end(&self) -> Came {
+        let mut rounds = self.reader.readers.rounds();
+        let Some(round) = rounds.get_mut(self.digest) else { return Vec::new() };
+        round.is_led = false;
+        let came = std::mem::take(&mut round.came);
+        round.off.push(self.reader.account);
+        round.off.extend(came.iter().map(|(account, _)| *account));
+        came
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            drop(self.end());
+        }
+    }
+}
+
+/// `stream`, each piece of which `others` get too. It goes as fast as the slowest, and leaves behind who stands still.
+fn giving(stream: BlobStream, others: Vec<mpsc::Sender<Bytes>>) -> BlobStream {
+    stream::unfold((stream, others), |(mut stream, mut others)| async move {
+        let piece = stream.next().await?;
+        match &piece {
+            Ok(piece) => {
+                let given = others.into_iter().map(|other| async {
+                    let took = timeout(LAG, other.send(piece.clone())).await.is_ok_and(|sent| sent.is_ok());
+                    took.then_some(other)
+                });
+                others = join_all(given).await.into_iter().flatten().collect();
+            }
+            // What failed here each asks for himself: where it failed may not be where it was read.
+            Err(_) => others.clear(),
+        }
+        Some((piece, (stream, others)))
+    })
+    .boxed()
+}
+
+/// What another reads, checked there; from where it ends too soon, what this one reads.
+fn given(pieces: mpsc::Receiver<Bytes>, store: Store, descriptor: Descriptor) -> BlobStream {
+    let state = Given { pieces, own: None, has: 0, store, descriptor };
+    stream::unfold(state, |mut state| async move { state.next().await.map(|piece| (piece, state)) }).boxed()
+}
+
+struct Given {
+    pieces: mpsc::Receiver<Bytes>,
+    own: Option<BlobStream>,
+    has: u64,
+    store: Store,
+    descriptor: Descriptor,
+}
+
+impl Given {
+    async fn next(&mut self) -> Option<Result<Bytes, Error>> {
+        loop {
+            if let Some(own) = &mut self.own {
+                return own.next().await;
+            }
+            if let Some(piece) = self.pieces.recv().await {
+                self.has += piece.len() as u64;
+                return Some(Ok(piece));
+            }
+            if self.has >= self.descriptor.size {
+                return None;
+            }
+            let blob = StoredBlob { store: &self.store, descriptor: &self.descriptor };
+            match blob.open().await {
+                Ok(stream) => self.own = Some(blob::after(stream, self.has)),
+                Err(error) => {
+                    self.has = self.descriptor.size;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+/// A blob of the source that other images may want too; read anew, it is read for this image alone.
+pub(super) struct SharedBlob<'a> {
+    blob: StoredBlob<'a>,
+    reader: &'a Reader<'a>,
+    ledger: &'a Ledger,
+    opened: Mutex<bool>,
+}
+
+impl<'a> SharedBlob<'a> {
+    pub(super) fn new(blob: StoredBlob<'a>, reader: &'a Reader<'a>, ledger: &'a Ledger) -> Self {
+        Self { blob, reader, ledger, opened: Mutex::default() }
+    }
+}
+
+impl BlobSource for SharedBlob<'_> {
+    fn open(&self) -> BoxFuture<'_, Result<BlobStream, Error>> {
+        let again = std::mem::replace(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner), true);
+        if again { self.blob.open() } else { self.reader.open(self.ledger, &self.blob).boxed() }
+    }
+
+    fn has_another(&self) -> bool {
+        self.blob.has_another()
+    }
+}
