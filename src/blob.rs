@@ -20,6 +20,11 @@ pub trait BlobSource: Send + Sync {
     /// final for this attempt.
     fn open(&self) -> BoxFuture<'_, Result<BlobStream, Error>>;
 
+    /// The same for who cannot take it yet, and will most likely want it; none where that is not worth it.
+    fn open_early(&self) -> Option<BoxFuture<'_, Result<BlobStream, Error>>> {
+        None
+    }
+
     /// Whether, after an attempt that failed, there is another place to open it at.
     fn has_another(&self) -> bool {
         false

@@ -186,6 +186,13 @@ impl BlobSource for StoredBlob<'_> {
         self.store.read_blob(self.descriptor).boxed()
     }
 
+    fn open_early(&self) -> Option<BoxFuture<'_, Result<BlobStream, Error>>> {
+        let repository = self.store.registry()?;
+        let stream = repository.read_blob_early(self.descriptor)?;
+        let object = self.store.object(At::Digest(&self.descriptor.digest));
+        Some(async move { Ok(blob::checked(stream.await?, self.descriptor, object)) }.boxed())
+    }
+
     fn has_another(&self) -> bool {
         match self.store {
             Store::Registry(_) | Store::Layout(_) => false,

@@ -374,6 +374,10 @@ impl BlobSource for SharedBlob<'_> {
         if again { self.blob.open() } else { self.reader.open(self.ledger, &self.blob).boxed() }
     }
 
+    fn open_early(&self) -> Option<BoxFuture<'_, Result<BlobStream, Error>>> {
+        if self.reader.has_company() { None } else { self.blob.open_early() }
+    }
+
     fn has_another(&self) -> bool {
         self.blob.has_another()
     }

@@ -49,7 +49,20 @@ const ENOUGH: usize = 8;
 impl Repository {
     /// Starts to read a blob. The first answer is awaited, so that a blob that is not there fails here.
     pub async fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobStream, Error> {
-        let mut head = Stretch::new(self, Arc::new(descriptor.clone()), 0..descriptor.size);
+        self.read(descriptor, None).await
+    }
+
+    /// The same for who has no place to write it yet; none where too many do that already.
+    pub fn read_blob_early<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> Option<impl Future<Output = Result<BlobStream, Error>> + use<'a>> {
+        let place = self.host.lanes.try_enter(Lane::Early)?;
+        Some(self.read(descriptor, Some(place)))
+    }
+
+    async fn read(&self, descriptor: &Descriptor, place: Option<Place>) -> Result<BlobStream, Error> {
+        let mut head = Stretch { place, ..Stretch::new(self, Arc::new(descriptor.clone()), 0..descriptor.size) };
         if let Err(cause) = head.open().await
             && !(is_absent(&cause) && head.goes_elsewhere().await.map_err(|cause| head.failed(cause))?)
         {
@@ -262,6 +275,8 @@ struct Stretch {
     url: Url,
     /// Where that address redirected to.
     led_to: Option<Url>,
+    /// The place for its first request, where it came with one.
+    place: Option<Place>,
     answer: Option<(Response, Place)>,
     patience: Patience,
 }
@@ -280,6 +295,7 @@ impl Stretch {
             fresh: 0,
             no_range: false,
             beside: false,
+            place: None,
             answer: None,
         }
     }
@@ -389,7 +405,10 @@ impl Stretch {
             if ranged && let Ok(range) = HeaderValue::from_str(&self.range()) {
                 call.headers.insert(RANGE, range);
             }
-            let place = self.repository.enter(Lane::Read, &mut self.patience).await;
+            let place = match self.place.take() {
+                Some(place) => place,
+                None => self.repository.enter(Lane::Read, &mut self.patience).await,
+            };
             let cause = match self.repository.send_once(&call).await {
                 Ok(response) => match self.accept(&response, ranged) {
                     Ok(skip) => {

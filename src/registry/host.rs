@@ -70,6 +70,8 @@ pub(super) struct Learned {
     pub(super) no_mount_from: Mutex<HashSet<String>>,
     /// Whether a mount from the repository itself tells if the blob is there (201); a HEAD is saved where it does.
     self_mount: AtomicU8,
+    /// Whether it has opened an upload where a blob was not expected to be.
+    opened_one: AtomicBool,
 }
 
 /// What is known of mounts from the repository itself: nothing yet, and they are tried; they answer; they do not.
@@ -89,6 +91,16 @@ impl Learned {
 
     pub(super) fn mount_answers(&self) {
         self.self_mount.store(ANSWERS, Relaxed);
+    }
+
+    /// An upload was opened for a blob that was not expected to be there, and was not.
+    pub(super) fn opened(&self) {
+        self.opened_one.store(true, Relaxed);
+    }
+
+    /// Whether what was not expected to be there never was, as far as was seen.
+    pub(super) fn is_as_expected(&self) -> bool {
+        self.opened_one.load(Relaxed) && !self.mount_has_answered()
     }
 
     pub(super) fn mount_keeps_silent(&self) {
@@ -160,6 +172,7 @@ impl Host {
                 tags: Mutex::default(),
                 scouts: Mutex::default(),
                 no_mount_from: Mutex::default(),
+                opened_one: AtomicBool::new(false),
                 self_mount: AtomicU8::new(if name == "ghcr.io" || name.ends_with(".amazonaws.com") {
                     SILENT
                 } else {

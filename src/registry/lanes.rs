@@ -1,7 +1,7 @@
 //! How many requests a host gets at once.
 //!
-//! Three lanes, so that a manifest never waits behind a layer, and so that a copy within one registry cannot starve
-//! itself: who writes waits for nobody but readers. A lane doubles with each round of good answers until the host first
+//! Lanes, so that a manifest never waits behind a layer, and so that a copy within one registry cannot starve itself: who
+//! writes waits for nobody but readers. A lane doubles with each round of good answers until the host first
 //! sheds load; then it halves, and from there on widens by one a round (TCP's slow start and congestion avoidance). Never
 //! decides what is sent.
 
@@ -19,6 +19,9 @@ pub(super) enum Lane {
     Small,
     /// Blob bodies that come.
     Read,
+    /// Small blobs that are asked for before there is a place to write them. Apart from the readers, because who writes waits
+    /// for a reader's place, and these wait for a writer's.
+    Early,
     /// Large blobs that go.
     Write,
 }
@@ -26,6 +29,7 @@ pub(super) enum Lane {
 pub(super) struct Lanes {
     small: Arc<Width>,
     read: Arc<Width>,
+    early: Arc<Width>,
     write: Arc<Width>,
     /// When the lanes were last narrowed.
     narrowed: Mutex<Option<Instant>>,
@@ -43,6 +47,7 @@ impl Lanes {
         Self {
             small: Width::new(small, 64),
             read: Width::new(16, 32),
+            early: Width::new(16, 32),
             write: Width::new(write, widest),
             narrowed: Mutex::default(),
             shed: AtomicBool::new(false),
@@ -53,6 +58,7 @@ impl Lanes {
         match lane {
             Lane::Small => &self.small,
             Lane::Read => &self.read,
+            Lane::Early => &self.early,
             Lane::Write => &self.write,
         }
     }
@@ -63,6 +69,13 @@ impl Lanes {
         // The semaphore is never closed.
         let permit = Arc::clone(&width.places).acquire_owned().await.ok();
         Place { permit, width }
+    }
+
+    /// A place in `lane` that is free now.
+    pub(super) fn try_enter(&self, lane: Lane) -> Option<Place> {
+        let width = Arc::clone(self.width(lane));
+        let permit = Arc::clone(&width.places).try_acquire_owned().ok()?;
+        Some(Place { permit: Some(permit), width })
     }
 
     /// How many bodies come at the moment.
@@ -83,7 +96,7 @@ impl Lanes {
         }
         *narrowed = Some(Instant::now());
         self.shed.store(true, Relaxed);
-        for width in [&self.small, &self.read, &self.write] {
+        for width in [&self.small, &self.read, &self.early, &self.write] {
             width.narrow();
         }
     }

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, Either, select};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Body, Method, Response, StatusCode};
 use url::Url;
@@ -104,6 +105,21 @@ struct Session {
     held: u64,
 }
 
+/// A blob's source, which may have been opened before there was a session.
+struct Reading<'a> {
+    source: &'a dyn BlobSource,
+    opened: Option<Result<BlobStream, Error>>,
+}
+
+impl Reading<'_> {
+    async fn open(&mut self) -> Result<BlobStream, Error> {
+        match self.opened.take() {
+            Some(opened) => opened,
+            None => self.source.open().await,
+        }
+    }
+}
+
 /// Why a session was not filled.
 enum Broken {
     /// The source's end failed; the target is not to blame.
@@ -143,10 +159,22 @@ impl Repository {
             Lane::Write => Some(self.enter(lane, &mut patience).await),
             _ => None,
         };
-        let mut session = match self.ask(descriptor, from, odds).await.map_err(|cause| failed("POST upload", cause))? {
+        let asking = self.ask(descriptor, from, odds);
+        let (asked, opened) = if self.will_hardly_be_linked(descriptor, from, odds) {
+            beside(asking, source.open_early()).await
+        } else {
+            (asking.await, None)
+        };
+        let mut reading = Reading { source, opened };
+        let mut session = match asked.map_err(|cause| failed("POST upload", cause))? {
             Opened::Linked if from.is_some() => return Ok(Sent::Mounted),
             Opened::Linked => return Ok(Sent::Present),
-            Opened::Session(session) => Some(session),
+            Opened::Session(session) => {
+                if odds == Odds::HardlyThere {
+                    self.host.learned.opened();
+                }
+                Some(session)
+            }
         };
         loop {
             let mut upload = match session.take() {
@@ -159,7 +187,7 @@ impl Repository {
             };
             let goes_on = upload.held > 0;
             let moved = Arc::new(AtomicU64::new(upload.held));
-            let filled = self.fill(&mut upload, form, descriptor, source, &moved, &mut patience).await;
+            let filled = self.fill(&mut upload, form, descriptor, &mut reading, &moved, &mut patience).await;
             // Given back before anything is asked again: the next POST wants a place in the same lane.
             drop(held);
             let cause = match filled {
@@ -216,6 +244,12 @@ impl Repository {
     pub async fn may_push(&self) -> Result<(), Error> {
         let call = Call::new(Method::POST, self.url("blobs/uploads/"), Scopes::push(&self.name), "right to push");
         self.send(&call).await.map(drop).map_err(|cause| self.error("POST upload", self.full_name(), cause))
+    }
+
+    /// Whether a small blob's source may be asked for it while the target is asked whether it needs it: a round trip less.
+    /// Only where that was seen to be so for another one, and not once the target had one that it was not expected to have.
+    fn will_hardly_be_linked(&self, descriptor: &Descriptor, from: Option<&str>, odds: Odds) -> bool {
+        descriptor.size <= SMALL && from.is_none() && odds == Odds::HardlyThere && self.host.learned.is_as_expected()
     }
 
     /// Opens an upload, or finds that none is needed.
@@ -338,15 +372,14 @@ impl Repository {
         session: &mut Session,
         form: Form,
         descriptor: &Descriptor,
-        source: &dyn BlobSource,
+        reading: &mut Reading<'_>,
         moved: &Arc<AtomicU64>,
         patience: &mut Patience,
     ) -> Result<(), Broken> {
         if session.held < descriptor.size || descriptor.size == 0 {
             // The caller has the place to write; to read comes second: the order that keeps a copy within one registry
             // from waiting for itself. Read from its first byte, because all of it is hashed.
-            let stream = source.open().await.map_err(Broken::Source)?;
-            let stream = blob::after(stream, session.held);
+            let stream = blob::after(reading.open().await.map_err(Broken::Source)?, session.held);
             let rest = descriptor.size - session.held;
             match form {
                 Form::Put => {
@@ -551,6 +584,19 @@ impl Repository {
         response.status() == StatusCode::UNAUTHORIZED
             && self.is_home(response.url())
             && self.host.learn(response.headers(), sent, &Scopes::push(&self.name)).await
+    }
+}
+
+/// What `asking` says, and the blob that was opened meanwhile, where it says that it is needed.
+async fn beside(
+    asking: impl Future<Output = Result<Opened, Cause>>,
+    opening: Option<BoxFuture<'_, Result<BlobStream, Error>>>,
+) -> (Result<Opened, Cause>, Option<Result<BlobStream, Error>>) {
+    let Some(opening) = opening else { return (asking.await, None) };
+    match select(Box::pin(asking), opening).await {
+        Either::Left((Ok(Opened::Session(session)), opening)) => (Ok(Opened::Session(session)), Some(opening.await)),
+        Either::Left((asked, _)) => (asked, None),
+        Either::Right((opened, asking)) => (asking.await, Some(opened)),
     }
 }
 
