@@ -271,4 +271,13 @@ impl Cause {
             Self::Connection { .. } | Self::Protocol(_) => None,
         }
     }
+
+    /// Whether no answer came.
+    pub fn is_connection(&self) -> bool {
+        match self {
+            Self::Connection { .. } => true,
+            Self::Patience { last, .. } => last.is_connection(),
+            Self::Refused(_) | Self::Token { .. } | Self::Protocol(_) => false,
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -46,6 +46,8 @@ pub(super) struct Host {
     pub(super) lanes: Lanes,
     /// Whether it has answered anything in this run.
     answered: AtomicBool,
+    /// Why it was given up, where it never has: each image of a list would wait as long and hear the same.
+    given_up: OnceLock<Cause>,
     /// The largest blob that it takes, where that is known.
     pub(super) largest_blob: Option<u64>,
     /// What it was learnt to refuse.
@@ -163,6 +165,7 @@ impl Host {
             transport: transport.clone(),
             lanes: Lanes::new(name == "ghcr.io"),
             answered: AtomicBool::new(false),
+            given_up: OnceLock::new(),
             largest_blob: (name == "ghcr.io" || settings.github.as_deref() == Some(name)).then_some(GITHUB_LARGEST),
             learned: Learned {
                 single_put_below: AtomicU64::new(single_put_below),
@@ -229,6 +232,9 @@ impl Repository {
         let mut patience = Patience::new(&self.limits);
         loop {
             let place = self.enter(call.lane, &mut patience).await;
+            if let Some(cause) = self.host.given_up.get().filter(|_| self.host.is_stranger()) {
+                return Err(cause.clone());
+            }
             match self.send_once(call).await {
                 Ok(response) => return Ok(response),
                 Err(cause) => {
@@ -245,7 +251,13 @@ impl Repository {
             self.host.lanes.narrow();
         }
         let reason = cause.to_string();
-        let wait = patience.next(cause, self.host.is_stranger())?;
+        let is_stranger = self.host.is_stranger();
+        let wait = patience.next(cause, is_stranger).inspect_err(|cause| {
+            // Who has another place to ask gives up sooner.
+            if is_stranger && !self.limits.hasty && cause.is_connection() {
+                let _ = self.host.given_up.set(cause.clone());
+            }
+        })?;
         if wait > WORTH_SAYING {
             self.meter.say(format!(
                 "{}: {} {what}: {reason}; trying again in {} s",

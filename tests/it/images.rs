@@ -252,6 +252,26 @@ async fn one_failed_image_among_ten_ends_nothing() {
 const MORE_THAN_AT_ONCE: u64 = 80;
 
 #[tokio::test]
+async fn a_registry_that_never_answers_is_given_up_once_for_the_whole_list() {
+    let releases = Releases::new(MORE_THAN_AT_ONCE);
+    releases.target.fault(Fault::on("*", "/", What::NoAnswer).always());
+    let outcome = releases.run(&releases.lines()).fails_with(1).await;
+    let json = outcome.json();
+    let asked: Vec<u64> = json["images"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|image| image["traffic"]["target_requests"].as_u64().unwrap())
+        .collect();
+    assert_eq!(asked.len(), releases.images.len());
+    assert!(asked[64..].iter().all(|requests| *requests == 0), "{asked:?}");
+    for image in json["images"].as_array().unwrap() {
+        let message = image["error"]["message"].as_str().unwrap();
+        assert!(message.starts_with("target: HEAD manifest"), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn fail_fast_begins_no_other_image_and_defers_the_rest() {
     let releases = Releases::new(MORE_THAN_AT_ONCE);
     releases.source.fault(Fault::on("*", "/library/app/", What::Delay(300)).always());
