@@ -46,7 +46,8 @@ const SWEPT_AFTER: Duration = Duration::from_secs(60);
 
 /// The largest `oci-layout` and `index.json` that are read, in bytes.
 const LARGEST_MARK: u64 = 64 * 1024;
-const LARGEST_INDEX: u64 = 16 * 1024 * 1024;
+/// An entry has about 250 bytes; read, it takes ten times as much memory.
+const LARGEST_INDEX: u64 = 4 * 1024 * 1024;
 
 /// How many bytes of a blob are read at once, and how many are gathered before they are written.
 const PIECE: usize = 256 * 1024;
@@ -137,6 +138,11 @@ impl Layout {
     /// The directory's real path, for the ledger.
     pub fn name(&self) -> &Arc<str> {
         &self.files.shared.name
+    }
+
+    /// What counts what is read of it, and hears what is to be known.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// `oci:DIRECTORY:tag` or `oci:DIRECTORY@sha256:…`, for messages.
@@ -324,11 +330,13 @@ impl Layout {
         blocking(move || {
             let index = files.index()?;
             let mut found: Vec<Descriptor> = Vec::new();
+            let (mut unreadable, mut first) = (0, None);
             for entry in index.entries() {
                 let descriptor = match read_entry(entry) {
                     Ok(descriptor) => descriptor,
                     Err(problem) => {
-                        meter.notice(format!("{}: {problem}; an attachment there would be left out", files.shown()));
+                        unreadable += 1;
+                        first.get_or_insert(problem);
                         continue;
                     }
                 };
@@ -339,6 +347,10 @@ impl Layout {
                 if attachment.subject.as_ref() == Some(&subject) {
                     found.push(attachment.descriptor);
                 }
+            }
+            if let Some(problem) = first {
+                let more = if unreadable > 1 { format!(" ({} more)", unreadable - 1) } else { String::new() };
+                meter.notice(format!("{}: {problem}{more}; an attachment there would be left out", files.shown()));
             }
             let fallback = subject.fallback_tag();
             if let Some(entry) = index.named(&fallback, false).map_err(|problem| files.bad(problem))? {
@@ -415,7 +427,16 @@ impl Layout {
             let _lock = lock;
             let mut index = files.index()?;
             if change(&mut index).map_err(|problem| files.bad(problem))? {
-                files.replace(INDEX, &index.bytes())?;
+                let bytes = index.bytes();
+                // Written, it could not be read any more, by nobody who reads as we do.
+                if bytes.len() as u64 > LARGEST_INDEX {
+                    let problem = format!(
+                        "would have {} bytes, more than the {LARGEST_INDEX} that are read; it is full",
+                        bytes.len()
+                    );
+                    return Err(files.bad_file(INDEX, None, &problem));
+                }
+                files.replace(INDEX, &bytes)?;
             }
             Ok(())
         })

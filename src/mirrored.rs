@@ -192,6 +192,11 @@ impl Named {
 type Asking<'a, T> = BoxFuture<'a, Result<Option<T>, Error>>;
 
 impl Mirrored {
+    /// What counts the requests to all places, and hears what is to be known.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.0.meter
+    }
+
     /// See [`Store::head_manifest`](crate::store::Store::head_manifest).
     pub async fn head_manifest(&self, at: At<'_>) -> Result<Option<Descriptor>, Error> {
         let named = match at {

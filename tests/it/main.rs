@@ -26,6 +26,7 @@ mod errors;
 mod files;
 mod hostile;
 mod images;
+mod injection;
 mod inputs;
 mod large;
 mod layouts;
