@@ -16,7 +16,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::StreamExt as _;
@@ -48,6 +48,12 @@ const SWEPT_AFTER: Duration = Duration::from_secs(60);
 const LARGEST_MARK: u64 = 64 * 1024;
 /// An entry has about 250 bytes; read, it takes ten times as much memory.
 const LARGEST_INDEX: u64 = 4 * 1024 * 1024;
+/// The most values that are read of `index.json`: a value takes memory, however short it is. Entries have one in twenty
+/// bytes.
+const MOST_VALUES: usize = 256 * 1024;
+
+/// What was changed less than this before it was read may change again without looking younger.
+const SETTLED: Duration = Duration::from_millis(100);
 
 /// How many bytes of a blob are read at once, and how many are gathered before they are written.
 const PIECE: usize = 256 * 1024;
@@ -74,8 +80,17 @@ struct Shared {
     /// Held while `index.json` is changed: the lock on the directory keeps other processes away, and this one too,
     /// but not every file system has it.
     index: Arc<tokio::sync::Mutex<()>>,
+    /// `index.json` as it was read last. Held while it is read: one reading takes memory enough.
+    list: Mutex<Option<Listed>>,
     /// What the entries of `index.json` are attached to, by their digest, so that it holds for ever.
     attachments: Mutex<HashMap<Digest, Attachment>>,
+}
+
+/// A reading of `index.json`, good for as long as the file looks the same.
+struct Listed {
+    modified: SystemTime,
+    size: u64,
+    index: Arc<Index>,
 }
 
 #[derive(Clone)]
@@ -93,7 +108,8 @@ impl Shared {
             return Arc::clone(known);
         }
         let name = root.to_string_lossy().into();
-        let shared = Arc::new(Self { root, name, index: Arc::default(), attachments: Mutex::default() });
+        let shared =
+            Arc::new(Self { root, name, index: Arc::default(), list: Mutex::default(), attachments: Mutex::default() });
         layouts.push(Arc::clone(&shared));
         shared
     }
@@ -425,9 +441,9 @@ impl Layout {
         let (files, lock) = (Arc::clone(&self.files), self.lock().await?);
         blocking(move || {
             let _lock = lock;
-            let mut index = files.index()?;
+            let mut index = files.read_index()?;
             if change(&mut index).map_err(|problem| files.bad(problem))? {
-                let bytes = index.bytes();
+                let bytes = index.bytes().map_err(|problem| files.bad(problem))?;
                 // Written, it could not be read any more, by nobody who reads as we do.
                 if bytes.len() as u64 > LARGEST_INDEX {
                     let problem = format!(
@@ -675,7 +691,8 @@ impl Files {
             self.replace(MARK, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         }
         if self.stat(INDEX, None)?.is_none() {
-            self.replace(INDEX, &Index::empty().bytes())?;
+            let bytes = Index::empty().bytes().map_err(|problem| self.bad(problem))?;
+            self.replace(INDEX, &bytes)?;
         }
         Self::sweep(self.root());
         for algorithm in ["sha256", "sha512"] {
@@ -813,7 +830,22 @@ impl Files {
         self.read(&blob(digest), manifest::LARGEST as u64, Some(digest))
     }
 
-    fn index(&self) -> Result<Index, Error> {
+    fn index(&self) -> Result<Arc<Index>, Error> {
+        let mut list = self.shared.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.stat(INDEX, None)?;
+        let looks = found.and_then(|(path, size)| Some((fs::metadata(path).ok()?.modified().ok()?, size)));
+        if let Some(known) = list.as_ref().filter(|known| looks == Some((known.modified, known.size))) {
+            return Ok(Arc::clone(&known.index));
+        }
+        let is_settled = |modified: &SystemTime| modified.elapsed().is_ok_and(|age| age > SETTLED);
+        let settled = looks.filter(|(modified, _)| is_settled(modified));
+        *list = None;
+        let index = Arc::new(self.read_index()?);
+        *list = settled.map(|(modified, size)| Listed { modified, size, index: Arc::clone(&index) });
+        Ok(index)
+    }
+
+    fn read_index(&self) -> Result<Index, Error> {
         let Some(bytes) = self.read(INDEX, LARGEST_INDEX, None)? else {
             // A target is empty before its first write.
             return match self.side {
@@ -931,6 +963,11 @@ impl Index {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
+        // Each value but the first stands behind one of these.
+        let values = bytes.iter().filter(|byte| matches!(byte, b'[' | b'{' | b',' | b':')).count();
+        if values > MOST_VALUES {
+            return Err(format!("has {values} values or more, more than the {MOST_VALUES} that are read"));
+        }
         let mut fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
         match fields.get("manifests") {
             Some(Value::Array(_)) => {}
@@ -943,8 +980,8 @@ impl Index {
         Ok(Self(fields))
     }
 
-    fn bytes(&self) -> Vec<u8> {
-        Value::Object(self.0.clone()).to_string().into_bytes()
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        serde_json::to_vec(&self.0).map_err(|error| error.to_string())
     }
 
     fn entries(&self) -> impl Iterator<Item = &Value> {

@@ -37,6 +37,7 @@ mod platforms;
 mod real_faults;
 mod regressions;
 mod stopped;
+mod strange_layouts;
 mod stubborn;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]
 mod support;
