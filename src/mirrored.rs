@@ -702,12 +702,13 @@ fn too_slow(object: String, limit: Duration) -> Error {
 
 /// A failure without the name of the place, which stands beside it.
 fn reason(error: &Error) -> String {
-    match error {
+    let reason = match error {
         Error::Registry { cause, .. } => cause.to_string(),
         Error::DigestMismatch { expected, actual, .. } => format!("the digest is {actual}, not {expected}"),
         Error::Content { problem, .. } => problem.clone(),
         other => other.to_string(),
-    }
+    };
+    crate::sanitise::line(&reason, 1_000)
 }
 
 /// What a failure says about the place.

@@ -213,6 +213,17 @@ fn answers() -> Vec<Row> {
             let link = format!("<{}>; rel=\"next\"", in_header(text));
             on_source("GET", "/referrers/", What::Header("link", Some(link)))
         }),
+        faulty(true, "a list of referrers", |_, text| {
+            let (body, list) = (json!({ "manifests": text }).to_string(), OCI_INDEX.to_owned());
+            let page = What::Status { status: 200, headers: vec![("content-type".to_owned(), list)], body };
+            on_source("GET", "/referrers/", page)
+        }),
+        faulty(true, "an entry of referrers", |_, text| {
+            let (entry, list) = (json!({ "digest": text, "size": text }), OCI_INDEX.to_owned());
+            let body = json!({ "manifests": [entry] }).to_string();
+            let page = What::Status { status: 200, headers: vec![("content-type".to_owned(), list)], body };
+            on_source("GET", "/referrers/", page)
+        }),
         faulty(false, "a digest", |_, text| {
             on_source("*", "/manifests/", What::Header("docker-content-digest", Some(in_header(text))))
         }),
