@@ -13,6 +13,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
 use crate::manifest::{Descriptor, Manifest};
+use crate::meter::Meter;
 use crate::registry::At;
 use crate::store::Store;
 
@@ -124,7 +125,16 @@ pub fn search<'a>(
     depth: usize,
 ) -> BoxFuture<'a, Result<Vec<Found>, Error>> {
     async move {
-        if which == Attachments::None || depth >= DEEPEST {
+        if which == Attachments::None {
+            return Ok(Vec::new());
+        }
+        if depth >= DEEPEST {
+            // Asked only of what hangs that far from an image.
+            if has_any(source, subject, which).await? {
+                meter(source).notice(format!(
+                    "attachments of attachments are followed {DEEPEST} deep; what hangs on those is left behind"
+                ));
+            }
             return Ok(Vec::new());
         }
         let (referrers, tagged) = try_join(referrers(source, subject), tagged(source, subject, which)).await?;
@@ -144,13 +154,39 @@ pub fn search<'a>(
     .boxed()
 }
 
+fn meter(source: &Store) -> &Meter {
+    match source {
+        Store::Registry(repository) => repository.meter(),
+        Store::Layout(layout) => layout.meter(),
+        Store::Mirrored(mirrored) => mirrored.meter(),
+    }
+}
+
+/// Whether anything seems to be attached to `subject`; what it is, is not looked at.
+async fn has_any(source: &Store, subject: &Digest, which: Attachments) -> Result<bool, Error> {
+    if !listed(source, subject).await?.is_empty() {
+        return Ok(true);
+    }
+    for (tag, _) in cosign_tags(subject, which) {
+        if !source.lacks_tag(&tag).await && source.head_manifest(At::Tag(&tag)).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What is listed as attached to `subject`, whether it is or not.
+async fn listed(source: &Store, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+    match source.referrers(subject).await? {
+        Some(listed) => Ok(listed),
+        None if source.lacks_tag(&subject.fallback_tag()).await => Ok(Vec::new()),
+        None => fallback_list(source, subject).await,
+    }
+}
+
 /// The manifests that name `subject` as their subject.
 async fn referrers(source: &Store, subject: &Digest) -> Result<Vec<Manifest>, Error> {
-    let listed = match source.referrers(subject).await? {
-        Some(listed) => listed,
-        None if source.lacks_tag(&subject.fallback_tag()).await => Vec::new(),
-        None => fallback_list(source, subject).await?,
-    };
+    let listed = listed(source, subject).await?;
     // The same referrer may be listed twice.
     let listed: BTreeSet<Digest> = listed.into_iter().map(|entry| entry.digest).collect();
     if listed.len() > MOST {

@@ -16,7 +16,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::StreamExt as _;
@@ -46,7 +46,14 @@ const SWEPT_AFTER: Duration = Duration::from_secs(60);
 
 /// The largest `oci-layout` and `index.json` that are read, in bytes.
 const LARGEST_MARK: u64 = 64 * 1024;
-const LARGEST_INDEX: u64 = 16 * 1024 * 1024;
+/// An entry has about 250 bytes; read, it takes ten times as much memory.
+const LARGEST_INDEX: u64 = 4 * 1024 * 1024;
+/// The most values that are read of `index.json`: a value takes memory, however short it is. Entries have one in twenty
+/// bytes.
+const MOST_VALUES: usize = 256 * 1024;
+
+/// What was changed less than this before it was read may change again without looking younger.
+const SETTLED: Duration = Duration::from_millis(100);
 
 /// How many bytes of a blob are read at once, and how many are gathered before they are written.
 const PIECE: usize = 256 * 1024;
@@ -73,8 +80,17 @@ struct Shared {
     /// Held while `index.json` is changed: the lock on the directory keeps other processes away, and this one too,
     /// but not every file system has it.
     index: Arc<tokio::sync::Mutex<()>>,
+    /// `index.json` as it was read last. Held while it is read: one reading takes memory enough.
+    list: Mutex<Option<Listed>>,
     /// What the entries of `index.json` are attached to, by their digest, so that it holds for ever.
     attachments: Mutex<HashMap<Digest, Attachment>>,
+}
+
+/// A reading of `index.json`, good for as long as the file looks the same.
+struct Listed {
+    modified: SystemTime,
+    size: u64,
+    index: Arc<Index>,
 }
 
 #[derive(Clone)]
@@ -92,7 +108,8 @@ impl Shared {
             return Arc::clone(known);
         }
         let name = root.to_string_lossy().into();
-        let shared = Arc::new(Self { root, name, index: Arc::default(), attachments: Mutex::default() });
+        let shared =
+            Arc::new(Self { root, name, index: Arc::default(), list: Mutex::default(), attachments: Mutex::default() });
         layouts.push(Arc::clone(&shared));
         shared
     }
@@ -137,6 +154,11 @@ impl Layout {
     /// The directory's real path, for the ledger.
     pub fn name(&self) -> &Arc<str> {
         &self.files.shared.name
+    }
+
+    /// What counts what is read of it, and hears what is to be known.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// `oci:DIRECTORY:tag` or `oci:DIRECTORY@sha256:…`, for messages.
@@ -324,11 +346,13 @@ impl Layout {
         blocking(move || {
             let index = files.index()?;
             let mut found: Vec<Descriptor> = Vec::new();
+            let (mut unreadable, mut first) = (0, None);
             for entry in index.entries() {
                 let descriptor = match read_entry(entry) {
                     Ok(descriptor) => descriptor,
                     Err(problem) => {
-                        meter.notice(format!("{}: {problem}; an attachment there would be left out", files.shown()));
+                        unreadable += 1;
+                        first.get_or_insert(problem);
                         continue;
                     }
                 };
@@ -339,6 +363,10 @@ impl Layout {
                 if attachment.subject.as_ref() == Some(&subject) {
                     found.push(attachment.descriptor);
                 }
+            }
+            if let Some(problem) = first {
+                let more = if unreadable > 1 { format!(" ({} more)", unreadable - 1) } else { String::new() };
+                meter.notice(format!("{}: {problem}{more}; an attachment there would be left out", files.shown()));
             }
             let fallback = subject.fallback_tag();
             if let Some(entry) = index.named(&fallback, false).map_err(|problem| files.bad(problem))? {
@@ -414,9 +442,18 @@ impl Layout {
         let (files, lock) = (Arc::clone(&self.files), self.lock().await?);
         blocking(move || {
             let _lock = lock;
-            let mut index = files.index()?;
+            let mut index = files.read_index()?;
             if change(&mut index).map_err(|problem| files.bad(problem))? {
-                files.replace(INDEX, &index.bytes())?;
+                let bytes = index.bytes().map_err(|problem| files.bad(problem))?;
+                // Written, it could not be read any more, by nobody who reads as we do.
+                if bytes.len() as u64 > LARGEST_INDEX {
+                    let problem = format!(
+                        "would have {} bytes, more than the {LARGEST_INDEX} that are read; it is full",
+                        bytes.len()
+                    );
+                    return Err(files.bad_file(INDEX, None, &problem));
+                }
+                files.replace(INDEX, &bytes)?;
             }
             Ok(())
         })
@@ -655,7 +692,8 @@ impl Files {
             self.replace(MARK, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         }
         if self.stat(INDEX, None)?.is_none() {
-            self.replace(INDEX, &Index::empty().bytes())?;
+            let bytes = Index::empty().bytes().map_err(|problem| self.bad(problem))?;
+            self.replace(INDEX, &bytes)?;
         }
         Self::sweep(self.root());
         for algorithm in ["sha256", "sha512"] {
@@ -793,7 +831,22 @@ impl Files {
         self.read(&blob(digest), manifest::LARGEST as u64, Some(digest))
     }
 
-    fn index(&self) -> Result<Index, Error> {
+    fn index(&self) -> Result<Arc<Index>, Error> {
+        let mut list = self.shared.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.stat(INDEX, None)?;
+        let looks = found.and_then(|(path, size)| Some((fs::metadata(path).ok()?.modified().ok()?, size)));
+        if let Some(known) = list.as_ref().filter(|known| looks == Some((known.modified, known.size))) {
+            return Ok(Arc::clone(&known.index));
+        }
+        let is_settled = |modified: &SystemTime| modified.elapsed().is_ok_and(|age| age > SETTLED);
+        let settled = looks.filter(|(modified, _)| is_settled(modified));
+        *list = None;
+        let index = Arc::new(self.read_index()?);
+        *list = settled.map(|(modified, size)| Listed { modified, size, index: Arc::clone(&index) });
+        Ok(index)
+    }
+
+    fn read_index(&self) -> Result<Index, Error> {
         let Some(bytes) = self.read(INDEX, LARGEST_INDEX, None)? else {
             // A target is empty before its first write.
             return match self.side {
@@ -911,6 +964,11 @@ impl Index {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
+        // Each value but the first stands behind one of these.
+        let values = bytes.iter().filter(|byte| matches!(byte, b'[' | b'{' | b',' | b':')).count();
+        if values > MOST_VALUES {
+            return Err(format!("has {values} values or more, more than the {MOST_VALUES} that are read"));
+        }
         let mut fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
         match fields.get("manifests") {
             Some(Value::Array(_)) => {}
@@ -923,8 +981,8 @@ impl Index {
         Ok(Self(fields))
     }
 
-    fn bytes(&self) -> Vec<u8> {
-        Value::Object(self.0.clone()).to_string().into_bytes()
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        serde_json::to_vec(&self.0).map_err(|error| error.to_string())
     }
 
     fn entries(&self) -> impl Iterator<Item = &Value> {

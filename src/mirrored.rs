@@ -192,6 +192,11 @@ impl Named {
 type Asking<'a, T> = BoxFuture<'a, Result<Option<T>, Error>>;
 
 impl Mirrored {
+    /// What counts the requests to all places, and hears what is to be known.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.0.meter
+    }
+
     /// See [`Store::head_manifest`](crate::store::Store::head_manifest).
     pub async fn head_manifest(&self, at: At<'_>) -> Result<Option<Descriptor>, Error> {
         let named = match at {
@@ -697,12 +702,13 @@ fn too_slow(object: String, limit: Duration) -> Error {
 
 /// A failure without the name of the place, which stands beside it.
 fn reason(error: &Error) -> String {
-    match error {
+    let reason = match error {
         Error::Registry { cause, .. } => cause.to_string(),
         Error::DigestMismatch { expected, actual, .. } => format!("the digest is {actual}, not {expected}"),
         Error::Content { problem, .. } => problem.clone(),
         other => other.to_string(),
-    }
+    };
+    crate::sanitise::line(&reason, 1_000)
 }
 
 /// What a failure says about the place.

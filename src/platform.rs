@@ -49,6 +49,9 @@ const PROCESSORS: &[&str] = &[
 
 const SYSTEMS: &[&str] = &["linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "wasip1"];
 
+/// How many characters of a platform's name are shown.
+const LONGEST: usize = 200;
+
 /// What [`select`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
@@ -155,14 +158,14 @@ impl Platform {
 }
 
 impl fmt::Display for Platform {
-    /// As it is parsed, the version of the operating system included.
+    /// As it is parsed, the version of the operating system included. An index and a config may say anything here, so it
+    /// is made fit to be shown where it becomes text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.os)?;
-        if let Some(version) = self.os_version.as_deref().filter(|version| !version.is_empty()) {
-            write!(f, "({version})")?;
-        }
-        write!(f, "/{}", self.architecture)?;
-        self.variant().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+        let version = self.os_version.as_deref().filter(|version| !version.is_empty());
+        let version = version.map(|version| format!("({version})")).unwrap_or_default();
+        let variant = self.variant().map(|variant| format!("/{variant}")).unwrap_or_default();
+        let whole = format!("{}{version}/{}{variant}", self.os, self.architecture);
+        f.write_str(&crate::sanitise::line(&whole, LONGEST))
     }
 }
 

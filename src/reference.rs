@@ -197,6 +197,13 @@ impl LayoutReference {
         if directory.is_empty() {
             return Err(format!("`oci:{}` names no directory; write `oci:DIRECTORY[:tag]`", shown(text)));
         }
+        // It is repeated in outputs and lists, a line each.
+        if directory.chars().any(crate::sanitise::is_unseen) {
+            return Err(format!(
+                "`oci:{}` has characters in the directory's name that nobody sees, such as a line break; rename it",
+                shown(text)
+            ));
+        }
         Ok(Self { directory: directory.into(), tag: tag.map(str::to_owned), digest })
     }
 }

@@ -26,7 +26,7 @@ pub fn line(text: &str, limit: usize) -> String {
             '\t' => clean.push(' '),
             // One mark is enough to show that bytes were not text.
             char::REPLACEMENT_CHARACTER if clean.ends_with(char::REPLACEMENT_CHARACTER) => {}
-            _ if character.is_control() || is_invisible(character) => {}
+            _ if is_unseen(character) => {}
             // No line may start with `::` and no `##[` may stand anywhere, whatever was dropped in between: so the
             // check is on what is already written.
             '[' if clean.ends_with("##") => clean.push_str(" ["),
@@ -62,6 +62,11 @@ fn cut(text: &str, limit: usize) -> String {
     short.truncate(short.trim_end().len());
     short.push('…');
     short
+}
+
+/// Characters that nobody sees: controls, line breaks of any kind, and those that only change how others look.
+pub(crate) fn is_unseen(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') || is_invisible(character)
 }
 
 /// Characters that take no room or turn the reading direction: they make one text look like another. Among them all that

@@ -361,14 +361,15 @@ async fn read_token(mut response: reqwest::Response, meter: &Meter) -> Result<To
         return Err(Cause::Protocol("answered without a token".to_owned()));
     };
     let lifetime = expires_in.map(Duration::from_secs).or_else(|| lifetime_of_jwt(&text)).unwrap_or(LIFETIME);
-    let token = Secret::new(text);
-    meter.mask(token.clone());
+    // Before it is masked: the command that masks shows it as it is to whoever reads the log itself.
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Cause::Protocol("answered a token with characters that no token has".to_owned()));
+    }
+    let header = header(&Secret::new(format!("Bearer {text}")))?;
+    meter.mask(Secret::new(text));
     // Renewed early, so that it does not expire on its way.
     let margin = (lifetime / 4).min(Duration::from_secs(30));
-    Ok(Token {
-        header: header(&Secret::new(format!("Bearer {}", token.expose())))?,
-        until: Instant::now() + lifetime.saturating_sub(margin).min(Duration::from_secs(3600)),
-    })
+    Ok(Token { header, until: Instant::now() + lifetime.saturating_sub(margin).min(Duration::from_secs(3600)) })
 }
 
 /// `exp` less `iat`: both from the issuer's clock, so that ours may be wrong.

@@ -123,6 +123,11 @@ impl Repository {
         format!("{}/{}", self.host.name(), self.name)
     }
 
+    /// What counts the requests to it, and hears what is to be known.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
     /// Which end this is.
     pub fn side(&self) -> Side {
         self.side

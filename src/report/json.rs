@@ -11,6 +11,7 @@ use super::log::count;
 use super::{AttachmentReport, Blobs, Handover, ImageReport, Outcome, PlatformReport, Report, SiteReport, Traffic};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
+use crate::sanitise;
 
 /// What the report does not know of itself.
 #[derive(Clone, Debug)]
@@ -219,7 +220,14 @@ impl<'a> Image<'a> {
 
 fn failure(image: &ImageReport) -> Option<Failure<'_>> {
     let error = image.error.as_ref()?;
-    Some(Failure { message: error.to_string(), side: side(error), hints: error.hints(), state: image.state.as_deref() })
+    // A sentence is put together from parts, each safe by itself, and is read by whoever prints what is in here.
+    let safe = |text: &str| sanitise::line(text, usize::MAX);
+    Some(Failure {
+        message: safe(&error.to_string()),
+        side: side(error),
+        hints: error.hints().iter().map(|hint| safe(hint)).collect(),
+        state: image.state.as_deref(),
+    })
 }
 
 fn result(report: &Report) -> &'static str {

@@ -412,3 +412,38 @@ async fn a_listing_that_cannot_be_believed_loses_no_signature() {
         assert!(listings <= 4 && heads == one_by_one, "{what:?}: {listings} listings, {heads} tags asked for");
     }
 }
+
+/// Each is attached to the one before; the image is the first.
+fn chain(image: &Image, length: usize) -> Vec<Image> {
+    let mut all = vec![image.clone()];
+    for number in 0..length {
+        let last = all.last().unwrap().root().clone();
+        all.push(about(&last, &format!("application/vnd.example.link{number}")));
+    }
+    all
+}
+
+#[tokio::test]
+async fn what_hangs_too_far_from_an_image_is_left_behind_with_a_notice() {
+    let left_behind = "what hangs on those is left behind";
+    for (length, api) in [(4, true), (5, true), (4, false), (5, false), (7, true)] {
+        let context = format!("{length} attachments, API {api}");
+        let (source, target) = (Registry::start(), Registry::start());
+        source.switch(|switches| switches.referrers = api.then_some(10));
+        let chain = chain(&images::single(), length);
+        source.seed(&chain[0], "library/app:1");
+        for pair in chain.windows(2) {
+            source.seed(&pair[1], "library/app");
+            if !api {
+                seed_fallback(&source, "library/app", pair[0].digest(), &[pair[1].root()]);
+            }
+        }
+        let run = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1"));
+        let outcome = run.succeeds().await;
+        let arrived = chain[1..].iter().filter(|link| target.manifest("mirror/app", link.digest()).is_some()).count();
+        assert_eq!(arrived, 4, "{context}\n{outcome}");
+        let notices = outcome.json()["images"][0]["notices"].to_string();
+        assert_eq!(notices.matches(left_behind).count(), usize::from(length > 4), "{context}\n{outcome}");
+        assert_eq!(outcome.summary.contains(left_behind), length > 4, "{context}");
+    }
+}

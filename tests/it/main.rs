@@ -26,6 +26,7 @@ mod errors;
 mod files;
 mod hostile;
 mod images;
+mod injection;
 mod inputs;
 mod large;
 mod layouts;
@@ -37,6 +38,7 @@ mod real_faults;
 mod regressions;
 mod several_targets;
 mod stopped;
+mod strange_layouts;
 mod stubborn;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]
 mod support;

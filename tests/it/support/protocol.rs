@@ -34,7 +34,7 @@ impl Reply {
 
     pub(super) fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
-        self.headers.insert(name, HeaderValue::from_str(value.as_ref()).expect("a header value"));
+        self.headers.insert(name, HeaderValue::from_bytes(value.as_ref().as_bytes()).expect("a header value"));
         self
     }
 
