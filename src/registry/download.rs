@@ -43,6 +43,13 @@ const SLOW: u64 = 64 * 1024 * 1024;
 /// How long a connection is watched before it is judged.
 const WATCH: Duration = Duration::from_millis(250);
 
+/// What more connections must make of a blob's pace, in percent, to be worth their requests. Where they do not, something else
+/// is slow: the target, this machine, the line.
+const WORTH: u128 = 150;
+
+/// How long more connections to a host are not tried after they were in vain.
+const IN_VAIN: Duration = Duration::from_secs(60);
+
 /// Bodies that come from one host at once, above which a slow one is not helped: there are several connections already.
 const ENOUGH: usize = 8;
 
@@ -106,13 +113,26 @@ struct Reader {
     /// Up to where bytes were given or are on their way.
     claimed: u64,
     /// Whether more connections than one read it.
-    wide: bool,
+    wide: Wide,
     watch: Watch,
+}
+
+/// Whether more connections than one read a blob.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wide {
+    /// They have not.
+    NotYet,
+    /// They do, and are to show that it was worth it: bytes a second before.
+    OnTrial(u128),
+    /// They do.
+    Yes,
+    /// They did, and shall not again.
+    NoMore,
 }
 
 impl Reader {
     fn new(head: Stretch) -> Self {
-        Self { claimed: head.end, head, ahead: VecDeque::new(), wide: false, watch: Watch::new() }
+        Self { claimed: head.end, head, ahead: VecDeque::new(), wide: Wide::NotYet, watch: Watch::new() }
     }
 
     fn size(&self) -> u64 {
@@ -124,10 +144,7 @@ impl Reader {
         loop {
             let asked = Instant::now();
             if let Some(piece) = self.head.next().await? {
-                self.watch.saw(piece.len(), asked.elapsed());
-                if !self.wide && self.is_slow() {
-                    self.widen();
-                }
+                self.saw(&piece, asked);
                 return Ok(Some(piece));
             }
             let Some(span) = self.ahead.front_mut() else {
@@ -135,7 +152,8 @@ impl Reader {
                     return Ok(None);
                 }
                 // Other blobs have all the spans: this one goes on over one connection until some are free.
-                self.head.continue_to((self.head.offset + SPAN).min(self.size()));
+                let end = if self.wide == Wide::NoMore { self.size() } else { self.head.offset + SPAN };
+                self.head.continue_to(end.min(self.size()));
                 self.claimed = self.head.end;
                 self.read_ahead();
                 continue;
@@ -144,6 +162,7 @@ impl Reader {
                 Ok(Some(piece)) => {
                     self.head.offset += piece.len() as u64;
                     self.head.end = self.head.offset;
+                    self.saw(&piece, asked);
                     return Ok(Some(piece));
                 }
                 Ok(None) => {
@@ -156,39 +175,65 @@ impl Reader {
         }
     }
 
+    /// Judges the pace by one more piece, which was waited for since `asked`.
+    fn saw(&mut self, piece: &Bytes, asked: Instant) {
+        self.watch.saw(piece.len(), asked.elapsed());
+        match self.wide {
+            Wide::NotYet if self.is_slow() => self.widen(),
+            Wide::OnTrial(before) if self.watch.bytes >= 2 * SPAN && self.watch.since.elapsed() >= WATCH => {
+                if self.watch.pace() * 100 >= before * WORTH {
+                    self.wide = Wide::Yes;
+                } else {
+                    // What is on its way is used; what comes after it comes over one connection.
+                    self.wide = Wide::NoMore;
+                    self.head.repository.host.learned.wide_was_in_vain();
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Whether this connection is what is waited for, and more of them may help.
     fn is_slow(&self) -> bool {
         self.size().saturating_sub(self.head.offset) > 2 * SPAN
             && !self.head.no_range
             && self.watch.is_slow()
             && self.head.repository.host.lanes.readers() < ENOUGH
+            && !self.head.repository.host.learned.is_wide_in_vain(IN_VAIN)
     }
 
     fn widen(&mut self) {
-        self.wide = true;
+        let Some(permit) = self.head.repository.host.span() else { return };
+        self.wide = Wide::OnTrial(self.watch.pace());
+        self.watch = Watch::new();
         // What its connection has on its way is not thrown away.
         self.claimed = (self.head.offset + SPAN).min(self.size());
         self.head.end = self.claimed;
+        self.start_span(permit);
         self.read_ahead();
     }
 
     /// Starts as many spans as there may be.
     fn read_ahead(&mut self) {
-        while self.claimed < self.size()
+        while self.wide != Wide::NoMore
+            && self.claimed < self.size()
             && let Some(permit) = self.head.repository.host.span()
         {
-            let end = (self.claimed + SPAN).min(self.size());
-            self.ahead.push_back(Span::start(self.head.beside(self.claimed..end), permit));
-            self.claimed = end;
+            self.start_span(permit);
         }
+    }
+
+    fn start_span(&mut self, permit: OwnedSemaphorePermit) {
+        let end = (self.claimed + SPAN).min(self.size());
+        self.ahead.push_back(Span::start(self.head.beside(self.claimed..end), permit));
+        self.claimed = end;
     }
 
     fn narrow(&mut self) {
         self.ahead.clear();
         self.claimed = self.size();
         self.head.continue_to(self.claimed);
-        // Not again for this blob.
-        self.wide = true;
+        self.wide = Wide::NoMore;
     }
 }
 
@@ -209,11 +254,14 @@ impl Watch {
         self.waited += waited;
     }
 
+    /// Bytes a second.
+    fn pace(&self) -> u128 {
+        u128::from(self.bytes) * 1000 / self.since.elapsed().as_millis().max(1)
+    }
+
     fn is_slow(&self) -> bool {
         let elapsed = self.since.elapsed();
-        elapsed >= WATCH
-            && self.waited * 2 >= elapsed
-            && u128::from(self.bytes) * 1000 < u128::from(SLOW) * elapsed.as_millis()
+        elapsed >= WATCH && self.waited * 2 >= elapsed && self.pace() < u128::from(SLOW)
     }
 }
 

@@ -68,6 +68,8 @@ pub(super) struct Learned {
     pub(super) tags: Mutex<HashMap<Arc<str>, Arc<OnceCell<Tags>>>>,
     /// Whether the first of many tags of a repository that were asked for was not there.
     pub(super) scouts: Mutex<HashMap<Arc<str>, Arc<OnceCell<bool>>>>,
+    /// When it was found last that more connections for one blob do not make it come faster.
+    wide_in_vain: Mutex<Option<Instant>>,
     /// It does not mount from these repositories.
     pub(super) no_mount_from: Mutex<HashSet<String>>,
     /// Whether a mount from the repository itself tells if the blob is there (201); a HEAD is saved where it does.
@@ -107,6 +109,17 @@ impl Learned {
 
     pub(super) fn mount_keeps_silent(&self) {
         self.self_mount.store(SILENT, Relaxed);
+    }
+
+    /// More connections for one blob did not make it come faster.
+    pub(super) fn wide_was_in_vain(&self) {
+        *self.wide_in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether that was found lately.
+    pub(super) fn is_wide_in_vain(&self, lately: Duration) -> bool {
+        let when = *self.wide_in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        when.is_some_and(|when| when.elapsed() < lately)
     }
 
     /// An upload in `form` has worked; what was refused before it need not be tried first again.
@@ -176,6 +189,7 @@ impl Host {
                 scouts: Mutex::default(),
                 no_mount_from: Mutex::default(),
                 opened_one: AtomicBool::new(false),
+                wide_in_vain: Mutex::default(),
                 self_mount: AtomicU8::new(if name == "ghcr.io" || name.ends_with(".amazonaws.com") {
                     SILENT
                 } else {
