@@ -44,6 +44,8 @@ pub enum Holds {
     Sessions(usize),
     /// Tokens asked for at a side.
     Tokens(Side, usize),
+    /// Requests that a side answered with 401.
+    Unauthorized(Side, usize),
     /// A tag of the target that is not the image's.
     TagIs(String),
     /// The host that uploads were sent to saw no credential.
@@ -294,6 +296,10 @@ impl Stage {
                 equal("sessions", opened.count(), *expected)
             }
             Holds::Tokens(side, times) => equal("token requests", self.side(*side).token_requests(), *times),
+            Holds::Unauthorized(side, times) => {
+                let log = self.side(*side).log();
+                equal("answers 401", log.iter().filter(|request| request.status == 401).count(), *times)
+            }
             Holds::TagIs(digest) => equal("tag", tag.as_deref(), Some(digest.as_str())),
             Holds::NoCredentialElsewhere => {
                 let log = self.elsewhere.as_ref().map(Registry::log).unwrap_or_default();
