@@ -13,7 +13,7 @@ use mirror_image::error::Side::{Source, Target};
 
 use crate::support::scenario::Holds::{
     Asked, AskedAtMost, Copied, Failed, FailedAfterTheTag, FetchedTwiceAtMost, NoCredentialElsewhere, OverHttp2,
-    Ranges, Says, SentTwiceAtMost, Sessions, Silent, TagIs, Tokens, Unauthorized, Unchanged,
+    Ranges, Says, SentTwiceAtMost, Sessions, Silent, TagIs, Tokens, Unauthorized, Unchanged, Within,
 };
 use crate::support::scenario::Scenario;
 use crate::support::{Fault, LocationForm, TokenAuth, TokenFormat, What, images};
@@ -301,7 +301,7 @@ matrix! {
         => [Copied, Sessions(3), SentTwiceAtMost(50_000)];
     upload_stalled_in_put (layer_of(16 << 20).input("patience", "2s")):
         [] / [put_of(16 << 20, What::StallRequestAfter(50_000))]
-        => [Copied, Asked(Target, "GET", "/uploads/", 1), Sessions(2)];
+        => [Copied, Asked(Target, "GET", "/uploads/", 1), Sessions(2), Within(20)];
     upload_whose_put_is_not_answered (layer().input("patience", "2s")):
         // The connection takes all of the body; the registry does not.
         [] / [put(What::StallRequestAfter(50_000))]
