@@ -338,5 +338,8 @@ mod tests {
         let empty: Platform = serde_json::from_str("{}").unwrap();
         assert_eq!(empty, Platform::default());
         assert!(platform("unknown/unknown").is_unknown() && !empty.is_unknown());
+        let hostile = r#"{"architecture":"::error::x","os":"\n::error::x","variant":"\u001b[2J"}"#;
+        let hostile: Platform = serde_json::from_str(hostile).unwrap();
+        assert_eq!(hostile.to_string(), ": :error::x/::error::x/");
     }
 }

@@ -650,6 +650,8 @@ mod tests {
         for (text, part) in [
             ("oci:", "names no directory"),
             ("oci::x", "names no directory"),
+            ("oci:a\nb:1", "characters in the directory's name that nobody sees"),
+            ("oci:a\u{202e}b", "characters in the directory's name that nobody sees"),
             ("oci:out:", "nothing after the last colon"),
             ("oci:out:a b", "is not a tag"),
             ("oci:out@sha256:0", "there must be 64"),

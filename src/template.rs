@@ -186,7 +186,7 @@ mod tests {
             ("ghcr.io/a/b:{tag}", by_digest.as_str(), "`{tag}` has no value"),
             (DEFAULT, "oci:in:1", "`{registry}` has no value for a source in a directory; write the target out"),
             ("ghcr.io/a/b", "oci:in", "write one, `ghcr.io/a/b:TAG`"),
-            ("ghcr.io/a/b", "oci:in\u{7}", "neither has `oci:in`"),
+            ("ghcr.io/a/b", "oci:in", "neither has `oci:in`"),
             ("https://ghcr.io/a/b", "alpine", "write only `ghcr.io/a/b`"),
         ] {
             let problem = expanded(template, source).expect_err(template);

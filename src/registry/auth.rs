@@ -372,18 +372,18 @@ async fn read_token(mut response: reqwest::Response, meter: &Meter) -> Result<To
     Ok(Token { header, until: Instant::now() + lifetime.saturating_sub(margin).min(Duration::from_secs(3600)) })
 }
 
-/// `exp` less `iat`: both from the issuer's clock, so that ours may be wrong.
+/// `exp` less `iat`, or `nbf` where that is missing: all by the issuer's clock, so that ours may be wrong.
 fn lifetime_of_jwt(token: &str) -> Option<Duration> {
     #[derive(Deserialize)]
     struct Claims {
         exp: u64,
-        #[serde(alias = "nbf")]
-        iat: u64,
+        iat: Option<u64>,
+        nbf: Option<u64>,
     }
     let payload = token.split('.').nth(1)?;
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     let claims: Claims = serde_json::from_slice(&bytes).ok()?;
-    claims.exp.checked_sub(claims.iat).map(Duration::from_secs)
+    claims.exp.checked_sub(claims.iat.or(claims.nbf)?).map(Duration::from_secs)
 }
 
 /// A header that no log of the HTTP library shows.

@@ -363,10 +363,18 @@ async fn bytes_that_do_not_hash_to_their_name_are_never_made_visible() {
             source.set_tag("library/app", &signature, single.digest());
         }
     };
+    let unnamed: Box<dyn Fn(&Registry)> = {
+        let with_another_child = manifest(&child, OCI_MANIFEST);
+        Box::new(move |source| {
+            with_another_child(source);
+            source.fault(Fault::on("*", "/manifests/", What::no_digest_header()).always());
+        })
+    };
     let wrong: &[&str] = &["source", "the digest is sha256:"];
     assert_refused(vec![
         ("index", manifest(image.digest(), OCI_INDEX), same, wrong),
         ("child", manifest(&child, OCI_MANIFEST), same, wrong),
+        ("child of a registry that names no digest", unnamed, same, wrong),
         ("config", blob(&config), same, wrong),
         ("layer", blob(&layer), same, wrong),
         ("attachment", attached(&referrer_digest, Some(OCI_MANIFEST)), same, wrong),
@@ -393,10 +401,23 @@ async fn a_signature_of_schema_1_brings_nothing_in_under_another_manifests_diges
     let served = |media_type: &'static str, bytes: Vec<u8>| {
         seed(single.clone(), vec![(single.digest().to_owned(), Some(media_type), bytes)])
     };
+    // What is signed is an image of this kind; beside the signature stands another.
+    let other_layers = || {
+        let (real, other) = (single.blobs[1].clone(), single.blobs[2].clone());
+        let head = r#"{"schemaVersion":1,"name":"a","tag":"1","history":[]"#;
+        let layers = |blob: &Object| format!(r#","fsLayers":[{{"blobSum":"{}"}}]"#, blob.digest);
+        let tail = format!("{}}}", layers(&real));
+        let protected = format!(r#"{{"formatLength":{},"formatTail":"{}"}}"#, head.len(), encode(&tail));
+        let signatures = format!(r#","signatures":[{{"protected":"{}"}}]}}"#, encode(&protected));
+        let image = images::raw(schema1, format!("{head}{tail}"), vec![real, other.clone()]);
+        let served = format!("{head}{}{signatures}", layers(&other)).into_bytes();
+        seed(image.clone(), vec![(image.digest().to_owned(), Some(schema1), served)])
+    };
     let wrong: &[&str] = &["source", "the digest is sha256:"];
     assert_refused(vec![
         ("as an image", served(OCI_MANIFEST, signed(r#","annotations":{"brought":"in"}"#)), same, wrong),
         ("as schema 1", served(schema1, signed(&layers)), same, wrong),
+        ("as another schema 1 image", other_layers(), same, wrong),
     ])
     .await;
 }
@@ -543,6 +564,24 @@ async fn redirects_in_a_circle_end_and_uploads_are_not_redirected() {
     let outcome = run.fails_with(1).await;
     assert!(outcome.says("307"), "{outcome}");
     assert!(target.carries(PASSWORD) && stranger.log().is_empty(), "{}", stranger.lines());
+}
+
+/// Where blobs lie may be anybody's: who is led there and asked for a password there does not have it, nor a token for it.
+#[tokio::test]
+async fn a_storage_host_that_asks_for_a_password_is_not_told_whom_to_ask() {
+    let auth = || Auth::Token(TokenAuth::new(vec![Account::new("ann", PASSWORD)]));
+    for home in [auth(), Auth::basic("ann", PASSWORD)] {
+        let (source, store, target) = (Registry::with_auth(home), Registry::with_auth(auth()), Registry::start());
+        source.seed(&images::single(), "library/app:1");
+        store.seed(&images::single(), "library/app");
+        // At the registry's own address, by another port: a token service there would be the registry's own.
+        source.fault(Fault::on("GET", "/blobs/", What::redirect(format!("{}{{path}}", store.url()))).always());
+        let run = run(&source, &target).input("source-username", "ann").input("source-password", PASSWORD);
+        let outcome = run.fails_with(1).await;
+        assert!(outcome.says("401") && target.tags("mirror/app").is_empty(), "{outcome}");
+        assert!(store.count("GET", "/blobs/") > 0, "{}", store.lines());
+        assert!(!store.carries(PASSWORD) && store.token_requests() == 0, "{}", store.lines());
+    }
 }
 
 // Answers without an end.

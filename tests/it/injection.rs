@@ -85,7 +85,7 @@ impl World {
         self.directory.path().join("layout")
     }
 
-    fn from_layout(&self, name: &str) -> Run {
+    fn of_layout(&self, name: &str) -> Run {
         self.run().input("source", &format!("oci:{}{name}", self.layout().display()))
     }
 }
@@ -403,30 +403,30 @@ fn layouts_of_others() -> Vec<Row> {
     vec![
         heard("names, where one is absent", move |world, text| {
             layout_with(world, |entries| entries.push(named(text, &first)));
-            world.from_layout(":absent")
+            world.of_layout(":absent")
         }),
         heard("names, where none is given", move |world, text| {
             layout_with(world, |entries| entries.push(named(text, &second)));
-            world.from_layout("")
+            world.of_layout("")
         }),
         heard("names, where several fit", move |world, text| {
             layout_with(world, |entries| entries.extend([named(text, &third), named(&format!("{text} "), &another)]));
-            world.from_layout(":latest")
+            world.of_layout(":latest")
         }),
         heard("an entry that cannot be read", move |world, text| {
             layout_with(world, |entries| entries.push(json!({ "digest": text, "size": 1, "mediaType": text })));
-            world.from_layout(":1")
+            world.of_layout(":1")
         }),
         heard("a version", |world, text| {
             layout_with(world, |_| {});
             let mark = json!({ "imageLayoutVersion": text }).to_string();
             std::fs::write(world.layout().join("oci-layout"), mark).unwrap();
-            world.from_layout(":1")
+            world.of_layout(":1")
         }),
         unheard("a list that is a word", |world, text| {
             layout_with(world, |_| {});
             std::fs::write(world.layout().join("index.json"), json!({ "manifests": text }).to_string()).unwrap();
-            world.from_layout(":1")
+            world.of_layout(":1")
         }),
         unheard("files beside it", |world, text| {
             let target = world.directory.path().join("target");
