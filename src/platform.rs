@@ -100,16 +100,6 @@ impl Platform {
         })
     }
 
-    /// `os/arch[/variant]`, without the operating system's version.
-    pub fn short(&self) -> String {
-        let mut text = format!("{}/{}", self.os, self.architecture);
-        if let Some(variant) = self.variant() {
-            text.push('/');
-            text.push_str(variant);
-        }
-        text
-    }
-
     /// The same platform with the variant left out where it says nothing.
     ///
     /// Source: containerd/platforms, `normalizeArch`: every arm64 is `v8`, every amd64 `v1`.
@@ -253,7 +243,6 @@ mod tests {
         ] {
             assert_eq!(Platform::parse(text).map(|platform| platform.to_string()), Ok(written.to_owned()));
         }
-        assert_eq!(platform("windows(10.0)/amd64").short(), "windows/amd64");
     }
 
     #[test]

@@ -74,8 +74,9 @@ impl Repository {
                 return Err(failed(Cause::Protocol("its next page is on another host".to_owned())));
             }
             let bytes = self.small_body(response).await.map_err(failed)?;
-            let page: Page = serde_json::from_slice(&bytes)
-                .map_err(|error| failed(Cause::Protocol(format!("the listing cannot be read: {error}"))))?;
+            let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
+                failed(Cause::Protocol(sanitise::line(&format!("the listing cannot be read: {error}"), 200)))
+            })?;
             found.extend(page.manifests.unwrap_or_default());
             if found.len() > MOST_ENTRIES {
                 return Err(failed(Cause::Protocol(format!("the listing has more than {MOST_ENTRIES} entries"))));
