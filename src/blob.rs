@@ -1,7 +1,7 @@
 //! A blob on its way from one end to the other.
 //!
 //! Owns the check that nothing wrong is ever completed: the bytes are hashed and counted while they flow, and the last
-//! piece is held back until hash and size agree with the descriptor. Never holds more than two pieces of a blob.
+//! piece is held back until hash and size agree with the descriptor. Never holds more than that piece.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -85,9 +85,10 @@ impl Checked {
                         self.hasher = None;
                         return Some(Err(self.wrong_size("at least ")));
                     }
-                    if let Some(held) = self.held.replace(piece) {
-                        return Some(Ok(held));
+                    if self.seen < self.size {
+                        return Some(Ok(piece));
                     }
+                    self.held = Some(piece);
                 }
                 Some(Err(error)) => {
                     self.hasher = None;

@@ -46,8 +46,9 @@ impl Lanes {
         let (small, write, widest) = if gentle { (16, 4, 8) } else { (32, 8, 16) };
         Self {
             small: Width::new(small, 64),
-            read: Width::new(16, 32),
-            early: Width::new(16, 32),
+            // As many as a line is filled by: each has some hundred KiB under way.
+            read: Width::new(16, 16),
+            early: Width::new(16, 16),
             write: Width::new(write, widest),
             narrowed: Mutex::default(),
             shed: AtomicBool::new(false),
