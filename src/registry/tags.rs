@@ -62,7 +62,12 @@ impl Repository {
         let absent = scout
             .get_or_init(|| async {
                 let found = own.insert(self.head_manifest(At::Tag(tag)).await);
-                matches!(found, Ok(None))
+                let absent = matches!(found, Ok(None));
+                // Listed before anything is written: in between a repository may be there without a tag.
+                if absent {
+                    self.lacks_tag(tag).await;
+                }
+                absent
             })
             .await;
         if let Some(found) = own {
