@@ -132,7 +132,7 @@ pub fn search<'a>(
             // Asked only of what hangs that far from an image.
             if has_any(source, subject, which).await? {
                 meter(source).notice(format!(
-                    "attachments of attachments are followed {DEEPEST} deep; what hangs on those is left behind"
+                    "attachments of attachments are followed {DEEPEST} deep; what may hang on those is left behind"
                 ));
             }
             return Ok(Vec::new());

@@ -351,6 +351,11 @@ fn no_answers() -> Vec<Example> {
             OTHER,
             protocol("the credential or token has characters that no header can carry"),
         ),
+        read(
+            "somebody hung more on an image than an image has",
+            OTHER,
+            protocol("the manifests of this image and of its attachments have more than 16 MiB together"),
+        ),
     ]
 }
 

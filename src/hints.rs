@@ -598,6 +598,12 @@ const RULES: &[Rule] = &[
         })],
     },
     Rule {
+        is: |f| f.breaks("MiB together"),
+        hints: &[always(|_| {
+            "no image needs as much: leave its attachments out (`attachments: none`), or ask its publisher".to_owned()
+        })],
+    },
+    Rule {
         is: |f| matches!(f.cause, Some(Cause::Protocol(_))),
         hints: &[always(|f| {
             format!(

@@ -66,7 +66,7 @@ pub struct Meter {
     missing_bytes: AtomicU64,
     manifests_written: AtomicU64,
     /// Bytes of manifests, and of lists of them.
-    held: AtomicU64,
+    manifest_bytes: AtomicU64,
     /// Bytes that are to go to the target, as far as that is known.
     awaited: AtomicU64,
     notices: Mutex<Vec<String>>,
@@ -104,7 +104,7 @@ impl Meter {
             blobs_missing: AtomicU64::default(),
             missing_bytes: AtomicU64::default(),
             manifests_written: AtomicU64::default(),
-            held: AtomicU64::default(),
+            manifest_bytes: AtomicU64::default(),
             awaited: AtomicU64::default(),
             notices: Mutex::default(),
             sites: Mutex::default(),
@@ -136,10 +136,10 @@ impl Meter {
     }
 
     /// Bytes of a manifest, or of a list of manifests, came; a sentence where they are more than any image has.
-    pub fn holds(&self, bytes: usize) -> Result<(), String> {
-        let before = self.held.fetch_add(bytes as u64, Relaxed);
+    pub fn takes(&self, bytes: usize) -> Result<(), String> {
+        let before = self.manifest_bytes.fetch_add(bytes as u64, Relaxed);
         if before + bytes as u64 > manifest::MOST_TOGETHER {
-            self.lets_go(bytes);
+            self.gives_back(bytes);
             return Err(format!(
                 "the manifests of this image and of its attachments have more than {} MiB together",
                 manifest::MOST_TOGETHER >> 20
@@ -148,9 +148,9 @@ impl Meter {
         Ok(())
     }
 
-    /// They came in vain, and are asked for once more.
-    pub fn lets_go(&self, bytes: usize) {
-        self.held.fetch_sub(bytes as u64, Relaxed);
+    /// They were let go: asked for once more, or no longer needed.
+    pub fn gives_back(&self, bytes: usize) {
+        self.manifest_bytes.fetch_sub(bytes as u64, Relaxed);
     }
 
     /// Content bytes go to a registry.

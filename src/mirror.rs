@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, try_join_all};
 
 use crate::attachments::Attachments;
-use crate::copy::{Before, Chosen, Copy, ForeignLayers, Ledger, Mode, OwnAttachments, Readers, Room};
+use crate::copy::{Before, Chosen, Copy, ForeignLayers, Ledger, Mode, OwnAttachments, Reader, Readers, Room};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
 use crate::inputs::{Check, Command, OnConflict, Platforms};
@@ -212,31 +212,12 @@ impl<'a> Image<'a> {
             return Err(Error::input("target", "is missing"));
         };
         let End { store: target, tag: target_tag, .. } = self.end(Side::Target, reference).await?;
-        let overwrite = self.job.on_conflict == OnConflict::Overwrite;
         let reader = self.run.readers.join(&self.job.source.to_string(), target.account());
 
         let source_at = at(source_tag.as_deref(), source_digest.as_ref());
         // Where only the source's digest names the target, the target can be asked once that is known.
         let early = target_tag.as_deref().map(At::Tag).or_else(|| reference.digest().map(At::Digest));
-        let present = async |at| {
-            if overwrite {
-                resolve::overwritten(&target, at, self.job.company).await
-            } else {
-                resolve::target(&target, at).await
-            }
-        };
-        let (resolved, found) = match early {
-            // It will be copied: its manifest is needed, not only its digest.
-            Some(At::Tag(tag)) if overwrite && self.job.platforms == Platforms::All && target.is_known_to_lack(tag) => {
-                (resolve::fetched(&source, source_at).await?, Ok(None))
-            }
-            Some(early) => {
-                let (resolved, found) =
-                    tokio::join!(resolve::source(&source, source_at, &self.job.platforms), present(early));
-                (resolved?, found)
-            }
-            None => (resolve::source(&source, source_at, &self.job.platforms).await?, Ok(None)),
-        };
+        let (resolved, found) = self.look((&source, source_at), (&target, early), &reader).await?;
         self.learn(&resolved);
         self.expect(&resolved)?;
         let wanted = resolved.root.digest().clone();
@@ -244,7 +225,7 @@ impl<'a> Image<'a> {
             (Some(tag), _) => (At::Tag(tag), found?),
             (None, Some(At::Digest(asked))) if *asked == wanted => (At::Digest(&wanted), found?),
             // Pushed by digest, and the digest of one platform is not the one that the reference names.
-            (None, _) => (At::Digest(&wanted), present(At::Digest(&wanted)).await?),
+            (None, _) => (At::Digest(&wanted), self.present(&target, At::Digest(&wanted)).await?),
         };
 
         let before = if found.as_ref() == Some(&wanted) {
@@ -273,7 +254,11 @@ impl<'a> Image<'a> {
             self.run.gate.before_write(repository, before == Before::Different, &self.meter).await?;
         }
         let Resolved { root, chosen, only, .. } = resolved;
-        let root = reader.manifest(&wanted, root.manifest(&source)).await?;
+        let root = match &source {
+            // Who served it is told for each image.
+            Store::Mirrored(_) => root.manifest(&source).await?,
+            Store::Registry(_) | Store::Layout(_) => reader.manifest(&wanted, root.manifest(&source)).await?,
+        };
         let (sizes, found) = (Mutex::new(BTreeMap::new()), Mutex::default());
         let copy = Copy {
             source: &source,
@@ -312,6 +297,41 @@ impl<'a> Image<'a> {
             return Ok(Outcome::WouldCopy);
         }
         self.publish(&copy, target_at, &root).await
+    }
+
+    /// What the source is, and what the target has where it is to go, as far as that can be asked yet: side by side.
+    async fn look(
+        &self,
+        (source, source_at): (&Store, At<'_>),
+        (target, early): (&Store, Option<At<'_>>),
+        reader: &Reader<'_>,
+    ) -> Result<(Resolved, Result<Option<Digest>, Error>), Error> {
+        let platforms = &self.job.platforms;
+        match early {
+            // It will be copied: its manifest is needed, not only its digest.
+            Some(At::Tag(tag))
+                if self.job.on_conflict == OnConflict::Overwrite
+                    && *platforms == Platforms::All
+                    && !reader.has_others()
+                    && target.is_known_to_lack(tag) =>
+            {
+                Ok((resolve::fetched(source, source_at).await?, Ok(None)))
+            }
+            Some(early) => {
+                let (resolved, found) =
+                    tokio::join!(resolve::source(source, source_at, platforms), self.present(target, early));
+                Ok((resolved?, found))
+            }
+            None => Ok((resolve::source(source, source_at, platforms).await?, Ok(None))),
+        }
+    }
+
+    /// What the target has under `at`.
+    async fn present(&self, target: &Store, at: At<'_>) -> Result<Option<Digest>, Error> {
+        match self.job.on_conflict {
+            OnConflict::Overwrite => resolve::overwritten(target, at, self.job.neighbours).await,
+            OnConflict::Keep | OnConflict::Fail => resolve::target(target, at).await,
+        }
     }
 
     /// Makes visible what is whole at the target, and reads it back.

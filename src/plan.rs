@@ -28,7 +28,7 @@ pub struct Job {
     /// What to do when the target tag exists with another digest.
     pub on_conflict: OnConflict,
     /// How many images of the run go to the same repository, this one included.
-    pub company: usize,
+    pub neighbours: usize,
     /// What the user should know about this image, a sentence each.
     pub notices: Vec<String>,
 }
@@ -82,7 +82,7 @@ impl Plan {
             refuse_shared_credential(inputs, side, &plan.jobs)?;
         }
         note_helpers(inputs, &mut plan.jobs);
-        count_company(&mut plan.jobs);
+        count_neighbours(&mut plan.jobs);
         Ok(plan)
     }
 }
@@ -129,7 +129,7 @@ impl Wish<'_> {
             platforms: inputs.platforms.clone(),
             expected_digest: inputs.expected_digest.as_ref().or(self.source.digest()).cloned(),
             on_conflict: inputs.on_conflict,
-            company: 1,
+            neighbours: 1,
             notices,
         })
     }
@@ -186,7 +186,7 @@ impl Wish<'_> {
     }
 }
 
-fn count_company(jobs: &mut [Job]) {
+fn count_neighbours(jobs: &mut [Job]) {
     let repository = |job: &Job| {
         let reference = job.target.as_ref()?.registry()?;
         Some((reference.registry().to_owned(), reference.repository().to_owned()))
@@ -196,7 +196,7 @@ fn count_company(jobs: &mut [Job]) {
         *counts.entry(repository(job)).or_insert(0) += 1;
     }
     for job in jobs {
-        job.company = repository(job).map_or(1, |repository| counts.get(&Some(repository)).copied().unwrap_or(1));
+        job.neighbours = repository(job).map_or(1, |repository| counts.get(&Some(repository)).copied().unwrap_or(1));
     }
 }
 

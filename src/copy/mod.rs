@@ -282,6 +282,7 @@ impl Copy<'_> {
             if self.target.head_blob(descriptor).await? == Some(descriptor.size) {
                 // That another was the first is as good.
                 let _ = blob.holder.set(Arc::clone(here));
+                self.reader.settled();
                 return Ok(BlobFate::Present);
             }
             if self.mode == Mode::DryRun {

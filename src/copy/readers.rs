@@ -1,9 +1,10 @@
 //! Images of one source that go to several accounts: what they need of it is read once for all of them.
 //!
-//! Owns who reads, and who is given what another reads: the first that wants a blob waits a moment for the others, then
-//! reads it for all that came. Never a reason to fail or to stand still: who is not waited for, who falls behind, and who
-//! was given only a part reads for himself. Within one account there is nothing to share: there the ledger has a blob
-//! brought once.
+//! Owns who reads, and who is given what another reads: the first that wants a blob waits for the others, as long as other
+//! blobs of this source move on to them and a moment more, then reads it for all that came. Never a reason to fail or to
+//! stand still: who is not waited for, who falls behind, and who was given only a part reads for himself. Never takes
+//! another's word for the bytes: each end checks its own. Within one account there is nothing to share: there the ledger
+//! has a blob brought once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,17 +20,26 @@ use crate::blob::{self, BlobSource, BlobStream};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::manifest::{Descriptor, Manifest};
+use crate::registry::At;
 use crate::store::{Store, StoredBlob};
 
 use super::Ledger;
 
-/// How long the first that wants a blob waits for the others. Who was waited for in vain is not waited for again until he
-/// comes.
-const GATHER: Duration = Duration::from_secs(2);
+/// How long the first that wants a blob waits for others to which nothing moves on. Who was waited for in vain is not waited
+/// for again until he comes.
+const GATHER: Duration = Duration::from_secs(3);
 
-/// How long who reads waits for one of the others to take a piece, and how many pieces one may have waiting.
+/// How long who reads waits for one of the others to take pieces, all in all, before its pace is judged; and the pace, in
+/// bytes a second, below which it is left behind. The bytes that one may have waiting are few pieces.
 const LAG: Duration = Duration::from_secs(5);
+const SLOWEST: u64 = 256 * 1024;
 const PIECES: usize = 2;
+
+/// How long one who is given pieces waits for the next before he reads for himself.
+const DROUGHT: Duration = Duration::from_secs(10);
+
+/// A manifest that is read once; a failure is everybody's.
+type Once = Arc<OnceCell<Result<Manifest, Error>>>;
 
 /// All sources of a run that several images read.
 #[derive(Default)]
@@ -53,6 +63,8 @@ struct Source {
 struct Party {
     /// Its images that are under way.
     images: usize,
+    /// When it last took a piece of what it was waited for.
+    took: Option<Instant>,
     /// It was waited for in vain.
     late: bool,
 }
@@ -68,7 +80,7 @@ struct Round {
 }
 
 struct Kept {
-    manifest: Arc<OnceCell<Manifest>>,
+    manifest: Once,
     /// Accounts that have not asked for it.
     awaited: Vec<usize>,
 }
@@ -91,6 +103,12 @@ impl Readers {
     }
 }
 
+impl Party {
+    fn is_idle(&self) -> bool {
+        self.took.is_none_or(|when| when.elapsed() > GATHER)
+    }
+}
+
 impl Source {
     fn new(name: &str) -> Self {
         Self { name: name.to_owned(), parties: Mutex::default(), manifests: Mutex::default() }
@@ -98,6 +116,11 @@ impl Source {
 
     fn manifests(&self) -> MutexGuard<'_, HashMap<Digest, Kept>> {
         self.manifests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A piece of a blob goes on to `account`.
+    fn takes(&self, account: usize) {
+        self.parties().entry(account).and_modify(|party| party.took = Some(Instant::now()));
     }
 
     fn parties(&self) -> MutexGuard<'_, BTreeMap<usize, Party>> {
@@ -141,7 +164,7 @@ impl Kept {
 
 impl Reader<'_> {
     /// Whether an image of this source goes to another account too.
-    fn has_company(&self) -> bool {
+    pub fn has_others(&self) -> bool {
         self.source.parties().len() > 1
     }
 
@@ -152,13 +175,13 @@ impl Reader<'_> {
         get: impl Future<Output = Result<Manifest, Error>>,
     ) -> Result<Manifest, Error> {
         match self.kept(digest) {
-            Some(manifest) => manifest.get_or_try_init(|| get).await.cloned(),
+            Some(manifest) => manifest.get_or_init(|| get).await.clone(),
             None => get.await,
         }
     }
 
     /// The place of a manifest that others want too; none where there are no others.
-    fn kept(&self, digest: &Digest) -> Option<Arc<OnceCell<Manifest>>> {
+    fn kept(&self, digest: &Digest) -> Option<Once> {
         let mut manifests = self.source.manifests();
         if let Some(kept) = manifests.get_mut(digest) {
             let manifest = Arc::clone(&kept.manifest);
@@ -179,27 +202,42 @@ impl Reader<'_> {
 
     /// Another blob has come to this image's target: nobody need wait for it here.
     pub(super) fn settled(&self) {
-        if self.has_company() {
+        if self.has_others() {
             self.readers.changed.notify_waiters();
         }
     }
 
     /// Starts to read a blob: for all that want it, or what one of them reads.
     async fn open(&self, ledger: &Ledger, blob: &StoredBlob<'_>) -> Result<BlobStream, Error> {
-        if !self.has_company() {
+        // A directory is read as often as one likes.
+        if !self.has_others() || matches!(blob.store, Store::Layout(_)) {
             return blob.open().await;
         }
         let digest = &blob.descriptor.digest;
-        if let Some(coming) = self.follow(digest) {
-            self.readers.changed.notify_waiters();
-            return match coming.await {
-                Ok(pieces) => Ok(given(pieces, blob.store.clone(), blob.descriptor.clone())),
-                // Who was to read it has failed or gone.
-                Err(_) => blob.open().await,
-            };
-        }
+        let stream = match self.follow(digest) {
+            Some(coming) => {
+                self.readers.changed.notify_waiters();
+                match coming.await {
+                    Ok(pieces) => {
+                        let object = blob.store.object(At::Digest(digest));
+                        let stream = given(pieces, blob.store.clone(), blob.descriptor.clone());
+                        blob::checked(stream, blob.descriptor, object)
+                    }
+                    // Who was to read it has failed or gone.
+                    Err(_) => blob.open().await?,
+                }
+            }
+            None => self.lead(ledger, blob).await?,
+        };
+        let (source, account) = (Arc::clone(&self.source), self.account);
+        Ok(stream.inspect(move |_| source.takes(account)).boxed())
+    }
+
+    /// Waits for the others, and reads for all that came.
+    async fn lead(&self, ledger: &Ledger, blob: &StoredBlob<'_>) -> Result<BlobStream, Error> {
+        let digest = &blob.descriptor.digest;
         let lead = Lead { reader: self, digest, is_over: false };
-        let until = Instant::now() + GATHER;
+        let mut until = Instant::now() + GATHER;
         loop {
             let mut changed = std::pin::pin!(self.readers.changed.notified());
             changed.as_mut().enable();
@@ -207,21 +245,25 @@ impl Reader<'_> {
             if missing.is_empty() {
                 break;
             }
-            if timeout_at(until, changed).await.is_err() {
-                let mut parties = self.source.parties();
+            if timeout_at(until, changed).await.is_ok() {
+                continue;
+            }
+            let mut parties = self.source.parties();
+            if missing.iter().any(|other| parties.get(other).is_none_or(Party::is_idle)) {
                 for other in missing {
                     parties.entry(other).and_modify(|party| party.late = true);
                 }
                 break;
             }
+            until += GATHER;
         }
         let came = lead.take_off();
         let stream = blob.open().await?;
-        let others: Vec<mpsc::Sender<Bytes>> = came
+        let others: Vec<Other> = came
             .into_iter()
             .filter_map(|(_, waiting)| {
                 let (to, pieces) = mpsc::channel(PIECES);
-                waiting.send(pieces).ok().map(|()| to)
+                waiting.send(pieces).ok().map(|()| Other { to, bytes: 0, waited: Duration::ZERO })
             })
             .collect();
         Ok(if others.is_empty() { stream } else { giving(stream, others) })
@@ -295,16 +337,33 @@ impl Drop for Lead<'_> {
     }
 }
 
-/// `stream`, each piece of which `others` get too. It goes as fast as the slowest, and leaves behind who stands still.
-fn giving(stream: BlobStream, others: Vec<mpsc::Sender<Bytes>>) -> BlobStream {
+/// One who gets what another reads.
+struct Other {
+    to: mpsc::Sender<Bytes>,
+    bytes: u64,
+    /// How long he was waited for.
+    waited: Duration,
+}
+
+impl Other {
+    /// Gives him one more piece; none where he has gone or is too slow.
+    async fn take(mut self, piece: Bytes) -> Option<Self> {
+        let (began, length) = (Instant::now(), piece.len() as u64);
+        timeout(LAG, self.to.send(piece)).await.ok()?.ok()?;
+        self.waited += began.elapsed();
+        self.bytes += length;
+        let is_slow = self.waited >= LAG && self.bytes < self.waited.as_secs() * SLOWEST;
+        (!is_slow).then_some(self)
+    }
+}
+
+/// `stream`, each piece of which `others` get too. It goes as fast as the slowest, and leaves behind who is too slow.
+fn giving(stream: BlobStream, others: Vec<Other>) -> BlobStream {
     stream::unfold((stream, others), |(mut stream, mut others)| async move {
         let piece = stream.next().await?;
         match &piece {
             Ok(piece) => {
-                let given = others.into_iter().map(|other| async {
-                    let took = timeout(LAG, other.send(piece.clone())).await.is_ok_and(|sent| sent.is_ok());
-                    took.then_some(other)
-                });
+                let given = others.into_iter().map(|other| other.take(piece.clone()));
                 others = join_all(given).await.into_iter().flatten().collect();
             }
             // What failed here each asks for himself: where it failed may not be where it was read.
@@ -315,7 +374,8 @@ fn giving(stream: BlobStream, others: Vec<mpsc::Sender<Bytes>>) -> BlobStream {
     .boxed()
 }
 
-/// What another reads, checked there; from where it ends too soon, what this one reads.
+/// What another reads; from where it ends too soon or comes too slowly, what this one reads. Not checked: the bytes of two
+/// readings may not be one blob's.
 fn given(pieces: mpsc::Receiver<Bytes>, store: Store, descriptor: Descriptor) -> BlobStream {
     let state = Given { pieces, own: None, has: 0, store, descriptor };
     stream::unfold(state, |mut state| async move { state.next().await.map(|piece| (piece, state)) }).boxed()
@@ -335,13 +395,14 @@ impl Given {
             if let Some(own) = &mut self.own {
                 return own.next().await;
             }
-            if let Some(piece) = self.pieces.recv().await {
+            if let Ok(Some(piece)) = timeout(DROUGHT, self.pieces.recv()).await {
                 self.has += piece.len() as u64;
                 return Some(Ok(piece));
             }
             if self.has >= self.descriptor.size {
                 return None;
             }
+            self.pieces.close();
             let blob = StoredBlob { store: &self.store, descriptor: &self.descriptor };
             match blob.open().await {
                 Ok(stream) => self.own = Some(blob::after(stream, self.has)),
@@ -375,7 +436,7 @@ impl BlobSource for SharedBlob<'_> {
     }
 
     fn open_early(&self) -> Option<BoxFuture<'_, Result<BlobStream, Error>>> {
-        if self.reader.has_company() { None } else { self.blob.open_early() }
+        if self.reader.has_others() { None } else { self.blob.open_early() }
     }
 
     fn has_another(&self) -> bool {

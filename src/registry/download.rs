@@ -59,7 +59,7 @@ impl Repository {
         self.read(descriptor, None).await
     }
 
-    /// The same for who has no place to write it yet; none where too many do that already.
+    /// The same for who has no place to write it yet, tried once; none where too many do that already.
     pub fn read_blob_early<'a>(
         &'a self,
         descriptor: &'a Descriptor,
@@ -69,9 +69,10 @@ impl Repository {
     }
 
     async fn read(&self, descriptor: &Descriptor, place: Option<Place>) -> Result<BlobStream, Error> {
+        let is_early = place.is_some();
         let mut head = Stretch { place, ..Stretch::new(self, Arc::new(descriptor.clone()), 0..descriptor.size) };
         if let Err(cause) = head.open().await
-            && !(is_absent(&cause) && head.goes_elsewhere().await.map_err(|cause| head.failed(cause))?)
+            && !(!is_early && is_absent(&cause) && head.goes_elsewhere().await.map_err(|cause| head.failed(cause))?)
         {
             return Err(head.failed(cause));
         }
@@ -453,15 +454,18 @@ impl Stretch {
             if ranged && let Ok(range) = HeaderValue::from_str(&self.range()) {
                 call.headers.insert(RANGE, range);
             }
-            let place = match self.place.take() {
-                Some(place) => place,
-                None => self.repository.enter(Lane::Read, &mut self.patience).await,
+            let (place, is_early) = match self.place.take() {
+                Some(place) => (place, true),
+                None => (self.repository.enter(Lane::Read, &mut self.patience).await, false),
             };
             let cause = match self.repository.send_once(&call).await {
                 Ok(response) => match self.accept(&response, ranged) {
                     Ok(skip) => {
                         self.skip = skip;
                         self.led_to = (*response.url() != self.url).then(|| response.url().clone());
+                        if is_early {
+                            self.repository.host.lanes.widen(Lane::Early);
+                        }
                         self.answer = Some((response, place));
                         return Ok(());
                     }
@@ -477,6 +481,11 @@ impl Stretch {
                 Err(cause) => cause,
             };
             self.led_to = None;
+            drop(place);
+            // Who waits for a place to write must not wait for one to read too: it is asked for again in its turn.
+            if is_early {
+                return Err(cause);
+            }
             self.repository.pause(&mut self.patience, cause, "blob").await?;
         }
     }

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -34,6 +34,9 @@ const GITHUB_LARGEST: u64 = 10_000_000_000;
 /// Redirects that are followed.
 const HOPS: usize = 5;
 
+/// How long a host that never answered is left alone by those who come after.
+const GIVEN_UP: Duration = Duration::from_secs(30);
+
 /// A wait longer than this is said in the log.
 pub(super) const WORTH_SAYING: Duration = Duration::from_secs(3);
 
@@ -46,8 +49,8 @@ pub(super) struct Host {
     pub(super) lanes: Lanes,
     /// Whether it has answered anything in this run.
     answered: AtomicBool,
-    /// Why it was given up, where it never has: each image of a list would wait as long and hear the same.
-    given_up: OnceLock<Cause>,
+    /// When and why it was given up, where it never has: each image of a list would wait as long and hear the same.
+    given_up: Mutex<Option<(Instant, Cause)>>,
     /// The largest blob that it takes, where that is known.
     pub(super) largest_blob: Option<u64>,
     /// What it was learnt to refuse.
@@ -178,7 +181,7 @@ impl Host {
             transport: transport.clone(),
             lanes: Lanes::new(name == "ghcr.io"),
             answered: AtomicBool::new(false),
-            given_up: OnceLock::new(),
+            given_up: Mutex::default(),
             largest_blob: (name == "ghcr.io" || settings.github.as_deref() == Some(name)).then_some(GITHUB_LARGEST),
             learned: Learned {
                 single_put_below: AtomicU64::new(single_put_below),
@@ -228,6 +231,21 @@ impl Host {
         self.transport.span()
     }
 
+    /// Why it is not asked now. Who comes a while later tries again, for all.
+    fn given_up(&self) -> Option<Cause> {
+        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let (when, cause) = given_up.as_mut().filter(|_| self.is_stranger())?;
+        if when.elapsed() >= GIVEN_UP {
+            *when = Instant::now();
+            return None;
+        }
+        Some(cause.clone())
+    }
+
+    fn give_up(&self, cause: &Cause) {
+        *self.given_up.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), cause.clone()));
+    }
+
     pub(super) fn is_stranger(&self) -> bool {
         !self.answered.load(Relaxed)
     }
@@ -246,8 +264,8 @@ impl Repository {
         let mut patience = Patience::new(&self.limits);
         loop {
             let place = self.enter(call.lane, &mut patience).await;
-            if let Some(cause) = self.host.given_up.get().filter(|_| self.host.is_stranger()) {
-                return Err(cause.clone());
+            if let Some(cause) = self.host.given_up() {
+                return Err(cause);
             }
             match self.send_once(call).await {
                 Ok(response) => return Ok(response),
@@ -269,7 +287,7 @@ impl Repository {
         let wait = patience.next(cause, is_stranger).inspect_err(|cause| {
             // Who has another place to ask gives up sooner.
             if is_stranger && !self.limits.hasty && cause.is_connection() {
-                let _ = self.host.given_up.set(cause.clone());
+                self.host.give_up(cause);
             }
         })?;
         if wait > WORTH_SAYING {

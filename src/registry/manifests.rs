@@ -197,7 +197,7 @@ impl Repository {
         let read = async {
             while let Some(piece) = response.chunk().await.map_err(|error| super::transport::classify(&error))? {
                 // All that come for this image are counted together while they come: many at once would be many times this.
-                self.meter.holds(piece.len()).map_err(Cause::Protocol)?;
+                self.meter.takes(piece.len()).map_err(Cause::Protocol)?;
                 bytes.extend_from_slice(&piece);
                 if bytes.len() > manifest::LARGEST {
                     return Err(too_large());
@@ -216,7 +216,7 @@ impl Repository {
         match result {
             Ok(()) => Ok(bytes.freeze()),
             Err(cause) => {
-                self.meter.lets_go(bytes.len());
+                self.meter.gives_back(bytes.len());
                 Err(cause)
             }
         }

@@ -110,7 +110,12 @@ impl Repository {
             };
             let next = next_page(response.headers(), &url).ok()?;
             drop(place);
-            let bytes = self.small_body(response).await.ok().filter(|bytes| bytes.len() <= LARGEST_PAGE)?;
+            let bytes = self.small_body(response).await.ok()?;
+            // It stays for the run, and is not of this image.
+            self.meter.gives_back(bytes.len());
+            if bytes.len() > LARGEST_PAGE {
+                return None;
+            }
             let page: Page = serde_json::from_slice(&bytes).ok()?;
             let tags = page.tags.unwrap_or_default();
             let last = tags.last().cloned();

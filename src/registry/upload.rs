@@ -108,13 +108,13 @@ struct Session {
 /// A blob's source, which may have been opened before there was a session.
 struct Reading<'a> {
     source: &'a dyn BlobSource,
-    opened: Option<Result<BlobStream, Error>>,
+    opened: Option<BlobStream>,
 }
 
 impl Reading<'_> {
     async fn open(&mut self) -> Result<BlobStream, Error> {
         match self.opened.take() {
-            Some(opened) => opened,
+            Some(opened) => Ok(opened),
             None => self.source.open().await,
         }
     }
@@ -591,12 +591,13 @@ impl Repository {
 async fn beside(
     asking: impl Future<Output = Result<Opened, Cause>>,
     opening: Option<BoxFuture<'_, Result<BlobStream, Error>>>,
-) -> (Result<Opened, Cause>, Option<Result<BlobStream, Error>>) {
+) -> (Result<Opened, Cause>, Option<BlobStream>) {
     let Some(opening) = opening else { return (asking.await, None) };
     match select(Box::pin(asking), opening).await {
-        Either::Left((Ok(Opened::Session(session)), opening)) => (Ok(Opened::Session(session)), Some(opening.await)),
+        Either::Left((Ok(Opened::Session(session)), opening)) => (Ok(Opened::Session(session)), opening.await.ok()),
         Either::Left((asked, _)) => (asked, None),
-        Either::Right((opened, asking)) => (asking.await, Some(opened)),
+        // One that failed is opened again in its turn, with all the patience there is.
+        Either::Right((opened, asking)) => (asking.await, opened.ok()),
     }
 }
 

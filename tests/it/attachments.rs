@@ -425,7 +425,7 @@ fn chain(image: &Image, length: usize) -> Vec<Image> {
 
 #[tokio::test]
 async fn what_hangs_too_far_from_an_image_is_left_behind_with_a_notice() {
-    let left_behind = "what hangs on those is left behind";
+    let left_behind = "what may hang on those is left behind";
     for (length, api) in [(4, true), (5, true), (4, false), (5, false), (7, true)] {
         let context = format!("{length} attachments, API {api}");
         let (source, target) = (Registry::start(), Registry::start());

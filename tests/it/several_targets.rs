@@ -1,8 +1,10 @@
 //! One source for several registries: read once for all of them, and none fails or waits for long because of another.
 
+use std::path::Path;
+
 use futures_util::future::join_all;
 
-use crate::support::images::{self, Image};
+use crate::support::images::{self, Image, OCI_CONFIG, OCI_MANIFEST, Object};
 use crate::support::{Fault, Outcome, Registry, Run, What};
 
 const MEBIBYTE: usize = 1024 * 1024;
@@ -25,6 +27,22 @@ impl Release {
         let source = self.source.name("library/app:1");
         let lines = self.targets.iter().map(|target| format!("{source} => {}", target.name("mirror/app:1")));
         Run::new().input("images", &lines.collect::<Vec<_>>().join("\n")).input("attachments", "none")
+    }
+
+    /// The same, and an image layout besides.
+    fn run_with_layout(&self, directory: &Path) -> Run {
+        let source = self.source.name("library/app:1");
+        let targets = self.targets.iter().map(|target| target.name("mirror/app:1"));
+        let targets = targets.chain([format!("oci:{}:1", directory.display())]);
+        let lines: Vec<String> = targets.map(|target| format!("{source} => {target}")).collect();
+        self.run().input("images", &lines.join("\n"))
+    }
+
+    fn is_whole_in(&self, directory: &Path) {
+        for object in self.image.blobs.iter().chain(&self.image.manifests) {
+            let file = directory.join("blobs").join(object.digest.replace(':', "/"));
+            assert_eq!(std::fs::read(&file).unwrap(), object.bytes, "{}", object.digest);
+        }
     }
 
     /// How often each blob and each manifest was read.
@@ -136,6 +154,61 @@ async fn wrong_bytes_come_to_none_of_them() {
         target.everything_visible_is_whole().unwrap();
     }
     assert_eq!(outcome.json()["totals"]["failed"], 3, "{outcome}");
+}
+
+#[tokio::test]
+async fn bytes_that_were_wrong_once_are_read_anew_by_all() {
+    for size in [100, 3 * MEBIBYTE] {
+        let release = Release::new(images::big(size, 3));
+        let directory = tempfile::tempdir().unwrap();
+        release.source.fault(Fault::on("GET", "/blobs/", What::WrongBytes(size / 2)).times(2));
+        let outcome = release.run_with_layout(directory.path()).succeeds().await;
+        (0..3).for_each(|number| release.is_whole_at(number, &outcome));
+        release.is_whole_in(directory.path());
+    }
+}
+
+/// Each reads the rest of a blob where it likes: what a mirror began is not what the original ends.
+#[tokio::test]
+async fn a_mirror_that_lies_gives_none_of_them_a_part() {
+    let release = Release::new(images::big(3 * MEBIBYTE, 3));
+    let (mirror, directory) = (Registry::start(), tempfile::tempdir().unwrap());
+    mirror.seed(&release.image, "library/app:1");
+    mirror.fault(Fault::on("GET", "/blobs/", What::WrongBytes(10)).always());
+    let rule = format!("{} = {}", release.source.host(), mirror.host());
+    let outcome = release.run_with_layout(directory.path()).input("registry-mirrors", &rule).succeeds().await;
+    (0..3).for_each(|number| release.is_whole_at(number, &outcome));
+    release.is_whole_in(directory.path());
+    assert!(mirror.count("GET", "/blobs/") > 0, "{}", mirror.lines());
+}
+
+#[tokio::test]
+async fn a_descriptor_without_bytes_gives_no_blob_of_that_name() {
+    let absent = images::sha256(b"what nobody has");
+    let config = Object::new(OCI_CONFIG, "{}");
+    let text = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{OCI_MANIFEST}","config":{},"layers":[{{"mediaType":"application/octet-stream","digest":"{absent}","size":0}}]}}"#,
+        config.descriptor()
+    );
+    let release = Release::new(images::raw(OCI_MANIFEST, text, vec![config]));
+    release.source.set_bytes("library/app", &absent, None, "");
+    let directory = tempfile::tempdir().unwrap();
+    let outcome = release.run_with_layout(directory.path()).fails_with(1).await;
+    assert_eq!(outcome.json()["totals"]["failed"], 4, "{outcome}");
+    for target in &release.targets {
+        assert_eq!(target.tags("mirror/app"), Vec::<String>::new(), "{outcome}");
+        assert_eq!(target.blob("mirror/app", &absent), None, "{outcome}");
+    }
+    assert!(!directory.path().join("blobs/sha256").join(absent.trim_start_matches("sha256:")).exists());
+}
+
+#[tokio::test]
+async fn many_layers_are_read_once_though_one_registry_takes_its_time() {
+    let release = Release::new(images::many_layers(40));
+    release.targets[2].fault(Fault::on("PUT", "/blobs/", What::Delay(400)).always());
+    let outcome = release.run().input("patience", "20s").succeeds().await;
+    (0..3).for_each(|number| release.is_whole_at(number, &outcome));
+    assert!(release.reads().iter().all(|times| *times == 1), "{:?}\n{}", release.reads(), release.requests());
 }
 
 #[tokio::test]
