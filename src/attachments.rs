@@ -176,7 +176,7 @@ async fn has_any(source: &Store, subject: &Digest, which: Attachments) -> Result
 }
 
 /// What is listed as attached to `subject`, whether it is or not.
-async fn listed(source: &Store, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+pub async fn listed(source: &Store, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
     match source.referrers(subject).await? {
         Some(listed) => Ok(listed),
         None if source.lacks_tag(&subject.fallback_tag()).await => Ok(Vec::new()),

@@ -272,12 +272,12 @@ impl Cause {
         }
     }
 
-    /// Whether no answer came.
+    /// Whether no answer came, of the registry or of its token service.
     pub fn is_connection(&self) -> bool {
         match self {
             Self::Connection { .. } => true,
-            Self::Patience { last, .. } => last.is_connection(),
-            Self::Refused(_) | Self::Token { .. } | Self::Protocol(_) => false,
+            Self::Token { refusal: inner, .. } | Self::Patience { last: inner, .. } => inner.is_connection(),
+            Self::Refused(_) | Self::Protocol(_) => false,
         }
     }
 }

@@ -383,7 +383,10 @@ fn others() -> Vec<Example> {
             "the target has lost or changed a part",
             content(Target, OTHER, "the layer has 1024 bytes, its descriptor says 2048"),
         ),
-        of("a directory is no image layout", content(Source, "oci:out", "has no file `oci-layout`")),
+        of(
+            "a directory is no image layout",
+            content(Source, "oci:out", "is not an OCI layout: `oci-layout` is missing"),
+        ),
         of(
             "the publisher moved the tag",
             Error::Unexpected { reference: HUB.to_owned(), expected: one.clone(), actual: two.clone() },

@@ -613,6 +613,10 @@ const RULES: &[Rule] = &[
         })],
     },
     Rule {
+        is: |f| matches!(f.error, Error::DigestMismatch { object, .. } if object.starts_with("oci:")),
+        hints: &[always(|_| "the directory is damaged: make it anew from where it came".to_owned())],
+    },
+    Rule {
         is: |f| matches!(f.error, Error::DigestMismatch { .. }),
         hints: &[
             always(|_| "run again: a broken transfer or a stale cache is the usual reason".to_owned()),
@@ -640,6 +644,14 @@ const RULES: &[Rule] = &[
         is: |f| matches!(f.error, Error::Content { side: Side::Source, .. }),
         hints: &[always(|_| {
             "the image is broken at its source: pull it with another tool to confirm, and tell its publisher".to_owned()
+        })],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::Content { problem, .. } if problem.ends_with("kept what it has")),
+        hints: &[always(|_| {
+            "have that layer removed from the registry's storage (delete the image or package and let the registry clean \
+             up), then run again"
+                .to_owned()
         })],
     },
     Rule {

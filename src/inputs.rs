@@ -637,7 +637,13 @@ impl Values {
         choices.iter().find(|(word, _)| *word == value).map(|(_, choice)| *choice).ok_or_else(|| {
             let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
             let hint = nearest(value, words.iter().copied());
-            let hint = hint.map_or_else(String::new, |word| format!(" (did you mean `{word}`?)"));
+            let hint = match hint {
+                Some(word) => format!(" (did you mean `{word}`?)"),
+                None if name == "command" && value.contains(['/', ':']) => {
+                    "; to copy it, write `copy` before it".to_owned()
+                }
+                None => String::new(),
+            };
             Error::input(name, format!("`{}` is not one of {}{hint}", shown(value), words.join(", ")))
         })
     }
@@ -1267,7 +1273,10 @@ mod tests {
             (&["copy", "a/b", "--registry-auth", "a.io hunter2"], "input `registry-auth`: line 1 has a user"),
             (&["copy", "a", "b", "hunter2"], "input `arguments`: are too many"),
             (&["a", "b", "c", "hunter2"], "input `arguments`: are too many"),
-            (&["a/b", "c/d"], "input `command`: `a/b` is not one of copy, inspect, verify"),
+            (
+                &["a/b", "c/d"],
+                "input `command`: `a/b` is not one of copy, inspect, verify, access; to copy it, write `copy` before it",
+            ),
             (&["copy", "a/b", "--source", "c/d"], "input `source`: is given twice"),
             (&["copy", "a/b", "--patience", "1s", "--patience", "2s"], "input `patience`: is given more than once"),
             (

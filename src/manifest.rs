@@ -322,6 +322,13 @@ impl Manifest {
         self.artifact_type.as_deref().filter(|text| !text.is_empty()).or(config).filter(|text| !text.is_empty())
     }
 
+    /// Whether its config is one that containers are started by.
+    pub fn is_container(&self) -> bool {
+        let Content::Image { config: Some(config), .. } = &self.content else { return false };
+        config.media_type == media::IMAGE_CONFIG_MEDIA_TYPE
+            || config.media_type == media::IMAGE_DOCKER_CONFIG_MEDIA_TYPE
+    }
+
     /// The manifests that this one lists.
     pub fn children(&self) -> impl Iterator<Item = &Descriptor> {
         self.entries().iter().filter(|entry| entry.is_manifest())

@@ -65,6 +65,7 @@ pub struct Meter {
     blobs_missing: AtomicU64,
     missing_bytes: AtomicU64,
     manifests_written: AtomicU64,
+    manifests_missing: AtomicU64,
     /// Bytes of manifests, and of lists of them.
     manifest_bytes: AtomicU64,
     /// Bytes that are to go to the target, as far as that is known.
@@ -104,6 +105,7 @@ impl Meter {
             blobs_missing: AtomicU64::default(),
             missing_bytes: AtomicU64::default(),
             manifests_written: AtomicU64::default(),
+            manifests_missing: AtomicU64::default(),
             manifest_bytes: AtomicU64::default(),
             awaited: AtomicU64::default(),
             notices: Mutex::default(),
@@ -176,6 +178,16 @@ impl Meter {
     /// A manifest was accepted by the target.
     pub fn manifest_written(&self) {
         self.manifests_written.fetch_add(1, Relaxed);
+    }
+
+    /// `dry-run`: a manifest that should be at the target is not.
+    pub fn manifest_missing(&self) {
+        self.manifests_missing.fetch_add(1, Relaxed);
+    }
+
+    /// How many of those there are so far.
+    pub fn manifests_missing(&self) -> u64 {
+        self.manifests_missing.load(Relaxed)
     }
 
     /// A blob's fate is known.

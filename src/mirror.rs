@@ -109,6 +109,7 @@ struct Known {
     digest: Option<Digest>,
     media_type: Option<String>,
     platforms: Vec<PlatformReport>,
+    is_container: bool,
     attachments: Vec<AttachmentReport>,
 }
 
@@ -151,6 +152,7 @@ impl<'a> Image<'a> {
             digest,
             media_type: known.media_type,
             platforms: known.platforms,
+            is_container: known.is_container,
             attachments: known.attachments,
             result,
             traffic: self.meter.traffic(),
@@ -194,6 +196,10 @@ impl<'a> Image<'a> {
                 return format!("all of the image is at the target; whether {name} was written is not known");
             }
             Tag::Written => return format!("{name} was written to the target"),
+        }
+        if blobs + manifests == 0 && self.meter.traffic().bytes_written > 0 {
+            // Its answer did not come, or was not waited for.
+            return format!("nothing is known to have been written whole; {name} was not touched");
         }
         if blobs + manifests == 0 {
             return "nothing was written".to_owned();
@@ -374,7 +380,7 @@ impl<'a> Image<'a> {
     fn repaired(&self) -> Outcome {
         if self.written() > 0 {
             Outcome::Copied
-        } else if self.meter.blobs().missing > 0
+        } else if self.meter.blobs().missing + self.meter.manifests_missing() > 0
             || self.known().attachments.iter().any(|it| it.result == Outcome::WouldCopy)
         {
             Outcome::WouldCopy
@@ -526,6 +532,7 @@ impl<'a> Image<'a> {
     ) {
         let mut known = self.known();
         known.media_type = Some(root.media_type.clone());
+        known.is_container = root.is_container();
         known.platforms = match chosen {
             Some(platform) if !root.is_index() => vec![PlatformReport {
                 platform: platform.to_string(),

@@ -16,6 +16,9 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// A rate over less than this is noise.
 const SHORTEST: Duration = Duration::from_secs(1);
 
+/// The longest time left that is said, in milliseconds: a day. More is no estimate but a standstill.
+const LONGEST: u64 = 24 * 60 * 60 * 1000;
+
 /// When a run that goes on says so for the first time.
 const FIRST_LINE: Duration = Duration::from_secs(5);
 
@@ -143,7 +146,8 @@ impl Pace {
             _ => (progress.images.saturating_sub(progress.done) as u64, images as u64),
         };
         let long_enough = span >= SHORTEST;
-        let left = share(to_do, span.as_millis(), u128::from(did)).filter(|left| long_enough && *left > 0);
+        let left =
+            share(to_do, span.as_millis(), u128::from(did)).filter(|left| long_enough && (1..=LONGEST).contains(left));
         let rate = share(bytes, 1000, span.as_millis()).filter(|_| long_enough && progress.sent > 0);
         View { elapsed: now - self.started, progress, rate, left: left.map(Duration::from_millis) }
     }

@@ -264,9 +264,7 @@ pub fn platforms(
 /// The platform of a single image, from its config; none for what is no image.
 pub async fn platform_of_image(source: &Store, manifest: &Manifest) -> Result<Option<Platform>, Error> {
     let Content::Image { config: Some(config), .. } = &manifest.content else { return Ok(None) };
-    let is_image_config = config.media_type == oci_client::manifest::IMAGE_CONFIG_MEDIA_TYPE
-        || config.media_type == oci_client::manifest::IMAGE_DOCKER_CONFIG_MEDIA_TYPE;
-    if !is_image_config {
+    if !manifest.is_container() {
         return Ok(None);
     }
     let bytes = StoredBlob { store: source, descriptor: config }.bytes(LARGEST_CONFIG).await?;

@@ -75,7 +75,7 @@ pub fn differences<'a>(
     .boxed()
 }
 
-/// Attachments of `manifest` and of its children that the target lacks, a sentence each.
+/// Attachments of `manifest` and of its children that the target lacks, or has and does not list, a sentence each.
 pub async fn missing_attachments(
     source: &Store,
     target: &Store,
@@ -94,11 +94,21 @@ pub async fn missing_attachments(
             Place::Tag(tag) => At::Tag(tag),
         };
         let there = target.head_manifest(at).await?.is_some_and(|there| there.digest == found.manifest.digest);
-        let sentence = || format!("{} {} of {} is missing", found.kind.name(), found.manifest.digest, found.subject);
-        Ok::<_, Error>((!there).then(sentence))
+        let problem = if !there {
+            "is missing"
+        } else if found.place == Place::Referrer && !is_listed(target, &found.subject, &found.manifest.digest).await? {
+            "is there, and no list says so: nobody finds it"
+        } else {
+            return Ok::<_, Error>(None);
+        };
+        Ok(Some(format!("{} {} of {} {problem}", found.kind.name(), found.manifest.digest, found.subject)))
     }))
     .await?;
     Ok(missing.into_iter().flatten().collect())
+}
+
+async fn is_listed(target: &Store, subject: &Digest, attachment: &Digest) -> Result<bool, Error> {
+    Ok(attachments::listed(target, subject).await?.iter().any(|entry| entry.digest == *attachment))
 }
 
 async fn child_differences(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-use crate::attachments::{Found, Place, get_fallback};
+use crate::attachments::{Found, Place, get_fallback, listed};
 use crate::digest::Digest;
 use crate::error::{Cause, Error, Side};
 use crate::manifest::Manifest;
@@ -51,6 +51,20 @@ impl Copy<'_> {
                 });
             }
         }
+        if self.mode == Mode::DryRun {
+            for (subject, manifests) in unlisted {
+                let listed = listed(self.target, subject).await?;
+                let lost = |report: &&mut AttachmentReport| {
+                    report.subject == *subject
+                        && manifests.iter().any(|manifest| manifest.digest == report.digest)
+                        && !listed.iter().any(|entry| entry.digest == report.digest)
+                };
+                for report in reports.iter_mut().filter(lost) {
+                    report.result = Outcome::WouldCopy;
+                }
+            }
+            return Ok(reports);
+        }
         try_join_all(unlisted.into_iter().map(|(subject, manifests)| self.list(subject, manifests))).await?;
         Ok(reports)
     }
@@ -75,7 +89,7 @@ impl Copy<'_> {
                     _ => false,
                 },
             };
-            return Ok((Outcome::Unchanged, listed || self.mode == Mode::DryRun));
+            return Ok((Outcome::Unchanged, listed));
         }
         if let (Some(present), Place::Tag(tag)) = (&present, &attachment.place) {
             if self.own_attachments == OwnAttachments::Keep {

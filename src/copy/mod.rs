@@ -180,8 +180,9 @@ impl Copy<'_> {
                 }
                 let manifest = self.fetch(descriptor).await?;
                 self.below(&manifest, depth).await?;
-                if !present {
-                    self.put(at, &manifest).await?;
+                if !present && self.put(at, &manifest).await?.is_none() && self.before == Before::Same {
+                    self.meter.manifest_missing();
+                    self.meter.notice(format!("the target lacks the manifest {}; it would be sent", manifest.digest));
                 }
                 Ok(())
             };
@@ -278,8 +279,10 @@ impl Copy<'_> {
                 limit / 1_000_000_000
             ));
         }
+        let mut broken = None;
         if self.mode == Mode::DryRun || self.before == Before::Same {
-            if self.target.head_blob(descriptor).await? == Some(descriptor.size) {
+            let there = self.target.head_blob(descriptor).await?;
+            if there == Some(descriptor.size) {
                 // That another was the first is as good.
                 let _ = blob.holder.set(Arc::clone(here));
                 self.reader.settled();
@@ -290,6 +293,7 @@ impl Copy<'_> {
                 let first = blob.holder.set(Arc::clone(here)).is_ok();
                 return Ok(if first { BlobFate::Missing(descriptor.size) } else { BlobFate::Mounted });
             }
+            broken = there;
         }
         let mut first = Some(blob.first.lock().await);
         let holder = blob.holder.get().cloned();
@@ -298,10 +302,17 @@ impl Copy<'_> {
             first = None;
         }
         let neighbour = || (self.source.account() == self.target.account()).then(|| self.source.repository());
-        let from = holder.or_else(neighbour).filter(|from| from != here);
+        let from = holder.or_else(neighbour).filter(|from| from != here && broken.is_none());
         let source = SharedBlob::new(StoredBlob { store: self.source, descriptor }, self.reader, self.ledger);
-        let odds = if self.before == Before::Empty { Odds::HardlyThere } else { Odds::MayBeThere };
+        let odds = match (broken, self.before) {
+            (Some(_), _) => Odds::ThereAndBroken,
+            (None, Before::Empty) => Odds::HardlyThere,
+            (None, Before::Different | Before::Same) => Odds::MayBeThere,
+        };
         let sent = self.target.push_blob(descriptor, from.as_deref(), odds, &source).await?;
+        if let Some(has) = broken {
+            self.is_mended(descriptor, has).await?;
+        }
         let _ = blob.holder.set(Arc::clone(here));
         self.reader.settled();
         drop(first);
@@ -309,6 +320,22 @@ impl Copy<'_> {
             Sent::Present => BlobFate::Present,
             Sent::Mounted => BlobFate::Mounted,
             Sent::Uploaded => BlobFate::Sent,
+        })
+    }
+
+    /// A registry that has a blob need not look at what it is sent under that name (distribution keeps what it has).
+    async fn is_mended(&self, descriptor: &Descriptor, has: u64) -> Result<(), Error> {
+        if self.target.head_blob(descriptor).await? == Some(descriptor.size) {
+            return Ok(());
+        }
+        Err(Error::Content {
+            side: Side::Target,
+            object: self.target.object(At::Digest(&descriptor.digest)),
+            problem: format!(
+                "this layer has {has} bytes there and {} at the source; it was sent anew, and the registry kept what it \
+                 has",
+                descriptor.size
+            ),
         })
     }
 

@@ -249,11 +249,8 @@ impl Reader<'_> {
                 continue;
             }
             let mut parties = self.source.parties();
-            if missing.iter().any(|other| parties.get(other).is_none_or(Party::is_idle)) {
-                for other in missing {
-                    parties.entry(other).and_modify(|party| party.late = true);
-                }
-                break;
+            for other in missing {
+                parties.entry(other).and_modify(|party| party.late |= party.is_idle());
             }
             until += GATHER;
         }

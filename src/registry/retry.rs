@@ -138,7 +138,9 @@ impl Patience {
             return Err(cause);
         }
         let waited = self.since.elapsed();
-        if stranger && matches!(cause, Cause::Connection { .. }) && self.attempts >= STRANGER_ATTEMPTS {
+        // A token service was tried as often already.
+        let attempts = if matches!(cause, Cause::Token { .. }) { STRANGER_ATTEMPTS } else { self.attempts };
+        if stranger && cause.is_connection() && attempts >= STRANGER_ATTEMPTS {
             return Err(cause);
         }
         let wait = match cause.refusal() {

@@ -88,6 +88,8 @@ pub enum Odds {
     HardlyThere,
     /// The tag had other content, which may share blobs with this.
     MayBeThere,
+    /// It is, with another size: to be sent whatever the registry says of having it.
+    ThereAndBroken,
 }
 
 enum Opened {
@@ -145,7 +147,10 @@ impl Repository {
         source: &dyn BlobSource,
     ) -> Result<Sent, Error> {
         let failed = |action, cause| self.error(action, self.object(At::Digest(&descriptor.digest)), cause);
-        if self.host.learned.mount_is_silent(None) && self.head_blob(descriptor).await?.is_some() {
+        if odds != Odds::ThereAndBroken
+            && self.host.learned.mount_is_silent(None)
+            && self.head_blob(descriptor).await?.is_some()
+        {
             return Ok(Sent::Present);
         }
         let mut patience = Patience::new(&self.limits);
@@ -254,6 +259,9 @@ impl Repository {
 
     /// Opens an upload, or finds that none is needed.
     async fn ask(&self, descriptor: &Descriptor, from: Option<&str>, odds: Odds) -> Result<Opened, Cause> {
+        if odds == Odds::ThereAndBroken {
+            return self.open_upload().await.map(Opened::Session);
+        }
         let learned = &self.host.learned;
         let neighbour = from.unwrap_or(&self.name);
         let is_there = || async { self.head_blob(descriptor).await.is_ok_and(|size| size.is_some()) };

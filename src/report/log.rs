@@ -257,7 +257,7 @@ fn traffic(image: &ImageReport) -> String {
 pub(super) fn pull(image: &ImageReport) -> Option<String> {
     let name = pinned(image)?;
     // An unchanged image was not fetched; what it is then is not known, and mostly it is an image.
-    let is_image = !image.platforms.is_empty() || image.media_type.is_none();
+    let is_image = image.is_container || !image.platforms.is_empty() || image.media_type.is_none();
     let runs = !name.starts_with("oci:") && is_image;
     runs.then(|| format!("docker pull {name}"))
 }

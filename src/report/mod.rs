@@ -74,6 +74,8 @@ pub struct ImageReport {
     pub media_type: Option<String>,
     /// The platforms, in the order of the index; empty for an artifact without platforms.
     pub platforms: Vec<PlatformReport>,
+    /// Whether containers can be started from it, where it is no index: its platform is not known unless it was asked for.
+    pub is_container: bool,
     /// Signatures and the like that were found at the source.
     pub attachments: Vec<AttachmentReport>,
     /// The places where the source was looked for, where there was more than one; each with what it did.
@@ -292,6 +294,7 @@ impl ImageReport {
             digest: None,
             media_type: None,
             platforms: Vec::new(),
+            is_container: false,
             attachments: Vec::new(),
             sites: Vec::new(),
             served_by: None,

@@ -36,6 +36,7 @@ mod mirrors;
 mod platforms;
 mod real_faults;
 mod regressions;
+mod repair;
 mod several_targets;
 mod stopped;
 mod strange_layouts;
