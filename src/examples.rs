@@ -384,6 +384,23 @@ fn others() -> Vec<Example> {
             content(Target, OTHER, "the layer has 1024 bytes, its descriptor says 2048"),
         ),
         of(
+            "a file of a directory is not what its name says",
+            Error::DigestMismatch {
+                side: Source,
+                object: format!("oci:out@{one}"),
+                expected: one.clone(),
+                actual: two.to_string(),
+            },
+        ),
+        of(
+            "`check: deep` found a layer cut short, and the registry took no other",
+            content(
+                Target,
+                &format!("ghcr.io/acme/mirror/alpine@{one}"),
+                "this layer has 1000 bytes there and 50921 at the source; it was sent anew, and the registry kept what it has",
+            ),
+        ),
+        of(
             "a directory is no image layout",
             content(Source, "oci:out", "is not an OCI layout: `oci-layout` is missing"),
         ),
