@@ -162,7 +162,8 @@ struct Phase {
 }
 
 fn phases() -> Vec<Phase> {
-    let nothing = "nothing was written";
+    // `was written`, or `is known to have been written whole` where a body was on its way.
+    let nothing = "state: nothing ";
     let at_source = |name, fault, says| Phase { name, command: "copy", source: Some(fault), target: None, says };
     let at_target = |name, fault, says| Phase { name, command: "copy", source: None, target: Some(fault), says };
     let never = || What::Delay(600_000);
