@@ -13,7 +13,6 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use crate::digest::Digest;
 use crate::error::{Error, Side};
 use crate::manifest::{Descriptor, Manifest};
-use crate::meter::Meter;
 use crate::registry::At;
 use crate::store::Store;
 
@@ -131,7 +130,7 @@ pub fn search<'a>(
         if depth >= DEEPEST {
             // Asked only of what hangs that far from an image.
             if has_any(source, subject, which).await? {
-                meter(source).notice(format!(
+                source.meter().notice(format!(
                     "attachments of attachments are followed {DEEPEST} deep; what may hang on those is left behind"
                 ));
             }
@@ -154,14 +153,6 @@ pub fn search<'a>(
     .boxed()
 }
 
-fn meter(source: &Store) -> &Meter {
-    match source {
-        Store::Registry(repository) => repository.meter(),
-        Store::Layout(layout) => layout.meter(),
-        Store::Mirrored(mirrored) => mirrored.meter(),
-    }
-}
-
 /// Whether anything seems to be attached to `subject`; what it is, is not looked at.
 async fn has_any(source: &Store, subject: &Digest, which: Attachments) -> Result<bool, Error> {
     if !listed(source, subject).await?.is_empty() {
@@ -180,7 +171,7 @@ pub async fn listed(source: &Store, subject: &Digest) -> Result<Vec<Descriptor>,
     match source.referrers(subject).await? {
         Some(listed) => Ok(listed),
         None if source.lacks_tag(&subject.fallback_tag()).await => Ok(Vec::new()),
-        None => fallback_list(source, subject).await,
+        None => Ok(get_fallback(source, subject).await?.map(|index| index.entries().to_vec()).unwrap_or_default()),
     }
 }
 
@@ -204,14 +195,6 @@ async fn referrers(source: &Store, subject: &Digest) -> Result<Vec<Manifest>, Er
     // A list is not authenticated by the subject's digest; only the referrer's own word counts.
     let names_it = |manifest: &Manifest| manifest.subject.as_ref().is_some_and(|named| named.digest == *subject);
     Ok(manifests.into_iter().filter(names_it).collect())
-}
-
-/// The list under the fallback tag; empty where there is none.
-async fn fallback_list(store: &Store, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
-    Ok(match get_fallback(store, subject).await? {
-        Some(index) => index.entries().to_vec(),
-        None => Vec::new(),
-    })
 }
 
 /// The index under the fallback tag; none where there is none, or where the tag is something else.

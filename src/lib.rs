@@ -34,7 +34,8 @@
 //!   them one after the other and believes none without a digest.
 //! - [`registry`]: the distribution protocol: token service and realm rule, retries, redirects without credentials,
 //!   downloads that go on where they broke, the forms of an upload.
-//! - [`copy`]: the engine, the ledger of what the run knows to be where, and the readers that share one download. [`attachments`]: what hangs on a digest.
+//! - [`copy`]: the engine, the ledger of what the run knows to be where, and the readers that share one download.
+//!   [`attachments`]: what hangs on a digest.
 //! - [`emit`]: configuration for those who pull from the target, one small file a format.
 //! - [`github`]: the runner's protocol: outputs, summary, commands, masking; and access: the only room that knows GitHub's
 //!   API, and the only user of `octocrab`.

@@ -197,12 +197,13 @@ impl<'a> Image<'a> {
             }
             Tag::Written => return format!("{name} was written to the target"),
         }
-        if blobs + manifests == 0 && self.meter.traffic().bytes_written > 0 {
-            // Its answer did not come, or was not waited for.
-            return format!("nothing is known to have been written whole; {name} was not touched");
-        }
         if blobs + manifests == 0 {
-            return "nothing was written".to_owned();
+            return if self.meter.traffic().bytes_written > 0 {
+                // Its answer did not come, or was not waited for.
+                format!("nothing is known to have been written whole; {name} was not touched")
+            } else {
+                "nothing was written".to_owned()
+            };
         }
         let count = |(number, noun): (u64, &str)| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
         let written = [(blobs, "blob"), (manifests, "manifest")].into_iter().filter(|(number, _)| *number > 0);

@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::manifest::{Descriptor, Manifest};
+use crate::meter::Meter;
 use crate::mirrored::Mirrored;
 use crate::registry::{At, Odds, Pushed, Repository, Sent};
 
@@ -155,6 +156,15 @@ impl Store {
             Self::Registry(repository) => Arc::clone(repository.name()),
             Self::Layout(layout) => Arc::clone(layout.name()),
             Self::Mirrored(mirrored) => mirrored.repository(),
+        }
+    }
+
+    /// What counts the requests to this end, and hears what is to be known.
+    pub(crate) fn meter(&self) -> &Meter {
+        match self {
+            Self::Registry(repository) => repository.meter(),
+            Self::Layout(layout) => layout.meter(),
+            Self::Mirrored(mirrored) => mirrored.meter(),
         }
     }
 

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, FutureExt as _, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::OnceCell;
 
-use crate::attachments::{self, Attachments, Place};
+use crate::attachments::{self, Attachments, Found, Place};
 use crate::copy::Chosen;
 use crate::digest::Digest;
 use crate::error::{Error, Side};
@@ -88,7 +89,17 @@ pub async fn missing_attachments(
     let subjects: BTreeSet<&Digest> = std::iter::once(&manifest.digest).chain(chosen).collect();
     let found =
         try_join_all(subjects.into_iter().map(|subject| attachments::search(source, subject, which, 0))).await?;
-    let missing = try_join_all(found.into_iter().flatten().map(|found| async move {
+    let found: Vec<Found> = found.into_iter().flatten().collect();
+    let by_subject = found.chunk_by(|a, b| a.subject == b.subject);
+    let missing = try_join_all(by_subject.map(|attachments| missing_of_one(target, attachments))).await?;
+    Ok(missing.into_iter().flatten().collect())
+}
+
+/// The same for attachments of one subject, whose list at the target is read once.
+async fn missing_of_one(target: &Store, attachments: &[Found]) -> Result<Vec<String>, Error> {
+    let list = OnceCell::new();
+    let list = &list;
+    let missing = try_join_all(attachments.iter().map(|found| async move {
         let at = match &found.place {
             Place::Referrer => At::Digest(&found.manifest.digest),
             Place::Tag(tag) => At::Tag(tag),
@@ -96,7 +107,13 @@ pub async fn missing_attachments(
         let there = target.head_manifest(at).await?.is_some_and(|there| there.digest == found.manifest.digest);
         let problem = if !there {
             "is missing"
-        } else if found.place == Place::Referrer && !is_listed(target, &found.subject, &found.manifest.digest).await? {
+        } else if found.place == Place::Referrer
+            && !list
+                .get_or_try_init(|| attachments::listed(target, &found.subject))
+                .await?
+                .iter()
+                .any(|entry| entry.digest == found.manifest.digest)
+        {
             "is there, and no list says so: nobody finds it"
         } else {
             return Ok::<_, Error>(None);
@@ -105,10 +122,6 @@ pub async fn missing_attachments(
     }))
     .await?;
     Ok(missing.into_iter().flatten().collect())
-}
-
-async fn is_listed(target: &Store, subject: &Digest, attachment: &Digest) -> Result<bool, Error> {
-    Ok(attachments::listed(target, subject).await?.iter().any(|entry| entry.digest == *attachment))
 }
 
 async fn child_differences(

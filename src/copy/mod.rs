@@ -311,7 +311,7 @@ impl Copy<'_> {
         };
         let sent = self.target.push_blob(descriptor, from.as_deref(), odds, &source).await?;
         if let Some(has) = broken {
-            self.is_mended(descriptor, has).await?;
+            self.expect_mended(descriptor, has).await?;
         }
         let _ = blob.holder.set(Arc::clone(here));
         self.reader.settled();
@@ -324,7 +324,7 @@ impl Copy<'_> {
     }
 
     /// A registry that has a blob need not look at what it is sent under that name (distribution keeps what it has).
-    async fn is_mended(&self, descriptor: &Descriptor, has: u64) -> Result<(), Error> {
+    async fn expect_mended(&self, descriptor: &Descriptor, has: u64) -> Result<(), Error> {
         if self.target.head_blob(descriptor).await? == Some(descriptor.size) {
             return Ok(());
         }

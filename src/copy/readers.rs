@@ -7,6 +7,7 @@
 //! has a blob brought once.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -417,19 +418,22 @@ pub(super) struct SharedBlob<'a> {
     blob: StoredBlob<'a>,
     reader: &'a Reader<'a>,
     ledger: &'a Ledger,
-    opened: Mutex<bool>,
+    opened: AtomicBool,
 }
 
 impl<'a> SharedBlob<'a> {
     pub(super) fn new(blob: StoredBlob<'a>, reader: &'a Reader<'a>, ledger: &'a Ledger) -> Self {
-        Self { blob, reader, ledger, opened: Mutex::default() }
+        Self { blob, reader, ledger, opened: AtomicBool::new(false) }
     }
 }
 
 impl BlobSource for SharedBlob<'_> {
     fn open(&self) -> BoxFuture<'_, Result<BlobStream, Error>> {
-        let again = std::mem::replace(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner), true);
-        if again { self.blob.open() } else { self.reader.open(self.ledger, &self.blob).boxed() }
+        if self.opened.swap(true, Relaxed) {
+            self.blob.open()
+        } else {
+            self.reader.open(self.ledger, &self.blob).boxed()
+        }
     }
 
     fn open_early(&self) -> Option<BoxFuture<'_, Result<BlobStream, Error>>> {

@@ -1,9 +1,9 @@
 //! How many requests a host gets at once.
 //!
 //! Lanes, so that a manifest never waits behind a layer, and so that a copy within one registry cannot starve itself: who
-//! writes waits for nobody but readers. A lane doubles with each round of good answers until the host first
-//! sheds load; then it halves, and from there on widens by one a round (TCP's slow start and congestion avoidance). Never
-//! decides what is sent.
+//! writes waits for nobody but readers. A lane doubles with each round of good answers until the host first sheds load;
+//! then it halves, and from there on widens by one a round (TCP's slow start and congestion avoidance). Never decides what
+//! is sent.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};

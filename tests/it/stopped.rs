@@ -162,8 +162,9 @@ struct Phase {
 }
 
 fn phases() -> Vec<Phase> {
-    // `was written`, or `is known to have been written whole` where a body was on its way.
-    let nothing = "state: nothing ";
+    let nothing = "nothing was written";
+    // A part of a body was on its way.
+    let nothing_whole = "nothing is known to have been written whole";
     let at_source = |name, fault, says| Phase { name, command: "copy", source: Some(fault), target: None, says };
     let at_target = |name, fault, says| Phase { name, command: "copy", source: None, target: Some(fault), says };
     let never = || What::Delay(600_000);
@@ -172,12 +173,16 @@ fn phases() -> Vec<Phase> {
         at_source("waiting for a token", Fault::on("*", "/token", never()), nothing),
         at_source("a token service that is down", Fault::on("*", "/token", What::status(503)).always(), nothing),
         at_source("a manifest that stalls", Fault::on("GET", "/manifests/", What::StallBodyAfter(5)), nothing),
-        at_source("a download that stalls", Fault::on("GET", "/blobs/", What::StallBodyAfter(50)).always(), nothing),
+        at_source(
+            "a download that stalls",
+            Fault::on("GET", "/blobs/", What::StallBodyAfter(50)).always(),
+            nothing_whole,
+        ),
         at_target("opening an upload", Fault::on("POST", "/uploads/", never()).always(), nothing),
         at_target(
             "an upload that stalls",
             Fault::on("PUT", "/uploads/", What::StallRequestAfter(10)).always(),
-            nothing,
+            nothing_whole,
         ),
         at_target(
             "asleep because it was throttled",
