@@ -299,6 +299,7 @@ impl Layout {
     }
 
     /// All names in `index.json`, sorted; some are full references, and need not be tags that a registry takes.
+    #[cfg(any(test, fuzzing))]
     pub async fn tags(&self) -> Result<Vec<String>, Error> {
         let files = Arc::clone(&self.files);
         blocking(move || Ok(files.index()?.names())).await

@@ -63,39 +63,59 @@
 //! 4. **Nothing leaks**: a credential goes to its host and that host's own token service.
 //! 5. **Says what to do**: every failure names the side, the object, the registry's words, what was written, what next.
 
-pub mod attachments;
-pub mod blob;
-pub mod copy;
-pub mod credentials;
-pub mod digest;
-pub mod emit;
-pub mod error;
-pub mod examples;
-pub mod github;
-pub mod hints;
-pub mod images;
-pub mod inputs;
-pub mod layout;
-pub mod manifest;
-pub mod meter;
-pub mod mirror;
-pub mod mirrored;
-pub mod mirrors;
-pub mod plan;
-pub mod platform;
-pub mod progress;
+mod attachments;
+mod blob;
+mod copy;
+mod credentials;
+mod digest;
+mod emit;
+mod error;
+mod examples;
+mod github;
+mod hints;
+mod images;
+mod inputs;
+mod layout;
+mod manifest;
+mod meter;
+mod mirror;
+mod mirrored;
+mod mirrors;
+mod plan;
+mod platform;
+mod progress;
 #[cfg(any(test, fuzzing))]
+#[doc(hidden)]
 pub mod properties;
-pub mod queue;
-pub mod reference;
-pub mod registry;
-pub mod report;
-pub mod resolve;
-pub mod sanitise;
-pub mod secret;
-pub mod store;
-pub mod template;
-pub mod verify;
+mod queue;
+mod reference;
+mod registry;
+mod report;
+mod resolve;
+mod sanitise;
+mod secret;
+mod store;
+mod template;
+mod verify;
+
+/// Parts of the program that its own tests, fuzz targets and benchmarks look at. No promise of any kind.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::emit::Wanted;
+    pub use crate::emit::render;
+    pub use crate::error::Side;
+    pub use crate::examples::chapters;
+    pub use crate::inputs::INPUTS;
+    pub use crate::inputs::Kind;
+    pub use crate::inputs::OUTPUTS;
+    pub use crate::mirrors::Fallback;
+    pub use crate::mirrors::Rules;
+    pub use crate::reference::Reference;
+    pub use crate::report::ImageReport;
+    pub use crate::report::Outcome;
+    pub use crate::report::Report;
+    pub use crate::sanitise::markdown;
+}
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -110,7 +130,8 @@ use error::{Error, Side};
 use github::access::Access;
 use github::runner::{Console, Runner};
 use github::server::Server;
-use inputs::{Command, Environment, Inputs, Invocation};
+pub use inputs::Environment;
+use inputs::{Command, Inputs, Invocation};
 use meter::{Event, Events};
 use mirror::Run;
 use plan::Plan;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::process::ExitCode;
 
-use mirror_image::inputs::Environment;
+use mirror_image::Environment;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Resolves with the name of the first signal that asks the program to stop.

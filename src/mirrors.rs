@@ -117,11 +117,6 @@ impl Rules {
         Ok(rules)
     }
 
-    /// Whether there is no rule at all.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The rules as a person reads them, and where each came from; a line each.
     pub fn describe(&self) -> Vec<String> {
         self.0

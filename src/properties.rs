@@ -354,10 +354,6 @@ pub fn commands(acts: &str) {
                     console.group(title, &message.lines().map(str::to_owned).collect::<Vec<_>>());
                     issued.extend([("group", None), ("endgroup", None)]);
                 }
-                "n" => {
-                    console.notice(title, message);
-                    annotated("notice");
-                }
                 "w" => {
                     console.warning(title, message);
                     annotated("warning");

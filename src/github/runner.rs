@@ -61,16 +61,6 @@ impl Runner {
         }
     }
 
-    /// Whether a GitHub Actions runner reads what is printed.
-    pub fn in_actions(&self) -> bool {
-        self.in_actions
-    }
-
-    /// Whether there is a job summary to write.
-    pub fn has_summary(&self) -> bool {
-        self.summary.is_some()
-    }
-
     /// The bytes that an output may have, where somebody minds.
     pub fn output_room(&self) -> Option<usize> {
         self.in_actions.then_some(OUTPUT)
@@ -166,7 +156,6 @@ fn command(name: &str, title: Option<&str>, message: &str) -> String {
 /// A kind of annotation.
 #[derive(Clone, Copy)]
 enum Kind {
-    Notice,
     Warning,
     Error,
 }
@@ -174,7 +163,6 @@ enum Kind {
 impl Kind {
     fn name(self) -> &'static str {
         match self {
-            Self::Notice => "notice",
             Self::Warning => "warning",
             Self::Error => "error",
         }
@@ -194,7 +182,7 @@ pub struct Console {
 struct Streams {
     log: Box<dyn Write + Send>,
     data: Option<Box<dyn Write + Send>>,
-    annotations: [usize; 3],
+    annotations: [usize; 2],
     voice: Voice,
 }
 
@@ -221,7 +209,7 @@ impl Console {
 
     /// Prints to `log`, and outputs to `data`; without `data`, those go to the log too.
     pub fn over(runner: &Runner, log: Box<dyn Write + Send>, data: Option<Box<dyn Write + Send>>) -> Self {
-        let streams = Streams { log, data, annotations: [0; 3], voice: Voice::Lines(Lines::default()) };
+        let streams = Streams { log, data, annotations: [0; 2], voice: Voice::Lines(Lines::default()) };
         Self { in_actions: runner.in_actions, debug: runner.debug, state: Mutex::new(streams) }
     }
 
@@ -238,11 +226,6 @@ impl Console {
         // A closed pipe: nobody reads any more.
         let _ = writeln!(out, "{}", text.trim_end());
         let _ = out.flush();
-    }
-
-    /// Whether debug lines are shown: ask before making an expensive one.
-    pub fn debugs(&self) -> bool {
-        self.debug
     }
 
     /// One line of the log.
@@ -303,11 +286,6 @@ impl Console {
         }
         text.push_str(if self.in_actions { "::endgroup::" } else { "" });
         self.print(text.trim_end_matches('\n'));
-    }
-
-    /// A notice: worth knowing, nothing to do.
-    pub fn notice(&self, title: &str, message: &str) {
-        self.annotate(Kind::Notice, title, message);
     }
 
     /// A warning: worth doing something about.
@@ -439,8 +417,7 @@ mod tests {
     fn consoles(variables: &[(&str, &str)]) -> (Console, Tape, Tape) {
         let (log, data) = (Tape::default(), Tape::default());
         let runner = runner(variables);
-        let second: Option<Box<dyn Write + Send>> =
-            if runner.in_actions() { None } else { Some(Box::new(data.clone())) };
+        let second: Option<Box<dyn Write + Send>> = if runner.in_actions { None } else { Some(Box::new(data.clone())) };
         (Console::over(&runner, Box::new(log.clone()), second), log, data)
     }
 
@@ -496,7 +473,6 @@ mod tests {
     fn debug_lines_are_shown_on_request() {
         let (console, log, _) = consoles(&[ACTIONS, ("RUNNER_DEBUG", "1")]);
         console.debug("x");
-        assert!(console.debugs());
         assert_eq!(log.text(), "::debug::x\n");
     }
 

@@ -128,11 +128,6 @@ impl Repository {
         &self.meter
     }
 
-    /// Which end this is.
-    pub fn side(&self) -> Side {
-        self.side
-    }
-
     /// Identifies registry and credential together: blobs can be mounted between repositories that share it.
     pub fn account(&self) -> usize {
         Arc::as_ptr(&self.host) as usize

@@ -115,11 +115,7 @@ struct Totals {
     duration_ms: u64,
 }
 
-/// The whole report as compact JSON; where there is not room for all, `left_out` says what is missing.
-pub fn render(report: &Report, context: &Context) -> String {
-    text(&fitted(report, context))
-}
-
+/// The whole report; where there is not room for all, `left_out` says what is missing.
 fn fitted<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
     let images = report.images.iter().map(|image| Image::whole(report, image)).collect();
     let mut whole = whole(report, context, images);
@@ -432,7 +428,7 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::{Blobs, ImageReport, Outcome, PlatformReport, Report, Traffic};
-    use super::{Context, Name, mapping, outputs, render};
+    use super::{Context, Name, fitted, mapping, outputs, text};
     use crate::digest::Digest;
     use crate::error::{Cause, Error, Refusal, Side};
 
@@ -507,7 +503,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_json_has_the_contracts_fields() {
-        let text = render(&report(vec![copied(), failed()]), &context());
+        let text = text(&fitted(&report(vec![copied(), failed()]), &context()));
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert!(
             text.starts_with(r#"{"version":"1.2.3","command":"copy","dry_run":false,"result":"failed","images":["#)
@@ -538,14 +534,15 @@ pub(super) mod tests {
         image.blobs.missing_bytes = 77;
         let mut report = Report { dry_run: true, ..report(vec![image]) };
         let bytes = |report: &Report| -> serde_json::Value {
-            serde_json::from_str::<serde_json::Value>(&render(report, &context())).unwrap()["totals"]["bytes"].clone()
+            serde_json::from_str::<serde_json::Value>(&text(&fitted(report, &context()))).unwrap()["totals"]["bytes"]
+                .clone()
         };
         assert_eq!(bytes(&report), 77);
         report.dry_run = false;
         report.command = "inspect";
         assert_eq!(bytes(&report), 8_912_896);
         report.cancelled = Some("SIGTERM");
-        assert!(render(&report, &context()).contains(r#""result":"cancelled""#));
+        assert!(text(&fitted(&report, &context())).contains(r#""result":"cancelled""#));
     }
 
     #[test]

@@ -3,8 +3,7 @@
 
 use std::path::PathBuf;
 
-use mirror_image::examples;
-use mirror_image::inputs::{INPUTS, OUTPUTS};
+use mirror_image::internals::{INPUTS, OUTPUTS, chapters};
 
 /// The file must hold `section` from `start` to `end`.
 fn assert_section(file: &str, start: &str, end: &str, section: &str) {
@@ -44,7 +43,7 @@ fn cell(text: &str) -> String {
 #[test]
 fn the_errors_have_the_hints_of_the_code() {
     let mut section = "\n".to_owned();
-    for chapter in examples::chapters() {
+    for chapter in chapters() {
         section += &format!("\n## {}\n\n", chapter.title);
         if !chapter.about.is_empty() {
             section += &format!("{}\n\n", chapter.about);

@@ -6,8 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
-use mirror_image::emit::{Wanted, render};
-use mirror_image::report::{ImageReport, Outcome, Report};
+use mirror_image::internals::{Fallback, ImageReport, Outcome, Reference, Report, Rules, Wanted, render};
 use serde_json::{Value, json};
 
 use crate::support::images::{self, Image, Object};
@@ -366,9 +365,9 @@ fn buildpacks_and_kaniko_are_told_names_that_they_look_up() {
     assert_eq!(pack["registry-mirrors"], mirrors, "never `*`: pack would translate twice");
     // What we write there, we read: the grammar is the same.
     let line = env.lines().find_map(|line| line.strip_prefix("CNB_REGISTRY_MIRRORS=")).unwrap();
-    let rules = mirror_image::mirrors::Rules::read(None, Some(line), &[]).unwrap();
-    let reference = mirror_image::reference::Reference::parse("alpine:3.20").unwrap();
-    let found = rules.candidates(&reference, None, mirror_image::mirrors::Fallback::Original).unwrap();
+    let rules = Rules::read(None, Some(line), &[]).unwrap();
+    let reference = Reference::parse("alpine:3.20").unwrap();
+    let found = rules.candidates(&reference, None, Fallback::Original).unwrap();
     assert_eq!(found.mirrors[0].to_string(), "ghcr.io/o/r/docker.io/library/alpine:3.20");
 }
 

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use futures_util::StreamExt as _;
-use mirror_image::inputs::{INPUTS, Kind, OUTPUTS};
+use mirror_image::internals::{INPUTS, Kind, OUTPUTS};
 use pulldown_cmark::{Event, Options, Parser, Tag};
 use serde_json::{Value, json};
 

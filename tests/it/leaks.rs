@@ -11,8 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures_util::StreamExt as _;
-use mirror_image::inputs::{INPUTS, Kind};
-use mirror_image::sanitise;
+use mirror_image::internals::{INPUTS, Kind, markdown};
 use serde_json::json;
 
 use crate::support::github::{Instead, Rights, ghcr};
@@ -75,7 +74,7 @@ impl Secret {
             spellings.push(url::form_urlencoded::byte_serialize(beginning.as_bytes()).collect());
             spellings.push(beginning);
         }
-        spellings.push(sanitise::markdown(&self.value));
+        spellings.push(markdown(&self.value));
         spellings.push(STANDARD.encode(&self.value));
         spellings.push(URL_SAFE_NO_PAD.encode(format!("{}:{}", self.user, self.value)));
         spellings

@@ -9,7 +9,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use mirror_image::error::Side::{Source, Target};
+use mirror_image::internals::Side::{Source, Target};
 
 use crate::support::scenario::Holds::{
     Asked, AskedAtMost, Copied, Failed, FailedAfterTheTag, FetchedTwiceAtMost, NoCredentialElsewhere, OverHttp2,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mirror_image::error::Side;
+use mirror_image::internals::Side;
 
 use super::images::Image;
 use super::registry::{Recorded, Registry};
