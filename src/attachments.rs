@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 use futures_util::future::{BoxFuture, FutureExt as _, try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use crate::digest::Digest;
 use crate::error::{Error, Side};
-use crate::manifest::{Descriptor, Manifest};
-use crate::registry::At;
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{Descriptor, Manifest};
+use crate::registry::manifests::At;
 use crate::store::Store;
 
 /// How long a chain of attachments of attachments may be: a signed SBOM needs two.
@@ -229,7 +229,7 @@ async fn tagged(source: &Store, subject: &Digest, which: Attachments) -> Result<
 #[cfg(test)]
 mod tests {
     use super::{Attachments, cosign_tags};
-    use crate::digest::Digest;
+    use crate::oci::digest::Digest;
 
     #[test]
     fn tags_are_computed_from_the_digest() {

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt as _};
 
-use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Side};
-use crate::manifest::Descriptor;
+use crate::oci::digest::{Digest, Hasher};
+use crate::oci::manifest::Descriptor;
 
 /// The bytes of a blob. An error ends it.
 pub type BlobStream = BoxStream<'static, Result<Bytes, Error>>;
@@ -130,9 +130,9 @@ mod tests {
     use futures_util::StreamExt as _;
 
     use super::{after, checked};
-    use crate::digest::Digest;
     use crate::error::Error;
-    use crate::manifest::Descriptor;
+    use crate::oci::digest::Digest;
+    use crate::oci::manifest::Descriptor;
 
     async fn run(pieces: &[&'static str], descriptor: &Descriptor) -> (String, Option<Error>) {
         let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::error::{Error, Side};
 use crate::github::server::{GHCR, Server};
 use crate::inputs::Environment;
-use crate::reference::{Reference, canonical_host, shown};
+use crate::oci::reference::{Reference, canonical_host, shown};
 use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
 
 /// Docker writes padded base64; people paste it without.
@@ -390,7 +390,7 @@ mod tests {
     use super::{Credentials, Given};
     use crate::error::Error;
     use crate::inputs::Environment;
-    use crate::reference::Reference;
+    use crate::oci::reference::Reference;
     use crate::secret::{Credential, Secret};
 
     /// Collects and says, for `reference` as a source, `username password`, or nothing.

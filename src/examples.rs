@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use crate::digest::Digest;
 use crate::error::{Cause, ConnectionFailure, Error, Refusal, Side};
 use crate::inputs::{self, Environment};
+use crate::oci::digest::Digest;
 
 /// A failure, and when it happens.
 #[derive(Clone, Debug)]
@@ -77,33 +77,41 @@ const INPUT: (&str, &str) = (
     "The line begins with the word `input` and names it. Exit code 2: nothing was contacted and nothing was written. Each \
      mistake has its own sentence, which says how to mend it; these are some.",
 );
+
 const REFUSED: (&str, &str) = (
     "The registry said no",
     "Side, request, object, then the registry's own words: status, code, message, and the request's number for its \
      support. What is asked again by itself (429, 5xx, a 403 that is a rate limit) comes here only where that does not help.",
 );
+
 const TOKEN: (&str, &str) = (
     "The token service said no",
     "`token from HOST`: the registry sends its clients there for a token first. `with the given credential` or `without a \
      credential` says whether one was sent.",
 );
+
 const CONNECTION: (&str, &str) =
     ("No answer", "The words in brackets are the operating system's or the TLS library's.");
+
 const PATIENCE: (&str, &str) = (
     "It went on for too long",
     "The input `patience` says for how long what failed is tried again, counted from the last byte or answer that came \
      through. When it ends, that is said after the last failure.",
 );
+
 const PROTOCOL: (&str, &str) = (
     "The answer is no registry's",
     "Something answered, and not as the specification says, or against a rule of this program.",
 );
+
 const CONTENT: (&str, &str) = (
     "The content is not what its name says",
     "Everything is hashed on its way. What does not match is not completed at the target, and no tag is set.",
 );
+
 const WISH: (&str, &str) =
     ("What was asked for does not hold", "Nothing is broken: two of your wishes, or a wish and the facts, contradict.");
+
 const HERE: (&str, &str) = ("This run and this machine", "");
 
 /// All failures, by chapter.
@@ -122,8 +130,11 @@ pub fn chapters() -> Vec<Chapter> {
 }
 
 const GHCR: &str = "ghcr.io/acme/mirror/alpine:3.20";
+
 const HUB: &str = "docker.io/library/alpine:3.20";
+
 const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror/alpine:3.20";
+
 const OTHER: &str = "registry.example.com:5000/team/app:1";
 
 pub(crate) fn examples() -> Vec<Example> {

@@ -4,7 +4,7 @@
 //! whether two lines contradict each other, is the plan's. A sentence about a line names its number and quotes nothing
 //! that may be a password: what of a reference may be shown, the reference's own sentence shows.
 
-use crate::reference::ImageReference;
+use crate::oci::reference::ImageReference;
 
 /// How a line is written, for sentences.
 const SHAPE: &str = "write `SOURCE` or `SOURCE => TARGET`";

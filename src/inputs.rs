@@ -13,14 +13,14 @@ use clap::{Arg, ArgAction};
 use crate::attachments::Attachments;
 use crate::copy::ForeignLayers;
 use crate::credentials::{Credentials, Given};
-use crate::digest::Digest;
-use crate::emit;
+use crate::emit::{self, directory};
 use crate::error::Error;
 use crate::github::role::Permission;
 use crate::images::{self, Images};
 use crate::mirrors::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
-use crate::platform::Platform;
-use crate::reference::{ImageReference, shown};
+use crate::oci::digest::Digest;
+use crate::oci::platform::Platform;
+use crate::oci::reference::{ImageReference, shown};
 use crate::secret::{Credential, Secret};
 
 /// What an input's value looks like.
@@ -483,7 +483,7 @@ pub struct Inputs {
     /// The consumer configuration to write.
     pub emit: emit::Wanted,
     /// Where to write it; none where nothing is to be written.
-    pub emit_directory: Option<emit::Directory>,
+    pub emit_directory: Option<directory::Directory>,
     /// Whether to write the job summary.
     pub summary: bool,
     /// What the user should know, a sentence each.
@@ -719,14 +719,14 @@ impl Values {
         }
     }
 
-    fn emit_directory(&self, environment: &Environment) -> Result<Option<emit::Directory>, Error> {
+    fn emit_directory(&self, environment: &Environment) -> Result<Option<directory::Directory>, Error> {
         let path = self.get("emit-directory").unwrap_or_default();
         if matches!(items(self.get("emit").unwrap_or_default()).as_slice(), [] | ["none"]) {
             return Ok(None);
         }
         // Outside Actions the current directory is the workspace.
         let workspace = environment.get("GITHUB_WORKSPACE").unwrap_or(".");
-        emit::Directory::new(workspace.as_ref(), path).map(Some)
+        directory::Directory::new(workspace.as_ref(), path).map(Some)
     }
 
     fn mirrors(&self, environment: &Environment) -> Result<crate::mirrored::Settings, Error> {
@@ -751,7 +751,7 @@ impl Values {
         let hosts = items(self.get("insecure-registries").unwrap_or_default());
         let host = |text: &&str| {
             // A reference with a stand-in for the repository has exactly the hosts that are allowed here.
-            let probe = crate::reference::Reference::parse(&format!("{text}/x"));
+            let probe = crate::oci::reference::Reference::parse(&format!("{text}/x"));
             match probe {
                 Ok(probe) if probe.registry() == text.to_ascii_lowercase() => Ok(probe.registry().to_owned()),
                 // A host without a dot is a name in this network, which a reference cannot tell from a path.
@@ -1094,12 +1094,11 @@ fn distance(one: &str, other: &str) -> usize {
 mod tests {
     use std::time::Duration;
 
-    use super::{
-        Command, Environment, INPUTS, Images, Inputs, Invocation, Kind, OnConflict, Platforms, duration, items, read,
-    };
+    use super::{Command, Environment, INPUTS, Inputs, Invocation, Kind, OnConflict, Platforms, duration, items, read};
     use crate::credentials::Given;
     use crate::error::Error;
-    use crate::meter::Event;
+    use crate::images::Images;
+    use crate::observe::meter::Event;
     use crate::secret::{Credential, Secret};
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

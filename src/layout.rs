@@ -26,28 +26,35 @@ use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
 use crate::blob::{BlobSource, BlobStream};
-use crate::digest::Digest;
 use crate::error::{Error, Side};
-use crate::manifest::{self, Descriptor, Manifest};
-use crate::meter::Meter;
-use crate::registry::{At, Pushed, Sent};
-use crate::sanitise;
+use crate::observe::meter::Meter;
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{self, Descriptor, Manifest};
+use crate::registry::manifests::{At, Pushed};
+use crate::registry::upload::Sent;
+use crate::text::sanitise;
 
 const MARK: &str = "oci-layout";
+
 const INDEX: &str = "index.json";
+
 const NAME: &str = "org.opencontainers.image.ref.name";
+
 /// What containerd, `docker save` and buildx write besides the name: the full reference.
 const FULL_NAME: &str = "io.containerd.image.name";
 
 /// Files that are not whole yet; those of a killed run are swept.
 const TEMPORARY: &str = ".tmp-";
+
 /// A temporary file without a writer is swept when it is older: its writer may not have locked it yet.
 const SWEPT_AFTER: Duration = Duration::from_secs(60);
 
 /// The largest `oci-layout` and `index.json` that are read, in bytes.
 const LARGEST_MARK: u64 = 64 * 1024;
+
 /// An entry has about 250 bytes; read, it takes ten times as much memory.
 const LARGEST_INDEX: u64 = 4 * 1024 * 1024;
+
 /// The most values that are read of `index.json`: a value takes memory, however short it is. Entries have one in twenty
 /// bytes.
 const MOST_VALUES: usize = 256 * 1024;
@@ -58,6 +65,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 /// How many bytes of a blob are read at once, and how many are gathered before they are written.
 const PIECE: usize = 256 * 1024;
+
 const BATCH: usize = 1024 * 1024;
 
 /// How long another process may hold the lock; it is held for one reading and writing of `index.json`.
@@ -1187,11 +1195,12 @@ mod tests {
 
     use super::Layout;
     use crate::blob::{self, BlobSource, BlobStream};
-    use crate::digest::Digest;
     use crate::error::{Error, Side};
-    use crate::manifest::{Descriptor, Manifest};
-    use crate::meter::Meter;
-    use crate::registry::{At, Sent};
+    use crate::observe::meter::Meter;
+    use crate::oci::digest::Digest;
+    use crate::oci::manifest::{Descriptor, Manifest};
+    use crate::registry::manifests::At;
+    use crate::registry::upload::Sent;
 
     const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -1207,7 +1216,7 @@ mod tests {
     }
 
     fn meter() -> Arc<Meter> {
-        Arc::new(Meter::new(crate::meter::Events::new().0))
+        Arc::new(Meter::new(crate::observe::meter::Events::new().0))
     }
 
     fn target(directory: &Path) -> Layout {
@@ -1483,7 +1492,7 @@ mod tests {
 
         let listed = json!({ "mediaType": IMAGE, "digest": Digest::of(b"sbom"), "size": 4 });
         let listing =
-            manifest(&json!({ "mediaType": super::OCI_IMAGE_INDEX_MEDIA_TYPE, "manifests": [entry, listed] }));
+            manifest(&json!({ "mediaType": crate::layout::OCI_IMAGE_INDEX_MEDIA_TYPE, "manifests": [entry, listed] }));
         let tag = format!("sha256-{}", image.digest.hex());
         layout.put_manifest(At::Tag(&tag), &listing).await.expect("put");
         let found = layout.referrers(&image.digest).await.expect("a listing");

@@ -63,40 +63,61 @@
 //! 4. **Nothing leaks**: a credential goes to its host and that host's own token service.
 //! 5. **Says what to do**: every failure names the side, the object, the registry's words, what was written, what next.
 
-mod attachments;
-mod blob;
-mod copy;
-mod credentials;
-mod digest;
-mod emit;
-mod error;
-mod examples;
-mod github;
-mod hints;
-mod images;
-mod inputs;
-mod layout;
-mod manifest;
-mod meter;
-mod mirror;
-mod mirrored;
-mod mirrors;
-mod plan;
-mod platform;
-mod progress;
+pub mod attachments;
+pub mod blob;
+pub mod copy;
+pub mod credentials;
+pub mod emit;
+pub mod error;
+pub mod examples;
+pub mod github;
+pub mod http;
+pub mod images;
+pub mod inputs;
+pub mod layout;
+pub mod mirror;
+pub mod mirrored;
+pub mod mirrors;
+pub mod observe;
+pub mod oci;
+pub mod plan;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod properties;
-mod queue;
-mod reference;
-mod registry;
-mod report;
-mod resolve;
-mod sanitise;
-mod secret;
-mod store;
-mod template;
-mod verify;
+pub mod queue;
+pub mod registry;
+pub mod report;
+pub mod resolve;
+pub mod secret;
+pub mod store;
+pub mod template;
+pub mod text;
+pub mod verify;
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{Fuse, FutureExt as _};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Interval;
+
+use crate::copy::{ledger, readers, room};
+use crate::error::{Error, Side};
+use crate::github::access::Access;
+use crate::github::runner::{Console, Runner};
+use crate::github::server::Server;
+use crate::http::clients;
+pub use crate::inputs::Environment;
+use crate::inputs::{Command, Inputs, Invocation};
+use crate::mirror::Run;
+use crate::observe::meter::{Event, Events};
+use crate::observe::progress::{Pace, Tally};
+use crate::oci::reference::Reference;
+use crate::plan::Plan;
+use crate::queue::Queue;
+use crate::report::{ImageReport, Report, json, log, summary};
 
 /// Parts of the program that its own tests, fuzz targets and benchmarks look at. No promise of any kind.
 #[doc(hidden)]
@@ -110,35 +131,12 @@ pub mod internals {
     pub use crate::inputs::OUTPUTS;
     pub use crate::mirrors::Fallback;
     pub use crate::mirrors::Rules;
-    pub use crate::reference::Reference;
+    pub use crate::oci::reference::Reference;
     pub use crate::report::ImageReport;
     pub use crate::report::Outcome;
     pub use crate::report::Report;
-    pub use crate::sanitise::markdown;
+    pub use crate::text::sanitise::markdown;
 }
-
-use std::future::Future;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use futures_util::future::{Fuse, FutureExt as _};
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::Interval;
-
-use error::{Error, Side};
-use github::access::Access;
-use github::runner::{Console, Runner};
-use github::server::Server;
-pub use inputs::Environment;
-use inputs::{Command, Inputs, Invocation};
-use meter::{Event, Events};
-use mirror::Run;
-use plan::Plan;
-use progress::{Pace, Tally};
-use queue::Queue;
-use reference::Reference;
-use report::{ImageReport, Report};
 
 /// How often a run is looked at that somebody watches.
 const LOOK: Duration = Duration::from_millis(250);
@@ -184,7 +182,7 @@ async fn stages(
 ) -> Result<Report, Error> {
     let started = Instant::now();
     let plan = Plan::new(inputs, environment)?;
-    let transport = registry::Transport::new(inputs.ca_certificates.as_deref())?;
+    let transport = clients::Transport::new(inputs.ca_certificates.as_deref())?;
     let settings = registry::Settings {
         insecure: inputs.insecure_registries.clone(),
         patience: inputs.patience,
@@ -193,7 +191,7 @@ async fn stages(
     let registries = registry::Registries::new(transport.clone(), settings);
     let push_token = |target: &Reference| inputs.credentials.for_target(target).map(|credential| credential.password);
     let access = Access::new(inputs, environment, &plan, &transport, &registries, &push_token);
-    let (ledger, readers, room) = (copy::Ledger::default(), copy::Readers::default(), copy::Room::default());
+    let (ledger, readers, room) = (ledger::Ledger::default(), readers::Readers::default(), room::Room::default());
     let mirrors = mirrored::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
     let (events, heard) = Events::new();
     let run = Run {
@@ -244,7 +242,7 @@ async fn stages(
     watch.tally = None;
     console.end_progress();
     report.images = queue.finish();
-    if let Some((title, lines)) = report::log::deferred(&report) {
+    if let Some((title, lines)) = log::deferred(&report) {
         console.group(&title, &lines);
     }
     if report.cancelled.is_none() {
@@ -309,8 +307,8 @@ impl<S: Future<Output = &'static str>> Watch<'_, S> {
 
 /// One image that has ended.
 fn say(console: &Console, command: &str, of: usize, image: &ImageReport) {
-    let (title, lines) = (report::log::group_title(image), report::log::image(command, image));
-    if of > report::log::MANY && report::log::is_quiet(image) {
+    let (title, lines) = (log::group_title(image), log::image(command, image));
+    if of > log::MANY && log::is_quiet(image) {
         console.line(&title);
     } else {
         console.group(&title, &lines);
@@ -319,7 +317,7 @@ fn say(console: &Console, command: &str, of: usize, image: &ImageReport) {
     let is_news = of == 1 || !matches!(image.error, Some(Error::Cancelled { .. }));
     if console.in_actions()
         && is_news
-        && let Some((title, message)) = report::log::annotation(command, image)
+        && let Some((title, message)) = log::annotation(command, image)
     {
         console.error(&title, &message);
     }
@@ -349,11 +347,11 @@ fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Report)
     if let Some(directory) = &inputs.emit_directory {
         failed(emit::write(directory, &report.handovers));
     }
-    for line in report::log::handovers(report) {
+    for line in log::handovers(report) {
         console.line(&line);
     }
     if inputs.summary {
-        failed(runner.write_summary(&report::summary::render(report)));
+        failed(runner.write_summary(&summary::render(report)));
     }
     for (title, message) in report.access.annotations() {
         if report.access.strict {
@@ -362,12 +360,12 @@ fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Report)
             console.warning(&title, &message);
         }
     }
-    let context = report::json::Context { room: runner.output_room(), ..Default::default() };
-    let outputs = report::json::outputs(report, &context);
+    let context = json::Context { room: runner.output_room(), ..Default::default() };
+    let outputs = json::outputs(report, &context);
     for warning in &outputs.warnings {
         console.warning("mirror-image", warning);
     }
-    console.verdict(&report::log::verdict(report));
+    console.verdict(&log::verdict(report));
     failed(runner.write_outputs(console, &outputs.values));
     code
 }

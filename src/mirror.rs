@@ -10,17 +10,21 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, try_join_all};
 
 use crate::attachments::Attachments;
-use crate::copy::{Before, Chosen, Copy, ForeignLayers, Ledger, Mode, OwnAttachments, Reader, Readers, Room};
-use crate::digest::Digest;
+use crate::copy::ledger::Ledger;
+use crate::copy::readers::{Reader, Readers};
+use crate::copy::room::Room;
+use crate::copy::{Before, Chosen, Copy, ForeignLayers, Mode, OwnAttachments};
 use crate::error::{Error, Side};
 use crate::inputs::{Check, Command, OnConflict, Platforms};
 use crate::layout::Layout;
-use crate::manifest::Manifest;
-use crate::meter::{Events, Meter};
 use crate::mirrored::Mirrors;
+use crate::observe::meter::{Events, Meter};
+use crate::oci::digest::Digest;
+use crate::oci::manifest::Manifest;
+use crate::oci::reference::ImageReference;
 use crate::plan::Job;
-use crate::reference::ImageReference;
-use crate::registry::{At, Purpose, Registries, Repository};
+use crate::registry::manifests::At;
+use crate::registry::{Purpose, Registries, Repository};
 use crate::report::{AttachmentReport, ImageReport, Outcome, PlatformReport};
 use crate::resolve::{self, Resolved};
 use crate::secret::Credential;
@@ -53,7 +57,7 @@ pub struct Run<'a> {
     /// How much is worked on at once.
     pub room: &'a Room,
     /// Which credential an image's end gets.
-    pub credential: &'a (dyn Fn(Side, &crate::reference::Reference) -> Option<Credential> + Sync),
+    pub credential: &'a (dyn Fn(Side, &crate::oci::reference::Reference) -> Option<Credential> + Sync),
     /// Which attachments come along.
     pub attachments: Attachments,
     /// What happens to layers that registries do not hold.
@@ -527,7 +531,7 @@ impl<'a> Image<'a> {
     fn describe(
         &self,
         root: &Manifest,
-        chosen: Option<&crate::platform::Platform>,
+        chosen: Option<&crate::oci::platform::Platform>,
         only: Option<&Chosen>,
         size: impl Fn(&Digest) -> Option<u64>,
     ) {

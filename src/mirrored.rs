@@ -14,14 +14,15 @@ use futures_util::stream::StreamExt as _;
 
 use crate::blob::{self, BlobStream};
 use crate::credentials::Credentials;
-use crate::digest::Digest;
 use crate::error::{Cause, ConnectionFailure, Error, Refusal, Side};
-use crate::manifest::{Descriptor, Manifest};
-use crate::meter::Meter;
 use crate::mirrors::{Fallback, Rules, Tags};
+use crate::observe::meter::Meter;
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{Descriptor, Manifest};
+use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::Job;
-use crate::reference::{ImageReference, Reference};
-use crate::registry::{At, Purpose, Registries, Repository};
+use crate::registry::manifests::At;
+use crate::registry::{Purpose, Registries, Repository};
 use crate::report::SiteClass;
 
 /// How often a host may be unreachable before it is left out.
@@ -708,7 +709,7 @@ fn reason(error: &Error) -> String {
         Error::Content { problem, .. } => problem.clone(),
         other => other.to_string(),
     };
-    crate::sanitise::line(&reason, 1_000)
+    crate::text::sanitise::line(&reason, 1_000)
 }
 
 /// What a failure says about the place.
@@ -741,13 +742,15 @@ fn classify_cause(cause: &Cause) -> SiteClass {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use futures_util::StreamExt as _;
+
     use super::{classify, lively};
     use crate::blob::BlobStream;
     use crate::error::{Cause, ConnectionFailure, Error, Refusal, Side};
     use crate::report::SiteClass;
-    use bytes::Bytes;
-    use futures_util::StreamExt as _;
-    use std::time::Duration;
 
     #[test]
     fn what_a_failure_says_about_a_place() {

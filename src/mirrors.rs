@@ -17,7 +17,7 @@
 use std::fmt;
 
 use crate::error::Error;
-use crate::reference::{DOCKER_HUB, Reference, canonical_host, shown};
+use crate::oci::reference::{DOCKER_HUB, Reference, canonical_host, shown};
 use crate::registry;
 
 /// The input.
@@ -368,10 +368,12 @@ fn check_path(path: &str) -> Result<(), String> {
 mod tests {
     use super::{Fallback, Rules};
     use crate::error::Error;
-    use crate::reference::Reference;
+    use crate::oci::reference::Reference;
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
     const RFC: &str = "docker.io=https://docker.mirror.example.com;quay.io=https://quay.mirror.example.com";
+
     const QUAY: &str = "quay.io=q.example;quay.io/org=o.example/p";
 
     fn rules(text: &str) -> Result<Rules, Error> {
@@ -649,7 +651,7 @@ mod tests {
         assert!(rules.candidates(&other, None, Fallback::Never).unwrap().original);
         // What lives on the mirror is read there.
         let there = Reference::parse("m.example/docker.io/x:1").unwrap();
-        let any = super::Rules::read(Some("*=m.example/docker.io"), None, &[]).unwrap();
+        let any = crate::mirrors::Rules::read(Some("*=m.example/docker.io"), None, &[]).unwrap();
         assert!(any.candidates(&there, None, Fallback::Never).unwrap().original);
     }
 

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Component;
 
-use crate::digest::Digest;
 use crate::error::{Error, Side};
 use crate::images::{Images, Line};
 use crate::inputs::{Command, Environment, Inputs, OnConflict, Platforms};
-use crate::reference::{ImageReference, LayoutReference, Reference};
+use crate::oci::digest::Digest;
+use crate::oci::reference::{ImageReference, LayoutReference, Reference};
 use crate::template;
 
 /// One image to work on.

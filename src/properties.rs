@@ -6,6 +6,11 @@
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
+/// The runner as the integration tests know it.
+#[path = "../tests/it/support/actions.rs"]
+#[allow(missing_docs, unreachable_pub, reason = "test support has no readers outside the tests")]
+mod actions;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::{self, Write};
@@ -18,25 +23,18 @@ use serde_json::Value;
 use url::Url;
 
 use crate::blob;
-use crate::digest::Digest;
 use crate::error::Side;
 use crate::github::runner::{self, Console, Runner};
 use crate::images;
 use crate::layout::Layout;
-use crate::manifest::{Content, Descriptor, Manifest};
-use crate::meter::{Events, Meter};
-use crate::reference::{ImageReference, Reference, lower_cased};
-use crate::registry::At;
-use crate::sanitise;
+use crate::observe::meter::{Events, Meter};
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{Content, Descriptor, Manifest};
+use crate::oci::reference::{ImageReference, Reference, lower_cased};
+use crate::registry::manifests::At;
 use crate::secret::Secret;
 use crate::template;
-
-/// The runner as the integration tests know it.
-#[path = "../tests/it/support/actions.rs"]
-#[allow(missing_docs, unreachable_pub, reason = "test support has no readers outside the tests")]
-mod actions;
-
-pub use crate::registry::properties::{challenge, link, retry_after};
+use crate::text::sanitise;
 
 /// Asserts that `text` is one line of at most `most` characters that nothing acts on: what the sanitiser leaves alone.
 pub(crate) fn assert_safe(text: &str, most: usize) {
@@ -537,6 +535,7 @@ fn split_line(data: &[u8]) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
+
     //! Inputs that reach deep: made of what the parsers look for, in every order, and of noise.
 
     use proptest::collection::vec;
@@ -734,6 +733,7 @@ mod tests {
     }
 
     const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
     const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
     fn media_type() -> impl Strategy<Value = &'static str> {
@@ -752,7 +752,7 @@ mod tests {
     }
 
     fn descriptor() -> impl Strategy<Value = String> {
-        let digest = (0_u8..3).prop_map(|number| super::Digest::of(&[number]).to_string());
+        let digest = (0_u8..3).prop_map(|number| crate::oci::digest::Digest::of(&[number]).to_string());
         let digest = prop_oneof![4 => digest, 1 => Just(format!("sha512:{}", "a".repeat(128))), 1 => Just("sha256:E3".to_owned())];
         let size = select(vec!["0", "1", "18446744073709551615", "-1", "1.0", "null", "\"1\""]);
         let size = prop_oneof![5 => Just("7"), 1 => size];
@@ -878,7 +878,7 @@ mod tests {
     proptest! {
         #[test]
         fn references_are_read_or_refused(text in reference()) {
-            super::reference(&text);
+            crate::properties::reference(&text);
         }
 
         #[test]
@@ -886,49 +886,49 @@ mod tests {
             let line = |(source, whole, target): &(String, bool, String)| {
                 if *whole { format!("{source} => {target}") } else { source.clone() }
             };
-            super::images(&lines.iter().map(line).collect::<Vec<_>>().join("\n"));
-            super::images(&noise);
+            crate::properties::images(&lines.iter().map(line).collect::<Vec<_>>().join("\n"));
+            crate::properties::images(&noise);
         }
 
         #[test]
         fn targets_are_made_or_refused(text in target()) {
-            super::target(&text);
+            crate::properties::target(&text);
         }
 
         #[test]
         fn challenges_send_no_credential_away(text in challenge()) {
-            super::challenge(text.as_bytes());
+            crate::registry::properties::challenge(text.as_bytes());
         }
 
         #[test]
         fn links_never_cut_a_list_short(text in link(), noise in vec(any::<u8>(), 0..40)) {
-            super::link(text.as_bytes());
-            super::link(&noise);
+            crate::registry::properties::link(text.as_bytes());
+            crate::registry::properties::link(&noise);
         }
 
         #[test]
         fn refusals_are_safe_and_waits_bounded(text in refusal()) {
-            super::retry_after(text.as_bytes());
+            crate::registry::properties::retry_after(text.as_bytes());
         }
 
         #[test]
         fn manifests_are_what_their_bytes_say(text in manifest()) {
-            super::manifest(text.as_bytes());
+            crate::properties::manifest(text.as_bytes());
         }
 
         #[test]
         fn nothing_gets_through_that_anything_acts_on(text in hostile()) {
-            super::text(&text);
+            crate::properties::text(&text);
         }
 
         #[test]
         fn the_runner_sees_the_commands_that_were_issued(acts in acts()) {
-            super::commands(&acts);
+            crate::properties::commands(&acts);
         }
 
         #[test]
         fn outputs_are_read_back_as_they_were(values in vec(hostile(), 0..5)) {
-            super::outputs(&values.join("\u{1e}"));
+            crate::properties::outputs(&values.join("\u{1e}"));
         }
     }
 
@@ -937,7 +937,7 @@ mod tests {
         #[test]
         fn layouts_are_read_and_written_within(text in layout()) {
             let scratch = tempfile::tempdir().expect("a directory");
-            super::layout(text.as_bytes(), scratch.path());
+            crate::properties::layout(text.as_bytes(), scratch.path());
         }
     }
 }

@@ -6,12 +6,12 @@
 use std::collections::HashSet;
 
 use crate::copy::Chosen;
-use crate::digest::Digest;
 use crate::error::{Cause, Error, Side};
 use crate::inputs::{Platforms, Subset};
-use crate::manifest::{Content, Descriptor, Manifest};
-use crate::platform::{self, Platform, Selection};
-use crate::registry::At;
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{Content, Descriptor, Manifest};
+use crate::oci::platform::{self, Platform, Selection};
+use crate::registry::manifests::At;
 use crate::report::PlatformReport;
 use crate::store::{Store, StoredBlob};
 
@@ -122,7 +122,7 @@ async fn one_platform(source: &Store, at: At<'_>, wanted: &Platform) -> Result<R
         available: available.iter().map(ToString::to_string).collect(),
     };
     // An index may hold indexes; each level is asked for the same platform.
-    for _ in 0..crate::manifest::DEEPEST {
+    for _ in 0..crate::oci::manifest::DEEPEST {
         if !manifest.is_index() {
             let platform = platform_of_image(source, &manifest).await?;
             return match platform {
@@ -135,7 +135,7 @@ async fn one_platform(source: &Store, at: At<'_>, wanted: &Platform) -> Result<R
             };
         }
         let (platform, entry) = choose(source, at, &manifest, wanted)?;
-        if !crate::manifest::is_index_type(&entry.media_type) {
+        if !crate::oci::manifest::is_index_type(&entry.media_type) {
             return Ok(Resolved { named, chosen: Some(platform), ..Resolved::whole(Root::Known(entry.digest)) });
         }
         manifest = source.get_manifest(At::Digest(&entry.digest)).await?;

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, FutureExt as _};
 
 use crate::blob::{self, BlobSource, BlobStream};
-use crate::digest::Digest;
 use crate::error::Error;
 use crate::layout::Layout;
-use crate::manifest::{Descriptor, Manifest};
-use crate::meter::Meter;
 use crate::mirrored::Mirrored;
-use crate::registry::{At, Odds, Pushed, Repository, Sent};
+use crate::observe::meter::Meter;
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{Descriptor, Manifest};
+use crate::registry::Repository;
+use crate::registry::manifests::{At, Pushed};
+use crate::registry::upload::{Odds, Sent};
 
 /// One end of a copy.
 #[derive(Clone)]

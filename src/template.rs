@@ -3,8 +3,8 @@
 //! Owns the placeholders, the tag that a target inherits and the lower-casing. Pure: never asks a registry, never reads
 //! the environment. Never invents a name: a placeholder without a value is refused.
 
-use crate::digest::Digest;
-use crate::reference::{ImageReference, Reference, lower_cased, shown};
+use crate::oci::digest::Digest;
+use crate::oci::reference::{ImageReference, Reference, lower_cased, shown};
 
 /// The placeholders a target may hold.
 const PLACEHOLDERS: &str = "{owner} {repo} {registry} {repository} {namespace} {name} {tag}";
@@ -131,9 +131,10 @@ fn value(
 #[cfg(test)]
 mod tests {
     use super::target;
-    use crate::reference::ImageReference;
+    use crate::oci::reference::ImageReference;
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
     const DEFAULT: &str = "ghcr.io/{owner}/{repo}/{registry}/{repository}";
 
     fn expanded(template: &str, source: &str) -> Result<(String, usize), String> {

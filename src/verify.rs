@@ -11,10 +11,10 @@ use tokio::sync::OnceCell;
 
 use crate::attachments::{self, Attachments, Found, Place};
 use crate::copy::Chosen;
-use crate::digest::Digest;
 use crate::error::{Error, Side};
-use crate::manifest::{DEEPEST, Descriptor, Manifest};
-use crate::registry::At;
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{DEEPEST, Descriptor, Manifest};
+use crate::registry::manifests::At;
 use crate::store::Store;
 
 /// How long a registry may take to show what it has accepted (GHCR lags: registries.md §9, Read-after-write).

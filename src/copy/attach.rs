@@ -11,13 +11,12 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
 use crate::attachments::{Found, Place, get_fallback, listed};
-use crate::digest::Digest;
+use crate::copy::{Copy, Mode, OwnAttachments};
 use crate::error::{Cause, Error, Side};
-use crate::manifest::Manifest;
-use crate::registry::At;
+use crate::oci::digest::Digest;
+use crate::oci::manifest::Manifest;
+use crate::registry::manifests::At;
 use crate::report::{AttachmentReport, Outcome};
-
-use super::{Copy, Mode, OwnAttachments};
 
 /// How long another run is given to overwrite a fallback index with one that it read before ours was written. Longer
 /// than a request takes, several times.
@@ -42,7 +41,10 @@ impl Copy<'_> {
                     subject: attachment.subject.clone(),
                     digest: attachment.manifest.digest.clone(),
                     kind: attachment.kind,
-                    artifact_type: attachment.manifest.artifact_type().map(|text| crate::sanitise::line(text, 200)),
+                    artifact_type: attachment
+                        .manifest
+                        .artifact_type()
+                        .map(|text| crate::text::sanitise::line(text, 200)),
                     tag: match &attachment.place {
                         Place::Tag(tag) => Some(tag.clone()),
                         Place::Referrer => None,
@@ -182,8 +184,8 @@ fn merge(present: Option<&[u8]>, manifests: &[&Manifest]) -> Result<Option<Vec<u
 #[cfg(test)]
 mod tests {
     use super::merge;
-    use crate::digest::Digest;
-    use crate::manifest::Manifest;
+    use crate::oci::digest::Digest;
+    use crate::oci::manifest::Manifest;
 
     fn manifest(text: &str) -> Manifest {
         let bytes = bytes::Bytes::copy_from_slice(text.as_bytes());

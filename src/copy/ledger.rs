@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
-use crate::digest::Digest;
+use crate::oci::digest::Digest;
 
 /// The table of a run.
 #[derive(Default)]

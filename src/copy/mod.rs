@@ -3,10 +3,10 @@
 //! Owns the order that no reader ever sees half an image by: blobs, then the manifests that need them, then the index;
 //! the tag is the caller's, last. Never re-serialises, never knows HTTP.
 
-mod attach;
-mod ledger;
-mod readers;
-mod room;
+pub mod attach;
+pub mod ledger;
+pub mod readers;
+pub mod room;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,19 +15,16 @@ use futures_util::future::{BoxFuture, FutureExt as _, try_join};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::attachments::{self, Attachments, Found};
-use crate::digest::Digest;
+use crate::copy::ledger::{Blob, Ledger};
+use crate::copy::readers::{Reader, SharedBlob};
+use crate::copy::room::{Own, Room};
 use crate::error::{Error, Side};
-use crate::manifest::{DEEPEST, Descriptor, Manifest, is_index_type};
-use crate::meter::{BlobFate, Meter};
-use crate::registry::{At, Odds, Pushed, Sent};
+use crate::observe::meter::{BlobFate, Meter};
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{DEEPEST, Descriptor, Manifest, is_index_type};
+use crate::registry::manifests::{At, Pushed};
+use crate::registry::upload::{Odds, Sent};
 use crate::store::{Store, StoredBlob};
-
-use ledger::Blob;
-pub use ledger::Ledger;
-use readers::SharedBlob;
-pub use readers::{Reader, Readers};
-use room::Own;
-pub use room::Room;
 
 /// Children of an index that were chosen.
 pub type Chosen = HashSet<Digest>;

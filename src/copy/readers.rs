@@ -7,7 +7,8 @@
 //! has a blob brought once.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,13 +19,12 @@ use tokio::sync::{Notify, OnceCell, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::blob::{self, BlobSource, BlobStream};
-use crate::digest::Digest;
+use crate::copy::ledger::Ledger;
 use crate::error::Error;
-use crate::manifest::{Descriptor, Manifest};
-use crate::registry::At;
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{Descriptor, Manifest};
+use crate::registry::manifests::At;
 use crate::store::{Store, StoredBlob};
-
-use super::Ledger;
 
 /// How long the first that wants a blob waits for others to which nothing moves on. Who was waited for in vain is not waited
 /// for again until he comes.
@@ -33,7 +33,9 @@ const GATHER: Duration = Duration::from_secs(3);
 /// How long who reads waits for one of the others to take pieces, all in all, before its pace is judged; and the pace, in
 /// bytes a second, below which it is left behind. The bytes that one may have waiting are few pieces.
 const LAG: Duration = Duration::from_secs(5);
+
 const SLOWEST: u64 = 256 * 1024;
+
 const PIECES: usize = 2;
 
 /// How long one who is given pieces waits for the next before he reads for himself.

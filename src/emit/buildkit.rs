@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{Format, Run, familiar, file, header, quoted};
+use crate::emit::{Format, Run, familiar, file, header, quoted};
 use crate::report::EmittedFile;
 
 pub(super) struct SourcePolicy;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Format, Run, file, header, quoted};
-use crate::reference::DOCKER_HUB;
+use crate::emit::{Format, Run, file, header, quoted};
+use crate::oci::reference::DOCKER_HUB;
 use crate::report::EmittedFile;
 
 pub(super) struct Buildpacks;
@@ -48,7 +48,7 @@ impl Format for Buildpacks {
             &[],
         );
         for image in &run.images {
-            let name = |reference: &crate::reference::Reference| match reference.tag() {
+            let name = |reference: &crate::oci::reference::Reference| match reference.tag() {
                 Some(tag) => format!("{}:{tag}", reference.name()),
                 None => reference.to_string(),
             };

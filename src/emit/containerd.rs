@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Format, Run, file, header, quoted};
-use crate::reference::DOCKER_HUB;
+use crate::emit::{Format, Run, file, header, quoted};
+use crate::oci::reference::DOCKER_HUB;
 use crate::report::EmittedFile;
 
 pub(super) struct HostsToml;

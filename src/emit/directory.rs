@@ -5,7 +5,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::Error;
-use crate::reference::shown;
+use crate::oci::reference::shown;
 use crate::report::EmittedFile;
 
 /// The input.

@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Format, Image, Run, file, header, object_name, quoted};
+use crate::emit::{Format, Image, Run, file, header, object_name, quoted};
 use crate::report::EmittedFile;
 
 pub(super) struct ImageStreams;
 
 /// What the secret and the service account are called.
 const SECRET: &str = "mirror-pull";
+
 const ACCOUNT: &str = "mirror-puller";
 
 impl Format for ImageStreams {

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Format, Run, file, header, quoted, spellings};
+use crate::emit::{Format, Run, file, header, quoted, spellings};
 use crate::report::EmittedFile;
 
 pub(super) struct Component;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Format, Run, file, header, quoted};
-use crate::reference::DOCKER_HUB;
+use crate::emit::{Format, Run, file, header, quoted};
+use crate::oci::reference::DOCKER_HUB;
 use crate::report::EmittedFile;
 
 pub(super) struct Policy;
@@ -53,7 +53,7 @@ impl Format for Policy {
 }
 
 /// A regular expression for every spelling of one image.
-fn pattern(image: &super::Image) -> String {
+fn pattern(image: &crate::emit::Image) -> String {
     let source = &image.source;
     // Inside the expression's string a backslash is written twice.
     let escaped = |text: &str| text.replace('.', "\\\\.").replace('+', "\\\\+");

@@ -1,6 +1,6 @@
 //! `mapping.json`: the output of the same name as a file, for whoever writes a format of their own.
 
-use super::{Format, Run, file};
+use crate::emit::{Format, Run, file};
 use crate::report::EmittedFile;
 
 pub(super) struct Mapping;

@@ -4,28 +4,27 @@
 //! back from the target and are exactly what the source has come in. The same run writes the same bytes: sorted, without
 //! times. Never holds a credential, only the place where one goes. Never writes outside the workspace.
 
-mod buildkit;
-mod cnb;
-mod containerd;
-mod directory;
-mod helm;
-mod imagestream;
-mod k3s;
-mod kustomize;
-mod kyverno;
-mod mapping;
-mod openshift;
-mod registries_conf;
+pub mod buildkit;
+pub mod cnb;
+pub mod containerd;
+pub mod directory;
+pub mod helm;
+pub mod imagestream;
+pub mod k3s;
+pub mod kustomize;
+pub mod kyverno;
+pub mod mapping;
+pub mod openshift;
+pub mod registries_conf;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::digest::Digest;
+use crate::emit::directory::Directory;
 use crate::error::Error;
-use crate::reference::{DOCKER_HUB, ImageReference, Reference, shown};
+use crate::oci::digest::Digest;
+use crate::oci::reference::{DOCKER_HUB, ImageReference, Reference, shown};
 use crate::registry;
 use crate::report::{EmittedFile, Handover, ImageReport, Outcome, Report};
-
-pub use directory::Directory;
 
 /// One way of consumers to be told of a mirror.
 trait Format: Sync {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Format, Run, file, header, quoted};
+use crate::emit::{Format, Run, file, header, quoted};
 use crate::report::EmittedFile;
 
 pub(super) struct MirrorSets;

@@ -26,12 +26,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::role::{Permission, Role};
-use super::server::Owner;
 use crate::error::{Cause, ConnectionFailure};
-use crate::registry::{Transport, connection_failure};
-use crate::sanitise;
+use crate::github::role::{Permission, Role};
+use crate::github::server::Owner;
+use crate::http::clients::{Transport, connection_failure};
 use crate::secret::Secret;
+use crate::text::sanitise;
 
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -50,6 +50,7 @@ const PAGES: u32 = 10;
 
 /// GitHub's usual answer, and the one that says which role a team has: without it a team's role is 204 and no body.
 const JSON: &str = "application/vnd.github+json";
+
 const WITH_ROLE: &str = "application/vnd.github.v3.repository+json";
 
 /// What GitHub answered to a question.

@@ -3,9 +3,9 @@
 //! Owns every judgement about access. Pure. Must never say more than an answer shows: what no API shows is
 //! `UNVERIFIABLE`, and what a person has to do has its page.
 
-use super::api::{Granted, Package, Seen, TeamRole};
-use super::role::{Permission, Role};
-use super::server::{Owner, Server};
+use crate::github::api::{Granted, Package, Seen, TeamRole};
+use crate::github::role::{Permission, Role};
+use crate::github::server::{Owner, Server};
 use crate::inputs::Grant;
 use crate::report::access::{Check, Status};
 
@@ -595,12 +595,12 @@ pub(super) fn before_push(
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        Anonymous, Granted, Package, Permission, Place, PushToken, Role, Seen, Status, Step, TeamRole, Wanted, Who,
-        Wish, before_push, package,
-    };
+    use super::{Anonymous, Place, PushToken, Step, Wanted, Who, Wish, before_push, package};
+    use crate::github::api::{Granted, Package, Seen, TeamRole};
+    use crate::github::role::{Permission, Role};
     use crate::github::server::{Owner, Server};
     use crate::inputs::{Environment, Grant};
+    use crate::report::access::Status;
 
     fn place(server: &Server, there: bool) -> Place<'_> {
         let subject = "ghcr.io/acme/m/x";

@@ -14,8 +14,8 @@
 //! - `access`: the order of the questions, before and after a copy.
 
 pub mod access;
-mod api;
-mod judge;
+pub mod api;
+pub mod judge;
 pub mod role;
 pub mod runner;
 pub mod server;

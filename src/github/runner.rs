@@ -14,9 +14,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::Error;
-use crate::progress::{Lines, View};
-use crate::sanitise;
+use crate::observe::progress::{Lines, View};
 use crate::secret::{SHORTEST, Secret};
+use crate::text::sanitise;
 
 /// How many annotations of a kind a run makes. The runner keeps ten per step and kind: the tenth is ours to say how
 /// many more there are (errors) or how the run ended (notices).

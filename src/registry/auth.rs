@@ -6,7 +6,8 @@
 //! where the realm rule allows.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,14 +17,13 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::error::Cause;
-use crate::meter::Meter;
-use crate::sanitise;
+use crate::http::clients::{Pipe, Transport, classify};
+use crate::observe::meter::Meter;
+use crate::registry::realm::{self, Trust};
+use crate::registry::refusal;
+use crate::registry::retry::{Limits, Patience};
 use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
-
-use super::realm::{self, Trust};
-use super::refusal;
-use super::retry::{Limits, Patience};
-use super::transport::{Pipe, Transport, classify};
+use crate::text::sanitise;
 
 /// The lifetime of a token that names none (distribution's token specification).
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -265,7 +265,7 @@ impl Auth {
             // A service that has given no token yet may be a mistyped name: not worth minutes.
             let stranger = !self.served.load(Relaxed);
             let wait = patience.next(cause, stranger).map_err(wrap)?;
-            if wait > super::host::WORTH_SAYING {
+            if wait > crate::registry::host::WORTH_SAYING {
                 asking.meter.say(format!("waiting {} s for the token service {host}", wait.as_secs()));
             }
             tokio::time::sleep(wait).await;

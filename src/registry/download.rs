@@ -19,14 +19,14 @@ use url::Url;
 
 use crate::blob::BlobStream;
 use crate::error::{Cause, ConnectionFailure, Error};
-use crate::manifest::Descriptor;
-
-use super::auth::Scopes;
-use super::host::Call;
-use super::lanes::{Lane, Place};
-use super::retry::Patience;
-use super::transport::classify;
-use super::{At, Repository};
+use crate::http::clients::classify;
+use crate::oci::manifest::Descriptor;
+use crate::registry::Repository;
+use crate::registry::auth::Scopes;
+use crate::registry::host::Call;
+use crate::registry::lanes::{Lane, Place};
+use crate::registry::manifests::At;
+use crate::registry::retry::Patience;
 
 /// Bytes that count as progress: a server that gives a few at a time must not keep a run alive for ever.
 const PROGRESS: u64 = 256 * 1024;
@@ -35,7 +35,7 @@ const PROGRESS: u64 = 256 * 1024;
 const SPAN: u64 = 2 * 1024 * 1024;
 
 /// Spans in memory at once, of all blobs of a run.
-pub(super) const SPANS: usize = 6;
+pub const SPANS: usize = 6;
 
 /// A connection slower than this, in bytes a second, is helped by others; a faster one is not what is waited for.
 const SLOW: u64 = 64 * 1024 * 1024;

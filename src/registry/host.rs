@@ -4,7 +4,8 @@
 //! or a blob is.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,18 +16,15 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 use url::Url;
 
 use crate::error::{Cause, ConnectionFailure, Error};
-use crate::sanitise;
+use crate::http::clients::{Pipe, Transport, classify, is_loopback};
+use crate::registry::auth::{Asking, Auth, Scopes};
+use crate::registry::lanes::{Lane, Lanes, Place};
+use crate::registry::retry::{Patience, Verdict, judge};
+use crate::registry::tags::Tags;
+use crate::registry::upload::Form;
+use crate::registry::{Repository, Settings, realm, refusal};
 use crate::secret::Credential;
-
-use super::auth::{Asking, Auth, Scopes};
-use super::lanes::{Lane, Lanes, Place};
-use super::realm;
-use super::refusal;
-use super::retry::{Patience, Verdict, judge};
-use super::tags::Tags;
-use super::transport::{Pipe, Transport, classify, is_loopback};
-use super::upload::Form;
-use super::{Repository, Settings};
+use crate::text::sanitise;
 
 /// GitHub's registry takes layers up to 10 GB, as it documents ("Working with the Container registry").
 const GITHUB_LARGEST: u64 = 10_000_000_000;
@@ -83,7 +81,9 @@ pub(super) struct Learned {
 
 /// What is known of mounts from the repository itself: nothing yet, and they are tried; they answer; they do not.
 const HOPED: u8 = 0;
+
 const ANSWERS: u8 = 1;
+
 const SILENT: u8 = 2;
 
 impl Learned {

@@ -8,16 +8,16 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
 
-use crate::digest::Digest;
 use crate::error::{Cause, Error};
-use crate::manifest::{self, Descriptor, Manifest};
-use crate::sanitise;
-
-use super::Repository;
-use super::auth::Scopes;
-use super::host::Call;
+use crate::oci::digest::Digest;
+use crate::oci::manifest::{self, Descriptor, Manifest};
+use crate::registry::Repository;
+use crate::registry::auth::Scopes;
+use crate::registry::host::Call;
+use crate::text::sanitise;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 /// Where in a repository a manifest is: by tag or by digest.
@@ -96,7 +96,7 @@ impl Repository {
     pub async fn get_manifest(&self, at: At<'_>) -> Result<Manifest, Error> {
         let call = self.manifest_call(Method::GET, at, "manifest");
         let failed = |cause| self.error("GET manifest", self.object(at), cause);
-        let mut patience = super::retry::Patience::new(&self.limits);
+        let mut patience = crate::registry::retry::Patience::new(&self.limits);
         let (headers, bytes) = loop {
             let response = self.send(&call).await.map_err(failed)?;
             if self.host.bills_pulls() {
@@ -195,7 +195,7 @@ impl Repository {
         }
         let mut bytes = BytesMut::new();
         let read = async {
-            while let Some(piece) = response.chunk().await.map_err(|error| super::transport::classify(&error))? {
+            while let Some(piece) = response.chunk().await.map_err(|error| crate::http::clients::classify(&error))? {
                 // All that come for this image are counted together while they come: many at once would be many times this.
                 self.meter.takes(piece.len()).map_err(Cause::Protocol)?;
                 bytes.extend_from_slice(&piece);

@@ -4,39 +4,34 @@
 //! repeats what may be repeated, follows redirects without credentials → `transport` is the HTTP clients. Never decides
 //! what to copy, never parses a manifest further than its digest, never lets a credential leave its host.
 
-mod auth;
-mod download;
-mod host;
-mod lanes;
-mod manifests;
+pub mod auth;
+pub mod download;
+pub mod host;
+pub mod lanes;
+pub mod manifests;
 #[cfg(any(test, fuzzing))]
-pub(crate) mod properties;
-mod realm;
-mod referrers;
-mod refusal;
-mod retry;
-mod tags;
-mod transport;
-mod upload;
+pub mod properties;
+pub mod realm;
+pub mod referrers;
+pub mod refusal;
+pub mod retry;
+pub mod tags;
+pub mod upload;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::{Error, Side};
-use crate::meter::Meter;
-use crate::reference::Reference;
+use crate::http::clients::{self, Transport};
+use crate::observe::meter::Meter;
+use crate::oci::reference::Reference;
+use crate::registry::host::Host;
+use crate::registry::retry::Limits;
 use crate::secret::Credential;
-
-use host::Host;
-pub use manifests::{At, Pushed};
-use retry::Limits;
-pub use transport::Transport;
-pub(crate) use transport::connection_failure;
-pub use upload::{Odds, Sent};
 
 /// Whether a registry's name, with its port if any, is this machine's own: it is spoken to over plain HTTP.
 pub(crate) fn is_loopback_name(name: &str) -> bool {
-    url::Url::parse(&format!("http://{name}/")).is_ok_and(|url| transport::is_loopback(url.host()))
+    url::Url::parse(&format!("http://{name}/")).is_ok_and(|url| clients::is_loopback(url.host()))
 }
 
 /// How registries are spoken to in this run.

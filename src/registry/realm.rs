@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-use super::transport::is_loopback;
+use crate::http::clients::is_loopback;
 
 /// What a token service may be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

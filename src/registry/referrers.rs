@@ -8,17 +8,17 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LINK};
 use serde::Deserialize;
 use url::Url;
 
-use crate::digest::Digest;
 use crate::error::{Cause, Error};
-use crate::manifest::Descriptor;
-use crate::sanitise;
-
-use super::auth::Scopes;
-use super::host::Call;
-use super::{Purpose, Repository};
+use crate::oci::digest::Digest;
+use crate::oci::manifest::Descriptor;
+use crate::registry::auth::Scopes;
+use crate::registry::host::Call;
+use crate::registry::{Purpose, Repository};
+use crate::text::sanitise;
 
 /// Pages of one listing, and entries of all its pages: a bound for a server that never ends.
 const MOST_PAGES: usize = 100;
+
 const MOST_ENTRIES: usize = 10_000;
 
 #[derive(Deserialize)]
@@ -36,7 +36,8 @@ impl Repository {
             Some(Some(true)) => known = None,
             _ => {}
         }
-        let failed = |cause| self.error("GET referrers", self.object(super::At::Digest(subject)), cause);
+        let failed =
+            |cause| self.error("GET referrers", self.object(crate::registry::manifests::At::Digest(subject)), cause);
         let mut found: Vec<Descriptor> = Vec::new();
         let mut next = Some(self.url(&format!("referrers/{subject}")));
         for _ in 0..MOST_PAGES {

@@ -10,10 +10,10 @@ use reqwest::Response;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde::Deserialize;
 
-use crate::digest::Digest;
 use crate::error::Refusal;
-use crate::sanitise;
+use crate::oci::digest::Digest;
 use crate::secret::Secret;
+use crate::text::sanitise;
 
 /// How much of an error body is read.
 const LARGEST_BODY: usize = 64 * 1024;

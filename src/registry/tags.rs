@@ -11,15 +11,16 @@ use reqwest::Method;
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::manifest::Descriptor;
-
-use super::host::Call;
-use super::referrers::next_page;
-use super::retry::Patience;
-use super::{At, Repository};
+use crate::oci::manifest::Descriptor;
+use crate::registry::Repository;
+use crate::registry::host::Call;
+use crate::registry::manifests::At;
+use crate::registry::referrers::next_page;
+use crate::registry::retry::Patience;
 
 /// Tags that are asked for at once. quay.io refuses more than 100 (google/go-containerregistry#1963).
 const PAGE: usize = 1_000;
+
 const PAGE_OF_QUAY: usize = 100;
 
 /// Pages that are read: beyond them it is cheaper, and always right, to ask for the tags that matter.

@@ -13,7 +13,8 @@
 //! | one PATCH | POST, PATCH, PUT | large blobs on GHCR and Docker Hub; what refuses the first |
 //! | pieces | POST, PATCH …, PUT | what refuses both |
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,14 +27,14 @@ use url::Url;
 
 use crate::blob::{self, BlobSource, BlobStream};
 use crate::error::{Cause, ConnectionFailure, Error, Refusal};
-use crate::manifest::Descriptor;
-
-use super::auth::Scopes;
-use super::host::{Call, answer};
-use super::lanes::Lane;
-use super::retry::Patience;
-use super::transport::{Pipe, classify};
-use super::{At, Repository};
+use crate::http::clients::{Pipe, classify};
+use crate::oci::manifest::Descriptor;
+use crate::registry::Repository;
+use crate::registry::auth::Scopes;
+use crate::registry::host::{Call, answer};
+use crate::registry::lanes::Lane;
+use crate::registry::manifests::At;
+use crate::registry::retry::Patience;
 
 /// How long the answer to a finished body may take: registries verify and move large blobs before they answer
 /// (moby/moby#53700).

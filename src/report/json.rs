@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::log::count;
-use super::{AttachmentReport, Blobs, Handover, ImageReport, Outcome, PlatformReport, Report, SiteReport, Traffic};
-use crate::digest::Digest;
 use crate::error::{Error, Side};
-use crate::sanitise;
+use crate::oci::digest::Digest;
+use crate::report::log::count;
+use crate::report::{
+    AttachmentReport, Blobs, Handover, ImageReport, Outcome, PlatformReport, Report, SiteReport, Traffic,
+};
+use crate::text::sanitise;
 
 /// What the report does not know of itself.
 #[derive(Clone, Debug)]
@@ -38,7 +40,7 @@ struct Whole<'a> {
     totals: Totals,
     emitted: &'a [Handover],
     notices: &'a [String],
-    access: &'a [super::access::Check],
+    access: &'a [crate::report::access::Check],
     #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<String>,
 }
@@ -417,7 +419,7 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
         outputs.push_list("mapping", text(&mappings), of, cut, "; `emit: mapping` writes all of them to a file");
     }
     if copy || report.command == "access" {
-        let checks: Vec<&super::access::Check> = report.access.checks.iter().collect();
+        let checks: Vec<&crate::report::access::Check> = report.access.checks.iter().collect();
         let of = checks.len();
         let (checks, cut) = fitting(checks, context.room, 1, length);
         outputs.push_list("access", text(&checks), of, cut, "");
@@ -427,12 +429,12 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::{Blobs, ImageReport, Outcome, PlatformReport, Report, Traffic};
     use super::{Context, Name, fitted, mapping, outputs, text};
-    use crate::digest::Digest;
     use crate::error::{Cause, Error, Refusal, Side};
+    use crate::oci::digest::Digest;
+    use crate::report::{Blobs, ImageReport, Outcome, PlatformReport, Report, Traffic};
 
-    pub(in super::super) fn copied() -> ImageReport {
+    pub(in crate::report) fn copied() -> ImageReport {
         let digest = Digest::of(b"index");
         ImageReport {
             source_digest: Some(digest.clone()),
@@ -464,7 +466,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(in super::super) fn unchanged() -> ImageReport {
+    pub(in crate::report) fn unchanged() -> ImageReport {
         ImageReport {
             result: Outcome::Unchanged,
             traffic: Traffic { source_requests: 1, target_requests: 1, ..Traffic::default() },
@@ -474,7 +476,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(in super::super) fn failed() -> ImageReport {
+    pub(in crate::report) fn failed() -> ImageReport {
         let target = "ghcr.io/acme/mirror/quay.io/x|y:1".to_owned();
         ImageReport {
             error: Some(Error::Registry {
@@ -493,7 +495,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(in super::super) fn report(images: Vec<ImageReport>) -> Report {
+    pub(in crate::report) fn report(images: Vec<ImageReport>) -> Report {
         Report { command: "copy", images, duration: 1900, ..Report::default() }
     }
 
@@ -604,19 +606,19 @@ pub(super) mod tests {
         for name in ["images", "json", "mapping"] {
             assert!(value(name).len() <= room && value(name).len() > room / 2, "{name}: {}", value(name).len());
         }
-        let pinned = super::pinned(&report.images[0]).unwrap();
+        let pinned = crate::report::json::pinned(&report.images[0]).unwrap();
         assert!(value("images").lines().all(|line| line == pinned));
         let json: serde_json::Value = serde_json::from_str(value("json")).unwrap();
         assert_eq!((&json["totals"]["images"], &json["totals"]["failed"]), (&301.into(), &1.into()));
         let listed = json["images"].as_array().unwrap();
         assert_eq!(listed.last().unwrap()["result"], "failed", "what failed is always there");
-        let left_out = format!("{}; {} images", super::BRIEFLY, 301 - listed.len());
+        let left_out = format!("{}; {} images", crate::report::json::BRIEFLY, 301 - listed.len());
         assert_eq!(json["left_out"], left_out.as_str());
         let mapping: Vec<serde_json::Value> = serde_json::from_str(value("mapping")).unwrap();
         assert_eq!(outputs.warnings.len(), 3);
         let sentence = format!("the output `mapping` has only the first {} of 300 entries", mapping.len());
         assert!(outputs.warnings[2].starts_with(&sentence), "{:?}", outputs.warnings);
-        let unbounded = super::outputs(&report, &context());
+        let unbounded = crate::report::json::outputs(&report, &context());
         assert!(unbounded.warnings.is_empty() && !unbounded.values[2].1.contains("left_out"));
     }
 

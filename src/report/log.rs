@@ -3,8 +3,8 @@
 //! Owns the words and numbers that a person reads while a run goes on. Must never print: it returns lines, and the
 //! console prints them.
 
-use super::json::{pinned, total_bytes};
-use super::{ImageReport, Outcome, Report};
+use crate::report::json::{pinned, total_bytes};
+use crate::report::{ImageReport, Outcome, Report};
 
 /// The title of an image's group: what went where and how it ended.
 pub fn group_title(image: &ImageReport) -> String {
@@ -173,7 +173,7 @@ fn platform_names(image: &ImageReport) -> Option<String> {
 
 fn platform_digests(image: &ImageReport) -> Vec<String> {
     let width = image.platforms.iter().map(|platform| platform.platform.chars().count()).max().unwrap_or(0);
-    let line = |platform: &super::PlatformReport| {
+    let line = |platform: &crate::report::PlatformReport| {
         let bytes = platform.size.map(|bytes| format!("  {}", size(bytes))).unwrap_or_default();
         format!("  {:width$}  {}{bytes}", platform.platform, platform.digest)
     };
@@ -297,10 +297,10 @@ pub(super) fn duration(milliseconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::json::tests::{copied, failed, report, unchanged};
-    use super::super::{ImageReport, Outcome, Report};
     use super::{annotation, duration, group_title, image, size, verdict};
-    use crate::digest::Digest;
+    use crate::oci::digest::Digest;
+    use crate::report::json::tests::{copied, failed, report, unchanged};
+    use crate::report::{ImageReport, Outcome, Report};
 
     #[test]
     fn a_copied_image_says_what_moved_and_how_to_pull_it() {

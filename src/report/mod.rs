@@ -11,8 +11,8 @@ pub mod summary;
 use serde::Serialize;
 
 use crate::attachments::Kind;
-use crate::digest::Digest;
 use crate::error::Error;
+use crate::oci::digest::Digest;
 
 /// What a whole run did.
 #[derive(Clone, Debug, Default)]

@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::json::{Name, bytes, pinned, total_bytes};
-use super::log::{amounts, count, duration, headline, others, outcome, pull, size};
-use super::{AttachmentReport, ImageReport, Outcome, Report};
 use crate::error::Error;
-use crate::sanitise::{code, line, markdown, prose};
+use crate::report::json::{Name, bytes, pinned, total_bytes};
+use crate::report::log::{amounts, count, duration, headline, others, outcome, pull, size};
+use crate::report::{AttachmentReport, ImageReport, Outcome, Report};
+use crate::text::sanitise::{code, line, markdown, prose};
 
 /// So many rows are read at a glance; more of those where nothing happened are folded away.
 const FOLD: usize = 5;
@@ -23,8 +23,11 @@ const NAMED: usize = 3;
 
 /// Bytes of the parts, together less than the 1 MiB above which GitHub drops the whole summary.
 const TABLE: usize = 256 * 1024;
+
 const FOLDED: usize = 128 * 1024;
+
 const FAILURES: usize = 128 * 1024;
+
 const DETAILS: usize = 48 * 1024;
 
 /// The whole summary.
@@ -386,10 +389,10 @@ fn platforms(text: &mut String, report: &Report) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::json::tests::{copied, failed, report, unchanged};
-    use super::super::{ImageReport, Outcome, Report};
     use super::render;
-    use crate::digest::Digest;
+    use crate::oci::digest::Digest;
+    use crate::report::json::tests::{copied, failed, report, unchanged};
+    use crate::report::{ImageReport, Outcome, Report};
 
     #[test]
     fn a_copied_image_shows_verdict_table_pull_line_and_platforms() {

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::sanitise;
+use crate::text::sanitise;
 
 /// A content digest, `algorithm:hex`, always lower case.
 ///

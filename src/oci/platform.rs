@@ -78,7 +78,7 @@ impl Platform {
             (Some(platform), None) => Ok(platform),
             (_, meant) => {
                 let hint = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
-                Err(format!("`{}` is not an OS/ARCH[/VARIANT]{hint}", crate::reference::shown(text.trim())))
+                Err(format!("`{}` is not an OS/ARCH[/VARIANT]{hint}", crate::oci::reference::shown(text.trim())))
             }
         }
     }
@@ -155,7 +155,7 @@ impl fmt::Display for Platform {
         let version = version.map(|version| format!("({version})")).unwrap_or_default();
         let variant = self.variant().map(|variant| format!("/{variant}")).unwrap_or_default();
         let whole = format!("{}{version}/{}{variant}", self.os, self.architecture);
-        f.write_str(&crate::sanitise::line(&whole, LONGEST))
+        f.write_str(&crate::text::sanitise::line(&whole, LONGEST))
     }
 }
 

@@ -12,8 +12,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::digest::Digest;
-use crate::platform::Platform;
+use crate::oci::digest::Digest;
+use crate::oci::platform::Platform;
 
 /// The largest manifest that is read, in bytes: distribution-spec, "Pushing Manifests", and what registries accept.
 pub const LARGEST: usize = 4 * 1024 * 1024;
@@ -427,7 +427,8 @@ fn signed_payload(bytes: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use bytes::Bytes;
 
-    use super::{Content, Digest, Manifest};
+    use super::{Content, Manifest};
+    use crate::oci::digest::Digest;
 
     fn parse(text: &str, content_type: Option<&str>) -> Result<Manifest, String> {
         let bytes = Bytes::copy_from_slice(text.as_bytes());

@@ -194,8 +194,11 @@ impl<'a> Failure<'a> {
 }
 
 const RUN_AGAIN: Hint = always(|_| "run again: what is finished is kept and is not sent a second time".to_owned());
+
 const FEWER_JOBS: Hint = always(|_| "spread the work: fewer jobs at once".to_owned());
+
 const PROXY: Hint = always(|_| "if the way out is a proxy, set `HTTPS_PROXY` in the job's `env`".to_owned());
+
 const PRIVATE_OR_ABSENT: Hint = when(
     |f| f.side == Some(Side::Source),
     |f| {
@@ -205,11 +208,14 @@ const PRIVATE_OR_ABSENT: Hint = when(
         )
     },
 );
+
 const AUTHORITY: fn(&Failure<'_>) -> String = |f| {
     format!("if `{}` has a certificate of your own authority, give its root with `ca-certificates: FILE.pem`", f.host)
 };
+
 const NAMES: fn(&Failure<'_>) -> String =
     |f| format!("check that the certificate names `{}`, and that this machine's clock is right", f.host);
+
 const ECR_REPOSITORY: fn(&Failure<'_>) -> String = |f| {
     format!(
         "ECR does not create repositories by itself: `aws ecr create-repository --repository-name {}`",

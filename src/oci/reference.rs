@@ -8,7 +8,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 
-use crate::digest::Digest;
+use crate::oci::digest::Digest;
 
 /// The registry that short names belong to.
 pub const DOCKER_HUB: &str = "docker.io";
@@ -198,7 +198,7 @@ impl LayoutReference {
             return Err(format!("`oci:{}` names no directory; write `oci:DIRECTORY[:tag]`", shown(text)));
         }
         // It is repeated in outputs and lists, a line each.
-        if directory.chars().any(crate::sanitise::is_unseen) {
+        if directory.chars().any(crate::text::sanitise::is_unseen) {
             return Err(format!(
                 "`oci:{}` has characters in the directory's name that nobody sees, such as a line break; rename it",
                 shown(text)
@@ -304,7 +304,7 @@ pub(crate) fn canonical_host(host: &str) -> String {
 
 /// `text` made fit to be printed.
 pub(crate) fn shown(text: &str) -> String {
-    crate::sanitise::line(&without_user(text), 200)
+    crate::text::sanitise::line(&without_user(text), 200)
 }
 
 /// `text` without the user name and the password in it: what stands before an `@` that no digest follows.
@@ -509,10 +509,10 @@ mod tests {
     #[test]
     fn other_tools_transports_are_no_images_of_docker_hub() {
         for text in ["oci-archive:l.tar", "docker-archive:x.tar:a", "dir:x", "docker-daemon:alpine:3"] {
-            let problem = super::ImageReference::parse(text).expect_err(text);
+            let problem = crate::oci::reference::ImageReference::parse(text).expect_err(text);
             assert!(problem.contains("is not read here"), "{text}: {problem}");
         }
-        assert!(super::ImageReference::parse("dir/x:1").is_ok());
+        assert!(crate::oci::reference::ImageReference::parse("dir/x:1").is_ok());
     }
 
     #[test]
@@ -548,7 +548,7 @@ mod tests {
             ("ghcr.io/a:1@sha256:00", "ghcr.io/a:1@sha256:00"),
             ("packages/@acme/x", "packages/@acme/x"),
         ] {
-            assert_eq!(super::shown(text), expected);
+            assert_eq!(crate::oci::reference::shown(text), expected);
         }
     }
 

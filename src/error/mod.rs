@@ -3,10 +3,12 @@
 //! Owns every failure that a person reads. Text from outside is sanitised where it is put into an error, so that an
 //! error can be printed anywhere. Never carries a credential, a token, or a URL with a query.
 
+pub mod hints;
+
 use std::fmt;
 use std::time::Duration;
 
-use crate::digest::Digest;
+use crate::oci::digest::Digest;
 
 /// One end of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]

@@ -3,14 +3,15 @@
 //! Owns the counters that the report shows and the tests assert. Never estimates: a number here is something that
 //! was sent or received.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::error::Side;
-use crate::manifest;
-use crate::progress::Tally;
+use crate::observe::progress::Tally;
+use crate::oci::manifest;
 use crate::report::{Blobs, SiteClass, SiteReport, Traffic};
 use crate::secret::Secret;
 

@@ -19,9 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{Host, Url};
 
 use crate::error::{Cause, ConnectionFailure, Error};
-use crate::sanitise;
-
-use super::download::SPANS;
+use crate::registry::download::SPANS;
+use crate::text::sanitise;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -57,7 +56,7 @@ struct Kind {
 
 /// What a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Pipe {
+pub(crate) enum Pipe {
     /// A manifest at most: HTTP/2 where the server has it, so that many share one connection.
     Small,
     /// A blob: HTTP/1.1, a connection each. One HTTP/2 connection is one window and one congestion state for all bodies;
@@ -91,7 +90,7 @@ impl Transport {
     }
 
     /// Room for one more span of a blob, if there is any.
-    pub(super) fn span(&self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn span(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.spans).try_acquire_owned().ok()
     }
 
@@ -103,7 +102,7 @@ impl Transport {
     /// The client for a request to `url`; `hasty`: one that does not wait long for a connection.
     ///
     /// Fails when the system's CA certificates, which are read for the first host that needs them, are of no use.
-    pub(super) fn client(&self, url: &Url, pipe: Pipe, hasty: bool) -> Result<Client, Error> {
+    pub(crate) fn client(&self, url: &Url, pipe: Pipe, hasty: bool) -> Result<Client, Error> {
         let loopback = is_loopback(url.host());
         // A proxy may be spoken to over TLS whatever the host behind it speaks.
         let tls = !loopback || url.scheme() == "https";
@@ -172,7 +171,7 @@ fn cannot_trust(error: &rustls::Error) -> Error {
 
 /// Whether a host is this machine.
 #[expect(clippy::needless_pass_by_value, reason = "what `Url::host` gives")]
-pub(super) fn is_loopback(host: Option<Host<&str>>) -> bool {
+pub(crate) fn is_loopback(host: Option<Host<&str>>) -> bool {
     match host {
         Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -194,7 +193,7 @@ pub(crate) fn connection_failure(error: &(dyn std::error::Error + 'static)) -> C
 }
 
 /// What kind of failure kept an answer away.
-pub(super) fn classify(error: &reqwest::Error) -> Cause {
+pub(crate) fn classify(error: &reqwest::Error) -> Cause {
     let mut kind = if error.is_timeout() { ConnectionFailure::Timeout } else { ConnectionFailure::Broken };
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = source {

@@ -1,0 +1,5 @@
+//! Connections, TLS, addresses.
+//!
+//! Never knows a registry or GitHub, and never follows a redirect.
+
+pub mod clients;

@@ -1,0 +1,6 @@
+//! What happens is counted and told while it happens.
+//!
+//! Never decides, refuses or prints.
+
+pub mod meter;
+pub mod progress;

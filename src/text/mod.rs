@@ -1,0 +1,5 @@
+//! Text from outside made safe, numbers as words.
+//!
+//! Never knows anything of images.
+
+pub mod sanitise;
