@@ -11,6 +11,7 @@ use futures_util::future::{BoxFuture, FutureExt as _, try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::error::{Error, Side};
+use crate::oci::artifact::{Kind, cosign_tags};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::registry::manifests::At;
@@ -58,62 +59,6 @@ pub enum Place {
     Referrer,
     /// By a tag made of the subject's digest.
     Tag(String),
-}
-
-/// What an attachment is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Proves who published the subject.
-    Signature,
-    /// Says how it was made.
-    Attestation,
-    /// Says what is in it.
-    Sbom,
-    /// Anything else.
-    Artifact,
-}
-
-impl Kind {
-    /// The kind's name in `json` and for people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Signature => "signature",
-            Self::Attestation => "attestation",
-            Self::Sbom => "sbom",
-            Self::Artifact => "artifact",
-        }
-    }
-
-    /// From the artifact type, and from the annotation by which sigstore tells its bundles apart.
-    fn of(manifest: &Manifest) -> Self {
-        let artifact_type = manifest.artifact_type().unwrap_or_default();
-        if artifact_type.starts_with("application/vnd.dev.sigstore.bundle") {
-            let content = manifest.annotations.get("dev.sigstore.bundle.content").map(String::as_str);
-            return if content == Some("dsse-envelope") { Self::Attestation } else { Self::Signature };
-        }
-        let contains = |words: &[&str]| words.iter().any(|word| artifact_type.contains(word));
-        if contains(&["signature", "cosign.artifact.sig", "simplesigning"]) {
-            Self::Signature
-        } else if contains(&["spdx", "cyclonedx", "sbom", "syft"]) {
-            Self::Sbom
-        } else if contains(&["in-toto", "attestation", "slsa", "dsse"]) {
-            Self::Attestation
-        } else {
-            Self::Artifact
-        }
-    }
-}
-
-/// cosign's tags for a digest, and what they hold.
-fn cosign_tags(subject: &Digest, which: Attachments) -> Vec<(String, Kind)> {
-    let name = format!("{}-{}", subject.algorithm(), subject.hex());
-    let kinds = [("sig", Kind::Signature), ("att", Kind::Attestation), ("sbom", Kind::Sbom)];
-    kinds
-        .into_iter()
-        .filter(|(_, kind)| which == Attachments::All || *kind == Kind::Signature)
-        .map(|(suffix, kind)| (format!("{name}.{suffix}"), kind))
-        .collect()
 }
 
 /// Everything attached to `subject` at the source, and what is attached to that, nearest first.
@@ -224,22 +169,4 @@ async fn tagged(source: &Store, subject: &Digest, which: Attachments) -> Result<
     }))
     .await?;
     Ok(found.into_iter().flatten().collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Attachments, cosign_tags};
-    use crate::oci::digest::Digest;
-
-    #[test]
-    fn tags_are_computed_from_the_digest() {
-        let digest = Digest::of(b"");
-        let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(digest.fallback_tag(), format!("sha256-{hex}"));
-        let long: Digest = format!("sha512:{}", "a".repeat(128)).parse().unwrap();
-        assert_eq!(long.fallback_tag(), format!("sha512-{}", "a".repeat(64)));
-        let tags: Vec<String> = cosign_tags(&digest, Attachments::All).into_iter().map(|(tag, _)| tag).collect();
-        assert_eq!(tags, ["sig", "att", "sbom"].map(|suffix| format!("sha256-{hex}.{suffix}")));
-        assert_eq!(cosign_tags(&digest, Attachments::Signatures).len(), 1);
-    }
 }

@@ -11,11 +11,12 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
+use crate::environment::Environment;
 use crate::error::{Error, Side};
 use crate::github::server::{GHCR, Server};
-use crate::inputs::Environment;
-use crate::oci::reference::{Reference, canonical_host, shown};
+use crate::oci::reference::{Reference, canonical_host};
 use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
+use crate::text::quote::shown;
 
 /// Docker writes padded base64; people paste it without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -388,8 +389,8 @@ fn cnb_registry_auth(text: &str) -> Result<Vec<Entry>, Error> {
 #[cfg(test)]
 mod tests {
     use super::{Credentials, Given};
+    use crate::environment::Environment;
     use crate::error::Error;
-    use crate::inputs::Environment;
     use crate::oci::reference::Reference;
     use crate::secret::{Credential, Secret};
 

@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
-use crate::error::{Cause, ConnectionFailure, Error, Refusal, Side};
-use crate::inputs::{self, Environment};
+use crate::environment::Environment;
+use crate::error::cause::{Cause, ConnectionFailure, Refusal};
+use crate::error::{Error, Side};
+use crate::inputs;
 use crate::oci::digest::Digest;
 
 /// A failure, and when it happens.

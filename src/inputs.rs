@@ -14,14 +14,16 @@ use crate::attachments::Attachments;
 use crate::copy::ForeignLayers;
 use crate::credentials::{Credentials, Given};
 use crate::emit::{self, directory};
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::github::role::Permission;
 use crate::images::{self, Images};
 use crate::mirrors::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
-use crate::oci::reference::{ImageReference, shown};
+use crate::oci::reference::ImageReference;
 use crate::secret::{Credential, Secret};
+use crate::text::quote::shown;
 
 /// What an input's value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -391,47 +393,6 @@ pub enum Check {
     Quick,
     /// Every part is asked for, attachments too, and what is missing is sent again.
     Deep,
-}
-
-/// The environment variables, so that nothing else looks at the process's own.
-#[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
-
-impl std::fmt::Debug for Environment {
-    /// Names only: the values hold secrets.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-impl Environment {
-    /// This process's; variables that are not Unicode are left out.
-    pub fn of_process() -> Self {
-        let unicode =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self(unicode.collect())
-    }
-
-    /// A variable without surrounding blanks; one that is empty or blank counts as not set.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
-    }
-
-    fn inputs(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().filter(|name| self.get(name).is_some()).filter_map(|name| name.strip_prefix("INPUT_"))
-    }
-}
-
-impl From<BTreeMap<String, String>> for Environment {
-    fn from(variables: BTreeMap<String, String>) -> Self {
-        Self(variables)
-    }
-}
-
-impl From<&[(&str, &str)]> for Environment {
-    fn from(variables: &[(&str, &str)]) -> Self {
-        Self(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
-    }
 }
 
 /// What the program was called for.
@@ -1094,11 +1055,12 @@ fn distance(one: &str, other: &str) -> usize {
 mod tests {
     use std::time::Duration;
 
-    use super::{Command, Environment, INPUTS, Inputs, Invocation, Kind, OnConflict, Platforms, duration, items, read};
+    use super::{Command, INPUTS, Inputs, Invocation, Kind, OnConflict, Platforms, duration, items, read};
     use crate::credentials::Given;
+    use crate::environment::Environment;
     use crate::error::Error;
     use crate::images::Images;
-    use crate::observe::meter::Event;
+    use crate::observe::events::Event;
     use crate::secret::{Credential, Secret};
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

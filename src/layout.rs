@@ -1216,7 +1216,7 @@ mod tests {
     }
 
     fn meter() -> Arc<Meter> {
-        Arc::new(Meter::new(crate::observe::meter::Events::new().0))
+        Arc::new(Meter::new(crate::observe::events::Events::new().0))
     }
 
     fn target(directory: &Path) -> Layout {

@@ -63,36 +63,37 @@
 //! 4. **Nothing leaks**: a credential goes to its host and that host's own token service.
 //! 5. **Says what to do**: every failure names the side, the object, the registry's words, what was written, what next.
 
-pub mod attachments;
-pub mod blob;
-pub mod copy;
-pub mod credentials;
-pub mod emit;
-pub mod error;
-pub mod examples;
-pub mod github;
-pub mod http;
-pub mod images;
-pub mod inputs;
-pub mod layout;
-pub mod mirror;
-pub mod mirrored;
-pub mod mirrors;
-pub mod observe;
-pub mod oci;
-pub mod plan;
+mod attachments;
+mod blob;
+mod copy;
+mod credentials;
+mod emit;
+mod environment;
+mod error;
+mod examples;
+mod github;
+mod http;
+mod images;
+mod inputs;
+mod layout;
+mod mirror;
+mod mirrored;
+mod mirrors;
+mod observe;
+mod oci;
+mod plan;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod properties;
-pub mod queue;
-pub mod registry;
-pub mod report;
-pub mod resolve;
-pub mod secret;
-pub mod store;
-pub mod template;
-pub mod text;
-pub mod verify;
+mod queue;
+mod registry;
+mod report;
+mod resolve;
+mod secret;
+mod store;
+mod template;
+mod text;
+mod verify;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -104,15 +105,15 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Interval;
 
 use crate::copy::{ledger, readers, room};
+pub use crate::environment::Environment;
 use crate::error::{Error, Side};
 use crate::github::access::Access;
 use crate::github::runner::{Console, Runner};
 use crate::github::server::Server;
 use crate::http::clients;
-pub use crate::inputs::Environment;
 use crate::inputs::{Command, Inputs, Invocation};
 use crate::mirror::Run;
-use crate::observe::meter::{Event, Events};
+use crate::observe::events::{Event, Events};
 use crate::observe::progress::{Pace, Tally};
 use crate::oci::reference::Reference;
 use crate::plan::Plan;

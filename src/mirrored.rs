@@ -14,8 +14,10 @@ use futures_util::stream::StreamExt as _;
 
 use crate::blob::{self, BlobStream};
 use crate::credentials::Credentials;
-use crate::error::{Cause, ConnectionFailure, Error, Refusal, Side};
+use crate::error::cause::{Cause, ConnectionFailure, Refusal};
+use crate::error::{Error, Side};
 use crate::mirrors::{Fallback, Rules, Tags};
+use crate::observe::counts::SiteClass;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
@@ -23,7 +25,6 @@ use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::Job;
 use crate::registry::manifests::At;
 use crate::registry::{Purpose, Registries, Repository};
-use crate::report::SiteClass;
 
 /// How often a host may be unreachable before it is left out.
 const UNREACHABLE: u32 = 2;
@@ -749,8 +750,9 @@ mod tests {
 
     use super::{classify, lively};
     use crate::blob::BlobStream;
-    use crate::error::{Cause, ConnectionFailure, Error, Refusal, Side};
-    use crate::report::SiteClass;
+    use crate::error::cause::{Cause, ConnectionFailure, Refusal};
+    use crate::error::{Error, Side};
+    use crate::observe::counts::SiteClass;
 
     #[test]
     fn what_a_failure_says_about_a_place() {

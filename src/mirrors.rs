@@ -17,8 +17,9 @@
 use std::fmt;
 
 use crate::error::Error;
-use crate::oci::reference::{DOCKER_HUB, Reference, canonical_host, shown};
-use crate::registry;
+use crate::http::address;
+use crate::oci::reference::{DOCKER_HUB, Reference, canonical_host};
+use crate::text::quote::shown;
 
 /// The input.
 const INPUT: &str = "registry-mirrors";
@@ -315,7 +316,7 @@ fn parse_mirror(text: &str, insecure: &[String]) -> Result<Mirror, String> {
     check_host(host)?;
     check_path(path)?;
     let mirror = Mirror { host: canonical_host(host), path: path.to_owned() };
-    let plain = registry::is_loopback_name(&mirror.host) || insecure.contains(&mirror.host);
+    let plain = address::is_loopback_name(&mirror.host) || insecure.contains(&mirror.host);
     if scheme == "http" && !plain {
         return Err(format!(
             "has an `http://` mirror; write `https://`, or name `{}` in `insecure-registries`",

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Component;
 
+use crate::environment::Environment;
 use crate::error::{Error, Side};
 use crate::images::{Images, Line};
-use crate::inputs::{Command, Environment, Inputs, OnConflict, Platforms};
+use crate::inputs::{Command, Inputs, OnConflict, Platforms};
 use crate::oci::digest::Digest;
 use crate::oci::reference::{ImageReference, LayoutReference, Reference};
 use crate::template;
@@ -279,8 +280,9 @@ fn note_helpers(inputs: &Inputs, jobs: &mut [Job]) {
 #[cfg(test)]
 mod tests {
     use super::Plan;
+    use crate::environment::Environment;
     use crate::error::Error;
-    use crate::inputs::{Environment, Invocation, read};
+    use crate::inputs::{Invocation, read};
 
     fn plan(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Plan, Error> {
         let environment = Environment::from(variables);

@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 
 use crate::copy::Chosen;
-use crate::error::{Cause, Error, Side};
+use crate::error::cause::Cause;
+use crate::error::{Error, Side};
 use crate::inputs::{Platforms, Subset};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Content, Descriptor, Manifest};

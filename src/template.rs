@@ -4,7 +4,8 @@
 //! the environment. Never invents a name: a placeholder without a value is refused.
 
 use crate::oci::digest::Digest;
-use crate::oci::reference::{ImageReference, Reference, lower_cased, shown};
+use crate::oci::reference::{ImageReference, Reference, lower_cased};
+use crate::text::quote::shown;
 
 /// The placeholders a target may hold.
 const PLACEHOLDERS: &str = "{owner} {repo} {registry} {repository} {namespace} {name} {tag}";

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::attachments::{Found, Place, get_fallback, listed};
 use crate::copy::{Copy, Mode, OwnAttachments};
-use crate::error::{Cause, Error, Side};
+use crate::error::cause::Cause;
+use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::registry::manifests::At;

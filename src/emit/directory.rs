@@ -5,8 +5,8 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::Error;
-use crate::oci::reference::shown;
 use crate::report::EmittedFile;
+use crate::text::quote::shown;
 
 /// The input.
 const INPUT: &str = "emit-directory";

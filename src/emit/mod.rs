@@ -21,10 +21,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::emit::directory::Directory;
 use crate::error::Error;
+use crate::http::address;
 use crate::oci::digest::Digest;
-use crate::oci::reference::{DOCKER_HUB, ImageReference, Reference, shown};
-use crate::registry;
+use crate::oci::reference::{DOCKER_HUB, ImageReference, Reference};
 use crate::report::{EmittedFile, Handover, ImageReport, Outcome, Report};
+use crate::text::quote::shown;
 
 /// One way of consumers to be told of a mirror.
 trait Format: Sync {
@@ -239,7 +240,7 @@ impl Run {
 
     /// Whether a registry is spoken to over plain HTTP.
     fn is_insecure(&self, registry: &str) -> bool {
-        registry::is_loopback_name(registry) || self.insecure.iter().any(|host| host == registry)
+        address::is_loopback_name(registry) || self.insecure.iter().any(|host| host == registry)
     }
 
     /// The address of a registry: scheme and host.

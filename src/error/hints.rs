@@ -4,7 +4,9 @@
 //! answer does not show, and never advise to weaken a check that just did its work. Each piece of advice has an example
 //! in [`crate::examples`], of which `docs/errors.md` is made.
 
-use crate::error::{Cause, ConnectionFailure, Error, Refusal, Side};
+use crate::error::cause::{Cause, ConnectionFailure};
+use crate::error::failure::Failure;
+use crate::error::{Error, Side};
 
 impl Error {
     /// What the user can do, most likely first; empty where the message itself says it.
@@ -17,14 +19,14 @@ impl Error {
 }
 
 /// What is advised about one kind of failure; the first rule that fits counts.
-struct Rule {
-    is: fn(&Failure<'_>) -> bool,
-    hints: &'static [Hint],
+pub struct Rule {
+    pub is: fn(&Failure<'_>) -> bool,
+    pub hints: &'static [Hint],
 }
 
 /// One piece of advice.
 struct Hint {
-    fits: fn(&Failure<'_>) -> bool,
+    pub fits: fn(&Failure<'_>) -> bool,
     text: fn(&Failure<'_>) -> String,
 }
 
@@ -34,163 +36,6 @@ const fn always(text: fn(&Failure<'_>) -> String) -> Hint {
 
 const fn when(fits: fn(&Failure<'_>) -> bool, text: fn(&Failure<'_>) -> String) -> Hint {
     Hint { fits, text }
-}
-
-/// A failure, as the rules look at it.
-struct Failure<'a> {
-    error: &'a Error,
-    side: Option<Side>,
-    action: &'a str,
-    /// Host, and port where there is one, of the registry; of its token service where that did not answer.
-    host: &'a str,
-    /// The repository without its host.
-    repository: &'a str,
-    /// What happened, without what it is wrapped in.
-    cause: Option<&'a Cause>,
-    /// Where the token service refused: whether it was given a credential.
-    with_credential: Option<bool>,
-}
-
-impl<'a> Failure<'a> {
-    fn of(error: &'a Error) -> Self {
-        let mut failure =
-            Self { error, side: None, action: "", host: "", repository: "", cause: None, with_credential: None };
-        let Error::Registry { side, action, object, cause } = error else { return failure };
-        let name = object.split_once('@').map_or(object.as_str(), |(name, _)| name);
-        let name = name.split(' ').next().unwrap_or(name);
-        let (host, path) = name.split_once('/').unwrap_or((name, ""));
-        failure.repository = match path.rsplit_once(':') {
-            Some((before, tag)) if !tag.contains('/') => before,
-            _ => path,
-        };
-        (failure.side, failure.action, failure.host) = (Some(*side), action, host);
-        let mut cause = cause;
-        loop {
-            match cause {
-                Cause::Token { service, refusal, with_credential } => {
-                    if refusal.refusal().is_some() {
-                        failure.with_credential = Some(*with_credential);
-                    } else {
-                        // The host that does not answer is then the token service's.
-                        failure.host = service;
-                    }
-                    cause = refusal;
-                }
-                Cause::Patience { last, .. } => cause = last,
-                Cause::Refused(_) | Cause::Connection { .. } | Cause::Protocol(_) => break,
-            }
-        }
-        failure.cause = Some(cause);
-        failure
-    }
-
-    fn refusal(&self) -> Option<&'a Refusal> {
-        self.cause.and_then(Cause::refusal)
-    }
-
-    /// The HTTP status of a refusal; 0 where there was none.
-    fn status(&self) -> u16 {
-        self.refusal().map_or(0, |refusal| refusal.status)
-    }
-
-    fn code(&self) -> &'a str {
-        self.refusal().and_then(|refusal| refusal.code.as_deref()).unwrap_or_default()
-    }
-
-    /// Whether the registry's own words have this, in lower case.
-    fn says(&self, part: &str) -> bool {
-        self.refusal().is_some_and(|refusal| refusal.message.to_ascii_lowercase().contains(part))
-    }
-
-    fn is_connection(&self, wanted: ConnectionFailure) -> bool {
-        matches!(self.cause, Some(Cause::Connection { kind, .. }) if *kind == wanted)
-    }
-
-    /// Whether the library's words about a connection have this, in lower case.
-    fn detail_has(&self, part: &str) -> bool {
-        matches!(self.cause, Some(Cause::Connection { detail, .. }) if detail.to_ascii_lowercase().contains(part))
-    }
-
-    /// Whether the rule of ours, or of the specification, that an answer broke is said with this.
-    fn breaks(&self, part: &str) -> bool {
-        matches!(self.cause, Some(Cause::Protocol(problem)) if problem.contains(part))
-    }
-
-    /// It answered, and then no more: no firewall does that.
-    fn is_stalled(&self) -> bool {
-        ["byte", "moved", "slow", "less than", "body"].iter().any(|word| self.detail_has(word))
-    }
-
-    fn is_github(&self) -> bool {
-        self.host == "ghcr.io" || self.host.starts_with("containers.")
-    }
-
-    fn is_docker_hub(&self) -> bool {
-        matches!(self.host, "docker.io" | "index.docker.io" | "registry-1.docker.io")
-    }
-
-    fn is_ecr(&self) -> bool {
-        self.host.contains(".dkr.ecr") || self.host.contains(".dkr-ecr")
-    }
-
-    fn writes(&self) -> bool {
-        self.side == Some(Side::Target)
-    }
-
-    /// A 403 means that somebody was recognised; only a token service that was given nothing surely saw nobody.
-    fn is_anonymous(&self) -> bool {
-        self.with_credential == Some(false)
-    }
-
-    /// The token service saw the credential and did not know it.
-    fn is_unknown(&self) -> bool {
-        self.with_credential == Some(true) && self.status() == 401
-    }
-
-    /// Waiting as long as the registry asks was longer than patience.
-    fn is_impatient(&self) -> bool {
-        let wait = self.refusal().and_then(|refusal| refusal.retry_after);
-        wait.is_some() && matches!(self.error, Error::Registry { cause: Cause::Patience { .. }, .. })
-    }
-
-    /// A quota that no short wait outlasts, not a limit on the rate.
-    fn is_quota(&self) -> bool {
-        self.says("pull rate limit") || self.code() == "TOOMANYREQUESTS" && self.says("upgrade")
-    }
-
-    /// `read` or `write`, as the `packages` permission has it.
-    fn permission(&self) -> &'static str {
-        if self.writes() { "write" } else { "read" }
-    }
-
-    fn inputs(&self) -> &'static str {
-        if self.writes() {
-            "`target-username` and `target-password`"
-        } else {
-            "`source-username` and `source-password`"
-        }
-    }
-
-    /// Where a package's access is set.
-    fn package_settings(&self) -> String {
-        let (owner, package) = self.repository.split_once('/').unwrap_or((self.repository, ""));
-        if self.host != "ghcr.io" || package.is_empty() {
-            return "the package's settings".to_owned();
-        }
-        let package = package.replace('/', "%2F");
-        format!(
-            "`https://github.com/orgs/{owner}/packages/container/{package}/settings` (for a personal account `users` \
-             instead of `orgs`)"
-        )
-    }
-
-    /// After the wait that was asked for.
-    fn again(&self) -> String {
-        match self.refusal().and_then(|refusal| refusal.retry_after) {
-            Some(wait) => format!("run again after {} s: what is finished is kept", wait.as_secs().max(1)),
-            None => "run again later: what is finished is kept".to_owned(),
-        }
-    }
 }
 
 const RUN_AGAIN: Hint = always(|_| "run again: what is finished is kept and is not sent a second time".to_owned());
@@ -228,7 +73,7 @@ const ECR_REPOSITORY: fn(&Failure<'_>) -> String = |f| {
     clippy::redundant_closure_for_method_calls,
     reason = "the method is no function for every lifetime, as a row is"
 )]
-const RULES: &[Rule] = &[
+pub const RULES: &[Rule] = &[
     // GitHub dresses throttling up as a 403: it must come before everything about permissions.
     Rule {
         is: |f| f.says("secondary rate limit"),
@@ -703,7 +548,8 @@ const RULES: &[Rule] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{Failure, RULES};
+    use super::RULES;
+    use crate::error::failure::Failure;
     use crate::examples::examples;
 
     #[test]
@@ -713,10 +559,13 @@ mod tests {
         let first = |failure: &&Failure<'_>| RULES.iter().position(|rule| (rule.is)(failure));
         for (number, rule) in RULES.iter().enumerate() {
             let here: Vec<_> = failures.iter().filter(|failure| first(failure) == Some(number)).collect();
-            assert!(!here.is_empty(), "rule {number} of src/hints.rs has no example in src/examples.rs");
+            assert!(!here.is_empty(), "rule {number} of src/error/hints.rs has no example in src/examples.rs");
             for (place, hint) in rule.hints.iter().enumerate() {
                 let given = here.iter().any(|failure| (hint.fits)(failure));
-                assert!(given, "advice {place} of rule {number} of src/hints.rs has no example in src/examples.rs");
+                assert!(
+                    given,
+                    "advice {place} of rule {number} of src/error/hints.rs has no example in src/examples.rs"
+                );
             }
         }
     }

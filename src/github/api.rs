@@ -26,10 +26,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::error::{Cause, ConnectionFailure};
+use crate::error::cause::{Cause, ConnectionFailure};
 use crate::github::role::{Permission, Role};
 use crate::github::server::Owner;
-use crate::http::clients::{Transport, connection_failure};
+use crate::http::clients::Transport;
+use crate::http::failure::connection_failure;
 use crate::secret::Secret;
 use crate::text::sanitise;
 

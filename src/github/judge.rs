@@ -596,10 +596,11 @@ pub(super) fn before_push(
 #[cfg(test)]
 mod tests {
     use super::{Anonymous, Place, PushToken, Step, Wanted, Who, Wish, before_push, package};
+    use crate::environment::Environment;
     use crate::github::api::{Granted, Package, Seen, TeamRole};
     use crate::github::role::{Permission, Role};
     use crate::github::server::{Owner, Server};
-    use crate::inputs::{Environment, Grant};
+    use crate::inputs::Grant;
     use crate::report::access::Status;
 
     fn place(server: &Server, there: bool) -> Place<'_> {

@@ -4,7 +4,7 @@
 
 use url::{Host, Url};
 
-use crate::inputs::Environment;
+use crate::environment::Environment;
 
 /// GitHub's own registry.
 pub const GHCR: &str = "ghcr.io";
@@ -131,7 +131,7 @@ fn is_this_machine(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Owner, Server};
-    use crate::inputs::Environment;
+    use crate::environment::Environment;
 
     fn server(variables: &[(&str, &str)]) -> Server {
         Server::of(&Environment::from(variables))

@@ -4,7 +4,6 @@
 //! credential.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -16,11 +15,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls_platform_verifier::Verifier;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use url::{Host, Url};
+use url::Url;
 
-use crate::error::{Cause, ConnectionFailure, Error};
+use crate::error::Error;
+use crate::http::address::is_loopback;
+use crate::http::failure::innermost;
 use crate::registry::download::SPANS;
-use crate::text::sanitise;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -167,60 +167,4 @@ fn cannot_trust(error: &rustls::Error) -> Error {
          SSL_CERT_FILE",
         innermost(error)
     ))
-}
-
-/// Whether a host is this machine.
-#[expect(clippy::needless_pass_by_value, reason = "what `Url::host` gives")]
-pub(crate) fn is_loopback(host: Option<Host<&str>>) -> bool {
-    match host {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
-        None => false,
-    }
-}
-
-/// The same for an error that another library wraps around the HTTP client's.
-pub(crate) fn connection_failure(error: &(dyn std::error::Error + 'static)) -> Cause {
-    let mut source = Some(error);
-    while let Some(inner) = source {
-        if let Some(own) = inner.downcast_ref::<reqwest::Error>() {
-            return classify(own);
-        }
-        source = inner.source();
-    }
-    Cause::Connection { kind: ConnectionFailure::Broken, detail: String::new() }
-}
-
-/// What kind of failure kept an answer away.
-pub(crate) fn classify(error: &reqwest::Error) -> Cause {
-    let mut kind = if error.is_timeout() { ConnectionFailure::Timeout } else { ConnectionFailure::Broken };
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = source {
-        if inner.downcast_ref::<rustls::Error>().is_some() {
-            kind = ConnectionFailure::Tls;
-        } else if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            if io.kind() == std::io::ErrorKind::ConnectionRefused {
-                kind = ConnectionFailure::Refused;
-            } else if io.get_ref().is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some()) {
-                kind = ConnectionFailure::Tls;
-            }
-        } else if inner.to_string().starts_with("dns error") {
-            // hyper-util gives no type to tell a failed look-up by, only these words.
-            kind = ConnectionFailure::Dns;
-        }
-        source = inner.source();
-    }
-    Cause::Connection { kind, detail: sanitise::line(&innermost(error), 200) }
-}
-
-/// The last error of the chain: the others only say that a request failed, with its URL.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = inner.to_string();
-        source = inner.source();
-    }
-    text
 }

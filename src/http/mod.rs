@@ -2,4 +2,6 @@
 //!
 //! Never knows a registry or GitHub, and never follows a redirect.
 
+pub mod address;
 pub mod clients;
+pub mod failure;

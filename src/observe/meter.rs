@@ -3,53 +3,15 @@
 //! Owns the counters that the report shows and the tests assert. Never estimates: a number here is something that
 //! was sent or received.
 
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
-
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::error::Side;
-use crate::observe::progress::Tally;
+use crate::observe::counts::{Blobs, SiteClass, SiteReport, Traffic};
+use crate::observe::events::{Event, Events};
 use crate::oci::manifest;
-use crate::report::{Blobs, SiteClass, SiteReport, Traffic};
 use crate::secret::Secret;
-
-/// Something that the person who watches should know now.
-#[derive(Debug)]
-pub enum Event {
-    /// One sentence.
-    Notice(String),
-    /// One sentence that somebody should act on.
-    Warning(String),
-    /// A value that a log must never show, not even by accident.
-    Mask(Secret),
-}
-
-/// Where events go, and the counts of the run.
-#[derive(Clone)]
-pub struct Events {
-    to: UnboundedSender<Event>,
-    tally: Arc<Tally>,
-}
-
-impl Events {
-    /// The way to those who watch, and what they hear.
-    pub fn new() -> (Self, UnboundedReceiver<Event>) {
-        let (to, heard) = mpsc::unbounded_channel();
-        (Self { to, tally: Arc::default() }, heard)
-    }
-
-    /// The counts of the run.
-    pub fn tally(&self) -> &Arc<Tally> {
-        &self.tally
-    }
-
-    fn send(&self, event: Event) {
-        // The receiver is gone only when the run is over; then nobody is left to tell.
-        let _ = self.to.send(event);
-    }
-}
 
 /// The counters of one image.
 pub struct Meter {
@@ -299,7 +261,8 @@ impl Drop for Meter {
 
 #[cfg(test)]
 mod tests {
-    use super::{Events, Meter};
+    use super::Meter;
+    use crate::observe::events::Events;
 
     #[test]
     fn an_image_that_ends_awaits_nothing_and_takes_nothing_from_the_others() {

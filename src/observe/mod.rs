@@ -2,5 +2,7 @@
 //!
 //! Never decides, refuses or prints.
 
+pub mod counts;
+pub mod events;
 pub mod meter;
 pub mod progress;

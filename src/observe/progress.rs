@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
-use crate::report::log::{count, size};
+use crate::text::units::{count, size};
 
 /// The time that a rate is taken over: long enough to be read, short enough to be true.
 const WINDOW: Duration = Duration::from_secs(10);

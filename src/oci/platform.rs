@@ -78,7 +78,7 @@ impl Platform {
             (Some(platform), None) => Ok(platform),
             (_, meant) => {
                 let hint = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
-                Err(format!("`{}` is not an OS/ARCH[/VARIANT]{hint}", crate::oci::reference::shown(text.trim())))
+                Err(format!("`{}` is not an OS/ARCH[/VARIANT]{hint}", crate::text::quote::shown(text.trim())))
             }
         }
     }

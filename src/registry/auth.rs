@@ -16,8 +16,9 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 use url::Url;
 
-use crate::error::Cause;
-use crate::http::clients::{Pipe, Transport, classify};
+use crate::error::cause::Cause;
+use crate::http::clients::{Pipe, Transport};
+use crate::http::failure::classify;
 use crate::observe::meter::Meter;
 use crate::registry::realm::{self, Trust};
 use crate::registry::refusal;
@@ -258,7 +259,7 @@ impl Auth {
                     }
                     Ok(Err(cause)) => cause,
                     Err(_) => Cause::Connection {
-                        kind: crate::error::ConnectionFailure::Timeout,
+                        kind: crate::error::cause::ConnectionFailure::Timeout,
                         detail: format!("{} s", TOKEN.as_secs()),
                     },
                 };

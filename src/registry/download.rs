@@ -18,8 +18,9 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::blob::BlobStream;
-use crate::error::{Cause, ConnectionFailure, Error};
-use crate::http::clients::classify;
+use crate::error::Error;
+use crate::error::cause::{Cause, ConnectionFailure};
+use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
 use crate::registry::Repository;
 use crate::registry::auth::Scopes;

@@ -15,14 +15,17 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 use url::Url;
 
-use crate::error::{Cause, ConnectionFailure, Error};
-use crate::http::clients::{Pipe, Transport, classify, is_loopback};
+use crate::error::Error;
+use crate::error::cause::{Cause, ConnectionFailure};
+use crate::http::address::{self, is_loopback};
+use crate::http::clients::{Pipe, Transport};
+use crate::http::failure::classify;
 use crate::registry::auth::{Asking, Auth, Scopes};
 use crate::registry::lanes::{Lane, Lanes, Place};
 use crate::registry::retry::{Patience, Verdict, judge};
 use crate::registry::tags::Tags;
 use crate::registry::upload::Form;
-use crate::registry::{Repository, Settings, realm, refusal};
+use crate::registry::{Repository, Settings, refusal};
 use crate::secret::Credential;
 use crate::text::sanitise;
 
@@ -405,7 +408,7 @@ impl Repository {
         self.check_elsewhere(&next, "redirects")?;
         // GHCR sends what it does not know to the web interface (registries.md §9, Redirects): not found.
         if self.host.name == "ghcr.io" && next.host_str() == Some("github.com") {
-            return Err(Cause::Refused(crate::error::Refusal {
+            return Err(Cause::Refused(crate::error::cause::Refusal {
                 status: 404,
                 message: "redirects to github.com instead of answering".to_owned(),
                 ..Default::default()
@@ -424,7 +427,7 @@ impl Repository {
         {
             return Err(Cause::Protocol(format!("{verb} to {place} without TLS; not followed")));
         }
-        if realm::names_local_address(next) && !is_loopback(self.host.base.host()) {
+        if address::names_local_address(next) && !is_loopback(self.host.base.host()) {
             return Err(Cause::Protocol(format!(
                 "{verb} to {place}, an address of this machine or link; not followed"
             )));

@@ -8,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
 
-use crate::error::{Cause, Error};
+use crate::error::Error;
+use crate::error::cause::Cause;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
 use crate::registry::Repository;
@@ -195,7 +196,7 @@ impl Repository {
         }
         let mut bytes = BytesMut::new();
         let read = async {
-            while let Some(piece) = response.chunk().await.map_err(|error| crate::http::clients::classify(&error))? {
+            while let Some(piece) = response.chunk().await.map_err(|error| crate::http::failure::classify(&error))? {
                 // All that come for this image are counted together while they come: many at once would be many times this.
                 self.meter.takes(piece.len()).map_err(Cause::Protocol)?;
                 bytes.extend_from_slice(&piece);
@@ -209,7 +210,7 @@ impl Repository {
         let limit = (self.limits.stall * 2).min(self.limits.patience / 2);
         let result = tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
             Err(Cause::Connection {
-                kind: crate::error::ConnectionFailure::Timeout,
+                kind: crate::error::cause::ConnectionFailure::Timeout,
                 detail: format!("the body did not end within {} s", limit.as_secs()),
             })
         });

@@ -22,17 +22,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::{Error, Side};
-use crate::http::clients::{self, Transport};
+use crate::http::clients::Transport;
 use crate::observe::meter::Meter;
 use crate::oci::reference::Reference;
 use crate::registry::host::Host;
 use crate::registry::retry::Limits;
 use crate::secret::Credential;
-
-/// Whether a registry's name, with its port if any, is this machine's own: it is spoken to over plain HTTP.
-pub(crate) fn is_loopback_name(name: &str) -> bool {
-    url::Url::parse(&format!("http://{name}/")).is_ok_and(|url| clients::is_loopback(url.host()))
-}
 
 /// How registries are spoken to in this run.
 #[derive(Clone, Debug)]
@@ -129,7 +124,7 @@ impl Repository {
     }
 
     /// An error about `object` of this repository.
-    fn error(&self, action: &'static str, object: impl std::fmt::Display, cause: crate::error::Cause) -> Error {
+    fn error(&self, action: &'static str, object: impl std::fmt::Display, cause: crate::error::cause::Cause) -> Error {
         Error::Registry { side: self.side, action, object: object.to_string(), cause }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER, WWW_AUTHENTICATE};
 use url::{Host, Url};
 
-use crate::error::Cause;
+use crate::error::cause::Cause;
 use crate::properties::{assert_safe, assert_sentence};
 use crate::registry::auth::{Auth, Way};
 use crate::registry::realm::{self, Trust};

@@ -3,11 +3,11 @@
 //! A registry names its token service itself, in the `WWW-Authenticate` header. Followed blindly, a compromised or
 //! mistyped registry names any host and is handed the password. Pure: decides from names alone, contacts nothing.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 
-use url::{Host, Url};
+use url::Url;
 
-use crate::http::clients::is_loopback;
+use crate::http::address::{address, is_internal, is_this_machine};
 
 /// What a token service may be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,87 +46,6 @@ pub(super) fn judge(realm: &Url, registry: &Url) -> Trust {
         return Trust::Own;
     }
     Trust::Foreign(format!("its token service {service} does not belong to {home}"))
-}
-
-/// Whether a host means this machine. More than what is spoken to over plain HTTP: resolvers give a loopback address for
-/// every name below `localhost`, with or without the root's dot (RFC 6761, 6.3).
-fn is_this_machine(host: Option<Host<&str>>) -> bool {
-    match host {
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        host => is_loopback(host),
-    }
-}
-
-/// The address that a host is; the IPv4 address, where an IPv6 address leads to one.
-fn address(host: Option<Host<&str>>) -> Option<IpAddr> {
-    match host? {
-        Host::Domain(_) => None,
-        Host::Ipv4(address) => Some(address.into()),
-        Host::Ipv6(address) => Some(embedded(address).map_or(IpAddr::V6(address), IpAddr::V4)),
-    }
-}
-
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let (high, low) = match address.segments() {
-        // `::` and `::1` are no IPv4 addresses.
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return None,
-        // Compatible and mapped (RFC 4291, 2.5.5), translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
-        | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x64, 0xff9b, 1, _, _, _, high, low]
-        // 6to4 (RFC 3056).
-        | [0x2002, high, low, ..] => (high, low),
-        // Teredo (RFC 4380) turns its bits over.
-        [0x2001, 0, _, _, _, _, high, low] => (!high, !low),
-        _ => return None,
-    };
-    Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
-}
-
-/// Addresses that mean "something inside", cloud metadata services among them, and those that nobody on the Internet has
-/// (IANA's special-purpose address registries).
-fn is_internal(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            let [first, second, third, _] = address.octets();
-            address.is_private()
-                || address.is_link_local()
-                || address.is_loopback()
-                || address.is_multicast()
-                // "This network", reserved, broadcast.
-                || matches!(first, 0 | 240..)
-                // Carrier-grade NAT, 100.64.0.0/10; 100.100.100.200 is a metadata service.
-                || (first == 100 && second & 0xc0 == 64)
-                // Protocol assignments, 192.0.0.0/24: Oracle's metadata service; benchmarks, 198.18.0.0/15.
-                || (first, second, third) == (192, 0, 0)
-                || (first == 198 && second & 0xfe == 18)
-        }
-        IpAddr::V6(address) => {
-            address.is_loopback()
-                || address.is_unspecified()
-                || address.is_unique_local()
-                || address.is_unicast_link_local()
-                || address.is_multicast()
-                // Site-local, deprecated (RFC 3879).
-                || address.segments()[0] & 0xffc0 == 0xfec0
-        }
-    }
-}
-
-/// Whether a URL names this machine or its link, cloud metadata services among it. Private networks are not meant: a
-/// registry inside one keeps its storage there too.
-pub(super) fn names_local_address(url: &Url) -> bool {
-    let local = |address: IpAddr| match address {
-        IpAddr::V4(v4) => {
-            v4.is_link_local() || v4.is_unspecified() || v4.is_loopback() || v4.octets() == [100, 100, 100, 200]
-        }
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_loopback(),
-    };
-    is_this_machine(url.host()) || address(url.host()).is_some_and(local)
 }
 
 /// Parents under which anybody can have a name: sharing one says nothing about the owner.
@@ -214,7 +133,9 @@ fn same_owner(service: &str, home: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Trust, Url, judge};
+    use url::Url;
+
+    use super::{Trust, judge};
 
     #[test]
     fn a_credential_goes_to_the_registrys_own_token_service_only() {

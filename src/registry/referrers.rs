@@ -8,7 +8,8 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LINK};
 use serde::Deserialize;
 use url::Url;
 
-use crate::error::{Cause, Error};
+use crate::error::Error;
+use crate::error::cause::Cause;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Descriptor;
 use crate::registry::auth::Scopes;

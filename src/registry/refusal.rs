@@ -10,7 +10,7 @@ use reqwest::Response;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde::Deserialize;
 
-use crate::error::Refusal;
+use crate::error::cause::Refusal;
 use crate::oci::digest::Digest;
 use crate::secret::Secret;
 use crate::text::sanitise;

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::{Cause, ConnectionFailure, Refusal};
+use crate::error::cause::{Cause, ConnectionFailure, Refusal};
 
 /// What to do about a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +174,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Limits, Patience, Verdict, judge};
-    use crate::error::{Cause, ConnectionFailure, Refusal};
+    use crate::error::cause::{Cause, ConnectionFailure, Refusal};
 
     fn refused(status: u16, message: &str) -> Cause {
         Cause::Refused(Refusal { status, message: message.to_owned(), ..Refusal::default() })

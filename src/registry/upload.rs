@@ -26,8 +26,10 @@ use reqwest::{Body, Method, Response, StatusCode};
 use url::Url;
 
 use crate::blob::{self, BlobSource, BlobStream};
-use crate::error::{Cause, ConnectionFailure, Error, Refusal};
-use crate::http::clients::{Pipe, classify};
+use crate::error::Error;
+use crate::error::cause::{Cause, ConnectionFailure, Refusal};
+use crate::http::clients::Pipe;
+use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
 use crate::registry::Repository;
 use crate::registry::auth::Scopes;

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::error::{Error, Side};
+use crate::observe::counts::{Blobs, SiteReport, Traffic};
 use crate::oci::digest::Digest;
-use crate::report::log::count;
-use crate::report::{
-    AttachmentReport, Blobs, Handover, ImageReport, Outcome, PlatformReport, Report, SiteReport, Traffic,
-};
+use crate::report::{AttachmentReport, Handover, ImageReport, Outcome, PlatformReport, Report};
 use crate::text::sanitise;
+use crate::text::units::count;
 
 /// What the report does not know of itself.
 #[derive(Clone, Debug)]
@@ -94,7 +93,7 @@ const BRIEFLY: &str =
 #[derive(Serialize)]
 struct Failure<'a> {
     message: String,
-    side: Option<Side>,
+    pub side: Option<Side>,
     hints: Vec<String>,
     state: Option<&'a str>,
 }
@@ -430,9 +429,11 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
 #[cfg(test)]
 pub(super) mod tests {
     use super::{Context, Name, fitted, mapping, outputs, text};
-    use crate::error::{Cause, Error, Refusal, Side};
+    use crate::error::cause::{Cause, Refusal};
+    use crate::error::{Error, Side};
+    use crate::observe::counts::{Blobs, Traffic};
     use crate::oci::digest::Digest;
-    use crate::report::{Blobs, ImageReport, Outcome, PlatformReport, Report, Traffic};
+    use crate::report::{ImageReport, Outcome, PlatformReport, Report};
 
     pub(in crate::report) fn copied() -> ImageReport {
         let digest = Digest::of(b"index");

@@ -5,6 +5,7 @@
 
 use crate::report::json::{pinned, total_bytes};
 use crate::report::{ImageReport, Outcome, Report};
+use crate::text::units::{count, duration, plural, size};
 
 /// The title of an image's group: what went where and how it ended.
 pub fn group_title(image: &ImageReport) -> String {
@@ -228,7 +229,7 @@ fn blobs(image: &ImageReport) -> Option<String> {
 
 /// `attachments: 2 signatures, 1 sbom`.
 pub(super) fn attachments(image: &ImageReport) -> Option<String> {
-    use crate::attachments::Kind;
+    use crate::oci::artifact::Kind;
     let parts: Vec<String> = [Kind::Signature, Kind::Attestation, Kind::Sbom, Kind::Artifact]
         .into_iter()
         .filter_map(|kind| {
@@ -262,42 +263,9 @@ pub(super) fn pull(image: &ImageReport) -> Option<String> {
     runs.then(|| format!("docker pull {name}"))
 }
 
-/// `1 image`, `2 images`.
-pub fn count(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
-fn plural(number: usize, noun: &str) -> String {
-    if number == 1 { noun.to_owned() } else { format!("{noun}s") }
-}
-
-/// Bytes for people, by powers of 1024.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    for (unit, one) in UNITS {
-        if bytes >= one {
-            // In tenths, without floating point: exact for every size there is.
-            let tenths = u128::from(bytes) * 10 / u128::from(one);
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} B")
-}
-
-/// Milliseconds for people.
-pub(super) fn duration(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1000;
-    match seconds {
-        0 => format!("{milliseconds} ms"),
-        1..60 => format!("{seconds}.{} s", milliseconds % 1000 / 100),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{annotation, duration, group_title, image, size, verdict};
+    use super::{annotation, group_title, image, verdict};
     use crate::oci::digest::Digest;
     use crate::report::json::tests::{copied, failed, report, unchanged};
     use crate::report::{ImageReport, Outcome, Report};
@@ -373,24 +341,5 @@ mod tests {
         assert!(
             verdict(&Report { cancelled: Some("SIGTERM"), ..report(vec![]) }).starts_with("cancelled by SIGTERM · ")
         );
-    }
-
-    #[test]
-    fn sizes_and_durations_are_for_people() {
-        for (bytes, expected) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (1536, "1.5 KiB"),
-            (8_912_896, "8.5 MiB"),
-            (u64::MAX, "16777215.9 TiB"),
-        ] {
-            assert_eq!(size(bytes), expected);
-        }
-        for (milliseconds, expected) in
-            [(90, "90 ms"), (1900, "1.9 s"), (123_000, "2 min 3 s"), (3_660_000, "1 h 1 min")]
-        {
-            assert_eq!(duration(milliseconds), expected);
-        }
     }
 }

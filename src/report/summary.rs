@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 
 use crate::error::Error;
 use crate::report::json::{Name, bytes, pinned, total_bytes};
-use crate::report::log::{amounts, count, duration, headline, others, outcome, pull, size};
+use crate::report::log::{amounts, headline, others, outcome, pull};
 use crate::report::{AttachmentReport, ImageReport, Outcome, Report};
 use crate::text::sanitise::{code, line, markdown, prose};
+use crate::text::units::{count, duration, size};
 
 /// So many rows are read at a glance; more of those where nothing happened are folded away.
 const FOLD: usize = 5;
@@ -295,7 +296,7 @@ fn attachments(text: &mut String, report: &Report) {
         within(text, DETAILS, "attachment", all.into_iter(), |text, attachment| {
             let found_by = attachment.tag.as_deref().map_or_else(|| "subject".to_owned(), |_| "tag".to_owned());
             let kind = match (&attachment.artifact_type, attachment.kind) {
-                (Some(artifact_type), crate::attachments::Kind::Artifact) => code(artifact_type),
+                (Some(artifact_type), crate::oci::artifact::Kind::Artifact) => code(artifact_type),
                 (_, kind) => kind.name().to_owned(),
             };
             let _ = writeln!(

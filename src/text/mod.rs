@@ -2,4 +2,6 @@
 //!
 //! Never knows anything of images.
 
+pub mod quote;
 pub mod sanitise;
+pub mod units;

@@ -1,0 +1,139 @@
+//! Why something failed, as data: the registry's answer, the token service's, a connection, a broken rule.
+//!
+//! Never holds a secret, and never a sentence that somebody would have to match on.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::oci::digest::Digest;
+
+/// Why a request failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The registry answered with an error.
+    Refused(Refusal),
+    /// The registry's token service failed or refused; `service` is its host.
+    Token {
+        /// Host of the token service.
+        service: String,
+        /// What it answered.
+        refusal: Box<Cause>,
+        /// Whether a credential was sent to it.
+        with_credential: bool,
+    },
+    /// No answer came: the connection failed or broke.
+    Connection {
+        /// What kind of failure.
+        kind: ConnectionFailure,
+        /// The library's own words.
+        detail: String,
+    },
+    /// The answer breaks the specification or a rule of ours; a sentence.
+    Protocol(String),
+    /// Trying stopped because nothing moved for this long; the last failure follows.
+    Patience {
+        /// How long it was tried.
+        waited: Duration,
+        /// The last failure.
+        last: Box<Cause>,
+    },
+}
+
+/// How a connection failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionFailure {
+    /// The name has no address.
+    Dns,
+    /// Nothing listens there.
+    Refused,
+    /// TLS failed: the certificate is not trusted, or the server does not speak TLS.
+    Tls,
+    /// No answer in time.
+    Timeout,
+    /// The connection broke.
+    Broken,
+}
+
+/// A registry's refusal in its own words, sanitised and shortened.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// The specification's error code, `DENIED`, where the body had one.
+    pub code: Option<String>,
+    /// The registry's message.
+    pub message: String,
+    /// `X-GitHub-Request-Id`, `X-Request-Id` or the like, for support.
+    pub request_id: Option<String>,
+    /// Digests that the registry says are missing (`MANIFEST_BLOB_UNKNOWN`).
+    pub missing: Vec<Digest>,
+    /// How long the registry asks to wait.
+    pub retry_after: Option<Duration>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        if let Some(code) = &self.code {
+            write!(f, " {code}")?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Token { service, refusal, with_credential } => {
+                let credential = if *with_credential { "with the given credential" } else { "without a credential" };
+                write!(f, "token from {service} {credential}: {refusal}")
+            }
+            Self::Connection { kind, detail } => {
+                f.write_str(match kind {
+                    ConnectionFailure::Dns => "the host name has no address",
+                    ConnectionFailure::Refused => "nothing listens there",
+                    ConnectionFailure::Tls => "TLS failed",
+                    ConnectionFailure::Timeout => "no answer in time",
+                    ConnectionFailure::Broken => "the connection broke",
+                })?;
+                if detail.is_empty() { Ok(()) } else { write!(f, " ({detail})") }
+            }
+            Self::Protocol(problem) => f.write_str(problem),
+            Self::Patience { waited, last } => {
+                // A registry's sentence may end with a full stop; this one does not.
+                f.write_str(last.to_string().trim_end_matches('.'))?;
+                match last.refusal().and_then(|refusal| refusal.retry_after) {
+                    Some(wait) => write!(f, "; it asks to wait {} s, and `patience` ends before that", wait.as_secs()),
+                    None => write!(f, "; gave up after {} s without progress", waited.as_secs().max(1)),
+                }
+            }
+        }
+    }
+}
+
+impl Cause {
+    /// The refusal inside.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Token { refusal: inner, .. } | Self::Patience { last: inner, .. } => inner.refusal(),
+            Self::Connection { .. } | Self::Protocol(_) => None,
+        }
+    }
+
+    /// Whether no answer came, of the registry or of its token service.
+    pub fn is_connection(&self) -> bool {
+        match self {
+            Self::Connection { .. } => true,
+            Self::Token { refusal: inner, .. } | Self::Patience { last: inner, .. } => inner.is_connection(),
+            Self::Refused(_) | Self::Protocol(_) => false,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A failure as the hints see it: what was asked, of whom, and how it ended.
+
+use crate::error::cause::{Cause, ConnectionFailure, Refusal};
+use crate::error::{Error, Side};
+
+/// A failure, as the rules look at it.
+pub struct Failure<'a> {
+    pub error: &'a Error,
+    pub side: Option<Side>,
+    pub action: &'a str,
+    /// Host, and port where there is one, of the registry; of its token service where that did not answer.
+    pub host: &'a str,
+    /// The repository without its host.
+    pub repository: &'a str,
+    /// What happened, without what it is wrapped in.
+    pub cause: Option<&'a Cause>,
+    /// Where the token service refused: whether it was given a credential.
+    pub with_credential: Option<bool>,
+}
+
+impl<'a> Failure<'a> {
+    pub fn of(error: &'a Error) -> Self {
+        let mut failure =
+            Self { error, side: None, action: "", host: "", repository: "", cause: None, with_credential: None };
+        let Error::Registry { side, action, object, cause } = error else { return failure };
+        let name = object.split_once('@').map_or(object.as_str(), |(name, _)| name);
+        let name = name.split(' ').next().unwrap_or(name);
+        let (host, path) = name.split_once('/').unwrap_or((name, ""));
+        failure.repository = match path.rsplit_once(':') {
+            Some((before, tag)) if !tag.contains('/') => before,
+            _ => path,
+        };
+        (failure.side, failure.action, failure.host) = (Some(*side), action, host);
+        let mut cause = cause;
+        loop {
+            match cause {
+                Cause::Token { service, refusal, with_credential } => {
+                    if refusal.refusal().is_some() {
+                        failure.with_credential = Some(*with_credential);
+                    } else {
+                        // The host that does not answer is then the token service's.
+                        failure.host = service;
+                    }
+                    cause = refusal;
+                }
+                Cause::Patience { last, .. } => cause = last,
+                Cause::Refused(_) | Cause::Connection { .. } | Cause::Protocol(_) => break,
+            }
+        }
+        failure.cause = Some(cause);
+        failure
+    }
+
+    fn refusal(&self) -> Option<&'a Refusal> {
+        self.cause.and_then(Cause::refusal)
+    }
+
+    /// The HTTP status of a refusal; 0 where there was none.
+    pub fn status(&self) -> u16 {
+        self.refusal().map_or(0, |refusal| refusal.status)
+    }
+
+    pub fn code(&self) -> &'a str {
+        self.refusal().and_then(|refusal| refusal.code.as_deref()).unwrap_or_default()
+    }
+
+    /// Whether the registry's own words have this, in lower case.
+    pub fn says(&self, part: &str) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.message.to_ascii_lowercase().contains(part))
+    }
+
+    pub fn is_connection(&self, wanted: ConnectionFailure) -> bool {
+        matches!(self.cause, Some(Cause::Connection { kind, .. }) if *kind == wanted)
+    }
+
+    /// Whether the library's words about a connection have this, in lower case.
+    pub fn detail_has(&self, part: &str) -> bool {
+        matches!(self.cause, Some(Cause::Connection { detail, .. }) if detail.to_ascii_lowercase().contains(part))
+    }
+
+    /// Whether the rule of ours, or of the specification, that an answer broke is said with this.
+    pub fn breaks(&self, part: &str) -> bool {
+        matches!(self.cause, Some(Cause::Protocol(problem)) if problem.contains(part))
+    }
+
+    /// It answered, and then no more: no firewall does that.
+    pub fn is_stalled(&self) -> bool {
+        ["byte", "moved", "slow", "less than", "body"].iter().any(|word| self.detail_has(word))
+    }
+
+    pub fn is_github(&self) -> bool {
+        self.host == "ghcr.io" || self.host.starts_with("containers.")
+    }
+
+    pub fn is_docker_hub(&self) -> bool {
+        matches!(self.host, "docker.io" | "index.docker.io" | "registry-1.docker.io")
+    }
+
+    pub fn is_ecr(&self) -> bool {
+        self.host.contains(".dkr.ecr") || self.host.contains(".dkr-ecr")
+    }
+
+    pub fn writes(&self) -> bool {
+        self.side == Some(Side::Target)
+    }
+
+    /// A 403 means that somebody was recognised; only a token service that was given nothing surely saw nobody.
+    pub fn is_anonymous(&self) -> bool {
+        self.with_credential == Some(false)
+    }
+
+    /// The token service saw the credential and did not know it.
+    pub fn is_unknown(&self) -> bool {
+        self.with_credential == Some(true) && self.status() == 401
+    }
+
+    /// Waiting as long as the registry asks was longer than patience.
+    pub fn is_impatient(&self) -> bool {
+        let wait = self.refusal().and_then(|refusal| refusal.retry_after);
+        wait.is_some() && matches!(self.error, Error::Registry { cause: Cause::Patience { .. }, .. })
+    }
+
+    /// A quota that no short wait outlasts, not a limit on the rate.
+    pub fn is_quota(&self) -> bool {
+        self.says("pull rate limit") || self.code() == "TOOMANYREQUESTS" && self.says("upgrade")
+    }
+
+    /// `read` or `write`, as the `packages` permission has it.
+    pub fn permission(&self) -> &'static str {
+        if self.writes() { "write" } else { "read" }
+    }
+
+    pub fn inputs(&self) -> &'static str {
+        if self.writes() {
+            "`target-username` and `target-password`"
+        } else {
+            "`source-username` and `source-password`"
+        }
+    }
+
+    /// Where a package's access is set.
+    pub fn package_settings(&self) -> String {
+        let (owner, package) = self.repository.split_once('/').unwrap_or((self.repository, ""));
+        if self.host != "ghcr.io" || package.is_empty() {
+            return "the package's settings".to_owned();
+        }
+        let package = package.replace('/', "%2F");
+        format!(
+            "`https://github.com/orgs/{owner}/packages/container/{package}/settings` (for a personal account `users` \
+             instead of `orgs`)"
+        )
+    }
+
+    /// After the wait that was asked for.
+    pub fn again(&self) -> String {
+        match self.refusal().and_then(|refusal| refusal.retry_after) {
+            Some(wait) => format!("run again after {} s: what is finished is kept", wait.as_secs().max(1)),
+            None => "run again later: what is finished is kept".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Which addresses are this machine or an internal network.
+//!
+//! Owns the one answer to "is this local?": redirects, token services and plain HTTP are judged by it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+use crate::http::address;
+
+/// Whether a host is this machine.
+#[expect(clippy::needless_pass_by_value, reason = "what `Url::host` gives")]
+pub fn is_loopback(host: Option<Host<&str>>) -> bool {
+    match host {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether a host means this machine. More than what is spoken to over plain HTTP: resolvers give a loopback address for
+/// every name below `localhost`, with or without the root's dot (RFC 6761, 6.3).
+pub fn is_this_machine(host: Option<Host<&str>>) -> bool {
+    match host {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        host => is_loopback(host),
+    }
+}
+
+/// The address that a host is; the IPv4 address, where an IPv6 address leads to one.
+pub fn address(host: Option<Host<&str>>) -> Option<IpAddr> {
+    match host? {
+        Host::Domain(_) => None,
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(embedded(address).map_or(IpAddr::V6(address), IpAddr::V4)),
+    }
+}
+
+pub fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let (high, low) = match address.segments() {
+        // `::` and `::1` are no IPv4 addresses.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return None,
+        // Compatible and mapped (RFC 4291, 2.5.5), translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        // 6to4 (RFC 3056).
+        | [0x2002, high, low, ..] => (high, low),
+        // Teredo (RFC 4380) turns its bits over.
+        [0x2001, 0, _, _, _, _, high, low] => (!high, !low),
+        _ => return None,
+    };
+    Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
+}
+
+/// Addresses that mean "something inside", cloud metadata services among them, and those that nobody on the Internet has
+/// (IANA's special-purpose address registries).
+pub fn is_internal(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, second, third, _] = address.octets();
+            address.is_private()
+                || address.is_link_local()
+                || address.is_loopback()
+                || address.is_multicast()
+                // "This network", reserved, broadcast.
+                || matches!(first, 0 | 240..)
+                // Carrier-grade NAT, 100.64.0.0/10; 100.100.100.200 is a metadata service.
+                || (first == 100 && second & 0xc0 == 64)
+                // Protocol assignments, 192.0.0.0/24: Oracle's metadata service; benchmarks, 198.18.0.0/15.
+                || (first, second, third) == (192, 0, 0)
+                || (first == 198 && second & 0xfe == 18)
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+                || address.is_multicast()
+                // Site-local, deprecated (RFC 3879).
+                || address.segments()[0] & 0xffc0 == 0xfec0
+        }
+    }
+}
+
+/// Whether a URL names this machine or its link, cloud metadata services among it. Private networks are not meant: a
+/// registry inside one keeps its storage there too.
+pub fn names_local_address(url: &Url) -> bool {
+    let local = |address: IpAddr| match address {
+        IpAddr::V4(v4) => {
+            v4.is_link_local() || v4.is_unspecified() || v4.is_loopback() || v4.octets() == [100, 100, 100, 200]
+        }
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_loopback(),
+    };
+    is_this_machine(url.host()) || address(url.host()).is_some_and(local)
+}
+
+/// Whether a registry's name, with its port if any, is this machine's own: it is spoken to over plain HTTP.
+pub fn is_loopback_name(name: &str) -> bool {
+    url::Url::parse(&format!("http://{name}/")).is_ok_and(|url| address::is_loopback(url.host()))
+}

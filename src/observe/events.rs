@@ -1,0 +1,44 @@
+//! What must be said while work goes on, on its way to whoever watches.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
+use crate::observe::progress::Tally;
+use crate::secret::Secret;
+
+/// Something that the person who watches should know now.
+#[derive(Debug)]
+pub enum Event {
+    /// One sentence.
+    Notice(String),
+    /// One sentence that somebody should act on.
+    Warning(String),
+    /// A value that a log must never show, not even by accident.
+    Mask(Secret),
+}
+
+/// Where events go, and the counts of the run.
+#[derive(Clone)]
+pub struct Events {
+    to: UnboundedSender<Event>,
+    pub tally: Arc<Tally>,
+}
+
+impl Events {
+    /// The way to those who watch, and what they hear.
+    pub fn new() -> (Self, UnboundedReceiver<Event>) {
+        let (to, heard) = mpsc::unbounded_channel();
+        (Self { to, tally: Arc::default() }, heard)
+    }
+
+    /// The counts of the run.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
+    pub fn send(&self, event: Event) {
+        // The receiver is gone only when the run is over; then nobody is left to tell.
+        let _ = self.to.send(event);
+    }
+}
