@@ -26,7 +26,7 @@ impl Environment {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    pub fn inputs(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &str> {
         self.0.keys().filter(|name| self.get(name).is_some()).filter_map(|name| name.strip_prefix("INPUT_"))
     }
 }

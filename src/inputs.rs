@@ -10,10 +10,10 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction};
 
-use crate::attachments::Attachments;
-use crate::copy::ForeignLayers;
 use crate::credentials::{Credentials, Given};
 use crate::emit::{self, directory};
+use crate::engine::attachments::Attachments;
+use crate::engine::copy::ForeignLayers;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::github::role::Permission;

@@ -63,11 +63,10 @@
 //! 4. **Nothing leaks**: a credential goes to its host and that host's own token service.
 //! 5. **Says what to do**: every failure names the side, the object, the registry's words, what was written, what next.
 
-mod attachments;
 mod blob;
-mod copy;
 mod credentials;
 mod emit;
+mod engine;
 mod environment;
 mod error;
 mod examples;
@@ -76,7 +75,6 @@ mod http;
 mod images;
 mod inputs;
 mod layout;
-mod mirror;
 mod mirrored;
 mod mirrors;
 mod observe;
@@ -85,15 +83,12 @@ mod plan;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod properties;
-mod queue;
 mod registry;
 mod report;
-mod resolve;
 mod secret;
 mod store;
 mod template;
 mod text;
-mod verify;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -104,7 +99,9 @@ use futures_util::future::{Fuse, FutureExt as _};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Interval;
 
-use crate::copy::{ledger, readers, room};
+use crate::engine::copy::{fan_out, ledger, limit};
+use crate::engine::image::Run;
+use crate::engine::queue::Queue;
 pub use crate::environment::Environment;
 use crate::error::{Error, Side};
 use crate::github::access::Access;
@@ -112,12 +109,10 @@ use crate::github::runner::{Console, Runner};
 use crate::github::server::Server;
 use crate::http::clients;
 use crate::inputs::{Command, Inputs, Invocation};
-use crate::mirror::Run;
 use crate::observe::events::{Event, Events};
 use crate::observe::progress::{Pace, Tally};
 use crate::oci::reference::Reference;
 use crate::plan::Plan;
-use crate::queue::Queue;
 use crate::report::{ImageReport, Report, json, log, summary};
 
 /// Parts of the program that its own tests, fuzz targets and benchmarks look at. No promise of any kind.
@@ -192,7 +187,7 @@ async fn stages(
     let registries = registry::Registries::new(transport.clone(), settings);
     let push_token = |target: &Reference| inputs.credentials.for_target(target).map(|credential| credential.password);
     let access = Access::new(inputs, environment, &plan, &transport, &registries, &push_token);
-    let (ledger, readers, room) = (ledger::Ledger::default(), readers::Readers::default(), room::Room::default());
+    let (ledger, readers, room) = (ledger::Ledger::default(), fan_out::Readers::default(), limit::Room::default());
     let mirrors = mirrored::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
     let (events, heard) = Events::new();
     let run = Run {

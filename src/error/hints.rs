@@ -19,9 +19,9 @@ impl Error {
 }
 
 /// What is advised about one kind of failure; the first rule that fits counts.
-pub struct Rule {
-    pub is: fn(&Failure<'_>) -> bool,
-    pub hints: &'static [Hint],
+struct Rule {
+    is: fn(&Failure<'_>) -> bool,
+    hints: &'static [Hint],
 }
 
 /// One piece of advice.
@@ -73,7 +73,7 @@ const ECR_REPOSITORY: fn(&Failure<'_>) -> String = |f| {
     clippy::redundant_closure_for_method_calls,
     reason = "the method is no function for every lifetime, as a row is"
 )]
-pub const RULES: &[Rule] = &[
+const RULES: &[Rule] = &[
     // GitHub dresses throttling up as a 403: it must come before everything about permissions.
     Rule {
         is: |f| f.says("secondary rate limit"),

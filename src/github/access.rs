@@ -14,6 +14,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::engine::image::Gate;
 use crate::environment::Environment;
 use crate::error::cause::Cause;
 use crate::error::{Error, Side};
@@ -23,7 +24,6 @@ use crate::github::role::Role;
 use crate::github::server::{Owner, Server};
 use crate::http::clients::Transport;
 use crate::inputs::{AccessInputs, AccessMode, Command, Grant, Inputs};
-use crate::mirror::Gate;
 use crate::observe::events::Events;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;

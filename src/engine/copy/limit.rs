@@ -21,7 +21,7 @@ impl Default for Room {
 }
 
 /// The place of one manifest's own.
-pub(super) struct Own(Semaphore);
+pub(crate) struct Own(Semaphore);
 
 impl Default for Own {
     fn default() -> Self {
@@ -31,7 +31,7 @@ impl Default for Own {
 
 impl Room {
     /// Waits for a place: a shared one, or else the manifest's own. It is given back when dropped.
-    pub(super) async fn enter<'a>(&'a self, own: &'a Own) -> Option<SemaphorePermit<'a>> {
+    pub(crate) async fn enter<'a>(&'a self, own: &'a Own) -> Option<SemaphorePermit<'a>> {
         let place = tokio::select! {
             biased;
             place = self.0.acquire() => place,

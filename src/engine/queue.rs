@@ -10,9 +10,9 @@ use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
 
+use crate::engine::image::{Image, Run};
 use crate::error::Error;
 use crate::inputs::OnFailure;
-use crate::mirror::{Image, Run};
 use crate::plan::Job;
 use crate::report::{ImageReport, Outcome};
 

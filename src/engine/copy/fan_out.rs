@@ -19,7 +19,7 @@ use tokio::sync::{Notify, OnceCell, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::blob::{self, BlobSource, BlobStream};
-use crate::copy::ledger::Ledger;
+use crate::engine::copy::ledger::Ledger;
 use crate::error::Error;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
@@ -204,7 +204,7 @@ impl Reader<'_> {
     }
 
     /// Another blob has come to this image's target: nobody need wait for it here.
-    pub(super) fn settled(&self) {
+    pub(crate) fn settled(&self) {
         if self.has_others() {
             self.readers.changed.notify_waiters();
         }
@@ -416,7 +416,7 @@ impl Given {
 }
 
 /// A blob of the source that other images may want too; read anew, it is read for this image alone.
-pub(super) struct SharedBlob<'a> {
+pub(crate) struct SharedBlob<'a> {
     blob: StoredBlob<'a>,
     reader: &'a Reader<'a>,
     ledger: &'a Ledger,
@@ -424,7 +424,7 @@ pub(super) struct SharedBlob<'a> {
 }
 
 impl<'a> SharedBlob<'a> {
-    pub(super) fn new(blob: StoredBlob<'a>, reader: &'a Reader<'a>, ledger: &'a Ledger) -> Self {
+    pub(crate) fn new(blob: StoredBlob<'a>, reader: &'a Reader<'a>, ledger: &'a Ledger) -> Self {
         Self { blob, reader, ledger, opened: AtomicBool::new(false) }
     }
 }

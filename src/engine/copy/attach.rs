@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-use crate::attachments::{Found, Place, get_fallback, listed};
-use crate::copy::{Copy, Mode, OwnAttachments};
+use crate::engine::attachments::{Found, Place, get_fallback, listed};
+use crate::engine::copy::{Copy, Mode, OwnAttachments};
 use crate::error::cause::Cause;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::copy::Chosen;
+use crate::engine::copy::Chosen;
 use crate::error::cause::Cause;
 use crate::error::{Error, Side};
 use crate::inputs::{Platforms, Subset};

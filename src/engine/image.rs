@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, try_join_all};
 
-use crate::attachments::Attachments;
-use crate::copy::ledger::Ledger;
-use crate::copy::readers::{Reader, Readers};
-use crate::copy::room::Room;
-use crate::copy::{Before, Chosen, Copy, ForeignLayers, Mode, OwnAttachments};
+use crate::engine::attachments::Attachments;
+use crate::engine::copy::fan_out::{Reader, Readers};
+use crate::engine::copy::ledger::Ledger;
+use crate::engine::copy::limit::Room;
+use crate::engine::copy::{Before, Chosen, Copy, ForeignLayers, Mode, OwnAttachments};
+use crate::engine::resolve::{self, Resolved};
+use crate::engine::verify;
 use crate::error::{Error, Side};
 use crate::inputs::{Check, Command, OnConflict, Platforms};
 use crate::layout::Layout;
@@ -27,10 +29,8 @@ use crate::plan::Job;
 use crate::registry::manifests::At;
 use crate::registry::{Purpose, Registries, Repository};
 use crate::report::{AttachmentReport, ImageReport, Outcome, PlatformReport};
-use crate::resolve::{self, Resolved};
 use crate::secret::Credential;
 use crate::store::Store;
-use crate::verify;
 
 /// Asked before the first byte of an image is sent to its target, and not at all where nothing is to be sent.
 pub trait Gate: Sync {

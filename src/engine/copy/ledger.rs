@@ -25,23 +25,23 @@ type BlobKey = (usize, Digest);
 type ManifestKey = (usize, Arc<str>, Digest);
 
 /// The place where something happens once: who comes meanwhile waits, and takes over where it failed.
-pub(super) type Once = Arc<OnceCell<()>>;
+pub(crate) type Once = Arc<OnceCell<()>>;
 
 /// One blob of one account. A run of thousands of images has many of these, and they stay.
 #[derive(Default)]
-pub(super) struct Blob {
+pub(crate) struct Blob {
     /// Held while the first copy is brought. The others wait for it, because theirs are linked from it then.
-    pub(super) first: AsyncMutex<()>,
+    pub(crate) first: AsyncMutex<()>,
     /// The first repository that had it, or in a dry run would be sent it. Set while [`Self::first`] is held, so that who
     /// comes next finds it.
-    pub(super) holder: OnceLock<Arc<str>>,
+    pub(crate) holder: OnceLock<Arc<str>>,
     /// Repositories that have it (nothing more) or are being brought it.
     places: Mutex<Vec<(Arc<str>, Option<Once>)>>,
 }
 
 impl Blob {
     /// The place where its coming to `repository` happens once; none where it has come.
-    pub(super) fn place(&self, repository: &Arc<str>) -> Option<Once> {
+    pub(crate) fn place(&self, repository: &Arc<str>) -> Option<Once> {
         let mut places = self.places();
         if let Some((_, once)) = places.iter().find(|(name, _)| name == repository) {
             return once.clone();
@@ -53,7 +53,7 @@ impl Blob {
     }
 
     /// It has come to `repository`.
-    pub(super) fn is_at(&self, repository: &Arc<str>) {
+    pub(crate) fn is_at(&self, repository: &Arc<str>) {
         for (_, once) in self.places().iter_mut().filter(|(name, _)| name == repository) {
             *once = None;
         }
@@ -66,17 +66,17 @@ impl Blob {
 
 impl Ledger {
     /// The entry of a blob.
-    pub(super) fn blob(&self, account: usize, digest: &Digest) -> Arc<Blob> {
+    pub(crate) fn blob(&self, account: usize, digest: &Digest) -> Arc<Blob> {
         Arc::clone(self.blobs().entry((account, digest.clone())).or_default())
     }
 
     /// Whether a repository of the account has the blob.
-    pub(super) fn has(&self, account: usize, digest: &Digest) -> bool {
+    pub(crate) fn has(&self, account: usize, digest: &Digest) -> bool {
         self.blobs().get(&(account, digest.clone())).is_some_and(|blob| blob.holder.get().is_some())
     }
 
     /// Makes the entry of a blob; whether it is the first that the run hears of it.
-    pub(super) fn is_news(&self, account: usize, digest: &Digest) -> bool {
+    pub(crate) fn is_news(&self, account: usize, digest: &Digest) -> bool {
         let mut blobs = self.blobs();
         let known = blobs.len();
         blobs.entry((account, digest.clone())).or_default();
@@ -84,18 +84,18 @@ impl Ledger {
     }
 
     /// The place where a manifest's copy to one repository happens once.
-    pub(super) fn manifest(&self, account: usize, repository: &Arc<str>, digest: &Digest) -> Once {
+    pub(crate) fn manifest(&self, account: usize, repository: &Arc<str>, digest: &Digest) -> Once {
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(manifests.entry((account, Arc::clone(repository), digest.clone())).or_default())
     }
 
     /// A registry says that it lacks what it was believed to have.
-    pub(super) fn forget_blob(&self, account: usize, digest: &Digest) {
+    pub(crate) fn forget_blob(&self, account: usize, digest: &Digest) {
         self.blobs().remove(&(account, digest.clone()));
     }
 
     /// The same for a manifest.
-    pub(super) fn forget_manifest(&self, account: usize, repository: &Arc<str>, digest: &Digest) {
+    pub(crate) fn forget_manifest(&self, account: usize, repository: &Arc<str>, digest: &Digest) {
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         manifests.remove(&(account, Arc::clone(repository), digest.clone()));
     }

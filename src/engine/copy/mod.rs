@@ -4,9 +4,9 @@
 //! the tag is the caller's, last. Never re-serialises, never knows HTTP.
 
 pub mod attach;
+pub mod fan_out;
 pub mod ledger;
-pub mod readers;
-pub mod room;
+pub mod limit;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::{BoxFuture, FutureExt as _, try_join};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use crate::attachments::{self, Attachments, Found};
-use crate::copy::ledger::{Blob, Ledger};
-use crate::copy::readers::{Reader, SharedBlob};
-use crate::copy::room::{Own, Room};
+use crate::engine::attachments::{self, Attachments, Found};
+use crate::engine::copy::fan_out::{Reader, SharedBlob};
+use crate::engine::copy::ledger::{Blob, Ledger};
+use crate::engine::copy::limit::{Own, Room};
 use crate::error::{Error, Side};
 use crate::observe::meter::{BlobFate, Meter};
 use crate::oci::digest::Digest;

@@ -1,0 +1,11 @@
+//! An image from its name to the proof that it arrived, and all of them side by side.
+//!
+//! Owns the order of an image's stages; nothing twice, the tag last. Never names HTTP, a status code, a file, an input or
+//! GitHub.
+
+pub mod attachments;
+pub mod copy;
+pub mod image;
+pub mod queue;
+pub mod resolve;
+pub mod verify;
