@@ -12,8 +12,7 @@ use clap::{Arg, ArgAction};
 
 use crate::credentials::{Credentials, Given};
 use crate::emit::{self, directory};
-use crate::engine::attachments::Attachments;
-use crate::engine::copy::ForeignLayers;
+use crate::engine::options::{Attachments, Check, Command, ForeignLayers, OnConflict, OnFailure, Platforms, Subset};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::github::role::Permission;
@@ -280,31 +279,6 @@ pub const OUTPUTS: &[Output] = &[
     },
 ];
 
-/// What to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Copy the source to the target.
-    Copy,
-    /// Describe the source.
-    Inspect,
-    /// Compare the target with the source.
-    Verify,
-    /// Check or grant access on GitHub, copy nothing.
-    Access,
-}
-
-impl Command {
-    /// The word that users type.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Copy => "copy",
-            Self::Inspect => "inspect",
-            Self::Verify => "verify",
-            Self::Access => "access",
-        }
-    }
-}
-
 /// What to do about access on GitHub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessMode {
@@ -344,55 +318,6 @@ pub struct AccessInputs {
     pub strict: bool,
     /// Whether anything of this was asked for.
     pub asked: bool,
-}
-
-/// What to do when the target tag exists with another digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnConflict {
-    /// Move the tag.
-    Overwrite,
-    /// Leave the tag and succeed.
-    Keep,
-    /// Leave the tag and fail.
-    Fail,
-}
-
-/// Which platforms of the source are wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Platforms {
-    /// The whole image, byte for byte.
-    All,
-    /// The one image for this platform.
-    One(Platform),
-    /// Several, but not all.
-    Several(Vec<Platform>, Subset),
-}
-
-/// What becomes of an index of which only some platforms are copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subset {
-    /// It is kept, byte for byte; the platforms left out are missing at the target.
-    Sparse,
-    /// A smaller one is written, with a digest of its own.
-    Rewrite,
-}
-
-/// What becomes of the other images when one has failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    /// They are worked on.
-    GoOn,
-    /// Those that were not begun are left for another run.
-    Defer,
-}
-
-/// How an image is looked at whose tag has the right digest already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
-    /// The digest is enough.
-    Quick,
-    /// Every part is asked for, attachments too, and what is missing is sent again.
-    Deep,
 }
 
 /// What the program was called for.
@@ -1055,8 +980,9 @@ fn distance(one: &str, other: &str) -> usize {
 mod tests {
     use std::time::Duration;
 
-    use super::{Command, INPUTS, Inputs, Invocation, Kind, OnConflict, Platforms, duration, items, read};
+    use super::{INPUTS, Inputs, Invocation, Kind, duration, items, read};
     use crate::credentials::Given;
+    use crate::engine::options::{Command, OnConflict, Platforms};
     use crate::environment::Environment;
     use crate::error::Error;
     use crate::images::Images;

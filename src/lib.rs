@@ -100,26 +100,30 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Interval;
 
 use crate::engine::copy::{fan_out, ledger, limit};
-use crate::engine::image::Run;
+use crate::engine::options::Command;
+use crate::engine::outcome::ImageReport;
 use crate::engine::queue::Queue;
+use crate::engine::session::Run;
 pub use crate::environment::Environment;
 use crate::error::{Error, Side};
 use crate::github::access::Access;
 use crate::github::runner::{Console, Runner};
 use crate::github::server::Server;
 use crate::http::clients;
-use crate::inputs::{Command, Inputs, Invocation};
+use crate::inputs::{Inputs, Invocation};
 use crate::observe::events::{Event, Events};
 use crate::observe::progress::{Pace, Tally};
 use crate::oci::reference::Reference;
 use crate::plan::Plan;
-use crate::report::{ImageReport, Report, json, log, summary};
+use crate::report::{Report, json, log, summary};
 
 /// Parts of the program that its own tests, fuzz targets and benchmarks look at. No promise of any kind.
 #[doc(hidden)]
 pub mod internals {
     pub use crate::emit::Wanted;
     pub use crate::emit::render;
+    pub use crate::engine::outcome::ImageReport;
+    pub use crate::engine::outcome::Outcome;
     pub use crate::error::Side;
     pub use crate::examples::chapters;
     pub use crate::inputs::INPUTS;
@@ -128,8 +132,6 @@ pub mod internals {
     pub use crate::mirrors::Fallback;
     pub use crate::mirrors::Rules;
     pub use crate::oci::reference::Reference;
-    pub use crate::report::ImageReport;
-    pub use crate::report::Outcome;
     pub use crate::report::Report;
     pub use crate::text::sanitise::markdown;
 }

@@ -14,6 +14,7 @@ use futures_util::stream::StreamExt as _;
 
 use crate::blob::{self, BlobStream};
 use crate::credentials::Credentials;
+use crate::engine::job::Job;
 use crate::error::cause::{Cause, ConnectionFailure, Refusal};
 use crate::error::{Error, Side};
 use crate::mirrors::{Fallback, Rules, Tags};
@@ -22,7 +23,6 @@ use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::oci::reference::{ImageReference, Reference};
-use crate::plan::Job;
 use crate::registry::manifests::At;
 use crate::registry::{Purpose, Registries, Repository};
 

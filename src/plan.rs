@@ -7,32 +7,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Component;
 
+use crate::engine::job::Job;
+use crate::engine::options::Command;
 use crate::environment::Environment;
 use crate::error::{Error, Side};
 use crate::images::{Images, Line};
-use crate::inputs::{Command, Inputs, OnConflict, Platforms};
-use crate::oci::digest::Digest;
+use crate::inputs::Inputs;
 use crate::oci::reference::{ImageReference, LayoutReference, Reference};
 use crate::template;
-
-/// One image to work on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Job {
-    /// Where the image is read from.
-    pub source: ImageReference,
-    /// Where it goes; nothing for `inspect`.
-    pub target: Option<ImageReference>,
-    /// Which platforms are wanted.
-    pub platforms: Platforms,
-    /// What the source must resolve to.
-    pub expected_digest: Option<Digest>,
-    /// What to do when the target tag exists with another digest.
-    pub on_conflict: OnConflict,
-    /// How many images of the run go to the same repository, this one included.
-    pub neighbours: usize,
-    /// What the user should know about this image, a sentence each.
-    pub notices: Vec<String>,
-}
 
 /// What is to be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -244,16 +226,6 @@ fn refuse_shared_credential(inputs: &Inputs, side: Side, jobs: &[Job]) -> Result
                  line for each"
             ),
         )),
-    }
-}
-
-impl Job {
-    /// The reference of one end, where that is in a registry.
-    fn end(&self, side: Side) -> Option<&Reference> {
-        match side {
-            Side::Source => self.source.registry(),
-            Side::Target => self.target.as_ref().and_then(ImageReference::registry),
-        }
     }
 }
 

@@ -20,11 +20,12 @@ pub mod registries_conf;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::emit::directory::Directory;
+use crate::engine::outcome::{ImageReport, Outcome};
 use crate::error::Error;
 use crate::http::address;
 use crate::oci::digest::Digest;
 use crate::oci::reference::{DOCKER_HUB, ImageReference, Reference};
-use crate::report::{EmittedFile, Handover, ImageReport, Outcome, Report};
+use crate::report::{EmittedFile, Handover, Report};
 use crate::text::quote::shown;
 
 /// One way of consumers to be told of a mirror.

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use futures_util::future::{BoxFuture, FutureExt as _, try_join, try_join_all};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use crate::engine::options::Attachments;
 use crate::error::{Error, Side};
 use crate::oci::artifact::{Kind, cosign_tags};
 use crate::oci::digest::Digest;
@@ -25,17 +26,6 @@ const AT_ONCE: usize = 16;
 
 /// How many attachments one digest may have.
 const MOST: usize = 1_000;
-
-/// Which attachments come along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attachments {
-    /// All of them.
-    All,
-    /// Signatures only.
-    Signatures,
-    /// None; nothing is asked.
-    None,
-}
 
 /// One attachment of the source.
 #[derive(Clone, Debug)]

@@ -5,78 +5,27 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::try_join_all;
 
-use crate::engine::attachments::Attachments;
-use crate::engine::copy::fan_out::{Reader, Readers};
-use crate::engine::copy::ledger::Ledger;
-use crate::engine::copy::limit::Room;
-use crate::engine::copy::{Before, Chosen, Copy, ForeignLayers, Mode, OwnAttachments};
+use crate::engine::copy::Copy;
+use crate::engine::copy::fan_out::Reader;
+use crate::engine::job::Job;
+use crate::engine::options::{Before, Check, Chosen, Command, Mode, OnConflict, OwnAttachments, Platforms};
+use crate::engine::outcome::{AttachmentReport, ImageReport, Outcome, PlatformReport};
 use crate::engine::resolve::{self, Resolved};
+use crate::engine::session::Run;
 use crate::engine::verify;
 use crate::error::{Error, Side};
-use crate::inputs::{Check, Command, OnConflict, Platforms};
 use crate::layout::Layout;
-use crate::mirrored::Mirrors;
-use crate::observe::events::Events;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::oci::reference::ImageReference;
-use crate::plan::Job;
+use crate::registry::Purpose;
 use crate::registry::manifests::At;
-use crate::registry::{Purpose, Registries, Repository};
-use crate::report::{AttachmentReport, ImageReport, Outcome, PlatformReport};
-use crate::secret::Credential;
 use crate::store::Store;
-
-/// Asked before the first byte of an image is sent to its target, and not at all where nothing is to be sent.
-pub trait Gate: Sync {
-    /// `there`: the target has another image under this name already. An error keeps the image from being sent.
-    fn before_write<'a>(
-        &'a self,
-        target: &'a Repository,
-        there: bool,
-        meter: &'a Meter,
-    ) -> BoxFuture<'a, Result<(), Error>>;
-}
-
-/// What all images of a run share.
-pub struct Run<'a> {
-    /// What to do with each image.
-    pub command: Command,
-    /// Stop before the first write.
-    pub dry_run: bool,
-    /// The registries.
-    pub registries: &'a Registries,
-    /// What the run knows to be at its targets.
-    pub ledger: &'a Ledger,
-    /// Which images read the same source.
-    pub readers: &'a Readers,
-    /// How much is worked on at once.
-    pub room: &'a Room,
-    /// Which credential an image's end gets.
-    pub credential: &'a (dyn Fn(Side, &crate::oci::reference::Reference) -> Option<Credential> + Sync),
-    /// Which attachments come along.
-    pub attachments: Attachments,
-    /// What happens to layers that registries do not hold.
-    pub foreign_layers: ForeignLayers,
-    /// How closely an unchanged image is looked at.
-    pub check: Check,
-    /// Whether an unchanged image's platforms must be known too: configuration for others is made of them, and must not
-    /// change when the image does not.
-    pub describe_unchanged: bool,
-    /// Asked before something is sent.
-    pub gate: &'a dyn Gate,
-    /// Where images are read instead of their own registry.
-    pub mirrors: &'a Mirrors,
-    /// How long to go on trying while nothing moves.
-    pub patience: Duration,
-    /// Where what must be said meanwhile goes.
-    pub events: &'a Events,
-}
 
 /// One image while it is worked on. What is known of it survives a cancellation.
 pub struct Image<'a> {

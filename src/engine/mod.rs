@@ -5,7 +5,12 @@
 
 pub mod attachments;
 pub mod copy;
+pub mod gate;
 pub mod image;
+pub mod job;
+pub mod options;
+pub mod outcome;
 pub mod queue;
 pub mod resolve;
+pub mod session;
 pub mod verify;

@@ -10,11 +10,12 @@ use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
 
-use crate::engine::image::{Image, Run};
+use crate::engine::image::Image;
+use crate::engine::job::Job;
+use crate::engine::options::OnFailure;
+use crate::engine::outcome::{ImageReport, Outcome};
+use crate::engine::session::Run;
 use crate::error::Error;
-use crate::inputs::OnFailure;
-use crate::plan::Job;
-use crate::report::{ImageReport, Outcome};
 
 /// Images under way at once. How many requests a host gets is decided there (up to 64 small ones): with as many images,
 /// each with one request at least, no host waits for us. More would only hold more manifests in memory.

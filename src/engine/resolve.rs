@@ -5,15 +5,14 @@
 
 use std::collections::HashSet;
 
-use crate::engine::copy::Chosen;
+use crate::engine::options::{Chosen, Platforms, Subset};
+use crate::engine::outcome::PlatformReport;
 use crate::error::cause::Cause;
 use crate::error::{Error, Side};
-use crate::inputs::{Platforms, Subset};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Content, Descriptor, Manifest};
 use crate::oci::platform::{self, Platform, Selection};
 use crate::registry::manifests::At;
-use crate::report::PlatformReport;
 use crate::store::{Store, StoredBlob};
 
 /// The largest image config that is read to learn a platform, in bytes.

@@ -9,8 +9,8 @@ use futures_util::future::{BoxFuture, FutureExt as _, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::OnceCell;
 
-use crate::engine::attachments::{self, Attachments, Found, Place};
-use crate::engine::copy::Chosen;
+use crate::engine::attachments::{self, Found, Place};
+use crate::engine::options::{Attachments, Chosen};
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{DEEPEST, Descriptor, Manifest};

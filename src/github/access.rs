@@ -14,7 +14,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::engine::image::Gate;
+use crate::engine::gate::Gate;
+use crate::engine::options::Command;
+use crate::engine::outcome::{ImageReport, Outcome};
 use crate::environment::Environment;
 use crate::error::cause::Cause;
 use crate::error::{Error, Side};
@@ -23,7 +25,7 @@ use crate::github::judge::{self, Anonymous, Place, PushToken, Step, Wanted, Who,
 use crate::github::role::Role;
 use crate::github::server::{Owner, Server};
 use crate::http::clients::Transport;
-use crate::inputs::{AccessInputs, AccessMode, Command, Grant, Inputs};
+use crate::inputs::{AccessInputs, AccessMode, Grant, Inputs};
 use crate::observe::events::Events;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
@@ -32,7 +34,6 @@ use crate::plan::Plan;
 use crate::registry::manifests::At;
 use crate::registry::{Purpose, Registries, Repository};
 use crate::report::access::{Access as Findings, Check, Status};
-use crate::report::{ImageReport, Outcome};
 use crate::secret::Secret;
 
 /// How long a grant, which GitHub may keep in a cache, is waited for.

@@ -2,7 +2,7 @@
 //!
 //! Owns the kinds of attachments and cosign's tags for them. Asks no registry.
 
-use crate::engine::attachments::Attachments;
+use crate::engine::options::Attachments;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 
@@ -65,7 +65,7 @@ pub fn cosign_tags(subject: &Digest, which: Attachments) -> Vec<(String, Kind)> 
 #[cfg(test)]
 mod tests {
     use super::cosign_tags;
-    use crate::engine::attachments::Attachments;
+    use crate::engine::options::Attachments;
     use crate::oci::digest::Digest;
 
     #[test]

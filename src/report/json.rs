@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::engine::outcome::{AttachmentReport, ImageReport, Outcome, PlatformReport};
 use crate::error::{Error, Side};
 use crate::observe::counts::{Blobs, SiteReport, Traffic};
 use crate::oci::digest::Digest;
-use crate::report::{AttachmentReport, Handover, ImageReport, Outcome, PlatformReport, Report};
+use crate::report::{Handover, Report};
 use crate::text::sanitise;
 use crate::text::units::count;
 
@@ -429,11 +430,12 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
 #[cfg(test)]
 pub(super) mod tests {
     use super::{Context, Name, fitted, mapping, outputs, text};
+    use crate::engine::outcome::{ImageReport, Outcome, PlatformReport};
     use crate::error::cause::{Cause, Refusal};
     use crate::error::{Error, Side};
     use crate::observe::counts::{Blobs, Traffic};
     use crate::oci::digest::Digest;
-    use crate::report::{ImageReport, Outcome, PlatformReport, Report};
+    use crate::report::Report;
 
     pub(in crate::report) fn copied() -> ImageReport {
         let digest = Digest::of(b"index");

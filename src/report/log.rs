@@ -3,8 +3,9 @@
 //! Owns the words and numbers that a person reads while a run goes on. Must never print: it returns lines, and the
 //! console prints them.
 
+use crate::engine::outcome::{ImageReport, Outcome};
+use crate::report::Report;
 use crate::report::json::{pinned, total_bytes};
-use crate::report::{ImageReport, Outcome, Report};
 use crate::text::units::{count, duration, plural, size};
 
 /// The title of an image's group: what went where and how it ended.
@@ -174,7 +175,7 @@ fn platform_names(image: &ImageReport) -> Option<String> {
 
 fn platform_digests(image: &ImageReport) -> Vec<String> {
     let width = image.platforms.iter().map(|platform| platform.platform.chars().count()).max().unwrap_or(0);
-    let line = |platform: &crate::report::PlatformReport| {
+    let line = |platform: &crate::engine::outcome::PlatformReport| {
         let bytes = platform.size.map(|bytes| format!("  {}", size(bytes))).unwrap_or_default();
         format!("  {:width$}  {}{bytes}", platform.platform, platform.digest)
     };
@@ -266,9 +267,10 @@ pub(super) fn pull(image: &ImageReport) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{annotation, group_title, image, verdict};
+    use crate::engine::outcome::{ImageReport, Outcome};
     use crate::oci::digest::Digest;
+    use crate::report::Report;
     use crate::report::json::tests::{copied, failed, report, unchanged};
-    use crate::report::{ImageReport, Outcome, Report};
 
     #[test]
     fn a_copied_image_says_what_moved_and_how_to_pull_it() {

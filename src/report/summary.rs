@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use crate::engine::outcome::{AttachmentReport, ImageReport, Outcome};
 use crate::error::Error;
+use crate::report::Report;
 use crate::report::json::{Name, bytes, pinned, total_bytes};
 use crate::report::log::{amounts, headline, others, outcome, pull};
-use crate::report::{AttachmentReport, ImageReport, Outcome, Report};
 use crate::text::sanitise::{code, line, markdown, prose};
 use crate::text::units::{count, duration, size};
 
@@ -391,9 +392,10 @@ fn platforms(text: &mut String, report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::render;
+    use crate::engine::outcome::{ImageReport, Outcome};
     use crate::oci::digest::Digest;
+    use crate::report::Report;
     use crate::report::json::tests::{copied, failed, report, unchanged};
-    use crate::report::{ImageReport, Outcome, Report};
 
     #[test]
     fn a_copied_image_shows_verdict_table_pull_line_and_platforms() {

@@ -11,13 +11,14 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
 use crate::engine::attachments::{Found, Place, get_fallback, listed};
-use crate::engine::copy::{Copy, Mode, OwnAttachments};
+use crate::engine::copy::Copy;
+use crate::engine::options::{Mode, OwnAttachments};
+use crate::engine::outcome::{AttachmentReport, Outcome};
 use crate::error::cause::Cause;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::registry::manifests::At;
-use crate::report::{AttachmentReport, Outcome};
 
 /// How long another run is given to overwrite a fallback index with one that it read before ours was written. Longer
 /// than a request takes, several times.

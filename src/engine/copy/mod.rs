@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::{BoxFuture, FutureExt as _, try_join};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use crate::engine::attachments::{self, Attachments, Found};
+use crate::engine::attachments::{self, Found};
 use crate::engine::copy::fan_out::{Reader, SharedBlob};
 use crate::engine::copy::ledger::{Blob, Ledger};
 use crate::engine::copy::limit::{Own, Room};
+use crate::engine::options::{Attachments, Before, Chosen, ForeignLayers, Mode, OwnAttachments};
 use crate::error::{Error, Side};
 use crate::observe::meter::{BlobFate, Meter};
 use crate::oci::digest::Digest;
@@ -26,53 +27,12 @@ use crate::registry::manifests::{At, Pushed};
 use crate::registry::upload::{Odds, Sent};
 use crate::store::{Store, StoredBlob};
 
-/// Children of an index that were chosen.
-pub type Chosen = HashSet<Digest>;
-
 /// What a manifest lists.
 enum Part<'a> {
     Child(&'a Descriptor),
     /// Whether this image is the one that announced it.
     Blob(&'a Descriptor, bool),
     BlobWithoutSize(&'a Digest),
-}
-
-/// Whether the target is written to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It is.
-    Write,
-    /// The same way, stopped before each write: what is missing is counted.
-    DryRun,
-}
-
-/// What happens to layers that registries do not hold (image-spec, "Non-Distributable Layers").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForeignLayers {
-    /// They stay where their urls say.
-    Skip,
-    /// They are sent to the target like any other layer.
-    Include,
-}
-
-/// What becomes of an attachment tag of the target that differs from the source's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OwnAttachments {
-    /// It follows the source.
-    Replace,
-    /// It stays.
-    Keep,
-}
-
-/// How the target looked before the first write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Before {
-    /// The tag was not there: most likely nothing of the image is. Manifests are not asked for before they are sent.
-    Empty,
-    /// The tag was there with other content: parts may be the same.
-    Different,
-    /// The tag was there with this content, and every part of it is asked for (`check: deep`).
-    Same,
 }
 
 /// The copy of one image.

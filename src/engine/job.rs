@@ -1,0 +1,35 @@
+//! One image that is wanted: its source, its target, what is to be done with it.
+
+use crate::engine::options::{OnConflict, Platforms};
+use crate::error::Side;
+use crate::oci::digest::Digest;
+use crate::oci::reference::{ImageReference, Reference};
+
+/// One image to work on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Where the image is read from.
+    pub source: ImageReference,
+    /// Where it goes; nothing for `inspect`.
+    pub target: Option<ImageReference>,
+    /// Which platforms are wanted.
+    pub platforms: Platforms,
+    /// What the source must resolve to.
+    pub expected_digest: Option<Digest>,
+    /// What to do when the target tag exists with another digest.
+    pub on_conflict: OnConflict,
+    /// How many images of the run go to the same repository, this one included.
+    pub neighbours: usize,
+    /// What the user should know about this image, a sentence each.
+    pub notices: Vec<String>,
+}
+
+impl Job {
+    /// The reference of one end, where that is in a registry.
+    pub fn end(&self, side: Side) -> Option<&Reference> {
+        match side {
+            Side::Source => self.source.registry(),
+            Side::Target => self.target.as_ref().and_then(ImageReference::registry),
+        }
+    }
+}
