@@ -63,7 +63,6 @@
 //! 4. **Nothing leaks**: a credential goes to its host and that host's own token service.
 //! 5. **Says what to do**: every failure names the side, the object, the registry's words, what was written, what next.
 
-mod blob;
 mod credentials;
 mod emit;
 mod engine;
@@ -74,16 +73,12 @@ mod github;
 mod http;
 mod images;
 mod inputs;
-mod layout;
-mod mirrored;
-mod mirrors;
 mod observe;
 mod oci;
 mod plan;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod properties;
-mod registry;
 mod report;
 mod secret;
 mod store;
@@ -116,6 +111,8 @@ use crate::observe::progress::{Pace, Tally};
 use crate::oci::reference::Reference;
 use crate::plan::Plan;
 use crate::report::{Report, json, log, summary};
+use crate::store::mirrors::source;
+use crate::store::registry;
 
 /// Parts of the program that its own tests, fuzz targets and benchmarks look at. No promise of any kind.
 #[doc(hidden)]
@@ -129,10 +126,10 @@ pub mod internals {
     pub use crate::inputs::INPUTS;
     pub use crate::inputs::Kind;
     pub use crate::inputs::OUTPUTS;
-    pub use crate::mirrors::Fallback;
-    pub use crate::mirrors::Rules;
     pub use crate::oci::reference::Reference;
     pub use crate::report::Report;
+    pub use crate::store::mirrors::rules::Fallback;
+    pub use crate::store::mirrors::rules::Rules;
     pub use crate::text::sanitise::markdown;
 }
 
@@ -190,7 +187,7 @@ async fn stages(
     let push_token = |target: &Reference| inputs.credentials.for_target(target).map(|credential| credential.password);
     let access = Access::new(inputs, environment, &plan, &transport, &registries, &push_token);
     let (ledger, readers, room) = (ledger::Ledger::default(), fan_out::Readers::default(), limit::Room::default());
-    let mirrors = mirrored::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
+    let mirrors = source::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
     let (events, heard) = Events::new();
     let run = Run {
         command: inputs.command,

@@ -22,18 +22,18 @@ use futures_util::TryStreamExt as _;
 use serde_json::Value;
 use url::Url;
 
-use crate::blob;
 use crate::error::Side;
 use crate::github::runner::{self, Console, Runner};
 use crate::images;
-use crate::layout::Layout;
 use crate::observe::events::Events;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Content, Descriptor, Manifest};
 use crate::oci::reference::{ImageReference, Reference, lower_cased};
-use crate::registry::manifests::At;
 use crate::secret::Secret;
+use crate::store::blob;
+use crate::store::layout::Layout;
+use crate::store::registry::manifests::At;
 use crate::template;
 use crate::text::sanitise;
 
@@ -898,18 +898,18 @@ mod tests {
 
         #[test]
         fn challenges_send_no_credential_away(text in challenge()) {
-            crate::registry::properties::challenge(text.as_bytes());
+            crate::store::registry::properties::challenge(text.as_bytes());
         }
 
         #[test]
         fn links_never_cut_a_list_short(text in link(), noise in vec(any::<u8>(), 0..40)) {
-            crate::registry::properties::link(text.as_bytes());
-            crate::registry::properties::link(&noise);
+            crate::store::registry::properties::link(text.as_bytes());
+            crate::store::registry::properties::link(&noise);
         }
 
         #[test]
         fn refusals_are_safe_and_waits_bounded(text in refusal()) {
-            crate::registry::properties::retry_after(text.as_bytes());
+            crate::store::registry::properties::retry_after(text.as_bytes());
         }
 
         #[test]

@@ -15,8 +15,8 @@ use crate::error::{Error, Side};
 use crate::oci::artifact::{Kind, cosign_tags};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
-use crate::registry::manifests::At;
 use crate::store::Store;
+use crate::store::registry::manifests::At;
 
 /// How long a chain of attachments of attachments may be: a signed SBOM needs two.
 const DEEPEST: usize = 4;

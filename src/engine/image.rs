@@ -18,14 +18,14 @@ use crate::engine::resolve::{self, Resolved};
 use crate::engine::session::Run;
 use crate::engine::verify;
 use crate::error::{Error, Side};
-use crate::layout::Layout;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::oci::reference::ImageReference;
-use crate::registry::Purpose;
-use crate::registry::manifests::At;
 use crate::store::Store;
+use crate::store::layout::Layout;
+use crate::store::registry::Purpose;
+use crate::store::registry::manifests::At;
 
 /// One image while it is worked on. What is known of it survives a cancellation.
 pub struct Image<'a> {

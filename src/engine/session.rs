@@ -8,10 +8,10 @@ use crate::engine::copy::limit::Room;
 use crate::engine::gate::Gate;
 use crate::engine::options::{Attachments, Check, Command, ForeignLayers};
 use crate::error::Side;
-use crate::mirrored::Mirrors;
 use crate::observe::events::Events;
-use crate::registry::Registries;
 use crate::secret::Credential;
+use crate::store::mirrors::source::Mirrors;
+use crate::store::registry::Registries;
 
 /// What all images of a run share.
 pub struct Run<'a> {

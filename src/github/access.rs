@@ -31,10 +31,10 @@ use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Reference;
 use crate::plan::Plan;
-use crate::registry::manifests::At;
-use crate::registry::{Purpose, Registries, Repository};
 use crate::report::access::{Access as Findings, Check, Status};
 use crate::secret::Secret;
+use crate::store::registry::manifests::At;
+use crate::store::registry::{Purpose, Registries, Repository};
 
 /// How long a grant, which GitHub may keep in a cache, is waited for.
 const SETTLE: Duration = Duration::from_secs(30);

@@ -18,12 +18,12 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::sync::{Notify, OnceCell, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::blob::{self, BlobSource, BlobStream};
 use crate::engine::copy::ledger::Ledger;
 use crate::error::Error;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
-use crate::registry::manifests::At;
+use crate::store::blob::{self, BlobSource, BlobStream};
+use crate::store::registry::manifests::At;
 use crate::store::{Store, StoredBlob};
 
 /// How long the first that wants a blob waits for others to which nothing moves on. Who was waited for in vain is not waited

@@ -25,13 +25,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
-use crate::blob::{BlobSource, BlobStream};
 use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
-use crate::registry::manifests::{At, Pushed};
-use crate::registry::upload::Sent;
+use crate::store::blob::{BlobSource, BlobStream};
+use crate::store::registry::blobs::upload::Sent;
+use crate::store::registry::manifests::{At, Pushed};
 use crate::text::sanitise;
 
 const MARK: &str = "oci-layout";
@@ -1194,13 +1194,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::Layout;
-    use crate::blob::{self, BlobSource, BlobStream};
     use crate::error::{Error, Side};
     use crate::observe::meter::Meter;
     use crate::oci::digest::Digest;
     use crate::oci::manifest::{Descriptor, Manifest};
-    use crate::registry::manifests::At;
-    use crate::registry::upload::Sent;
+    use crate::store::blob::{self, BlobSource, BlobStream};
+    use crate::store::registry::blobs::upload::Sent;
+    use crate::store::registry::manifests::At;
 
     const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -1491,8 +1491,9 @@ mod tests {
         assert_eq!(found[0].artifact_type.as_deref(), Some("x/signature"));
 
         let listed = json!({ "mediaType": IMAGE, "digest": Digest::of(b"sbom"), "size": 4 });
-        let listing =
-            manifest(&json!({ "mediaType": crate::layout::OCI_IMAGE_INDEX_MEDIA_TYPE, "manifests": [entry, listed] }));
+        let listing = manifest(
+            &json!({ "mediaType": crate::store::layout::OCI_IMAGE_INDEX_MEDIA_TYPE, "manifests": [entry, listed] }),
+        );
         let tag = format!("sha256-{}", image.digest.hex());
         layout.put_manifest(At::Tag(&tag), &listing).await.expect("put");
         let found = layout.referrers(&image.digest).await.expect("a listing");

@@ -47,7 +47,7 @@ struct Loose {
 }
 
 /// Reads the refusal out of an answer to a request that carried `secrets`.
-pub(super) async fn read(mut response: Response, secrets: &[Secret]) -> Refusal {
+pub(crate) async fn read(mut response: Response, secrets: &[Secret]) -> Refusal {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let mut body = Vec::new();
@@ -65,7 +65,7 @@ pub(super) async fn read(mut response: Response, secrets: &[Secret]) -> Refusal 
     parse(status, &headers, &body, secrets)
 }
 
-pub(super) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Secret]) -> Refusal {
+pub(crate) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Secret]) -> Refusal {
     let safe = |text: &str, limit| {
         let text = secrets.iter().fold(text.to_owned(), |text, secret| secret.hide(&text));
         sanitise::line(text.trim(), limit)

@@ -11,7 +11,7 @@ use crate::http::address::{address, is_internal, is_this_machine};
 
 /// What a token service may be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(crate) enum Trust {
     /// Belongs to the registry: may see its credential.
     Own,
     /// Belongs to somebody else: may be asked for an anonymous token; the reason.
@@ -21,7 +21,7 @@ pub(super) enum Trust {
 }
 
 /// Judges the token service at `realm` for the registry at `registry`.
-pub(super) fn judge(realm: &Url, registry: &Url) -> Trust {
+pub(crate) fn judge(realm: &Url, registry: &Url) -> Trust {
     let service = realm.host_str().unwrap_or_default();
     let home = registry.host_str().unwrap_or_default();
     if realm.scheme() != "https" && !(realm.scheme() == "http" && registry.scheme() == "http") {

@@ -12,11 +12,11 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::oci::manifest::Descriptor;
-use crate::registry::Repository;
-use crate::registry::host::Call;
-use crate::registry::manifests::At;
-use crate::registry::referrers::next_page;
-use crate::registry::retry::Patience;
+use crate::store::registry::Repository;
+use crate::store::registry::manifests::At;
+use crate::store::registry::referrers::next_page;
+use crate::store::registry::retry::Patience;
+use crate::store::registry::send::Call;
 
 /// Tags that are asked for at once. quay.io refuses more than 100 (google/go-containerregistry#1963).
 const PAGE: usize = 1_000;
@@ -31,7 +31,7 @@ const MOST_PAGES: usize = 4;
 const LARGEST_PAGE: usize = 256 * 1024;
 
 /// All tags of a repository; none where that is not known.
-pub(super) type Tags = Option<HashSet<String>>;
+pub(crate) type Tags = Option<HashSet<String>>;
 
 #[derive(Deserialize)]
 struct Page {

@@ -9,7 +9,7 @@ use crate::error::cause::{Cause, ConnectionFailure, Refusal};
 
 /// What to do about a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Again would be the same.
     Final,
     /// Again after the registry's wait, or after a back-off.
@@ -19,7 +19,7 @@ pub(super) enum Verdict {
 }
 
 /// Judges a failure. Codes decide before statuses, because proxies and registries disagree about statuses.
-pub(super) fn judge(cause: &Cause) -> Verdict {
+pub(crate) fn judge(cause: &Cause) -> Verdict {
     match cause {
         Cause::Refused(refusal) => judge_refusal(refusal),
         Cause::Token { refusal, .. } => judge(refusal),
@@ -59,20 +59,20 @@ const LONGEST_HASTY_WAIT: Duration = Duration::from_secs(10);
 
 /// How long one place is waited for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// How long to go on trying while nothing moves.
-    pub(super) patience: Duration,
+    pub(crate) patience: Duration,
     /// How long the head of an answer may take.
-    pub(super) answer: Duration,
+    pub(crate) answer: Duration,
     /// How long a body may stand still.
-    pub(super) stall: Duration,
+    pub(crate) stall: Duration,
     /// There is another place to ask: no connection is tried twice, and a busy registry once more at most.
-    pub(super) hasty: bool,
+    pub(crate) hasty: bool,
 }
 
 impl Limits {
     /// For the only place there is, and the last one.
-    pub(super) fn patient(patience: Duration) -> Self {
+    pub(crate) fn patient(patience: Duration) -> Self {
         // A registry may verify a large blob before it answers the last request of an upload; those wait longer (see
         // `upload`).
         Self {
@@ -84,7 +84,7 @@ impl Limits {
     }
 
     /// For a mirror.
-    pub(super) fn hasty(patience: Duration) -> Self {
+    pub(crate) fn hasty(patience: Duration) -> Self {
         Self {
             patience: LONGEST_HASTY_WAIT.min(patience),
             answer: Duration::from_secs(15).min(patience),
@@ -96,7 +96,7 @@ impl Limits {
 
 /// The budget of one piece of work.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     limit: Duration,
     hasty: bool,
     /// When progress was last made.
@@ -105,30 +105,30 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self { limit: limits.patience, hasty: limits.hasty, since: Instant::now(), attempts: 0 }
     }
 
     /// Something moved: the budget is full again.
-    pub(super) fn progress(&mut self) {
+    pub(crate) fn progress(&mut self) {
         self.since = Instant::now();
         self.attempts = 0;
     }
 
     /// Time that was spent waiting for our own turn is not the registry's.
-    pub(super) fn excuse(&mut self, queued: Duration) {
+    pub(crate) fn excuse(&mut self, queued: Duration) {
         self.since += queued;
     }
 
     /// Whether nothing has moved for longer than is waited for.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.since.elapsed() > self.limit
     }
 
     /// How long to wait before the next attempt, or the failure to give up with.
     ///
     /// `stranger`: the host has never answered in this run.
-    pub(super) fn next(&mut self, cause: Cause, stranger: bool) -> Result<Duration, Cause> {
+    pub(crate) fn next(&mut self, cause: Cause, stranger: bool) -> Result<Duration, Cause> {
         let verdict = judge(&cause);
         if verdict == Verdict::Final {
             return Err(cause);

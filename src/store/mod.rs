@@ -3,20 +3,25 @@
 //! Owns the few calls that copying needs of an end: manifests by tag or digest, blobs. What is above knows neither HTTP
 //! nor files; what is below knows nothing of copying.
 
+pub mod blob;
+pub mod layout;
+pub mod mirrors;
+pub mod registry;
+
 use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 
-use crate::blob::{self, BlobSource, BlobStream};
 use crate::error::Error;
-use crate::layout::Layout;
-use crate::mirrored::Mirrored;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
-use crate::registry::Repository;
-use crate::registry::manifests::{At, Pushed};
-use crate::registry::upload::{Odds, Sent};
+use crate::store::blob::{BlobSource, BlobStream};
+use crate::store::layout::Layout;
+use crate::store::mirrors::source::Mirrored;
+use crate::store::registry::Repository;
+use crate::store::registry::blobs::upload::{Odds, Sent};
+use crate::store::registry::manifests::{At, Pushed};
 
 /// One end of a copy.
 #[derive(Clone)]

@@ -5,18 +5,16 @@
 //! what to copy, never parses a manifest further than its digest, never lets a credential leave its host.
 
 pub mod auth;
-pub mod download;
-pub mod host;
-pub mod lanes;
+pub mod blobs;
+pub mod concurrency;
+pub mod error_response;
 pub mod manifests;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
-pub mod realm;
 pub mod referrers;
-pub mod refusal;
 pub mod retry;
+pub mod send;
 pub mod tags;
-pub mod upload;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,9 +23,9 @@ use crate::error::{Error, Side};
 use crate::http::clients::Transport;
 use crate::observe::meter::Meter;
 use crate::oci::reference::Reference;
-use crate::registry::host::Host;
-use crate::registry::retry::Limits;
 use crate::secret::Credential;
+use crate::store::registry::retry::Limits;
+use crate::store::registry::send::Host;
 
 /// How registries are spoken to in this run.
 #[derive(Clone, Debug)]

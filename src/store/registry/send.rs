@@ -20,13 +20,13 @@ use crate::error::cause::{Cause, ConnectionFailure};
 use crate::http::address::{self, is_loopback};
 use crate::http::clients::{Pipe, Transport};
 use crate::http::failure::classify;
-use crate::registry::auth::{Asking, Auth, Scopes};
-use crate::registry::lanes::{Lane, Lanes, Place};
-use crate::registry::retry::{Patience, Verdict, judge};
-use crate::registry::tags::Tags;
-use crate::registry::upload::Form;
-use crate::registry::{Repository, Settings, refusal};
 use crate::secret::Credential;
+use crate::store::registry::auth::{Asking, Auth, Scopes};
+use crate::store::registry::blobs::upload::Form;
+use crate::store::registry::concurrency::{Lane, Lanes, Place};
+use crate::store::registry::retry::{Patience, Verdict, judge};
+use crate::store::registry::tags::Tags;
+use crate::store::registry::{Repository, Settings, error_response};
 use crate::text::sanitise;
 
 /// GitHub's registry takes layers up to 10 GB, as it documents ("Working with the Container registry").
@@ -39,43 +39,43 @@ const HOPS: usize = 5;
 const GIVEN_UP: Duration = Duration::from_secs(30);
 
 /// A wait longer than this is said in the log.
-pub(super) const WORTH_SAYING: Duration = Duration::from_secs(3);
+pub(crate) const WORTH_SAYING: Duration = Duration::from_secs(3);
 
 /// One registry under one credential.
-pub(super) struct Host {
+pub(crate) struct Host {
     name: String,
     base: Url,
     auth: Auth,
     transport: Transport,
-    pub(super) lanes: Lanes,
+    pub(crate) lanes: Lanes,
     /// Whether it has answered anything in this run.
     answered: AtomicBool,
     /// When and why it was given up, where it never has: each image of a list would wait as long and hear the same.
     given_up: Mutex<Option<(Instant, Cause)>>,
     /// The largest blob that it takes, where that is known.
-    pub(super) largest_blob: Option<u64>,
+    pub(crate) largest_blob: Option<u64>,
     /// What it was learnt to refuse.
-    pub(super) learned: Learned,
+    pub(crate) learned: Learned,
 }
 
 /// What a host was learnt to refuse, so that it is not asked again.
-pub(super) struct Learned {
+pub(crate) struct Learned {
     /// Blob uploads with a body in one PUT work below this size in bytes.
-    pub(super) single_put_below: AtomicU64,
+    pub(crate) single_put_below: AtomicU64,
     /// Uploads with one PATCH of any size fail; only small pieces are taken.
-    pub(super) pieces_only: AtomicBool,
+    pub(crate) pieces_only: AtomicBool,
     /// It does not mount.
-    pub(super) no_mount: AtomicBool,
+    pub(crate) no_mount: AtomicBool,
     /// Whether it has the referrers API; none while that is not known. Held by whoever finds out, so that one does.
-    pub(super) referrers: tokio::sync::Mutex<Option<bool>>,
+    pub(crate) referrers: tokio::sync::Mutex<Option<bool>>,
     /// The tags of its repositories, where they were listed.
-    pub(super) tags: Mutex<HashMap<Arc<str>, Arc<OnceCell<Tags>>>>,
+    pub(crate) tags: Mutex<HashMap<Arc<str>, Arc<OnceCell<Tags>>>>,
     /// Whether the first of many tags of a repository that were asked for was not there.
-    pub(super) scouts: Mutex<HashMap<Arc<str>, Arc<OnceCell<bool>>>>,
+    pub(crate) scouts: Mutex<HashMap<Arc<str>, Arc<OnceCell<bool>>>>,
     /// When it was found last that more connections for one blob do not make it come faster.
     wide_in_vain: Mutex<Option<Instant>>,
     /// It does not mount from these repositories.
-    pub(super) no_mount_from: Mutex<HashSet<String>>,
+    pub(crate) no_mount_from: Mutex<HashSet<String>>,
     /// Whether a mount from the repository itself tells if the blob is there (201); a HEAD is saved where it does.
     self_mount: AtomicU8,
     /// Whether it has opened an upload where a blob was not expected to be.
@@ -91,45 +91,45 @@ const SILENT: u8 = 2;
 
 impl Learned {
     /// A mount from the repository itself says nothing here; from another one (`from`) it may still link.
-    pub(super) fn mount_is_silent(&self, from: Option<&str>) -> bool {
+    pub(crate) fn mount_is_silent(&self, from: Option<&str>) -> bool {
         from.is_none() && self.self_mount.load(Relaxed) == SILENT
     }
 
-    pub(super) fn mount_has_answered(&self) -> bool {
+    pub(crate) fn mount_has_answered(&self) -> bool {
         self.self_mount.load(Relaxed) == ANSWERS
     }
 
-    pub(super) fn mount_answers(&self) {
+    pub(crate) fn mount_answers(&self) {
         self.self_mount.store(ANSWERS, Relaxed);
     }
 
     /// An upload was opened for a blob that was not expected to be there, and was not.
-    pub(super) fn opened(&self) {
+    pub(crate) fn opened(&self) {
         self.opened_one.store(true, Relaxed);
     }
 
     /// Whether what was not expected to be there never was, as far as was seen.
-    pub(super) fn is_as_expected(&self) -> bool {
+    pub(crate) fn is_as_expected(&self) -> bool {
         self.opened_one.load(Relaxed) && !self.mount_has_answered()
     }
 
-    pub(super) fn mount_keeps_silent(&self) {
+    pub(crate) fn mount_keeps_silent(&self) {
         self.self_mount.store(SILENT, Relaxed);
     }
 
     /// More connections for one blob did not make it come faster.
-    pub(super) fn wide_was_in_vain(&self) {
+    pub(crate) fn wide_was_in_vain(&self) {
         *self.wide_in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Whether that was found lately.
-    pub(super) fn is_wide_in_vain(&self, lately: Duration) -> bool {
+    pub(crate) fn is_wide_in_vain(&self, lately: Duration) -> bool {
         let when = *self.wide_in_vain.lock().unwrap_or_else(PoisonError::into_inner);
         when.is_some_and(|when| when.elapsed() < lately)
     }
 
     /// An upload in `form` has worked; what was refused before it need not be tried first again.
-    pub(super) fn takes(&self, form: Form, size: u64) {
+    pub(crate) fn takes(&self, form: Form, size: u64) {
         match form {
             Form::Put => {}
             Form::Patch => drop(self.single_put_below.fetch_min(size, Relaxed)),
@@ -139,27 +139,27 @@ impl Learned {
 }
 
 /// One request.
-pub(super) struct Call<'a> {
-    pub(super) method: Method,
-    pub(super) url: Url,
-    pub(super) scopes: Scopes,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Option<Bytes>,
-    pub(super) lane: Lane,
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) scopes: Scopes,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Bytes>,
+    pub(crate) lane: Lane,
     /// Whether a redirect is followed, or is the answer.
-    pub(super) follows: bool,
+    pub(crate) follows: bool,
     /// For waits in the log: what is asked.
-    pub(super) what: &'a str,
+    pub(crate) what: &'a str,
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(method: Method, url: Url, scopes: Scopes, what: &'a str) -> Self {
+    pub(crate) fn new(method: Method, url: Url, scopes: Scopes, what: &'a str) -> Self {
         Self { method, url, scopes, headers: HeaderMap::new(), body: None, lane: Lane::Small, follows: true, what }
     }
 }
 
 impl Host {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &str,
         credential: Option<Credential>,
         transport: &Transport,
@@ -205,32 +205,32 @@ impl Host {
         })
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(super) fn is(&self, name: &str, credential: Option<&Credential>) -> bool {
+    pub(crate) fn is(&self, name: &str, credential: Option<&Credential>) -> bool {
         self.name == name && self.auth.is_credential(credential)
     }
 
     /// Whether a manifest GET is billed as a pull (registries.md §10, Docker Hub).
-    pub(super) fn bills_pulls(&self) -> bool {
+    pub(crate) fn bills_pulls(&self) -> bool {
         self.name == "docker.io"
     }
 
     /// Learns from a 401; whether another attempt is worth it.
-    pub(super) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
+    pub(crate) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
         self.auth.learn(headers, sent, scopes).await
     }
 
     /// Whether a mount from `from` is worth asking for.
-    pub(super) fn may_mount(&self, from: &str) -> bool {
+    pub(crate) fn may_mount(&self, from: &str) -> bool {
         let refused = self.learned.no_mount_from.lock().unwrap_or_else(PoisonError::into_inner);
         !self.learned.no_mount.load(Relaxed) && !refused.contains(from)
     }
 
     /// Room in memory for one more span of a blob, if there is any.
-    pub(super) fn span(&self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn span(&self) -> Option<OwnedSemaphorePermit> {
         self.transport.span()
     }
 
@@ -249,21 +249,21 @@ impl Host {
         *self.given_up.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), cause.clone()));
     }
 
-    pub(super) fn is_stranger(&self) -> bool {
+    pub(crate) fn is_stranger(&self) -> bool {
         !self.answered.load(Relaxed)
     }
 }
 
 impl Repository {
     /// `/v2/<name>/<rest>` of this repository. `rest` is built from parsed references and digests.
-    pub(super) fn url(&self, rest: &str) -> Url {
+    pub(crate) fn url(&self, rest: &str) -> Url {
         let mut url = self.host.base.clone();
         url.set_path(&format!("/v2/{}/{rest}", self.name));
         url
     }
 
     /// Sends `call` until it is answered with success, refused for good, or patience ends.
-    pub(super) async fn send(&self, call: &Call<'_>) -> Result<Response, Cause> {
+    pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Response, Cause> {
         let mut patience = Patience::new(&self.limits);
         loop {
             let place = self.enter(call.lane, &mut patience).await;
@@ -281,7 +281,7 @@ impl Repository {
     }
 
     /// Waits as long as `patience` and the failure say, or gives the failure back.
-    pub(super) async fn pause(&self, patience: &mut Patience, cause: Cause, what: &str) -> Result<(), Cause> {
+    pub(crate) async fn pause(&self, patience: &mut Patience, cause: Cause, what: &str) -> Result<(), Cause> {
         if judge(&cause) == Verdict::Throttled {
             self.host.lanes.narrow();
         }
@@ -306,7 +306,7 @@ impl Repository {
     }
 
     /// Waits for a place in `lane`; that wait is ours, not the registry's.
-    pub(super) async fn enter(&self, lane: Lane, patience: &mut Patience) -> Place {
+    pub(crate) async fn enter(&self, lane: Lane, patience: &mut Patience) -> Place {
         let arrived = Instant::now();
         let place = self.host.lanes.enter(lane).await;
         patience.excuse(arrived.elapsed());
@@ -315,7 +315,7 @@ impl Repository {
 
     /// Sends `call` once (twice where a 401 says what was missing), following redirects. The caller has a place in its
     /// lane.
-    pub(super) async fn send_once(&self, call: &Call<'_>) -> Result<Response, Cause> {
+    pub(crate) async fn send_once(&self, call: &Call<'_>) -> Result<Response, Cause> {
         let response = self.authorized(call).await?;
         self.host.lanes.widen(call.lane);
         Ok(response)
@@ -343,18 +343,18 @@ impl Repository {
     }
 
     /// What the registry said to a request that carried `authorization`, without what it was sent.
-    pub(super) async fn refused(&self, response: Response, authorization: Option<&HeaderValue>) -> Cause {
-        Cause::Refused(refusal::read(response, &self.host.auth.secrets(authorization)).await)
+    pub(crate) async fn refused(&self, response: Response, authorization: Option<&HeaderValue>) -> Cause {
+        Cause::Refused(error_response::read(response, &self.host.auth.secrets(authorization)).await)
     }
 
     /// The `Authorization` that a request with `scopes` carries now.
-    pub(super) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>, Cause> {
+    pub(crate) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>, Cause> {
         let asking = Asking { transport: &self.host.transport, meter: &self.meter, limits: &self.limits };
         self.host.auth.authorization(scopes, &asking).await
     }
 
     /// A request to `url`; `authorization` only where `url` is this host's.
-    pub(super) fn request(
+    pub(crate) fn request(
         &self,
         method: Method,
         url: &Url,
@@ -375,7 +375,7 @@ impl Repository {
     }
 
     /// Whether `url` has this registry's scheme, host and port.
-    pub(super) fn is_home(&self, url: &Url) -> bool {
+    pub(crate) fn is_home(&self, url: &Url) -> bool {
         url.origin() == self.host.base.origin()
     }
 
@@ -418,7 +418,7 @@ impl Repository {
     }
 
     /// Refuses addresses that a registry must not send us to.
-    pub(super) fn check_elsewhere(&self, next: &Url, verb: &str) -> Result<(), Cause> {
+    pub(crate) fn check_elsewhere(&self, next: &Url, verb: &str) -> Result<(), Cause> {
         if self.is_home(next) {
             return Ok(());
         }
@@ -437,7 +437,7 @@ impl Repository {
 }
 
 /// Sends `request` and waits `patience` for the head of the answer.
-pub(super) async fn answer(request: reqwest::RequestBuilder, patience: Duration) -> Result<Response, Cause> {
+pub(crate) async fn answer(request: reqwest::RequestBuilder, patience: Duration) -> Result<Response, Cause> {
     match tokio::time::timeout(patience, request.send()).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(classify(&error)),

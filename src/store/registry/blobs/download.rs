@@ -17,17 +17,17 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use url::Url;
 
-use crate::blob::BlobStream;
 use crate::error::Error;
 use crate::error::cause::{Cause, ConnectionFailure};
 use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
-use crate::registry::Repository;
-use crate::registry::auth::Scopes;
-use crate::registry::host::Call;
-use crate::registry::lanes::{Lane, Place};
-use crate::registry::manifests::At;
-use crate::registry::retry::Patience;
+use crate::store::blob::BlobStream;
+use crate::store::registry::Repository;
+use crate::store::registry::auth::Scopes;
+use crate::store::registry::concurrency::{Lane, Place};
+use crate::store::registry::manifests::At;
+use crate::store::registry::retry::Patience;
+use crate::store::registry::send::Call;
 
 /// Bytes that count as progress: a server that gives a few at a time must not keep a run alive for ever.
 const PROGRESS: u64 = 256 * 1024;

@@ -5,6 +5,8 @@
 //! for an upload names only `pull`: arg-sh/argsh#135). A credential goes to this host, and to its token service only
 //! where the realm rule allows.
 
+pub mod realm;
+
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,10 +22,10 @@ use crate::error::cause::Cause;
 use crate::http::clients::{Pipe, Transport};
 use crate::http::failure::classify;
 use crate::observe::meter::Meter;
-use crate::registry::realm::{self, Trust};
-use crate::registry::refusal;
-use crate::registry::retry::{Limits, Patience};
 use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
+use crate::store::registry::auth::realm::Trust;
+use crate::store::registry::error_response;
+use crate::store::registry::retry::{Limits, Patience};
 use crate::text::sanitise;
 
 /// The lifetime of a token that names none (distribution's token specification).
@@ -37,25 +39,25 @@ const LARGEST_ANSWER: usize = 1024 * 1024;
 
 /// What a request needs, as the token specification writes it: `repository:library/alpine:pull`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Scopes(Vec<String>);
+pub(crate) struct Scopes(Vec<String>);
 
 impl Scopes {
-    pub(super) fn pull(repository: &str) -> Self {
+    pub(crate) fn pull(repository: &str) -> Self {
         Self(vec![format!("repository:{repository}:pull")])
     }
 
-    pub(super) fn push(repository: &str) -> Self {
+    pub(crate) fn push(repository: &str) -> Self {
         Self(vec![format!("repository:{repository}:pull,push")])
     }
 
     /// For a mount: to push here, and to read there.
-    pub(super) fn and_pull(mut self, repository: &str) -> Self {
+    pub(crate) fn and_pull(mut self, repository: &str) -> Self {
         self.0.push(format!("repository:{repository}:pull"));
         self
     }
 }
 
-pub(super) struct Auth {
+pub(crate) struct Auth {
     credential: Option<Credential>,
     registry: Url,
     way: Mutex<Option<Way>>,
@@ -66,7 +68,7 @@ pub(super) struct Auth {
 
 /// How this host wants to be asked.
 #[derive(Clone, PartialEq)]
-pub(super) enum Way {
+pub(crate) enum Way {
     Basic,
     Bearer { realm: Url, service: Option<String> },
 }
@@ -92,23 +94,23 @@ struct Answer {
 }
 
 /// What a token request needs from outside.
-pub(super) struct Asking<'a> {
-    pub(super) transport: &'a Transport,
-    pub(super) meter: &'a Meter,
-    pub(super) limits: &'a Limits,
+pub(crate) struct Asking<'a> {
+    pub(crate) transport: &'a Transport,
+    pub(crate) meter: &'a Meter,
+    pub(crate) limits: &'a Limits,
 }
 
 impl Auth {
-    pub(super) fn new(registry: Url, credential: Option<Credential>) -> Self {
+    pub(crate) fn new(registry: Url, credential: Option<Credential>) -> Self {
         let way = known_way(&registry);
         Self { credential, registry, way: Mutex::new(way), tokens: Mutex::default(), served: AtomicBool::new(false) }
     }
 
-    pub(super) fn has_credential(&self) -> bool {
+    pub(crate) fn has_credential(&self) -> bool {
         self.credential.is_some()
     }
 
-    pub(super) fn is_credential(&self, other: Option<&Credential>) -> bool {
+    pub(crate) fn is_credential(&self, other: Option<&Credential>) -> bool {
         match (&self.credential, other) {
             (None, None) => true,
             (Some(a), Some(b)) => a.username == b.username && a.password.expose() == b.password.expose(),
@@ -117,7 +119,7 @@ impl Auth {
     }
 
     /// The `Authorization` of a request that needs `scopes`; none where the host has not asked for any yet.
-    pub(super) async fn authorization(
+    pub(crate) async fn authorization(
         &self,
         scopes: &Scopes,
         asking: &Asking<'_>,
@@ -138,13 +140,13 @@ impl Auth {
     }
 
     /// What a request with this `Authorization` may be answered with by mistake: the credential, and the token.
-    pub(super) fn secrets(&self, sent: Option<&HeaderValue>) -> Vec<Secret> {
+    pub(crate) fn secrets(&self, sent: Option<&HeaderValue>) -> Vec<Secret> {
         let token = sent.and_then(|sent| sent.to_str().ok()?.split_once(' ').map(|(_, token)| Secret::new(token)));
         secrets_of(self.credential.as_ref()).into_iter().chain(token).collect()
     }
 
     /// Learns from a 401. Answers whether the request is worth sending once more.
-    pub(super) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
+    pub(crate) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
         let Some(way) = self.challenge(headers) else { return false };
         if way == Way::Basic && (self.credential.is_none() || sent.is_some()) {
             return false;
@@ -162,7 +164,7 @@ impl Auth {
     }
 
     /// The way that the challenges of an answer ask for; Bearer before Basic.
-    pub(super) fn challenge(&self, headers: &HeaderMap) -> Option<Way> {
+    pub(crate) fn challenge(&self, headers: &HeaderMap) -> Option<Way> {
         let mut basic = None;
         for value in headers.get_all(WWW_AUTHENTICATE) {
             let Ok(challenges) = http_auth::parse_challenges(value.to_str().ok()?) else { continue };
@@ -266,7 +268,7 @@ impl Auth {
             // A service that has given no token yet may be a mistyped name: not worth minutes.
             let stranger = !self.served.load(Relaxed);
             let wait = patience.next(cause, stranger).map_err(wrap)?;
-            if wait > crate::registry::host::WORTH_SAYING {
+            if wait > crate::store::registry::send::WORTH_SAYING {
                 asking.meter.say(format!("waiting {} s for the token service {host}", wait.as_secs()));
             }
             tokio::time::sleep(wait).await;
@@ -323,7 +325,7 @@ fn secrets_of(credential: Option<&Credential>) -> Vec<Secret> {
 
 /// The token service's address with what is asked for. The realm may bring a query of its own, a `scope` among it
 /// (nvcr.io): ours replaces that.
-pub(super) fn token_address(realm: &Url, service: Option<&str>, scopes: &[String]) -> Url {
+pub(crate) fn token_address(realm: &Url, service: Option<&str>, scopes: &[String]) -> Url {
     let own = realm.query_pairs().filter(|(key, _)| key != "scope" && key != "service");
     let mut url = realm.clone();
     url.query_pairs_mut()
@@ -341,7 +343,7 @@ async fn ask(request: reqwest::RequestBuilder, credential: Option<&Credential>, 
         return Err(Cause::Protocol("answered with a redirect, which is not followed".to_owned()));
     }
     if !response.status().is_success() {
-        return Err(Cause::Refused(refusal::read(response, &secrets_of(credential)).await));
+        return Err(Cause::Refused(error_response::read(response, &secrets_of(credential)).await));
     }
     read_token(response, meter).await
 }

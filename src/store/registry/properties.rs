@@ -9,12 +9,12 @@ use url::{Host, Url};
 
 use crate::error::cause::Cause;
 use crate::properties::{assert_safe, assert_sentence};
-use crate::registry::auth::{Auth, Way};
-use crate::registry::realm::{self, Trust};
-use crate::registry::referrers::next_page;
-use crate::registry::refusal;
-use crate::registry::retry::{Limits, Patience, Verdict, judge};
 use crate::secret::{Credential, Secret};
+use crate::store::registry::auth::realm::{self, Trust};
+use crate::store::registry::auth::{Auth, Way};
+use crate::store::registry::error_response;
+use crate::store::registry::referrers::next_page;
+use crate::store::registry::retry::{Limits, Patience, Verdict, judge};
 
 fn values<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = HeaderValue> {
     lines.filter_map(|line| HeaderValue::from_bytes(line).ok())
@@ -58,7 +58,8 @@ pub fn challenge(data: &[u8]) {
         let shared = labels(&realm).iter().zip(labels(&registry)).take_while(|(a, b)| **a == *b).count();
         assert!(!plain && shared >= 2, "{realm} sees the credential of {registry}");
     }
-    let asked = crate::registry::auth::token_address(&realm, service.as_deref(), &["repository:a/b:pull".to_owned()]);
+    let asked =
+        crate::store::registry::auth::token_address(&realm, service.as_deref(), &["repository:a/b:pull".to_owned()]);
     assert_eq!(asked.origin(), realm.origin());
     let scopes: Vec<String> = asked.query_pairs().filter(|(k, _)| k == "scope").map(|(_, v)| v.into_owned()).collect();
     assert_eq!(scopes, ["repository:a/b:pull"], "the registry chose the scope of {asked}");
@@ -127,7 +128,7 @@ pub fn retry_after(data: &[u8]) {
             headers.append(name, value);
         }
     }
-    let refusal = refusal::parse(status, &headers, body, &[]);
+    let refusal = error_response::parse(status, &headers, body, &[]);
     assert_safe(&refusal.message, 400);
     assert_sentence(&refusal.to_string(), 700);
     assert!(refusal.missing.len() <= 50);

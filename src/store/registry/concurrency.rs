@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Which lane a request takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
+pub(crate) enum Lane {
     /// Manifests, HEADs, the opening of uploads, small blobs that go.
     Small,
     /// Blob bodies that come.
@@ -26,7 +26,7 @@ pub(super) enum Lane {
     Write,
 }
 
-pub(super) struct Lanes {
+pub(crate) struct Lanes {
     small: Arc<Width>,
     read: Arc<Width>,
     early: Arc<Width>,
@@ -42,7 +42,7 @@ const BURST: Duration = Duration::from_secs(1);
 
 impl Lanes {
     /// `gentle` for hosts known to shed load early (GHCR: registries.md §8).
-    pub(super) fn new(gentle: bool) -> Self {
+    pub(crate) fn new(gentle: bool) -> Self {
         let (small, write, widest) = if gentle { (16, 4, 8) } else { (32, 8, 16) };
         Self {
             small: Width::new(small, 64),
@@ -65,7 +65,7 @@ impl Lanes {
     }
 
     /// Waits for a place in `lane`.
-    pub(super) async fn enter(&self, lane: Lane) -> Place {
+    pub(crate) async fn enter(&self, lane: Lane) -> Place {
         let width = Arc::clone(self.width(lane));
         // The semaphore is never closed.
         let permit = Arc::clone(&width.places).acquire_owned().await.ok();
@@ -73,24 +73,24 @@ impl Lanes {
     }
 
     /// A place in `lane` that is free now.
-    pub(super) fn try_enter(&self, lane: Lane) -> Option<Place> {
+    pub(crate) fn try_enter(&self, lane: Lane) -> Option<Place> {
         let width = Arc::clone(self.width(lane));
         let permit = Arc::clone(&width.places).try_acquire_owned().ok()?;
         Some(Place { permit: Some(permit), width })
     }
 
     /// How many bodies come at the moment.
-    pub(super) fn readers(&self) -> usize {
+    pub(crate) fn readers(&self) -> usize {
         self.read.now.load(Relaxed).saturating_sub(self.read.places.available_permits())
     }
 
     /// The host answered well.
-    pub(super) fn widen(&self, lane: Lane) {
+    pub(crate) fn widen(&self, lane: Lane) {
         self.width(lane).widen(!self.shed.load(Relaxed));
     }
 
     /// The host sheds load. What was on its way together is refused together and counts once.
-    pub(super) fn narrow(&self) {
+    pub(crate) fn narrow(&self) {
         let mut narrowed = self.narrowed.lock().unwrap_or_else(PoisonError::into_inner);
         if narrowed.is_some_and(|when| when.elapsed() < BURST) {
             return;
@@ -146,7 +146,7 @@ impl Width {
 }
 
 /// A place in a lane, given back when dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     permit: Option<OwnedSemaphorePermit>,
     width: Arc<Width>,
 }

@@ -12,9 +12,9 @@ use crate::error::Error;
 use crate::error::cause::Cause;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
-use crate::registry::Repository;
-use crate::registry::auth::Scopes;
-use crate::registry::host::Call;
+use crate::store::registry::Repository;
+use crate::store::registry::auth::Scopes;
+use crate::store::registry::send::Call;
 use crate::text::sanitise;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -97,7 +97,7 @@ impl Repository {
     pub async fn get_manifest(&self, at: At<'_>) -> Result<Manifest, Error> {
         let call = self.manifest_call(Method::GET, at, "manifest");
         let failed = |cause| self.error("GET manifest", self.object(at), cause);
-        let mut patience = crate::registry::retry::Patience::new(&self.limits);
+        let mut patience = crate::store::registry::retry::Patience::new(&self.limits);
         let (headers, bytes) = loop {
             let response = self.send(&call).await.map_err(failed)?;
             if self.host.bills_pulls() {
@@ -189,7 +189,7 @@ impl Repository {
     }
 
     /// A body of the size of a manifest at most.
-    pub(super) async fn small_body(&self, mut response: Response) -> Result<Bytes, Cause> {
+    pub(crate) async fn small_body(&self, mut response: Response) -> Result<Bytes, Cause> {
         let too_large = || Cause::Protocol(format!("the answer is larger than {} MiB", manifest::LARGEST >> 20));
         if response.content_length().is_some_and(|length| length > manifest::LARGEST as u64) {
             return Err(too_large());

@@ -652,7 +652,7 @@ mod tests {
         assert!(rules.candidates(&other, None, Fallback::Never).unwrap().original);
         // What lives on the mirror is read there.
         let there = Reference::parse("m.example/docker.io/x:1").unwrap();
-        let any = crate::mirrors::Rules::read(Some("*=m.example/docker.io"), None, &[]).unwrap();
+        let any = crate::store::mirrors::rules::Rules::read(Some("*=m.example/docker.io"), None, &[]).unwrap();
         assert!(any.candidates(&there, None, Fallback::Never).unwrap().original);
     }
 

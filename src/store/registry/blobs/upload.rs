@@ -25,18 +25,18 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, He
 use reqwest::{Body, Method, Response, StatusCode};
 use url::Url;
 
-use crate::blob::{self, BlobSource, BlobStream};
 use crate::error::Error;
 use crate::error::cause::{Cause, ConnectionFailure, Refusal};
 use crate::http::clients::Pipe;
 use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
-use crate::registry::Repository;
-use crate::registry::auth::Scopes;
-use crate::registry::host::{Call, answer};
-use crate::registry::lanes::Lane;
-use crate::registry::manifests::At;
-use crate::registry::retry::Patience;
+use crate::store::blob::{self, BlobSource, BlobStream};
+use crate::store::registry::Repository;
+use crate::store::registry::auth::Scopes;
+use crate::store::registry::concurrency::Lane;
+use crate::store::registry::manifests::At;
+use crate::store::registry::retry::Patience;
+use crate::store::registry::send::{Call, answer};
 
 /// How long the answer to a finished body may take: registries verify and move large blobs before they answer
 /// (moby/moby#53700).
@@ -60,7 +60,7 @@ pub enum Sent {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Put,
     Patch,
     Pieces,

@@ -12,9 +12,9 @@ use crate::error::Error;
 use crate::error::cause::Cause;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Descriptor;
-use crate::registry::auth::Scopes;
-use crate::registry::host::Call;
-use crate::registry::{Purpose, Repository};
+use crate::store::registry::auth::Scopes;
+use crate::store::registry::send::Call;
+use crate::store::registry::{Purpose, Repository};
 use crate::text::sanitise;
 
 /// Pages of one listing, and entries of all its pages: a bound for a server that never ends.
@@ -37,8 +37,9 @@ impl Repository {
             Some(Some(true)) => known = None,
             _ => {}
         }
-        let failed =
-            |cause| self.error("GET referrers", self.object(crate::registry::manifests::At::Digest(subject)), cause);
+        let failed = |cause| {
+            self.error("GET referrers", self.object(crate::store::registry::manifests::At::Digest(subject)), cause)
+        };
         let mut found: Vec<Descriptor> = Vec::new();
         let mut next = Some(self.url(&format!("referrers/{subject}")));
         for _ in 0..MOST_PAGES {
@@ -88,7 +89,7 @@ impl Repository {
     }
 
     /// What this end's requests need. The scope of the job, not of the single request: one token serves it all.
-    pub(super) fn scopes(&self) -> Scopes {
+    pub(crate) fn scopes(&self) -> Scopes {
         match self.purpose {
             Purpose::Read => Scopes::pull(&self.name),
             Purpose::Write => Scopes::push(&self.name),
@@ -99,7 +100,7 @@ impl Repository {
 /// The address of the next page: `Link: <…>; rel="next"` (RFC 8288), relative or absolute; none on the last page.
 ///
 /// A next page that is named and cannot be asked for is an error: taken for none, it would cut the list short.
-pub(super) fn next_page(headers: &HeaderMap, current: &Url) -> Result<Option<Url>, String> {
+pub(crate) fn next_page(headers: &HeaderMap, current: &Url) -> Result<Option<Url>, String> {
     for value in headers.get_all(LINK) {
         let value = String::from_utf8_lossy(value.as_bytes());
         let mut rest = value.as_ref();

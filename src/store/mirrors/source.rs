@@ -12,19 +12,19 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::StreamExt as _;
 
-use crate::blob::{self, BlobStream};
 use crate::credentials::Credentials;
 use crate::engine::job::Job;
 use crate::error::cause::{Cause, ConnectionFailure, Refusal};
 use crate::error::{Error, Side};
-use crate::mirrors::{Fallback, Rules, Tags};
 use crate::observe::counts::SiteClass;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::oci::reference::{ImageReference, Reference};
-use crate::registry::manifests::At;
-use crate::registry::{Purpose, Registries, Repository};
+use crate::store::blob::{self, BlobStream};
+use crate::store::mirrors::rules::{Fallback, Rules, Tags};
+use crate::store::registry::manifests::At;
+use crate::store::registry::{Purpose, Registries, Repository};
 
 /// How often a host may be unreachable before it is left out.
 const UNREACHABLE: u32 = 2;
@@ -749,10 +749,10 @@ mod tests {
     use futures_util::StreamExt as _;
 
     use super::{classify, lively};
-    use crate::blob::BlobStream;
     use crate::error::cause::{Cause, ConnectionFailure, Refusal};
     use crate::error::{Error, Side};
     use crate::observe::counts::SiteClass;
+    use crate::store::blob::BlobStream;
 
     #[test]
     fn what_a_failure_says_about_a_place() {

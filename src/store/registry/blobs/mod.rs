@@ -1,0 +1,4 @@
+//! Blobs of a registry: downloads that go on where they broke, and the forms of an upload.
+
+pub mod download;
+pub mod upload;
