@@ -359,7 +359,7 @@ pub struct Inputs {
     /// Hosts (`host[:port]`, lower case) spoken to over plain HTTP; loopback is not among them and always is.
     pub insecure_registries: Vec<String>,
     /// Where images are read instead of their own registry.
-    pub mirrors: crate::store::mirrors::source::Settings,
+    pub mirrors: crate::store::mirrors::Settings,
     /// A PEM file of further certificate authorities.
     pub ca_certificates: Option<PathBuf>,
     /// How long to go on while a registry makes no progress.
@@ -615,9 +615,9 @@ impl Values {
         directory::Directory::new(workspace.as_ref(), path).map(Some)
     }
 
-    fn mirrors(&self, environment: &Environment) -> Result<crate::store::mirrors::source::Settings, Error> {
+    fn mirrors(&self, environment: &Environment) -> Result<crate::store::mirrors::Settings, Error> {
         let insecure = self.insecure_registries()?;
-        let settings = crate::store::mirrors::source::Settings {
+        let settings = crate::store::mirrors::Settings {
             rules: Rules::read(self.get("registry-mirrors"), environment.get(CNB_REGISTRY_MIRRORS), &insecure)?,
             tags: self
                 .choice("mirror-tags", &[("verify", Tags::Verify), ("first", Tags::First), ("origin", Tags::Origin)])?,

@@ -111,8 +111,8 @@ use crate::observe::progress::{Pace, Tally};
 use crate::oci::reference::Reference;
 use crate::plan::Plan;
 use crate::report::{Report, json, log, summary};
-use crate::store::mirrors::source;
-use crate::store::registry;
+use crate::store::mirrors::{self};
+use crate::store::registry::{host, registries};
 
 /// Parts of the program that its own tests, fuzz targets and benchmarks look at. No promise of any kind.
 #[doc(hidden)]
@@ -178,16 +178,16 @@ async fn stages(
     let started = Instant::now();
     let plan = Plan::new(inputs, environment)?;
     let transport = clients::Transport::new(inputs.ca_certificates.as_deref())?;
-    let settings = registry::Settings {
+    let settings = host::Settings {
         insecure: inputs.insecure_registries.clone(),
         patience: inputs.patience,
         github: Server::of(environment).registry().map(str::to_owned),
     };
-    let registries = registry::Registries::new(transport.clone(), settings);
+    let registries = registries::Registries::new(transport.clone(), settings);
     let push_token = |target: &Reference| inputs.credentials.for_target(target).map(|credential| credential.password);
     let access = Access::new(inputs, environment, &plan, &transport, &registries, &push_token);
     let (ledger, readers, room) = (ledger::Ledger::default(), fan_out::Readers::default(), limit::Room::default());
-    let mirrors = source::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
+    let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
     let (events, heard) = Events::new();
     let run = Run {
         command: inputs.command,

@@ -32,8 +32,8 @@ use crate::oci::manifest::{Content, Descriptor, Manifest};
 use crate::oci::reference::{ImageReference, Reference, lower_cased};
 use crate::secret::Secret;
 use crate::store::blob;
+use crate::store::content::At;
 use crate::store::layout::Layout;
-use crate::store::registry::manifests::At;
 use crate::template;
 use crate::text::sanitise;
 

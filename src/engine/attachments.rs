@@ -16,7 +16,7 @@ use crate::oci::artifact::{Kind, cosign_tags};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::Store;
-use crate::store::registry::manifests::At;
+use crate::store::content::At;
 
 /// How long a chain of attachments of attachments may be: a signed SBOM needs two.
 const DEEPEST: usize = 4;

@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 
 use crate::error::Error;
 use crate::observe::meter::Meter;
-use crate::store::registry::Repository;
+use crate::store::registry::repository::Repository;
 
 /// Asked before the first byte of an image is sent to its target, and not at all where nothing is to be sent.
 pub trait Gate: Sync {

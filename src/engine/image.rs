@@ -23,9 +23,9 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::oci::reference::ImageReference;
 use crate::store::Store;
+use crate::store::content::At;
 use crate::store::layout::Layout;
-use crate::store::registry::Purpose;
-use crate::store::registry::manifests::At;
+use crate::store::registry::repository::Purpose;
 
 /// One image while it is worked on. What is known of it survives a cancellation.
 pub struct Image<'a> {

@@ -12,7 +12,7 @@ use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Content, Descriptor, Manifest};
 use crate::oci::platform::{self, Platform, Selection};
-use crate::store::registry::manifests::At;
+use crate::store::content::At;
 use crate::store::{Store, StoredBlob};
 
 /// The largest image config that is read to learn a platform, in bytes.

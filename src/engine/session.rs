@@ -10,8 +10,8 @@ use crate::engine::options::{Attachments, Check, Command, ForeignLayers};
 use crate::error::Side;
 use crate::observe::events::Events;
 use crate::secret::Credential;
-use crate::store::mirrors::source::Mirrors;
-use crate::store::registry::Registries;
+use crate::store::mirrors::Mirrors;
+use crate::store::registry::registries::Registries;
 
 /// What all images of a run share.
 pub struct Run<'a> {

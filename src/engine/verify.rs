@@ -15,7 +15,7 @@ use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{DEEPEST, Descriptor, Manifest};
 use crate::store::Store;
-use crate::store::registry::manifests::At;
+use crate::store::content::At;
 
 /// How long a registry may take to show what it has accepted (GHCR lags: registries.md §9, Read-after-write).
 const LAG: Duration = Duration::from_secs(30);

@@ -33,8 +33,9 @@ use crate::oci::reference::Reference;
 use crate::plan::Plan;
 use crate::report::access::{Access as Findings, Check, Status};
 use crate::secret::Secret;
-use crate::store::registry::manifests::At;
-use crate::store::registry::{Purpose, Registries, Repository};
+use crate::store::content::At;
+use crate::store::registry::registries::Registries;
+use crate::store::registry::repository::{Purpose, Repository};
 
 /// How long a grant, which GitHub may keep in a cache, is waited for.
 const SETTLE: Duration = Duration::from_secs(30);

@@ -4,6 +4,7 @@
 //! nor files; what is below knows nothing of copying.
 
 pub mod blob;
+pub mod content;
 pub mod layout;
 pub mod mirrors;
 pub mod registry;
@@ -17,11 +18,10 @@ use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{BlobSource, BlobStream};
+use crate::store::content::{At, Odds, Pushed, Sent};
 use crate::store::layout::Layout;
 use crate::store::mirrors::source::Mirrored;
-use crate::store::registry::Repository;
-use crate::store::registry::blobs::upload::{Odds, Sent};
-use crate::store::registry::manifests::{At, Pushed};
+use crate::store::registry::repository::Repository;
 
 /// One end of a copy.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ use crate::error::cause::Cause;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
-use crate::store::registry::manifests::At;
+use crate::store::content::At;
 
 /// How long another run is given to overwrite a fallback index with one that it read before ours was written. Longer
 /// than a request takes, several times.

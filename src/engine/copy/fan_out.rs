@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{self, BlobSource, BlobStream};
-use crate::store::registry::manifests::At;
+use crate::store::content::At;
 use crate::store::{Store, StoredBlob};
 
 /// How long the first that wants a blob waits for others to which nothing moves on. Who was waited for in vain is not waited

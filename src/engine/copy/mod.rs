@@ -23,8 +23,7 @@ use crate::error::{Error, Side};
 use crate::observe::meter::{BlobFate, Meter};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{DEEPEST, Descriptor, Manifest, is_index_type};
-use crate::store::registry::blobs::upload::{Odds, Sent};
-use crate::store::registry::manifests::{At, Pushed};
+use crate::store::content::{At, Odds, Pushed, Sent};
 use crate::store::{Store, StoredBlob};
 
 /// What a manifest lists.

@@ -2,5 +2,100 @@
 //!
 //! A mirror is believed about content, because content is checked, and about tags only as far as the user said.
 
+pub mod health;
 pub mod rules;
 pub mod source;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::credentials::Credentials;
+use crate::engine::job::Job;
+use crate::error::{Error, Side};
+use crate::observe::meter::Meter;
+use crate::oci::reference::{ImageReference, Reference};
+use crate::store::mirrors::health::Hosts;
+use crate::store::mirrors::rules::{Fallback, Rules, Tags};
+use crate::store::mirrors::source::{Inner, Mirrored, Site};
+use crate::store::registry::registries::Registries;
+use crate::store::registry::repository::Purpose;
+
+/// What the inputs say about mirrors.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Where what may be read.
+    pub rules: Rules,
+    /// Whom to believe about a tag.
+    pub tags: Tags,
+    /// What comes after the mirrors.
+    pub fallback: Fallback,
+    /// How long to go on trying while nothing moves.
+    pub patience: Duration,
+}
+
+/// The mirrors of a run, and what it has learnt about their hosts.
+pub struct Mirrors {
+    settings: Settings,
+    credentials: Credentials,
+    hosts: Arc<Hosts>,
+}
+
+impl Mirrors {
+    /// Nothing is known of any host yet.
+    pub fn new(settings: Settings, credentials: Credentials) -> Self {
+        Self { settings, credentials, hosts: Arc::default() }
+    }
+
+    /// The store that reads `reference` for `job` by way of its mirrors; none where there is no mirror for it.
+    pub fn store(
+        &self,
+        registries: &Registries,
+        reference: &Reference,
+        job: &Job,
+        meter: &Arc<Meter>,
+    ) -> Result<Option<Mirrored>, Error> {
+        let target = job.target.as_ref().and_then(ImageReference::registry);
+        let candidates = self.settings.rules.candidates(reference, target, self.settings.fallback)?;
+        for notice in candidates.notices {
+            meter.notice(notice);
+        }
+        if candidates.mirrors.is_empty() {
+            return Ok(None);
+        }
+        let mut sites = Vec::new();
+        for mirror in &candidates.mirrors {
+            let credential = self.credentials.for_mirror(mirror, reference);
+            let repository =
+                registries.repository(Side::Source, mirror, credential.as_ref(), Purpose::Read, Arc::clone(meter))?;
+            sites.push(Site::new(repository.hasty(), mirror, true));
+        }
+        if candidates.original {
+            let credential = self.credentials.for_source(reference);
+            let repository = registries.repository(
+                Side::Source,
+                reference,
+                credential.as_ref(),
+                Purpose::Read,
+                Arc::clone(meter),
+            )?;
+            sites.push(Site::new(repository, reference, false));
+        } else if let (Some(site), Some(mirror)) = (sites.last_mut(), candidates.mirrors.last()) {
+            // Without the original the last mirror is the last hope.
+            let credential = self.credentials.for_mirror(mirror, reference);
+            site.repository =
+                registries.repository(Side::Source, mirror, credential.as_ref(), Purpose::Read, Arc::clone(meter))?;
+        }
+        if let Some(last) = sites.last_mut() {
+            last.is_last = true;
+        }
+        Ok(Some(Mirrored(Arc::new(Inner {
+            reference: reference.clone(),
+            sites,
+            tags: self.settings.tags,
+            patience: self.settings.patience,
+            hosts: Arc::clone(&self.hosts),
+            meter: Arc::clone(meter),
+            found: Mutex::default(),
+        }))))
+    }
+}

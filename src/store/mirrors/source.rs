@@ -12,19 +12,18 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::StreamExt as _;
 
-use crate::credentials::Credentials;
-use crate::engine::job::Job;
 use crate::error::cause::{Cause, ConnectionFailure, Refusal};
 use crate::error::{Error, Side};
 use crate::observe::counts::SiteClass;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
-use crate::oci::reference::{ImageReference, Reference};
+use crate::oci::reference::Reference;
 use crate::store::blob::{self, BlobStream};
-use crate::store::mirrors::rules::{Fallback, Rules, Tags};
-use crate::store::registry::manifests::At;
-use crate::store::registry::{Purpose, Registries, Repository};
+use crate::store::content::At;
+use crate::store::mirrors::health::{Hosts, classify, reason};
+use crate::store::mirrors::rules::Tags;
+use crate::store::registry::repository::Repository;
 
 /// How often a host may be unreachable before it is left out.
 const UNREACHABLE: u32 = 2;
@@ -38,111 +37,19 @@ const PROGRESS: u64 = 256 * 1024;
 /// See [`PROGRESS`].
 const SLOW: Duration = Duration::from_secs(30);
 
-/// What the inputs say about mirrors.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// Where what may be read.
-    pub rules: Rules,
-    /// Whom to believe about a tag.
-    pub tags: Tags,
-    /// What comes after the mirrors.
-    pub fallback: Fallback,
-    /// How long to go on trying while nothing moves.
-    pub patience: Duration,
-}
-
-/// The mirrors of a run, and what it has learnt about their hosts.
-pub struct Mirrors {
-    settings: Settings,
-    credentials: Credentials,
-    hosts: Arc<Hosts>,
-}
-
-/// What a run remembers of mirrors' hosts.
-#[derive(Default)]
-struct Hosts(Mutex<HashMap<String, Known>>);
-
-/// What is remembered of one host.
-#[derive(Clone, Copy, Default)]
-struct Known {
-    unreachable: u32,
-    lying: bool,
-    unreadable: bool,
-}
-
-impl Mirrors {
-    /// Nothing is known of any host yet.
-    pub fn new(settings: Settings, credentials: Credentials) -> Self {
-        Self { settings, credentials, hosts: Arc::default() }
-    }
-
-    /// The store that reads `reference` for `job` by way of its mirrors; none where there is no mirror for it.
-    pub fn store(
-        &self,
-        registries: &Registries,
-        reference: &Reference,
-        job: &Job,
-        meter: &Arc<Meter>,
-    ) -> Result<Option<Mirrored>, Error> {
-        let target = job.target.as_ref().and_then(ImageReference::registry);
-        let candidates = self.settings.rules.candidates(reference, target, self.settings.fallback)?;
-        for notice in candidates.notices {
-            meter.notice(notice);
-        }
-        if candidates.mirrors.is_empty() {
-            return Ok(None);
-        }
-        let mut sites = Vec::new();
-        for mirror in &candidates.mirrors {
-            let credential = self.credentials.for_mirror(mirror, reference);
-            let repository =
-                registries.repository(Side::Source, mirror, credential.as_ref(), Purpose::Read, Arc::clone(meter))?;
-            sites.push(Site::new(repository.hasty(), mirror, true));
-        }
-        if candidates.original {
-            let credential = self.credentials.for_source(reference);
-            let repository = registries.repository(
-                Side::Source,
-                reference,
-                credential.as_ref(),
-                Purpose::Read,
-                Arc::clone(meter),
-            )?;
-            sites.push(Site::new(repository, reference, false));
-        } else if let (Some(site), Some(mirror)) = (sites.last_mut(), candidates.mirrors.last()) {
-            // Without the original the last mirror is the last hope.
-            let credential = self.credentials.for_mirror(mirror, reference);
-            site.repository =
-                registries.repository(Side::Source, mirror, credential.as_ref(), Purpose::Read, Arc::clone(meter))?;
-        }
-        if let Some(last) = sites.last_mut() {
-            last.is_last = true;
-        }
-        Ok(Some(Mirrored(Arc::new(Inner {
-            reference: reference.clone(),
-            sites,
-            tags: self.settings.tags,
-            patience: self.settings.patience,
-            hosts: Arc::clone(&self.hosts),
-            meter: Arc::clone(meter),
-            found: Mutex::default(),
-        }))))
-    }
-}
-
 /// One place.
-struct Site {
-    repository: Repository,
+pub struct Site {
+    pub repository: Repository,
     /// The repository's name with its registry.
     name: String,
     host: String,
     is_mirror: bool,
     /// There is nowhere else to ask: it is waited for as long as the user allows, and never left out.
-    is_last: bool,
+    pub is_last: bool,
 }
 
 impl Site {
-    fn new(repository: Repository, reference: &Reference, is_mirror: bool) -> Self {
+    pub fn new(repository: Repository, reference: &Reference, is_mirror: bool) -> Self {
         let host = reference.registry().to_owned();
         Self { repository, name: reference.name(), host, is_mirror, is_last: false }
     }
@@ -150,23 +57,23 @@ impl Site {
 
 /// One image, wherever it is read.
 #[derive(Clone)]
-pub struct Mirrored(Arc<Inner>);
+pub struct Mirrored(pub Arc<Inner>);
 
-struct Inner {
+pub struct Inner {
     /// The image's own name: messages and reports know no other.
-    reference: Reference,
+    pub reference: Reference,
     /// In the order in which they are asked.
-    sites: Vec<Site>,
-    tags: Tags,
-    patience: Duration,
-    hosts: Arc<Hosts>,
-    meter: Arc<Meter>,
-    found: Mutex<Found>,
+    pub sites: Vec<Site>,
+    pub tags: Tags,
+    pub patience: Duration,
+    pub hosts: Arc<Hosts>,
+    pub meter: Arc<Meter>,
+    pub found: Mutex<Found>,
 }
 
 /// What is known so far.
 #[derive(Default)]
-struct Found {
+pub struct Found {
     /// The place that the first manifest came from; what belongs to it is looked for there first.
     preferred: Option<usize>,
     /// The manifest that a tag's resolution had to fetch: it is not fetched again.
@@ -347,7 +254,7 @@ fn head<'a>(site: &'a Site, at: At<'a>) -> Asking<'a, Descriptor> {
 }
 
 /// A manifest's GET, as a question.
-fn get<'a>(site: &'a Site, at: At<'a>) -> Asking<'a, Manifest> {
+pub fn get<'a>(site: &'a Site, at: At<'a>) -> Asking<'a, Manifest> {
     async move { site.repository.get_manifest(at).await.map(Some) }.boxed()
 }
 
@@ -651,26 +558,6 @@ fn fetched<'a>(site: &'a Site, tag: &'a str, bytes: bool) -> Asking<'a, Named> {
     }
 }
 
-impl Hosts {
-    fn get(&self, host: &str) -> Known {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied().unwrap_or_default()
-    }
-
-    /// Adds what happened to what is known; before and after.
-    fn learn(&self, host: &str, class: SiteClass) -> (Known, Known) {
-        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = hosts.entry(host.to_owned()).or_default();
-        let before = *known;
-        match class {
-            SiteClass::Unreachable => known.unreachable += 1,
-            SiteClass::Lying => known.lying = true,
-            SiteClass::NotReadable => known.unreadable = true,
-            _ => {}
-        }
-        (before, *known)
-    }
-}
-
 /// `stream`, ended where it gives next to nothing for `limit`; the time in which nobody asks it does not count.
 fn lively(stream: BlobStream, limit: Duration, object: String) -> BlobStream {
     let state = Some((stream, Duration::ZERO, 0_u64));
@@ -702,45 +589,6 @@ fn too_slow(object: String, limit: Duration) -> Error {
     Error::Registry { side: Side::Source, action: "GET", object, cause }
 }
 
-/// A failure without the name of the place, which stands beside it.
-fn reason(error: &Error) -> String {
-    let reason = match error {
-        Error::Registry { cause, .. } => cause.to_string(),
-        Error::DigestMismatch { expected, actual, .. } => format!("the digest is {actual}, not {expected}"),
-        Error::Content { problem, .. } => problem.clone(),
-        other => other.to_string(),
-    };
-    crate::text::sanitise::line(&reason, 1_000)
-}
-
-/// What a failure says about the place.
-fn classify(error: &Error) -> SiteClass {
-    match error {
-        Error::DigestMismatch { .. } => SiteClass::Lying,
-        Error::Registry { cause, .. } => classify_cause(cause),
-        _ => SiteClass::Broken,
-    }
-}
-
-fn classify_cause(cause: &Cause) -> SiteClass {
-    match cause {
-        Cause::Connection { .. } => SiteClass::Unreachable,
-        Cause::Protocol(_) => SiteClass::Broken,
-        Cause::Patience { last, .. } => classify_cause(last),
-        Cause::Token { refusal, .. } => match classify_cause(refusal) {
-            // A token service refuses what it does not know in many ways.
-            SiteClass::Absent | SiteClass::Broken => SiteClass::NotReadable,
-            other => other,
-        },
-        Cause::Refused(refusal) => match refusal.status {
-            401 | 403 => SiteClass::NotReadable,
-            404 | 410 => SiteClass::Absent,
-            408 | 425 | 429 | 499..=599 => SiteClass::Busy,
-            _ => SiteClass::Broken,
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -748,37 +596,8 @@ mod tests {
     use bytes::Bytes;
     use futures_util::StreamExt as _;
 
-    use super::{classify, lively};
-    use crate::error::cause::{Cause, ConnectionFailure, Refusal};
-    use crate::error::{Error, Side};
-    use crate::observe::counts::SiteClass;
+    use super::lively;
     use crate::store::blob::BlobStream;
-
-    #[test]
-    fn what_a_failure_says_about_a_place() {
-        let refused = |status| Cause::Refused(Refusal { status, ..Refusal::default() });
-        let token = |cause| Cause::Token { service: "t".to_owned(), refusal: Box::new(cause), with_credential: false };
-        let broken = Cause::Connection { kind: ConnectionFailure::Dns, detail: String::new() };
-        for (cause, class) in [
-            (refused(401), SiteClass::NotReadable),
-            (refused(403), SiteClass::NotReadable),
-            (refused(404), SiteClass::Absent),
-            (refused(429), SiteClass::Busy),
-            (refused(503), SiteClass::Busy),
-            (refused(400), SiteClass::Broken),
-            (token(refused(403)), SiteClass::NotReadable),
-            (token(refused(503)), SiteClass::Busy),
-            (token(Cause::Protocol(String::new())), SiteClass::NotReadable),
-            (token(broken.clone()), SiteClass::Unreachable),
-            (broken.clone(), SiteClass::Unreachable),
-            (Cause::Patience { waited: Duration::ZERO, last: Box::new(broken) }, SiteClass::Unreachable),
-            (Cause::Protocol(String::new()), SiteClass::Broken),
-        ] {
-            let words = format!("{cause:?}");
-            let error = Error::Registry { side: Side::Source, action: "GET", object: String::new(), cause };
-            assert_eq!(classify(&error), class, "{words}");
-        }
-    }
 
     #[tokio::test]
     async fn a_stream_that_gives_a_byte_now_and_then_is_left() {

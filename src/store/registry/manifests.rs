@@ -2,8 +2,6 @@
 //!
 //! Owns the rule that no manifest's bytes are used before they hash to the digest asked for. Never re-serialises.
 
-use std::fmt;
-
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
@@ -12,39 +10,15 @@ use crate::error::Error;
 use crate::error::cause::Cause;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
-use crate::store::registry::Repository;
-use crate::store::registry::auth::Scopes;
+use crate::store::content::{At, Pushed};
+use crate::store::registry::auth::token::Scopes;
+use crate::store::registry::repository::Repository;
 use crate::store::registry::send::Call;
 use crate::text::sanitise;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
-
-/// Where in a repository a manifest is: by tag or by digest.
-#[derive(Clone, Copy, Debug)]
-pub enum At<'a> {
-    /// Under a tag, which may move.
-    Tag(&'a str),
-    /// Under its digest.
-    Digest(&'a Digest),
-}
-
-impl fmt::Display for At<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tag(tag) => f.write_str(tag),
-            Self::Digest(digest) => digest.fmt(f),
-        }
-    }
-}
-
-/// What a registry said to a pushed manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pushed {
-    /// It keeps the list of referrers itself (`OCI-Subject`, distribution-spec, "Pushing Manifests with Subject").
-    pub lists_referrers: bool,
-}
 
 impl Repository {
     /// `docker.io/library/alpine:3.20` or `…@sha256:…`, for messages.

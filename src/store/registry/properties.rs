@@ -13,7 +13,7 @@ use crate::secret::{Credential, Secret};
 use crate::store::registry::auth::realm::{self, Trust};
 use crate::store::registry::auth::{Auth, Way};
 use crate::store::registry::error_response;
-use crate::store::registry::referrers::next_page;
+use crate::store::registry::paging::next_page;
 use crate::store::registry::retry::{Limits, Patience, Verdict, judge};
 
 fn values<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = HeaderValue> {
@@ -58,8 +58,11 @@ pub fn challenge(data: &[u8]) {
         let shared = labels(&realm).iter().zip(labels(&registry)).take_while(|(a, b)| **a == *b).count();
         assert!(!plain && shared >= 2, "{realm} sees the credential of {registry}");
     }
-    let asked =
-        crate::store::registry::auth::token_address(&realm, service.as_deref(), &["repository:a/b:pull".to_owned()]);
+    let asked = crate::store::registry::auth::token::token_address(
+        &realm,
+        service.as_deref(),
+        &["repository:a/b:pull".to_owned()],
+    );
     assert_eq!(asked.origin(), realm.origin());
     let scopes: Vec<String> = asked.query_pairs().filter(|(k, _)| k == "scope").map(|(_, v)| v.into_owned()).collect();
     assert_eq!(scopes, ["repository:a/b:pull"], "the registry chose the scope of {asked}");

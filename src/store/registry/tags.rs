@@ -12,9 +12,10 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::oci::manifest::Descriptor;
-use crate::store::registry::Repository;
-use crate::store::registry::manifests::At;
-use crate::store::registry::referrers::next_page;
+use crate::store::content::At;
+use crate::store::registry::learned::Tags;
+use crate::store::registry::paging::next_page;
+use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::Patience;
 use crate::store::registry::send::Call;
 
@@ -29,9 +30,6 @@ const MOST_PAGES: usize = 4;
 /// The largest page that is believed, in bytes: a thousand tags of 128 characters, and again as much. More is a registry that
 /// does not page, and a listing that is not worth its memory.
 const LARGEST_PAGE: usize = 256 * 1024;
-
-/// All tags of a repository; none where that is not known.
-pub(crate) type Tags = Option<HashSet<String>>;
 
 #[derive(Deserialize)]
 struct Page {

@@ -6,6 +6,7 @@
 //! where the realm rule allows.
 
 pub mod realm;
+pub mod token;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -13,19 +14,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use serde::Deserialize;
+use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use url::Url;
 
 use crate::error::cause::Cause;
-use crate::http::clients::{Pipe, Transport};
-use crate::http::failure::classify;
-use crate::observe::meter::Meter;
-use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
+use crate::secret::{BEARER_TOKEN, Credential, Secret};
 use crate::store::registry::auth::realm::Trust;
-use crate::store::registry::error_response;
-use crate::store::registry::retry::{Limits, Patience};
+use crate::store::registry::auth::token::{Asking, Scopes, Token, ask, header, secrets_of, token_request};
+use crate::store::registry::retry::Patience;
 use crate::text::sanitise;
 
 /// The lifetime of a token that names none (distribution's token specification).
@@ -36,26 +32,6 @@ const TOKEN: Duration = Duration::from_secs(30);
 
 /// The largest answer of a token service that is read, in bytes.
 const LARGEST_ANSWER: usize = 1024 * 1024;
-
-/// What a request needs, as the token specification writes it: `repository:library/alpine:pull`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Scopes(Vec<String>);
-
-impl Scopes {
-    pub(crate) fn pull(repository: &str) -> Self {
-        Self(vec![format!("repository:{repository}:pull")])
-    }
-
-    pub(crate) fn push(repository: &str) -> Self {
-        Self(vec![format!("repository:{repository}:pull,push")])
-    }
-
-    /// For a mount: to push here, and to read there.
-    pub(crate) fn and_pull(mut self, repository: &str) -> Self {
-        self.0.push(format!("repository:{repository}:pull"));
-        self
-    }
-}
 
 pub(crate) struct Auth {
     credential: Option<Credential>,
@@ -79,25 +55,6 @@ struct Slot {
     token: Option<Token>,
     /// The last failure: who waited while it happened shares it instead of asking again.
     failure: Option<(Instant, Cause)>,
-}
-
-struct Token {
-    header: HeaderValue,
-    until: Instant,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    token: Option<String>,
-    access_token: Option<String>,
-    expires_in: Option<u64>,
-}
-
-/// What a token request needs from outside.
-pub(crate) struct Asking<'a> {
-    pub(crate) transport: &'a Transport,
-    pub(crate) meter: &'a Meter,
-    pub(crate) limits: &'a Limits,
 }
 
 impl Auth {
@@ -284,115 +241,4 @@ fn known_way(registry: &Url) -> Option<Way> {
         _ => return None,
     };
     Some(Way::Bearer { realm: Url::parse(realm).ok()?, service: Some(service.to_owned()) })
-}
-
-/// GET with Basic, or, for an identity token, the `OAuth2` POST (Azure's registry knows only that one).
-fn token_request(
-    realm: &Url,
-    service: Option<&str>,
-    scopes: &Scopes,
-    credential: Option<&Credential>,
-    asking: &Asking<'_>,
-) -> Result<reqwest::RequestBuilder, Cause> {
-    let client = asking.transport.client(realm, Pipe::Small, asking.limits.hasty);
-    let client = client.map_err(|error| Cause::Protocol(error.to_string()))?;
-    if let Some(Credential { username, password }) = credential
-        && username == IDENTITY_TOKEN
-    {
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "refresh_token")
-            .append_pair("refresh_token", password.expose())
-            .append_pair("client_id", "mirror-image")
-            .append_pair("scope", &scopes.0.join(" "));
-        if let Some(service) = service {
-            form.append_pair("service", service);
-        }
-        return Ok(client
-            .post(realm.clone())
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(form.finish()));
-    }
-    let mut request = client.get(token_address(realm, service, &scopes.0));
-    if let Some(credential) = credential {
-        request = request.header(AUTHORIZATION, header(&credential.basic())?);
-    }
-    Ok(request)
-}
-
-fn secrets_of(credential: Option<&Credential>) -> Vec<Secret> {
-    credential.map_or_else(Vec::new, |credential| vec![credential.pair(), credential.password.clone()])
-}
-
-/// The token service's address with what is asked for. The realm may bring a query of its own, a `scope` among it
-/// (nvcr.io): ours replaces that.
-pub(crate) fn token_address(realm: &Url, service: Option<&str>, scopes: &[String]) -> Url {
-    let own = realm.query_pairs().filter(|(key, _)| key != "scope" && key != "service");
-    let mut url = realm.clone();
-    url.query_pairs_mut()
-        .clear()
-        .extend_pairs(own)
-        .extend_pairs(service.map(|service| ("service", service)))
-        .extend_pairs(scopes.iter().map(|scope| ("scope", scope)));
-    url
-}
-
-/// One request to a token service, its whole answer included.
-async fn ask(request: reqwest::RequestBuilder, credential: Option<&Credential>, meter: &Meter) -> Result<Token, Cause> {
-    let response = request.send().await.map_err(|error| classify(&error))?;
-    if response.status().is_redirection() {
-        return Err(Cause::Protocol("answered with a redirect, which is not followed".to_owned()));
-    }
-    if !response.status().is_success() {
-        return Err(Cause::Refused(error_response::read(response, &secrets_of(credential)).await));
-    }
-    read_token(response, meter).await
-}
-
-async fn read_token(mut response: reqwest::Response, meter: &Meter) -> Result<Token, Cause> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| classify(&error))? {
-        body.extend_from_slice(&piece);
-        if body.len() > LARGEST_ANSWER {
-            return Err(Cause::Protocol("answered more than 1 MiB".to_owned()));
-        }
-    }
-    let answer: Option<Answer> = serde_json::from_slice(&body).ok();
-    let Some(Answer { token, access_token, expires_in }) = answer else {
-        return Err(Cause::Protocol("answered something that is not a token".to_owned()));
-    };
-    let Some(text) = token.or(access_token).filter(|token| !token.is_empty()) else {
-        return Err(Cause::Protocol("answered without a token".to_owned()));
-    };
-    let lifetime = expires_in.map(Duration::from_secs).or_else(|| lifetime_of_jwt(&text)).unwrap_or(LIFETIME);
-    // Before it is masked: the command that masks shows it as it is to whoever reads the log itself.
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Cause::Protocol("answered a token with characters that no token has".to_owned()));
-    }
-    let header = header(&Secret::new(format!("Bearer {text}")))?;
-    meter.mask(Secret::new(text));
-    // Renewed early, so that it does not expire on its way.
-    let margin = (lifetime / 4).min(Duration::from_secs(30));
-    Ok(Token { header, until: Instant::now() + lifetime.saturating_sub(margin).min(Duration::from_secs(3600)) })
-}
-
-/// `exp` less `iat`, or `nbf` where that is missing: all by the issuer's clock, so that ours may be wrong.
-fn lifetime_of_jwt(token: &str) -> Option<Duration> {
-    #[derive(Deserialize)]
-    struct Claims {
-        exp: u64,
-        iat: Option<u64>,
-        nbf: Option<u64>,
-    }
-    let payload = token.split('.').nth(1)?;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let claims: Claims = serde_json::from_slice(&bytes).ok()?;
-    claims.exp.checked_sub(claims.iat.or(claims.nbf)?).map(Duration::from_secs)
-}
-
-/// A header that no log of the HTTP library shows.
-fn header(value: &Secret) -> Result<HeaderValue, Cause> {
-    let mut header = HeaderValue::from_str(value.expose())
-        .map_err(|_| Cause::Protocol("the credential or token has characters that no header can carry".to_owned()))?;
-    header.set_sensitive(true);
-    Ok(header)
 }

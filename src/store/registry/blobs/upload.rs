@@ -31,10 +31,11 @@ use crate::http::clients::Pipe;
 use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
 use crate::store::blob::{self, BlobSource, BlobStream};
-use crate::store::registry::Repository;
-use crate::store::registry::auth::Scopes;
+use crate::store::content::{At, Odds, Sent};
+use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::concurrency::Lane;
-use crate::store::registry::manifests::At;
+use crate::store::registry::learned::Form;
+use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::Patience;
 use crate::store::registry::send::{Call, answer};
 
@@ -47,53 +48,6 @@ const SMALL: u64 = 1024 * 1024;
 
 /// Pieces: below GHCR's limit of 4 MiB for a PATCH with `Content-Range` (oras-project/rust-oci-client#35).
 const PIECE: usize = 3 * 1024 * 1024;
-
-/// How a blob came to be at the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It was there, in this repository.
-    Present,
-    /// The registry linked it from the repository named.
-    Mounted,
-    /// Its bytes were sent.
-    Uploaded,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    Put,
-    Patch,
-    Pieces,
-}
-
-impl Form {
-    /// The form to try next, where the refusal is of this one and not of the content.
-    fn after(self, cause: &Cause) -> Option<Self> {
-        let Cause::Refused(refusal) = cause else { return None };
-        // 400 is also how a lost session and wrong bytes are answered.
-        let about_form = match refusal.status {
-            411 | 413 | 416 => true,
-            400 => refusal.code.as_deref().is_none_or(|code| matches!(code, "UNKNOWN" | "UNSUPPORTED" | "BAD_REQUEST")),
-            _ => false,
-        };
-        match self {
-            Self::Put if about_form => Some(Self::Patch),
-            Self::Patch if about_form => Some(Self::Pieces),
-            _ => None,
-        }
-    }
-}
-
-/// Whether a blob may be at the target before anything was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Odds {
-    /// The tag did not exist: most likely not.
-    HardlyThere,
-    /// The tag had other content, which may share blobs with this.
-    MayBeThere,
-    /// It is, with another size: to be sent whatever the registry says of having it.
-    ThereAndBroken,
-}
 
 enum Opened {
     /// The registry has it now.

@@ -1,0 +1,52 @@
+//! The words that registries, layouts and mirrors share.
+
+use std::fmt;
+
+use crate::oci::digest::Digest;
+
+/// Where in a repository a manifest is: by tag or by digest.
+#[derive(Clone, Copy, Debug)]
+pub enum At<'a> {
+    /// Under a tag, which may move.
+    Tag(&'a str),
+    /// Under its digest.
+    Digest(&'a Digest),
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => f.write_str(tag),
+            Self::Digest(digest) => digest.fmt(f),
+        }
+    }
+}
+
+/// What a registry said to a pushed manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// It keeps the list of referrers itself (`OCI-Subject`, distribution-spec, "Pushing Manifests with Subject").
+    pub lists_referrers: bool,
+}
+
+/// How a blob came to be at the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It was there, in this repository.
+    Present,
+    /// The registry linked it from the repository named.
+    Mounted,
+    /// Its bytes were sent.
+    Uploaded,
+}
+
+/// Whether a blob may be at the target before anything was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Odds {
+    /// The tag did not exist: most likely not.
+    HardlyThere,
+    /// The tag had other content, which may share blobs with this.
+    MayBeThere,
+    /// It is, with another size: to be sent whatever the registry says of having it.
+    ThereAndBroken,
+}

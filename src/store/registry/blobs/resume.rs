@@ -1,0 +1,251 @@
+//! One range of a blob, read on after a break.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+use reqwest::{Method, Response, StatusCode};
+use url::Url;
+
+use crate::error::Error;
+use crate::error::cause::{Cause, ConnectionFailure};
+use crate::http::failure::classify;
+use crate::oci::manifest::Descriptor;
+use crate::store::content::At;
+use crate::store::registry::auth::token::Scopes;
+use crate::store::registry::blobs::download::PROGRESS;
+use crate::store::registry::concurrency::{Lane, Place};
+use crate::store::registry::repository::Repository;
+use crate::store::registry::retry::Patience;
+use crate::store::registry::send::Call;
+
+/// A stretch of a blob, read over one connection after the other: it goes on where it broke.
+pub struct Stretch {
+    pub repository: Repository,
+    pub descriptor: Arc<Descriptor>,
+    /// The next byte to be given.
+    pub offset: u64,
+    /// The byte after the last one to be given.
+    pub end: u64,
+    /// Bytes of the current answer that were given on before.
+    pub skip: u64,
+    /// Bytes given on since the budget was last full.
+    pub fresh: u64,
+    /// The server's ranges cannot be trusted.
+    pub no_range: bool,
+    /// It stands beside another one: without ranges it is of no use.
+    pub beside: bool,
+    /// The blob's address: the registry's, or one of its descriptor's urls.
+    pub url: Url,
+    /// Where that address redirected to.
+    pub led_to: Option<Url>,
+    /// The place for its first request, where it came with one.
+    pub place: Option<Place>,
+    pub answer: Option<(Response, Place)>,
+    pub patience: Patience,
+}
+
+impl Stretch {
+    pub fn new(repository: &Repository, descriptor: Arc<Descriptor>, range: std::ops::Range<u64>) -> Self {
+        Self {
+            url: repository.url(&format!("blobs/{}", descriptor.digest)),
+            led_to: None,
+            patience: Patience::new(&repository.limits),
+            repository: repository.clone(),
+            descriptor,
+            offset: range.start,
+            end: range.end,
+            skip: 0,
+            fresh: 0,
+            no_range: false,
+            beside: false,
+            place: None,
+            answer: None,
+        }
+    }
+
+    /// Another stretch of the same blob from the same place.
+    pub fn beside(&self, range: std::ops::Range<u64>) -> Self {
+        Self {
+            url: self.url.clone(),
+            // To ask the registry for each span would cost it, and us, a redirect each.
+            led_to: self.led_to.clone(),
+            beside: true,
+            ..Self::new(&self.repository, Arc::clone(&self.descriptor), range)
+        }
+    }
+
+    pub fn continue_to(&mut self, end: u64) {
+        self.answer = None;
+        self.end = end;
+    }
+
+    /// The next piece; none at the end. Mends what can be mended.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Cause> {
+        loop {
+            // The answer to a whole blob is read to its end, which shows whether there is more than there should be.
+            if self.offset >= self.end && (self.answer.is_none() || self.end < self.descriptor.size) {
+                self.answer = None;
+                return Ok(None);
+            }
+            if self.answer.is_none() {
+                self.open().await?;
+            }
+            let Some((response, _)) = &mut self.answer else { continue };
+            let cause = match tokio::time::timeout(self.repository.limits.stall, response.chunk()).await {
+                // A few bytes now and then keep nothing alive.
+                Ok(Ok(Some(_))) if self.patience.is_over() => Cause::Connection {
+                    kind: ConnectionFailure::Timeout,
+                    detail: format!("less than {} KiB in that time", PROGRESS >> 10),
+                },
+                Ok(Ok(Some(piece))) => match self.take(piece) {
+                    Some(piece) => return Ok(Some(piece)),
+                    None => continue,
+                },
+                Ok(Ok(None)) if self.offset >= self.end => {
+                    self.answer = None;
+                    return Ok(None);
+                }
+                Ok(Ok(None)) => Cause::Connection {
+                    kind: ConnectionFailure::Broken,
+                    detail: format!("ended after {} of {} bytes", self.offset, self.descriptor.size),
+                },
+                Ok(Err(error)) => classify(&error),
+                Err(_) => Cause::Connection {
+                    kind: ConnectionFailure::Timeout,
+                    detail: format!("no byte for {} s", self.repository.limits.stall.as_secs()),
+                },
+            };
+            self.answer = None;
+            self.led_to = None;
+            self.repository.pause(&mut self.patience, cause, "blob").await?;
+        }
+    }
+
+    /// `piece` without what was given on before, and without what is not of this stretch.
+    fn take(&mut self, mut piece: Bytes) -> Option<Bytes> {
+        let old = self.skip.min(piece.len() as u64);
+        self.skip -= old;
+        // `old` is at most the piece's length.
+        let _ = piece.split_to(usize::try_from(old).unwrap_or(piece.len()));
+        // More than the blob has is passed on: who checks the content says that it is wrong.
+        if self.end < self.descriptor.size {
+            piece.truncate(usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX));
+        }
+        if piece.is_empty() {
+            return None;
+        }
+        let length = piece.len() as u64;
+        self.repository.meter.read(piece.len());
+        self.offset += length;
+        self.fresh += length;
+        if self.fresh >= PROGRESS {
+            self.fresh = 0;
+            self.patience.progress();
+        }
+        Some(piece)
+    }
+
+    /// Tries the descriptor's own addresses for a layer that its registry does not hold; never with a credential, which
+    /// only the registry's own address gets.
+    pub async fn goes_elsewhere(&mut self) -> Result<bool, Cause> {
+        for address in self.descriptor.urls.clone().unwrap_or_default() {
+            let Ok(url) = Url::parse(&address) else { continue };
+            self.repository.check_elsewhere(&url, "names a layer")?;
+            self.url = url;
+            if self.open().await.is_ok() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub async fn open(&mut self) -> Result<(), Cause> {
+        loop {
+            let url = self.led_to.as_ref().unwrap_or(&self.url).clone();
+            let mut call = Call::new(Method::GET, url, Scopes::pull(&self.repository.name), "blob");
+            call.lane = Lane::Read;
+            let ranged = self.beside || (self.offset > 0 && !self.no_range);
+            if ranged && let Ok(range) = HeaderValue::from_str(&self.range()) {
+                call.headers.insert(RANGE, range);
+            }
+            let (place, is_early) = match self.place.take() {
+                Some(place) => (place, true),
+                None => (self.repository.enter(Lane::Read, &mut self.patience).await, false),
+            };
+            let cause = match self.repository.send_once(&call).await {
+                Ok(response) => match self.accept(&response, ranged) {
+                    Ok(skip) => {
+                        self.skip = skip;
+                        self.led_to = (*response.url() != self.url).then(|| response.url().clone());
+                        if is_early {
+                            self.repository.host.lanes.widen(Lane::Early);
+                        }
+                        self.answer = Some((response, place));
+                        return Ok(());
+                    }
+                    Err(cause) => cause,
+                },
+                // Its signed address has expired, or is good for one request only.
+                Err(Cause::Refused(_)) if self.led_to.take().is_some() => continue,
+                // Not satisfiable: asked without a range, the answer will tell.
+                Err(Cause::Refused(refusal)) if refusal.status == 416 && ranged && !self.beside => {
+                    self.no_range = true;
+                    continue;
+                }
+                Err(cause) => cause,
+            };
+            self.led_to = None;
+            drop(place);
+            // Who waits for a place to write must not wait for one to read too: it is asked for again in its turn.
+            if is_early {
+                return Err(cause);
+            }
+            self.repository.pause(&mut self.patience, cause, "blob").await?;
+        }
+    }
+
+    /// What is missing of this stretch, for the header `Range`; the blob's end is left open.
+    fn range(&self) -> String {
+        if self.end < self.descriptor.size {
+            format!("bytes={}-{}", self.offset, self.end - 1)
+        } else {
+            format!("bytes={}-", self.offset)
+        }
+    }
+
+    /// Judges the head of an answer; how many of its bytes are known already.
+    fn accept(&mut self, response: &Response, ranged: bool) -> Result<u64, Cause> {
+        if ranged && response.status() == StatusCode::PARTIAL_CONTENT {
+            if is_asked(response.headers(), self.offset, self.end, self.descriptor.size) {
+                return Ok(0);
+            }
+            self.no_range = true;
+            return Err(Cause::Connection {
+                kind: ConnectionFailure::Broken,
+                detail: "a part was answered that was not asked for".to_owned(),
+            });
+        }
+        if self.beside {
+            return Err(Cause::Protocol("answered with the whole blob where a part of it was asked for".to_owned()));
+        }
+        if let Some(length) = response.content_length().filter(|length| *length != self.descriptor.size) {
+            return Err(Cause::Protocol(format!(
+                "its descriptor says {} bytes, the registry has {length}",
+                self.descriptor.size
+            )));
+        }
+        Ok(self.offset)
+    }
+
+    pub fn failed(&self, cause: Cause) -> Error {
+        self.repository.error("GET blob", self.repository.object(At::Digest(&self.descriptor.digest)), cause)
+    }
+}
+
+/// Whether `Content-Range` is exactly what was asked for: `bytes 100-499/500`, or `/*`.
+pub fn is_asked(headers: &HeaderMap, offset: u64, end: u64, size: u64) -> bool {
+    let Some(text) = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()) else { return false };
+    let expected = format!("bytes {offset}-{}/", end.saturating_sub(1));
+    text.trim().strip_prefix(&expected).is_some_and(|total| total == "*" || total == size.to_string())
+}

@@ -1,0 +1,48 @@
+//! All registries of a run: one host an account, opened when a repository is first asked for.
+
+use std::sync::{Arc, Mutex};
+
+use crate::error::{Error, Side};
+use crate::http::clients::Transport;
+use crate::observe::meter::Meter;
+use crate::oci::reference::Reference;
+use crate::secret::Credential;
+use crate::store::registry::host::{Host, Settings};
+use crate::store::registry::repository::{Purpose, Repository};
+use crate::store::registry::retry::Limits;
+
+/// All registries of a run: connections, tokens and what was learnt about a host are shared.
+pub struct Registries {
+    transport: Transport,
+    settings: Settings,
+    hosts: Mutex<Vec<Arc<Host>>>,
+}
+
+impl Registries {
+    /// No host is known and nothing is contacted yet.
+    pub fn new(transport: Transport, settings: Settings) -> Self {
+        Self { transport, settings, hosts: Mutex::default() }
+    }
+
+    /// The repository that `reference` names, read or written with `credential`, counted by `meter`.
+    pub fn repository(
+        &self,
+        side: Side,
+        reference: &Reference,
+        credential: Option<&Credential>,
+        purpose: Purpose,
+        meter: Arc<Meter>,
+    ) -> Result<Repository, Error> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = hosts.iter().find(|host| host.is(reference.registry(), credential)).cloned();
+        let host = if let Some(host) = known {
+            host
+        } else {
+            let host = Arc::new(Host::new(reference.registry(), credential.cloned(), &self.transport, &self.settings)?);
+            hosts.push(Arc::clone(&host));
+            host
+        };
+        let limits = Limits::patient(self.settings.patience);
+        Ok(Repository { host, name: reference.repository().into(), side, purpose, meter, limits })
+    }
+}

@@ -1,0 +1,66 @@
+//! One repository of a registry, at one end of a copy.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Side};
+use crate::observe::meter::Meter;
+use crate::store::registry::host::Host;
+use crate::store::registry::retry::Limits;
+
+/// One repository of one registry, as one end of one image's copy.
+#[derive(Clone)]
+pub struct Repository {
+    pub host: Arc<Host>,
+    pub name: Arc<str>,
+    pub side: Side,
+    pub purpose: Purpose,
+    pub meter: Arc<Meter>,
+    pub limits: Limits,
+}
+
+/// What a repository is used for. Tokens are asked for just that: a public target can be verified by anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Nothing is written.
+    Read,
+    /// It is written to.
+    Write,
+}
+
+impl Repository {
+    /// The same repository for who has another place to ask: it is waited for shortly.
+    #[must_use]
+    pub fn hasty(&self) -> Self {
+        Self { limits: Limits::hasty(self.limits.patience), ..self.clone() }
+    }
+
+    /// The repository's name without its registry: `library/alpine`.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The repository's name with its registry: `docker.io/library/alpine`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.host.name(), self.name)
+    }
+
+    /// What counts the requests to it, and hears what is to be known.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Identifies registry and credential together: blobs can be mounted between repositories that share it.
+    pub fn account(&self) -> usize {
+        Arc::as_ptr(&self.host) as usize
+    }
+
+    /// An error about `object` of this repository.
+    pub fn error(
+        &self,
+        action: &'static str,
+        object: impl std::fmt::Display,
+        cause: crate::error::cause::Cause,
+    ) -> Error {
+        Error::Registry { side: self.side, action, object: object.to_string(), cause }
+    }
+}
