@@ -16,10 +16,10 @@ use crate::engine::options::{Attachments, Check, Command, ForeignLayers, OnConfl
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::github::role::Permission;
-use crate::images::{self, Images};
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::ImageReference;
+use crate::plan::images::{self, Images};
 use crate::secret::{Credential, Secret};
 use crate::store::mirrors::rules::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
 use crate::text::quote::shown;
@@ -985,8 +985,8 @@ mod tests {
     use crate::engine::options::{Command, OnConflict, Platforms};
     use crate::environment::Environment;
     use crate::error::Error;
-    use crate::images::Images;
     use crate::observe::events::Event;
+    use crate::plan::images::Images;
     use crate::secret::{Credential, Secret};
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

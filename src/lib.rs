@@ -71,7 +71,6 @@ mod error;
 mod examples;
 mod github;
 mod http;
-mod images;
 mod inputs;
 mod observe;
 mod oci;
@@ -82,7 +81,6 @@ pub mod properties;
 mod report;
 mod secret;
 mod store;
-mod template;
 mod text;
 
 use std::future::Future;
@@ -102,7 +100,7 @@ use crate::engine::session::Run;
 pub use crate::environment::Environment;
 use crate::error::{Error, Side};
 use crate::github::access::Access;
-use crate::github::runner::{Console, Runner};
+use crate::github::runner::console::{Console, Runner};
 use crate::github::server::Server;
 use crate::http::clients;
 use crate::inputs::{Inputs, Invocation};
@@ -111,7 +109,7 @@ use crate::observe::progress::{Pace, Tally};
 use crate::oci::reference::Reference;
 use crate::plan::Plan;
 use crate::report::{Report, json, log, summary};
-use crate::store::mirrors::{self};
+use crate::store::mirrors;
 use crate::store::registry::{host, registries};
 
 /// Parts of the program that its own tests, fuzz targets and benchmarks look at. No promise of any kind.

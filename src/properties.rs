@@ -23,18 +23,17 @@ use serde_json::Value;
 use url::Url;
 
 use crate::error::Side;
-use crate::github::runner::{self, Console, Runner};
-use crate::images;
+use crate::github::runner::console::{self, Console, Runner};
 use crate::observe::events::Events;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Content, Descriptor, Manifest};
 use crate::oci::reference::{ImageReference, Reference, lower_cased};
+use crate::plan::{images, template};
 use crate::secret::Secret;
 use crate::store::blob;
 use crate::store::content::At;
 use crate::store::layout::Layout;
-use crate::template;
 use crate::text::sanitise;
 
 /// Asserts that `text` is one line of at most `most` characters that nothing acts on: what the sanitiser leaves alone.
@@ -399,7 +398,7 @@ pub fn outputs(text: &str) {
     let mut given = BTreeMap::new();
     for (number, value) in parts.enumerate() {
         let name = format!("output-{number}");
-        if let Ok(written) = runner::heredoc(&name, value, delimiter) {
+        if let Ok(written) = console::heredoc(&name, value, delimiter) {
             file.push_str(&written);
             given.insert(name, value.to_owned());
         }

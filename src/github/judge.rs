@@ -4,10 +4,10 @@
 //! `UNVERIFIABLE`, and what a person has to do has its page.
 
 use crate::github::api::{Granted, Package, Seen, TeamRole};
+use crate::github::findings::{Check, Status};
 use crate::github::role::{Permission, Role};
 use crate::github::server::{Owner, Server};
 use crate::inputs::Grant;
-use crate::report::access::{Check, Status};
 
 /// A package and where it is set.
 pub(super) struct Place<'a> {
@@ -598,10 +598,10 @@ mod tests {
     use super::{Anonymous, Place, PushToken, Step, Wanted, Who, Wish, before_push, package};
     use crate::environment::Environment;
     use crate::github::api::{Granted, Package, Seen, TeamRole};
+    use crate::github::findings::Status;
     use crate::github::role::{Permission, Role};
     use crate::github::server::{Owner, Server};
     use crate::inputs::Grant;
-    use crate::report::access::Status;
 
     fn place(server: &Server, there: bool) -> Place<'_> {
         let subject = "ghcr.io/acme/m/x";

@@ -15,6 +15,7 @@
 
 pub mod access;
 pub mod api;
+pub mod findings;
 pub mod judge;
 pub mod role;
 pub mod runner;

@@ -40,7 +40,7 @@ struct Whole<'a> {
     totals: Totals,
     emitted: &'a [Handover],
     notices: &'a [String],
-    access: &'a [crate::report::access::Check],
+    access: &'a [crate::github::findings::Check],
     #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<String>,
 }
@@ -419,7 +419,7 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
         outputs.push_list("mapping", text(&mappings), of, cut, "; `emit: mapping` writes all of them to a file");
     }
     if copy || report.command == "access" {
-        let checks: Vec<&crate::report::access::Check> = report.access.checks.iter().collect();
+        let checks: Vec<&crate::github::findings::Check> = report.access.checks.iter().collect();
         let of = checks.len();
         let (checks, cut) = fitting(checks, context.room, 1, length);
         outputs.push_list("access", text(&checks), of, cut, "");

@@ -3,7 +3,6 @@
 //! Owns the model that the log, the summary and the `json` output are three voices of. Holds no credential and no
 //! registry text that was not sanitised before. Never talks to the network.
 
-pub mod access;
 pub mod json;
 pub mod log;
 pub mod summary;
@@ -12,6 +11,7 @@ use serde::Serialize;
 
 use crate::engine::outcome::{ImageReport, Outcome};
 use crate::error::Error;
+use crate::github::findings;
 use crate::observe::counts::Traffic;
 
 /// What a whole run did.
@@ -32,7 +32,7 @@ pub struct Report {
     /// Set when the run was cancelled.
     pub cancelled: Option<&'static str>,
     /// Access on GitHub.
-    pub access: access::Access,
+    pub access: findings::Access,
 }
 
 /// Consumer configuration of one format.

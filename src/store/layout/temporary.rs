@@ -1,7 +1,7 @@
 //! A file on its way into a layout: written beside its place, renamed into it, swept when a run was killed.
 
 use std::fs::{self, File};
-use std::io::{self};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Files that are not whole yet; those of a killed run are swept.

@@ -3,6 +3,9 @@
 //! Owns the step from inputs to jobs, and that no two jobs of a run get in each other's way: they are worked on at once.
 //! Pure: a plan that can be made contacts nothing, and a plan that cannot be made is bad input.
 
+pub mod images;
+pub mod template;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Component;
@@ -11,10 +14,9 @@ use crate::engine::job::Job;
 use crate::engine::options::Command;
 use crate::environment::Environment;
 use crate::error::{Error, Side};
-use crate::images::{Images, Line};
 use crate::inputs::Inputs;
 use crate::oci::reference::{ImageReference, LayoutReference, Reference};
-use crate::template;
+use crate::plan::images::{Images, Line};
 
 /// What is to be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
