@@ -23,7 +23,8 @@ use serde_json::Value;
 use url::Url;
 
 use crate::error::Side;
-use crate::github::runner::console::{self, Console, Runner};
+use crate::github::runner::console::Console;
+use crate::github::runner::{Runner, files};
 use crate::observe::events::Events;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
@@ -398,7 +399,7 @@ pub fn outputs(text: &str) {
     let mut given = BTreeMap::new();
     for (number, value) in parts.enumerate() {
         let name = format!("output-{number}");
-        if let Ok(written) = console::heredoc(&name, value, delimiter) {
+        if let Ok(written) = files::heredoc(&name, value, delimiter) {
             file.push_str(&written);
             given.insert(name, value.to_owned());
         }

@@ -4,19 +4,24 @@
 //! the one it was given for, never runs a credential helper, and never prints what it read: a sentence about a bad
 //! file names the file and the host, not the content.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+pub mod cnb;
+pub mod docker_config;
+pub mod registry_auth;
+pub mod scope;
 
-use base64::Engine as _;
+use std::collections::BTreeSet;
+
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::Deserialize;
 
+use crate::credentials::cnb::cnb_registry_auth;
+use crate::credentials::docker_config::{Helpers, docker_config};
+use crate::credentials::registry_auth::registry_auth;
+use crate::credentials::scope::{Entry, Scope};
 use crate::environment::Environment;
 use crate::error::{Error, Side};
 use crate::github::server::{GHCR, Server};
-use crate::oci::reference::{Reference, canonical_host};
-use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
-use crate::text::quote::shown;
+use crate::oci::reference::Reference;
+use crate::secret::{Credential, Secret};
 
 /// Docker writes padded base64; people paste it without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -55,26 +60,6 @@ struct Group {
     /// The input, variable or file, for sentences.
     origin: &'static str,
     entries: Vec<Entry>,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    scope: Scope,
-    credential: Credential,
-}
-
-/// A host, and the path below which a credential counts; an empty path is the whole host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Scope {
-    host: String,
-    path: String,
-}
-
-/// Hosts whose credentials lie with a helper program.
-#[derive(Clone, Debug, Default)]
-struct Helpers {
-    file: PathBuf,
-    hosts: BTreeSet<String>,
 }
 
 impl Credentials {
@@ -196,195 +181,7 @@ impl Credentials {
     }
 }
 
-impl Scope {
-    /// Reads `HOST[/PATH]`, in Docker's spellings too: `https://index.docker.io/v1/`.
-    fn parse(text: &str) -> Self {
-        let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
-        let (host, path) = text.split_once('/').unwrap_or((text, ""));
-        let path = path.trim_matches('/');
-        // The API's version is not a repository.
-        let path = if matches!(path, "v1" | "v2") { "" } else { path };
-        Self { host: canonical_host(host), path: path.to_owned() }
-    }
-
-    /// Whether the reference lies below the path: `acme` covers `acme/app` and not `acme-other/app`.
-    fn covers(&self, reference: &Reference) -> bool {
-        let below = |rest: &str| rest.is_empty() || rest.starts_with('/');
-        self.host == reference.registry()
-            && (self.path.is_empty() || reference.repository().strip_prefix(self.path.as_str()).is_some_and(below))
-    }
-}
-
-/// Reads the lines of `registry-auth`.
-///
-/// Only newlines separate, and the password is the rest of its line: passwords may hold commas and blanks.
-fn registry_auth(text: &str) -> Result<Vec<Entry>, Error> {
-    let mut entries = Vec::new();
-    for (number, line) in text.lines().map(str::trim).enumerate() {
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let (host, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        // Only a host: the secret that should follow is not set, as in a fork's pull request.
-        if rest.is_empty() {
-            continue;
-        }
-        // No part of a bad line is quoted: its first word may be anything.
-        let problem = |what: &str| {
-            let sentence = format!("line {} {what}; write `HOST[/PATH] USERNAME PASSWORD`", number + 1);
-            Error::input("registry-auth", sentence)
-        };
-        if host.contains('@') {
-            return Err(problem("has a user name before an `@`"));
-        }
-        let Some((username, password)) = rest.trim_start().split_once(char::is_whitespace) else {
-            return Err(problem("has a user name and no password"));
-        };
-        entries.push(Entry {
-            scope: Scope::parse(host),
-            credential: Credential { username: username.to_owned(), password: Secret::new(password.trim()) },
-        });
-    }
-    Ok(entries)
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct DockerConfig {
-    auths: BTreeMap<String, Option<DockerAuth>>,
-    #[serde(rename = "credsStore")]
-    store: Option<String>,
-    #[serde(rename = "credHelpers")]
-    helpers: BTreeMap<String, String>,
-}
-
-/// Source: docker/cli, `cli/config/types/authconfig.go`.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct DockerAuth {
-    auth: String,
-    username: String,
-    password: String,
-    identitytoken: String,
-    registrytoken: String,
-}
-
-fn docker_config(environment: &Environment) -> Result<(Vec<Entry>, Helpers), Error> {
-    let file = match (environment.get("DOCKER_CONFIG"), environment.get("HOME")) {
-        (Some(directory), _) => PathBuf::from(directory).join("config.json"),
-        (None, Some(home)) => PathBuf::from(home).join(".docker").join("config.json"),
-        (None, None) => return Ok(Default::default()),
-    };
-    let problem = |what: String| Error::input("DOCKER_CONFIG", format!("{} {what}", file.display()));
-    let text = match std::fs::read(&file) {
-        Ok(text) => text,
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-            return Ok(Default::default());
-        }
-        Err(error) => return Err(problem(format!("cannot be read ({}); mend or remove it", error.kind()))),
-    };
-    // The parser's own words may quote the file, so only the place is said.
-    let config: DockerConfig = serde_json::from_slice(&text).map_err(|error| {
-        problem(format!(
-            "is not a Docker configuration (line {}, column {}); mend or remove it",
-            error.line(),
-            error.column()
-        ))
-    })?;
-    let mut entries = Vec::new();
-    let mut hosts: BTreeSet<String> = config.helpers.keys().map(|key| Scope::parse(key).host).collect();
-    for (key, auth) in config.auths {
-        let scope = Scope::parse(&key);
-        match auth.unwrap_or_default().credential() {
-            Ok(Some(credential)) => entries.push(Entry { scope, credential }),
-            // `docker login` leaves an empty entry where the helper has the credential.
-            Ok(None) => {
-                if config.store.as_deref().is_some_and(|store| !store.is_empty()) {
-                    hosts.insert(scope.host);
-                }
-            }
-            Err(what) => {
-                return Err(problem(format!(
-                    "has {what} for {}; log in again or remove the entry",
-                    shown(&scope.host)
-                )));
-            }
-        }
-    }
-    Ok((entries, Helpers { file, hosts }))
-}
-
-impl DockerAuth {
-    fn credential(self) -> Result<Option<Credential>, &'static str> {
-        let named = |username: &str, password: String| {
-            Ok(Some(Credential { username: username.to_owned(), password: Secret::new(password) }))
-        };
-        if !self.identitytoken.is_empty() {
-            return named(IDENTITY_TOKEN, self.identitytoken);
-        }
-        if !self.registrytoken.is_empty() {
-            return named(BEARER_TOKEN, self.registrytoken);
-        }
-        if !self.auth.is_empty() {
-            return basic(&self.auth).map(Some).ok_or("an `auth` that is not base64 of `USERNAME:PASSWORD`");
-        }
-        match (self.username.is_empty(), self.password.is_empty()) {
-            (false, false) => named(&self.username, self.password),
-            (true, true) => Ok(None),
-            _ => Err("only one of `username` and `password`"),
-        }
-    }
-}
-
-/// Reads what a Basic header carries.
-fn basic(encoded: &str) -> Option<Credential> {
-    let pair = String::from_utf8(BASE64.decode(encoded.trim()).ok()?).ok()?;
-    let (username, password) = pair.split_once(':')?;
-    // Old versions of Docker pad with zero bytes.
-    let password = password.trim_end_matches('\0');
-    (!username.is_empty()).then(|| Credential { username: username.to_owned(), password: Secret::new(password) })
-}
-
 const CNB_REGISTRY_AUTH: &str = "CNB_REGISTRY_AUTH";
-
-/// Source: buildpacks/spec, platform.md, "Registry Authentication".
-fn cnb_registry_auth(text: &str) -> Result<Vec<Entry>, Error> {
-    let headers: BTreeMap<String, String> = serde_json::from_str(text).map_err(|error| {
-        Error::input(
-            CNB_REGISTRY_AUTH,
-            format!(
-                "is not a JSON object of hosts and headers (line {}, column {}); write {{\"HOST\": \"Basic …\"}}",
-                error.line(),
-                error.column()
-            ),
-        )
-    })?;
-    let mut entries = Vec::new();
-    for (host, header) in headers {
-        let scope = Scope::parse(&host);
-        let (scheme, value) = header.trim().split_once(char::is_whitespace).unwrap_or_default();
-        let value = value.trim();
-        let token = |username: &str| Credential { username: username.to_owned(), password: Secret::new(value) };
-        let credential = match scheme.to_ascii_lowercase().as_str() {
-            "basic" => basic(value),
-            "bearer" => Some(token(BEARER_TOKEN)),
-            "x-identity" => Some(token(IDENTITY_TOKEN)),
-            _ => None,
-        };
-        let Some(credential) = credential else {
-            return Err(Error::input(
-                CNB_REGISTRY_AUTH,
-                format!(
-                    "has no usable header for {}; write `Basic` and base64 of `USERNAME:PASSWORD`, `Bearer TOKEN` or \
-                     `X-Identity TOKEN`",
-                    shown(&scope.host)
-                ),
-            ));
-        };
-        entries.push(Entry { scope, credential });
-    }
-    Ok(entries)
-}
 
 #[cfg(test)]
 mod tests {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::emit::{Format, Run, familiar, file, header, quoted};
-use crate::report::EmittedFile;
+use crate::emit::files::EmittedFile;
+use crate::emit::format::{Format, Run, familiar, file, header, quoted};
 
 pub(super) struct SourcePolicy;
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::emit::{Format, Run, file, header, quoted};
+use crate::emit::files::EmittedFile;
+use crate::emit::format::{Format, Run, file, header, quoted};
 use crate::oci::reference::DOCKER_HUB;
-use crate::report::EmittedFile;
 
 pub(super) struct HostsToml;
 

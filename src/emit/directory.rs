@@ -4,8 +4,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::emit::files::EmittedFile;
 use crate::error::Error;
-use crate::report::EmittedFile;
 use crate::text::quote::shown;
 
 /// The input.
@@ -98,7 +98,7 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::Directory;
-    use crate::report::EmittedFile;
+    use crate::emit::files::EmittedFile;
 
     #[test]
     fn nothing_is_written_outside_the_workspace() {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::emit::{Format, Run, file, header, quoted};
-use crate::report::EmittedFile;
+use crate::emit::files::EmittedFile;
+use crate::emit::format::{Format, Run, file, header, quoted};
 
 pub(super) struct Values;
 

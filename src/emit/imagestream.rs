@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::emit::{Format, Image, Run, file, header, object_name, quoted};
-use crate::report::EmittedFile;
+use crate::emit::files::EmittedFile;
+use crate::emit::format::{Format, Image, Run, file, header, object_name, quoted};
 
 pub(super) struct ImageStreams;
 

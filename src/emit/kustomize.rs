@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use crate::emit::{Format, Run, file, header, quoted, spellings};
-use crate::report::EmittedFile;
+use crate::emit::files::EmittedFile;
+use crate::emit::format::{Format, Run, file, header, quoted, spellings};
 
 pub(super) struct Component;
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::emit::{Format, Run, file, header, quoted};
+use crate::emit::files::EmittedFile;
+use crate::emit::format::{Format, Run, file, header, quoted};
 use crate::oci::reference::DOCKER_HUB;
-use crate::report::EmittedFile;
 
 pub(super) struct Policy;
 
@@ -53,7 +53,7 @@ impl Format for Policy {
 }
 
 /// A regular expression for every spelling of one image.
-fn pattern(image: &crate::emit::Image) -> String {
+fn pattern(image: &crate::emit::format::Image) -> String {
     let source = &image.source;
     // Inside the expression's string a backslash is written twice.
     let escaped = |text: &str| text.replace('.', "\\\\.").replace('+', "\\\\+");

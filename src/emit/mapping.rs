@@ -1,7 +1,7 @@
 //! `mapping.json`: the output of the same name as a file, for whoever writes a format of their own.
 
-use crate::emit::{Format, Run, file};
-use crate::report::EmittedFile;
+use crate::emit::files::EmittedFile;
+use crate::emit::format::{Format, Run, file};
 
 pub(super) struct Mapping;
 

@@ -7,7 +7,7 @@ use crate::github::api::{Granted, Package, Seen, TeamRole};
 use crate::github::findings::{Check, Status};
 use crate::github::role::{Permission, Role};
 use crate::github::server::{Owner, Server};
-use crate::inputs::Grant;
+use crate::github::settings::Grant;
 
 /// A package and where it is set.
 pub(super) struct Place<'a> {
@@ -601,7 +601,7 @@ mod tests {
     use crate::github::findings::Status;
     use crate::github::role::{Permission, Role};
     use crate::github::server::{Owner, Server};
-    use crate::inputs::Grant;
+    use crate::github::settings::Grant;
 
     fn place(server: &Server, there: bool) -> Place<'_> {
         let subject = "ghcr.io/acme/m/x";

@@ -20,3 +20,4 @@ pub mod judge;
 pub mod role;
 pub mod runner;
 pub mod server;
+pub mod settings;

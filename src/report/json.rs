@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::emit::files::Handover;
+use crate::emit::format::mappings;
 use crate::engine::outcome::{AttachmentReport, ImageReport, Outcome, PlatformReport};
 use crate::error::{Error, Side};
 use crate::observe::counts::{Blobs, SiteReport, Traffic};
 use crate::oci::digest::Digest;
-use crate::report::{Handover, Report};
+use crate::report::Report;
+use crate::report::figures::{bytes, pinned, total_bytes};
 use crate::text::sanitise;
 use crate::text::units::count;
 
@@ -228,7 +231,7 @@ fn failure(image: &ImageReport) -> Option<Failure<'_>> {
     })
 }
 
-fn result(report: &Report) -> &'static str {
+pub fn result(report: &Report) -> &'static str {
     match (report.cancelled, report.exit_code()) {
         (Some(_), _) => "cancelled",
         (None, 0) => "succeeded",
@@ -245,22 +248,8 @@ fn side(error: &Error) -> Option<Side> {
     }
 }
 
-/// The bytes that count for this command: sent, or in a dry run to be sent; read where nothing is ever written.
-pub(super) fn bytes(report: &Report, image: &ImageReport) -> u64 {
-    match report.command {
-        "copy" if report.dry_run => image.blobs.missing_bytes,
-        "copy" => image.traffic.bytes_written,
-        _ => image.traffic.bytes_read,
-    }
-}
-
-/// [`bytes()`] of all images.
-pub(super) fn total_bytes(report: &Report) -> u64 {
-    report.images.iter().map(|image| bytes(report, image)).sum()
-}
-
 /// JSON that cannot fail: no maps with odd keys, no foreign `Serialize`.
-fn text<T: Serialize>(value: &T) -> String {
+pub fn text<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
@@ -294,73 +283,6 @@ fn fitting<T>(items: Vec<T>, room: Option<usize>, around: usize, length: impl Fn
     let items: Vec<T> = items.into_iter().take_while(fits).collect();
     let cut = all - items.len();
     (items, cut)
-}
-
-/// A name's parts, as far as the report needs them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Name<'a> {
-    /// Registry and repository, or `oci:DIRECTORY`.
-    pub(super) repository: &'a str,
-    /// The tag.
-    pub(super) tag: Option<&'a str>,
-}
-
-impl<'a> Name<'a> {
-    /// Splits a fully spelled name; a digest in it is left out.
-    pub(super) fn of(text: &'a str) -> Self {
-        let text = text.split_once('@').map_or(text, |(name, _)| name);
-        let path = text.strip_prefix("oci:").unwrap_or(text);
-        match path.rsplit_once(':') {
-            Some((before, tag)) if !tag.contains('/') => {
-                Self { repository: &text[..text.len() - path.len() + before.len()], tag: Some(tag) }
-            }
-            _ => Self { repository: text, tag: None },
-        }
-    }
-
-    /// `repository:tag@digest`, or `repository@digest` where there is no tag.
-    pub(super) fn pinned(self, digest: &Digest) -> String {
-        match self.tag {
-            Some(tag) => format!("{}:{tag}@{digest}", self.repository),
-            None => format!("{}@{digest}", self.repository),
-        }
-    }
-}
-
-/// What an image is called where it is to be used, with its digest; none where that is not certain.
-pub(super) fn pinned(image: &ImageReport) -> Option<String> {
-    if matches!(image.result, Outcome::Failed | Outcome::Deferred) {
-        return None;
-    }
-    let digest = image.digest.as_ref()?;
-    Some(Name::of(image.target.as_deref().unwrap_or(&image.source)).pinned(digest))
-}
-
-#[derive(Serialize)]
-struct Mapping<'a> {
-    source: &'a str,
-    target: &'a str,
-    digest: &'a Digest,
-    tags: Vec<&'a str>,
-    platforms: Vec<&'a str>,
-}
-
-/// What is at the target and known to be what the source has: the list that consumer configuration is made of.
-pub fn mapping(report: &Report) -> String {
-    text(&mappings(report))
-}
-
-fn mappings(report: &Report) -> Vec<Mapping<'_>> {
-    let there = report.images.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged));
-    let mapped = there.filter_map(|image| Some((image, image.target.as_deref()?, image.digest.as_ref()?)));
-    let entry = mapped.map(|(image, target, digest)| Mapping {
-        source: &image.source,
-        target,
-        digest,
-        tags: Name::of(target).tag.into_iter().collect(),
-        platforms: image.platforms.iter().map(|platform| platform.platform.as_str()).collect(),
-    });
-    entry.collect()
 }
 
 /// The outputs of a run, and what is to be said about them.
@@ -429,13 +351,15 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{Context, Name, fitted, mapping, outputs, text};
+    use super::{Context, fitted, outputs, text};
+    use crate::emit::format::mapping;
     use crate::engine::outcome::{ImageReport, Outcome, PlatformReport};
     use crate::error::cause::{Cause, Refusal};
     use crate::error::{Error, Side};
     use crate::observe::counts::{Blobs, Traffic};
     use crate::oci::digest::Digest;
     use crate::report::Report;
+    use crate::report::figures::Name;
 
     pub(in crate::report) fn copied() -> ImageReport {
         let digest = Digest::of(b"index");
@@ -609,7 +533,7 @@ pub(super) mod tests {
         for name in ["images", "json", "mapping"] {
             assert!(value(name).len() <= room && value(name).len() > room / 2, "{name}: {}", value(name).len());
         }
-        let pinned = crate::report::json::pinned(&report.images[0]).unwrap();
+        let pinned = crate::report::figures::pinned(&report.images[0]).unwrap();
         assert!(value("images").lines().all(|line| line == pinned));
         let json: serde_json::Value = serde_json::from_str(value("json")).unwrap();
         assert_eq!((&json["totals"]["images"], &json["totals"]["failed"]), (&301.into(), &1.into()));

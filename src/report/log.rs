@@ -5,7 +5,7 @@
 
 use crate::engine::outcome::{ImageReport, Outcome};
 use crate::report::Report;
-use crate::report::json::{pinned, total_bytes};
+use crate::report::figures::{pinned, total_bytes};
 use crate::text::units::{count, duration, plural, size};
 
 /// The title of an image's group: what went where and how it ended.

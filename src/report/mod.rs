@@ -3,12 +3,12 @@
 //! Owns the model that the log, the summary and the `json` output are three voices of. Holds no credential and no
 //! registry text that was not sanitised before. Never talks to the network.
 
+pub mod figures;
 pub mod json;
 pub mod log;
 pub mod summary;
 
-use serde::Serialize;
-
+use crate::emit::files::Handover;
 use crate::engine::outcome::{ImageReport, Outcome};
 use crate::error::Error;
 use crate::github::findings;
@@ -33,30 +33,6 @@ pub struct Report {
     pub cancelled: Option<&'static str>,
     /// Access on GitHub.
     pub access: findings::Access,
-}
-
-/// Consumer configuration of one format.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Handover {
-    /// The format's name, as in the input `emit`.
-    pub format: &'static str,
-    /// The files, where the format can say what the run did.
-    pub files: Vec<EmittedFile>,
-    /// Why it cannot.
-    pub problem: Option<String>,
-}
-
-/// One file of consumer configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct EmittedFile {
-    /// Below `emit-directory`.
-    pub path: String,
-    /// What a fence in Markdown calls it.
-    #[serde(skip)]
-    pub language: &'static str,
-    /// The whole text.
-    #[serde(skip)]
-    pub text: String,
 }
 
 impl Report {

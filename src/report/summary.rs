@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use crate::engine::outcome::{AttachmentReport, ImageReport, Outcome};
 use crate::error::Error;
 use crate::report::Report;
-use crate::report::json::{Name, bytes, pinned, total_bytes};
+use crate::report::figures::{Name, bytes, pinned, total_bytes};
 use crate::report::log::{amounts, headline, others, outcome, pull};
 use crate::text::sanitise::{code, line, markdown, prose};
 use crate::text::units::{count, duration, size};

@@ -5,15 +5,14 @@
 //! reads its log.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
 use std::io::{IsTerminal as _, Write};
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::error::Error;
+use crate::github::runner::Runner;
+use crate::github::runner::commands::command;
 use crate::observe::progress::{Lines, View};
 use crate::secret::{SHORTEST, Secret};
 use crate::text::sanitise;
@@ -29,129 +28,13 @@ const MESSAGE: usize = 4096;
 const LINE: usize = 8192;
 
 /// Bytes of the job summary. The runner drops the whole of it above 1 MiB, so we stop well below.
-const SUMMARY: usize = 900 * 1024;
+pub const SUMMARY: usize = 900 * 1024;
 
 /// Bytes of one output. GitHub takes 1 MB, counted in UTF-16, of what a job hands on to others.
-const OUTPUT: usize = 480 * 1024;
+pub const OUTPUT: usize = 480 * 1024;
 
 /// A run that is over before this gets no bar: it would only flicker.
 const BAR: Duration = Duration::from_millis(500);
-
-/// What the environment says about the runner.
-#[derive(Clone, Debug, Default)]
-pub struct Runner {
-    in_actions: bool,
-    debug: bool,
-    /// A terminal that cannot go back on its line.
-    dumb: bool,
-    output: Option<PathBuf>,
-    summary: Option<PathBuf>,
-}
-
-impl Runner {
-    /// Reads the runner's variables through `lookup`.
-    pub fn new(lookup: &dyn Fn(&str) -> Option<String>) -> Self {
-        let file = |name: &str| lookup(name).filter(|value| !value.trim().is_empty()).map(PathBuf::from);
-        Self {
-            in_actions: lookup("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
-            debug: lookup("RUNNER_DEBUG").is_some_and(|value| value == "1"),
-            dumb: lookup("TERM").is_some_and(|value| value == "dumb"),
-            output: file("GITHUB_OUTPUT"),
-            summary: file("GITHUB_STEP_SUMMARY"),
-        }
-    }
-
-    /// The bytes that an output may have, where somebody minds.
-    pub fn output_room(&self) -> Option<usize> {
-        self.in_actions.then_some(OUTPUT)
-    }
-
-    /// Sets the step's outputs; outside Actions they are printed too. Call it once, at the end.
-    pub fn write_outputs(&self, console: &Console, outputs: &[(&str, String)]) -> Result<(), Error> {
-        if !self.in_actions || self.output.is_none() {
-            console.outputs(outputs);
-        }
-        let Some(path) = &self.output else { return Ok(()) };
-        // One by one: those of many images are long.
-        outputs.iter().try_for_each(|(name, value)| append(path, "outputs", &heredoc(name, value, &delimiter()?)?))
-    }
-
-    /// Appends to the job summary; without one there is nothing to do.
-    pub fn write_summary(&self, markdown: &str) -> Result<(), Error> {
-        let Some(path) = &self.summary else { return Ok(()) };
-        let there = std::fs::metadata(path).map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX));
-        append(path, "the job summary", &shorten(markdown, SUMMARY.saturating_sub(there)))
-    }
-}
-
-/// Appends `text` in one write, so that a killed run leaves all of it or nothing.
-fn append(path: &Path, what: &str, text: &str) -> Result<(), Error> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|error| Error::Local(format!("cannot write {what} to `{}`: {error}", path.display())))
-}
-
-/// An output in the form that allows any value: `NAME<<DELIMITER`, the value, `DELIMITER`.
-pub(crate) fn heredoc(name: &str, value: &str, delimiter: &str) -> Result<String, Error> {
-    if value.contains(delimiter) || name.contains(delimiter) {
-        return Err(Error::Local(format!("output `{name}` contains its own random delimiter; it was not written")));
-    }
-    Ok(format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"))
-}
-
-/// A delimiter that nobody who writes into a value can guess: with it, foreign text could set another output.
-fn delimiter() -> Result<String, Error> {
-    let mut random = [0_u8; 16];
-    getrandom::getrandom(&mut random)
-        .map_err(|error| Error::Local(format!("cannot get random bytes for the output's delimiter: {error}")))?;
-    Ok(format!("ghadelimiter_{:032x}", u128::from_be_bytes(random)))
-}
-
-/// Cuts a summary at a line's end, closes what was open there, and says how much is missing.
-fn shorten(markdown: &str, limit: usize) -> String {
-    if markdown.len() <= limit {
-        return markdown.to_owned();
-    }
-    let end = markdown.as_bytes()[..limit].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let (kept, left) = markdown.split_at(end);
-    let mut text = kept.to_owned();
-    if kept.lines().filter(|line| line.starts_with("```")).count() % 2 == 1 {
-        text.push_str("```\n");
-    }
-    for _ in kept.matches("</details>").count()..kept.matches("<details>").count() {
-        text.push_str("\n</details>\n");
-    }
-    let _ = writeln!(
-        text,
-        "\n**… {} more lines ({} KiB) do not fit into a job summary; the `json` output has everything.**",
-        left.lines().count(),
-        left.len().div_ceil(1024)
-    );
-    text
-}
-
-/// A message as the runner reads it back.
-fn escape_message(text: &str) -> String {
-    // The percent sign first: the others add some.
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-/// A property's value as the runner reads it back.
-fn escape_property(text: &str) -> String {
-    escape_message(text).replace(':', "%3A").replace(',', "%2C")
-}
-
-/// `::name key=value::message`.
-fn command(name: &str, title: Option<&str>, message: &str) -> String {
-    let message = escape_message(message);
-    match title {
-        Some(title) if !title.is_empty() => format!("::{name} title={}::{message}", escape_property(title)),
-        _ => format!("::{name}::{message}"),
-    }
-}
 
 /// A kind of annotation.
 #[derive(Clone, Copy)]
@@ -338,7 +221,7 @@ impl Console {
     }
 
     /// Outputs as data: `name=value`, or the heredoc form where a value has several lines.
-    fn outputs(&self, outputs: &[(&str, String)]) {
+    pub fn outputs(&self, outputs: &[(&str, String)]) {
         let mut state = self.lock();
         let Streams { log, data, .. } = &mut *state;
         let stream = data.as_mut().unwrap_or(log);
@@ -394,8 +277,9 @@ fn safe(text: &str) -> String {
 mod tests {
     use std::io::{self, Write};
 
-    use super::{Console, Runner, SUMMARY, command, delimiter, heredoc, shorten};
-    use crate::error::Error;
+    use super::{Console, SUMMARY};
+    use crate::github::runner::Runner;
+    use crate::github::runner::files::shorten;
     use crate::properties::Tape;
     use crate::secret::Secret;
 
@@ -422,13 +306,6 @@ mod tests {
     }
 
     const ACTIONS: (&str, &str) = ("GITHUB_ACTIONS", "true");
-
-    #[test]
-    fn commands_are_escaped_as_the_runner_reads_them() {
-        assert_eq!(command("debug", None, "100%\r\na:b,c"), "::debug::100%25%0D%0Aa:b,c");
-        assert_eq!(command("error", Some("a:b,c%"), "x"), "::error title=a%3Ab%2Cc%25::x");
-        assert_eq!(command("notice", Some(""), "x"), "::notice::x");
-    }
 
     #[test]
     fn in_actions_a_group_is_printed_whole_and_foreign_commands_are_broken_up() {
@@ -520,12 +397,6 @@ mod tests {
         let (console, log, _) = consoles(&[ACTIONS]);
         runner(&[ACTIONS]).write_outputs(&console, &[("images", "a\n::error::x".to_owned())]).unwrap();
         assert_eq!(log.text(), "images=a ⏎ : :error::x\n");
-    }
-
-    #[test]
-    fn a_value_with_the_delimiter_is_refused_and_delimiters_differ() {
-        assert!(matches!(heredoc("a", "x END y", "END"), Err(Error::Local(_))));
-        assert_ne!(delimiter().unwrap(), delimiter().unwrap());
     }
 
     #[test]

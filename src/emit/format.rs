@@ -1,0 +1,277 @@
+//! What a format is made of, and the mapping from sources to targets that all of them render.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::emit::files::EmittedFile;
+use crate::engine::outcome::{ImageReport, Outcome};
+use crate::http::address;
+use crate::oci::digest::Digest;
+use crate::oci::reference::{DOCKER_HUB, ImageReference, Reference};
+use crate::report::Report;
+use crate::report::figures::Name;
+use crate::report::json::text;
+
+/// One way of consumers to be told of a mirror.
+pub trait Format: Sync {
+    /// The word in the input `emit`.
+    fn name(&self) -> &'static str;
+
+    /// Whether `all` leaves it out, because it does not work everywhere or does more than most want.
+    fn on_request(&self) -> bool {
+        false
+    }
+
+    /// The files, or why this format cannot say what the run did.
+    fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String>;
+}
+
+/// What a run did, as far as consumers need it.
+pub struct Run {
+    /// `owner-repo`: what files and objects are called.
+    pub name: String,
+    /// The `mapping` output.
+    pub mapping: String,
+    /// The images, sorted by source.
+    pub images: Vec<Image>,
+    /// Hosts that are spoken to over plain HTTP besides loopback ones.
+    insecure: Vec<String>,
+}
+
+/// One image that is at the target exactly as at the source.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Image {
+    pub source: Reference,
+    pub target: Reference,
+    pub digest: Digest,
+}
+
+impl Image {
+    /// `repository[:tag]@digest` of the target.
+    pub fn pinned(&self) -> String {
+        self.target.pinned(self.digest.clone()).to_string()
+    }
+
+    /// The tag, or a stand-in made of the digest where there is none.
+    pub fn label(&self) -> String {
+        self.target.tag().map_or_else(|| format!("sha256-{}", self.digest.short()), str::to_owned)
+    }
+}
+
+/// A source repository and everything of it that is at one target repository.
+pub struct Repository<'a> {
+    pub source: String,
+    pub target: String,
+    pub images: Vec<&'a Image>,
+}
+
+impl Run {
+    /// Collects the images; notes about those that cannot come in.
+    pub fn new(report: &Report, github_repository: Option<&str>, insecure: &[String]) -> (Self, Vec<String>) {
+        let mut notes = Vec::new();
+        let mut images: Vec<Image> = Vec::new();
+        for image in report.images.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged)) {
+            match Self::image(image) {
+                Ok(image) if images.contains(&image) => {}
+                Ok(image) => images.push(image),
+                Err(problem) => notes.push(format!("{} is in `mapping.json` only: {problem}", image.source)),
+            }
+        }
+        images.sort_by_cached_key(|image| (image.source.to_string(), image.target.to_string()));
+        let first = || images.first().map_or("mirror", |image| image.target.namespace());
+        let name = object_name(github_repository.unwrap_or_else(first));
+        let mapping = crate::emit::format::mapping(report);
+        (Self { name, mapping, images, insecure: insecure.to_vec() }, notes)
+    }
+
+    fn image(image: &ImageReport) -> Result<Image, String> {
+        let parse = |text: &str| match ImageReference::parse(text) {
+            Ok(ImageReference::Registry(reference)) => Ok(reference),
+            _ => Err("an `oci:` directory is no registry".to_owned()),
+        };
+        let source = parse(&image.source)?;
+        let target = parse(image.target.as_deref().unwrap_or_default())?;
+        match (&image.digest, &image.source_digest) {
+            (Some(digest), Some(named)) if digest == named => Ok(Image { source, target, digest: digest.clone() }),
+            _ => Err("it is a part of the source's image, with a digest of its own".to_owned()),
+        }
+    }
+
+    /// The images by source repository. The second list says what is left out because a whole repository of one source
+    /// would be served from another's: two sources in one target repository.
+    pub fn repositories(&self) -> (Vec<Repository<'_>>, Vec<String>) {
+        let mut groups: BTreeMap<(String, String), Vec<&Image>> = BTreeMap::new();
+        for image in &self.images {
+            groups.entry((image.source.name(), image.target.name())).or_default().push(image);
+        }
+        let mut sources_of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (source, target) in groups.keys() {
+            sources_of.entry(target).or_default().insert(source);
+        }
+        let mut notes = Vec::new();
+        for (target, sources) in sources_of.iter().filter(|(_, sources)| sources.len() > 1) {
+            let sources: Vec<&str> = sources.iter().copied().collect();
+            notes.push(format!("{target} holds images of {}, which are left out here", sources.join(" and ")));
+        }
+        let clear: Vec<(String, String)> = groups
+            .keys()
+            .filter(|(_, target)| sources_of.get(target.as_str()).is_some_and(|sources| sources.len() == 1))
+            .cloned()
+            .collect();
+        let repositories = clear
+            .into_iter()
+            .filter_map(|key| {
+                let images = groups.remove(&key)?;
+                Some(Repository { source: key.0, target: key.1, images })
+            })
+            .collect();
+        (repositories, notes)
+    }
+
+    /// The same where each source repository must have one place: fails with what has two.
+    pub fn single_repositories(&self) -> Result<(Vec<Repository<'_>>, Vec<String>), String> {
+        let (repositories, notes) = self.repositories();
+        for pair in repositories.windows(2) {
+            if let [one, two] = pair
+                && one.source == two.source
+            {
+                return Err(format!("{} is mirrored in two places, {} and {}", one.source, one.target, two.target));
+            }
+        }
+        if repositories.is_empty() {
+            return Err(notes.join("; "));
+        }
+        Ok((repositories, notes))
+    }
+
+    /// For each source registry the one prefix that its repositories are below, where names are kept; else why not.
+    pub fn bases(&self) -> Result<BTreeMap<String, String>, String> {
+        let mut bases: BTreeMap<String, String> = BTreeMap::new();
+        for image in &self.images {
+            let (source, target) = (&image.source, image.target.name());
+            let base = target.strip_suffix(source.repository()).and_then(|base| base.strip_suffix('/'));
+            let Some(base) = base else {
+                return Err(format!(
+                    "{} is renamed to {target}, and this format keeps repository names",
+                    source.name()
+                ));
+            };
+            let known = bases.entry(source.registry().to_owned()).or_insert_with(|| base.to_owned());
+            if known != base {
+                return Err(format!("{} is mirrored below two places, {known} and {base}", source.registry()));
+            }
+        }
+        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+        for (registry, base) in &bases {
+            if let Some(other) = seen.insert(base, registry) {
+                return Err(format!(
+                    "{other} and {registry} are both mirrored below {base}, so that an image of one would be taken for \
+                     the other's"
+                ));
+            }
+        }
+        Ok(bases)
+    }
+
+    /// Whether a registry is spoken to over plain HTTP.
+    pub fn is_insecure(&self, registry: &str) -> bool {
+        address::is_loopback_name(registry) || self.insecure.iter().any(|host| host == registry)
+    }
+
+    /// The address of a registry: scheme and host.
+    pub fn url(&self, registry: &str) -> String {
+        let scheme = if self.is_insecure(registry) { "http" } else { "https" };
+        format!("{scheme}://{registry}")
+    }
+
+    /// The registries that images are pulled from.
+    pub fn targets(&self) -> BTreeSet<&str> {
+        self.images.iter().map(|image| image.target.registry()).collect()
+    }
+}
+
+pub fn file(path: impl Into<String>, language: &'static str, text: String) -> EmittedFile {
+    EmittedFile { path: path.into(), language, text }
+}
+
+/// The first lines of a file: what it is, what it does not do. `#` comments.
+pub fn header(about: &[&str], notes: &[String]) -> String {
+    let mut text = "# Written by mirror-image; the next run writes it anew.\n".to_owned();
+    for line in about.iter().copied().chain(notes.iter().map(String::as_str)) {
+        text += "# ";
+        text += line;
+        text += "\n";
+    }
+    text
+}
+
+/// A double-quoted scalar of YAML and of TOML: for the texts here, JSON's string is both.
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// `text` as a name of Kubernetes: a DNS label.
+pub fn object_name(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let mut name: String = text.chars().map(plain).collect();
+    while name.contains("--") {
+        name = name.replace("--", "-");
+    }
+    let name: String = name.trim_matches('-').chars().take(50).collect();
+    let name = name.trim_end_matches('-');
+    if name.is_empty() { "mirror".to_owned() } else { name.to_owned() }
+}
+
+/// Every way in which people write a repository's name.
+pub fn spellings(source: &Reference) -> Vec<String> {
+    let repository = source.repository();
+    if source.registry() != DOCKER_HUB {
+        return vec![source.name()];
+    }
+    let mut names = vec![repository.to_owned()];
+    names.extend(repository.strip_prefix("library/").map(str::to_owned));
+    for host in [DOCKER_HUB, "index.docker.io"] {
+        let full: Vec<String> =
+            names.iter().filter(|name| !name.contains(".io/")).map(|n| format!("{host}/{n}")).collect();
+        names.extend(full);
+    }
+    names.sort_by_key(|name| (name.len(), name.clone()));
+    names
+}
+
+/// How Docker's tools print a name: without what they fill in.
+pub fn familiar(source: &Reference) -> String {
+    if source.registry() != DOCKER_HUB {
+        return source.name();
+    }
+    let repository = source.repository();
+    repository.strip_prefix("library/").unwrap_or(repository).to_owned()
+}
+
+#[derive(Serialize)]
+pub struct Mapping<'a> {
+    source: &'a str,
+    target: &'a str,
+    digest: &'a Digest,
+    tags: Vec<&'a str>,
+    platforms: Vec<&'a str>,
+}
+
+/// What is at the target and known to be what the source has: the list that consumer configuration is made of.
+pub fn mapping(report: &Report) -> String {
+    text(&mappings(report))
+}
+
+pub fn mappings(report: &Report) -> Vec<Mapping<'_>> {
+    let there = report.images.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged));
+    let mapped = there.filter_map(|image| Some((image, image.target.as_deref()?, image.digest.as_ref()?)));
+    let entry = mapped.map(|(image, target, digest)| Mapping {
+        source: &image.source,
+        target,
+        digest,
+        tags: Name::of(target).tag.into_iter().collect(),
+        platforms: image.platforms.iter().map(|platform| platform.platform.as_str()).collect(),
+    });
+    entry.collect()
+}
