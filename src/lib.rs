@@ -104,7 +104,7 @@ use crate::github::runner::Runner;
 use crate::github::runner::console::Console;
 use crate::github::server::Server;
 use crate::http::clients;
-use crate::inputs::{Inputs, Invocation};
+use crate::inputs::table::{self, Inputs, Invocation};
 use crate::observe::events::{Event, Events};
 use crate::observe::progress::{Pace, Tally};
 use crate::oci::reference::Reference;
@@ -122,9 +122,9 @@ pub mod internals {
     pub use crate::engine::outcome::Outcome;
     pub use crate::error::Side;
     pub use crate::examples::chapters;
-    pub use crate::inputs::INPUTS;
-    pub use crate::inputs::Kind;
-    pub use crate::inputs::OUTPUTS;
+    pub use crate::inputs::table::INPUTS;
+    pub use crate::inputs::table::Kind;
+    pub use crate::inputs::table::OUTPUTS;
     pub use crate::oci::reference::Reference;
     pub use crate::report::Report;
     pub use crate::store::mirrors::rules::Fallback;
@@ -146,7 +146,7 @@ pub async fn run(
 ) -> u8 {
     let runner = Runner::new(&|name| environment.get(name).map(str::to_owned));
     let console = Console::new(&runner);
-    let inputs = match inputs::read(arguments, environment) {
+    let inputs = match table::read(arguments, environment) {
         Ok(Invocation::Run(inputs)) => inputs,
         Ok(Invocation::Print(text)) => {
             console.data(&text);
