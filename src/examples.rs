@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::environment::Environment;
 use crate::error::cause::{Cause, ConnectionFailure, Refusal};
 use crate::error::{Error, Side};
-use crate::inputs::table;
+use crate::inputs::{self};
 use crate::oci::digest::Digest;
 
 /// A failure, and when it happens.
@@ -158,7 +158,7 @@ fn bad_inputs() -> Vec<Example> {
     ];
     let refused = |(when, arguments): (&'static str, &[&str])| {
         let arguments = arguments.iter().map(ToString::to_string).collect();
-        Some(Example { when, error: table::read(arguments, &Environment::default()).err()? })
+        Some(Example { when, error: inputs::read(arguments, &Environment::default()).err()? })
     };
     cases.into_iter().filter_map(refused).collect()
 }

@@ -27,7 +27,7 @@ use crate::github::role::Role;
 use crate::github::server::{Owner, Server};
 use crate::github::settings::{AccessInputs, AccessMode, Grant};
 use crate::http::clients::Transport;
-use crate::inputs::table::Inputs;
+use crate::inputs::typed::Inputs;
 use crate::observe::events::Events;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;

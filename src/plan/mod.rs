@@ -14,7 +14,7 @@ use crate::engine::job::Job;
 use crate::engine::options::Command;
 use crate::environment::Environment;
 use crate::error::{Error, Side};
-use crate::inputs::table::Inputs;
+use crate::inputs::typed::Inputs;
 use crate::oci::reference::{ImageReference, LayoutReference, Reference};
 use crate::plan::images::{Images, Line};
 
@@ -256,7 +256,8 @@ mod tests {
     use super::Plan;
     use crate::environment::Environment;
     use crate::error::Error;
-    use crate::inputs::table::{Invocation, read};
+    use crate::inputs::read;
+    use crate::inputs::typed::Invocation;
 
     fn plan(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Plan, Error> {
         let environment = Environment::from(variables);

@@ -1,0 +1,168 @@
+//! The stages of a run as lines: inputs, plan, engine, access, emit, report.
+//!
+//! Owns wiring, order and the exit code. Never holds logic that a test could want.
+
+pub mod publish;
+pub mod watch;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use futures_util::future::FutureExt as _;
+
+use crate::app::publish::publish;
+use crate::app::watch::{Watch, say};
+use crate::emit;
+use crate::engine::copy::{fan_out, ledger, limit};
+use crate::engine::options::Command;
+use crate::engine::queue::Queue;
+use crate::engine::session::Run;
+use crate::environment::Environment;
+use crate::error::{Error, Side};
+use crate::github::access::Access;
+use crate::github::runner::Runner;
+use crate::github::runner::console::Console;
+use crate::github::server::Server;
+use crate::http::clients;
+use crate::inputs;
+use crate::inputs::typed::{Inputs, Invocation};
+use crate::observe::events::Events;
+use crate::observe::progress::Pace;
+use crate::oci::reference::Reference;
+use crate::plan::Plan;
+use crate::report::{Report, log};
+use crate::store::mirrors;
+use crate::store::registry::{host, registries};
+
+/// How often a run is looked at that somebody watches.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Runs the program and gives its exit code.
+///
+/// `arguments` come without the program's name. `shutdown` resolves with a signal's name when the run is to stop: then
+/// nothing more is started, and what was done is reported.
+pub async fn run(
+    arguments: Vec<String>,
+    environment: &Environment,
+    shutdown: impl Future<Output = &'static str>,
+) -> u8 {
+    let runner = Runner::new(&|name| environment.get(name).map(str::to_owned));
+    let console = Console::new(&runner);
+    let inputs = match inputs::read(arguments, environment) {
+        Ok(Invocation::Run(inputs)) => inputs,
+        Ok(Invocation::Print(text)) => {
+            console.data(&text);
+            return 0;
+        }
+        Err(error) => return refuse(&console, &error),
+    };
+    for secret in inputs.credentials.secrets().iter().chain(&inputs.access.admin_token) {
+        console.mask(secret);
+    }
+    for notice in &inputs.notices {
+        console.warning("mirror-image", notice);
+    }
+    let report = match stages(&inputs, environment, &console, shutdown).await {
+        Ok(report) => report,
+        Err(error) => return refuse(&console, &error),
+    };
+    publish(&runner, &console, &inputs, &report)
+}
+
+/// From the inputs to the report.
+pub async fn stages(
+    inputs: &Inputs,
+    environment: &Environment,
+    console: &Console,
+    shutdown: impl Future<Output = &'static str>,
+) -> Result<Report, Error> {
+    let started = Instant::now();
+    let plan = Plan::new(inputs, environment)?;
+    let transport = clients::Transport::new(inputs.ca_certificates.as_deref())?;
+    let settings = host::Settings {
+        insecure: inputs.insecure_registries.clone(),
+        patience: inputs.patience,
+        github: Server::of(environment).registry().map(str::to_owned),
+    };
+    let registries = registries::Registries::new(transport.clone(), settings);
+    let push_token = |target: &Reference| inputs.credentials.for_target(target).map(|credential| credential.password);
+    let access = Access::new(inputs, environment, &plan, &transport, &registries, &push_token);
+    let (ledger, readers, room) = (ledger::Ledger::default(), fan_out::Readers::default(), limit::Room::default());
+    let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
+    let (events, heard) = Events::new();
+    let run = Run {
+        command: inputs.command,
+        dry_run: inputs.dry_run,
+        registries: &registries,
+        ledger: &ledger,
+        readers: &readers,
+        room: &room,
+        credential: &|side, reference| match side {
+            Side::Source => inputs.credentials.for_source(reference),
+            Side::Target => inputs.credentials.for_target(reference),
+        },
+        attachments: inputs.attachments,
+        foreign_layers: inputs.foreign_layers,
+        check: inputs.check,
+        describe_unchanged: !inputs.emit.is_empty(),
+        gate: &access,
+        mirrors: &mirrors,
+        patience: inputs.patience,
+        events: &events,
+    };
+    for line in inputs.mirrors.rules.describe().iter().chain(&plan.notices) {
+        console.line(line);
+    }
+
+    let mut report = Report { command: inputs.command.as_str(), dry_run: inputs.dry_run, ..Report::default() };
+    let mut watch = Watch {
+        console,
+        heard,
+        // `inspect` sends nothing and is read by the next command.
+        tally: (inputs.command != Command::Inspect).then(|| events.tally()),
+        pace: Pace::new(started),
+        looks: tokio::time::interval(LOOK),
+        shutdown: Box::pin(shutdown.fuse()),
+    };
+    let mut queue = Queue::new(&run, &plan.jobs, inputs.on_failure);
+    loop {
+        match watch.until(queue.next()).await {
+            Ok(Some(image)) => say(console, report.command, plan.jobs.len(), image),
+            Ok(None) => break,
+            Err(signal) => {
+                report.cancelled = Some(signal);
+                queue.cancel(signal);
+            }
+        }
+    }
+    watch.tally = None;
+    console.end_progress();
+    report.images = queue.finish();
+    if let Some((title, lines)) = log::deferred(&report) {
+        console.group(&title, &lines);
+    }
+    if report.cancelled.is_none() {
+        match watch.until(access.check(&plan, &report.images, &events)).await {
+            Ok(findings) => report.access = findings,
+            Err(signal) => report.cancelled = Some(signal),
+        }
+    }
+    for (title, lines) in report.access.groups() {
+        console.group(&title, &lines);
+    }
+    let (handovers, notes) =
+        emit::render(&inputs.emit, &report, environment.get("GITHUB_REPOSITORY"), &inputs.insecure_registries);
+    report.handovers = handovers;
+    report.notices.extend(plan.notices.into_iter().chain(notes));
+    report.duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(report)
+}
+
+/// Bad input, or a machine that cannot run it: one sentence, and nothing was contacted.
+pub fn refuse(console: &Console, error: &Error) -> u8 {
+    console.error("mirror-image", &error.to_string());
+    for hint in error.hints() {
+        console.line(&format!("hint: {hint}"));
+    }
+    if error.is_input() { 2 } else { 1 }
+}

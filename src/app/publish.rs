@@ -1,0 +1,46 @@
+//! What a run leaves behind: outputs, summary, annotations, exit code.
+
+use crate::emit;
+use crate::error::Error;
+use crate::github::runner::Runner;
+use crate::github::runner::console::Console;
+use crate::inputs::typed::Inputs;
+use crate::report::{Report, json, log, summary};
+
+/// The report's voices, and the exit code.
+pub fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Report) -> u8 {
+    let mut code = report.exit_code();
+    let mut failed = |result: Result<(), Error>| {
+        if let Err(error) = result {
+            console.error("mirror-image", &error.to_string());
+            code = code.max(1);
+        }
+    };
+    for notice in &report.notices {
+        console.line(notice);
+    }
+    if let Some(directory) = &inputs.emit_directory {
+        failed(emit::write(directory, &report.handovers));
+    }
+    for line in log::handovers(report) {
+        console.line(&line);
+    }
+    if inputs.summary {
+        failed(runner.write_summary(&summary::render(report)));
+    }
+    for (title, message) in report.access.annotations() {
+        if report.access.strict {
+            console.error(&title, &message);
+        } else {
+            console.warning(&title, &message);
+        }
+    }
+    let context = json::Context { room: runner.output_room(), ..Default::default() };
+    let outputs = json::outputs(report, &context);
+    for warning in &outputs.warnings {
+        console.warning("mirror-image", warning);
+    }
+    console.verdict(&log::verdict(report));
+    failed(runner.write_outputs(console, &outputs.values));
+    code
+}

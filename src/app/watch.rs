@@ -1,0 +1,77 @@
+//! What goes on beside the work: events, progress and the signal that ends it.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use futures_util::future::Fuse;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Interval;
+
+use crate::engine::outcome::ImageReport;
+use crate::error::Error;
+use crate::github::runner::console::Console;
+use crate::observe::events::Event;
+use crate::observe::progress::{Pace, Tally};
+use crate::report::log;
+
+/// What goes on beside the work: what must be said meanwhile, how far it is, the signal that ends it.
+pub struct Watch<'a, S> {
+    pub console: &'a Console,
+    pub heard: UnboundedReceiver<Event>,
+    pub tally: Option<&'a Arc<Tally>>,
+    pub pace: Pace,
+    pub looks: Interval,
+    pub shutdown: Pin<Box<Fuse<S>>>,
+}
+
+impl<S: Future<Output = &'static str>> Watch<'_, S> {
+    /// Waits for `work`; gives the signal's name, once, where one comes first.
+    pub async fn until<T>(&mut self, work: impl Future<Output = T>) -> Result<T, &'static str> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.heard.recv() => self.tell(event),
+                now = self.looks.tick() => {
+                    if let Some(tally) = self.tally {
+                        self.console.progress(&self.pace.look(now.into_std(), tally.progress()));
+                    }
+                }
+                result = &mut work => {
+                    while let Ok(event) = self.heard.try_recv() {
+                        self.tell(event);
+                    }
+                    return Ok(result);
+                }
+                signal = &mut self.shutdown => return Err(signal),
+            }
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        match event {
+            Event::Notice(text) => self.console.line(&text),
+            Event::Warning(text) => self.console.warning("mirror-image", &text),
+            Event::Mask(secret) => self.console.mask(&secret),
+        }
+    }
+}
+
+/// One image that has ended.
+pub fn say(console: &Console, command: &str, of: usize, image: &ImageReport) {
+    let (title, lines) = (log::group_title(image), log::image(command, image));
+    if of > log::MANY && log::is_quiet(image) {
+        console.line(&title);
+    } else {
+        console.group(&title, &lines);
+    }
+    // Outside Actions the group has said it; and of many that were cut off, the last line has.
+    let is_news = of == 1 || !matches!(image.error, Some(Error::Cancelled { .. }));
+    if console.in_actions()
+        && is_news
+        && let Some((title, message)) = log::annotation(command, image)
+    {
+        console.error(&title, &message);
+    }
+}

@@ -1,0 +1,67 @@
+//! What the user asked for, typed, defaulted and free of contradictions.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::credentials::Credentials;
+use crate::emit::{self, directory};
+use crate::engine::options::{Attachments, Check, Command, ForeignLayers, OnConflict, OnFailure, Platforms};
+use crate::github::settings::AccessInputs;
+use crate::oci::digest::Digest;
+use crate::plan::images::Images;
+
+/// What the program was called for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// A run.
+    Run(Box<Inputs>),
+    /// A text to print, and nothing else: `--help`, `--version`.
+    Print(String),
+}
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// What to do.
+    pub command: Command,
+    /// Which images.
+    pub images: Images,
+    /// Where they go, as a template that `Plan` expands; nothing for `inspect`.
+    pub target: Option<String>,
+    /// Which platforms are wanted.
+    pub platforms: Platforms,
+    /// Which attachments come along.
+    pub attachments: Attachments,
+    /// What happens to layers that registries do not hold.
+    pub foreign_layers: ForeignLayers,
+    /// How closely an unchanged image is looked at.
+    pub check: Check,
+    /// What the one source must resolve to, besides the digest that it may have itself.
+    pub expected_digest: Option<Digest>,
+    /// What to do when the target tag exists with another digest.
+    pub on_conflict: OnConflict,
+    /// Whether to stop before the first write.
+    pub dry_run: bool,
+    /// What becomes of the other images when one has failed.
+    pub on_failure: OnFailure,
+    /// Which credential is for which host.
+    pub credentials: Credentials,
+    /// Hosts (`host[:port]`, lower case) spoken to over plain HTTP; loopback is not among them and always is.
+    pub insecure_registries: Vec<String>,
+    /// Where images are read instead of their own registry.
+    pub mirrors: crate::store::mirrors::Settings,
+    /// A PEM file of further certificate authorities.
+    pub ca_certificates: Option<PathBuf>,
+    /// How long to go on while a registry makes no progress.
+    pub patience: Duration,
+    /// Access on GitHub.
+    pub access: AccessInputs,
+    /// The consumer configuration to write.
+    pub emit: emit::Wanted,
+    /// Where to write it; none where nothing is to be written.
+    pub emit_directory: Option<directory::Directory>,
+    /// Whether to write the job summary.
+    pub summary: bool,
+    /// What the user should know, a sentence each.
+    pub notices: Vec<String>,
+}

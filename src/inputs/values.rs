@@ -1,0 +1,383 @@
+//! From the values as text to the settings of each part of the program.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::credentials::{Credentials, Given};
+use crate::emit::{self, directory};
+use crate::engine::options::{Attachments, Check, Command, ForeignLayers, OnConflict, OnFailure, Platforms, Subset};
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::github::role::Permission;
+use crate::github::settings::{AccessInputs, AccessMode, Grant};
+use crate::inputs::table::{INPUTS, Input, Kind, known};
+use crate::inputs::typed::Inputs;
+use crate::inputs::words::{duration, items, nearest};
+use crate::oci::digest::Digest;
+use crate::oci::platform::Platform;
+use crate::oci::reference::ImageReference;
+use crate::plan::images::{self, Images};
+use crate::secret::{Credential, Secret};
+use crate::store::mirrors::rules::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
+use crate::text::quote::shown;
+
+/// The value of a secret input, with the input's name.
+pub type Named = (&'static str, Secret);
+
+/// A sentence about a bad value quotes it, and with it whatever was put there by mistake.
+pub fn without(error: Error, secrets: &[Named]) -> Error {
+    match error {
+        Error::Input { name, problem } => {
+            let problem = secrets.iter().fold(problem, |problem, (_, secret)| secret.hide(&problem));
+            Error::Input { name, problem }
+        }
+        other => other,
+    }
+}
+
+/// The values that were given, as text.
+pub struct Values(pub BTreeMap<&'static str, String>);
+
+impl Values {
+    /// What is secret in the values: all of a password's, and of a line with one what follows the user name.
+    pub fn secrets(&self) -> Vec<Named> {
+        let mut secrets = Vec::new();
+        for input in INPUTS.iter().filter(|input| input.kind.is_secret()) {
+            let Some(value) = self.0.get(input.name) else { continue };
+            if input.kind == Kind::Secret {
+                secrets.push((input.name, Secret::new(value.as_str())));
+                continue;
+            }
+            for line in value.lines().filter_map(|line| Some(line.trim().split_once(char::is_whitespace)?.1.trim())) {
+                let password = line.split_once(char::is_whitespace).map_or(line, |(_, password)| password.trim());
+                secrets.push((input.name, Secret::new(password)));
+            }
+        }
+        secrets
+    }
+
+    /// Refuses a secret in a place where it would be a name: names go to servers, into logs and into outputs.
+    pub fn refuse_misplaced(&self, secrets: &[Named]) -> Result<(), Error> {
+        /// No name has so many characters in common with a password by chance.
+        const LONG: usize = 16;
+        for input in INPUTS.iter().filter(|input| !input.kind.is_secret() && !input.name.ends_with("-username")) {
+            let Some(value) = self.0.get(input.name) else { continue };
+            let holds = |(_, secret): &&Named| secret.expose().len() >= LONG && value.contains(secret.expose());
+            if let Some((name, _)) = secrets.iter().find(holds) {
+                let problem = format!("holds the secret that is given as `{name}`; leave it there only");
+                return Err(Error::input(input.name, problem));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn inputs(&self, environment: &Environment, notices: Vec<String>) -> Result<Inputs, Error> {
+        let command = self.choice(
+            "command",
+            &[
+                ("copy", Command::Copy),
+                ("inspect", Command::Inspect),
+                ("verify", Command::Verify),
+                ("access", Command::Access),
+            ],
+        )?;
+        let images = self.images(command)?;
+        let dry_run = self.boolean("dry-run")?;
+        if dry_run && !matches!(command, Command::Copy | Command::Access) {
+            let command = command.as_str();
+            return Err(Error::input(
+                "dry-run",
+                format!("makes no sense with `{command}`, which never writes; leave it out"),
+            ));
+        }
+        Ok(Inputs {
+            command,
+            target: self.target(command),
+            platforms: self.platforms()?,
+            attachments: self.choice(
+                "attachments",
+                &[("all", Attachments::All), ("signatures", Attachments::Signatures), ("none", Attachments::None)],
+            )?,
+            foreign_layers: self
+                .choice("foreign-layers", &[("skip", ForeignLayers::Skip), ("include", ForeignLayers::Include)])?,
+            check: self.choice("check", &[("quick", Check::Quick), ("deep", Check::Deep)])?,
+            expected_digest: self.expected_digest(&images)?,
+            images,
+            on_conflict: self.choice(
+                "on-conflict",
+                &[("overwrite", OnConflict::Overwrite), ("keep", OnConflict::Keep), ("fail", OnConflict::Fail)],
+            )?,
+            dry_run,
+            on_failure: if self.boolean("fail-fast")? { OnFailure::Defer } else { OnFailure::GoOn },
+            credentials: self.credentials(environment)?,
+            mirrors: self.mirrors(environment)?,
+            insecure_registries: self.insecure_registries()?,
+            ca_certificates: self.get("ca-certificates").map(PathBuf::from),
+            patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
+            access: self.access(command, environment)?,
+            emit: parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?,
+            emit_directory: self.emit_directory(environment)?,
+            summary: self.boolean("summary")?,
+            notices,
+        })
+    }
+
+    /// The value, or the default.
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).or_else(|| known(name).and_then(Input::literal_default))
+    }
+
+    fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, Error> {
+        let value = self.get(name).unwrap_or_default();
+        choices.iter().find(|(word, _)| *word == value).map(|(_, choice)| *choice).ok_or_else(|| {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            let hint = nearest(value, words.iter().copied());
+            let hint = match hint {
+                Some(word) => format!(" (did you mean `{word}`?)"),
+                None if name == "command" && value.contains(['/', ':']) => {
+                    "; to copy it, write `copy` before it".to_owned()
+                }
+                None => String::new(),
+            };
+            Error::input(name, format!("`{}` is not one of {}{hint}", shown(value), words.join(", ")))
+        })
+    }
+
+    fn boolean(&self, name: &str) -> Result<bool, Error> {
+        // YAML 1.2's core schema, as the actions toolkit reads it.
+        match self.get(name).unwrap_or("false") {
+            "true" | "True" | "TRUE" => Ok(true),
+            "false" | "False" | "FALSE" => Ok(false),
+            other => {
+                let problem = format!("`{}` is not one of true, True, TRUE, false, False, FALSE", shown(other));
+                Err(Error::input(name, problem))
+            }
+        }
+    }
+
+    fn target(&self, command: Command) -> Option<String> {
+        // `inspect` looks at the source alone; a workflow that switches `command` may wire the target all the same.
+        self.get("target").filter(|_| command != Command::Inspect).map(str::to_owned)
+    }
+
+    fn platforms(&self) -> Result<Platforms, Error> {
+        // Looked at whatever the choice: a mistake in an input is one.
+        let subset = self.choice("subset", &[("sparse", Subset::Sparse), ("rewrite", Subset::Rewrite)])?;
+        let mut names = items(self.get("platforms").unwrap_or_default());
+        names.dedup();
+        match names.as_slice() {
+            [] | ["all"] => Ok(Platforms::All),
+            [name] => parsed("platforms", Platform::parse(name)).map(Platforms::One),
+            names if names.contains(&"all") => {
+                Err(Error::input("platforms", "has `all` beside other names; write either `all` or the platforms"))
+            }
+            names => {
+                let platforms: Vec<Platform> =
+                    names.iter().map(|name| parsed("platforms", Platform::parse(name))).collect::<Result<_, _>>()?;
+                Ok(Platforms::Several(platforms, subset))
+            }
+        }
+    }
+
+    fn images(&self, command: Command) -> Result<Images, Error> {
+        let (source, list) = (self.get("source"), self.get("images"));
+        if source.is_some() && list.is_some() {
+            return Err(Error::input("images", "is given, and `source` is too; leave one of them out"));
+        }
+        if let Some(list) = list {
+            return parsed("images", images::parse(list)).map(Images::Listed);
+        }
+        // Access is about the target alone: with one that is spelled out no source is needed, and it stands for both.
+        let alone = self.0.get("target").map(String::as_str).filter(|_| command == Command::Access);
+        let Some(text) = source.or(alone) else {
+            let problem =
+                "is missing; name an image, for example `docker.io/library/alpine:3.20`, or several by `images`";
+            return Err(Error::input("source", problem));
+        };
+        let name = if source.is_some() { "source" } else { "target" };
+        parsed(name, ImageReference::parse(text)).map(Images::One)
+    }
+
+    fn expected_digest(&self, images: &Images) -> Result<Option<Digest>, Error> {
+        let Some(text) = self.get("expected-digest") else { return Ok(None) };
+        let expected: Digest = parsed("expected-digest", text.parse())?;
+        let Some(source) = images.only() else {
+            let problem = "is for one image, and `images` has more; write `SOURCE@DIGEST` there instead";
+            return Err(Error::input("expected-digest", problem));
+        };
+        match source.digest() {
+            Some(own) if *own != expected => Err(Error::input(
+                "expected-digest",
+                format!("`{expected}` contradicts the digest in `source`, `{own}`; leave one of them out"),
+            )),
+            _ => Ok(Some(expected)),
+        }
+    }
+
+    fn emit_directory(&self, environment: &Environment) -> Result<Option<directory::Directory>, Error> {
+        let path = self.get("emit-directory").unwrap_or_default();
+        if matches!(items(self.get("emit").unwrap_or_default()).as_slice(), [] | ["none"]) {
+            return Ok(None);
+        }
+        // Outside Actions the current directory is the workspace.
+        let workspace = environment.get("GITHUB_WORKSPACE").unwrap_or(".");
+        directory::Directory::new(workspace.as_ref(), path).map(Some)
+    }
+
+    fn mirrors(&self, environment: &Environment) -> Result<crate::store::mirrors::Settings, Error> {
+        let insecure = self.insecure_registries()?;
+        let settings = crate::store::mirrors::Settings {
+            rules: Rules::read(self.get("registry-mirrors"), environment.get(CNB_REGISTRY_MIRRORS), &insecure)?,
+            tags: self
+                .choice("mirror-tags", &[("verify", Tags::Verify), ("first", Tags::First), ("origin", Tags::Origin)])?,
+            fallback: self
+                .choice("mirror-fallback", &[("original", Fallback::Original), ("never", Fallback::Never)])?,
+            patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
+        };
+        if settings.tags == Tags::Origin && settings.fallback == Fallback::Never {
+            let problem =
+                "is `origin`, which asks the original about a tag, and `mirror-fallback` is `never`; leave one out";
+            return Err(Error::input("mirror-tags", problem));
+        }
+        Ok(settings)
+    }
+
+    fn insecure_registries(&self) -> Result<Vec<String>, Error> {
+        let hosts = items(self.get("insecure-registries").unwrap_or_default());
+        let host = |text: &&str| {
+            // A reference with a stand-in for the repository has exactly the hosts that are allowed here.
+            let probe = crate::oci::reference::Reference::parse(&format!("{text}/x"));
+            match probe {
+                Ok(probe) if probe.registry() == text.to_ascii_lowercase() => Ok(probe.registry().to_owned()),
+                // A host without a dot is a name in this network, which a reference cannot tell from a path.
+                _ if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
+                    Ok(text.to_ascii_lowercase())
+                }
+                _ => {
+                    let problem = format!("`{}` is not a host; write `host` or `host:port`, nothing else", shown(text));
+                    Err(Error::input("insecure-registries", problem))
+                }
+            }
+        };
+        hosts.iter().map(host).collect()
+    }
+
+    fn access(&self, command: Command, environment: &Environment) -> Result<AccessInputs, Error> {
+        let teams = self.grants("teams", "ids-admin", |name| {
+            let slug = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            // Slugs are lower case; a team's name may not be.
+            name.bytes().all(slug).then(|| name.to_ascii_lowercase())
+        })?;
+        let users = self.grants("users", "mona", |name| {
+            let login = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            name.bytes().all(login).then(|| name.to_owned())
+        })?;
+        let wishes = !(teams.is_empty() && users.is_empty());
+        let mode = match self.get("access") {
+            None if wishes => AccessMode::Apply,
+            None => AccessMode::Report,
+            Some(_) => self.choice(
+                "access",
+                &[("report", AccessMode::Report), ("apply", AccessMode::Apply), ("off", AccessMode::Off)],
+            )?,
+        };
+        if mode == AccessMode::Off && (wishes || command == Command::Access) {
+            let other = if wishes { "`teams` and `users`" } else { "`command: access`" };
+            let problem = format!("`off` contradicts {other}; write `report` or `apply`, or leave one of them out");
+            return Err(Error::input("access", problem));
+        }
+        let repository = self.get("access-repository").or_else(|| environment.get("GITHUB_REPOSITORY"));
+        let part = |text: &str| {
+            let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            !matches!(text, "" | "." | "..") && text.bytes().all(good)
+        };
+        let shaped = |text: &str| text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name));
+        if let Some(text) = self.get("access-repository").filter(|text| !shaped(text)) {
+            let problem = format!("`{}` is not a repository; write `OWNER/REPO`, without a host", shown(text));
+            return Err(Error::input("access-repository", problem));
+        }
+        let repository = repository.filter(|text| shaped(text)).map(str::to_owned);
+        if wishes && repository.is_none() {
+            let problem = "is missing, and GITHUB_REPOSITORY is not set; name the repository that `teams` and `users` are \
+                           to have a role on, `OWNER/REPO`";
+            return Err(Error::input("access-repository", problem));
+        }
+        let visibility = self.choice(
+            "expected-visibility",
+            &[("any", None), ("private", Some("private")), ("internal", Some("internal")), ("public", Some("public"))],
+        )?;
+        let strict = self.boolean("strict")?;
+        Ok(AccessInputs {
+            asked: strict || visibility.is_some() || mode == AccessMode::Apply || command == Command::Access || wishes,
+            mode,
+            admin_token: self.get("admin-token").map(Secret::new),
+            repository,
+            teams,
+            users,
+            visibility: visibility.map(str::to_owned),
+            strict,
+        })
+    }
+
+    /// Reads `NAME=read|write|admin` items; `canonical` gives a name as GitHub has it, or nothing for what is none.
+    fn grants(
+        &self,
+        input: &str,
+        example: &str,
+        canonical: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Grant>, Error> {
+        let mut grants: Vec<Grant> = Vec::new();
+        for item in items(self.get(input).unwrap_or_default()) {
+            let problem =
+                |what: &str| Error::input(input, format!("`{}` {what}; write `{example}=write`", shown(item)));
+            let Some((name, word)) = item.split_once('=') else { return Err(problem("has no role")) };
+            let (name, word) = (name.trim(), word.trim());
+            let Some(permission) = Permission::parse(word) else {
+                return Err(problem("has a role that is not one of read, write, admin"));
+            };
+            if name.contains('/') {
+                return Err(problem("has a `/` in its name; leave the organisation out"));
+            }
+            let Some(name) = canonical(name).filter(|name| !name.is_empty()) else {
+                return Err(problem("has no name as it stands in the address of its page"));
+            };
+            match grants.iter().find(|grant| grant.name.eq_ignore_ascii_case(&name)) {
+                Some(twice) if twice.permission != permission => return Err(problem("is given twice, with two roles")),
+                Some(_) => {}
+                None => grants.push(Grant { name, permission }),
+            }
+        }
+        Ok(grants)
+    }
+
+    fn credentials(&self, environment: &Environment) -> Result<Credentials, Error> {
+        let secret = |name| self.get(name).map(Secret::new);
+        let given = Given {
+            source: self.pair("source-username", "source-password")?,
+            target: self.pair("target-username", "target-password")?,
+            registry_auth: secret("registry-auth"),
+            github_token: secret("github-token"),
+        };
+        Credentials::collect(given, environment)
+    }
+
+    fn pair(&self, username: &str, password: &str) -> Result<Option<Credential>, Error> {
+        let lonely = |missing: &str, given: &str| {
+            let problem =
+                format!("is not given, and `{given}` is (a secret that is not set is empty); give both or neither");
+            Err(Error::input(missing, problem))
+        };
+        match (self.get(username), self.get(password)) {
+            (Some(name), Some(secret)) => {
+                Ok(Some(Credential { username: name.to_owned(), password: Secret::new(secret) }))
+            }
+            (None, None) => Ok(None),
+            (Some(_), None) => lonely(password, username),
+            (None, Some(_)) => lonely(username, password),
+        }
+    }
+}
+
+pub fn parsed<T>(name: &str, result: Result<T, String>) -> Result<T, Error> {
+    result.map_err(|problem| Error::input(name, problem))
+}
