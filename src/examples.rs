@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::environment::Environment;
 use crate::error::cause::{Cause, ConnectionFailure, Refusal};
 use crate::error::{Error, Side};
-use crate::inputs::{self};
+use crate::inputs;
 use crate::oci::digest::Digest;
 
 /// A failure, and when it happens.

@@ -12,8 +12,6 @@ pub mod host;
 pub mod learned;
 pub mod manifests;
 pub mod paging;
-#[cfg(any(test, fuzzing))]
-pub mod properties;
 pub mod referrers;
 pub mod registries;
 pub mod repository;

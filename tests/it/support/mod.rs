@@ -1,6 +1,7 @@
 //! What the tests stand on: fixtures, an in-process registry with faults, registries that others wrote, and the
 //! builder that runs the program as the runner does.
 
+#[path = "../../../src/properties/actions.rs"]
 pub mod actions;
 pub mod breaking;
 pub mod endless;

@@ -7,9 +7,9 @@
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
 /// The runner as the integration tests know it.
-#[path = "../tests/it/support/actions.rs"]
-#[allow(missing_docs, unreachable_pub, reason = "test support has no readers outside the tests")]
+#[allow(missing_docs, reason = "test support has no readers outside the tests")]
 mod actions;
+mod registry;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -36,6 +36,8 @@ use crate::store::blob;
 use crate::store::content::At;
 use crate::store::layout::Layout;
 use crate::text::sanitise;
+
+pub use crate::properties::registry::{challenge, link, retry_after};
 
 /// Asserts that `text` is one line of at most `most` characters that nothing acts on: what the sanitiser leaves alone.
 pub(crate) fn assert_safe(text: &str, most: usize) {
@@ -898,18 +900,18 @@ mod tests {
 
         #[test]
         fn challenges_send_no_credential_away(text in challenge()) {
-            crate::store::registry::properties::challenge(text.as_bytes());
+            crate::properties::registry::challenge(text.as_bytes());
         }
 
         #[test]
         fn links_never_cut_a_list_short(text in link(), noise in vec(any::<u8>(), 0..40)) {
-            crate::store::registry::properties::link(text.as_bytes());
-            crate::store::registry::properties::link(&noise);
+            crate::properties::registry::link(text.as_bytes());
+            crate::properties::registry::link(&noise);
         }
 
         #[test]
         fn refusals_are_safe_and_waits_bounded(text in refusal()) {
-            crate::store::registry::properties::retry_after(text.as_bytes());
+            crate::properties::registry::retry_after(text.as_bytes());
         }
 
         #[test]
