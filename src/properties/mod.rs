@@ -8,50 +8,30 @@
 
 /// The runner as the integration tests know it.
 #[allow(missing_docs, reason = "test support has no readers outside the tests")]
-mod actions;
-mod registry;
+pub mod actions;
+pub mod assertions;
+pub mod layout;
+pub mod registry;
+pub mod runner;
+pub mod text;
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
 use serde_json::Value;
 use url::Url;
 
-use crate::error::Side;
-use crate::github::runner::console::Console;
-use crate::github::runner::{Runner, files};
-use crate::observe::events::Events;
-use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Content, Descriptor, Manifest};
 use crate::oci::reference::{ImageReference, Reference, lower_cased};
 use crate::plan::{images, template};
-use crate::secret::Secret;
-use crate::store::blob;
-use crate::store::content::At;
-use crate::store::layout::Layout;
+use crate::properties::assertions::{assert_safe, assert_sentence};
 use crate::text::sanitise;
 
+pub use crate::properties::layout::layout;
 pub use crate::properties::registry::{challenge, link, retry_after};
-
-/// Asserts that `text` is one line of at most `most` characters that nothing acts on: what the sanitiser leaves alone.
-pub(crate) fn assert_safe(text: &str, most: usize) {
-    assert_eq!(sanitise::line(text, usize::MAX), text, "not fit to be printed");
-    assert!(text.chars().count() <= most, "{} characters: {text}", text.chars().count());
-}
-
-/// Asserts the same of a sentence that was made of such parts; where two of them meet, it is the printing that breaks up
-/// what the runner would act on.
-pub(crate) fn assert_sentence(text: &str, most: usize) {
-    assert!(!text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202e}')), "{text:?}");
-    assert!(text.chars().count() <= most, "{} characters: {text}", text.chars().count());
-    assert_eq!(actions::commands(&sanitise::line(text, usize::MAX)), []);
-}
+pub use crate::properties::runner::{commands, outputs};
+pub use crate::properties::text::text;
 
 /// An image's name as a user types it.
 ///
@@ -231,304 +211,6 @@ fn assert_can_be_made_smaller(manifest: &Manifest) {
     assert!(smaller.digest.matches(&smaller.bytes));
 }
 
-/// Text from outside. It becomes one line that neither terminal nor runner acts on, and Markdown that shows what that line
-/// says and is nothing else: no link, no picture, no markup, no further cell.
-pub fn text(text: &str) {
-    let line = sanitise::line(text, usize::MAX);
-    assert_eq!(sanitise::line(&line, usize::MAX), line, "what is safe stays as it is");
-    for limit in [1, 2, 7, 63] {
-        assert!(sanitise::line(text, limit).chars().count() <= limit);
-    }
-    for shown in
-        [&line, &sanitise::line(text, 7), &sanitise::markdown(text), &sanitise::prose(text), &sanitise::code(text)]
-    {
-        assert!(!shown.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')), "{shown:?}");
-        assert_eq!(actions::commands(shown), [], "{shown:?}");
-    }
-    assert!(line.split('⏎').all(|part| !part.trim_start().starts_with("::")), "{line:?}");
-    assert_eq!(rendered(&sanitise::markdown(text)), Ok(unspaced(&line)));
-    // Its pairs of back-ticks are markup on purpose.
-    let without_ticks = |text: String| unspaced(&text.replace('`', ""));
-    assert_eq!(rendered(&sanitise::prose(text)).map(without_ticks), Ok(without_ticks(line.clone())));
-    if !line.is_empty() {
-        let said = |shown: String| unspaced(&shown.replace(['`', '\''], "'"));
-        let cell = |text: &str| rendered(&format!("| a | b |\n| --- | --- |\n| {text} | end |\n"));
-        assert_eq!(cell(&sanitise::markdown(text)).map(said), Ok(said(format!("ab{line}end"))));
-        assert_eq!(cell(&sanitise::code(text)).map(said), Ok(said(format!("ab{line}end"))));
-    }
-}
-
-/// Blanks do not count: renderers trim and join them.
-fn unspaced(text: &str) -> String {
-    text.split_whitespace().collect()
-}
-
-/// The text of `markdown` as a reader sees it; the first thing in it that is more than text, as an error.
-fn rendered(markdown: &str) -> Result<String, String> {
-    use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
-    let extensions = Options::ENABLE_TABLES
-        | Options::ENABLE_STRIKETHROUGH
-        | Options::ENABLE_FOOTNOTES
-        | Options::ENABLE_TASKLISTS
-        | Options::ENABLE_GFM;
-    let mut text = String::new();
-    for event in Parser::new_ext(markdown, extensions) {
-        match event {
-            Event::Text(part) | Event::Code(part) => text.push_str(&part),
-            Event::Start(Tag::Paragraph | Tag::Table(_) | Tag::TableHead | Tag::TableRow | Tag::TableCell)
-            | Event::End(
-                TagEnd::Paragraph | TagEnd::Table | TagEnd::TableHead | TagEnd::TableRow | TagEnd::TableCell,
-            ) => {}
-            other => return Err(format!("{other:?} in {markdown:?}")),
-        }
-    }
-    // What GitHub makes links of besides (GFM, "Autolinks (extension)"); escaped, or in a code span, it stays text.
-    let mut bare = String::new();
-    let (mut characters, mut in_code) = (markdown.chars(), false);
-    while let Some(character) = characters.next() {
-        match character {
-            // What stands before a code span and what stands behind it are not one word.
-            '`' => {
-                in_code = !in_code;
-                bare.push(' ');
-            }
-            _ if in_code => {}
-            '\\' => bare.extend(characters.next().map(|_| ' ')),
-            _ => bare.push(character.to_ascii_lowercase()),
-        }
-    }
-    if bare.contains("://") || bare.contains("www.") {
-        return Err(format!("a link in {markdown:?}"));
-    }
-    Ok(unspaced(&text))
-}
-
-/// A tape that is written to and read.
-#[derive(Clone, Default)]
-pub(crate) struct Tape(Arc<Mutex<Vec<u8>>>);
-
-impl Tape {
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-}
-
-impl Write for Tape {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// What a run says: acts, each a letter and its texts, one after the other by `\u{1e}`, a title parted from the rest by
-/// `\u{1f}`.
-///
-/// The runner sees the commands that were issued, in their order, and no other; elsewhere nobody sees one.
-pub fn commands(acts: &str) {
-    for in_actions in [true, false] {
-        let lookup = |name: &str| match name {
-            "GITHUB_ACTIONS" => in_actions.then(|| "true".to_owned()),
-            "RUNNER_DEBUG" => Some("1".to_owned()),
-            _ => None,
-        };
-        let runner = Runner::new(&lookup);
-        let (log, data) = (Tape::default(), Tape::default());
-        let second: Option<Box<dyn Write + Send>> = if in_actions { None } else { Some(Box::new(data.clone())) };
-        let console = Console::over(&runner, Box::new(log.clone()), second);
-        let mut issued = Vec::new();
-        let mut annotations = BTreeMap::<&str, usize>::new();
-        for act in acts.split('\u{1e}') {
-            let (letter, texts) = act.split_at(act.chars().next().map_or(0, char::len_utf8));
-            let (title, message) = texts.split_once('\u{1f}').unwrap_or(("", texts));
-            let mut annotated = |name: &'static str| {
-                let count = annotations.entry(name).or_default();
-                *count += 1;
-                if *count <= 9 {
-                    issued.push((name, Some(sanitise::line(title, 256))));
-                }
-            };
-            match letter {
-                "g" => {
-                    console.group(title, &message.lines().map(str::to_owned).collect::<Vec<_>>());
-                    issued.extend([("group", None), ("endgroup", None)]);
-                }
-                "w" => {
-                    console.warning(title, message);
-                    annotated("warning");
-                }
-                "e" => {
-                    console.error(title, message);
-                    annotated("error");
-                }
-                "d" => {
-                    console.debug(message);
-                    issued.push(("debug", None));
-                }
-                "m" => {
-                    console.mask(&Secret::new(message));
-                    let masked = message.lines().filter(|line| line.trim().chars().count() >= 4);
-                    issued.extend(masked.map(|_| ("add-mask", None)));
-                }
-                "o" => {
-                    // Names are ours, values may hold what is not.
-                    let outputs = [("json", message.to_owned()), ("image", title.to_owned())];
-                    assert!(runner.write_outputs(&console, &outputs).is_ok());
-                }
-                _ => console.line(message),
-            }
-        }
-        let seen = actions::commands(&log.text());
-        if !in_actions {
-            assert_eq!(seen, [], "{}", log.text());
-            continue;
-        }
-        let names = |name: &str, title: Option<&String>| format!("{name} {}", title.map_or("", String::as_str));
-        let seen: Vec<String> = seen.iter().map(|seen| names(&seen.name, seen.properties.get("title"))).collect();
-        let issued: Vec<String> = issued.iter().map(|(name, title)| names(name, title.as_ref())).collect();
-        assert_eq!(seen, issued, "{}", log.text());
-    }
-}
-
-/// Values for `GITHUB_OUTPUT`, parted by `\u{1e}`, beside a delimiter, which comes first: the runner reads back each as it
-/// was, or nothing is written.
-pub fn outputs(text: &str) {
-    let mut parts = text.split('\u{1e}');
-    let delimiter = parts.next().filter(|text| !text.is_empty() && !text.contains('\n')).unwrap_or("EOF");
-    let mut file = String::new();
-    let mut given = BTreeMap::new();
-    for (number, value) in parts.enumerate() {
-        let name = format!("output-{number}");
-        if let Ok(written) = files::heredoc(&name, value, delimiter) {
-            file.push_str(&written);
-            given.insert(name, value.to_owned());
-        }
-    }
-    assert_eq!(actions::outputs(&file), Ok(given), "{file:?}");
-}
-
-/// The files of an OCI image layout, parted by a line `%%`: `oci-layout`, `index.json`, then blobs. In each, `{digest:N}`
-/// and `{size:N}` stand for those of the blob with that number. A blob that begins with `link:` is a link to what follows,
-/// one that begins with `wrong:` has the name of what follows and other bytes, `folder:` is a directory.
-///
-/// What is read out of it hashes to its name, nothing outside is read or written, and what is written into it leaves what
-/// others wrote where it was.
-pub fn layout(data: &[u8], scratch: &Path) {
-    let outside = scratch.join("outside");
-    let directory = scratch.join("layout");
-    fs::create_dir_all(&outside).unwrap_or_else(|error| panic!("{error}"));
-    let _ = fs::remove_dir_all(&directory);
-    let secret = br#"{"schemaVersion":2,"config":{},"layers":[],"from":"outside"}"#;
-    let _ = fs::write(outside.join("secret"), secret);
-    let Some(named) = lay_out(data, &directory) else { return };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap_or_else(|error| panic!("{error}"));
-    runtime.block_on(async {
-        read_layout(&directory, &named).await;
-        write_layout(&directory).await;
-    });
-    let left: Vec<PathBuf> = fs::read_dir(&outside).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    assert_eq!(left, [outside.join("secret")], "something was written outside");
-    assert!(fs::read(outside.join("secret")).is_ok_and(|bytes| bytes == secret), "something was changed outside");
-}
-
-/// Writes the files; the descriptors of the blobs.
-fn lay_out(data: &[u8], directory: &Path) -> Option<Vec<Descriptor>> {
-    let text = String::from_utf8_lossy(data);
-    let mut files = text.split("\n%%\n");
-    let (mark, index) = (files.next()?, files.next()?);
-    let mut named: Vec<Descriptor> = Vec::new();
-    let filled = |text: &str, named: &[Descriptor]| {
-        named.iter().enumerate().fold(text.to_owned(), |text, (number, blob)| {
-            text.replace(&format!("{{digest:{number}}}"), blob.digest.as_str())
-                .replace(&format!("{{size:{number}}}"), &blob.size.to_string())
-        })
-    };
-    fs::create_dir_all(directory.join("blobs/sha256")).ok()?;
-    for blob in files.take(16) {
-        let blob = filled(blob, &named);
-        let kind = blob.split_once(':').map_or("", |(kind, _)| kind).to_owned();
-        let bytes = blob.strip_prefix("wrong:").unwrap_or(&blob).as_bytes();
-        let digest = Digest::of(bytes);
-        let path = directory.join("blobs/sha256").join(digest.hex());
-        let size = bytes.len() as u64;
-        let _ = match (kind.as_str(), blob.strip_prefix("link:")) {
-            (_, Some(to)) => std::os::unix::fs::symlink(to, path),
-            ("folder", _) => fs::create_dir(path),
-            ("wrong", _) => fs::write(path, [bytes, b"!"].concat()),
-            _ => fs::write(path, bytes),
-        };
-        named.push(Descriptor::new("", digest, size));
-    }
-    fs::write(directory.join("oci-layout"), filled(mark, &named)).ok()?;
-    match index.strip_prefix("link:") {
-        Some(to) => std::os::unix::fs::symlink(to, directory.join("index.json")).ok()?,
-        None => fs::write(directory.join("index.json"), filled(index, &named)).ok()?,
-    }
-    Some(named)
-}
-
-fn meter() -> Arc<Meter> {
-    Arc::new(Meter::new(Events::new().0))
-}
-
-async fn read_layout(directory: &Path, named: &[Descriptor]) {
-    let Ok(layout) = Layout::open(Side::Source, directory, meter()) else { return };
-    let assert_right = |manifest: &Manifest| {
-        assert!(manifest.digest.matches(&manifest.bytes));
-        assert!(!String::from_utf8_lossy(&manifest.bytes).contains("outside"), "a link out of the layout was followed");
-    };
-    for tag in layout.tags().await.unwrap_or_default().iter().take(16) {
-        if let Ok(manifest) = layout.get_manifest(At::Tag(tag)).await {
-            assert_right(&manifest);
-        }
-    }
-    if let Ok(root) = layout.default_root().await
-        && let Ok(manifest) = layout.get_manifest(At::Digest(&root.digest)).await
-    {
-        assert_right(&manifest);
-    }
-    for descriptor in named {
-        if let Ok(manifest) = layout.get_manifest(At::Digest(&descriptor.digest)).await {
-            assert_right(&manifest);
-        }
-        let _ = layout.referrers(&descriptor.digest).await;
-        let there = layout.head_blob(descriptor).await;
-        if let Ok(stream) = layout.read_blob(descriptor).await {
-            assert!(there.is_ok_and(|size| size == Some(descriptor.size)));
-            let pieces: Result<Vec<Bytes>, _> = blob::checked(stream, descriptor, String::new()).try_collect().await;
-            assert!(pieces.is_err() || pieces.is_ok_and(|pieces| descriptor.digest.matches(&pieces.concat())));
-        }
-    }
-}
-
-async fn write_layout(directory: &Path) {
-    let entries = || -> Option<Vec<Value>> {
-        let path = directory.join("index.json");
-        let bytes = fs::metadata(&path).is_ok_and(|found| found.is_file()).then(|| fs::read(&path))?;
-        let index: Value = serde_json::from_slice(&bytes.ok()?).ok()?;
-        Some(index.get("manifests")?.as_array().cloned().unwrap_or_default())
-    };
-    let before = entries();
-    let bytes = Bytes::from_static(
-        br#"{"schemaVersion":2,"config":{"digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#,
-    );
-    let digest = Digest::of(&bytes);
-    let Ok(manifest) = Manifest::parse(bytes, None, digest) else { return };
-    let Ok(layout) = Layout::create(Side::Target, directory, meter()) else { return };
-    if layout.put_manifest(At::Tag("fuzzed"), &manifest).await.is_err() {
-        return;
-    }
-    let found = layout.head_manifest(At::Tag("fuzzed")).await;
-    assert_eq!(found.ok().flatten().map(|found| found.digest), Some(manifest.digest.clone()));
-    let after = entries().unwrap_or_default();
-    let name = |entry: &Value| entry["annotations"]["org.opencontainers.image.ref.name"].as_str().map(str::to_owned);
-    for entry in before.unwrap_or_default() {
-        assert!(name(&entry).as_deref() == Some("fuzzed") || after.contains(&entry), "{entry} was lost");
-    }
-}
-
 fn split_line(data: &[u8]) -> (&[u8], &[u8]) {
     match data.iter().position(|byte| *byte == b'\n') {
         Some(at) => (&data[..at], &data[at + 1..]),
@@ -538,11 +220,10 @@ fn split_line(data: &[u8]) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
-
     //! Inputs that reach deep: made of what the parsers look for, in every order, and of noise.
+    use proptest::prelude::*;
 
     use proptest::collection::vec;
-    use proptest::prelude::*;
     use proptest::sample::select;
 
     /// Up to `most` of `pieces`, one after the other.
@@ -921,17 +602,17 @@ mod tests {
 
         #[test]
         fn nothing_gets_through_that_anything_acts_on(text in hostile()) {
-            crate::properties::text(&text);
+            crate::properties::text::text(&text);
         }
 
         #[test]
         fn the_runner_sees_the_commands_that_were_issued(acts in acts()) {
-            crate::properties::commands(&acts);
+            crate::properties::runner::commands(&acts);
         }
 
         #[test]
         fn outputs_are_read_back_as_they_were(values in vec(hostile(), 0..5)) {
-            crate::properties::outputs(&values.join("\u{1e}"));
+            crate::properties::runner::outputs(&values.join("\u{1e}"));
         }
     }
 
@@ -940,7 +621,7 @@ mod tests {
         #[test]
         fn layouts_are_read_and_written_within(text in layout()) {
             let scratch = tempfile::tempdir().expect("a directory");
-            crate::properties::layout(text.as_bytes(), scratch.path());
+            crate::properties::layout::layout(text.as_bytes(), scratch.path());
         }
     }
 }

@@ -8,7 +8,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER, WWW
 use url::{Host, Url};
 
 use crate::error::cause::Cause;
-use crate::properties::{assert_safe, assert_sentence};
+use crate::properties::assertions::{assert_safe, assert_sentence};
 use crate::secret::{Credential, Secret};
 use crate::store::registry::auth::realm::{self, Trust};
 use crate::store::registry::auth::{Auth, Way};

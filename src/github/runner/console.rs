@@ -280,7 +280,7 @@ mod tests {
     use super::{Console, SUMMARY};
     use crate::github::runner::Runner;
     use crate::github::runner::files::shorten;
-    use crate::properties::Tape;
+    use crate::properties::runner::Tape;
     use crate::secret::Secret;
 
     struct ClosedPipe;
