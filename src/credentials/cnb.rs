@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::credentials::CNB_REGISTRY_AUTH;
 use crate::credentials::docker_config::basic;
 use crate::credentials::scope::{Entry, Scope};
 use crate::error::Error;
 use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
 use crate::text::quote::shown;
+
+pub const CNB_REGISTRY_AUTH: &str = "CNB_REGISTRY_AUTH";
 
 /// Source: buildpacks/spec, platform.md, "Registry Authentication".
 pub fn cnb_registry_auth(text: &str) -> Result<Vec<Entry>, Error> {

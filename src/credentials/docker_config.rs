@@ -4,14 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
-use crate::credentials::BASE64;
 use crate::credentials::scope::{Entry, Scope};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
 use crate::text::quote::shown;
+
+/// Docker writes padded base64; people paste it without.
+pub const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Hosts whose credentials lie with a helper program.
 #[derive(Clone, Debug, Default)]

@@ -11,9 +11,7 @@ pub mod scope;
 
 use std::collections::BTreeSet;
 
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
-use crate::credentials::cnb::cnb_registry_auth;
+use crate::credentials::cnb::{CNB_REGISTRY_AUTH, cnb_registry_auth};
 use crate::credentials::docker_config::{Helpers, docker_config};
 use crate::credentials::registry_auth::registry_auth;
 use crate::credentials::scope::{Entry, Scope};
@@ -22,12 +20,6 @@ use crate::error::{Error, Side};
 use crate::github::server::{GHCR, Server};
 use crate::oci::reference::Reference;
 use crate::secret::{Credential, Secret};
-
-/// Docker writes padded base64; people paste it without.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// What the inputs say about credentials.
 #[derive(Debug, Default)]
@@ -180,8 +172,6 @@ impl Credentials {
         })
     }
 }
-
-const CNB_REGISTRY_AUTH: &str = "CNB_REGISTRY_AUTH";
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ use url::Url;
 use crate::error::Error;
 use crate::http::address::is_loopback;
 use crate::http::failure::innermost;
-use crate::store::registry::blobs::download::SPANS;
+use crate::store::registry::blobs::read_ahead::SPANS;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -28,11 +28,6 @@ use crate::plan::{images, template};
 use crate::properties::assertions::{assert_safe, assert_sentence};
 use crate::text::sanitise;
 
-pub use crate::properties::layout::layout;
-pub use crate::properties::registry::{challenge, link, retry_after};
-pub use crate::properties::runner::{commands, outputs};
-pub use crate::properties::text::text;
-
 /// An image's name as a user types it.
 ///
 /// What is wrong with it is said in one short, safe sentence, without what may be a password. What is right is spelled
@@ -220,10 +215,11 @@ fn split_line(data: &[u8]) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
+
     //! Inputs that reach deep: made of what the parsers look for, in every order, and of noise.
-    use proptest::prelude::*;
 
     use proptest::collection::vec;
+    use proptest::prelude::*;
     use proptest::sample::select;
 
     /// Up to `most` of `pieces`, one after the other.

@@ -27,12 +27,6 @@ const MESSAGE: usize = 4096;
 /// Characters of one log line; a longer one is somebody else's page of HTML.
 const LINE: usize = 8192;
 
-/// Bytes of the job summary. The runner drops the whole of it above 1 MiB, so we stop well below.
-pub const SUMMARY: usize = 900 * 1024;
-
-/// Bytes of one output. GitHub takes 1 MB, counted in UTF-16, of what a job hands on to others.
-pub const OUTPUT: usize = 480 * 1024;
-
 /// A run that is over before this gets no bar: it would only flicker.
 const BAR: Duration = Duration::from_millis(500);
 
@@ -277,9 +271,8 @@ fn safe(text: &str) -> String {
 mod tests {
     use std::io::{self, Write};
 
-    use super::{Console, SUMMARY};
+    use super::Console;
     use crate::github::runner::Runner;
-    use crate::github::runner::files::shorten;
     use crate::properties::runner::Tape;
     use crate::secret::Secret;
 
@@ -408,15 +401,5 @@ mod tests {
         assert!(problem.starts_with("cannot write outputs to `/nowhere/output`: "), "{problem}");
         let problem = runner.write_summary("x").unwrap_err().to_string();
         assert!(problem.starts_with("cannot write the job summary to `/nowhere/summary`: "), "{problem}");
-    }
-
-    #[test]
-    fn a_long_summary_is_cut_at_a_line_and_closed() {
-        let text = format!("<details>\n\n```sh\n{}", "docker pull ü\n".repeat(100_000));
-        let short = shorten(&text, SUMMARY);
-        assert!(short.len() < SUMMARY + 500);
-        assert!(short.contains("docker pull ü\n```\n\n</details>\n\n**… "), "{}", &short[short.len() - 300..]);
-        assert!(short.contains("the `json` output has everything"));
-        assert_eq!(shorten("small\n", SUMMARY), "small\n");
     }
 }

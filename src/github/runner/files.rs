@@ -7,6 +7,12 @@ use std::path::Path;
 
 use crate::error::Error;
 
+/// Bytes of the job summary. The runner drops the whole of it above 1 MiB, so we stop well below.
+pub const SUMMARY: usize = 900 * 1024;
+
+/// Bytes of one output. GitHub takes 1 MB, counted in UTF-16, of what a job hands on to others.
+pub const OUTPUT: usize = 480 * 1024;
+
 /// Appends `text` in one write, so that a killed run leaves all of it or nothing.
 pub fn append(path: &Path, what: &str, text: &str) -> Result<(), Error> {
     OpenOptions::new()
@@ -58,12 +64,22 @@ pub fn shorten(markdown: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{delimiter, heredoc};
+    use super::{SUMMARY, delimiter, heredoc, shorten};
     use crate::error::Error;
 
     #[test]
     fn a_value_with_the_delimiter_is_refused_and_delimiters_differ() {
         assert!(matches!(heredoc("a", "x END y", "END"), Err(Error::Local(_))));
         assert_ne!(delimiter().unwrap(), delimiter().unwrap());
+    }
+
+    #[test]
+    fn a_long_summary_is_cut_at_a_line_and_closed() {
+        let text = format!("<details>\n\n```sh\n{}", "docker pull ü\n".repeat(100_000));
+        let short = shorten(&text, SUMMARY);
+        assert!(short.len() < SUMMARY + 500);
+        assert!(short.contains("docker pull ü\n```\n\n</details>\n\n**… "), "{}", &short[short.len() - 300..]);
+        assert!(short.contains("the `json` output has everything"));
+        assert_eq!(shorten("small\n", SUMMARY), "small\n");
     }
 }

@@ -9,8 +9,8 @@ pub mod files;
 use std::path::PathBuf;
 
 use crate::error::Error;
-use crate::github::runner::console::{Console, OUTPUT, SUMMARY};
-use crate::github::runner::files::{append, delimiter, heredoc, shorten};
+use crate::github::runner::console::Console;
+use crate::github::runner::files::{OUTPUT, SUMMARY, append, delimiter, heredoc, shorten};
 
 /// What the environment says about the runner.
 #[derive(Clone, Debug, Default)]

@@ -17,8 +17,13 @@ use crate::secret::Credential;
 use crate::store::registry::auth::Auth;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::concurrency::Lanes;
-use crate::store::registry::learned::Learned;
-use crate::store::registry::send::{GITHUB_LARGEST, GIVEN_UP, HOPED, SILENT};
+use crate::store::registry::learned::{HOPED, Learned, SILENT};
+
+/// GitHub's registry takes layers up to 10 GB, as it documents ("Working with the Container registry").
+pub const GITHUB_LARGEST: u64 = 10_000_000_000;
+
+/// How long a host that never answered is left alone by those who come after.
+pub const GIVEN_UP: Duration = Duration::from_secs(30);
 
 /// How registries are spoken to in this run.
 #[derive(Clone, Debug)]

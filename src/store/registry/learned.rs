@@ -9,7 +9,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 use crate::error::cause::Cause;
-use crate::store::registry::send::{ANSWERS, SILENT};
+
+/// What is known of mounts from the repository itself: nothing yet, and they are tried; they answer; they do not.
+pub const HOPED: u8 = 0;
+
+pub const ANSWERS: u8 = 1;
+
+pub const SILENT: u8 = 2;
 
 /// All tags of a repository; none where that is not known.
 pub type Tags = Option<HashSet<String>>;

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::error::cause::{Cause, ConnectionFailure, Refusal};
 
+/// A wait longer than this is said in the log.
+pub const WORTH_SAYING: Duration = Duration::from_secs(3);
+
 /// What to do about a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {

@@ -19,27 +19,11 @@ use crate::store::registry::auth::token::{Asking, Scopes};
 use crate::store::registry::concurrency::{Lane, Place};
 use crate::store::registry::error_response;
 use crate::store::registry::repository::Repository;
-use crate::store::registry::retry::{Patience, Verdict, judge};
+use crate::store::registry::retry::{Patience, Verdict, WORTH_SAYING, judge};
 use crate::text::sanitise;
-
-/// GitHub's registry takes layers up to 10 GB, as it documents ("Working with the Container registry").
-pub const GITHUB_LARGEST: u64 = 10_000_000_000;
 
 /// Redirects that are followed.
 const HOPS: usize = 5;
-
-/// How long a host that never answered is left alone by those who come after.
-pub const GIVEN_UP: Duration = Duration::from_secs(30);
-
-/// A wait longer than this is said in the log.
-pub(crate) const WORTH_SAYING: Duration = Duration::from_secs(3);
-
-/// What is known of mounts from the repository itself: nothing yet, and they are tried; they answer; they do not.
-pub const HOPED: u8 = 0;
-
-pub const ANSWERS: u8 = 1;
-
-pub const SILENT: u8 = 2;
 
 /// One request.
 pub(crate) struct Call<'a> {

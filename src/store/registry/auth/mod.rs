@@ -24,14 +24,8 @@ use crate::store::registry::auth::token::{Asking, Scopes, Token, ask, header, se
 use crate::store::registry::retry::Patience;
 use crate::text::sanitise;
 
-/// The lifetime of a token that names none (distribution's token specification).
-const LIFETIME: Duration = Duration::from_secs(60);
-
 /// How long a token service may take.
 const TOKEN: Duration = Duration::from_secs(30);
-
-/// The largest answer of a token service that is read, in bytes.
-const LARGEST_ANSWER: usize = 1024 * 1024;
 
 pub(crate) struct Auth {
     credential: Option<Credential>,
@@ -225,7 +219,7 @@ impl Auth {
             // A service that has given no token yet may be a mistyped name: not worth minutes.
             let stranger = !self.served.load(Relaxed);
             let wait = patience.next(cause, stranger).map_err(wrap)?;
-            if wait > crate::store::registry::send::WORTH_SAYING {
+            if wait > crate::store::registry::retry::WORTH_SAYING {
                 asking.meter.say(format!("waiting {} s for the token service {host}", wait.as_secs()));
             }
             tokio::time::sleep(wait).await;

@@ -14,9 +14,14 @@ use crate::http::clients::{Pipe, Transport};
 use crate::http::failure::classify;
 use crate::observe::meter::Meter;
 use crate::secret::{Credential, IDENTITY_TOKEN, Secret};
-use crate::store::registry::auth::{LARGEST_ANSWER, LIFETIME};
 use crate::store::registry::error_response;
 use crate::store::registry::retry::Limits;
+
+/// The lifetime of a token that names none (distribution's token specification).
+pub const LIFETIME: Duration = Duration::from_secs(60);
+
+/// The largest answer of a token service that is read, in bytes.
+pub const LARGEST_ANSWER: usize = 1024 * 1024;
 
 /// What a request needs, as the token specification writes it: `repository:library/alpine:pull`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

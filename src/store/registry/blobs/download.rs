@@ -6,7 +6,6 @@
 //! `blob::checked`, which sees one unbroken stream. Never holds more than [`SPANS`] spans, of all blobs of a run.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::StreamExt as _;
 use reqwest::Method;
@@ -21,31 +20,6 @@ use crate::store::registry::blobs::resume::Stretch;
 use crate::store::registry::concurrency::{Lane, Place};
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::Call;
-
-/// Bytes that count as progress: a server that gives a few at a time must not keep a run alive for ever.
-pub const PROGRESS: u64 = 256 * 1024;
-
-/// What one more connection reads ahead, in bytes: long enough that a round trip between two of them costs little.
-pub const SPAN: u64 = 2 * 1024 * 1024;
-
-/// Spans in memory at once, of all blobs of a run.
-pub const SPANS: usize = 6;
-
-/// A connection slower than this, in bytes a second, is helped by others; a faster one is not what is waited for.
-pub const SLOW: u64 = 64 * 1024 * 1024;
-
-/// How long a connection is watched before it is judged.
-pub const WATCH: Duration = Duration::from_millis(250);
-
-/// What more connections must make of a blob's pace, in percent, to be worth their requests. Where they do not, something else
-/// is slow: the target, this machine, the line.
-pub const WORTH: u128 = 150;
-
-/// How long more connections to a host are not tried after they were in vain.
-pub const IN_VAIN: Duration = Duration::from_secs(60);
-
-/// Bodies that come from one host at once, above which a slow one is not helped: there are several connections already.
-pub const ENOUGH: usize = 8;
 
 impl Repository {
     /// Starts to read a blob. The first answer is awaited, so that a blob that is not there fails here.

@@ -8,8 +8,29 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use crate::error::cause::Cause;
-use crate::store::registry::blobs::download::{ENOUGH, IN_VAIN, SLOW, SPAN, WATCH, WORTH};
 use crate::store::registry::blobs::resume::Stretch;
+
+/// What one more connection reads ahead, in bytes: long enough that a round trip between two of them costs little.
+pub const SPAN: u64 = 2 * 1024 * 1024;
+
+/// Spans in memory at once, of all blobs of a run.
+pub const SPANS: usize = 6;
+
+/// A connection slower than this, in bytes a second, is helped by others; a faster one is not what is waited for.
+pub const SLOW: u64 = 64 * 1024 * 1024;
+
+/// How long a connection is watched before it is judged.
+pub const WATCH: Duration = Duration::from_millis(250);
+
+/// What more connections must make of a blob's pace, in percent, to be worth their requests. Where they do not, something else
+/// is slow: the target, this machine, the line.
+pub const WORTH: u128 = 150;
+
+/// How long more connections to a host are not tried after they were in vain.
+pub const IN_VAIN: Duration = Duration::from_secs(60);
+
+/// Bodies that come from one host at once, above which a slow one is not helped: there are several connections already.
+pub const ENOUGH: usize = 8;
 
 /// A blob in order: what its head gives, then the spans that were read ahead.
 pub struct Reader {

@@ -13,11 +13,13 @@ use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
 use crate::store::content::At;
 use crate::store::registry::auth::token::Scopes;
-use crate::store::registry::blobs::download::PROGRESS;
 use crate::store::registry::concurrency::{Lane, Place};
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::Patience;
 use crate::store::registry::send::Call;
+
+/// Bytes that count as progress: a server that gives a few at a time must not keep a run alive for ever.
+pub const PROGRESS: u64 = 256 * 1024;
 
 /// A stretch of a blob, read over one connection after the other: it goes on where it broke.
 pub struct Stretch {
