@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::environment::Environment;
-use crate::error::cause::{Cause, ConnectionFailure, Refusal};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::{Error, Side};
 use crate::inputs;
 use crate::oci::digest::Digest;
@@ -62,7 +62,7 @@ kinds! {
     Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Tls, .. }, .. } => Tls of CONNECTION;
     Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Timeout, .. }, .. } => Timeout of CONNECTION;
     Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Broken, .. }, .. } => Broken of CONNECTION;
-    Error::Registry { cause: Cause::Patience { .. }, .. } => Patience of PATIENCE;
+    Error::Registry { cause: Cause::RetryBudget { .. }, .. } => RetryBudget of PATIENCE;
     Error::Registry { cause: Cause::Protocol(_), .. } => Protocol of PROTOCOL;
     Error::DigestMismatch { .. } => DigestMismatch of CONTENT;
     Error::Content { .. } => Content of CONTENT;
@@ -212,11 +212,11 @@ fn refusals_of_access() -> Vec<Example> {
 fn limits() -> Vec<Example> {
     let wait = || {
         let retry_after = Some(Duration::from_secs(60));
-        Cause::Refused(Refusal {
+        Cause::Refused(ErrorResponse {
             status: 429,
             message: "Too Many Requests".to_owned(),
             retry_after,
-            ..Refusal::default()
+            ..ErrorResponse::default()
         })
     };
     vec![
@@ -323,7 +323,7 @@ fn no_answers() -> Vec<Example> {
     let protocol = |problem: &str| Cause::Protocol(problem.to_owned());
     let last = Box::new(refused(503, "UNAVAILABLE", "service unavailable"));
     let waited = Duration::from_secs(300);
-    let wait = Refusal { status: 429, retry_after: Some(Duration::from_secs(600)), ..Refusal::default() };
+    let wait = ErrorResponse { status: 429, retry_after: Some(Duration::from_secs(600)), ..ErrorResponse::default() };
     vec![
         read("the name is misspelt, or known inside a network only", OTHER, no_address()),
         push(
@@ -343,11 +343,11 @@ fn no_answers() -> Vec<Example> {
             OTHER,
             connection(ConnectionFailure::Broken, "connection closed before message completed"),
         ),
-        read("the registry is down for longer than `patience`", OTHER, Cause::Patience { waited, last }),
+        read("the registry is down for longer than `patience`", OTHER, Cause::RetryBudget { waited, last }),
         push(
             "the registry asks to wait for longer than `patience`",
             OTHER,
-            Cause::Patience { waited, last: Box::new(Cause::Refused(wait)) },
+            Cause::RetryBudget { waited, last: Box::new(Cause::Refused(wait)) },
         ),
         read(
             "a login portal or a proxy answers in the registry's place",
@@ -473,7 +473,7 @@ fn send(when: &'static str, object: &str, cause: Cause) -> Example {
 
 fn refused(status: u16, code: &str, message: &str) -> Cause {
     let code = (!code.is_empty()).then(|| code.to_owned());
-    Cause::Refused(Refusal { status, code, message: message.to_owned(), ..Refusal::default() })
+    Cause::Refused(ErrorResponse { status, code, message: message.to_owned(), ..ErrorResponse::default() })
 }
 
 fn nobody(service: &str, refusal: Cause) -> Cause {

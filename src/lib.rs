@@ -92,7 +92,7 @@ pub use crate::environment::Environment;
 pub mod internals {
     pub use crate::emit::Wanted;
     pub use crate::emit::render;
-    pub use crate::engine::outcome::ImageReport;
+    pub use crate::engine::outcome::ImageOutcome;
     pub use crate::engine::outcome::Outcome;
     pub use crate::error::Side;
     pub use crate::examples::chapters;

@@ -16,7 +16,7 @@ use crate::emit;
 use crate::engine::copy::{fan_out, ledger, limit};
 use crate::engine::options::Command;
 use crate::engine::queue::Queue;
-use crate::engine::session::Run;
+use crate::engine::session::Session;
 use crate::environment::Environment;
 use crate::error::{Error, Side};
 use crate::github::access::Access;
@@ -27,7 +27,7 @@ use crate::http::clients;
 use crate::inputs;
 use crate::inputs::typed::{Inputs, Invocation};
 use crate::observe::events::Events;
-use crate::observe::progress::Pace;
+use crate::observe::progress::RateEstimate;
 use crate::oci::reference::Reference;
 use crate::plan::Plan;
 use crate::report::{Report, log};
@@ -87,10 +87,11 @@ pub async fn stages(
     let registries = registries::Registries::new(transport.clone(), settings);
     let push_token = |target: &Reference| inputs.credentials.for_target(target).map(|credential| credential.password);
     let access = Access::new(inputs, environment, &plan, &transport, &registries, &push_token);
-    let (ledger, readers, room) = (ledger::Ledger::default(), fan_out::Readers::default(), limit::Room::default());
+    let (ledger, readers, room) =
+        (ledger::Ledger::default(), fan_out::FanOut::default(), limit::InFlightLimit::default());
     let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
     let (events, heard) = Events::new();
-    let run = Run {
+    let run = Session {
         command: inputs.command,
         dry_run: inputs.dry_run,
         registries: &registries,
@@ -120,7 +121,7 @@ pub async fn stages(
         heard,
         // `inspect` sends nothing and is read by the next command.
         tally: (inputs.command != Command::Inspect).then(|| events.tally()),
-        pace: Pace::new(started),
+        pace: RateEstimate::new(started),
         looks: tokio::time::interval(LOOK),
         shutdown: Box::pin(shutdown.fuse()),
     };

@@ -8,19 +8,19 @@ use futures_util::future::Fuse;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Interval;
 
-use crate::engine::outcome::ImageReport;
+use crate::engine::outcome::ImageOutcome;
 use crate::error::Error;
 use crate::github::runner::console::Console;
 use crate::observe::events::Event;
-use crate::observe::progress::{Pace, Tally};
+use crate::observe::progress::{RateEstimate, RunProgress};
 use crate::report::log;
 
 /// What goes on beside the work: what must be said meanwhile, how far it is, the signal that ends it.
 pub struct Watch<'a, S> {
     pub console: &'a Console,
     pub heard: UnboundedReceiver<Event>,
-    pub tally: Option<&'a Arc<Tally>>,
-    pub pace: Pace,
+    pub tally: Option<&'a Arc<RunProgress>>,
+    pub pace: RateEstimate,
     pub looks: Interval,
     pub shutdown: Pin<Box<Fuse<S>>>,
 }
@@ -59,7 +59,7 @@ impl<S: Future<Output = &'static str>> Watch<'_, S> {
 }
 
 /// One image that has ended.
-pub fn say(console: &Console, command: &str, of: usize, image: &ImageReport) {
+pub fn say(console: &Console, command: &str, of: usize, image: &ImageOutcome) {
     let (title, lines) = (log::group_title(image), log::image(command, image));
     if of > log::MANY && log::is_quiet(image) {
         console.line(&title);

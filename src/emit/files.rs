@@ -4,7 +4,7 @@ use serde::Serialize;
 
 /// Consumer configuration of one format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Handover {
+pub struct ConsumerConfig {
     /// The format's name, as in the input `emit`.
     pub format: &'static str,
     /// The files, where the format can say what the run did.

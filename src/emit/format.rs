@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::emit::files::EmittedFile;
-use crate::engine::outcome::{ImageReport, Outcome};
+use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::http::address;
 use crate::oci::digest::Digest;
 use crate::oci::reference::{DOCKER_HUB, ImageReference, Reference};
@@ -85,7 +85,7 @@ impl Run {
         (Self { name, mapping, images, insecure: insecure.to_vec() }, notes)
     }
 
-    fn image(image: &ImageReport) -> Result<Image, String> {
+    fn image(image: &ImageOutcome) -> Result<Image, String> {
         let parse = |text: &str| match ImageReference::parse(text) {
             Ok(ImageReference::Registry(reference)) => Ok(reference),
             _ => Err("an `oci:` directory is no registry".to_owned()),

@@ -22,7 +22,7 @@ pub mod registries_conf;
 use std::collections::BTreeSet;
 
 use crate::emit::directory::Directory;
-use crate::emit::files::Handover;
+use crate::emit::files::ConsumerConfig;
 use crate::emit::format::{Format, Run};
 use crate::error::Error;
 use crate::report::Report;
@@ -84,7 +84,7 @@ pub fn render(
     report: &Report,
     github_repository: Option<&str>,
     insecure: &[String],
-) -> (Vec<Handover>, Vec<String>) {
+) -> (Vec<ConsumerConfig>, Vec<String>) {
     if wanted.is_empty() {
         return (Vec::new(), Vec::new());
     }
@@ -104,12 +104,12 @@ pub fn render(
             Ok(files) => (files, None),
             Err(problem) => (Vec::new(), Some(problem)),
         };
-        Handover { format: format.name(), files, problem }
+        ConsumerConfig { format: format.name(), files, problem }
     });
     (handovers.collect(), notes)
 }
 
 /// Writes the files of all formats below `directory`.
-pub fn write(directory: &Directory, handovers: &[Handover]) -> Result<(), Error> {
+pub fn write(directory: &Directory, handovers: &[ConsumerConfig]) -> Result<(), Error> {
     handovers.iter().flat_map(|handover| &handover.files).try_for_each(|file| directory.write(file))
 }

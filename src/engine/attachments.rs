@@ -16,7 +16,7 @@ use crate::oci::artifact::{Kind, cosign_tags};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::Store;
-use crate::store::content::At;
+use crate::store::content::TagOrDigest;
 
 /// How long a chain of attachments of attachments may be: a signed SBOM needs two.
 const DEEPEST: usize = 4;
@@ -94,7 +94,7 @@ async fn has_any(source: &Store, subject: &Digest, which: Attachments) -> Result
         return Ok(true);
     }
     for (tag, _) in cosign_tags(subject, which) {
-        if !source.lacks_tag(&tag).await && source.head_manifest(At::Tag(&tag)).await?.is_some() {
+        if !source.lacks_tag(&tag).await && source.head_manifest(TagOrDigest::Tag(&tag)).await?.is_some() {
             return Ok(true);
         }
     }
@@ -118,12 +118,12 @@ async fn referrers(source: &Store, subject: &Digest) -> Result<Vec<Manifest>, Er
     if listed.len() > MOST {
         return Err(Error::Content {
             side: Side::Source,
-            object: source.object(At::Digest(subject)),
+            object: source.object(TagOrDigest::Digest(subject)),
             problem: format!("more than {MOST} attachments refer to it"),
         });
     }
     let manifests: Vec<Manifest> = stream::iter(listed)
-        .map(|digest| async move { source.get_manifest(At::Digest(&digest)).await })
+        .map(|digest| async move { source.get_manifest(TagOrDigest::Digest(&digest)).await })
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
@@ -138,7 +138,7 @@ async fn referrers(source: &Store, subject: &Digest) -> Result<Vec<Manifest>, Er
 /// referrers.
 pub async fn get_fallback(store: &Store, subject: &Digest) -> Result<Option<Manifest>, Error> {
     let tag = subject.fallback_tag();
-    match store.get_manifest(At::Tag(&tag)).await {
+    match store.get_manifest(TagOrDigest::Tag(&tag)).await {
         Ok(manifest) if manifest.is_index() && manifest.digest != *subject => Ok(Some(manifest)),
         Ok(_) => Ok(None),
         Err(error) if error.is_absent() => Ok(None),
@@ -153,8 +153,8 @@ async fn tagged(source: &Store, subject: &Digest, which: Attachments) -> Result<
         if source.lacks_tag(&tag).await {
             return Ok(None);
         }
-        let Some(descriptor) = source.head_manifest(At::Tag(&tag)).await? else { return Ok::<_, Error>(None) };
-        let manifest = source.get_manifest(At::Digest(&descriptor.digest)).await?;
+        let Some(descriptor) = source.head_manifest(TagOrDigest::Tag(&tag)).await? else { return Ok::<_, Error>(None) };
+        let manifest = source.get_manifest(TagOrDigest::Digest(&descriptor.digest)).await?;
         Ok(Some((tag, kind, manifest)))
     }))
     .await?;

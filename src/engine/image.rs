@@ -10,12 +10,14 @@ use std::time::Instant;
 use futures_util::future::try_join_all;
 
 use crate::engine::copy::Copy;
-use crate::engine::copy::fan_out::Reader;
+use crate::engine::copy::fan_out::Subscriber;
 use crate::engine::job::Job;
-use crate::engine::options::{Before, Check, Chosen, Command, Mode, OnConflict, OwnAttachments, Platforms};
-use crate::engine::outcome::{AttachmentReport, ImageReport, Outcome, PlatformReport};
+use crate::engine::options::{
+    Check, ChildSelection, Command, Mode, OnConflict, OwnAttachments, Platforms, TargetState,
+};
+use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
 use crate::engine::resolve::{self, Resolved};
-use crate::engine::session::Run;
+use crate::engine::session::Session;
 use crate::engine::verify;
 use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
@@ -23,13 +25,13 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::oci::reference::ImageReference;
 use crate::store::Store;
-use crate::store::content::At;
+use crate::store::content::TagOrDigest;
 use crate::store::layout::Layout;
 use crate::store::registry::repository::Purpose;
 
 /// One image while it is worked on. What is known of it survives a cancellation.
 pub struct Image<'a> {
-    run: &'a Run<'a>,
+    run: &'a Session<'a>,
     job: &'a Job,
     meter: Arc<Meter>,
     started: Instant,
@@ -62,14 +64,14 @@ struct Known {
     source_digest: Option<Digest>,
     digest: Option<Digest>,
     media_type: Option<String>,
-    platforms: Vec<PlatformReport>,
+    platforms: Vec<PlatformOutcome>,
     is_container: bool,
-    attachments: Vec<AttachmentReport>,
+    attachments: Vec<AttachmentOutcome>,
 }
 
 impl<'a> Image<'a> {
     /// Nothing is contacted yet.
-    pub fn new(run: &'a Run<'a>, job: &'a Job) -> Self {
+    pub fn new(run: &'a Session<'a>, job: &'a Job) -> Self {
         Self {
             run,
             job,
@@ -91,7 +93,7 @@ impl<'a> Image<'a> {
     }
 
     /// The report entry, once the work has ended so.
-    pub fn report(&self, result: Result<Outcome, Error>) -> ImageReport {
+    pub fn report(&self, result: Result<Outcome, Error>) -> ImageOutcome {
         let known = std::mem::take(&mut *self.known());
         let mut notices = self.job.notices.clone();
         notices.extend(self.meter.notices());
@@ -101,7 +103,7 @@ impl<'a> Image<'a> {
         };
         // A failure says nothing about the target that is not known.
         let digest = known.digest.filter(|_| result != Outcome::Failed || self.tag() == Tag::Written);
-        ImageReport {
+        ImageOutcome {
             source_digest: known.source_digest,
             digest,
             media_type: known.media_type,
@@ -118,7 +120,7 @@ impl<'a> Image<'a> {
             state: error.as_ref().map(|_| self.state()),
             error,
             duration: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            ..ImageReport::new(self.job.source.to_string(), self.job.target.as_ref().map(ToString::to_string))
+            ..ImageOutcome::new(self.job.source.to_string(), self.job.target.as_ref().map(ToString::to_string))
         }
     }
 
@@ -177,23 +179,23 @@ impl<'a> Image<'a> {
 
         let source_at = at(source_tag.as_deref(), source_digest.as_ref());
         // Where only the source's digest names the target, the target can be asked once that is known.
-        let early = target_tag.as_deref().map(At::Tag).or_else(|| reference.digest().map(At::Digest));
+        let early = target_tag.as_deref().map(TagOrDigest::Tag).or_else(|| reference.digest().map(TagOrDigest::Digest));
         let (resolved, found) = self.look((&source, source_at), (&target, early), &reader).await?;
         self.learn(&resolved);
         self.expect(&resolved)?;
         let wanted = resolved.root.digest().clone();
         let (target_at, found) = match (target_tag.as_deref(), early) {
-            (Some(tag), _) => (At::Tag(tag), found?),
-            (None, Some(At::Digest(asked))) if *asked == wanted => (At::Digest(&wanted), found?),
+            (Some(tag), _) => (TagOrDigest::Tag(tag), found?),
+            (None, Some(TagOrDigest::Digest(asked))) if *asked == wanted => (TagOrDigest::Digest(&wanted), found?),
             // Pushed by digest, and the digest of one platform is not the one that the reference names.
-            (None, _) => (At::Digest(&wanted), self.present(&target, At::Digest(&wanted)).await?),
+            (None, _) => (TagOrDigest::Digest(&wanted), self.present(&target, TagOrDigest::Digest(&wanted)).await?),
         };
 
         let before = if found.as_ref() == Some(&wanted) {
             if self.run.check == Check::Quick && self.is_unchanged(&target, &resolved).await? {
                 return Ok(Outcome::Unchanged);
             }
-            Before::Same
+            TargetState::Same
         } else if let Some(actual) = found {
             match self.job.on_conflict {
                 OnConflict::Overwrite => self.replaces(&actual),
@@ -205,19 +207,19 @@ impl<'a> Image<'a> {
                     return Err(Error::Conflict { reference: target.object(target_at), actual, wanted });
                 }
             }
-            Before::Different
+            TargetState::Different
         } else {
-            Before::Empty
+            TargetState::Empty
         };
 
         // Where the same image is only looked through (`check: deep`), nothing is sent as a rule.
-        if let Some(repository) = target.registry().filter(|_| before != Before::Same) {
-            self.run.gate.before_write(repository, before == Before::Different, &self.meter).await?;
+        if let Some(repository) = target.registry().filter(|_| before != TargetState::Same) {
+            self.run.gate.before_write(repository, before == TargetState::Different, &self.meter).await?;
         }
         let Resolved { root, chosen, only, .. } = resolved;
         let root = match &source {
             // Who served it is told for each image.
-            Store::Mirrored(_) => root.manifest(&source).await?,
+            Store::MirrorSource(_) => root.manifest(&source).await?,
             Store::Registry(_) | Store::Layout(_) => reader.manifest(&wanted, root.manifest(&source)).await?,
         };
         let (sizes, found) = (Mutex::new(BTreeMap::new()), Mutex::default());
@@ -245,13 +247,13 @@ impl<'a> Image<'a> {
         self.describe(&root, chosen.as_ref(), only.as_ref(), size);
         below?;
         let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
-        if before != Before::Same && !found.is_empty() {
+        if before != TargetState::Same && !found.is_empty() {
             // Attachments name their subject by digest: it must be there before them, the tag after them.
-            copy.put(At::Digest(&root.digest), &root).await?;
+            copy.put(TagOrDigest::Digest(&root.digest), &root).await?;
         }
         let attachments = copy.attach(found).await?;
         self.known().attachments = attachments;
-        if before == Before::Same {
+        if before == TargetState::Same {
             return Ok(self.repaired());
         }
         if self.run.dry_run {
@@ -263,14 +265,14 @@ impl<'a> Image<'a> {
     /// What the source is, and what the target has where it is to go, as far as that can be asked yet: side by side.
     async fn look(
         &self,
-        (source, source_at): (&Store, At<'_>),
-        (target, early): (&Store, Option<At<'_>>),
-        reader: &Reader<'_>,
+        (source, source_at): (&Store, TagOrDigest<'_>),
+        (target, early): (&Store, Option<TagOrDigest<'_>>),
+        reader: &Subscriber<'_>,
     ) -> Result<(Resolved, Result<Option<Digest>, Error>), Error> {
         let platforms = &self.job.platforms;
         match early {
             // It will be copied: its manifest is needed, not only its digest.
-            Some(At::Tag(tag))
+            Some(TagOrDigest::Tag(tag))
                 if self.job.on_conflict == OnConflict::Overwrite
                     && *platforms == Platforms::All
                     && !reader.has_others()
@@ -288,7 +290,7 @@ impl<'a> Image<'a> {
     }
 
     /// What the target has under `at`.
-    async fn present(&self, target: &Store, at: At<'_>) -> Result<Option<Digest>, Error> {
+    async fn present(&self, target: &Store, at: TagOrDigest<'_>) -> Result<Option<Digest>, Error> {
         match self.job.on_conflict {
             OnConflict::Overwrite => resolve::overwritten(target, at, self.job.neighbours).await,
             OnConflict::Keep | OnConflict::Fail => resolve::target(target, at).await,
@@ -296,7 +298,7 @@ impl<'a> Image<'a> {
     }
 
     /// Makes visible what is whole at the target, and reads it back.
-    async fn publish(&self, copy: &Copy<'_>, at: At<'_>, root: &Manifest) -> Result<Outcome, Error> {
+    async fn publish(&self, copy: &Copy<'_>, at: TagOrDigest<'_>, root: &Manifest) -> Result<Outcome, Error> {
         self.set_tag(Tag::Unknown);
         copy.put(at, root).await.inspect_err(|error| {
             // Refused is refused; no answer, and a server's failure, is no knowledge.
@@ -305,7 +307,7 @@ impl<'a> Image<'a> {
             }
         })?;
         // In a layout, what has no tag is found by an entry of its own.
-        if let (Store::Layout(layout), At::Digest(_)) = (copy.target, at) {
+        if let (Store::Layout(layout), TagOrDigest::Digest(_)) = (copy.target, at) {
             layout.add_referrer(root).await?;
         }
         self.set_tag(Tag::Written);
@@ -322,10 +324,10 @@ impl<'a> Image<'a> {
     /// Whether a target with the right digest has the children that were chosen too; with no choice, the index speaks
     /// for them.
     async fn is_unchanged(&self, target: &Store, resolved: &Resolved) -> Result<bool, Error> {
-        let chosen = resolved.only.iter().flatten().map(|digest| target.head_manifest(At::Digest(digest)));
+        let chosen = resolved.only.iter().flatten().map(|digest| target.head_manifest(TagOrDigest::Digest(digest)));
         let unchanged = try_join_all(chosen).await?.iter().all(Option::is_some);
         if unchanged && self.run.describe_unchanged {
-            let root = target.get_manifest(At::Digest(resolved.root.digest())).await?;
+            let root = target.get_manifest(TagOrDigest::Digest(resolved.root.digest())).await?;
             self.describe(&root, resolved.chosen.as_ref(), resolved.only.as_ref(), |_| None);
         }
         Ok(unchanged)
@@ -377,7 +379,7 @@ impl<'a> Image<'a> {
         self.expect(&resolved)?;
         let wanted = resolved.root.digest().clone();
         // The tag is what people pull by; the digest only where there is no tag.
-        let target_at = target_tag.as_deref().map_or(At::Digest(&wanted), At::Tag);
+        let target_at = target_tag.as_deref().map_or(TagOrDigest::Digest(&wanted), TagOrDigest::Tag);
         let different = |differences| Error::Different { reference: target.object(target_at), differences };
         match resolve::target(&target, target_at).await? {
             Some(found) if found == wanted => {}
@@ -426,7 +428,7 @@ impl<'a> Image<'a> {
                 if side == Side::Source
                     && let Some(mirrored) = self.run.mirrors.store(self.run.registries, reference, self.job, &meter)?
                 {
-                    return Ok(End { store: Store::Mirrored(mirrored), tag, digest });
+                    return Ok(End { store: Store::MirrorSource(mirrored), tag, digest });
                 }
                 let repository =
                     self.run.registries.repository(side, reference, credential.as_ref(), purpose, meter)?;
@@ -460,7 +462,7 @@ impl<'a> Image<'a> {
         known.digest = Some(resolved.root.digest().clone());
         if let Some(platform) = &resolved.chosen {
             let digest = resolved.root.digest().clone();
-            known.platforms = vec![PlatformReport { platform: platform.to_string(), digest, size: None }];
+            known.platforms = vec![PlatformOutcome { platform: platform.to_string(), digest, size: None }];
         }
     }
 
@@ -482,14 +484,14 @@ impl<'a> Image<'a> {
         &self,
         root: &Manifest,
         chosen: Option<&crate::oci::platform::Platform>,
-        only: Option<&Chosen>,
+        only: Option<&ChildSelection>,
         size: impl Fn(&Digest) -> Option<u64>,
     ) {
         let mut known = self.known();
         known.media_type = Some(root.media_type.clone());
         known.is_container = root.is_container();
         known.platforms = match chosen {
-            Some(platform) if !root.is_index() => vec![PlatformReport {
+            Some(platform) if !root.is_index() => vec![PlatformOutcome {
                 platform: platform.to_string(),
                 digest: root.digest.clone(),
                 size: size(&root.digest),
@@ -500,11 +502,11 @@ impl<'a> Image<'a> {
 }
 
 /// The place that a reference's tag and digest name: the digest decides where both are given.
-fn at<'a>(tag: Option<&'a str>, digest: Option<&'a Digest>) -> At<'a> {
+fn at<'a>(tag: Option<&'a str>, digest: Option<&'a Digest>) -> TagOrDigest<'a> {
     match (digest, tag) {
-        (Some(digest), _) => At::Digest(digest),
-        (None, Some(tag)) => At::Tag(tag),
+        (Some(digest), _) => TagOrDigest::Digest(digest),
+        (None, Some(tag)) => TagOrDigest::Tag(tag),
         // A parsed reference has one or the other.
-        (None, None) => At::Tag("latest"),
+        (None, None) => TagOrDigest::Tag("latest"),
     }
 }

@@ -91,7 +91,7 @@ pub enum Attachments {
 }
 
 /// Children of an index that were chosen.
-pub type Chosen = HashSet<Digest>;
+pub type ChildSelection = HashSet<Digest>;
 
 /// Whether the target is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +122,7 @@ pub enum OwnAttachments {
 
 /// How the target looked before the first write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Before {
+pub enum TargetState {
     /// The tag was not there: most likely nothing of the image is. Manifests are not asked for before they are sent.
     Empty,
     /// The tag was there with other content: parts may be the same.

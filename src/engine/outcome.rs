@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::observe::counts::{Blobs, SiteReport, Traffic};
+use crate::observe::counts::{Blobs, EndpointReport, Traffic};
 use crate::oci::artifact::Kind;
 use crate::oci::digest::Digest;
 
 /// What happened to one image.
 #[derive(Clone, Debug)]
-pub struct ImageReport {
+pub struct ImageOutcome {
     /// The source, fully spelled: `docker.io/library/alpine:3.20`.
     pub source: String,
     /// The target, fully spelled; none for `inspect`.
@@ -21,13 +21,13 @@ pub struct ImageReport {
     /// Media type of what the digest names.
     pub media_type: Option<String>,
     /// The platforms, in the order of the index; empty for an artifact without platforms.
-    pub platforms: Vec<PlatformReport>,
+    pub platforms: Vec<PlatformOutcome>,
     /// Whether containers can be started from it, where it is no index: its platform is not known unless it was asked for.
     pub is_container: bool,
     /// Signatures and the like that were found at the source.
-    pub attachments: Vec<AttachmentReport>,
+    pub attachments: Vec<AttachmentOutcome>,
     /// The places where the source was looked for, where there was more than one; each with what it did.
-    pub sites: Vec<SiteReport>,
+    pub sites: Vec<EndpointReport>,
     /// The place that the manifest came from, where there was more than one.
     pub served_by: Option<String>,
     /// How it ended.
@@ -50,7 +50,7 @@ pub struct ImageReport {
 
 /// One platform of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PlatformReport {
+pub struct PlatformOutcome {
     /// `os/arch[/variant]`.
     pub platform: String,
     /// The child manifest's digest.
@@ -61,7 +61,7 @@ pub struct PlatformReport {
 
 /// One attachment of an image or of one of its platforms.
 #[derive(Clone, Debug, Serialize)]
-pub struct AttachmentReport {
+pub struct AttachmentOutcome {
     /// What it is attached to.
     pub subject: Digest,
     /// Its manifest's digest.
@@ -117,7 +117,7 @@ impl Outcome {
     }
 }
 
-impl ImageReport {
+impl ImageOutcome {
     /// An image of which nothing is known yet.
     pub fn new(source: String, target: Option<String>) -> Self {
         Self {

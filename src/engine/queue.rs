@@ -13,8 +13,8 @@ use futures_util::stream::FuturesUnordered;
 use crate::engine::image::Image;
 use crate::engine::job::Job;
 use crate::engine::options::OnFailure;
-use crate::engine::outcome::{ImageReport, Outcome};
-use crate::engine::session::Run;
+use crate::engine::outcome::{ImageOutcome, Outcome};
+use crate::engine::session::Session;
 use crate::error::Error;
 
 /// Images under way at once. How many requests a host gets is decided there (up to 64 small ones): with as many images,
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 64;
 
 /// The images of a run: those that have ended, those under way, those to come.
 pub struct Queue<'a> {
-    run: &'a Run<'a>,
+    run: &'a Session<'a>,
     jobs: &'a [Job],
     on_failure: OnFailure,
     /// The number of the next job to begin; that of no job when no other is to be begun.
@@ -33,12 +33,12 @@ pub struct Queue<'a> {
     /// Set when the run is cancelled.
     cancelled: Option<&'static str>,
     /// One for each job; deferred until it has ended.
-    reports: Vec<ImageReport>,
+    reports: Vec<ImageOutcome>,
 }
 
 impl<'a> Queue<'a> {
     /// Nothing is begun yet.
-    pub fn new(run: &'a Run<'a>, jobs: &'a [Job], on_failure: OnFailure) -> Self {
+    pub fn new(run: &'a Session<'a>, jobs: &'a [Job], on_failure: OnFailure) -> Self {
         run.events.tally().expect(jobs.len());
         Self {
             run,
@@ -53,7 +53,7 @@ impl<'a> Queue<'a> {
     }
 
     /// The next image that ends; none when there is no other. What waits for it may be dropped and asked again.
-    pub async fn next(&mut self) -> Option<&ImageReport> {
+    pub async fn next(&mut self) -> Option<&ImageOutcome> {
         self.fill();
         let (number, result) = match self.cancelled {
             None => self.work.next().await?,
@@ -77,7 +77,7 @@ impl<'a> Queue<'a> {
     }
 
     /// The report of every image, in order; those that were not begun are deferred.
-    pub fn finish(self) -> Vec<ImageReport> {
+    pub fn finish(self) -> Vec<ImageOutcome> {
         self.reports
     }
 
@@ -94,10 +94,10 @@ impl<'a> Queue<'a> {
     }
 }
 
-fn deferred(job: &Job) -> ImageReport {
-    ImageReport {
+fn deferred(job: &Job) -> ImageOutcome {
+    ImageOutcome {
         result: Outcome::Deferred,
         notices: job.notices.clone(),
-        ..ImageReport::new(job.source.to_string(), job.target.as_ref().map(ToString::to_string))
+        ..ImageOutcome::new(job.source.to_string(), job.target.as_ref().map(ToString::to_string))
     }
 }

@@ -5,14 +5,14 @@
 
 use std::collections::HashSet;
 
-use crate::engine::options::{Chosen, Platforms, Subset};
-use crate::engine::outcome::PlatformReport;
+use crate::engine::options::{ChildSelection, Platforms, Subset};
+use crate::engine::outcome::PlatformOutcome;
 use crate::error::cause::Cause;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Content, Descriptor, Manifest};
 use crate::oci::platform::{self, Platform, Selection};
-use crate::store::content::At;
+use crate::store::content::TagOrDigest;
 use crate::store::{Store, StoredBlob};
 
 /// The largest image config that is read to learn a platform, in bytes.
@@ -33,7 +33,7 @@ pub struct Resolved {
     /// The platform, where one was chosen.
     pub chosen: Option<Platform>,
     /// Where the index is kept and several platforms were chosen: the children that are copied.
-    pub only: Option<Chosen>,
+    pub only: Option<ChildSelection>,
     /// What the choice means for the digests, a sentence each.
     pub notices: Vec<String>,
 }
@@ -66,17 +66,17 @@ impl Root {
     /// Its manifest, fetched by digest if it was not before.
     pub async fn manifest(self, source: &Store) -> Result<Manifest, Error> {
         match self {
-            Self::Known(digest) => source.get_manifest(At::Digest(&digest)).await,
+            Self::Known(digest) => source.get_manifest(TagOrDigest::Digest(&digest)).await,
             Self::Fetched(manifest) => Ok(*manifest),
         }
     }
 }
 
 /// Resolves `at` of `source`: with all platforms one HEAD, or nothing where a digest was given.
-pub async fn source(source: &Store, at: At<'_>, platforms: &Platforms) -> Result<Resolved, Error> {
+pub async fn source(source: &Store, at: TagOrDigest<'_>, platforms: &Platforms) -> Result<Resolved, Error> {
     match (platforms, at) {
-        (Platforms::All, At::Digest(digest)) => Ok(Resolved::whole(Root::Known(digest.clone()))),
-        (Platforms::All, At::Tag(_)) => match source.head_manifest(at).await {
+        (Platforms::All, TagOrDigest::Digest(digest)) => Ok(Resolved::whole(Root::Known(digest.clone()))),
+        (Platforms::All, TagOrDigest::Tag(_)) => match source.head_manifest(at).await {
             Ok(Some(descriptor)) => Ok(Resolved::whole(Root::Known(descriptor.digest))),
             // A HEAD has no words: the GET says why, or knows better.
             Ok(None) => fetched(source, at).await,
@@ -88,7 +88,7 @@ pub async fn source(source: &Store, at: At<'_>, platforms: &Platforms) -> Result
 }
 
 /// What the target has under `at`; none where there is nothing.
-pub async fn target(target: &Store, at: At<'_>) -> Result<Option<Digest>, Error> {
+pub async fn target(target: &Store, at: TagOrDigest<'_>) -> Result<Option<Digest>, Error> {
     Ok(target.head_manifest(at).await?.map(|descriptor| descriptor.digest))
 }
 
@@ -96,9 +96,9 @@ pub async fn target(target: &Store, at: At<'_>) -> Result<Option<Digest>, Error>
 ///
 /// A target that may be written but not read is taken for empty, as GHCR may answer for a package that does not exist yet
 /// (registries.md §9, Absent vs private); and of many tags it is enough that a listing does not have them.
-pub async fn overwritten(target: &Store, at: At<'_>, neighbours: usize) -> Result<Option<Digest>, Error> {
+pub async fn overwritten(target: &Store, at: TagOrDigest<'_>, neighbours: usize) -> Result<Option<Digest>, Error> {
     let found = match at {
-        At::Tag(tag) if neighbours >= MANY => target.head_one_of_many(tag).await,
+        TagOrDigest::Tag(tag) if neighbours >= MANY => target.head_one_of_many(tag).await,
         _ => target.head_manifest(at).await,
     };
     match found {
@@ -109,11 +109,11 @@ pub async fn overwritten(target: &Store, at: At<'_>, neighbours: usize) -> Resul
 }
 
 /// Resolves `at` of `source`, all platforms, where its manifest is needed whatever its digest is.
-pub async fn fetched(source: &Store, at: At<'_>) -> Result<Resolved, Error> {
+pub async fn fetched(source: &Store, at: TagOrDigest<'_>) -> Result<Resolved, Error> {
     Ok(Resolved::whole(Root::Fetched(Box::new(source.get_manifest(at).await?))))
 }
 
-async fn one_platform(source: &Store, at: At<'_>, wanted: &Platform) -> Result<Resolved, Error> {
+async fn one_platform(source: &Store, at: TagOrDigest<'_>, wanted: &Platform) -> Result<Resolved, Error> {
     let mut manifest = source.get_manifest(at).await?;
     let named = manifest.digest.clone();
     let absent = |available: Vec<Platform>| Error::Platform {
@@ -138,13 +138,18 @@ async fn one_platform(source: &Store, at: At<'_>, wanted: &Platform) -> Result<R
         if !crate::oci::manifest::is_index_type(&entry.media_type) {
             return Ok(Resolved { named, chosen: Some(platform), ..Resolved::whole(Root::Known(entry.digest)) });
         }
-        manifest = source.get_manifest(At::Digest(&entry.digest)).await?;
+        manifest = source.get_manifest(TagOrDigest::Digest(&entry.digest)).await?;
     }
     Err(absent(Vec::new()))
 }
 
 /// The entry of an index for one platform.
-fn choose(source: &Store, at: At<'_>, index: &Manifest, wanted: &Platform) -> Result<(Platform, Descriptor), Error> {
+fn choose(
+    source: &Store,
+    at: TagOrDigest<'_>,
+    index: &Manifest,
+    wanted: &Platform,
+) -> Result<(Platform, Descriptor), Error> {
     let (platforms, entries): (Vec<Platform>, Vec<&Descriptor>) = images(index).unzip();
     let names = |platforms: &[&Platform]| platforms.iter().map(ToString::to_string).collect::<Vec<_>>();
     let chosen = match platform::select(wanted, &platforms) {
@@ -173,7 +178,12 @@ fn choose(source: &Store, at: At<'_>, index: &Manifest, wanted: &Platform) -> Re
 }
 
 /// Several platforms: the index as it is with only their children copied, or a smaller index.
-async fn several_platforms(source: &Store, at: At<'_>, wanted: &[Platform], subset: Subset) -> Result<Resolved, Error> {
+async fn several_platforms(
+    source: &Store,
+    at: TagOrDigest<'_>,
+    wanted: &[Platform],
+    subset: Subset,
+) -> Result<Resolved, Error> {
     let index = source.get_manifest(at).await?;
     if !index.is_index() {
         let available = platform_of_image(source, &index).await?;
@@ -248,12 +258,12 @@ fn images(manifest: &Manifest) -> impl Iterator<Item = (Platform, &Descriptor)> 
 /// `only`: those that were chosen, where not all were; a report must not name what was left out.
 pub fn platforms(
     manifest: &Manifest,
-    only: Option<&Chosen>,
+    only: Option<&ChildSelection>,
     size: impl Fn(&Digest) -> Option<u64>,
-) -> Vec<PlatformReport> {
+) -> Vec<PlatformOutcome> {
     images(manifest)
         .filter(|(_, entry)| only.is_none_or(|only| only.contains(&entry.digest)))
-        .map(|(platform, entry)| PlatformReport {
+        .map(|(platform, entry)| PlatformOutcome {
             platform: platform.to_string(),
             digest: entry.digest.clone(),
             size: size(&entry.digest),

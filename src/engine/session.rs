@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::engine::copy::fan_out::Readers;
+use crate::engine::copy::fan_out::FanOut;
 use crate::engine::copy::ledger::Ledger;
-use crate::engine::copy::limit::Room;
+use crate::engine::copy::limit::InFlightLimit;
 use crate::engine::gate::Gate;
 use crate::engine::options::{Attachments, Check, Command, ForeignLayers};
 use crate::error::Side;
@@ -14,7 +14,7 @@ use crate::store::mirrors::Mirrors;
 use crate::store::registry::registries::Registries;
 
 /// What all images of a run share.
-pub struct Run<'a> {
+pub struct Session<'a> {
     /// What to do with each image.
     pub command: Command,
     /// Stop before the first write.
@@ -24,9 +24,9 @@ pub struct Run<'a> {
     /// What the run knows to be at its targets.
     pub ledger: &'a Ledger,
     /// Which images read the same source.
-    pub readers: &'a Readers,
+    pub readers: &'a FanOut,
     /// How much is worked on at once.
-    pub room: &'a Room,
+    pub room: &'a InFlightLimit,
     /// Which credential an image's end gets.
     pub credential: &'a (dyn Fn(Side, &crate::oci::reference::Reference) -> Option<Credential> + Sync),
     /// Which attachments come along.

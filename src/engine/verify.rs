@@ -10,18 +10,18 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::OnceCell;
 
 use crate::engine::attachments::{self, Found, Place};
-use crate::engine::options::{Attachments, Chosen};
+use crate::engine::options::{Attachments, ChildSelection};
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{DEEPEST, Descriptor, Manifest};
 use crate::store::Store;
-use crate::store::content::At;
+use crate::store::content::TagOrDigest;
 
 /// How long a registry may take to show what it has accepted (GHCR lags: registries.md §9, Read-after-write).
 const LAG: Duration = Duration::from_secs(30);
 
 /// Asks the target whether `at` is `digest` now, patient with a registry that lags.
-pub async fn read_back(target: &Store, at: At<'_>, digest: &Digest, patience: Duration) -> Result<(), Error> {
+pub async fn read_back(target: &Store, at: TagOrDigest<'_>, digest: &Digest, patience: Duration) -> Result<(), Error> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(250);
     loop {
@@ -50,7 +50,7 @@ pub fn differences<'a>(
     source: &'a Store,
     target: &'a Store,
     manifest: &'a Manifest,
-    only: Option<&'a Chosen>,
+    only: Option<&'a ChildSelection>,
     depth: usize,
 ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
     async move {
@@ -81,7 +81,7 @@ pub async fn missing_attachments(
     source: &Store,
     target: &Store,
     manifest: &Manifest,
-    only: Option<&Chosen>,
+    only: Option<&ChildSelection>,
     which: Attachments,
 ) -> Result<Vec<String>, Error> {
     let children = manifest.children().map(|child| &child.digest);
@@ -101,8 +101,8 @@ async fn missing_of_one(target: &Store, attachments: &[Found]) -> Result<Vec<Str
     let list = &list;
     let missing = try_join_all(attachments.iter().map(|found| async move {
         let at = match &found.place {
-            Place::Referrer => At::Digest(&found.manifest.digest),
-            Place::Tag(tag) => At::Tag(tag),
+            Place::Referrer => TagOrDigest::Digest(&found.manifest.digest),
+            Place::Tag(tag) => TagOrDigest::Tag(tag),
         };
         let there = target.head_manifest(at).await?.is_some_and(|there| there.digest == found.manifest.digest);
         let problem = if !there {
@@ -130,11 +130,11 @@ async fn child_differences(
     child: &Descriptor,
     depth: usize,
 ) -> Result<Vec<String>, Error> {
-    if target.head_manifest(At::Digest(&child.digest)).await?.is_none() {
+    if target.head_manifest(TagOrDigest::Digest(&child.digest)).await?.is_none() {
         let platform = child.platform.as_ref().map(|platform| format!(" ({platform})")).unwrap_or_default();
         return Ok(vec![format!("manifest {}{platform} is missing", child.digest)]);
     }
-    let manifest = source.get_manifest(At::Digest(&child.digest)).await?;
+    let manifest = source.get_manifest(TagOrDigest::Digest(&child.digest)).await?;
     differences(source, target, &manifest, None, depth + 1).await
 }
 

@@ -11,7 +11,7 @@ use crate::oci::digest::Digest;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The registry answered with an error.
-    Refused(Refusal),
+    Refused(ErrorResponse),
     /// The registry's token service failed or refused; `service` is its host.
     Token {
         /// Host of the token service.
@@ -31,7 +31,7 @@ pub enum Cause {
     /// The answer breaks the specification or a rule of ours; a sentence.
     Protocol(String),
     /// Trying stopped because nothing moved for this long; the last failure follows.
-    Patience {
+    RetryBudget {
         /// How long it was tried.
         waited: Duration,
         /// The last failure.
@@ -56,7 +56,7 @@ pub enum ConnectionFailure {
 
 /// A registry's refusal in its own words, sanitised and shortened.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Refusal {
+pub struct ErrorResponse {
     /// HTTP status.
     pub status: u16,
     /// The specification's error code, `DENIED`, where the body had one.
@@ -71,7 +71,7 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status)?;
         if let Some(code) = &self.code {
@@ -106,7 +106,7 @@ impl fmt::Display for Cause {
                 if detail.is_empty() { Ok(()) } else { write!(f, " ({detail})") }
             }
             Self::Protocol(problem) => f.write_str(problem),
-            Self::Patience { waited, last } => {
+            Self::RetryBudget { waited, last } => {
                 // A registry's sentence may end with a full stop; this one does not.
                 f.write_str(last.to_string().trim_end_matches('.'))?;
                 match last.refusal().and_then(|refusal| refusal.retry_after) {
@@ -120,10 +120,10 @@ impl fmt::Display for Cause {
 
 impl Cause {
     /// The refusal inside.
-    pub fn refusal(&self) -> Option<&Refusal> {
+    pub fn refusal(&self) -> Option<&ErrorResponse> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::Token { refusal: inner, .. } | Self::Patience { last: inner, .. } => inner.refusal(),
+            Self::Token { refusal: inner, .. } | Self::RetryBudget { last: inner, .. } => inner.refusal(),
             Self::Connection { .. } | Self::Protocol(_) => None,
         }
     }
@@ -132,7 +132,7 @@ impl Cause {
     pub fn is_connection(&self) -> bool {
         match self {
             Self::Connection { .. } => true,
-            Self::Token { refusal: inner, .. } | Self::Patience { last: inner, .. } => inner.is_connection(),
+            Self::Token { refusal: inner, .. } | Self::RetryBudget { last: inner, .. } => inner.is_connection(),
             Self::Refused(_) | Self::Protocol(_) => false,
         }
     }

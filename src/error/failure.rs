@@ -1,6 +1,6 @@
 //! A failure as the hints see it: what was asked, of whom, and how it ended.
 
-use crate::error::cause::{Cause, ConnectionFailure, Refusal};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::{Error, Side};
 
 /// A failure, as the rules look at it.
@@ -43,7 +43,7 @@ impl<'a> Failure<'a> {
                     }
                     cause = refusal;
                 }
-                Cause::Patience { last, .. } => cause = last,
+                Cause::RetryBudget { last, .. } => cause = last,
                 Cause::Refused(_) | Cause::Connection { .. } | Cause::Protocol(_) => break,
             }
         }
@@ -51,7 +51,7 @@ impl<'a> Failure<'a> {
         failure
     }
 
-    fn refusal(&self) -> Option<&'a Refusal> {
+    fn refusal(&self) -> Option<&'a ErrorResponse> {
         self.cause.and_then(Cause::refusal)
     }
 
@@ -117,7 +117,7 @@ impl<'a> Failure<'a> {
     /// Waiting as long as the registry asks was longer than patience.
     pub fn is_impatient(&self) -> bool {
         let wait = self.refusal().and_then(|refusal| refusal.retry_after);
-        wait.is_some() && matches!(self.error, Error::Registry { cause: Cause::Patience { .. }, .. })
+        wait.is_some() && matches!(self.error, Error::Registry { cause: Cause::RetryBudget { .. }, .. })
     }
 
     /// A quota that no short wait outlasts, not a limit on the rate.

@@ -9,7 +9,7 @@ pub mod hints;
 
 use std::fmt;
 
-use crate::error::cause::{Cause, Refusal};
+use crate::error::cause::{Cause, ErrorResponse};
 use crate::oci::digest::Digest;
 
 /// One end of a copy.
@@ -149,7 +149,7 @@ impl Error {
     }
 
     /// The registry's refusal, where that is what happened, whatever it is wrapped in.
-    pub fn refusal(&self) -> Option<&Refusal> {
+    pub fn refusal(&self) -> Option<&ErrorResponse> {
         let Self::Registry { cause, .. } = self else { return None };
         cause.refusal()
     }

@@ -2,7 +2,7 @@
 //!
 //! Before the first byte of an image is sent: is the package there, what is it linked to, may this token push. After all
 //! images: is each package linked and as visible as it should be, and has everybody the role that they should have; what
-//! is missing is granted, and read back. Owns no judgement (`judge`) and no call (`api`). Gives `admin-token` to GitHub's
+//! is missing is granted, and read back. Owns no judgement (`assess`) and no call (`api`). Gives `admin-token` to GitHub's
 //! API only, `github-token` to that API and, through [`crate::credentials`], to that server's registry. Never touches a
 //! target that is not on this server's registry.
 
@@ -16,13 +16,13 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::engine::gate::Gate;
 use crate::engine::options::Command;
-use crate::engine::outcome::{ImageReport, Outcome};
+use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::environment::Environment;
 use crate::error::cause::Cause;
 use crate::error::{Error, Side};
-use crate::github::api::{Api, Package, Seen, TeamRole};
+use crate::github::api::{Api, Lookup, Package, TeamRole};
+use crate::github::assess::{self, Anonymous, GrantRequest, NextStep, PackageContext, PushToken, Wanted, Who};
 use crate::github::findings::{Access as Findings, Check, Status};
-use crate::github::judge::{self, Anonymous, Place, PushToken, Step, Wanted, Who, Wish};
 use crate::github::role::Role;
 use crate::github::server::{Owner, Server};
 use crate::github::settings::{AccessInputs, AccessMode, Grant};
@@ -34,7 +34,7 @@ use crate::oci::digest::Digest;
 use crate::oci::reference::Reference;
 use crate::plan::Plan;
 use crate::secret::Secret;
-use crate::store::content::At;
+use crate::store::content::TagOrDigest;
 use crate::store::registry::registries::Registries;
 use crate::store::registry::repository::{Purpose, Repository};
 
@@ -69,9 +69,9 @@ type Passed = Arc<OnceCell<Result<(), Error>>>;
 /// What was asked already.
 #[derive(Default)]
 struct Known {
-    owners: HashMap<String, Seen<Owner>>,
+    owners: HashMap<String, Lookup<Owner>>,
     /// By the package's full name.
-    packages: HashMap<String, Seen<Package>>,
+    packages: HashMap<String, Lookup<Package>>,
 }
 
 /// One package of the run.
@@ -138,26 +138,26 @@ impl<'a> Access<'a> {
     }
 
     /// Whose name `login` is; asked once.
-    async fn owner(&self, login: &str) -> Seen<Owner> {
+    async fn owner(&self, login: &str) -> Lookup<Owner> {
         let mut known = self.known.lock().await;
         if let Some(seen) = known.owners.get(login) {
             return seen.clone();
         }
         let seen = match &self.api {
             Some(Ok(api)) => api.owner(self.github_token.or(self.inputs.admin_token.as_ref()), login).await,
-            Some(Err(problem)) => Seen::Odd(problem.clone()),
-            None => Seen::Odd("GitHub's API was not asked".to_owned()),
+            Some(Err(problem)) => Lookup::Odd(problem.clone()),
+            None => Lookup::Odd("GitHub's API was not asked".to_owned()),
         };
         known.owners.insert(login.to_owned(), seen.clone());
         seen
     }
 
     /// The package as GitHub shows it now; nothing where there is no token to look with.
-    async fn look(&self, kind: Owner, owner: &str, name: &str, subject: &str) -> Option<Seen<Package>> {
+    async fn look(&self, kind: Owner, owner: &str, name: &str, subject: &str) -> Option<Lookup<Package>> {
         let token = self.github_token?;
         let seen = match self.api.as_ref()? {
             Ok(api) => api.package(token, kind, owner, name).await,
-            Err(problem) => Seen::Odd(problem.clone()),
+            Err(problem) => Lookup::Odd(problem.clone()),
         };
         self.known.lock().await.packages.insert(subject.to_owned(), seen.clone());
         Some(seen)
@@ -171,20 +171,20 @@ impl<'a> Access<'a> {
         let token = PushToken::of((self.push_token)(&reference).as_ref().map(Secret::expose));
         let kind = match self.github_token {
             Some(_) => self.owner(owner).await,
-            None => Seen::Found(Owner::Organisation),
+            None => Lookup::Found(Owner::Organisation),
         };
-        if let Some(check) = judge::owner(&self.server, &subject, owner, &kind) {
+        if let Some(check) = assess::owner(&self.server, &subject, owner, &kind) {
             meter.notice(format!("{subject}: {}", check.sentence));
         }
-        let kind = if let Seen::Found(kind) = kind { kind } else { Owner::Organisation };
+        let kind = if let Lookup::Found(kind) = kind { kind } else { Owner::Organisation };
         let seen = self.look(kind, owner, name, &subject).await;
-        let place = Place { server: &self.server, subject: &subject, kind, owner, name, there };
-        for sentence in judge::before_push(&place, &self.wanted(), seen.as_ref(), token, self.workflow) {
+        let place = PackageContext { server: &self.server, subject: &subject, kind, owner, name, there };
+        for sentence in assess::before_push(&place, &self.wanted(), seen.as_ref(), token, self.workflow) {
             meter.notice(sentence);
         }
         // Whether the question creates an empty package where there is none is not known, so it is asked of those only
         // that exist.
-        let exists = there || matches!(seen, Some(Seen::Found(_)));
+        let exists = there || matches!(seen, Some(Lookup::Found(_)));
         if self.dry_run || !exists {
             return Ok(());
         }
@@ -196,7 +196,7 @@ impl<'a> Access<'a> {
     }
 
     /// Checks every package of the run and grants what is to be granted.
-    pub async fn check(&self, plan: &Plan, images: &[ImageReport], events: &Events) -> Findings {
+    pub async fn check(&self, plan: &Plan, images: &[ImageOutcome], events: &Events) -> Findings {
         let mut findings = Findings { strict: self.inputs.strict, asked: self.inputs.asked, ..Findings::default() };
         if !matches!(self.command, Command::Copy | Command::Access) {
             return findings;
@@ -243,14 +243,14 @@ impl<'a> Access<'a> {
         let mut strangers = None;
         if self.github_token.is_some() {
             match self.owner(target.owner).await {
-                Seen::Found(found) => {
+                Lookup::Found(found) => {
                     kind = found;
                     seen = self.settled(kind, target, &subject).await;
                 }
-                unknown => strangers = judge::owner(&self.server, &subject, target.owner, &unknown),
+                unknown => strangers = assess::owner(&self.server, &subject, target.owner, &unknown),
             }
         }
-        let place = Place {
+        let place = PackageContext {
             server: &self.server,
             subject: &subject,
             kind,
@@ -264,14 +264,14 @@ impl<'a> Access<'a> {
         };
         match strangers {
             Some(check) => vec![check],
-            None => judge::package(&place, &self.wanted(), seen.as_ref(), anonymous.as_ref()),
+            None => assess::package(&place, &self.wanted(), seen.as_ref(), anonymous.as_ref()),
         }
     }
 
     /// The package; one that this run created is waited for, with its link.
-    async fn settled(&self, kind: Owner, target: &Target<'_>, subject: &str) -> Option<Seen<Package>> {
+    async fn settled(&self, kind: Owner, target: &Target<'_>, subject: &str) -> Option<Lookup<Package>> {
         let before = self.known.lock().await.packages.get(subject).cloned();
-        let created = target.written && matches!(before, Some(Seen::Absent));
+        let created = target.written && matches!(before, Some(Lookup::Absent));
         if let Some(seen) = before.filter(|_| !target.written) {
             return Some(seen);
         }
@@ -279,8 +279,8 @@ impl<'a> Access<'a> {
         loop {
             let seen = self.look(kind, target.owner, target.name, subject).await;
             let complete = match &seen {
-                Some(Seen::Found(package)) => package.repository.is_some(),
-                Some(Seen::Absent) => false,
+                Some(Lookup::Found(package)) => package.repository.is_some(),
+                Some(Lookup::Absent) => false,
                 _ => true,
             };
             if complete || !created || !wait.next().await {
@@ -292,9 +292,9 @@ impl<'a> Access<'a> {
     /// What somebody without an account gets of the image: the proof that it is public.
     async fn anonymous(&self, target: &Target<'_>, events: &Events) -> Anonymous {
         let place = match (target.digest, target.reference.tag()) {
-            (Some(digest), _) => At::Digest(digest),
+            (Some(digest), _) => TagOrDigest::Digest(digest),
             // Where somebody with a credential finds nothing, nobody without one may find more; the answer is the proof.
-            (None, Some(tag)) if target.missed => At::Tag(tag),
+            (None, Some(tag)) if target.missed => TagOrDigest::Tag(tag),
             _ => return Anonymous::Nothing,
         };
         let meter = Arc::new(Meter::new(events.clone()));
@@ -310,7 +310,7 @@ impl<'a> Access<'a> {
                 Ok(None) => Anonymous::Refused("the registry answers 404".to_owned()),
                 Err(Error::Registry { cause, .. }) => match cause.refusal() {
                     Some(refusal)
-                        if matches!(refusal.status, 401 | 403) && !matches!(cause, Cause::Patience { .. }) =>
+                        if matches!(refusal.status, 401 | 403) && !matches!(cause, Cause::RetryBudget { .. }) =>
                     {
                         Anonymous::Refused(format!("the registry answers {}", refusal.status))
                     }
@@ -332,13 +332,13 @@ impl<'a> Access<'a> {
         let wishes = wishes(Who::Team, &self.inputs.teams).chain(wishes(Who::User, &self.inputs.users));
         let mut checks = Vec::new();
         for (who, grant) in wishes {
-            let wish = Wish { server: &self.server, repository, who, grant };
+            let wish = GrantRequest { server: &self.server, repository, who, grant };
             checks.push(self.grant(&wish, owner).await);
         }
         checks
     }
 
-    async fn grant(&self, wish: &Wish<'_>, owner: &str) -> Check {
+    async fn grant(&self, wish: &GrantRequest<'_>, owner: &str) -> Check {
         let home = wish.repository.split_once('/').map_or("", |(owner, _)| owner);
         if wish.who == Who::Team && !home.eq_ignore_ascii_case(owner) {
             return wish.elsewhere(owner);
@@ -350,21 +350,21 @@ impl<'a> Access<'a> {
             None => return wish.check(Status::Skipped, "no target is on this GitHub server's registry"),
         };
         match self.owner(home).await {
-            Seen::Found(Owner::User) => {
+            Lookup::Found(Owner::User) => {
                 if let Some(check) = wish.of_a_person() {
                     return check;
                 }
             }
-            Seen::Found(Owner::Organisation) => {}
+            Lookup::Found(Owner::Organisation) => {}
             unknown => {
-                if let Some(check) = judge::owner(&self.server, wish.repository, home, &unknown) {
+                if let Some(check) = assess::owner(&self.server, wish.repository, home, &unknown) {
                     return wish.check(check.status, check.sentence);
                 }
             }
         }
         let before = match step(api, token, wish).await {
-            Step::Done(check) => return *check,
-            Step::Raise(role) => role,
+            NextStep::Done(check) => return *check,
+            NextStep::Raise(role) => role,
         };
         if self.inputs.mode != AccessMode::Apply || self.dry_run {
             return wish.not_granted(&before, self.dry_run);
@@ -389,7 +389,7 @@ impl<'a> Access<'a> {
 }
 
 /// What is so, and whether something is to be done about it.
-async fn step(api: &Api, token: &Secret, wish: &Wish<'_>) -> Step {
+async fn step(api: &Api, token: &Secret, wish: &GrantRequest<'_>) -> NextStep {
     let name = &wish.grant.name;
     let organisation = wish.repository.split_once('/').map_or("", |(owner, _)| owner);
     match wish.who {
@@ -397,7 +397,7 @@ async fn step(api: &Api, token: &Secret, wish: &Wish<'_>) -> Step {
             let seen = api.team_role(token, organisation, name, wish.repository).await;
             // No role and no such team are both 404.
             let team = match seen {
-                Seen::Absent => Some(api.team(token, organisation, name).await),
+                Lookup::Absent => Some(api.team(token, organisation, name).await),
                 _ => None,
             };
             wish.team(&seen, team.as_ref())
@@ -405,7 +405,7 @@ async fn step(api: &Api, token: &Secret, wish: &Wish<'_>) -> Step {
         Who::User => {
             let seen = api.user_role(token, name, wish.repository).await;
             let invitation = match &seen {
-                Seen::Found(role) if role.is_below(wish.grant.permission) => {
+                Lookup::Found(role) if role.is_below(wish.grant.permission) => {
                     Some(api.invitation(token, name, wish.repository).await)
                 }
                 _ => None,
@@ -416,15 +416,15 @@ async fn step(api: &Api, token: &Secret, wish: &Wish<'_>) -> Step {
 }
 
 /// The role now, after a grant.
-async fn role(api: &Api, token: &Secret, wish: &Wish<'_>) -> Option<Role> {
+async fn role(api: &Api, token: &Secret, wish: &GrantRequest<'_>) -> Option<Role> {
     let organisation = wish.repository.split_once('/').map_or("", |(owner, _)| owner);
     match wish.who {
         Who::Team => match api.team_role(token, organisation, &wish.grant.name, wish.repository).await {
-            Seen::Found(TeamRole::Is(role)) => Some(role),
+            Lookup::Found(TeamRole::Is(role)) => Some(role),
             _ => None,
         },
         Who::User => match api.user_role(token, &wish.grant.name, wish.repository).await {
-            Seen::Found(role) => Some(role),
+            Lookup::Found(role) => Some(role),
             _ => None,
         },
     }

@@ -56,7 +56,7 @@ const WITH_ROLE: &str = "application/vnd.github.v3.repository+json";
 
 /// What GitHub answered to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Seen<T> {
+pub(super) enum Lookup<T> {
     /// It is there.
     Found(T),
     /// 404: it is not there, or this token may not see it.
@@ -132,7 +132,7 @@ impl Api {
     }
 
     /// Whose name `login` is.
-    pub(super) async fn owner(&self, token: Option<&Secret>, login: &str) -> Seen<Owner> {
+    pub(super) async fn owner(&self, token: Option<&Secret>, login: &str) -> Lookup<Owner> {
         #[derive(Deserialize)]
         struct Account {
             #[serde(rename = "type")]
@@ -145,7 +145,7 @@ impl Api {
     }
 
     /// A package.
-    pub(super) async fn package(&self, token: &Secret, kind: Owner, owner: &str, name: &str) -> Seen<Package> {
+    pub(super) async fn package(&self, token: &Secret, kind: Owner, owner: &str, name: &str) -> Lookup<Package> {
         #[derive(Deserialize)]
         struct Found {
             #[serde(rename = "name")]
@@ -172,7 +172,7 @@ impl Api {
     }
 
     /// The role that a team has on a repository, its parents' roles included; absent where it has none.
-    pub(super) async fn team_role(&self, token: &Secret, org: &str, slug: &str, repository: &str) -> Seen<TeamRole> {
+    pub(super) async fn team_role(&self, token: &Secret, org: &str, slug: &str, repository: &str) -> Lookup<TeamRole> {
         #[derive(Deserialize)]
         struct Found {
             role_name: Option<String>,
@@ -180,7 +180,7 @@ impl Api {
         }
         let reply = self.call(Some(token), Method::Get, &team_path(org, slug, repository), WITH_ROLE).await;
         if matches!(&reply, Ok(Reply { status: 204, .. })) {
-            return Seen::Found(TeamRole::Some);
+            return Lookup::Found(TeamRole::Some);
         }
         seen(reply, |found: Found| match (found.role_name, found.permissions) {
             (Some(role), _) => TeamRole::Is(Role::parse(&sanitise::line(&role, 60))),
@@ -195,7 +195,7 @@ impl Api {
     }
 
     /// Whether a team is there and this token may see it.
-    pub(super) async fn team(&self, token: &Secret, org: &str, slug: &str) -> Seen<()> {
+    pub(super) async fn team(&self, token: &Secret, org: &str, slug: &str) -> Lookup<()> {
         let path = path(&["orgs", org, "teams", slug]);
         seen(self.call(Some(token), Method::Get, &path, JSON).await, |_: serde_json::Value| ())
     }
@@ -213,7 +213,7 @@ impl Api {
     }
 
     /// The role that somebody has on a repository.
-    pub(super) async fn user_role(&self, token: &Secret, login: &str, repository: &str) -> Seen<Role> {
+    pub(super) async fn user_role(&self, token: &Secret, login: &str, repository: &str) -> Lookup<Role> {
         #[derive(Deserialize)]
         struct Found {
             permission: Option<String>,
@@ -238,7 +238,7 @@ impl Api {
     }
 
     /// The role that an open invitation of somebody to a repository names; none where there is no invitation.
-    pub(super) async fn invitation(&self, token: &Secret, login: &str, repository: &str) -> Seen<Option<String>> {
+    pub(super) async fn invitation(&self, token: &Secret, login: &str, repository: &str) -> Lookup<Option<String>> {
         #[derive(Deserialize)]
         struct Invitation {
             invitee: Option<Invitee>,
@@ -253,23 +253,23 @@ impl Api {
             let path = format!("{}?per_page=100&page={page}", path(&["repos", owner, name, "invitations"]));
             let invitations = seen(self.call(Some(token), Method::Get, &path, JSON).await, |all: Vec<Invitation>| all);
             let invitations = match invitations {
-                Seen::Found(invitations) => invitations,
-                Seen::Absent => return Seen::Absent,
-                Seen::Refused(words) => return Seen::Refused(words),
-                Seen::Odd(words) => return Seen::Odd(words),
+                Lookup::Found(invitations) => invitations,
+                Lookup::Absent => return Lookup::Absent,
+                Lookup::Refused(words) => return Lookup::Refused(words),
+                Lookup::Odd(words) => return Lookup::Odd(words),
             };
             let is_theirs = |invitation: &&Invitation| {
                 let invitee = invitation.invitee.as_ref().and_then(|invitee| invitee.login.as_deref());
                 invitee.is_some_and(|invitee| invitee.eq_ignore_ascii_case(login))
             };
             if let Some(found) = invitations.iter().find(is_theirs) {
-                return Seen::Found(Some(sanitise::line(found.permissions.as_deref().unwrap_or("unknown"), 60)));
+                return Lookup::Found(Some(sanitise::line(found.permissions.as_deref().unwrap_or("unknown"), 60)));
             }
             if invitations.len() < 100 {
                 break;
             }
         }
-        Seen::Found(None)
+        Lookup::Found(None)
     }
 
     /// Sends a call until it is answered, or until trying is no use; then why.
@@ -454,21 +454,21 @@ fn words(reply: &Reply) -> String {
     }
 }
 
-fn seen<T, F: DeserializeOwned>(reply: Result<Reply, String>, read: impl FnOnce(F) -> T) -> Seen<T> {
+fn seen<T, F: DeserializeOwned>(reply: Result<Reply, String>, read: impl FnOnce(F) -> T) -> Lookup<T> {
     let reply = match reply {
         Ok(reply) => reply,
-        Err(problem) => return Seen::Odd(problem),
+        Err(problem) => return Lookup::Odd(problem),
     };
     match reply.status {
         200 => match serde_json::from_slice(&reply.body) {
-            Ok(found) => Seen::Found(read(found)),
+            Ok(found) => Lookup::Found(read(found)),
             Err(_) => {
-                Seen::Odd(format!("{}, in a form that is not known here", words(&Reply { body: vec![], ..reply })))
+                Lookup::Odd(format!("{}, in a form that is not known here", words(&Reply { body: vec![], ..reply })))
             }
         },
-        404 => Seen::Absent,
-        401 | 403 => Seen::Refused(words(&reply)),
-        _ => Seen::Odd(words(&reply)),
+        404 => Lookup::Absent,
+        401 | 403 => Lookup::Refused(words(&reply)),
+        _ => Lookup::Odd(words(&reply)),
     }
 }
 
@@ -493,7 +493,7 @@ mod tests {
 
     use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::{Reply, Seen, again, path, seen, team_path, wait_asked, words};
+    use super::{Lookup, Reply, again, path, seen, team_path, wait_asked, words};
     use crate::secret::Secret;
 
     fn reply(status: u16, body: &str) -> Reply {
@@ -547,12 +547,12 @@ mod tests {
     #[test]
     fn answers_are_read_leniently_and_said_in_githubs_words() {
         let read = |reply: Reply| seen(Ok(reply), |value: serde_json::Value| value["a"].as_u64());
-        assert_eq!(read(reply(200, r#"{"a":1,"b":2}"#)), Seen::Found(Some(1)));
-        assert_eq!(read(reply(404, "")), Seen::Absent);
+        assert_eq!(read(reply(200, r#"{"a":1,"b":2}"#)), Lookup::Found(Some(1)));
+        assert_eq!(read(reply(404, "")), Lookup::Absent);
         let said = words(&reply(403, r#"{"message":"Must have admin rights\n::error::x Bearer hunter2"}"#));
         assert_eq!(said, "GitHub answered 403: Must have admin rights ⏎ : :error::x Bearer *** (request 1F:2)");
-        assert!(matches!(read(reply(200, "<html>")), Seen::Odd(words) if words.contains("not known here")));
-        assert!(matches!(read(reply(500, "<html>")), Seen::Odd(words) if words.contains("not an API's answer")));
-        assert!(matches!(read(reply(301, "")), Seen::Odd(words) if words.contains("301")));
+        assert!(matches!(read(reply(200, "<html>")), Lookup::Odd(words) if words.contains("not known here")));
+        assert!(matches!(read(reply(500, "<html>")), Lookup::Odd(words) if words.contains("not an API's answer")));
+        assert!(matches!(read(reply(301, "")), Lookup::Odd(words) if words.contains("301")));
     }
 }

@@ -9,14 +9,14 @@
 //!
 //! - `server`: hosts and links; pure.
 //! - `role`: what a role on a repository means for its packages; pure.
-//! - `judge`: from what GitHub answered to a status, a sentence and a link; pure.
+//! - `assess`: from what GitHub answered to a status, a sentence and a link; pure.
 //! - `api`: the calls; nothing else talks to GitHub's API.
 //! - `access`: the order of the questions, before and after a copy.
 
 pub mod access;
 pub mod api;
+pub mod assess;
 pub mod findings;
-pub mod judge;
 pub mod role;
 pub mod runner;
 pub mod server;

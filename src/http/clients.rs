@@ -47,7 +47,7 @@ struct Shared {
 /// What tells one client from another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {
-    pipe: Pipe,
+    pipe: Pool,
     hasty: bool,
     /// Loopback hosts are never asked through a proxy, which would look for the registry on its own machine.
     loopback: bool,
@@ -56,7 +56,7 @@ struct Kind {
 
 /// What a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Pipe {
+pub(crate) enum Pool {
     /// A manifest at most: HTTP/2 where the server has it, so that many share one connection.
     Small,
     /// A blob: HTTP/1.1, a connection each. One HTTP/2 connection is one window and one congestion state for all bodies;
@@ -96,18 +96,18 @@ impl Transport {
 
     /// The client for an API at `base`: the same proxy, roots and TLS as for registries.
     pub(crate) fn http_client(&self, base: &Url) -> Result<Client, Error> {
-        self.client(base, Pipe::Small, false)
+        self.client(base, Pool::Small, false)
     }
 
     /// The client for a request to `url`; `hasty`: one that does not wait long for a connection.
     ///
     /// Fails when the system's CA certificates, which are read for the first host that needs them, are of no use.
-    pub(crate) fn client(&self, url: &Url, pipe: Pipe, hasty: bool) -> Result<Client, Error> {
+    pub(crate) fn client(&self, url: &Url, pipe: Pool, hasty: bool) -> Result<Client, Error> {
         let loopback = is_loopback(url.host());
         // A proxy may be spoken to over TLS whatever the host behind it speaks.
         let tls = !loopback || url.scheme() == "https";
         // Without TLS there is no HTTP/2, and blobs and manifests share the connections.
-        let pipe = if loopback || url.scheme() != "https" { Pipe::Blob } else { pipe };
+        let pipe = if loopback || url.scheme() != "https" { Pool::Blob } else { pipe };
         let kind = Kind { pipe, hasty, loopback, tls };
         let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&kind) {
@@ -127,7 +127,7 @@ impl Shared {
             .connect_timeout(if kind.hasty { CONNECT_HASTY } else { CONNECT })
             .pool_idle_timeout(Duration::from_secs(60))
             .tcp_keepalive(Duration::from_secs(30));
-        let http2 = kind.pipe == Pipe::Small;
+        let http2 = kind.pipe == Pool::Small;
         if !http2 {
             builder = builder.http1_only();
         }

@@ -4,11 +4,11 @@ use serde::Serialize;
 
 /// One place where an image was looked for: a mirror or the registry that the source names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SiteReport {
+pub struct EndpointReport {
     /// The repository there, with its registry.
     pub site: String,
     /// What it did.
-    pub class: SiteClass,
+    pub class: EndpointStatus,
     /// Its own words, or ours about it.
     pub reason: Option<String>,
 }
@@ -16,7 +16,7 @@ pub struct SiteReport {
 /// What a place did that was asked for an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum SiteClass {
+pub enum EndpointStatus {
     /// It gave what was asked for.
     Served,
     /// It does not have it.
@@ -37,7 +37,7 @@ pub enum SiteClass {
     Lying,
 }
 
-impl SiteClass {
+impl EndpointStatus {
     /// The name in `json` and in messages.
     pub fn name(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use crate::observe::progress::Tally;
+use crate::observe::progress::RunProgress;
 use crate::secret::Secret;
 
 /// Something that the person who watches should know now.
@@ -22,7 +22,7 @@ pub enum Event {
 #[derive(Clone)]
 pub struct Events {
     to: UnboundedSender<Event>,
-    pub tally: Arc<Tally>,
+    pub tally: Arc<RunProgress>,
 }
 
 impl Events {
@@ -33,7 +33,7 @@ impl Events {
     }
 
     /// The counts of the run.
-    pub fn tally(&self) -> &Arc<Tally> {
+    pub fn tally(&self) -> &Arc<RunProgress> {
         &self.tally
     }
 

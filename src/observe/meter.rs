@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::error::Side;
-use crate::observe::counts::{Blobs, SiteClass, SiteReport, Traffic};
+use crate::observe::counts::{Blobs, EndpointReport, EndpointStatus, Traffic};
 use crate::observe::events::{Event, Events};
 use crate::oci::manifest;
 use crate::secret::Secret;
@@ -34,7 +34,7 @@ pub struct Meter {
     /// Bytes that are to go to the target, as far as that is known.
     awaited: AtomicU64,
     notices: Mutex<Vec<String>>,
-    sites: Mutex<Vec<SiteReport>>,
+    sites: Mutex<Vec<EndpointReport>>,
     served_by: Mutex<Option<String>>,
 }
 
@@ -194,12 +194,12 @@ impl Meter {
     }
 
     /// A place was asked for the image. The first answer counts; a worse one that comes later replaces it.
-    pub fn site(&self, site: &str, class: SiteClass, reason: Option<String>) {
+    pub fn site(&self, site: &str, class: EndpointStatus, reason: Option<String>) {
         let mut sites = self.sites.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match sites.iter_mut().find(|known| known.site == site) {
             Some(known) if class.weight() > known.class.weight() => (known.class, known.reason) = (class, reason),
             Some(_) => {}
-            None => sites.push(SiteReport { site: site.to_owned(), class, reason }),
+            None => sites.push(EndpointReport { site: site.to_owned(), class, reason }),
         }
     }
 
@@ -214,7 +214,7 @@ impl Meter {
     }
 
     /// The places that were asked so far, in the order of their first answer.
-    pub fn sites(&self) -> Vec<SiteReport> {
+    pub fn sites(&self) -> Vec<EndpointReport> {
         self.sites.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 

@@ -25,7 +25,7 @@ const FIRST_LINE: Duration = Duration::from_secs(5);
 
 /// The counts of all images of a run together, kept where things happen.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct RunProgress {
     images: AtomicUsize,
     begun: AtomicUsize,
     done: AtomicUsize,
@@ -34,7 +34,7 @@ pub struct Tally {
     awaited: AtomicU64,
 }
 
-impl Tally {
+impl RunProgress {
     /// So many images are to be worked on.
     pub fn expect(&self, images: usize) {
         self.images.store(images, Relaxed);
@@ -108,14 +108,14 @@ impl Progress {
 
 /// The moments of the last seconds.
 #[derive(Debug)]
-pub struct Pace {
+pub struct RateEstimate {
     started: Instant,
     moments: VecDeque<(Instant, Progress)>,
 }
 
 /// How far a run is, and how fast it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct Snapshot {
     /// How long it has gone on.
     pub elapsed: Duration,
     /// How far it is.
@@ -126,14 +126,14 @@ pub struct View {
     left: Option<Duration>,
 }
 
-impl Pace {
+impl RateEstimate {
     /// The run starts now.
     pub fn new(started: Instant) -> Self {
         Self { started, moments: VecDeque::new() }
     }
 
     /// Looks at the run.
-    pub fn look(&mut self, now: Instant, progress: Progress) -> View {
+    pub fn look(&mut self, now: Instant, progress: Progress) -> Snapshot {
         while self.moments.get(1).is_some_and(|(when, _)| now - *when >= WINDOW) {
             self.moments.pop_front();
         }
@@ -150,7 +150,7 @@ impl Pace {
         let left =
             share(to_do, span.as_millis(), u128::from(did)).filter(|left| long_enough && (1..=LONGEST).contains(left));
         let rate = share(bytes, 1000, span.as_millis()).filter(|_| long_enough && progress.sent > 0);
-        View { elapsed: now - self.started, progress, rate, left: left.map(Duration::from_millis) }
+        Snapshot { elapsed: now - self.started, progress, rate, left: left.map(Duration::from_millis) }
     }
 }
 
@@ -159,7 +159,7 @@ fn share(amount: u64, times: u128, by: u128) -> Option<u64> {
     u64::try_from((u128::from(amount) * times).checked_div(by)?).ok()
 }
 
-impl View {
+impl Snapshot {
     /// `12 of 300 images, 1 failed, 45.2 MiB sent, 8.9 MiB/s, about 9 s left`; none where there is nothing to say.
     pub fn words(&self) -> Option<String> {
         let Progress { images, begun, done, failed, sent, left } = self.progress;
@@ -206,17 +206,17 @@ fn about(time: Duration) -> String {
 
 /// When a log gets its next line: every few seconds at first, and seldom in a run that goes on for an hour.
 #[derive(Debug)]
-pub struct Lines {
+pub struct LogInterval {
     next: Duration,
 }
 
-impl Default for Lines {
+impl Default for LogInterval {
     fn default() -> Self {
         Self { next: FIRST_LINE }
     }
 }
 
-impl Lines {
+impl LogInterval {
     /// Whether it is time, when so much has gone.
     pub fn is_due(&mut self, elapsed: Duration) -> bool {
         let due = elapsed >= self.next;
@@ -236,14 +236,14 @@ impl Lines {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Lines, Pace, Progress};
+    use super::{LogInterval, Progress, RateEstimate};
 
     const MIB: u64 = 1 << 20;
 
     /// What is said at each of the moments.
     fn said(moments: &[(u64, Progress)]) -> Vec<String> {
         let started = Instant::now();
-        let mut pace = Pace::new(started);
+        let mut pace = RateEstimate::new(started);
         let say = |(seconds, progress): &(u64, Progress)| {
             pace.look(started + Duration::from_secs(*seconds), *progress).words().unwrap_or_default()
         };
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_is_done_is_measured_in_bytes_where_there_are_any() {
-        let view = |progress| Pace::new(Instant::now()).look(Instant::now(), progress).permille();
+        let view = |progress| RateEstimate::new(Instant::now()).look(Instant::now(), progress).permille();
         assert_eq!(view(Progress::default()), 0);
         assert_eq!(view(Progress { images: 4, begun: 4, done: 1, ..Progress::default() }), 250);
         assert_eq!(view(Progress { images: 4, begun: 2, done: 1, sent: 30, left: 10, ..Progress::default() }), 375);
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn lines_come_every_few_seconds_and_then_seldom() {
-        let mut lines = Lines::default();
+        let mut lines = LogInterval::default();
         let due: Vec<u64> = (0..800).filter(|second| lines.is_due(Duration::from_secs(*second))).collect();
         assert_eq!(due[..4], [5, 10, 15, 20]);
         assert!(due.contains(&75) && !due.contains(&80), "{due:?}");

@@ -14,7 +14,7 @@ use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob;
-use crate::store::content::At;
+use crate::store::content::TagOrDigest;
 use crate::store::layout::Layout;
 
 /// The files of an OCI image layout, parted by a line `%%`: `oci-layout`, `index.json`, then blobs. In each, `{digest:N}`
@@ -88,17 +88,17 @@ pub async fn read_layout(directory: &Path, named: &[Descriptor]) {
         assert!(!String::from_utf8_lossy(&manifest.bytes).contains("outside"), "a link out of the layout was followed");
     };
     for tag in layout.tags().await.unwrap_or_default().iter().take(16) {
-        if let Ok(manifest) = layout.get_manifest(At::Tag(tag)).await {
+        if let Ok(manifest) = layout.get_manifest(TagOrDigest::Tag(tag)).await {
             assert_right(&manifest);
         }
     }
     if let Ok(root) = layout.default_root().await
-        && let Ok(manifest) = layout.get_manifest(At::Digest(&root.digest)).await
+        && let Ok(manifest) = layout.get_manifest(TagOrDigest::Digest(&root.digest)).await
     {
         assert_right(&manifest);
     }
     for descriptor in named {
-        if let Ok(manifest) = layout.get_manifest(At::Digest(&descriptor.digest)).await {
+        if let Ok(manifest) = layout.get_manifest(TagOrDigest::Digest(&descriptor.digest)).await {
             assert_right(&manifest);
         }
         let _ = layout.referrers(&descriptor.digest).await;
@@ -125,10 +125,10 @@ pub async fn write_layout(directory: &Path) {
     let digest = Digest::of(&bytes);
     let Ok(manifest) = Manifest::parse(bytes, None, digest) else { return };
     let Ok(layout) = Layout::create(Side::Target, directory, meter()) else { return };
-    if layout.put_manifest(At::Tag("fuzzed"), &manifest).await.is_err() {
+    if layout.put_manifest(TagOrDigest::Tag("fuzzed"), &manifest).await.is_err() {
         return;
     }
-    let found = layout.head_manifest(At::Tag("fuzzed")).await;
+    let found = layout.head_manifest(TagOrDigest::Tag("fuzzed")).await;
     assert_eq!(found.ok().flatten().map(|found| found.digest), Some(manifest.digest.clone()));
     let after = entries().unwrap_or_default();
     let name = |entry: &Value| entry["annotations"]["org.opencontainers.image.ref.name"].as_str().map(str::to_owned);

@@ -11,10 +11,10 @@ use crate::error::cause::Cause;
 use crate::properties::assertions::{assert_safe, assert_sentence};
 use crate::secret::{Credential, Secret};
 use crate::store::registry::auth::realm::{self, Trust};
-use crate::store::registry::auth::{Auth, Way};
+use crate::store::registry::auth::{Auth, Scheme};
 use crate::store::registry::error_response;
 use crate::store::registry::paging::next_page;
-use crate::store::registry::retry::{Limits, Patience, Verdict, judge};
+use crate::store::registry::retry::{Retry, RetryBudget, Timeouts, judge};
 
 fn values<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = HeaderValue> {
     lines.filter_map(|line| HeaderValue::from_bytes(line).ok())
@@ -35,7 +35,8 @@ pub fn challenge(data: &[u8]) {
         headers.append(WWW_AUTHENTICATE, value);
     }
     let credential = Credential { username: "ann".to_owned(), password: Secret::new("secret") };
-    let Some(Way::Bearer { realm, service }) = Auth::new(registry.clone(), Some(credential)).challenge(&headers) else {
+    let Some(Scheme::Bearer { realm, service }) = Auth::new(registry.clone(), Some(credential)).challenge(&headers)
+    else {
         return;
     };
     let plain = realm.scheme() == "http";
@@ -156,9 +157,9 @@ pub fn retry_after(data: &[u8]) {
     let cause = Cause::Refused(refusal);
     let verdict = judge(&cause);
     for limit in [Duration::from_secs(3), Duration::from_secs(600)] {
-        match Patience::new(&Limits::patient(limit)).next(cause.clone(), false) {
+        match RetryBudget::new(&Timeouts::patient(limit)).next(cause.clone(), false) {
             Ok(wait) => {
-                assert!(verdict != Verdict::Final);
+                assert!(verdict != Retry::Final);
                 assert!(wait <= limit + (limit / 4).min(Duration::from_secs(5)), "{wait:?} is more than {limit:?}");
             }
             Err(cause) => assert_sentence(&cause.to_string(), 800),

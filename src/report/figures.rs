@@ -1,11 +1,11 @@
 //! Numbers and names that more than one rendering shows.
 
-use crate::engine::outcome::{ImageReport, Outcome};
+use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::oci::digest::Digest;
 use crate::report::Report;
 
 /// The bytes that count for this command: sent, or in a dry run to be sent; read where nothing is ever written.
-pub fn bytes(report: &Report, image: &ImageReport) -> u64 {
+pub fn bytes(report: &Report, image: &ImageOutcome) -> u64 {
     match report.command {
         "copy" if report.dry_run => image.blobs.missing_bytes,
         "copy" => image.traffic.bytes_written,
@@ -50,7 +50,7 @@ impl<'a> Name<'a> {
 }
 
 /// What an image is called where it is to be used, with its digest; none where that is not certain.
-pub fn pinned(image: &ImageReport) -> Option<String> {
+pub fn pinned(image: &ImageOutcome) -> Option<String> {
     if matches!(image.result, Outcome::Failed | Outcome::Deferred) {
         return None;
     }

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::emit::files::Handover;
+use crate::emit::files::ConsumerConfig;
 use crate::emit::format::mappings;
-use crate::engine::outcome::{AttachmentReport, ImageReport, Outcome, PlatformReport};
+use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
 use crate::error::{Error, Side};
-use crate::observe::counts::{Blobs, SiteReport, Traffic};
+use crate::observe::counts::{Blobs, EndpointReport, Traffic};
 use crate::oci::digest::Digest;
 use crate::report::Report;
 use crate::report::figures::{bytes, pinned, total_bytes};
@@ -41,7 +41,7 @@ struct Whole<'a> {
     result: &'static str,
     images: Vec<Image<'a>>,
     totals: Totals,
-    emitted: &'a [Handover],
+    emitted: &'a [ConsumerConfig],
     notices: &'a [String],
     access: &'a [crate::github::findings::Check],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,10 +63,10 @@ struct WholeImage<'a> {
     source_digest: Option<&'a Digest>,
     digest: Option<&'a Digest>,
     media_type: Option<&'a str>,
-    platforms: &'a [PlatformReport],
+    platforms: &'a [PlatformOutcome],
     served_by: Option<&'a str>,
-    sites: &'a [SiteReport],
-    attachments: &'a [AttachmentReport],
+    sites: &'a [EndpointReport],
+    attachments: &'a [AttachmentOutcome],
     result: &'static str,
     requests: u64,
     bytes: u64,
@@ -182,7 +182,7 @@ fn briefly(report: &Report, room: usize) -> (Vec<Image<'_>>, usize) {
 }
 
 impl<'a> Image<'a> {
-    fn whole(report: &Report, image: &'a ImageReport) -> Self {
+    fn whole(report: &Report, image: &'a ImageOutcome) -> Self {
         Self::Whole(Box::new(WholeImage {
             source: &image.source,
             target: image.target.as_deref(),
@@ -205,7 +205,7 @@ impl<'a> Image<'a> {
         }))
     }
 
-    fn brief(report: &Report, image: &'a ImageReport) -> Self {
+    fn brief(report: &Report, image: &'a ImageOutcome) -> Self {
         Self::Brief(BriefImage {
             source: &image.source,
             target: image.target.as_deref(),
@@ -219,7 +219,7 @@ impl<'a> Image<'a> {
     }
 }
 
-fn failure(image: &ImageReport) -> Option<Failure<'_>> {
+fn failure(image: &ImageOutcome) -> Option<Failure<'_>> {
     let error = image.error.as_ref()?;
     // A sentence is put together from parts, each safe by itself, and is read by whoever prints what is in here.
     let safe = |text: &str| sanitise::line(text, usize::MAX);
@@ -353,23 +353,23 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
 pub(super) mod tests {
     use super::{Context, fitted, outputs, text};
     use crate::emit::format::mapping;
-    use crate::engine::outcome::{ImageReport, Outcome, PlatformReport};
-    use crate::error::cause::{Cause, Refusal};
+    use crate::engine::outcome::{ImageOutcome, Outcome, PlatformOutcome};
+    use crate::error::cause::{Cause, ErrorResponse};
     use crate::error::{Error, Side};
     use crate::observe::counts::{Blobs, Traffic};
     use crate::oci::digest::Digest;
     use crate::report::Report;
     use crate::report::figures::Name;
 
-    pub(in crate::report) fn copied() -> ImageReport {
+    pub(in crate::report) fn copied() -> ImageOutcome {
         let digest = Digest::of(b"index");
-        ImageReport {
+        ImageOutcome {
             source_digest: Some(digest.clone()),
             digest: Some(digest),
             media_type: Some("application/vnd.oci.image.index.v1+json".to_owned()),
             platforms: vec![
-                PlatformReport { platform: "linux/amd64".to_owned(), digest: Digest::of(b"a"), size: Some(3_500_000) },
-                PlatformReport {
+                PlatformOutcome { platform: "linux/amd64".to_owned(), digest: Digest::of(b"a"), size: Some(3_500_000) },
+                PlatformOutcome {
                     platform: "linux/arm64/v8".to_owned(),
                     digest: Digest::of(b"b"),
                     size: Some(4_100_000),
@@ -386,15 +386,15 @@ pub(super) mod tests {
             },
             blobs: Blobs { sent: 4, mounted: 1, present: 2, missing: 0, missing_bytes: 0 },
             duration: 1900,
-            ..ImageReport::new(
+            ..ImageOutcome::new(
                 "docker.io/library/alpine:3.20".to_owned(),
                 Some("ghcr.io/acme/mirror/docker.io/library/alpine:3.20".to_owned()),
             )
         }
     }
 
-    pub(in crate::report) fn unchanged() -> ImageReport {
-        ImageReport {
+    pub(in crate::report) fn unchanged() -> ImageOutcome {
+        ImageOutcome {
             result: Outcome::Unchanged,
             traffic: Traffic { source_requests: 1, target_requests: 1, ..Traffic::default() },
             blobs: Blobs::default(),
@@ -403,26 +403,26 @@ pub(super) mod tests {
         }
     }
 
-    pub(in crate::report) fn failed() -> ImageReport {
+    pub(in crate::report) fn failed() -> ImageOutcome {
         let target = "ghcr.io/acme/mirror/quay.io/x|y:1".to_owned();
-        ImageReport {
+        ImageOutcome {
             error: Some(Error::Registry {
                 side: Side::Target,
                 action: "PUT manifest",
                 object: target.clone(),
-                cause: Cause::Refused(Refusal {
+                cause: Cause::Refused(ErrorResponse {
                     status: 403,
                     code: Some("DENIED".to_owned()),
                     message: "permission_denied: write_package".to_owned(),
-                    ..Refusal::default()
+                    ..ErrorResponse::default()
                 }),
             }),
             state: Some("11 of 12 blobs are uploaded; the tag was not moved".to_owned()),
-            ..ImageReport::new("quay.io/x:1".to_owned(), Some(target))
+            ..ImageOutcome::new("quay.io/x:1".to_owned(), Some(target))
         }
     }
 
-    pub(in crate::report) fn report(images: Vec<ImageReport>) -> Report {
+    pub(in crate::report) fn report(images: Vec<ImageOutcome>) -> Report {
         Report { command: "copy", images, duration: 1900, ..Report::default() }
     }
 
@@ -551,7 +551,7 @@ pub(super) mod tests {
 
     #[test]
     fn inspect_and_verify_set_what_the_contract_says() {
-        let mut report = report(vec![ImageReport { target: None, result: Outcome::Inspected, ..copied() }]);
+        let mut report = report(vec![ImageOutcome { target: None, result: Outcome::Inspected, ..copied() }]);
         report.command = "inspect";
         let outputs = outputs(&report, &context()).values;
         let names: Vec<&str> = outputs.iter().map(|(name, _)| *name).collect();

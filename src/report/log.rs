@@ -3,13 +3,13 @@
 //! Owns the words and numbers that a person reads while a run goes on. Must never print: it returns lines, and the
 //! console prints them.
 
-use crate::engine::outcome::{ImageReport, Outcome};
+use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::report::Report;
 use crate::report::figures::{pinned, total_bytes};
 use crate::text::units::{count, duration, plural, size};
 
 /// The title of an image's group: what went where and how it ended.
-pub fn group_title(image: &ImageReport) -> String {
+pub fn group_title(image: &ImageOutcome) -> String {
     format!("{}: {}", route(image), outcome(image.result))
 }
 
@@ -17,7 +17,7 @@ pub fn group_title(image: &ImageReport) -> String {
 pub const MANY: usize = 5;
 
 /// Whether nothing happened to this image, as is usual on most days, and nothing is to be said about it.
-pub fn is_quiet(image: &ImageReport) -> bool {
+pub fn is_quiet(image: &ImageOutcome) -> bool {
     matches!(image.result, Outcome::Unchanged | Outcome::Checked) && image.notices.is_empty()
 }
 
@@ -30,7 +30,7 @@ pub fn deferred(report: &Report) -> Option<(String, Vec<String>)> {
 }
 
 /// The lines of an image's group.
-pub fn image(command: &str, image: &ImageReport) -> Vec<String> {
+pub fn image(command: &str, image: &ImageOutcome) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(digest) = &image.digest
         && image.result != Outcome::Failed
@@ -61,7 +61,7 @@ pub fn image(command: &str, image: &ImageReport) -> Vec<String> {
 }
 
 /// A failure as a person reads it: what could not be done and why, what was and was not written, what to do.
-pub fn failure(command: &str, image: &ImageReport) -> Vec<String> {
+pub fn failure(command: &str, image: &ImageOutcome) -> Vec<String> {
     let Some((error, problem)) = image.error.as_ref().zip(problem(command, image)) else { return Vec::new() };
     let mut lines = vec![format!("error: {problem}")];
     lines.extend(image.state.iter().map(|state| format!("state: {state}")));
@@ -71,13 +71,13 @@ pub fn failure(command: &str, image: &ImageReport) -> Vec<String> {
 }
 
 /// A failure as an annotation: its title, and its message with the hints.
-pub fn annotation(command: &str, image: &ImageReport) -> Option<(String, String)> {
+pub fn annotation(command: &str, image: &ImageOutcome) -> Option<(String, String)> {
     let mut lines = vec![problem(command, image)?];
     lines.extend(failure(command, image).into_iter().skip(1));
     Some((format!("{} failed", image.source), lines.join("\n")))
 }
 
-fn problem(command: &str, image: &ImageReport) -> Option<String> {
+fn problem(command: &str, image: &ImageOutcome) -> Option<String> {
     let verb = if command.is_empty() { "copy" } else { command };
     image.error.as_ref().map(|error| format!("cannot {verb} {}: {error}", route(image)))
 }
@@ -161,28 +161,28 @@ pub(super) fn outcome(outcome: Outcome) -> &'static str {
 }
 
 /// `SOURCE → TARGET`, or the source where there is no target.
-fn route(image: &ImageReport) -> String {
+fn route(image: &ImageOutcome) -> String {
     match &image.target {
         Some(target) => format!("{} → {target}", image.source),
         None => image.source.clone(),
     }
 }
 
-fn platform_names(image: &ImageReport) -> Option<String> {
+fn platform_names(image: &ImageOutcome) -> Option<String> {
     let names: Vec<&str> = image.platforms.iter().map(|platform| platform.platform.as_str()).collect();
     (!names.is_empty()).then(|| format!("{}: {}", plural(names.len(), "platform"), names.join(", ")))
 }
 
-fn platform_digests(image: &ImageReport) -> Vec<String> {
+fn platform_digests(image: &ImageOutcome) -> Vec<String> {
     let width = image.platforms.iter().map(|platform| platform.platform.chars().count()).max().unwrap_or(0);
-    let line = |platform: &crate::engine::outcome::PlatformReport| {
+    let line = |platform: &crate::engine::outcome::PlatformOutcome| {
         let bytes = platform.size.map(|bytes| format!("  {}", size(bytes))).unwrap_or_default();
         format!("  {:width$}  {}{bytes}", platform.platform, platform.digest)
     };
     image.platforms.iter().map(line).collect()
 }
 
-fn kept(image: &ImageReport) -> String {
+fn kept(image: &ImageOutcome) -> String {
     match &image.source_digest {
         Some(source) => format!("the target keeps its digest (`on-conflict: keep`); the source is {source}"),
         None => "the target keeps its digest (`on-conflict: keep`)".to_owned(),
@@ -190,7 +190,7 @@ fn kept(image: &ImageReport) -> String {
 }
 
 /// Where the image was read, where there was a choice: `read from m.example/a (served), …`.
-fn sites(image: &ImageReport) -> Option<String> {
+fn sites(image: &ImageOutcome) -> Option<String> {
     let served = image.served_by.as_deref().filter(|_| image.result != Outcome::Failed)?;
     let others: Vec<String> = image
         .sites
@@ -205,7 +205,7 @@ fn sites(image: &ImageReport) -> Option<String> {
 }
 
 /// What the mirrors did of which none had the image; the error is the last place's own.
-pub(super) fn others(image: &ImageReport) -> impl Iterator<Item = String> {
+pub(super) fn others(image: &ImageOutcome) -> impl Iterator<Item = String> {
     let last = image.sites.len().saturating_sub(1);
     image.sites.iter().take(last).map(|site| {
         let reason = site.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -213,7 +213,7 @@ pub(super) fn others(image: &ImageReport) -> impl Iterator<Item = String> {
     })
 }
 
-fn blobs(image: &ImageReport) -> Option<String> {
+fn blobs(image: &ImageOutcome) -> Option<String> {
     let blobs = image.blobs;
     let mut parts = Vec::new();
     let mounted = if image.result == Outcome::WouldCopy { "to mount" } else { "mounted" };
@@ -229,7 +229,7 @@ fn blobs(image: &ImageReport) -> Option<String> {
 }
 
 /// `attachments: 2 signatures, 1 sbom`.
-pub(super) fn attachments(image: &ImageReport) -> Option<String> {
+pub(super) fn attachments(image: &ImageOutcome) -> Option<String> {
     use crate::oci::artifact::Kind;
     let parts: Vec<String> = [Kind::Signature, Kind::Attestation, Kind::Sbom, Kind::Artifact]
         .into_iter()
@@ -241,7 +241,7 @@ pub(super) fn attachments(image: &ImageReport) -> Option<String> {
     (!parts.is_empty()).then(|| format!("attachments: {}", parts.join(", ")))
 }
 
-fn traffic(image: &ImageReport) -> String {
+fn traffic(image: &ImageOutcome) -> String {
     let traffic = image.traffic;
     let mut parts = vec![count(traffic.requests(), "request")];
     if traffic.bytes_written > 0 {
@@ -256,7 +256,7 @@ fn traffic(image: &ImageReport) -> String {
 }
 
 /// The command that pulls exactly this image; none for a layout on disk or an artifact, which nobody can pull so.
-pub(super) fn pull(image: &ImageReport) -> Option<String> {
+pub(super) fn pull(image: &ImageOutcome) -> Option<String> {
     let name = pinned(image)?;
     // An unchanged image was not fetched; what it is then is not known, and mostly it is an image.
     let is_image = image.is_container || !image.platforms.is_empty() || image.media_type.is_none();
@@ -267,7 +267,7 @@ pub(super) fn pull(image: &ImageReport) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{annotation, group_title, image, verdict};
-    use crate::engine::outcome::{ImageReport, Outcome};
+    use crate::engine::outcome::{ImageOutcome, Outcome};
     use crate::oci::digest::Digest;
     use crate::report::Report;
     use crate::report::json::tests::{copied, failed, report, unchanged};
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn an_inspected_image_lists_each_platform_with_its_digest() {
-        let lines = image("inspect", &ImageReport { target: None, result: Outcome::Inspected, ..copied() });
+        let lines = image("inspect", &ImageOutcome { target: None, result: Outcome::Inspected, ..copied() });
         assert_eq!(lines[1], format!("  linux/amd64     {}  3.3 MiB", Digest::of(b"a")));
         assert!(lines.iter().any(|line| line.starts_with("docker pull docker.io/library/alpine:3.20@sha256:")));
     }

@@ -8,8 +8,8 @@ pub mod json;
 pub mod log;
 pub mod summary;
 
-use crate::emit::files::Handover;
-use crate::engine::outcome::{ImageReport, Outcome};
+use crate::emit::files::ConsumerConfig;
+use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::error::Error;
 use crate::github::findings;
 use crate::observe::counts::Traffic;
@@ -22,9 +22,9 @@ pub struct Report {
     /// Whether the run stopped before the first write on purpose.
     pub dry_run: bool,
     /// One entry an image, in the order asked for.
-    pub images: Vec<ImageReport>,
+    pub images: Vec<ImageOutcome>,
     /// Consumer configuration, by format.
-    pub handovers: Vec<Handover>,
+    pub handovers: Vec<ConsumerConfig>,
     /// What the user should know about the run as a whole.
     pub notices: Vec<String>,
     /// Wall time in milliseconds.

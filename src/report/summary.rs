@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use crate::engine::outcome::{AttachmentReport, ImageReport, Outcome};
+use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome};
 use crate::error::Error;
 use crate::report::Report;
 use crate::report::figures::{Name, bytes, pinned, total_bytes};
@@ -86,10 +86,10 @@ fn tables(text: &mut String, report: &Report) {
     let ended = |result: Outcome| report.images.iter().filter(move |image| image.result == result);
     let folded: Vec<Outcome> =
         [Outcome::Unchanged, Outcome::Deferred].into_iter().filter(|result| ended(*result).count() > FOLD).collect();
-    let shown: Vec<&ImageReport> = report.images.iter().filter(|image| !folded.contains(&image.result)).collect();
+    let shown: Vec<&ImageOutcome> = report.images.iter().filter(|image| !folded.contains(&image.result)).collect();
     table(text, report, &shown, TABLE);
     for result in folded {
-        let images: Vec<&ImageReport> = ended(result).collect();
+        let images: Vec<&ImageOutcome> = ended(result).collect();
         let title = format!("{} {}", count(images.len() as u64, "image"), outcome(result));
         fold(text, &title, |text| table(text, report, &images, FOLDED));
     }
@@ -126,7 +126,7 @@ fn fold(text: &mut String, summary: &str, inside: impl FnOnce(&mut String)) {
     let _ = writeln!(text, "</details>\n");
 }
 
-fn table(text: &mut String, report: &Report, images: &[&ImageReport], room: usize) {
+fn table(text: &mut String, report: &Report, images: &[&ImageOutcome], room: usize) {
     if images.is_empty() {
         return;
     }
@@ -167,7 +167,7 @@ fn target_cell(target: &str) -> String {
     code(target)
 }
 
-fn platforms_cell(image: &ImageReport) -> String {
+fn platforms_cell(image: &ImageOutcome) -> String {
     let names: Vec<String> = image.platforms.iter().take(PLATFORMS).map(|one| markdown(&one.platform)).collect();
     match image.platforms.len() {
         0 => "–".to_owned(),
@@ -176,7 +176,7 @@ fn platforms_cell(image: &ImageReport) -> String {
     }
 }
 
-fn moved_cell(report: &Report, image: &ImageReport) -> String {
+fn moved_cell(report: &Report, image: &ImageOutcome) -> String {
     let bytes = match report.command {
         "copy" => bytes(report, image),
         _ => image.platforms.iter().filter_map(|platform| platform.size).sum(),
@@ -201,7 +201,7 @@ fn failures(text: &mut String, report: &Report) {
     text.push('\n');
 }
 
-fn failure(text: &mut String, image: &ImageReport, error: &Error) {
+fn failure(text: &mut String, image: &ImageOutcome, error: &Error) {
     let target = image.target.as_deref().map_or(String::new(), |target| format!(" → {}", plain_code(target)));
     let _ = writeln!(text, "### Failed: {}{target}\n", plain_code(&image.source));
     let _ = writeln!(text, "> {}\n", prose(&error.to_string()));
@@ -261,7 +261,7 @@ fn notices(text: &mut String, report: &Report) {
 /// The pinned names, to copy and paste.
 fn pulls(text: &mut String, report: &Report) {
     // What a dry run would write cannot be pulled yet.
-    let there = |image: &&ImageReport| image.result != Outcome::WouldCopy;
+    let there = |image: &&ImageOutcome| image.result != Outcome::WouldCopy;
     let lines: Vec<String> =
         report.images.iter().filter(there).filter_map(|image| pull(image).or_else(|| pinned(image))).collect();
     let block = |text: &mut String| {
@@ -293,7 +293,7 @@ fn attachments(text: &mut String, report: &Report) {
     }
     fold(text, &format!("Attachments ({})", all().count()), |text| {
         text.push_str("| Attached to | What | Digest | Found by | Result |\n| --- | --- | --- | --- | --- |\n");
-        let all: Vec<&AttachmentReport> = all().collect();
+        let all: Vec<&AttachmentOutcome> = all().collect();
         within(text, DETAILS, "attachment", all.into_iter(), |text, attachment| {
             let found_by = attachment.tag.as_deref().map_or_else(|| "subject".to_owned(), |_| "tag".to_owned());
             let kind = match (&attachment.artifact_type, attachment.kind) {
@@ -341,7 +341,7 @@ fn handovers(text: &mut String, report: &Report) {
 
 /// Where images were read, of those that had mirrors.
 fn sites(text: &mut String, report: &Report) {
-    let images: Vec<&ImageReport> = report.images.iter().filter(|image| !image.sites.is_empty()).collect();
+    let images: Vec<&ImageOutcome> = report.images.iter().filter(|image| !image.sites.is_empty()).collect();
     if images.is_empty() {
         return;
     }
@@ -361,7 +361,7 @@ fn sites(text: &mut String, report: &Report) {
 
 /// Digests of the single platforms, of images that something happened to.
 fn platforms(text: &mut String, report: &Report) {
-    let images: Vec<&ImageReport> = report
+    let images: Vec<&ImageOutcome> = report
         .images
         .iter()
         .filter(|image| image.result != Outcome::Unchanged && image.platforms.len() > 1 && image.error.is_none())
@@ -392,7 +392,7 @@ fn platforms(text: &mut String, report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::render;
-    use crate::engine::outcome::{ImageReport, Outcome};
+    use crate::engine::outcome::{ImageOutcome, Outcome};
     use crate::oci::digest::Digest;
     use crate::report::Report;
     use crate::report::json::tests::{copied, failed, report, unchanged};
@@ -439,8 +439,8 @@ mod tests {
         let (many, whole) = (3000, 1 << 20);
         let mut images = vec![copied(); many];
         images.extend(vec![unchanged(); many]);
-        images.extend(vec![ImageReport { result: Outcome::Deferred, digest: None, ..copied() }; many]);
-        images.extend((0..many).map(|number| ImageReport { source: format!("quay.io/x:{number}"), ..failed() }));
+        images.extend(vec![ImageOutcome { result: Outcome::Deferred, digest: None, ..copied() }; many]);
+        images.extend((0..many).map(|number| ImageOutcome { source: format!("quay.io/x:{number}"), ..failed() }));
         for (number, image) in images.iter_mut().enumerate() {
             image.notices = vec!["one for all".to_owned(), format!("one of {number} for itself")];
         }
@@ -490,7 +490,7 @@ mod tests {
 
     #[test]
     fn inspect_has_no_target_and_notices_are_listed() {
-        let mut report = report(vec![ImageReport {
+        let mut report = report(vec![ImageOutcome {
             target: None,
             result: Outcome::Inspected,
             notices: vec!["<b>`sparse`</b>".to_owned()],

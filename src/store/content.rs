@@ -6,14 +6,14 @@ use crate::oci::digest::Digest;
 
 /// Where in a repository a manifest is: by tag or by digest.
 #[derive(Clone, Copy, Debug)]
-pub enum At<'a> {
+pub enum TagOrDigest<'a> {
     /// Under a tag, which may move.
     Tag(&'a str),
     /// Under its digest.
     Digest(&'a Digest),
 }
 
-impl fmt::Display for At<'_> {
+impl fmt::Display for TagOrDigest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tag(tag) => f.write_str(tag),
@@ -24,7 +24,7 @@ impl fmt::Display for At<'_> {
 
 /// What a registry said to a pushed manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pushed {
+pub struct ManifestPush {
     /// It keeps the list of referrers itself (`OCI-Subject`, distribution-spec, "Pushing Manifests with Subject").
     pub lists_referrers: bool,
 }
@@ -42,11 +42,11 @@ pub enum Sent {
 
 /// Whether a blob may be at the target before anything was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Odds {
+pub enum Presence {
     /// The tag did not exist: most likely not.
-    HardlyThere,
+    Unlikely,
     /// The tag had other content, which may share blobs with this.
-    MayBeThere,
+    Possible,
     /// It is, with another size: to be sent whatever the registry says of having it.
-    ThereAndBroken,
+    Corrupt,
 }

@@ -18,9 +18,9 @@ use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{BlobSource, BlobStream};
-use crate::store::content::{At, Odds, Pushed, Sent};
+use crate::store::content::{ManifestPush, Presence, Sent, TagOrDigest};
 use crate::store::layout::Layout;
-use crate::store::mirrors::source::Mirrored;
+use crate::store::mirrors::source::MirrorSource;
 use crate::store::registry::repository::Repository;
 
 /// One end of a copy.
@@ -31,34 +31,34 @@ pub enum Store {
     /// An OCI image layout in a directory.
     Layout(Layout),
     /// An image that is read from mirrors, its own registry last; never a target.
-    Mirrored(Mirrored),
+    MirrorSource(MirrorSource),
 }
 
 impl Store {
     /// The manifest's descriptor, or none where it is not there.
-    pub async fn head_manifest(&self, at: At<'_>) -> Result<Option<Descriptor>, Error> {
+    pub async fn head_manifest(&self, at: TagOrDigest<'_>) -> Result<Option<Descriptor>, Error> {
         match self {
             Self::Registry(repository) => repository.head_manifest(at).await,
             Self::Layout(layout) => layout.head_manifest(at).await,
-            Self::Mirrored(mirrored) => mirrored.head_manifest(at).await,
+            Self::MirrorSource(mirrored) => mirrored.head_manifest(at).await,
         }
     }
 
     /// The manifest, its bytes checked.
-    pub async fn get_manifest(&self, at: At<'_>) -> Result<Manifest, Error> {
+    pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
         match self {
             Self::Registry(repository) => repository.get_manifest(at).await,
             Self::Layout(layout) => layout.get_manifest(at).await,
-            Self::Mirrored(mirrored) => mirrored.get_manifest(at).await,
+            Self::MirrorSource(mirrored) => mirrored.get_manifest(at).await,
         }
     }
 
     /// Writes the manifest's bytes as they are.
-    pub async fn put_manifest(&self, at: At<'_>, manifest: &Manifest) -> Result<Pushed, Error> {
+    pub async fn put_manifest(&self, at: TagOrDigest<'_>, manifest: &Manifest) -> Result<ManifestPush, Error> {
         match self {
             Self::Registry(repository) => repository.put_manifest(at, manifest).await,
             Self::Layout(layout) => layout.put_manifest(at, manifest).await,
-            Self::Mirrored(_) => Err(read_only()),
+            Self::MirrorSource(_) => Err(read_only()),
         }
     }
 
@@ -67,7 +67,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.referrers(subject).await,
             Self::Layout(layout) => layout.referrers(subject).await.map(Some),
-            Self::Mirrored(mirrored) => mirrored.referrers(subject).await,
+            Self::MirrorSource(mirrored) => mirrored.referrers(subject).await,
         }
     }
 
@@ -76,7 +76,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.lacks_tag(tag).await,
             // Nothing is saved where to ask costs nothing, or where several places would have to list.
-            Self::Layout(_) | Self::Mirrored(_) => false,
+            Self::Layout(_) | Self::MirrorSource(_) => false,
         }
     }
 
@@ -84,7 +84,7 @@ impl Store {
     pub async fn head_one_of_many(&self, tag: &str) -> Result<Option<Descriptor>, Error> {
         match self {
             Self::Registry(repository) => repository.head_one_of_many(tag).await,
-            Self::Layout(_) | Self::Mirrored(_) => self.head_manifest(At::Tag(tag)).await,
+            Self::Layout(_) | Self::MirrorSource(_) => self.head_manifest(TagOrDigest::Tag(tag)).await,
         }
     }
 
@@ -98,7 +98,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.head_blob(descriptor).await,
             Self::Layout(layout) => layout.head_blob(descriptor).await,
-            Self::Mirrored(mirrored) => mirrored.head_blob(descriptor).await,
+            Self::MirrorSource(mirrored) => mirrored.head_blob(descriptor).await,
         }
     }
 
@@ -107,13 +107,13 @@ impl Store {
         match self {
             Self::Registry(repository) => {
                 let stream = repository.read_blob(descriptor).await?;
-                Ok(blob::checked(stream, descriptor, self.object(At::Digest(&descriptor.digest))))
+                Ok(blob::checked(stream, descriptor, self.object(TagOrDigest::Digest(&descriptor.digest))))
             }
             Self::Layout(layout) => {
                 let stream = layout.read_blob(descriptor).await?;
-                Ok(blob::checked(stream, descriptor, self.object(At::Digest(&descriptor.digest))))
+                Ok(blob::checked(stream, descriptor, self.object(TagOrDigest::Digest(&descriptor.digest))))
             }
-            Self::Mirrored(mirrored) => mirrored.read_blob(descriptor).await,
+            Self::MirrorSource(mirrored) => mirrored.read_blob(descriptor).await,
         }
     }
 
@@ -122,13 +122,13 @@ impl Store {
         &self,
         descriptor: &Descriptor,
         from: Option<&str>,
-        odds: Odds,
+        odds: Presence,
         source: &dyn BlobSource,
     ) -> Result<Sent, Error> {
         match self {
             Self::Registry(repository) => repository.push_blob(descriptor, from, odds, source).await,
             Self::Layout(layout) => layout.push_blob(descriptor, source).await,
-            Self::Mirrored(_) => Err(read_only()),
+            Self::MirrorSource(_) => Err(read_only()),
         }
     }
 
@@ -136,7 +136,7 @@ impl Store {
     pub fn registry(&self) -> Option<&Repository> {
         match self {
             Self::Registry(repository) => Some(repository),
-            Self::Layout(_) | Self::Mirrored(_) => None,
+            Self::Layout(_) | Self::MirrorSource(_) => None,
         }
     }
 
@@ -144,7 +144,7 @@ impl Store {
     pub fn largest_blob(&self) -> Option<u64> {
         match self {
             Self::Registry(repository) => repository.largest_blob(),
-            Self::Layout(_) | Self::Mirrored(_) => None,
+            Self::Layout(_) | Self::MirrorSource(_) => None,
         }
     }
 
@@ -153,7 +153,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.account(),
             Self::Layout(layout) => layout.account(),
-            Self::Mirrored(mirrored) => mirrored.account(),
+            Self::MirrorSource(mirrored) => mirrored.account(),
         }
     }
 
@@ -162,7 +162,7 @@ impl Store {
         match self {
             Self::Registry(repository) => Arc::clone(repository.name()),
             Self::Layout(layout) => Arc::clone(layout.name()),
-            Self::Mirrored(mirrored) => mirrored.repository(),
+            Self::MirrorSource(mirrored) => mirrored.repository(),
         }
     }
 
@@ -171,21 +171,21 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.meter(),
             Self::Layout(layout) => layout.meter(),
-            Self::Mirrored(mirrored) => mirrored.meter(),
+            Self::MirrorSource(mirrored) => mirrored.meter(),
         }
     }
 
     /// How `at` of this end is called in messages.
-    pub fn object(&self, at: At<'_>) -> String {
+    pub fn object(&self, at: TagOrDigest<'_>) -> String {
         match self {
             Self::Registry(repository) => repository.object(at),
             Self::Layout(layout) => layout.object(at),
-            Self::Mirrored(mirrored) => mirrored.object(at),
+            Self::MirrorSource(mirrored) => mirrored.object(at),
         }
     }
 }
 
-/// The target of a copy is never a [`Store::Mirrored`].
+/// The target of a copy is never a [`Store::MirrorSource`].
 fn read_only() -> Error {
     Error::Local("a mirror is only read from".to_owned())
 }
@@ -206,14 +206,14 @@ impl BlobSource for StoredBlob<'_> {
     fn open_early(&self) -> Option<BoxFuture<'_, Result<BlobStream, Error>>> {
         let repository = self.store.registry()?;
         let stream = repository.read_blob_early(self.descriptor)?;
-        let object = self.store.object(At::Digest(&self.descriptor.digest));
+        let object = self.store.object(TagOrDigest::Digest(&self.descriptor.digest));
         Some(async move { Ok(blob::checked(stream.await?, self.descriptor, object)) }.boxed())
     }
 
     fn has_another(&self) -> bool {
         match self.store {
             Store::Registry(_) | Store::Layout(_) => false,
-            Store::Mirrored(mirrored) => mirrored.has_another(self.descriptor),
+            Store::MirrorSource(mirrored) => mirrored.has_another(self.descriptor),
         }
     }
 }
@@ -225,7 +225,7 @@ impl StoredBlob<'_> {
         if self.descriptor.size > limit {
             return Err(Error::Content {
                 side: crate::error::Side::Source,
-                object: self.store.object(At::Digest(&self.descriptor.digest)),
+                object: self.store.object(TagOrDigest::Digest(&self.descriptor.digest)),
                 problem: format!("it has {} bytes, more than the {limit} that are read", self.descriptor.size),
             });
         }

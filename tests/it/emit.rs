@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
-use mirror_image::internals::{Fallback, ImageReport, Outcome, Reference, Report, Rules, Wanted, render};
+use mirror_image::internals::{Fallback, ImageOutcome, Outcome, Reference, Report, Rules, Wanted, render};
 use serde_json::{Value, json};
 
 use crate::support::images::{self, Image, Object};
@@ -19,16 +19,16 @@ fn digest(letter: char) -> String {
     format!("sha256:{}", letter.to_string().repeat(64))
 }
 
-fn copied(source: &str, target: &str, letter: char) -> ImageReport {
-    ImageReport {
+fn copied(source: &str, target: &str, letter: char) -> ImageOutcome {
+    ImageOutcome {
         source_digest: Some(digest(letter).parse().unwrap()),
         digest: Some(digest(letter).parse().unwrap()),
         result: Outcome::Copied,
-        ..ImageReport::new(source.to_owned(), Some(target.to_owned()))
+        ..ImageOutcome::new(source.to_owned(), Some(target.to_owned()))
     }
 }
 
-fn report(images: Vec<ImageReport>) -> Report {
+fn report(images: Vec<ImageOutcome>) -> Report {
     Report { command: "copy", images, ..Report::default() }
 }
 
@@ -305,7 +305,7 @@ fn a_run_that_a_format_cannot_express_says_why() {
 #[test]
 fn only_what_was_read_back_and_is_exact_comes_in() {
     let mut report = namespaced();
-    let mut other = |change: &dyn Fn(&mut ImageReport)| {
+    let mut other = |change: &dyn Fn(&mut ImageOutcome)| {
         let mut image = copied("docker.io/library/other:1", "ghcr.io/o/r/docker.io/library/other:1", 'f');
         change(&mut image);
         report.images.push(image);
@@ -316,7 +316,7 @@ fn only_what_was_read_back_and_is_exact_comes_in() {
     let plain = emit(&report, ALL).files;
     assert!(plain.values().all(|text| !text.contains("library/other")), "{plain:?}");
     // One platform of an index has a digest of its own.
-    report.images.push(ImageReport {
+    report.images.push(ImageOutcome {
         source_digest: Some(digest('0').parse().unwrap()),
         ..copied("docker.io/library/part:1", "ghcr.io/o/r/docker.io/library/part:1", 'f')
     });

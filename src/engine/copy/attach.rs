@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use crate::engine::attachments::{Found, Place, get_fallback, listed};
 use crate::engine::copy::Copy;
 use crate::engine::options::{Mode, OwnAttachments};
-use crate::engine::outcome::{AttachmentReport, Outcome};
+use crate::engine::outcome::{AttachmentOutcome, Outcome};
 use crate::error::cause::Cause;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
-use crate::store::content::At;
+use crate::store::content::TagOrDigest;
 
 /// How long another run is given to overwrite a fallback index with one that it read before ours was written. Longer
 /// than a request takes, several times.
@@ -29,7 +29,7 @@ const MERGES: usize = 10;
 
 impl Copy<'_> {
     /// Copies what was found. Nearest first: an attachment's own attachments need it as their subject.
-    pub async fn attach(&self, mut found: Vec<Found>) -> Result<Vec<AttachmentReport>, Error> {
+    pub async fn attach(&self, mut found: Vec<Found>) -> Result<Vec<AttachmentOutcome>, Error> {
         found.sort_by(|a, b| (a.depth, &a.manifest.digest).cmp(&(b.depth, &b.manifest.digest)));
         let mut reports = Vec::new();
         let mut unlisted: BTreeMap<&Digest, Vec<&Manifest>> = BTreeMap::new();
@@ -39,7 +39,7 @@ impl Copy<'_> {
                 if !listed {
                     unlisted.entry(&attachment.subject).or_default().push(&attachment.manifest);
                 }
-                reports.push(AttachmentReport {
+                reports.push(AttachmentOutcome {
                     subject: attachment.subject.clone(),
                     digest: attachment.manifest.digest.clone(),
                     kind: attachment.kind,
@@ -58,7 +58,7 @@ impl Copy<'_> {
         if self.mode == Mode::DryRun {
             for (subject, manifests) in unlisted {
                 let listed = listed(self.target, subject).await?;
-                let lost = |report: &&mut AttachmentReport| {
+                let lost = |report: &&mut AttachmentOutcome| {
                     report.subject == *subject
                         && manifests.iter().any(|manifest| manifest.digest == report.digest)
                         && !listed.iter().any(|entry| entry.digest == report.digest)
@@ -77,8 +77,8 @@ impl Copy<'_> {
     async fn attach_one(&self, attachment: &Found) -> Result<(Outcome, bool), Error> {
         let manifest = &attachment.manifest;
         let at = match &attachment.place {
-            Place::Referrer => At::Digest(&manifest.digest),
-            Place::Tag(tag) => At::Tag(tag),
+            Place::Referrer => TagOrDigest::Digest(&manifest.digest),
+            Place::Tag(tag) => TagOrDigest::Tag(tag),
         };
         let present = self.target.head_manifest(at).await?.map(|descriptor| descriptor.digest);
         if present.as_ref() == Some(&manifest.digest) {
@@ -109,7 +109,7 @@ impl Copy<'_> {
         self.below(manifest, 1).await?;
         Ok(match self.put(at, manifest).await? {
             None => (Outcome::WouldCopy, true),
-            Some(pushed) => (Outcome::Copied, pushed.lists_referrers || matches!(at, At::Tag(_))),
+            Some(pushed) => (Outcome::Copied, pushed.lists_referrers || matches!(at, TagOrDigest::Tag(_))),
         })
     }
 
@@ -119,7 +119,7 @@ impl Copy<'_> {
         let failed = |problem: String| Error::Registry {
             side: Side::Target,
             action: "PUT fallback index",
-            object: self.target.object(At::Tag(&tag)),
+            object: self.target.object(TagOrDigest::Tag(&tag)),
             cause: Cause::Protocol(problem),
         };
         let (mut wrote, mut settle) = (false, SETTLE);
@@ -135,7 +135,7 @@ impl Copy<'_> {
             }
             let digest = Digest::of(&merged);
             let index = Manifest::parse(merged.into(), None, digest).map_err(failed)?;
-            self.target.put_manifest(At::Tag(&tag), &index).await?;
+            self.target.put_manifest(TagOrDigest::Tag(&tag), &index).await?;
             wrote = true;
             tokio::time::sleep(settle).await;
             // Longer each time: a registry may also show for a while what was there before.

@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{self, BlobSource, BlobStream};
-use crate::store::content::At;
+use crate::store::content::TagOrDigest;
 use crate::store::{Store, StoredBlob};
 
 /// How long the first that wants a blob waits for others to which nothing moves on. Who was waited for in vain is not waited
@@ -46,7 +46,7 @@ type Once = Arc<OnceCell<Result<Manifest, Error>>>;
 
 /// All sources of a run that several images read.
 #[derive(Default)]
-pub struct Readers {
+pub struct FanOut {
     sources: Mutex<HashMap<String, Arc<Source>>>,
     rounds: Mutex<HashMap<Digest, Round>>,
     /// Somebody came, went, or got what he needed.
@@ -88,13 +88,13 @@ struct Kept {
     awaited: Vec<usize>,
 }
 
-impl Readers {
+impl FanOut {
     /// An image of `source` that goes to `account` begins.
-    pub fn join(&self, source: &str, account: usize) -> Reader<'_> {
+    pub fn join(&self, source: &str, account: usize) -> Subscriber<'_> {
         let mut sources = self.sources();
         let source = sources.entry(source.to_owned()).or_insert_with(|| Arc::new(Source::new(source)));
         source.parties().entry(account).or_default().images += 1;
-        Reader { readers: self, source: Arc::clone(source), account }
+        Subscriber { readers: self, source: Arc::clone(source), account }
     }
 
     fn sources(&self) -> MutexGuard<'_, HashMap<String, Arc<Source>>> {
@@ -132,13 +132,13 @@ impl Source {
 }
 
 /// One image among those that read a source. It leaves when dropped.
-pub struct Reader<'a> {
-    readers: &'a Readers,
+pub struct Subscriber<'a> {
+    readers: &'a FanOut,
     source: Arc<Source>,
     account: usize,
 }
 
-impl Drop for Reader<'_> {
+impl Drop for Subscriber<'_> {
     fn drop(&mut self) {
         let mut sources = self.readers.sources();
         let mut parties = self.source.parties();
@@ -165,7 +165,7 @@ impl Kept {
     }
 }
 
-impl Reader<'_> {
+impl Subscriber<'_> {
     /// Whether an image of this source goes to another account too.
     pub fn has_others(&self) -> bool {
         self.source.parties().len() > 1
@@ -222,7 +222,7 @@ impl Reader<'_> {
                 self.readers.changed.notify_waiters();
                 match coming.await {
                     Ok(pieces) => {
-                        let object = blob.store.object(At::Digest(digest));
+                        let object = blob.store.object(TagOrDigest::Digest(digest));
                         let stream = given(pieces, blob.store.clone(), blob.descriptor.clone());
                         blob::checked(stream, blob.descriptor, object)
                     }
@@ -304,7 +304,7 @@ impl Reader<'_> {
 
 /// The wait of the first that wants a blob. Whatever ends it, nobody waits for him any more.
 struct Lead<'a> {
-    reader: &'a Reader<'a>,
+    reader: &'a Subscriber<'a>,
     digest: &'a Digest,
     is_over: bool,
 }
@@ -418,13 +418,13 @@ impl Given {
 /// A blob of the source that other images may want too; read anew, it is read for this image alone.
 pub(crate) struct SharedBlob<'a> {
     blob: StoredBlob<'a>,
-    reader: &'a Reader<'a>,
+    reader: &'a Subscriber<'a>,
     ledger: &'a Ledger,
     opened: AtomicBool,
 }
 
 impl<'a> SharedBlob<'a> {
-    pub(crate) fn new(blob: StoredBlob<'a>, reader: &'a Reader<'a>, ledger: &'a Ledger) -> Self {
+    pub(crate) fn new(blob: StoredBlob<'a>, reader: &'a Subscriber<'a>, ledger: &'a Ledger) -> Self {
         Self { blob, reader, ledger, opened: AtomicBool::new(false) }
     }
 }

@@ -12,9 +12,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const PARTS: usize = 96;
 
 /// The room of a run.
-pub struct Room(Semaphore);
+pub struct InFlightLimit(Semaphore);
 
-impl Default for Room {
+impl Default for InFlightLimit {
     fn default() -> Self {
         Self(Semaphore::new(PARTS))
     }
@@ -29,7 +29,7 @@ impl Default for Own {
     }
 }
 
-impl Room {
+impl InFlightLimit {
     /// Waits for a place: a shared one, or else the manifest's own. It is given back when dropped.
     pub(crate) async fn enter<'a>(&'a self, own: &'a Own) -> Option<SemaphorePermit<'a>> {
         let place = tokio::select! {

@@ -15,15 +15,15 @@ use futures_util::future::{BoxFuture, FutureExt as _, try_join};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::engine::attachments::{self, Found};
-use crate::engine::copy::fan_out::{Reader, SharedBlob};
+use crate::engine::copy::fan_out::{SharedBlob, Subscriber};
 use crate::engine::copy::ledger::{Blob, Ledger};
-use crate::engine::copy::limit::{Own, Room};
-use crate::engine::options::{Attachments, Before, Chosen, ForeignLayers, Mode, OwnAttachments};
+use crate::engine::copy::limit::{InFlightLimit, Own};
+use crate::engine::options::{Attachments, ChildSelection, ForeignLayers, Mode, OwnAttachments, TargetState};
 use crate::error::{Error, Side};
 use crate::observe::meter::{BlobFate, Meter};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{DEEPEST, Descriptor, Manifest, is_index_type};
-use crate::store::content::{At, Odds, Pushed, Sent};
+use crate::store::content::{ManifestPush, Presence, Sent, TagOrDigest};
 use crate::store::{Store, StoredBlob};
 
 /// What a manifest lists.
@@ -43,17 +43,17 @@ pub struct Copy<'a> {
     /// What the run knows to be at its targets.
     pub ledger: &'a Ledger,
     /// This image among those that read the same source.
-    pub reader: &'a Reader<'a>,
+    pub reader: &'a Subscriber<'a>,
     /// How much is worked on at once.
-    pub room: &'a Room,
+    pub room: &'a InFlightLimit,
     /// Counts it.
     pub meter: &'a Meter,
     /// Whether it writes.
     pub mode: Mode,
     /// How the target looked.
-    pub before: Before,
+    pub before: TargetState,
     /// The children of the root that are copied; all of them where there is no choice.
-    pub only: Option<&'a Chosen>,
+    pub only: Option<&'a ChildSelection>,
     /// Whether layers that only their urls have are sent.
     pub foreign_layers: ForeignLayers,
     /// What becomes of the target's own signature under a tag that the source has too.
@@ -124,19 +124,19 @@ impl Copy<'_> {
 
     /// Makes one child manifest, and everything below it, exist at the target; once in a run.
     async fn child(&self, descriptor: &Descriptor, depth: usize) -> Result<(), Error> {
-        let at = At::Digest(&descriptor.digest);
+        let at = TagOrDigest::Digest(&descriptor.digest);
         let once = self.ledger.manifest(self.target.account(), &self.target.repository(), &descriptor.digest);
         let copied = once.get_or_try_init(|| async {
             let copy = async {
-                let present = self.before != Before::Empty && self.target.head_manifest(at).await?.is_some();
+                let present = self.before != TargetState::Empty && self.target.head_manifest(at).await?.is_some();
                 // A registry took an image only with its blobs, so what is there is whole, unless it lost a part since.
                 // Not so an index: GHCR takes one without its children.
-                if present && self.before == Before::Different && !is_index_type(&descriptor.media_type) {
+                if present && self.before == TargetState::Different && !is_index_type(&descriptor.media_type) {
                     return Ok(());
                 }
                 let manifest = self.fetch(descriptor).await?;
                 self.below(&manifest, depth).await?;
-                if !present && self.put(at, &manifest).await?.is_none() && self.before == Before::Same {
+                if !present && self.put(at, &manifest).await?.is_none() && self.before == TargetState::Same {
                     self.meter.manifest_missing();
                     self.meter.notice(format!("the target lacks the manifest {}; it would be sent", manifest.digest));
                 }
@@ -158,7 +158,7 @@ impl Copy<'_> {
 
     /// A child's manifest, as its descriptor says.
     async fn fetch(&self, descriptor: &Descriptor) -> Result<Manifest, Error> {
-        let get = self.source.get_manifest(At::Digest(&descriptor.digest));
+        let get = self.source.get_manifest(TagOrDigest::Digest(&descriptor.digest));
         let manifest = self.reader.manifest(&descriptor.digest, get).await?;
         let length = manifest.bytes.len() as u64;
         if length != descriptor.size {
@@ -236,7 +236,7 @@ impl Copy<'_> {
             ));
         }
         let mut broken = None;
-        if self.mode == Mode::DryRun || self.before == Before::Same {
+        if self.mode == Mode::DryRun || self.before == TargetState::Same {
             let there = self.target.head_blob(descriptor).await?;
             if there == Some(descriptor.size) {
                 // That another was the first is as good.
@@ -261,9 +261,9 @@ impl Copy<'_> {
         let from = holder.or_else(neighbour).filter(|from| from != here && broken.is_none());
         let source = SharedBlob::new(StoredBlob { store: self.source, descriptor }, self.reader, self.ledger);
         let odds = match (broken, self.before) {
-            (Some(_), _) => Odds::ThereAndBroken,
-            (None, Before::Empty) => Odds::HardlyThere,
-            (None, Before::Different | Before::Same) => Odds::MayBeThere,
+            (Some(_), _) => Presence::Corrupt,
+            (None, TargetState::Empty) => Presence::Unlikely,
+            (None, TargetState::Different | TargetState::Same) => Presence::Possible,
         };
         let sent = self.target.push_blob(descriptor, from.as_deref(), odds, &source).await?;
         if let Some(has) = broken {
@@ -286,7 +286,7 @@ impl Copy<'_> {
         }
         Err(Error::Content {
             side: Side::Target,
-            object: self.target.object(At::Digest(&descriptor.digest)),
+            object: self.target.object(TagOrDigest::Digest(&descriptor.digest)),
             problem: format!(
                 "this layer has {has} bytes there and {} at the source; it was sent anew, and the registry kept what it \
                  has",
@@ -297,7 +297,7 @@ impl Copy<'_> {
 
     /// Writes a manifest. Where the registry says that parts are missing, which it was believed to have, these are sent
     /// once more and the manifest too; once.
-    pub async fn put(&self, at: At<'_>, manifest: &Manifest) -> Result<Option<Pushed>, Error> {
+    pub async fn put(&self, at: TagOrDigest<'_>, manifest: &Manifest) -> Result<Option<ManifestPush>, Error> {
         if self.mode == Mode::DryRun {
             return Ok(None);
         }
@@ -325,12 +325,12 @@ impl Copy<'_> {
             self.ledger.forget_manifest(self.target.account(), &self.target.repository(), &child.digest);
             let child_manifest = self.fetch(child).await?;
             self.below(&child_manifest, 1).await?;
-            Box::pin(self.put(At::Digest(&child.digest), &child_manifest)).await?;
+            Box::pin(self.put(TagOrDigest::Digest(&child.digest), &child_manifest)).await?;
         }
         self.target.put_manifest(at, manifest).await.map(Some)
     }
 
     fn bad(&self, digest: &Digest, problem: String) -> Error {
-        Error::Content { side: Side::Source, object: self.source.object(At::Digest(digest)), problem }
+        Error::Content { side: Side::Source, object: self.source.object(TagOrDigest::Digest(digest)), problem }
     }
 }

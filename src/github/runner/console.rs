@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::github::runner::Runner;
 use crate::github::runner::commands::command;
-use crate::observe::progress::{Lines, View};
+use crate::observe::progress::{LogInterval, Snapshot};
 use crate::secret::{SHORTEST, Secret};
 use crate::text::sanitise;
 
@@ -66,7 +66,7 @@ struct Streams {
 /// How those who wait are told how far the run is.
 enum Voice {
     /// By a line now and then.
-    Lines(Lines),
+    LogInterval(LogInterval),
     /// By a bar at the foot of the terminal, once there is one.
     Bar(Option<ProgressBar>),
 }
@@ -86,7 +86,7 @@ impl Console {
 
     /// Prints to `log`, and outputs to `data`; without `data`, those go to the log too.
     pub fn over(runner: &Runner, log: Box<dyn Write + Send>, data: Option<Box<dyn Write + Send>>) -> Self {
-        let streams = Streams { log, data, annotations: [0; 2], voice: Voice::Lines(Lines::default()) };
+        let streams = Streams { log, data, annotations: [0; 2], voice: Voice::LogInterval(LogInterval::default()) };
         Self { in_actions: runner.in_actions, debug: runner.debug, state: Mutex::new(streams) }
     }
 
@@ -111,9 +111,9 @@ impl Console {
     }
 
     /// How far the run is, where it is time to say so.
-    pub fn progress(&self, view: &View) {
+    pub fn progress(&self, view: &Snapshot) {
         let line = match &mut self.lock().voice {
-            Voice::Lines(lines) => lines.is_due(view.elapsed).then(|| view.words()).flatten(),
+            Voice::LogInterval(lines) => lines.is_due(view.elapsed).then(|| view.words()).flatten(),
             Voice::Bar(bar) if bar.is_some() || view.elapsed >= BAR => {
                 let bar = bar.get_or_insert_with(new_bar);
                 bar.set_message(view.words().unwrap_or_default());

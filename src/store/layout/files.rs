@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
-use crate::store::content::At;
+use crate::store::content::TagOrDigest;
 use crate::store::layout::index::{Found, INDEX, Index, LARGEST_INDEX, referrer, shortened, unreadable};
 use crate::store::layout::shared::{Attachment, Listed, Shared};
 use crate::store::layout::temporary::{TEMPORARY, Temporary};
@@ -40,24 +40,24 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error>
     }
 }
 
-/// An [`At`] that can be taken along.
+/// An [`TagOrDigest`] that can be taken along.
 pub enum Place {
     Tag(String),
     Digest(Digest),
 }
 
 impl Place {
-    pub fn of(at: At<'_>) -> Self {
+    pub fn of(at: TagOrDigest<'_>) -> Self {
         match at {
-            At::Tag(tag) => Self::Tag(tag.to_owned()),
-            At::Digest(digest) => Self::Digest(digest.clone()),
+            TagOrDigest::Tag(tag) => Self::Tag(tag.to_owned()),
+            TagOrDigest::Digest(digest) => Self::Digest(digest.clone()),
         }
     }
 
-    pub fn at(&self) -> At<'_> {
+    pub fn at(&self) -> TagOrDigest<'_> {
         match self {
-            Self::Tag(tag) => At::Tag(tag),
-            Self::Digest(digest) => At::Digest(digest),
+            Self::Tag(tag) => TagOrDigest::Tag(tag),
+            Self::Digest(digest) => TagOrDigest::Digest(digest),
         }
     }
 }
@@ -84,10 +84,10 @@ impl Files {
         format!("oci:{}", shown(&self.directory))
     }
 
-    pub fn object(&self, at: At<'_>) -> String {
+    pub fn object(&self, at: TagOrDigest<'_>) -> String {
         match at {
-            At::Tag(tag) => format!("{}:{}", self.shown(), sanitise::line(tag, 200)),
-            At::Digest(digest) => format!("{}@{digest}", self.shown()),
+            TagOrDigest::Tag(tag) => format!("{}:{}", self.shown(), sanitise::line(tag, 200)),
+            TagOrDigest::Digest(digest) => format!("{}@{digest}", self.shown()),
         }
     }
 
@@ -99,7 +99,7 @@ impl Files {
     }
 
     pub fn bad_file(&self, relative: &str, digest: Option<&Digest>, problem: &str) -> Error {
-        let object = digest.map_or_else(|| self.shown(), |digest| self.object(At::Digest(digest)));
+        let object = digest.map_or_else(|| self.shown(), |digest| self.object(TagOrDigest::Digest(digest)));
         Error::Content { side: self.side, object, problem: format!("`{relative}` {problem}") }
     }
 
@@ -112,14 +112,14 @@ impl Files {
         self.bad_file(&blob(digest), Some(digest), &problem)
     }
 
-    pub fn absent(&self, at: At<'_>) -> Error {
-        let At::Tag(tag) = at else {
+    pub fn absent(&self, at: TagOrDigest<'_>) -> Error {
+        let TagOrDigest::Tag(tag) = at else {
             return self.bad("is not there".to_owned());
         };
         let names = self.index().map(|index| index.names()).unwrap_or_default();
         let names = if names.is_empty() { "no names".to_owned() } else { shortened(&names) };
         let problem = format!("`{INDEX}` has no entry of this name; it has {names}");
-        Error::Content { side: self.side, object: self.object(At::Tag(tag)), problem }
+        Error::Content { side: self.side, object: self.object(TagOrDigest::Tag(tag)), problem }
     }
 
     pub fn failed(&self, action: &str, path: &Path, error: &io::Error) -> Error {
@@ -375,16 +375,18 @@ impl Files {
     }
 
     /// What is known of the manifest at `at`; a digest is its own proof and needs no entry.
-    pub fn find(&self, at: At<'_>) -> Result<Option<Found>, Error> {
+    pub fn find(&self, at: TagOrDigest<'_>) -> Result<Option<Found>, Error> {
         match at {
-            At::Digest(digest) => Ok(Some(Found { digest: digest.clone(), size: None, media_type: None })),
+            TagOrDigest::Digest(digest) => Ok(Some(Found { digest: digest.clone(), size: None, media_type: None })),
             // A tag is written by its exact name, so at the target only that counts.
-            At::Tag(tag) => self.index()?.named(tag, self.side == Side::Source).map_err(|problem| self.bad(problem)),
+            TagOrDigest::Tag(tag) => {
+                self.index()?.named(tag, self.side == Side::Source).map_err(|problem| self.bad(problem))
+            }
         }
     }
 
     /// A manifest, its bytes checked; none where its file is missing.
-    pub fn load(&self, at: At<'_>, found: &Found) -> Result<Option<Manifest>, Error> {
+    pub fn load(&self, at: TagOrDigest<'_>, found: &Found) -> Result<Option<Manifest>, Error> {
         let Some(bytes) = self.blob_bytes(&found.digest)? else { return Ok(None) };
         if let Some(expected) = found.size.filter(|size| *size != bytes.len() as u64) {
             return Err(self.wrong_size(&found.digest, expected, bytes.len() as u64));
@@ -418,7 +420,8 @@ impl Files {
         }
         let found =
             Found { digest: entry.digest.clone(), size: Some(entry.size), media_type: Some(entry.media_type.clone()) };
-        let manifest = self.load(At::Digest(&entry.digest), &found)?.ok_or_else(|| self.missing(&entry.digest))?;
+        let manifest =
+            self.load(TagOrDigest::Digest(&entry.digest), &found)?.ok_or_else(|| self.missing(&entry.digest))?;
         let attachment = Attachment {
             subject: manifest.subject.as_ref().map(|subject| subject.digest.clone()),
             descriptor: referrer(&manifest),

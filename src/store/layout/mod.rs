@@ -33,7 +33,7 @@ use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{BlobSource, BlobStream};
-use crate::store::content::{At, Pushed, Sent};
+use crate::store::content::{ManifestPush, Sent, TagOrDigest};
 use crate::store::layout::files::{Files, Place, blob, blocking};
 use crate::store::layout::index::{
     INDEX, Index, LARGEST_INDEX, NAME, entry, is_fallback, name, read_entry, referrer, shortened,
@@ -105,13 +105,13 @@ impl Layout {
     }
 
     /// `oci:DIRECTORY:tag` or `oci:DIRECTORY@sha256:…`, for messages.
-    pub fn object(&self, at: At<'_>) -> String {
+    pub fn object(&self, at: TagOrDigest<'_>) -> String {
         self.files.object(at)
     }
 
     /// The manifest's descriptor, or none where it is not there. At the target a damaged manifest is not there: it is
     /// written again.
-    pub async fn head_manifest(&self, at: At<'_>) -> Result<Option<Descriptor>, Error> {
+    pub async fn head_manifest(&self, at: TagOrDigest<'_>) -> Result<Option<Descriptor>, Error> {
         let (files, place) = (Arc::clone(&self.files), Place::of(at));
         let found = blocking(move || {
             let Some(entry) = files.find(place.at())? else { return Ok(None) };
@@ -125,7 +125,7 @@ impl Layout {
     }
 
     /// Reads a manifest: at most 4 MiB, hashed, its size compared with its entry.
-    pub async fn get_manifest(&self, at: At<'_>) -> Result<Manifest, Error> {
+    pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
         let (files, place) = (Arc::clone(&self.files), Place::of(at));
         let manifest = blocking(move || {
             let at = place.at();
@@ -139,9 +139,9 @@ impl Layout {
     /// Writes the manifest's bytes as they are; under a tag it becomes an entry of `index.json` of that name.
     ///
     /// One with a subject becomes an entry in any case, so that the layout lists its attachments as a registry does.
-    pub async fn put_manifest(&self, at: At<'_>, manifest: &Manifest) -> Result<Pushed, Error> {
+    pub async fn put_manifest(&self, at: TagOrDigest<'_>, manifest: &Manifest) -> Result<ManifestPush, Error> {
         self.write_manifest(at, manifest).await?;
-        if let At::Tag(tag) = at {
+        if let TagOrDigest::Tag(tag) = at {
             let mut entry = entry(&manifest.descriptor());
             entry["annotations"] = json!({ NAME: tag });
             let tag = tag.to_owned();
@@ -150,13 +150,13 @@ impl Layout {
             self.list(manifest).await?;
         }
         self.meter.manifest_written();
-        Ok(Pushed { lists_referrers: manifest.subject.is_some() })
+        Ok(ManifestPush { lists_referrers: manifest.subject.is_some() })
     }
 
     /// Makes an attachment, or an image without a tag, an entry of `index.json` without a name, where it is none yet:
     /// tools that read a layout begin there.
     pub async fn add_referrer(&self, manifest: &Manifest) -> Result<(), Error> {
-        if self.write_manifest(At::Digest(&manifest.digest), manifest).await? {
+        if self.write_manifest(TagOrDigest::Digest(&manifest.digest), manifest).await? {
             self.meter.manifest_written();
         }
         self.list(manifest).await
@@ -321,7 +321,7 @@ impl Layout {
             }
             let fallback = subject.fallback_tag();
             if let Some(entry) = index.named(&fallback, false).map_err(|problem| files.bad(problem))? {
-                let at = At::Tag(&fallback);
+                let at = TagOrDigest::Tag(&fallback);
                 let listing = files.load(at, &entry)?.ok_or_else(|| files.missing(&entry.digest))?;
                 found.extend(listing.entries().iter().cloned());
             }
@@ -354,7 +354,7 @@ impl Layout {
     }
 
     /// Writes a manifest as a blob, if it is not there; whether it did.
-    async fn write_manifest(&self, at: At<'_>, manifest: &Manifest) -> Result<bool, Error> {
+    async fn write_manifest(&self, at: TagOrDigest<'_>, manifest: &Manifest) -> Result<bool, Error> {
         let (files, manifest, object) = (Arc::clone(&self.files), manifest.clone(), self.object(at));
         self.prepare().await?;
         let written = blocking(move || {
@@ -471,7 +471,7 @@ mod tests {
     use crate::oci::digest::Digest;
     use crate::oci::manifest::{Descriptor, Manifest};
     use crate::store::blob::{self, BlobSource, BlobStream};
-    use crate::store::content::{At, Sent};
+    use crate::store::content::{Sent, TagOrDigest};
 
     const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -572,7 +572,7 @@ mod tests {
         let directory = Directory::new();
         let path = directory.at("deep/layout");
         let layout = target(&path);
-        assert!(layout.head_manifest(At::Tag("v1")).await.expect("an answer").is_none());
+        assert!(layout.head_manifest(TagOrDigest::Tag("v1")).await.expect("an answer").is_none());
         assert!(!path.exists(), "a look leaves no directory behind");
 
         let config = described("{}");
@@ -580,14 +580,14 @@ mod tests {
         assert_eq!(layout.push_blob(&config, &source_blob).await.expect("pushed"), Sent::Uploaded);
         assert_eq!(layout.push_blob(&config, &source_blob).await.expect("pushed"), Sent::Present);
         let image = image("one");
-        layout.put_manifest(At::Digest(&image.digest), &image).await.expect("put");
+        layout.put_manifest(TagOrDigest::Digest(&image.digest), &image).await.expect("put");
         assert_eq!(index(&path)["manifests"], json!([]));
-        layout.put_manifest(At::Tag("v1"), &image).await.expect("put");
-        let head = layout.head_manifest(At::Tag("v1")).await.expect("an answer").expect("there");
+        layout.put_manifest(TagOrDigest::Tag("v1"), &image).await.expect("put");
+        let head = layout.head_manifest(TagOrDigest::Tag("v1")).await.expect("an answer").expect("there");
         assert_eq!((head.digest, head.media_type.as_str()), (image.digest.clone(), IMAGE));
 
         let layout = source(&path);
-        for at in [At::Tag("v1"), At::Digest(&image.digest)] {
+        for at in [TagOrDigest::Tag("v1"), TagOrDigest::Digest(&image.digest)] {
             let read = layout.get_manifest(at).await.expect("a manifest");
             assert_eq!((read.bytes, read.media_type), (image.bytes.clone(), image.media_type.clone()));
         }
@@ -597,7 +597,7 @@ mod tests {
         let bytes: Vec<Bytes> = layout.read_blob(&config).await.expect("opened").try_collect().await.expect("read");
         assert_eq!(bytes.concat(), b"{}");
         assert_eq!(fs::read(path.join("oci-layout")).expect("a mark"), br#"{"imageLayoutVersion":"1.0.0"}"#);
-        assert_eq!(layout.object(At::Tag("v1")), format!("oci:{}:v1", path.display()));
+        assert_eq!(layout.object(TagOrDigest::Tag("v1")), format!("oci:{}:v1", path.display()));
     }
 
     #[tokio::test]
@@ -609,7 +609,7 @@ mod tests {
             let layout = if number % 2 == 0 { one.clone() } else { other.clone() };
             async move {
                 let (tag, image) = (format!("v{number}"), image(&number.to_string()));
-                layout.put_manifest(At::Tag(&tag), &image).await
+                layout.put_manifest(TagOrDigest::Tag(&tag), &image).await
             }
         });
         futures_util::future::try_join_all(work).await.expect("all put");
@@ -622,11 +622,11 @@ mod tests {
         let directory = Directory::new();
         let path = directory.at("layout");
         let layout = target(&path);
-        layout.put_manifest(At::Tag("v1"), &image("one")).await.expect("put");
+        layout.put_manifest(TagOrDigest::Tag("v1"), &image("one")).await.expect("put");
         let held = fs::File::open(&path).expect("opened");
         held.lock().expect("locked");
         let image = image("two");
-        let put = layout.put_manifest(At::Tag("v2"), &image);
+        let put = layout.put_manifest(TagOrDigest::Tag("v2"), &image);
         let mut put = std::pin::pin!(put);
         assert!(tokio::time::timeout(std::time::Duration::from_millis(200), &mut put).await.is_err());
         drop(held);
@@ -647,7 +647,7 @@ mod tests {
         }
         let mut wrong = image("one");
         wrong.digest = Digest::of(b"other");
-        assert!(matches!(layout.put_manifest(At::Tag("v1"), &wrong).await, Err(Error::DigestMismatch { .. })));
+        assert!(matches!(layout.put_manifest(TagOrDigest::Tag("v1"), &wrong).await, Err(Error::DigestMismatch { .. })));
         assert_eq!(blobs(&path), [""; 0]);
         assert_eq!(index(&path)["manifests"], json!([]));
         // A file of the right name and the wrong size is replaced.
@@ -676,7 +676,7 @@ mod tests {
         let directory = Directory::new();
         let path = directory.at("layout");
         let layout = target(&path);
-        layout.put_manifest(At::Tag("v1"), &image("one")).await.expect("put");
+        layout.put_manifest(TagOrDigest::Tag("v1"), &image("one")).await.expect("put");
         let (digest, size) = (Digest::of(b"x"), 1);
         let other =
             json!({ "mediaType": "x/y", "digest": digest, "size": size, "x-new": [1], "annotations": { "a": "b" } });
@@ -685,7 +685,7 @@ mod tests {
             "annotations": { "org.opencontainers.image.ref.name": "v1", "io.containerd.image.name": "x:v1" } });
         edit(&path, &json!([other, old, strange]));
         let image = image("two");
-        layout.put_manifest(At::Tag("v1"), &image).await.expect("put");
+        layout.put_manifest(TagOrDigest::Tag("v1"), &image).await.expect("put");
         let index = index(&path);
         assert_eq!(index["x-own"], json!({ "z": 1, "a": [] }));
         let entries = index["manifests"].as_array().expect("entries");
@@ -701,7 +701,7 @@ mod tests {
         let (one, two) = (image("one"), image("two"));
         let layout = target(&path);
         for image in [&one, &two] {
-            layout.put_manifest(At::Digest(&image.digest), image).await.expect("put");
+            layout.put_manifest(TagOrDigest::Digest(&image.digest), image).await.expect("put");
         }
         let entry = |image: &Manifest, name: &str, full: &str| {
             json!({ "mediaType": IMAGE, "digest": image.digest, "size": image.bytes.len(),
@@ -709,16 +709,16 @@ mod tests {
         };
         let reader = source(&path);
         edit(&path, &json!([entry(&one, "docker.io/library/x:3.20", ""), entry(&two, "13.20", "")]));
-        assert_eq!(reader.get_manifest(At::Tag("3.20")).await.expect("found").digest, one.digest);
-        assert!(layout.head_manifest(At::Tag("3.20")).await.expect("an answer").is_none());
+        assert_eq!(reader.get_manifest(TagOrDigest::Tag("3.20")).await.expect("found").digest, one.digest);
+        assert!(layout.head_manifest(TagOrDigest::Tag("3.20")).await.expect("an answer").is_none());
         edit(&path, &json!([entry(&one, "docker.io/library/x:3.20", ""), entry(&two, "3.20", "")]));
-        assert_eq!(reader.get_manifest(At::Tag("3.20")).await.expect("found").digest, two.digest);
+        assert_eq!(reader.get_manifest(TagOrDigest::Tag("3.20")).await.expect("found").digest, two.digest);
         // `docker save a b`: both are `latest`.
         edit(&path, &json!([entry(&one, "latest", "docker.io/a:latest"), entry(&two, "latest", "docker.io/b:latest")]));
-        let problem_of_reading = problem(reader.get_manifest(At::Tag("latest")).await);
+        let problem_of_reading = problem(reader.get_manifest(TagOrDigest::Tag("latest")).await);
         assert!(problem_of_reading.contains(&format!("docker.io/b:latest {}", two.digest)), "{problem_of_reading}");
-        assert!(problem(layout.put_manifest(At::Tag("latest"), &one).await).contains("several entries"));
-        let absent = problem(reader.get_manifest(At::Tag("none")).await);
+        assert!(problem(layout.put_manifest(TagOrDigest::Tag("latest"), &one).await).contains("several entries"));
+        let absent = problem(reader.get_manifest(TagOrDigest::Tag("none")).await);
         assert!(absent.ends_with("`index.json` has no entry of this name; it has latest"), "{absent}");
     }
 
@@ -730,15 +730,15 @@ mod tests {
         let (one, two) = (image("one"), image("two"));
         layout.add_referrer(&one).await.expect("added");
         layout.add_referrer(&one).await.expect("added");
-        layout.put_manifest(At::Digest(&one.digest), &attached(&one)).await.expect("put");
+        layout.put_manifest(TagOrDigest::Digest(&one.digest), &attached(&one)).await.expect("put");
         assert_eq!(index(&path)["manifests"].as_array().map(Vec::len), Some(2));
         let reader = source(&path);
         assert_eq!(reader.default_root().await.expect("one").digest, one.digest);
         layout.add_referrer(&two).await.expect("added");
         assert!(problem(reader.default_root().await).contains("has several images without a name"));
-        layout.put_manifest(At::Tag("v1"), &one).await.expect("put");
+        layout.put_manifest(TagOrDigest::Tag("v1"), &one).await.expect("put");
         assert_eq!(reader.default_root().await.expect("one").digest, one.digest);
-        layout.put_manifest(At::Tag("v2"), &two).await.expect("put");
+        layout.put_manifest(TagOrDigest::Tag("v2"), &two).await.expect("put");
         let several = problem(reader.default_root().await);
         assert!(several.ends_with(":TAG`: v1, v2"), "{several}");
     }
@@ -749,10 +749,10 @@ mod tests {
         let path = directory.at("layout");
         let layout = target(&path);
         let image = image("one");
-        layout.put_manifest(At::Tag("v1"), &image).await.expect("put");
+        layout.put_manifest(TagOrDigest::Tag("v1"), &image).await.expect("put");
         assert!(layout.referrers(&image.digest).await.expect("a listing").is_empty());
         let signature = attached(&image);
-        let pushed = layout.put_manifest(At::Digest(&signature.digest), &signature).await.expect("put");
+        let pushed = layout.put_manifest(TagOrDigest::Digest(&signature.digest), &signature).await.expect("put");
         assert!(pushed.lists_referrers);
         let entry = json!({ "mediaType": IMAGE, "digest": signature.digest, "size": signature.bytes.len(),
             "artifactType": "x/signature", "annotations": { "kind": "signature" } });
@@ -766,7 +766,7 @@ mod tests {
             &json!({ "mediaType": oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE, "manifests": [entry, listed] }),
         );
         let tag = format!("sha256-{}", image.digest.hex());
-        layout.put_manifest(At::Tag(&tag), &listing).await.expect("put");
+        layout.put_manifest(TagOrDigest::Tag(&tag), &listing).await.expect("put");
         let found = layout.referrers(&image.digest).await.expect("a listing");
         assert_eq!(
             found.iter().map(|found| &found.digest).collect::<Vec<_>>(),
@@ -820,7 +820,7 @@ mod tests {
         let (path, outside) = (directory.at("layout"), directory.at("outside"));
         let layout = target(&path);
         let image = image("one");
-        layout.put_manifest(At::Tag("v1"), &image).await.expect("put");
+        layout.put_manifest(TagOrDigest::Tag("v1"), &image).await.expect("put");
         let secret = described("secret");
         fs::create_dir(&outside).expect("made");
         fs::write(outside.join(secret.digest.hex()), "secret").expect("written");
@@ -840,13 +840,15 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&file).status().expect("mkfifo");
         assert!(made.success());
         assert!(problem(reader.read_blob(&secret).await.map(|_| ())).contains("is not a regular file"));
-        assert!(problem(reader.get_manifest(At::Digest(&secret.digest)).await).contains("is not a regular file"));
+        assert!(
+            problem(reader.get_manifest(TagOrDigest::Digest(&secret.digest)).await).contains("is not a regular file")
+        );
 
         fs::remove_dir_all(path.join("blobs")).expect("removed");
         symlink(&outside, path.join("blobs")).expect("linked");
         let pushed = layout.push_blob(&secret, &Claimed(secret.clone(), &["secret"])).await;
         assert!(problem(pushed).contains("leads out of the layout"));
-        assert!(problem(layout.put_manifest(At::Tag("v2"), &image).await).contains("leads out of the layout"));
+        assert!(problem(layout.put_manifest(TagOrDigest::Tag("v2"), &image).await).contains("leads out of the layout"));
         assert!(!outside.join("sha256").exists());
 
         fs::rename(path.join("index.json"), outside.join("index.json")).expect("moved");
@@ -860,7 +862,7 @@ mod tests {
         let path = directory.at("layout");
         let layout = target(&path);
         let image = image("one");
-        layout.put_manifest(At::Tag("v1"), &image).await.expect("put");
+        layout.put_manifest(TagOrDigest::Tag("v1"), &image).await.expect("put");
         let reader = source(&path);
         let file = path.join("blobs/sha256").join(image.digest.hex());
         let part = format!("`blobs/sha256/{}`", image.digest.hex());
@@ -868,22 +870,22 @@ mod tests {
         let mut other = image.bytes.to_vec();
         other.reverse();
         fs::write(&file, &other).expect("written");
-        assert!(matches!(reader.get_manifest(At::Tag("v1")).await, Err(Error::DigestMismatch { .. })));
+        assert!(matches!(reader.get_manifest(TagOrDigest::Tag("v1")).await, Err(Error::DigestMismatch { .. })));
         // At the target a damaged manifest is mended.
-        assert!(layout.head_manifest(At::Tag("v1")).await.expect("an answer").is_none());
-        layout.put_manifest(At::Tag("v1"), &image).await.expect("put");
+        assert!(layout.head_manifest(TagOrDigest::Tag("v1")).await.expect("an answer").is_none());
+        layout.put_manifest(TagOrDigest::Tag("v1"), &image).await.expect("put");
         assert_eq!(fs::read(&file).expect("read"), image.bytes);
 
         fs::File::create(&file).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
-        let huge = problem(reader.get_manifest(At::Tag("v1")).await);
+        let huge = problem(reader.get_manifest(TagOrDigest::Tag("v1")).await);
         assert!(huge.contains(&part) && huge.contains("more than the 4194304"), "{huge}");
         let wanted = Descriptor { size: 7, ..named(image.digest.clone()) };
         let huge = problem(reader.read_blob(&wanted).await.map(|_| ()));
         assert!(huge.contains(&part) && huge.contains("its descriptor says 7"), "{huge}");
         fs::remove_file(&file).expect("removed");
         for missing in [
-            problem(reader.get_manifest(At::Tag("v1")).await),
-            problem(reader.get_manifest(At::Digest(&image.digest)).await),
+            problem(reader.get_manifest(TagOrDigest::Tag("v1")).await),
+            problem(reader.get_manifest(TagOrDigest::Digest(&image.digest)).await),
             problem(reader.read_blob(&wanted).await.map(|_| ())),
         ] {
             assert!(missing.contains(&part) && missing.ends_with("is missing"), "{missing}");
@@ -900,7 +902,7 @@ mod tests {
     async fn what_a_killed_run_left_is_swept_and_a_living_one_keeps_its_file() {
         let directory = Directory::new();
         let path = directory.at("layout");
-        target(&path).put_manifest(At::Tag("v1"), &image("one")).await.expect("put");
+        target(&path).put_manifest(TagOrDigest::Tag("v1"), &image("one")).await.expect("put");
         let hour = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
         let file = |name: &str| {
             let file = fs::File::create(path.join("blobs/sha256").join(name)).expect("made");
@@ -911,7 +913,7 @@ mod tests {
         let living = file(".tmp-living");
         living.lock().expect("locked");
         fs::write(path.join("blobs/sha256/.tmp-fresh"), "").expect("written");
-        target(&path).put_manifest(At::Tag("v2"), &image("two")).await.expect("put");
+        target(&path).put_manifest(TagOrDigest::Tag("v2"), &image("two")).await.expect("put");
         let left: Vec<String> = blobs(&path).into_iter().filter(|name| name.starts_with('.')).collect();
         assert_eq!(left, [".tmp-fresh", ".tmp-living"]);
     }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::Error;
 use crate::error::cause::Cause;
-use crate::observe::counts::SiteClass;
+use crate::observe::counts::EndpointStatus;
 
 /// What a run remembers of mirrors' hosts.
 #[derive(Default)]
@@ -25,14 +25,14 @@ impl Hosts {
     }
 
     /// Adds what happened to what is known; before and after.
-    pub fn learn(&self, host: &str, class: SiteClass) -> (Known, Known) {
+    pub fn learn(&self, host: &str, class: EndpointStatus) -> (Known, Known) {
         let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = hosts.entry(host.to_owned()).or_default();
         let before = *known;
         match class {
-            SiteClass::Unreachable => known.unreachable += 1,
-            SiteClass::Lying => known.lying = true,
-            SiteClass::NotReadable => known.unreadable = true,
+            EndpointStatus::Unreachable => known.unreachable += 1,
+            EndpointStatus::Lying => known.lying = true,
+            EndpointStatus::NotReadable => known.unreadable = true,
             _ => {}
         }
         (before, *known)
@@ -51,29 +51,29 @@ pub fn reason(error: &Error) -> String {
 }
 
 /// What a failure says about the place.
-pub fn classify(error: &Error) -> SiteClass {
+pub fn classify(error: &Error) -> EndpointStatus {
     match error {
-        Error::DigestMismatch { .. } => SiteClass::Lying,
+        Error::DigestMismatch { .. } => EndpointStatus::Lying,
         Error::Registry { cause, .. } => classify_cause(cause),
-        _ => SiteClass::Broken,
+        _ => EndpointStatus::Broken,
     }
 }
 
-pub fn classify_cause(cause: &Cause) -> SiteClass {
+pub fn classify_cause(cause: &Cause) -> EndpointStatus {
     match cause {
-        Cause::Connection { .. } => SiteClass::Unreachable,
-        Cause::Protocol(_) => SiteClass::Broken,
-        Cause::Patience { last, .. } => classify_cause(last),
+        Cause::Connection { .. } => EndpointStatus::Unreachable,
+        Cause::Protocol(_) => EndpointStatus::Broken,
+        Cause::RetryBudget { last, .. } => classify_cause(last),
         Cause::Token { refusal, .. } => match classify_cause(refusal) {
             // A token service refuses what it does not know in many ways.
-            SiteClass::Absent | SiteClass::Broken => SiteClass::NotReadable,
+            EndpointStatus::Absent | EndpointStatus::Broken => EndpointStatus::NotReadable,
             other => other,
         },
         Cause::Refused(refusal) => match refusal.status {
-            401 | 403 => SiteClass::NotReadable,
-            404 | 410 => SiteClass::Absent,
-            408 | 425 | 429 | 499..=599 => SiteClass::Busy,
-            _ => SiteClass::Broken,
+            401 | 403 => EndpointStatus::NotReadable,
+            404 | 410 => EndpointStatus::Absent,
+            408 | 425 | 429 | 499..=599 => EndpointStatus::Busy,
+            _ => EndpointStatus::Broken,
         },
     }
 }
@@ -83,29 +83,29 @@ mod tests {
     use std::time::Duration;
 
     use super::classify;
-    use crate::error::cause::{Cause, ConnectionFailure, Refusal};
+    use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
     use crate::error::{Error, Side};
-    use crate::observe::counts::SiteClass;
+    use crate::observe::counts::EndpointStatus;
 
     #[test]
     fn what_a_failure_says_about_a_place() {
-        let refused = |status| Cause::Refused(Refusal { status, ..Refusal::default() });
+        let refused = |status| Cause::Refused(ErrorResponse { status, ..ErrorResponse::default() });
         let token = |cause| Cause::Token { service: "t".to_owned(), refusal: Box::new(cause), with_credential: false };
         let broken = Cause::Connection { kind: ConnectionFailure::Dns, detail: String::new() };
         for (cause, class) in [
-            (refused(401), SiteClass::NotReadable),
-            (refused(403), SiteClass::NotReadable),
-            (refused(404), SiteClass::Absent),
-            (refused(429), SiteClass::Busy),
-            (refused(503), SiteClass::Busy),
-            (refused(400), SiteClass::Broken),
-            (token(refused(403)), SiteClass::NotReadable),
-            (token(refused(503)), SiteClass::Busy),
-            (token(Cause::Protocol(String::new())), SiteClass::NotReadable),
-            (token(broken.clone()), SiteClass::Unreachable),
-            (broken.clone(), SiteClass::Unreachable),
-            (Cause::Patience { waited: Duration::ZERO, last: Box::new(broken) }, SiteClass::Unreachable),
-            (Cause::Protocol(String::new()), SiteClass::Broken),
+            (refused(401), EndpointStatus::NotReadable),
+            (refused(403), EndpointStatus::NotReadable),
+            (refused(404), EndpointStatus::Absent),
+            (refused(429), EndpointStatus::Busy),
+            (refused(503), EndpointStatus::Busy),
+            (refused(400), EndpointStatus::Broken),
+            (token(refused(403)), EndpointStatus::NotReadable),
+            (token(refused(503)), EndpointStatus::Busy),
+            (token(Cause::Protocol(String::new())), EndpointStatus::NotReadable),
+            (token(broken.clone()), EndpointStatus::Unreachable),
+            (broken.clone(), EndpointStatus::Unreachable),
+            (Cause::RetryBudget { waited: Duration::ZERO, last: Box::new(broken) }, EndpointStatus::Unreachable),
+            (Cause::Protocol(String::new()), EndpointStatus::Broken),
         ] {
             let words = format!("{cause:?}");
             let error = Error::Registry { side: Side::Source, action: "GET", object: String::new(), cause };

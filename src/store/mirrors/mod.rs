@@ -16,7 +16,7 @@ use crate::observe::meter::Meter;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::store::mirrors::health::Hosts;
 use crate::store::mirrors::rules::{Fallback, Rules, Tags};
-use crate::store::mirrors::source::{Inner, Mirrored, Site};
+use crate::store::mirrors::source::{Endpoint, Inner, MirrorSource};
 use crate::store::registry::registries::Registries;
 use crate::store::registry::repository::Purpose;
 
@@ -53,7 +53,7 @@ impl Mirrors {
         reference: &Reference,
         job: &Job,
         meter: &Arc<Meter>,
-    ) -> Result<Option<Mirrored>, Error> {
+    ) -> Result<Option<MirrorSource>, Error> {
         let target = job.target.as_ref().and_then(ImageReference::registry);
         let candidates = self.settings.rules.candidates(reference, target, self.settings.fallback)?;
         for notice in candidates.notices {
@@ -67,7 +67,7 @@ impl Mirrors {
             let credential = self.credentials.for_mirror(mirror, reference);
             let repository =
                 registries.repository(Side::Source, mirror, credential.as_ref(), Purpose::Read, Arc::clone(meter))?;
-            sites.push(Site::new(repository.hasty(), mirror, true));
+            sites.push(Endpoint::new(repository.hasty(), mirror, true));
         }
         if candidates.original {
             let credential = self.credentials.for_source(reference);
@@ -78,7 +78,7 @@ impl Mirrors {
                 Purpose::Read,
                 Arc::clone(meter),
             )?;
-            sites.push(Site::new(repository, reference, false));
+            sites.push(Endpoint::new(repository, reference, false));
         } else if let (Some(site), Some(mirror)) = (sites.last_mut(), candidates.mirrors.last()) {
             // Without the original the last mirror is the last hope.
             let credential = self.credentials.for_mirror(mirror, reference);
@@ -88,7 +88,7 @@ impl Mirrors {
         if let Some(last) = sites.last_mut() {
             last.is_last = true;
         }
-        Ok(Some(Mirrored(Arc::new(Inner {
+        Ok(Some(MirrorSource(Arc::new(Inner {
             reference: reference.clone(),
             sites,
             tags: self.settings.tags,

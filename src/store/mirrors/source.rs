@@ -12,15 +12,15 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::StreamExt as _;
 
-use crate::error::cause::{Cause, ConnectionFailure, Refusal};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::{Error, Side};
-use crate::observe::counts::SiteClass;
+use crate::observe::counts::EndpointStatus;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::oci::reference::Reference;
 use crate::store::blob::{self, BlobStream};
-use crate::store::content::At;
+use crate::store::content::TagOrDigest;
 use crate::store::mirrors::health::{Hosts, classify, reason};
 use crate::store::mirrors::rules::Tags;
 use crate::store::registry::repository::Repository;
@@ -38,7 +38,7 @@ const PROGRESS: u64 = 256 * 1024;
 const SLOW: Duration = Duration::from_secs(30);
 
 /// One place.
-pub struct Site {
+pub struct Endpoint {
     pub repository: Repository,
     /// The repository's name with its registry.
     name: String,
@@ -48,7 +48,7 @@ pub struct Site {
     pub is_last: bool,
 }
 
-impl Site {
+impl Endpoint {
     pub fn new(repository: Repository, reference: &Reference, is_mirror: bool) -> Self {
         let host = reference.registry().to_owned();
         Self { repository, name: reference.name(), host, is_mirror, is_last: false }
@@ -57,13 +57,13 @@ impl Site {
 
 /// One image, wherever it is read.
 #[derive(Clone)]
-pub struct Mirrored(pub Arc<Inner>);
+pub struct MirrorSource(pub Arc<Inner>);
 
 pub struct Inner {
     /// The image's own name: messages and reports know no other.
     pub reference: Reference,
     /// In the order in which they are asked.
-    pub sites: Vec<Site>,
+    pub sites: Vec<Endpoint>,
     pub tags: Tags,
     pub patience: Duration,
     pub hosts: Arc<Hosts>,
@@ -98,19 +98,19 @@ impl Named {
 }
 
 /// A question to one place; none is "not there".
-type Asking<'a, T> = BoxFuture<'a, Result<Option<T>, Error>>;
+type TokenContext<'a, T> = BoxFuture<'a, Result<Option<T>, Error>>;
 
-impl Mirrored {
+impl MirrorSource {
     /// What counts the requests to all places, and hears what is to be known.
     pub(crate) fn meter(&self) -> &Meter {
         &self.0.meter
     }
 
     /// See [`Store::head_manifest`](crate::store::Store::head_manifest).
-    pub async fn head_manifest(&self, at: At<'_>) -> Result<Option<Descriptor>, Error> {
+    pub async fn head_manifest(&self, at: TagOrDigest<'_>) -> Result<Option<Descriptor>, Error> {
         let named = match at {
-            At::Tag(tag) => self.0.tag(tag, false).await?,
-            At::Digest(_) => {
+            TagOrDigest::Tag(tag) => self.0.tag(tag, false).await?,
+            TagOrDigest::Digest(_) => {
                 let everywhere = self.0.order();
                 let answer = self.0.walk(&everywhere, |site| head(site, at)).await?;
                 answer.map(|(_, descriptor)| Named::Descriptor(Box::new(descriptor)))
@@ -127,20 +127,20 @@ impl Mirrored {
     }
 
     /// See [`Store::get_manifest`](crate::store::Store::get_manifest).
-    pub async fn get_manifest(&self, at: At<'_>) -> Result<Manifest, Error> {
+    pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
         match at {
-            At::Digest(digest) => self.0.get(digest).await,
-            At::Tag(tag) => match self.0.tag(tag, true).await? {
+            TagOrDigest::Digest(digest) => self.0.get(digest).await,
+            TagOrDigest::Tag(tag) => match self.0.tag(tag, true).await? {
                 Some(Named::Manifest(manifest)) => Ok(*manifest),
                 Some(Named::Descriptor(descriptor)) => self.0.get(&descriptor.digest).await,
                 None => Err(Error::Registry {
                     side: Side::Source,
                     action: "GET manifest",
                     object: self.object(at),
-                    cause: Cause::Refused(Refusal {
+                    cause: Cause::Refused(ErrorResponse {
                         status: 404,
                         message: "it is in none of the places that were asked".to_owned(),
-                        ..Refusal::default()
+                        ..ErrorResponse::default()
                     }),
                 }),
             },
@@ -216,15 +216,15 @@ impl Mirrored {
     }
 
     /// How `at` is called in messages: by the original's name.
-    pub fn object(&self, at: At<'_>) -> String {
-        let separator = if matches!(at, At::Tag(_)) { ':' } else { '@' };
+    pub fn object(&self, at: TagOrDigest<'_>) -> String {
+        let separator = if matches!(at, TagOrDigest::Tag(_)) { ':' } else { '@' };
         format!("{}{separator}{at}", self.0.reference.name())
     }
 
     /// `stream`, checked; its failure is remembered, so that the next attempt goes elsewhere.
     fn watched(&self, stream: BlobStream, descriptor: Descriptor, index: usize) -> BlobStream {
         let Some(site) = self.0.sites.get(index) else { return stream };
-        let object = site.repository.object(At::Digest(&descriptor.digest));
+        let object = site.repository.object(TagOrDigest::Digest(&descriptor.digest));
         let stream = if site.is_last { stream } else { lively(stream, SLOW.min(self.0.patience), object.clone()) };
         let stream = blob::checked(stream, &descriptor, object);
         let inner = Arc::clone(&self.0);
@@ -249,12 +249,12 @@ fn is_made_of_a_digest(tag: &str) -> bool {
 }
 
 /// A manifest's HEAD, as a question.
-fn head<'a>(site: &'a Site, at: At<'a>) -> Asking<'a, Descriptor> {
+fn head<'a>(site: &'a Endpoint, at: TagOrDigest<'a>) -> TokenContext<'a, Descriptor> {
     site.repository.head_manifest(at).boxed()
 }
 
 /// A manifest's GET, as a question.
-pub fn get<'a>(site: &'a Site, at: At<'a>) -> Asking<'a, Manifest> {
+pub fn get<'a>(site: &'a Endpoint, at: TagOrDigest<'a>) -> TokenContext<'a, Manifest> {
     async move { site.repository.get_manifest(at).await.map(Some) }.boxed()
 }
 
@@ -263,7 +263,7 @@ impl Inner {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn original(&self) -> Option<&Site> {
+    fn original(&self) -> Option<&Endpoint> {
         self.sites.iter().find(|site| !site.is_mirror)
     }
 
@@ -290,7 +290,7 @@ impl Inner {
         if let Some(manifest) = self.found().manifest.take_if(|manifest| manifest.digest == *digest) {
             return Ok(manifest);
         }
-        match self.walk(&self.order(), |site| get(site, At::Digest(digest))).await? {
+        match self.walk(&self.order(), |site| get(site, TagOrDigest::Digest(digest))).await? {
             Some((index, manifest)) => {
                 self.prefer(index);
                 Ok(manifest)
@@ -333,14 +333,14 @@ impl Inner {
 
     /// The places that are asked for attachments, the original first: as patiently as for anything, because a mirror's
     /// "none" proves nothing.
-    fn for_attachments(&self) -> Vec<&Site> {
-        let mut sites: Vec<&Site> = self.sites.iter().filter(|site| !self.skips(site)).collect();
+    fn for_attachments(&self) -> Vec<&Endpoint> {
+        let mut sites: Vec<&Endpoint> = self.sites.iter().filter(|site| !self.skips(site)).collect();
         sites.sort_by_key(|site| site.is_mirror);
         sites
     }
 
     /// Notes a mirror's failure. The original's weighs more than any mirror's.
-    fn failed_for_attachments(&self, site: &Site, error: Error, before: Option<Error>) -> Option<Error> {
+    fn failed_for_attachments(&self, site: &Endpoint, error: Error, before: Option<Error>) -> Option<Error> {
         if site.is_mirror {
             self.failed(site, &error);
             return before.or(Some(error));
@@ -355,7 +355,7 @@ impl Inner {
         let Some(error) = failure else { return Ok(()) };
         let outage = matches!(
             &error,
-            Error::Registry { cause: Cause::Connection { .. } | Cause::Patience { .. } | Cause::Token { .. }, .. }
+            Error::Registry { cause: Cause::Connection { .. } | Cause::RetryBudget { .. } | Cause::Token { .. }, .. }
         );
         if answered && outage && self.original().is_some() {
             self.meter.notice(format!(
@@ -364,7 +364,8 @@ impl Inner {
             ));
             return Ok(());
         }
-        let is_about = |site: &Site| matches!(&error, Error::Registry { object, .. } if object.starts_with(&site.name));
+        let is_about =
+            |site: &Endpoint| matches!(&error, Error::Registry { object, .. } if object.starts_with(&site.name));
         if answered && self.original().is_some_and(|original| !is_about(original)) {
             return Ok(());
         }
@@ -372,7 +373,7 @@ impl Inner {
     }
 
     /// The original's own answer.
-    async fn at_original(&self, original: &Site, tag: &str, bytes: bool) -> Result<Option<Named>, Error> {
+    async fn at_original(&self, original: &Endpoint, tag: &str, bytes: bool) -> Result<Option<Named>, Error> {
         let index = self.sites.len() - 1;
         let named = self.attempt(original, fetched(original, tag, bytes)).await?;
         Ok(named.map(|named| self.settled(index, named)))
@@ -381,8 +382,8 @@ impl Inner {
     /// The first mirror's answer, where the original agrees or cannot be asked; else the original's.
     ///
     /// A tool that writes mirrors must not spread a stale tag.
-    async fn verified(&self, original: &Site, tag: &str, bytes: bool) -> Result<Option<Named>, Error> {
-        let at = At::Tag(tag);
+    async fn verified(&self, original: &Endpoint, tag: &str, bytes: bool) -> Result<Option<Named>, Error> {
+        let at = TagOrDigest::Tag(tag);
         let mirrors = self.mirrors();
         let answer = if bytes {
             self.walk(&mirrors, |site| fetched(site, tag, true)).await
@@ -393,7 +394,7 @@ impl Inner {
         };
         let Ok(Some((index, named))) = answer else { return self.at_original(original, tag, bytes).await };
         let Some(mirror) = self.sites.get(index) else { return Ok(None) };
-        let hasty = Site {
+        let hasty = Endpoint {
             repository: original.repository.hasty(),
             name: original.name.clone(),
             host: original.host.clone(),
@@ -410,7 +411,7 @@ impl Inner {
                     descriptor.digest
                 ));
                 let reason = format!("its tag is {}", named.digest());
-                self.meter.site(&mirror.name, SiteClass::Stale, Some(reason));
+                self.meter.site(&mirror.name, EndpointStatus::Stale, Some(reason));
                 Ok(Some(Named::Descriptor(Box::new(descriptor))))
             }
             Ok(None) => {
@@ -465,7 +466,7 @@ impl Inner {
     async fn walk<'a, T>(
         &'a self,
         order: &[usize],
-        ask: impl Fn(&'a Site) -> Asking<'a, T>,
+        ask: impl Fn(&'a Endpoint) -> TokenContext<'a, T>,
     ) -> Result<Option<(usize, T)>, Error> {
         let mut verdict = Ok(None);
         let mut is_final = false;
@@ -483,7 +484,7 @@ impl Inner {
     }
 
     /// One question to one place, its outcome noted.
-    async fn attempt<T>(&self, site: &Site, asking: Asking<'_, T>) -> Result<Option<T>, Error> {
+    async fn attempt<T>(&self, site: &Endpoint, asking: TokenContext<'_, T>) -> Result<Option<T>, Error> {
         let result = if site.is_last {
             asking.await
         } else {
@@ -491,15 +492,15 @@ impl Inner {
             tokio::time::timeout(limit, asking).await.unwrap_or_else(|_| Err(too_slow(site.name.clone(), limit)))
         };
         match &result {
-            Ok(Some(_)) => self.meter.site(&site.name, SiteClass::Served, None),
-            Ok(None) => self.meter.site(&site.name, SiteClass::Absent, None),
+            Ok(Some(_)) => self.meter.site(&site.name, EndpointStatus::Served, None),
+            Ok(None) => self.meter.site(&site.name, EndpointStatus::Absent, None),
             Err(error) => self.failed(site, error),
         }
         result
     }
 
     /// Whether a place is left out for what its host did before in this run.
-    fn skips(&self, site: &Site) -> bool {
+    fn skips(&self, site: &Endpoint) -> bool {
         if site.is_last || !site.is_mirror {
             return false;
         }
@@ -511,12 +512,12 @@ impl Inner {
         } else {
             return false;
         };
-        self.meter.site(&site.name, SiteClass::Skipped, Some(reason.to_owned()));
+        self.meter.site(&site.name, EndpointStatus::Skipped, Some(reason.to_owned()));
         true
     }
 
     /// Notes a place's failure, and remembers what it says about its host.
-    fn failed(&self, site: &Site, error: &Error) {
+    fn failed(&self, site: &Endpoint, error: &Error) {
         let class = classify(error);
         self.meter.site(&site.name, class, Some(reason(error)));
         if !site.is_mirror {
@@ -549,8 +550,8 @@ impl Inner {
 
 /// A tag's manifest from a mirror, whose word about a digest is nothing without the bytes; from the original a HEAD will
 /// do where only the digest is wanted.
-fn fetched<'a>(site: &'a Site, tag: &'a str, bytes: bool) -> Asking<'a, Named> {
-    let at = At::Tag(tag);
+fn fetched<'a>(site: &'a Endpoint, tag: &'a str, bytes: bool) -> TokenContext<'a, Named> {
+    let at = TagOrDigest::Tag(tag);
     if site.is_mirror || bytes {
         get(site, at).map(|answer| Ok(answer?.map(|manifest| Named::Manifest(Box::new(manifest))))).boxed()
     } else {

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Which lane a request takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
+pub(crate) enum RequestClass {
     /// Manifests, HEADs, the opening of uploads, small blobs that go.
     Small,
     /// Blob bodies that come.
@@ -26,11 +26,11 @@ pub(crate) enum Lane {
     Write,
 }
 
-pub(crate) struct Lanes {
-    small: Arc<Width>,
-    read: Arc<Width>,
-    early: Arc<Width>,
-    write: Arc<Width>,
+pub(crate) struct Concurrency {
+    small: Arc<AdaptiveLimit>,
+    read: Arc<AdaptiveLimit>,
+    early: Arc<AdaptiveLimit>,
+    write: Arc<AdaptiveLimit>,
     /// When the lanes were last narrowed.
     narrowed: Mutex<Option<Instant>>,
     /// Whether they ever were.
@@ -40,43 +40,43 @@ pub(crate) struct Lanes {
 /// How long the refusals of one moment keep coming.
 const BURST: Duration = Duration::from_secs(1);
 
-impl Lanes {
+impl Concurrency {
     /// `gentle` for hosts known to shed load early (GHCR: registries.md §8).
     pub(crate) fn new(gentle: bool) -> Self {
         let (small, write, widest) = if gentle { (16, 4, 8) } else { (32, 8, 16) };
         Self {
-            small: Width::new(small, 64),
+            small: AdaptiveLimit::new(small, 64),
             // As many as a line is filled by: each has some hundred KiB under way.
-            read: Width::new(16, 16),
-            early: Width::new(16, 16),
-            write: Width::new(write, widest),
+            read: AdaptiveLimit::new(16, 16),
+            early: AdaptiveLimit::new(16, 16),
+            write: AdaptiveLimit::new(write, widest),
             narrowed: Mutex::default(),
             shed: AtomicBool::new(false),
         }
     }
 
-    fn width(&self, lane: Lane) -> &Arc<Width> {
+    fn width(&self, lane: RequestClass) -> &Arc<AdaptiveLimit> {
         match lane {
-            Lane::Small => &self.small,
-            Lane::Read => &self.read,
-            Lane::Early => &self.early,
-            Lane::Write => &self.write,
+            RequestClass::Small => &self.small,
+            RequestClass::Read => &self.read,
+            RequestClass::Early => &self.early,
+            RequestClass::Write => &self.write,
         }
     }
 
     /// Waits for a place in `lane`.
-    pub(crate) async fn enter(&self, lane: Lane) -> Place {
+    pub(crate) async fn enter(&self, lane: RequestClass) -> Permit {
         let width = Arc::clone(self.width(lane));
         // The semaphore is never closed.
         let permit = Arc::clone(&width.places).acquire_owned().await.ok();
-        Place { permit, width }
+        Permit { permit, width }
     }
 
     /// A place in `lane` that is free now.
-    pub(crate) fn try_enter(&self, lane: Lane) -> Option<Place> {
+    pub(crate) fn try_enter(&self, lane: RequestClass) -> Option<Permit> {
         let width = Arc::clone(self.width(lane));
         let permit = Arc::clone(&width.places).try_acquire_owned().ok()?;
-        Some(Place { permit: Some(permit), width })
+        Some(Permit { permit: Some(permit), width })
     }
 
     /// How many bodies come at the moment.
@@ -85,7 +85,7 @@ impl Lanes {
     }
 
     /// The host answered well.
-    pub(crate) fn widen(&self, lane: Lane) {
+    pub(crate) fn widen(&self, lane: RequestClass) {
         self.width(lane).widen(!self.shed.load(Relaxed));
     }
 
@@ -103,7 +103,7 @@ impl Lanes {
     }
 }
 
-struct Width {
+struct AdaptiveLimit {
     places: Arc<Semaphore>,
     /// Places there are, taken or free.
     now: AtomicUsize,
@@ -113,7 +113,7 @@ struct Width {
     good: AtomicUsize,
 }
 
-impl Width {
+impl AdaptiveLimit {
     fn new(start: usize, widest: usize) -> Arc<Self> {
         Arc::new(Self {
             places: Arc::new(Semaphore::new(start)),
@@ -146,12 +146,12 @@ impl Width {
 }
 
 /// A place in a lane, given back when dropped.
-pub(crate) struct Place {
+pub(crate) struct Permit {
     permit: Option<OwnedSemaphorePermit>,
-    width: Arc<Width>,
+    width: Arc<AdaptiveLimit>,
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let paid = self.width.owed.fetch_update(Relaxed, Relaxed, |owed| owed.checked_sub(1)).is_ok();
         if paid && let Some(permit) = self.permit.take() {
@@ -162,14 +162,14 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lane, Lanes, Relaxed};
+    use super::{Concurrency, Relaxed, RequestClass};
 
     #[tokio::test]
     async fn a_lane_doubles_until_the_host_sheds_load_and_never_passes_its_widest() {
-        let lanes = Lanes::new(true);
+        let lanes = Concurrency::new(true);
         for answers in [16, 32, 100] {
             for _ in 0..answers {
-                lanes.widen(Lane::Small);
+                lanes.widen(RequestClass::Small);
             }
         }
         assert_eq!(lanes.small.now.load(Relaxed), 64);
@@ -178,8 +178,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_lane_halves_at_once_and_widens_slowly_after() {
-        let lanes = Lanes::new(true);
-        let taken = futures_util::future::join_all((0..16).map(|_| lanes.enter(Lane::Small))).await;
+        let lanes = Concurrency::new(true);
+        let taken = futures_util::future::join_all((0..16).map(|_| lanes.enter(RequestClass::Small))).await;
         lanes.narrow();
         lanes.narrow();
         assert_eq!(lanes.small.now.load(Relaxed), 8, "the same burst");
@@ -187,10 +187,10 @@ mod tests {
         drop(taken);
         assert_eq!(lanes.small.places.available_permits(), 8);
         for _ in 0..7 {
-            lanes.widen(Lane::Small);
+            lanes.widen(RequestClass::Small);
         }
         assert_eq!(lanes.small.places.available_permits(), 8);
-        lanes.widen(Lane::Small);
+        lanes.widen(RequestClass::Small);
         assert_eq!(lanes.small.places.available_permits(), 9);
         for _ in 0..20 {
             lanes.small.narrow();

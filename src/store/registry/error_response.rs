@@ -10,7 +10,7 @@ use reqwest::Response;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde::Deserialize;
 
-use crate::error::cause::Refusal;
+use crate::error::cause::ErrorResponse;
 use crate::oci::digest::Digest;
 use crate::secret::Secret;
 use crate::text::sanitise;
@@ -47,7 +47,7 @@ struct Loose {
 }
 
 /// Reads the refusal out of an answer to a request that carried `secrets`.
-pub(crate) async fn read(mut response: Response, secrets: &[Secret]) -> Refusal {
+pub(crate) async fn read(mut response: Response, secrets: &[Secret]) -> ErrorResponse {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let mut body = Vec::new();
@@ -65,13 +65,13 @@ pub(crate) async fn read(mut response: Response, secrets: &[Secret]) -> Refusal 
     parse(status, &headers, &body, secrets)
 }
 
-pub(crate) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Secret]) -> Refusal {
+pub(crate) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Secret]) -> ErrorResponse {
     let safe = |text: &str, limit| {
         let text = secrets.iter().fold(text.to_owned(), |text, secret| secret.hide(&text));
         sanitise::line(text.trim(), limit)
     };
     let request_id = request_id(headers).map(|id| safe(id, 80));
-    let mut refusal = Refusal { status, request_id, ..Refusal::default() };
+    let mut refusal = ErrorResponse { status, request_id, ..ErrorResponse::default() };
     if let Ok(envelope) = serde_json::from_slice::<Envelope>(body) {
         let mut messages = Vec::new();
         for entry in envelope.errors.iter().take(50) {

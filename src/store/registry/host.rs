@@ -12,12 +12,12 @@ use url::Url;
 use crate::error::Error;
 use crate::error::cause::Cause;
 use crate::http::address::is_loopback;
-use crate::http::clients::{Pipe, Transport};
+use crate::http::clients::{Pool, Transport};
 use crate::secret::Credential;
 use crate::store::registry::auth::Auth;
 use crate::store::registry::auth::token::Scopes;
-use crate::store::registry::concurrency::Lanes;
-use crate::store::registry::learned::{HOPED, Learned, SILENT};
+use crate::store::registry::concurrency::Concurrency;
+use crate::store::registry::learned::{HOPED, Observed, SILENT};
 
 /// GitHub's registry takes layers up to 10 GB, as it documents ("Working with the Container registry").
 pub const GITHUB_LARGEST: u64 = 10_000_000_000;
@@ -42,7 +42,7 @@ pub struct Host {
     pub base: Url,
     pub auth: Auth,
     pub transport: Transport,
-    pub(crate) lanes: Lanes,
+    pub(crate) lanes: Concurrency,
     /// Whether it has answered anything in this run.
     pub answered: AtomicBool,
     /// When and why it was given up, where it never has: each image of a list would wait as long and hear the same.
@@ -50,7 +50,7 @@ pub struct Host {
     /// The largest blob that it takes, where that is known.
     pub(crate) largest_blob: Option<u64>,
     /// What it was learnt to refuse.
-    pub(crate) learned: Learned,
+    pub(crate) learned: Observed,
 }
 
 impl Host {
@@ -68,7 +68,7 @@ impl Host {
         let base = parse(if plain { "http" } else { "https" })
             .map_err(|error| Error::Local(format!("`{name}` is not a host name: {error}")))?;
         // What would keep every request from being sent is said before the first one.
-        transport.client(&base, Pipe::Small, false)?;
+        transport.client(&base, Pool::Small, false)?;
         let cautious = matches!(name, "ghcr.io" | "docker.io");
         // Large single PUTs were answered 400 there by reports without a cause (registries.md §5.3, form B).
         let single_put_below = if cautious { 100 * 1024 * 1024 } else { u64::MAX };
@@ -77,11 +77,11 @@ impl Host {
             auth: Auth::new(base.clone(), credential),
             base,
             transport: transport.clone(),
-            lanes: Lanes::new(name == "ghcr.io"),
+            lanes: Concurrency::new(name == "ghcr.io"),
             answered: AtomicBool::new(false),
             given_up: Mutex::default(),
             largest_blob: (name == "ghcr.io" || settings.github.as_deref() == Some(name)).then_some(GITHUB_LARGEST),
-            learned: Learned {
+            learned: Observed {
                 single_put_below: AtomicU64::new(single_put_below),
                 pieces_only: AtomicBool::new(false),
                 no_mount: AtomicBool::new(false),

@@ -21,7 +21,7 @@ pub const SILENT: u8 = 2;
 pub type Tags = Option<HashSet<String>>;
 
 /// What a host was learnt to refuse, so that it is not asked again.
-pub struct Learned {
+pub struct Observed {
     /// Blob uploads with a body in one PUT work below this size in bytes.
     pub(crate) single_put_below: AtomicU64,
     /// Uploads with one PATCH of any size fail; only small pieces are taken.
@@ -44,7 +44,7 @@ pub struct Learned {
     pub opened_one: AtomicBool,
 }
 
-impl Learned {
+impl Observed {
     /// A mount from the repository itself says nothing here; from another one (`from`) it may still link.
     pub(crate) fn mount_is_silent(&self, from: Option<&str>) -> bool {
         from.is_none() && self.self_mount.load(Relaxed) == SILENT
@@ -84,23 +84,23 @@ impl Learned {
     }
 
     /// An upload in `form` has worked; what was refused before it need not be tried first again.
-    pub(crate) fn takes(&self, form: Form, size: u64) {
+    pub(crate) fn takes(&self, form: UploadMethod, size: u64) {
         match form {
-            Form::Put => {}
-            Form::Patch => drop(self.single_put_below.fetch_min(size, Relaxed)),
-            Form::Pieces => self.pieces_only.store(true, Relaxed),
+            UploadMethod::Put => {}
+            UploadMethod::Patch => drop(self.single_put_below.fetch_min(size, Relaxed)),
+            UploadMethod::Pieces => self.pieces_only.store(true, Relaxed),
         }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum UploadMethod {
     Put,
     Patch,
     Pieces,
 }
 
-impl Form {
+impl UploadMethod {
     /// The form to try next, where the refusal is of this one and not of the content.
     pub fn after(self, cause: &Cause) -> Option<Self> {
         let Cause::Refused(refusal) = cause else { return None };

@@ -10,10 +10,10 @@ use crate::error::Error;
 use crate::error::cause::Cause;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
-use crate::store::content::{At, Pushed};
+use crate::store::content::{ManifestPush, TagOrDigest};
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::repository::Repository;
-use crate::store::registry::send::Call;
+use crate::store::registry::send::Request;
 use crate::text::sanitise;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -22,17 +22,17 @@ const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 impl Repository {
     /// `docker.io/library/alpine:3.20` or `…@sha256:…`, for messages.
-    pub fn object(&self, at: At<'_>) -> String {
+    pub fn object(&self, at: TagOrDigest<'_>) -> String {
         match at {
-            At::Tag(tag) => format!("{}:{tag}", self.full_name()),
-            At::Digest(digest) => format!("{}@{digest}", self.full_name()),
+            TagOrDigest::Tag(tag) => format!("{}:{tag}", self.full_name()),
+            TagOrDigest::Digest(digest) => format!("{}@{digest}", self.full_name()),
         }
     }
 
     /// Asks whether a manifest is there, without fetching it; none for 404.
     ///
     /// A registry that answers without a digest is asked for the bytes instead (`Docker-Content-Digest` is optional).
-    pub async fn head_manifest(&self, at: At<'_>) -> Result<Option<Descriptor>, Error> {
+    pub async fn head_manifest(&self, at: TagOrDigest<'_>) -> Result<Option<Descriptor>, Error> {
         let call = self.manifest_call(Method::HEAD, at, "manifest");
         let response = match self.send(&call).await {
             Ok(response) => response,
@@ -43,10 +43,10 @@ impl Repository {
         let headers = response.headers();
         let digest = match (content_digest(headers), at) {
             (Some(digest), _) => digest,
-            (None, At::Digest(digest)) => digest.clone(),
-            (None, At::Tag(_)) => return Ok(Some(self.get_manifest(at).await?.descriptor())),
+            (None, TagOrDigest::Digest(digest)) => digest.clone(),
+            (None, TagOrDigest::Tag(_)) => return Ok(Some(self.get_manifest(at).await?.descriptor())),
         };
-        if let At::Digest(asked) = at
+        if let TagOrDigest::Digest(asked) = at
             && *asked != digest
         {
             return Err(self.mismatch(at, asked, digest.to_string()));
@@ -58,7 +58,7 @@ impl Repository {
     }
 
     /// The answer to a HEAD has no words. A GET has them; at a registry that knows no HEAD it is the answer.
-    async fn explained(&self, at: At<'_>, cause: Cause) -> Result<Descriptor, Error> {
+    async fn explained(&self, at: TagOrDigest<'_>, cause: Cause) -> Result<Descriptor, Error> {
         match self.get_manifest(at).await {
             Ok(manifest) => Ok(manifest.descriptor()),
             Err(error) if error.refusal().is_some_and(|refusal| !refusal.message.is_empty()) => Err(error),
@@ -68,10 +68,10 @@ impl Repository {
 
     /// Fetches a manifest: at most 4 MiB, hashed, compared with the digest asked for and with the one the registry
     /// names.
-    pub async fn get_manifest(&self, at: At<'_>) -> Result<Manifest, Error> {
+    pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
         let call = self.manifest_call(Method::GET, at, "manifest");
         let failed = |cause| self.error("GET manifest", self.object(at), cause);
-        let mut patience = crate::store::registry::retry::Patience::new(&self.limits);
+        let mut patience = crate::store::registry::retry::RetryBudget::new(&self.limits);
         let (headers, bytes) = loop {
             let response = self.send(&call).await.map_err(failed)?;
             if self.host.bills_pulls() {
@@ -91,8 +91,8 @@ impl Repository {
         }
         let named = content_digest(&headers);
         let wanted = match (at, &named) {
-            (At::Digest(digest), _) => Some(digest),
-            (At::Tag(_), named) => named.as_ref(),
+            (TagOrDigest::Digest(digest), _) => Some(digest),
+            (TagOrDigest::Tag(_), named) => named.as_ref(),
         };
         let actual = wanted.map_or_else(
             || Digest::of(&bytes),
@@ -125,19 +125,19 @@ impl Repository {
     }
 
     /// Pushes a manifest's bytes as they are. The registry's digest, where it names one, must be ours.
-    pub async fn put_manifest(&self, at: At<'_>, manifest: &Manifest) -> Result<Pushed, Error> {
+    pub async fn put_manifest(&self, at: TagOrDigest<'_>, manifest: &Manifest) -> Result<ManifestPush, Error> {
         let failed = |cause| self.error("PUT manifest", self.object(at), cause);
         let media_type = HeaderValue::from_str(&manifest.media_type)
             .map_err(|_| failed(Cause::Protocol("its media type cannot be sent in a header".to_owned())))?;
         let mut call =
-            Call::new(Method::PUT, self.url(&format!("manifests/{at}")), Scopes::push(&self.name), "manifest");
+            Request::new(Method::PUT, self.url(&format!("manifests/{at}")), Scopes::push(&self.name), "manifest");
         call.headers.insert(CONTENT_TYPE, media_type);
         call.body = Some(manifest.bytes.clone());
         let response = match self.send(&call).await {
             Ok(response) => response,
             Err(cause) if is_immutable(at, &cause) && self.is_there(at, &manifest.digest).await => {
                 self.meter.manifest_written();
-                return Ok(Pushed { lists_referrers: false });
+                return Ok(ManifestPush { lists_referrers: false });
             }
             Err(cause) => return Err(failed(cause)),
         };
@@ -148,16 +148,16 @@ impl Repository {
         {
             return Err(self.mismatch(at, &manifest.digest, named.to_string()));
         }
-        Ok(Pushed { lists_referrers: response.headers().contains_key(OCI_SUBJECT) })
+        Ok(ManifestPush { lists_referrers: response.headers().contains_key(OCI_SUBJECT) })
     }
 
-    async fn is_there(&self, at: At<'_>, digest: &Digest) -> bool {
+    async fn is_there(&self, at: TagOrDigest<'_>, digest: &Digest) -> bool {
         self.head_manifest(at).await.is_ok_and(|found| found.is_some_and(|found| found.digest == *digest))
     }
 
-    fn manifest_call<'a>(&self, method: Method, at: At<'_>, what: &'a str) -> Call<'a> {
+    fn manifest_call<'a>(&self, method: Method, at: TagOrDigest<'_>, what: &'a str) -> Request<'a> {
         // The scope of the job, not of the request: one token serves the whole of it (registries.md §3.3).
-        let mut call = Call::new(method, self.url(&format!("manifests/{at}")), self.scopes(), what);
+        let mut call = Request::new(method, self.url(&format!("manifests/{at}")), self.scopes(), what);
         call.headers.insert(ACCEPT, HeaderValue::from_static(manifest::ACCEPT));
         call
     }
@@ -197,7 +197,7 @@ impl Repository {
         }
     }
 
-    fn mismatch(&self, at: At<'_>, expected: &Digest, actual: String) -> Error {
+    fn mismatch(&self, at: TagOrDigest<'_>, expected: &Digest, actual: String) -> Error {
         Error::DigestMismatch { side: self.side, object: self.object(at), expected: expected.clone(), actual }
     }
 }
@@ -208,14 +208,14 @@ fn is_absent(cause: &Cause) -> bool {
 
 /// Whether a refusal may be of a tag that cannot be moved. A put whose answer was lost is sent again, and its own tag is
 /// then in its way (ECR refuses even the same digest: registries.md §10).
-fn is_immutable(at: At<'_>, cause: &Cause) -> bool {
-    matches!((at, cause), (At::Tag(_), Cause::Refused(refusal)) if matches!(refusal.status, 400 | 403 | 409 | 412))
+fn is_immutable(at: TagOrDigest<'_>, cause: &Cause) -> bool {
+    matches!((at, cause), (TagOrDigest::Tag(_), Cause::Refused(refusal)) if matches!(refusal.status, 400 | 403 | 409 | 412))
 }
 
 fn is_mute(cause: &Cause) -> bool {
     // A token service's refusal has its words; a quota's is worth no further request.
     matches!(cause, Cause::Refused(refusal) if refusal.message.is_empty() && matches!(refusal.status, 400..=428))
-        || matches!(cause, Cause::Patience { last, .. } if last.refusal().is_some_and(|refusal| refusal.message.is_empty()))
+        || matches!(cause, Cause::RetryBudget { last, .. } if last.refusal().is_some_and(|refusal| refusal.message.is_empty()))
 }
 
 fn content_digest(headers: &HeaderMap) -> Option<Digest> {

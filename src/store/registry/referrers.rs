@@ -14,7 +14,7 @@ use crate::oci::manifest::Descriptor;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::paging::next_page;
 use crate::store::registry::repository::{Purpose, Repository};
-use crate::store::registry::send::Call;
+use crate::store::registry::send::Request;
 use crate::text::sanitise;
 
 /// Pages of one listing, and entries of all its pages: a bound for a server that never ends.
@@ -37,13 +37,14 @@ impl Repository {
             Some(Some(true)) => known = None,
             _ => {}
         }
-        let failed =
-            |cause| self.error("GET referrers", self.object(crate::store::content::At::Digest(subject)), cause);
+        let failed = |cause| {
+            self.error("GET referrers", self.object(crate::store::content::TagOrDigest::Digest(subject)), cause)
+        };
         let mut found: Vec<Descriptor> = Vec::new();
         let mut next = Some(self.url(&format!("referrers/{subject}")));
         for _ in 0..MOST_PAGES {
             let Some(url) = next.take() else { return Ok(Some(found)) };
-            let mut call = Call::new(Method::GET, url.clone(), self.scopes(), "referrers");
+            let mut call = Request::new(Method::GET, url.clone(), self.scopes(), "referrers");
             call.headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.oci.image.index.v1+json"));
             // GHCR answered with a redirect to its web interface (artifacthub/hub#4785): that is no API.
             call.follows = false;

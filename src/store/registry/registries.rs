@@ -9,7 +9,7 @@ use crate::oci::reference::Reference;
 use crate::secret::Credential;
 use crate::store::registry::host::{Host, Settings};
 use crate::store::registry::repository::{Purpose, Repository};
-use crate::store::registry::retry::Limits;
+use crate::store::registry::retry::Timeouts;
 
 /// All registries of a run: connections, tokens and what was learnt about a host are shared.
 pub struct Registries {
@@ -42,7 +42,7 @@ impl Registries {
             hosts.push(Arc::clone(&host));
             host
         };
-        let limits = Limits::patient(self.settings.patience);
+        let limits = Timeouts::patient(self.settings.patience);
         Ok(Repository { host, name: reference.repository().into(), side, purpose, meter, limits })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
 use crate::store::registry::host::Host;
-use crate::store::registry::retry::Limits;
+use crate::store::registry::retry::Timeouts;
 
 /// One repository of one registry, as one end of one image's copy.
 #[derive(Clone)]
@@ -15,7 +15,7 @@ pub struct Repository {
     pub side: Side,
     pub purpose: Purpose,
     pub meter: Arc<Meter>,
-    pub limits: Limits,
+    pub limits: Timeouts,
 }
 
 /// What a repository is used for. Tokens are asked for just that: a public target can be verified by anybody.
@@ -31,7 +31,7 @@ impl Repository {
     /// The same repository for who has another place to ask: it is waited for shortly.
     #[must_use]
     pub fn hasty(&self) -> Self {
-        Self { limits: Limits::hasty(self.limits.patience), ..self.clone() }
+        Self { limits: Timeouts::hasty(self.limits.patience), ..self.clone() }
     }
 
     /// The repository's name without its registry: `library/alpine`.

@@ -5,14 +5,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::cause::{Cause, ConnectionFailure, Refusal};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 
 /// A wait longer than this is said in the log.
 pub const WORTH_SAYING: Duration = Duration::from_secs(3);
 
 /// What to do about a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Retry {
     /// Again would be the same.
     Final,
     /// Again after the registry's wait, or after a back-off.
@@ -22,29 +22,27 @@ pub(crate) enum Verdict {
 }
 
 /// Judges a failure. Codes decide before statuses, because proxies and registries disagree about statuses.
-pub(crate) fn judge(cause: &Cause) -> Verdict {
+pub(crate) fn judge(cause: &Cause) -> Retry {
     match cause {
         Cause::Refused(refusal) => judge_refusal(refusal),
         Cause::Token { refusal, .. } => judge(refusal),
-        Cause::Connection { kind: ConnectionFailure::Tls, .. } | Cause::Protocol(_) | Cause::Patience { .. } => {
-            Verdict::Final
+        Cause::Connection { kind: ConnectionFailure::Tls, .. } | Cause::Protocol(_) | Cause::RetryBudget { .. } => {
+            Retry::Final
         }
-        Cause::Connection { .. } => Verdict::Again,
+        Cause::Connection { .. } => Retry::Again,
     }
 }
 
-fn judge_refusal(refusal: &Refusal) -> Verdict {
+fn judge_refusal(refusal: &ErrorResponse) -> Retry {
     let message = refusal.message.to_ascii_lowercase();
     match refusal.status {
         // GHCR disguises throttling as a denial (virtualcell/vcell#1888).
-        403 if message.contains("secondary rate limit") || message.contains("rate limit exceeded") => {
-            Verdict::Throttled
-        }
+        403 if message.contains("secondary rate limit") || message.contains("rate limit exceeded") => Retry::Throttled,
         // Docker Hub's six-hour quota: no wait of ours outlasts it.
-        429 if message.contains("pull rate limit") => Verdict::Final,
-        429 | 503 => Verdict::Throttled,
-        408 | 425 | 499 | 500 | 502 | 504 | 520..=527 => Verdict::Again,
-        _ => Verdict::Final,
+        429 if message.contains("pull rate limit") => Retry::Final,
+        429 | 503 => Retry::Throttled,
+        408 | 425 | 499 | 500 | 502 | 504 | 520..=527 => Retry::Again,
+        _ => Retry::Final,
     }
 }
 
@@ -62,7 +60,7 @@ const LONGEST_HASTY_WAIT: Duration = Duration::from_secs(10);
 
 /// How long one place is waited for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct Timeouts {
     /// How long to go on trying while nothing moves.
     pub(crate) patience: Duration,
     /// How long the head of an answer may take.
@@ -73,7 +71,7 @@ pub(crate) struct Limits {
     pub(crate) hasty: bool,
 }
 
-impl Limits {
+impl Timeouts {
     /// For the only place there is, and the last one.
     pub(crate) fn patient(patience: Duration) -> Self {
         // A registry may verify a large blob before it answers the last request of an upload; those wait longer (see
@@ -99,7 +97,7 @@ impl Limits {
 
 /// The budget of one piece of work.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct RetryBudget {
     limit: Duration,
     hasty: bool,
     /// When progress was last made.
@@ -107,8 +105,8 @@ pub(crate) struct Patience {
     attempts: u32,
 }
 
-impl Patience {
-    pub(crate) fn new(limits: &Limits) -> Self {
+impl RetryBudget {
+    pub(crate) fn new(limits: &Timeouts) -> Self {
         Self { limit: limits.patience, hasty: limits.hasty, since: Instant::now(), attempts: 0 }
     }
 
@@ -133,7 +131,7 @@ impl Patience {
     /// `stranger`: the host has never answered in this run.
     pub(crate) fn next(&mut self, cause: Cause, stranger: bool) -> Result<Duration, Cause> {
         let verdict = judge(&cause);
-        if verdict == Verdict::Final {
+        if verdict == Retry::Final {
             return Err(cause);
         }
         self.attempts += 1;
@@ -148,12 +146,12 @@ impl Patience {
         }
         let wait = match cause.refusal() {
             // Never faster than our own back-off: `Retry-After: 0` from all sides at once would be a hammer.
-            Some(Refusal { retry_after: Some(wait), .. }) => (*wait).max(backoff(self.attempts)),
+            Some(ErrorResponse { retry_after: Some(wait), .. }) => (*wait).max(backoff(self.attempts)),
             Some(refusal) if refusal.status == 403 => SECONDARY_LIMIT,
             _ => backoff(self.attempts),
         };
         if waited.saturating_add(wait) > self.limit {
-            return Err(Cause::Patience { waited, last: Box::new(cause) });
+            return Err(Cause::RetryBudget { waited, last: Box::new(cause) });
         }
         Ok(wait + jitter(wait))
     }
@@ -176,11 +174,11 @@ fn jitter(wait: Duration) -> Duration {
 mod tests {
     use std::time::Duration;
 
-    use super::{Limits, Patience, Verdict, judge};
-    use crate::error::cause::{Cause, ConnectionFailure, Refusal};
+    use super::{Retry, RetryBudget, Timeouts, judge};
+    use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 
     fn refused(status: u16, message: &str) -> Cause {
-        Cause::Refused(Refusal { status, message: message.to_owned(), ..Refusal::default() })
+        Cause::Refused(ErrorResponse { status, message: message.to_owned(), ..ErrorResponse::default() })
     }
 
     fn broken(kind: ConnectionFailure) -> Cause {
@@ -190,22 +188,22 @@ mod tests {
     #[test]
     fn what_is_tried_again() {
         for (cause, expected) in [
-            (refused(429, ""), Verdict::Throttled),
-            (refused(503, "Egress is over the account limit"), Verdict::Throttled),
+            (refused(429, ""), Retry::Throttled),
+            (refused(503, "Egress is over the account limit"), Retry::Throttled),
             (
                 refused(403, "permission_denied: … You have exceeded a secondary rate limit. Please wait"),
-                Verdict::Throttled,
+                Retry::Throttled,
             ),
-            (refused(403, "permission_denied: write_package"), Verdict::Final),
-            (refused(429, "You have reached your unauthenticated pull rate limit."), Verdict::Final),
-            (refused(500, ""), Verdict::Again),
-            (refused(502, ""), Verdict::Again),
-            (refused(522, ""), Verdict::Again),
-            (refused(404, ""), Verdict::Final),
-            (refused(401, ""), Verdict::Final),
-            (broken(ConnectionFailure::Tls), Verdict::Final),
-            (broken(ConnectionFailure::Broken), Verdict::Again),
-            (Cause::Protocol(String::new()), Verdict::Final),
+            (refused(403, "permission_denied: write_package"), Retry::Final),
+            (refused(429, "You have reached your unauthenticated pull rate limit."), Retry::Final),
+            (refused(500, ""), Retry::Again),
+            (refused(502, ""), Retry::Again),
+            (refused(522, ""), Retry::Again),
+            (refused(404, ""), Retry::Final),
+            (refused(401, ""), Retry::Final),
+            (broken(ConnectionFailure::Tls), Retry::Final),
+            (broken(ConnectionFailure::Broken), Retry::Again),
+            (Cause::Protocol(String::new()), Retry::Final),
         ] {
             assert_eq!(judge(&cause), expected, "{cause:?}");
         }
@@ -213,10 +211,12 @@ mod tests {
 
     #[test]
     fn nothing_sleeps_past_the_budget() {
-        let mut patience = Patience::new(&Limits::patient(Duration::from_secs(60)));
-        let hour = Refusal { status: 429, retry_after: Some(Duration::from_secs(3600)), ..Refusal::default() };
-        assert!(matches!(patience.next(Cause::Refused(hour), false), Err(Cause::Patience { .. })));
-        let minute = Refusal { status: 429, retry_after: Some(Duration::from_secs(50)), ..Refusal::default() };
+        let mut patience = RetryBudget::new(&Timeouts::patient(Duration::from_secs(60)));
+        let hour =
+            ErrorResponse { status: 429, retry_after: Some(Duration::from_secs(3600)), ..ErrorResponse::default() };
+        assert!(matches!(patience.next(Cause::Refused(hour), false), Err(Cause::RetryBudget { .. })));
+        let minute =
+            ErrorResponse { status: 429, retry_after: Some(Duration::from_secs(50)), ..ErrorResponse::default() };
         let wait = patience.next(Cause::Refused(minute), false).expect("within the budget");
         assert!(wait >= Duration::from_secs(50) && wait <= Duration::from_secs(55));
     }
@@ -224,9 +224,13 @@ mod tests {
     #[test]
     fn a_mirror_is_waited_for_once_and_not_long() {
         let busy = |wait| {
-            Cause::Refused(Refusal { status: 429, retry_after: Some(Duration::from_secs(wait)), ..Refusal::default() })
+            Cause::Refused(ErrorResponse {
+                status: 429,
+                retry_after: Some(Duration::from_secs(wait)),
+                ..ErrorResponse::default()
+            })
         };
-        let hasty = || Patience::new(&Limits::hasty(Duration::from_secs(300)));
+        let hasty = || RetryBudget::new(&Timeouts::hasty(Duration::from_secs(300)));
         let mut patience = hasty();
         assert!(patience.next(busy(9), false).is_ok() && patience.next(busy(1), false).is_err());
         assert!(hasty().next(busy(11), false).is_err());
@@ -235,11 +239,11 @@ mod tests {
 
     #[test]
     fn a_host_that_never_answered_is_tried_three_times() {
-        let mut patience = Patience::new(&Limits::patient(Duration::from_secs(600)));
+        let mut patience = RetryBudget::new(&Timeouts::patient(Duration::from_secs(600)));
         assert!(patience.next(broken(ConnectionFailure::Refused), true).is_ok());
         assert!(patience.next(broken(ConnectionFailure::Refused), true).is_ok());
         assert!(patience.next(broken(ConnectionFailure::Refused), true).is_err());
-        let mut patience = Patience::new(&Limits::patient(Duration::from_secs(600)));
+        let mut patience = RetryBudget::new(&Timeouts::patient(Duration::from_secs(600)));
         for _ in 0..4 {
             assert!(patience.next(broken(ConnectionFailure::Broken), false).is_ok());
         }

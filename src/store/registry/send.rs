@@ -13,35 +13,44 @@ use url::Url;
 
 use crate::error::cause::{Cause, ConnectionFailure};
 use crate::http::address::{self, is_loopback};
-use crate::http::clients::Pipe;
+use crate::http::clients::Pool;
 use crate::http::failure::classify;
-use crate::store::registry::auth::token::{Asking, Scopes};
-use crate::store::registry::concurrency::{Lane, Place};
+use crate::store::registry::auth::token::{Scopes, TokenContext};
+use crate::store::registry::concurrency::{Permit, RequestClass};
 use crate::store::registry::error_response;
 use crate::store::registry::repository::Repository;
-use crate::store::registry::retry::{Patience, Verdict, WORTH_SAYING, judge};
+use crate::store::registry::retry::{Retry, RetryBudget, WORTH_SAYING, judge};
 use crate::text::sanitise;
 
 /// Redirects that are followed.
 const HOPS: usize = 5;
 
 /// One request.
-pub(crate) struct Call<'a> {
+pub(crate) struct Request<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) scopes: Scopes,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Bytes>,
-    pub(crate) lane: Lane,
+    pub(crate) lane: RequestClass,
     /// Whether a redirect is followed, or is the answer.
     pub(crate) follows: bool,
     /// For waits in the log: what is asked.
     pub(crate) what: &'a str,
 }
 
-impl<'a> Call<'a> {
+impl<'a> Request<'a> {
     pub(crate) fn new(method: Method, url: Url, scopes: Scopes, what: &'a str) -> Self {
-        Self { method, url, scopes, headers: HeaderMap::new(), body: None, lane: Lane::Small, follows: true, what }
+        Self {
+            method,
+            url,
+            scopes,
+            headers: HeaderMap::new(),
+            body: None,
+            lane: RequestClass::Small,
+            follows: true,
+            what,
+        }
     }
 }
 
@@ -54,8 +63,8 @@ impl Repository {
     }
 
     /// Sends `call` until it is answered with success, refused for good, or patience ends.
-    pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Response, Cause> {
-        let mut patience = Patience::new(&self.limits);
+    pub(crate) async fn send(&self, call: &Request<'_>) -> Result<Response, Cause> {
+        let mut patience = RetryBudget::new(&self.limits);
         loop {
             let place = self.enter(call.lane, &mut patience).await;
             if let Some(cause) = self.host.given_up() {
@@ -72,8 +81,8 @@ impl Repository {
     }
 
     /// Waits as long as `patience` and the failure say, or gives the failure back.
-    pub(crate) async fn pause(&self, patience: &mut Patience, cause: Cause, what: &str) -> Result<(), Cause> {
-        if judge(&cause) == Verdict::Throttled {
+    pub(crate) async fn pause(&self, patience: &mut RetryBudget, cause: Cause, what: &str) -> Result<(), Cause> {
+        if judge(&cause) == Retry::Throttled {
             self.host.lanes.narrow();
         }
         let reason = cause.to_string();
@@ -97,7 +106,7 @@ impl Repository {
     }
 
     /// Waits for a place in `lane`; that wait is ours, not the registry's.
-    pub(crate) async fn enter(&self, lane: Lane, patience: &mut Patience) -> Place {
+    pub(crate) async fn enter(&self, lane: RequestClass, patience: &mut RetryBudget) -> Permit {
         let arrived = Instant::now();
         let place = self.host.lanes.enter(lane).await;
         patience.excuse(arrived.elapsed());
@@ -106,13 +115,13 @@ impl Repository {
 
     /// Sends `call` once (twice where a 401 says what was missing), following redirects. The caller has a place in its
     /// lane.
-    pub(crate) async fn send_once(&self, call: &Call<'_>) -> Result<Response, Cause> {
+    pub(crate) async fn send_once(&self, call: &Request<'_>) -> Result<Response, Cause> {
         let response = self.authorized(call).await?;
         self.host.lanes.widen(call.lane);
         Ok(response)
     }
 
-    async fn authorized(&self, call: &Call<'_>) -> Result<Response, Cause> {
+    async fn authorized(&self, call: &Request<'_>) -> Result<Response, Cause> {
         let mut learned = false;
         loop {
             let authorization = self.authorization(&call.scopes).await?;
@@ -140,7 +149,7 @@ impl Repository {
 
     /// The `Authorization` that a request with `scopes` carries now.
     pub(crate) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>, Cause> {
-        let asking = Asking { transport: &self.host.transport, meter: &self.meter, limits: &self.limits };
+        let asking = TokenContext { transport: &self.host.transport, meter: &self.meter, limits: &self.limits };
         self.host.auth.authorization(scopes, &asking).await
     }
 
@@ -149,7 +158,7 @@ impl Repository {
         &self,
         method: Method,
         url: &Url,
-        pipe: Pipe,
+        pipe: Pool,
         authorization: Option<&HeaderValue>,
     ) -> Result<reqwest::RequestBuilder, Cause> {
         let client = self.host.transport.client(url, pipe, self.limits.hasty);
@@ -170,8 +179,8 @@ impl Repository {
         url.origin() == self.host.base.origin()
     }
 
-    async fn follow(&self, call: &Call<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Cause> {
-        let pipe = if call.lane == Lane::Small { Pipe::Small } else { Pipe::Blob };
+    async fn follow(&self, call: &Request<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Cause> {
+        let pipe = if call.lane == RequestClass::Small { Pool::Small } else { Pool::Blob };
         let mut url = call.url.clone();
         for _ in 0..=HOPS {
             let mut request =
@@ -199,7 +208,7 @@ impl Repository {
         self.check_elsewhere(&next, "redirects")?;
         // GHCR sends what it does not know to the web interface (registries.md §9, Redirects): not found.
         if self.host.name == "ghcr.io" && next.host_str() == Some("github.com") {
-            return Err(Cause::Refused(crate::error::cause::Refusal {
+            return Err(Cause::Refused(crate::error::cause::ErrorResponse {
                 status: 404,
                 message: "redirects to github.com instead of answering".to_owned(),
                 ..Default::default()

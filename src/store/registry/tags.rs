@@ -12,12 +12,12 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::oci::manifest::Descriptor;
-use crate::store::content::At;
+use crate::store::content::TagOrDigest;
 use crate::store::registry::learned::Tags;
 use crate::store::registry::paging::next_page;
 use crate::store::registry::repository::Repository;
-use crate::store::registry::retry::Patience;
-use crate::store::registry::send::Call;
+use crate::store::registry::retry::RetryBudget;
+use crate::store::registry::send::Request;
 
 /// Tags that are asked for at once. quay.io refuses more than 100 (google/go-containerregistry#1963).
 const PAGE: usize = 1_000;
@@ -60,7 +60,7 @@ impl Repository {
         let mut own = None;
         let absent = scout
             .get_or_init(|| async {
-                let found = own.insert(self.head_manifest(At::Tag(tag)).await);
+                let found = own.insert(self.head_manifest(TagOrDigest::Tag(tag)).await);
                 let absent = matches!(found, Ok(None));
                 // Listed before anything is written: in between a repository may be there without a tag.
                 if absent {
@@ -75,7 +75,7 @@ impl Repository {
         if *absent && self.lacks_tag(tag).await {
             return Ok(None);
         }
-        self.head_manifest(At::Tag(tag)).await
+        self.head_manifest(TagOrDigest::Tag(tag)).await
     }
 
     /// Whether a listing that was made already says that `tag` is not there.
@@ -95,10 +95,10 @@ impl Repository {
         let mut url = first(None);
         let mut found = HashSet::new();
         for _ in 0..MOST_PAGES {
-            let mut call = Call::new(Method::GET, url.clone(), self.scopes(), "tags");
+            let mut call = Request::new(Method::GET, url.clone(), self.scopes(), "tags");
             call.follows = false;
             // Once: a short cut is not waited for.
-            let place = self.enter(call.lane, &mut Patience::new(&self.limits)).await;
+            let place = self.enter(call.lane, &mut RetryBudget::new(&self.limits)).await;
             let response = match self.send_once(&call).await {
                 Ok(response) => response,
                 // A repository that is not there has no tags.

@@ -20,8 +20,8 @@ use url::Url;
 use crate::error::cause::Cause;
 use crate::secret::{BEARER_TOKEN, Credential, Secret};
 use crate::store::registry::auth::realm::Trust;
-use crate::store::registry::auth::token::{Asking, Scopes, Token, ask, header, secrets_of, token_request};
-use crate::store::registry::retry::Patience;
+use crate::store::registry::auth::token::{Scopes, Token, TokenContext, ask, header, secrets_of, token_request};
+use crate::store::registry::retry::RetryBudget;
 use crate::text::sanitise;
 
 /// How long a token service may take.
@@ -30,22 +30,22 @@ const TOKEN: Duration = Duration::from_secs(30);
 pub(crate) struct Auth {
     credential: Option<Credential>,
     registry: Url,
-    way: Mutex<Option<Way>>,
-    tokens: Mutex<HashMap<Scopes, Arc<tokio::sync::Mutex<Slot>>>>,
+    way: Mutex<Option<Scheme>>,
+    tokens: Mutex<HashMap<Scopes, Arc<tokio::sync::Mutex<CachedToken>>>>,
     /// Whether the token service has given a token in this run.
     served: AtomicBool,
 }
 
 /// How this host wants to be asked.
 #[derive(Clone, PartialEq)]
-pub(crate) enum Way {
+pub(crate) enum Scheme {
     Basic,
     Bearer { realm: Url, service: Option<String> },
 }
 
 /// The token of one set of scopes. The lock around it is the single flight: who finds it empty asks, the rest waits.
 #[derive(Default)]
-struct Slot {
+struct CachedToken {
     token: Option<Token>,
     /// The last failure: who waited while it happened shares it instead of asking again.
     failure: Option<(Instant, Cause)>,
@@ -73,13 +73,13 @@ impl Auth {
     pub(crate) async fn authorization(
         &self,
         scopes: &Scopes,
-        asking: &Asking<'_>,
+        asking: &TokenContext<'_>,
     ) -> Result<Option<HeaderValue>, Cause> {
         let way = self.way.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match way {
             None => Ok(None),
-            Some(Way::Basic) => self.credential.as_ref().map(|credential| header(&credential.basic())).transpose(),
-            Some(Way::Bearer { realm, service }) => {
+            Some(Scheme::Basic) => self.credential.as_ref().map(|credential| header(&credential.basic())).transpose(),
+            Some(Scheme::Bearer { realm, service }) => {
                 if let Some(Credential { username, password }) = &self.credential
                     && username == BEARER_TOKEN
                 {
@@ -99,7 +99,7 @@ impl Auth {
     /// Learns from a 401. Answers whether the request is worth sending once more.
     pub(crate) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
         let Some(way) = self.challenge(headers) else { return false };
-        if way == Way::Basic && (self.credential.is_none() || sent.is_some()) {
+        if way == Scheme::Basic && (self.credential.is_none() || sent.is_some()) {
             return false;
         }
         *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
@@ -115,13 +115,13 @@ impl Auth {
     }
 
     /// The way that the challenges of an answer ask for; Bearer before Basic.
-    pub(crate) fn challenge(&self, headers: &HeaderMap) -> Option<Way> {
+    pub(crate) fn challenge(&self, headers: &HeaderMap) -> Option<Scheme> {
         let mut basic = None;
         for value in headers.get_all(WWW_AUTHENTICATE) {
             let Ok(challenges) = http_auth::parse_challenges(value.to_str().ok()?) else { continue };
             for challenge in challenges {
                 if challenge.scheme.eq_ignore_ascii_case("basic") {
-                    basic = Some(Way::Basic);
+                    basic = Some(Scheme::Basic);
                 }
                 if !challenge.scheme.eq_ignore_ascii_case("bearer") {
                     continue;
@@ -133,13 +133,13 @@ impl Auth {
                 let Some(realm) = parameter("realm").and_then(|realm| self.registry.join(&realm).ok()) else {
                     continue;
                 };
-                return Some(Way::Bearer { realm, service: parameter("service") });
+                return Some(Scheme::Bearer { realm, service: parameter("service") });
             }
         }
         basic
     }
 
-    fn slot(&self, scopes: &Scopes) -> Arc<tokio::sync::Mutex<Slot>> {
+    fn slot(&self, scopes: &Scopes) -> Arc<tokio::sync::Mutex<CachedToken>> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(tokens.entry(scopes.clone()).or_default())
     }
@@ -149,7 +149,7 @@ impl Auth {
         realm: &Url,
         service: Option<&str>,
         scopes: &Scopes,
-        asking: &Asking<'_>,
+        asking: &TokenContext<'_>,
     ) -> Result<HeaderValue, Cause> {
         let arrived = Instant::now();
         let slot = self.slot(scopes);
@@ -163,7 +163,7 @@ impl Auth {
         match self.fetch(realm, service, scopes, asking).await {
             Ok(token) => {
                 let header = token.header.clone();
-                *slot = Slot { token: Some(token), failure: None };
+                *slot = CachedToken { token: Some(token), failure: None };
                 Ok(header)
             }
             Err(cause) => {
@@ -178,7 +178,7 @@ impl Auth {
         realm: &Url,
         service: Option<&str>,
         scopes: &Scopes,
-        asking: &Asking<'_>,
+        asking: &TokenContext<'_>,
     ) -> Result<Token, Cause> {
         let host = sanitise::line(realm.host_str().unwrap_or_default(), 100);
         let credential = match realm::judge(realm, &self.registry) {
@@ -198,7 +198,7 @@ impl Auth {
             refusal: Box::new(cause),
             with_credential: credential.is_some(),
         };
-        let mut patience = Patience::new(asking.limits);
+        let mut patience = RetryBudget::new(asking.limits);
         loop {
             let request = token_request(realm, service, scopes, credential, asking)?;
             asking.meter.token_request();
@@ -228,11 +228,11 @@ impl Auth {
 }
 
 /// Hosts whose way is known: it saves them and us the request that only answers 401 (registries.md §3.6).
-fn known_way(registry: &Url) -> Option<Way> {
+fn known_way(registry: &Url) -> Option<Scheme> {
     let (realm, service) = match registry.host_str()? {
         "ghcr.io" => ("https://ghcr.io/token", "ghcr.io"),
         "registry-1.docker.io" => ("https://auth.docker.io/token", "registry.docker.io"),
         _ => return None,
     };
-    Some(Way::Bearer { realm: Url::parse(realm).ok()?, service: Some(service.to_owned()) })
+    Some(Scheme::Bearer { realm: Url::parse(realm).ok()?, service: Some(service.to_owned()) })
 }

@@ -10,12 +10,12 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::error::cause::Cause;
-use crate::http::clients::{Pipe, Transport};
+use crate::http::clients::{Pool, Transport};
 use crate::http::failure::classify;
 use crate::observe::meter::Meter;
 use crate::secret::{Credential, IDENTITY_TOKEN, Secret};
 use crate::store::registry::error_response;
-use crate::store::registry::retry::Limits;
+use crate::store::registry::retry::Timeouts;
 
 /// The lifetime of a token that names none (distribution's token specification).
 pub const LIFETIME: Duration = Duration::from_secs(60);
@@ -49,17 +49,17 @@ pub struct Token {
 }
 
 #[derive(Deserialize)]
-pub struct Answer {
+pub struct TokenResponse {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<u64>,
 }
 
 /// What a token request needs from outside.
-pub struct Asking<'a> {
+pub struct TokenContext<'a> {
     pub(crate) transport: &'a Transport,
     pub(crate) meter: &'a Meter,
-    pub(crate) limits: &'a Limits,
+    pub(crate) limits: &'a Timeouts,
 }
 
 /// GET with Basic, or, for an identity token, the `OAuth2` POST (Azure's registry knows only that one).
@@ -68,9 +68,9 @@ pub fn token_request(
     service: Option<&str>,
     scopes: &Scopes,
     credential: Option<&Credential>,
-    asking: &Asking<'_>,
+    asking: &TokenContext<'_>,
 ) -> Result<reqwest::RequestBuilder, Cause> {
-    let client = asking.transport.client(realm, Pipe::Small, asking.limits.hasty);
+    let client = asking.transport.client(realm, Pool::Small, asking.limits.hasty);
     let client = client.map_err(|error| Cause::Protocol(error.to_string()))?;
     if let Some(Credential { username, password }) = credential
         && username == IDENTITY_TOKEN
@@ -136,8 +136,8 @@ pub async fn read_token(mut response: reqwest::Response, meter: &Meter) -> Resul
             return Err(Cause::Protocol("answered more than 1 MiB".to_owned()));
         }
     }
-    let answer: Option<Answer> = serde_json::from_slice(&body).ok();
-    let Some(Answer { token, access_token, expires_in }) = answer else {
+    let answer: Option<TokenResponse> = serde_json::from_slice(&body).ok();
+    let Some(TokenResponse { token, access_token, expires_in }) = answer else {
         return Err(Cause::Protocol("answered something that is not a token".to_owned()));
     };
     let Some(text) = token.or(access_token).filter(|token| !token.is_empty()) else {

@@ -14,12 +14,12 @@ use crate::error::Error;
 use crate::error::cause::Cause;
 use crate::oci::manifest::Descriptor;
 use crate::store::blob::BlobStream;
-use crate::store::content::At;
-use crate::store::registry::blobs::read_ahead::Reader;
-use crate::store::registry::blobs::resume::Stretch;
-use crate::store::registry::concurrency::{Lane, Place};
+use crate::store::content::TagOrDigest;
+use crate::store::registry::blobs::read_ahead::BlobReader;
+use crate::store::registry::blobs::resume::RangeReader;
+use crate::store::registry::concurrency::{Permit, RequestClass};
 use crate::store::registry::repository::Repository;
-use crate::store::registry::send::Call;
+use crate::store::registry::send::Request;
 
 impl Repository {
     /// Starts to read a blob. The first answer is awaited, so that a blob that is not there fails here.
@@ -32,19 +32,20 @@ impl Repository {
         &'a self,
         descriptor: &'a Descriptor,
     ) -> Option<impl Future<Output = Result<BlobStream, Error>> + use<'a>> {
-        let place = self.host.lanes.try_enter(Lane::Early)?;
+        let place = self.host.lanes.try_enter(RequestClass::Early)?;
         Some(self.read(descriptor, Some(place)))
     }
 
-    async fn read(&self, descriptor: &Descriptor, place: Option<Place>) -> Result<BlobStream, Error> {
+    async fn read(&self, descriptor: &Descriptor, place: Option<Permit>) -> Result<BlobStream, Error> {
         let is_early = place.is_some();
-        let mut head = Stretch { place, ..Stretch::new(self, Arc::new(descriptor.clone()), 0..descriptor.size) };
+        let mut head =
+            RangeReader { place, ..RangeReader::new(self, Arc::new(descriptor.clone()), 0..descriptor.size) };
         if let Err(cause) = head.open().await
             && !(!is_early && is_absent(&cause) && head.goes_elsewhere().await.map_err(|cause| head.failed(cause))?)
         {
             return Err(head.failed(cause));
         }
-        let reader = Reader::new(head);
+        let reader = BlobReader::new(head);
         let stream = futures_util::stream::unfold(Some(reader), |reader| async move {
             let mut reader = reader?;
             match reader.next().await {
@@ -58,7 +59,7 @@ impl Repository {
 
     /// Asks whether a blob is there; its size.
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
-        let call = Call::new(Method::HEAD, self.url(&format!("blobs/{}", descriptor.digest)), self.scopes(), "blob");
+        let call = Request::new(Method::HEAD, self.url(&format!("blobs/{}", descriptor.digest)), self.scopes(), "blob");
         match self.send(&call).await {
             Ok(response) => {
                 let length = response.headers().get(reqwest::header::CONTENT_LENGTH);
@@ -66,7 +67,7 @@ impl Repository {
                 Ok(Some(size.unwrap_or(descriptor.size)))
             }
             Err(cause) if is_absent(&cause) => Ok(None),
-            Err(cause) => Err(self.error("HEAD blob", self.object(At::Digest(&descriptor.digest)), cause)),
+            Err(cause) => Err(self.error("HEAD blob", self.object(TagOrDigest::Digest(&descriptor.digest)), cause)),
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use crate::error::cause::Cause;
-use crate::store::registry::blobs::resume::Stretch;
+use crate::store::registry::blobs::resume::RangeReader;
 
 /// What one more connection reads ahead, in bytes: long enough that a round trip between two of them costs little.
 pub const SPAN: u64 = 2 * 1024 * 1024;
@@ -33,19 +33,19 @@ pub const IN_VAIN: Duration = Duration::from_secs(60);
 pub const ENOUGH: usize = 8;
 
 /// A blob in order: what its head gives, then the spans that were read ahead.
-pub struct Reader {
-    pub head: Stretch,
-    ahead: VecDeque<Span>,
+pub struct BlobReader {
+    pub head: RangeReader,
+    ahead: VecDeque<Prefetch>,
     /// Up to where bytes were given or are on their way.
     claimed: u64,
     /// Whether more connections than one read it.
-    wide: Wide,
+    wide: Parallel,
     watch: Watch,
 }
 
 /// Whether more connections than one read a blob.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Wide {
+pub enum Parallel {
     /// They have not.
     NotYet,
     /// They do, and are to show that it was worth it: bytes a second before.
@@ -56,9 +56,9 @@ pub enum Wide {
     NoMore,
 }
 
-impl Reader {
-    pub fn new(head: Stretch) -> Self {
-        Self { claimed: head.end, head, ahead: VecDeque::new(), wide: Wide::NotYet, watch: Watch::new() }
+impl BlobReader {
+    pub fn new(head: RangeReader) -> Self {
+        Self { claimed: head.end, head, ahead: VecDeque::new(), wide: Parallel::NotYet, watch: Watch::new() }
     }
 
     fn size(&self) -> u64 {
@@ -78,7 +78,7 @@ impl Reader {
                     return Ok(None);
                 }
                 // Other blobs have all the spans: this one goes on over one connection until some are free.
-                let end = if self.wide == Wide::NoMore { self.size() } else { self.head.offset + SPAN };
+                let end = if self.wide == Parallel::NoMore { self.size() } else { self.head.offset + SPAN };
                 self.head.continue_to(end.min(self.size()));
                 self.claimed = self.head.end;
                 self.read_ahead();
@@ -105,13 +105,13 @@ impl Reader {
     fn saw(&mut self, piece: &Bytes, asked: Instant) {
         self.watch.saw(piece.len(), asked.elapsed());
         match self.wide {
-            Wide::NotYet if self.is_slow() => self.widen(),
-            Wide::OnTrial(before) if self.watch.bytes >= 2 * SPAN && self.watch.since.elapsed() >= WATCH => {
+            Parallel::NotYet if self.is_slow() => self.widen(),
+            Parallel::OnTrial(before) if self.watch.bytes >= 2 * SPAN && self.watch.since.elapsed() >= WATCH => {
                 if self.watch.pace() * 100 >= before * WORTH {
-                    self.wide = Wide::Yes;
+                    self.wide = Parallel::Yes;
                 } else {
                     // What is on its way is used; what comes after it comes over one connection.
-                    self.wide = Wide::NoMore;
+                    self.wide = Parallel::NoMore;
                     self.head.repository.host.learned.wide_was_in_vain();
                 }
             }
@@ -130,7 +130,7 @@ impl Reader {
 
     fn widen(&mut self) {
         let Some(permit) = self.head.repository.host.span() else { return };
-        self.wide = Wide::OnTrial(self.watch.pace());
+        self.wide = Parallel::OnTrial(self.watch.pace());
         self.watch = Watch::new();
         // What its connection has on its way is not thrown away.
         self.claimed = (self.head.offset + SPAN).min(self.size());
@@ -141,7 +141,7 @@ impl Reader {
 
     /// Starts as many spans as there may be.
     fn read_ahead(&mut self) {
-        while self.wide != Wide::NoMore
+        while self.wide != Parallel::NoMore
             && self.claimed < self.size()
             && let Some(permit) = self.head.repository.host.span()
         {
@@ -151,7 +151,7 @@ impl Reader {
 
     fn start_span(&mut self, permit: OwnedSemaphorePermit) {
         let end = (self.claimed + SPAN).min(self.size());
-        self.ahead.push_back(Span::start(self.head.beside(self.claimed..end), permit));
+        self.ahead.push_back(Prefetch::start(self.head.beside(self.claimed..end), permit));
         self.claimed = end;
     }
 
@@ -159,7 +159,7 @@ impl Reader {
         self.ahead.clear();
         self.claimed = self.size();
         self.head.continue_to(self.claimed);
-        self.wide = Wide::NoMore;
+        self.wide = Parallel::NoMore;
     }
 }
 
@@ -192,14 +192,14 @@ impl Watch {
 }
 
 /// A part of a blob that is read ahead, in memory until it is its turn.
-pub struct Span {
+pub struct Prefetch {
     reading: Option<JoinHandle<Result<VecDeque<Bytes>, Cause>>>,
     pieces: VecDeque<Bytes>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Span {
-    fn start(mut stretch: Stretch, permit: OwnedSemaphorePermit) -> Self {
+impl Prefetch {
+    fn start(mut stretch: RangeReader, permit: OwnedSemaphorePermit) -> Self {
         let reading = tokio::spawn(async move {
             let mut pieces = VecDeque::new();
             while let Some(piece) = stretch.next().await? {
@@ -221,7 +221,7 @@ impl Span {
     }
 }
 
-impl Drop for Span {
+impl Drop for Prefetch {
     fn drop(&mut self) {
         if let Some(reading) = &self.reading {
             reading.abort();

@@ -11,18 +11,18 @@ use crate::error::Error;
 use crate::error::cause::{Cause, ConnectionFailure};
 use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
-use crate::store::content::At;
+use crate::store::content::TagOrDigest;
 use crate::store::registry::auth::token::Scopes;
-use crate::store::registry::concurrency::{Lane, Place};
+use crate::store::registry::concurrency::{Permit, RequestClass};
 use crate::store::registry::repository::Repository;
-use crate::store::registry::retry::Patience;
-use crate::store::registry::send::Call;
+use crate::store::registry::retry::RetryBudget;
+use crate::store::registry::send::Request;
 
 /// Bytes that count as progress: a server that gives a few at a time must not keep a run alive for ever.
 pub const PROGRESS: u64 = 256 * 1024;
 
 /// A stretch of a blob, read over one connection after the other: it goes on where it broke.
-pub struct Stretch {
+pub struct RangeReader {
     pub repository: Repository,
     pub descriptor: Arc<Descriptor>,
     /// The next byte to be given.
@@ -42,17 +42,17 @@ pub struct Stretch {
     /// Where that address redirected to.
     pub led_to: Option<Url>,
     /// The place for its first request, where it came with one.
-    pub place: Option<Place>,
-    pub answer: Option<(Response, Place)>,
-    pub patience: Patience,
+    pub place: Option<Permit>,
+    pub answer: Option<(Response, Permit)>,
+    pub patience: RetryBudget,
 }
 
-impl Stretch {
+impl RangeReader {
     pub fn new(repository: &Repository, descriptor: Arc<Descriptor>, range: std::ops::Range<u64>) -> Self {
         Self {
             url: repository.url(&format!("blobs/{}", descriptor.digest)),
             led_to: None,
-            patience: Patience::new(&repository.limits),
+            patience: RetryBudget::new(&repository.limits),
             repository: repository.clone(),
             descriptor,
             offset: range.start,
@@ -165,15 +165,15 @@ impl Stretch {
     pub async fn open(&mut self) -> Result<(), Cause> {
         loop {
             let url = self.led_to.as_ref().unwrap_or(&self.url).clone();
-            let mut call = Call::new(Method::GET, url, Scopes::pull(&self.repository.name), "blob");
-            call.lane = Lane::Read;
+            let mut call = Request::new(Method::GET, url, Scopes::pull(&self.repository.name), "blob");
+            call.lane = RequestClass::Read;
             let ranged = self.beside || (self.offset > 0 && !self.no_range);
             if ranged && let Ok(range) = HeaderValue::from_str(&self.range()) {
                 call.headers.insert(RANGE, range);
             }
             let (place, is_early) = match self.place.take() {
                 Some(place) => (place, true),
-                None => (self.repository.enter(Lane::Read, &mut self.patience).await, false),
+                None => (self.repository.enter(RequestClass::Read, &mut self.patience).await, false),
             };
             let cause = match self.repository.send_once(&call).await {
                 Ok(response) => match self.accept(&response, ranged) {
@@ -181,7 +181,7 @@ impl Stretch {
                         self.skip = skip;
                         self.led_to = (*response.url() != self.url).then(|| response.url().clone());
                         if is_early {
-                            self.repository.host.lanes.widen(Lane::Early);
+                            self.repository.host.lanes.widen(RequestClass::Early);
                         }
                         self.answer = Some((response, place));
                         return Ok(());
@@ -241,7 +241,7 @@ impl Stretch {
     }
 
     pub fn failed(&self, cause: Cause) -> Error {
-        self.repository.error("GET blob", self.repository.object(At::Digest(&self.descriptor.digest)), cause)
+        self.repository.error("GET blob", self.repository.object(TagOrDigest::Digest(&self.descriptor.digest)), cause)
     }
 }
 

@@ -26,18 +26,18 @@ use reqwest::{Body, Method, Response, StatusCode};
 use url::Url;
 
 use crate::error::Error;
-use crate::error::cause::{Cause, ConnectionFailure, Refusal};
-use crate::http::clients::Pipe;
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
+use crate::http::clients::Pool;
 use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
 use crate::store::blob::{self, BlobSource, BlobStream};
-use crate::store::content::{At, Odds, Sent};
+use crate::store::content::{Presence, Sent, TagOrDigest};
 use crate::store::registry::auth::token::Scopes;
-use crate::store::registry::concurrency::Lane;
-use crate::store::registry::learned::Form;
+use crate::store::registry::concurrency::RequestClass;
+use crate::store::registry::learned::UploadMethod;
 use crate::store::registry::repository::Repository;
-use crate::store::registry::retry::Patience;
-use crate::store::registry::send::{Call, answer};
+use crate::store::registry::retry::RetryBudget;
+use crate::store::registry::send::{Request, answer};
 
 /// How long the answer to a finished body may take: registries verify and move large blobs before they answer
 /// (moby/moby#53700).
@@ -100,25 +100,25 @@ impl Repository {
         &self,
         descriptor: &Descriptor,
         from: Option<&str>,
-        odds: Odds,
+        odds: Presence,
         source: &dyn BlobSource,
     ) -> Result<Sent, Error> {
-        let failed = |action, cause| self.error(action, self.object(At::Digest(&descriptor.digest)), cause);
-        if odds != Odds::ThereAndBroken
+        let failed = |action, cause| self.error(action, self.object(TagOrDigest::Digest(&descriptor.digest)), cause);
+        if odds != Presence::Corrupt
             && self.host.learned.mount_is_silent(None)
             && self.head_blob(descriptor).await?.is_some()
         {
             return Ok(Sent::Present);
         }
-        let mut patience = Patience::new(&self.limits);
+        let mut patience = RetryBudget::new(&self.limits);
         let mut farthest = 0;
         let mut wrong_bytes = false;
         let mut may_go_on = true;
         let mut form = self.form(descriptor.size);
         // Sessions of large blobs are opened when it is their turn: GHCR gives an upload ten minutes.
-        let lane = if descriptor.size <= SMALL { Lane::Small } else { Lane::Write };
+        let lane = if descriptor.size <= SMALL { RequestClass::Small } else { RequestClass::Write };
         let mut place = match lane {
-            Lane::Write => Some(self.enter(lane, &mut patience).await),
+            RequestClass::Write => Some(self.enter(lane, &mut patience).await),
             _ => None,
         };
         let asking = self.ask(descriptor, from, odds);
@@ -132,7 +132,7 @@ impl Repository {
             Opened::Linked if from.is_some() => return Ok(Sent::Mounted),
             Opened::Linked => return Ok(Sent::Present),
             Opened::Session(session) => {
-                if odds == Odds::HardlyThere {
+                if odds == Presence::Unlikely {
                     self.host.learned.opened();
                 }
                 Some(session)
@@ -204,19 +204,19 @@ impl Repository {
     /// Asks whether a push would be let in, by opening an upload that is left to expire: no token of a registry tells
     /// its rights (GHCR's is opaque), and no other question is answered like a push (radius-project/radius#12623).
     pub async fn may_push(&self) -> Result<(), Error> {
-        let call = Call::new(Method::POST, self.url("blobs/uploads/"), Scopes::push(&self.name), "right to push");
+        let call = Request::new(Method::POST, self.url("blobs/uploads/"), Scopes::push(&self.name), "right to push");
         self.send(&call).await.map(drop).map_err(|cause| self.error("POST upload", self.full_name(), cause))
     }
 
     /// Whether a small blob's source may be asked for it while the target is asked whether it needs it: a round trip less.
     /// Only where that was seen to be so for another one, and not once the target had one that it was not expected to have.
-    fn will_hardly_be_linked(&self, descriptor: &Descriptor, from: Option<&str>, odds: Odds) -> bool {
-        descriptor.size <= SMALL && from.is_none() && odds == Odds::HardlyThere && self.host.learned.is_as_expected()
+    fn will_hardly_be_linked(&self, descriptor: &Descriptor, from: Option<&str>, odds: Presence) -> bool {
+        descriptor.size <= SMALL && from.is_none() && odds == Presence::Unlikely && self.host.learned.is_as_expected()
     }
 
     /// Opens an upload, or finds that none is needed.
-    async fn ask(&self, descriptor: &Descriptor, from: Option<&str>, odds: Odds) -> Result<Opened, Cause> {
-        if odds == Odds::ThereAndBroken {
+    async fn ask(&self, descriptor: &Descriptor, from: Option<&str>, odds: Presence) -> Result<Opened, Cause> {
+        if odds == Presence::Corrupt {
             return self.open_upload().await.map(Opened::Session);
         }
         let learned = &self.host.learned;
@@ -232,7 +232,7 @@ impl Repository {
                 }
                 // 202 says "not there" only where a mount from the repository itself has once said "there".
                 Ok(opened) => {
-                    if odds == Odds::MayBeThere && !learned.mount_has_answered() && is_there().await {
+                    if odds == Presence::Possible && !learned.mount_has_answered() && is_there().await {
                         learned.mount_keeps_silent();
                         return Ok(Opened::Linked);
                     }
@@ -261,14 +261,14 @@ impl Repository {
 
     /// Opens an ordinary upload.
     async fn open_upload(&self) -> Result<Session, Cause> {
-        let call = Call::new(Method::POST, self.url("blobs/uploads/"), Scopes::push(&self.name), "blob upload");
+        let call = Request::new(Method::POST, self.url("blobs/uploads/"), Scopes::push(&self.name), "blob upload");
         self.session(&self.send(&call).await?)
     }
 
     /// Asks how much of an upload the registry has (distribution-spec, "Pushing a blob in chunks", resuming); none where
     /// it knows nothing of it any more, or does not say.
     async fn held(&self, session: &Session, descriptor: &Descriptor) -> Result<Option<Session>, Cause> {
-        let mut call = Call::new(Method::GET, session.url.clone(), Scopes::push(&self.name), "blob upload");
+        let mut call = Request::new(Method::GET, session.url.clone(), Scopes::push(&self.name), "blob upload");
         call.follows = false;
         let response = match self.send(&call).await {
             Ok(response) => response,
@@ -292,7 +292,7 @@ impl Repository {
         url.query_pairs_mut().append_pair("mount", descriptor.digest.as_str()).append_pair("from", from);
         let scopes = Scopes::push(&self.name);
         let scopes = if *from == *self.name { scopes } else { scopes.and_pull(from) };
-        let response = self.send(&Call::new(Method::POST, url, scopes, "blob upload")).await?;
+        let response = self.send(&Request::new(Method::POST, url, scopes, "blob upload")).await?;
         if response.status() == StatusCode::CREATED {
             return Ok(Opened::Linked);
         }
@@ -320,14 +320,14 @@ impl Repository {
         Ok(Session { url, held: 0 })
     }
 
-    fn form(&self, size: u64) -> Form {
+    fn form(&self, size: u64) -> UploadMethod {
         let learned = &self.host.learned;
         if learned.pieces_only.load(Relaxed) {
-            Form::Pieces
+            UploadMethod::Pieces
         } else if size < learned.single_put_below.load(Relaxed) {
-            Form::Put
+            UploadMethod::Put
         } else {
-            Form::Patch
+            UploadMethod::Patch
         }
     }
 
@@ -335,11 +335,11 @@ impl Repository {
     async fn fill(
         &self,
         session: &mut Session,
-        form: Form,
+        form: UploadMethod,
         descriptor: &Descriptor,
         reading: &mut Reading<'_>,
         moved: &Arc<AtomicU64>,
-        patience: &mut Patience,
+        patience: &mut RetryBudget,
     ) -> Result<(), Broken> {
         if session.held < descriptor.size || descriptor.size == 0 {
             // The caller has the place to write; to read comes second: the order that keeps a copy within one registry
@@ -347,16 +347,16 @@ impl Repository {
             let stream = blob::after(reading.open().await.map_err(Broken::Source)?, session.held);
             let rest = descriptor.size - session.held;
             match form {
-                Form::Put => {
+                UploadMethod::Put => {
                     let url = with_digest(session.url.clone(), descriptor);
                     self.send_body(Method::PUT, &url, stream, rest, moved).await?;
                     return Ok(());
                 }
-                Form::Patch => {
+                UploadMethod::Patch => {
                     let response = self.send_body(Method::PATCH, &session.url, stream, rest, moved).await?;
                     *session = Session { held: descriptor.size, ..self.session(&response)? };
                 }
-                Form::Pieces => self.send_pieces(session, descriptor, stream, moved, patience).await?,
+                UploadMethod::Pieces => self.send_pieces(session, descriptor, stream, moved, patience).await?,
             }
         }
         self.commit(&session.url, descriptor).await
@@ -400,7 +400,7 @@ impl Repository {
         let authorization = self.authorization(&Scopes::push(&self.name)).await?;
         // An empty stream with a length of 0 is sent as no body at all by some HTTP libraries' rules; say it plainly.
         let body = if length == 0 { Body::from(Bytes::new()) } else { Body::wrap_stream(body) };
-        let request = self.request(method, url, Pipe::Blob, authorization.as_ref())?.headers(headers).body(body);
+        let request = self.request(method, url, Pool::Blob, authorization.as_ref())?.headers(headers).body(body);
         let result = self.watched(request, moved.load(Relaxed) + length, moved, &starving).await;
         if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(Broken::Source(error));
@@ -448,7 +448,7 @@ impl Repository {
         descriptor: &Descriptor,
         mut stream: BlobStream,
         moved: &Arc<AtomicU64>,
-        patience: &mut Patience,
+        patience: &mut RetryBudget,
     ) -> Result<(), Broken> {
         let mut buffer = BytesMut::new();
         loop {
@@ -497,7 +497,7 @@ impl Repository {
         }
         let authorization = self.authorization(&Scopes::push(&self.name)).await?;
         let request = self
-            .request(Method::PATCH, &session.url, Pipe::Blob, authorization.as_ref())?
+            .request(Method::PATCH, &session.url, Pool::Blob, authorization.as_ref())?
             .headers(headers)
             .body(part.clone());
         let response = answer(request, self.commit_limit()).await?;
@@ -517,7 +517,7 @@ impl Repository {
         for renewed in [false, true] {
             let authorization = self.authorization(&Scopes::push(&self.name)).await?;
             let request = self
-                .request(Method::PUT, &url, Pipe::Blob, authorization.as_ref())?
+                .request(Method::PUT, &url, Pool::Blob, authorization.as_ref())?
                 .headers(body_headers(0))
                 .body(Bytes::new());
             let response = answer(request, self.commit_limit()).await?;
@@ -603,7 +603,7 @@ fn restartable(cause: Cause) -> Cause {
     }
 }
 
-fn broken(refusal: &Refusal) -> Cause {
+fn broken(refusal: &ErrorResponse) -> Cause {
     Cause::Connection { kind: ConnectionFailure::Broken, detail: refusal.to_string() }
 }
 

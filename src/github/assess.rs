@@ -3,14 +3,14 @@
 //! Owns every judgement about access. Pure. Must never say more than an answer shows: what no API shows is
 //! `UNVERIFIABLE`, and what a person has to do has its page.
 
-use crate::github::api::{Granted, Package, Seen, TeamRole};
+use crate::github::api::{Granted, Lookup, Package, TeamRole};
 use crate::github::findings::{Check, Status};
 use crate::github::role::{Permission, Role};
 use crate::github::server::{Owner, Server};
 use crate::github::settings::Grant;
 
 /// A package and where it is set.
-pub(super) struct Place<'a> {
+pub(super) struct PackageContext<'a> {
     pub(super) server: &'a Server,
     /// `ghcr.io/acme/mirror/alpine`.
     pub(super) subject: &'a str,
@@ -42,7 +42,7 @@ pub(super) enum Anonymous {
     Odd(String),
 }
 
-impl Place<'_> {
+impl PackageContext<'_> {
     fn settings(&self) -> String {
         self.server.package_settings(self.kind, self.owner, self.name)
     }
@@ -54,14 +54,14 @@ impl Place<'_> {
 
 /// The checks of a package. `seen` is nothing where there is no token to look with, `anonymous` where nobody asked.
 pub(super) fn package(
-    place: &Place<'_>,
+    place: &PackageContext<'_>,
     wanted: &Wanted<'_>,
-    seen: Option<&Seen<Package>>,
+    seen: Option<&Lookup<Package>>,
     anonymous: Option<&Anonymous>,
 ) -> Vec<Check> {
     let mut checks = Vec::new();
     match seen {
-        Some(Seen::Found(package)) => {
+        Some(Lookup::Found(package)) => {
             let versions = package.versions.map_or("it exists".to_owned(), |versions| format!("{versions} versions"));
             checks.push(place.check("package", Status::Ok, "the package exists").found(&versions));
             checks.extend(link(place, wanted.repository, package));
@@ -81,7 +81,7 @@ pub(super) fn package(
     checks
 }
 
-fn unseen_package(place: &Place<'_>, seen: Option<&Seen<Package>>) -> Check {
+fn unseen_package(place: &PackageContext<'_>, seen: Option<&Lookup<Package>>) -> Check {
     let needs = |sentence: String| place.check("package", Status::NeedsToken, sentence).link(place.settings());
     match seen {
         None => needs(
@@ -89,27 +89,27 @@ fn unseen_package(place: &Place<'_>, seen: Option<&Seen<Package>>) -> Check {
              `permissions: packages: read`"
                 .to_owned(),
         ),
-        Some(Seen::Absent) if place.there => needs(
+        Some(Lookup::Absent) if place.there => needs(
             "the image is there and GitHub's API answers 404: `github-token` may not read this package's metadata; give \
              this repository access in the package's settings, or use a classic token with `read:packages`"
                 .to_owned(),
         ),
-        Some(Seen::Absent) => place.check(
+        Some(Lookup::Absent) => place.check(
             "package",
             Status::Unverifiable,
             "GitHub's API answers 404: the package does not exist yet, or `github-token` may not read it; the first push \
              of the workflow's GITHUB_TOKEN creates it",
         ),
-        Some(Seen::Refused(words)) => needs(format!(
+        Some(Lookup::Refused(words)) => needs(format!(
             "`github-token` may not read the package ({words}); give the job `permissions: packages: read`, or use a \
              classic token with `read:packages`"
         )),
-        Some(Seen::Odd(words)) => place.check("package", Status::Error, format!("{words}; run again later")),
-        Some(Seen::Found(_)) => place.check("package", Status::Ok, "the package exists"),
+        Some(Lookup::Odd(words)) => place.check("package", Status::Error, format!("{words}; run again later")),
+        Some(Lookup::Found(_)) => place.check("package", Status::Ok, "the package exists"),
     }
 }
 
-fn link(place: &Place<'_>, wanted: Option<&str>, package: &Package) -> Vec<Check> {
+fn link(place: &PackageContext<'_>, wanted: Option<&str>, package: &Package) -> Vec<Check> {
     let found = package.repository.as_deref();
     let check = |status, sentence: String| {
         let mut check = place.check("link", status, sentence).found(&found.unwrap_or("none"));
@@ -155,7 +155,7 @@ fn link(place: &Place<'_>, wanted: Option<&str>, package: &Package) -> Vec<Check
     }
 }
 
-fn visibility(place: &Place<'_>, wanted: Option<&str>, package: &Package) -> Check {
+fn visibility(place: &PackageContext<'_>, wanted: Option<&str>, package: &Package) -> Check {
     let found = package.visibility.as_deref();
     let check = |status, sentence: String| {
         let mut check = place.check("visibility", status, sentence).found(&found.unwrap_or("not said"));
@@ -206,7 +206,7 @@ fn visibility(place: &Place<'_>, wanted: Option<&str>, package: &Package) -> Che
     }
 }
 
-fn anonymous_pull(place: &Place<'_>, anonymous: &Anonymous) -> Check {
+fn anonymous_pull(place: &PackageContext<'_>, anonymous: &Anonymous) -> Check {
     let check = |status, sentence: String| place.check("anonymous pull", status, sentence).wanted(&"public");
     match anonymous {
         Anonymous::Served => {
@@ -230,11 +230,11 @@ fn anonymous_pull(place: &Place<'_>, anonymous: &Anonymous) -> Check {
 }
 
 /// An owner that GitHub does not know, or does not tell of.
-pub(super) fn owner(server: &Server, subject: &str, owner: &str, seen: &Seen<Owner>) -> Option<Check> {
+pub(super) fn owner(server: &Server, subject: &str, owner: &str, seen: &Lookup<Owner>) -> Option<Check> {
     let registry = server.registry().unwrap_or_default();
     match seen {
-        Seen::Found(_) => None,
-        Seen::Absent => Some(Check::new(
+        Lookup::Found(_) => None,
+        Lookup::Absent => Some(Check::new(
             subject,
             "owner",
             Status::Error,
@@ -243,12 +243,12 @@ pub(super) fn owner(server: &Server, subject: &str, owner: &str, seen: &Seen<Own
                  organisation or a person that exists"
             ),
         )),
-        Seen::Refused(words) => {
+        Lookup::Refused(words) => {
             let sentence =
                 format!("`github-token` is not accepted ({words}); set `github-token: ${{{{ github.token }}}}`");
             Some(Check::new(subject, "owner", Status::NeedsToken, sentence))
         }
-        Seen::Odd(words) => Some(Check::new(subject, "owner", Status::Error, format!("{words}; run again later"))),
+        Lookup::Odd(words) => Some(Check::new(subject, "owner", Status::Error, format!("{words}; run again later"))),
     }
 }
 
@@ -260,7 +260,7 @@ pub(super) enum Who {
 }
 
 /// A role that somebody is to have on a repository.
-pub(super) struct Wish<'a> {
+pub(super) struct GrantRequest<'a> {
     pub(super) server: &'a Server,
     /// `OWNER/REPO`.
     pub(super) repository: &'a str,
@@ -270,14 +270,14 @@ pub(super) struct Wish<'a> {
 
 /// What to do about a wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum NextStep {
     /// Nothing more.
     Done(Box<Check>),
     /// The role is lower than wanted: this one.
     Raise(Role),
 }
 
-impl Wish<'_> {
+impl GrantRequest<'_> {
     fn owner(&self) -> &str {
         self.repository.split_once('/').map_or(self.repository, |(owner, _)| owner)
     }
@@ -294,8 +294,8 @@ impl Wish<'_> {
         check.link(self.server.repository_access(self.repository))
     }
 
-    fn done(&self, status: Status, sentence: impl Into<String>) -> Step {
-        Step::Done(Box::new(self.check(status, sentence)))
+    fn done(&self, status: Status, sentence: impl Into<String>) -> NextStep {
+        NextStep::Done(Box::new(self.check(status, sentence)))
     }
 
     /// What `admin-token` must be able to do, for sentences.
@@ -355,19 +355,19 @@ impl Wish<'_> {
     }
 
     /// A team's role, and where it has none whether there is such a team.
-    pub(super) fn team(&self, seen: &Seen<TeamRole>, team: Option<&Seen<()>>) -> Step {
+    pub(super) fn team(&self, seen: &Lookup<TeamRole>, team: Option<&Lookup<()>>) -> NextStep {
         match (seen, team) {
-            (Seen::Found(TeamRole::Is(role)), _) => self.role(role),
-            (Seen::Found(TeamRole::Some), _) => self.done(
+            (Lookup::Found(TeamRole::Is(role)), _) => self.role(role),
+            (Lookup::Found(TeamRole::Some), _) => self.done(
                 Status::Unverifiable,
                 "GitHub says that the team has a role and not which; nothing was changed; look at the page",
             ),
-            (Seen::Absent, Some(Seen::Found(()))) => Step::Raise(Role::None),
-            (Seen::Absent, None | Some(Seen::Absent)) => Step::Done(Box::new(self.no_such_team())),
-            (Seen::Absent, Some(Seen::Refused(words))) | (Seen::Refused(words), _) => {
-                Step::Done(Box::new(self.refused(words)))
+            (Lookup::Absent, Some(Lookup::Found(()))) => NextStep::Raise(Role::None),
+            (Lookup::Absent, None | Some(Lookup::Absent)) => NextStep::Done(Box::new(self.no_such_team())),
+            (Lookup::Absent, Some(Lookup::Refused(words))) | (Lookup::Refused(words), _) => {
+                NextStep::Done(Box::new(self.refused(words)))
             }
-            (Seen::Absent, Some(Seen::Odd(words))) | (Seen::Odd(words), _) => {
+            (Lookup::Absent, Some(Lookup::Odd(words))) | (Lookup::Odd(words), _) => {
                 self.done(Status::Error, format!("{words}; run again later"))
             }
         }
@@ -386,19 +386,19 @@ impl Wish<'_> {
     }
 
     /// A person's role; `invitation` is the role in an open invitation.
-    pub(super) fn user(&self, seen: &Seen<Role>, invitation: Option<&Seen<Option<String>>>) -> Step {
+    pub(super) fn user(&self, seen: &Lookup<Role>, invitation: Option<&Lookup<Option<String>>>) -> NextStep {
         match (seen, invitation) {
-            (Seen::Found(role), Some(Seen::Found(Some(invited)))) if role.is_below(self.grant.permission) => {
+            (Lookup::Found(role), Some(Lookup::Found(Some(invited)))) if role.is_below(self.grant.permission) => {
                 let sentence = format!(
                     "`{}` has an open invitation with `{invited}`; it counts once it is accepted",
                     self.grant.name
                 );
-                Step::Done(Box::new(self.check(Status::Pending, sentence).found(role)))
+                NextStep::Done(Box::new(self.check(Status::Pending, sentence).found(role)))
             }
-            (Seen::Found(role), _) => self.role(role),
-            (Seen::Absent, _) => Step::Done(Box::new(self.no_such_user())),
-            (Seen::Refused(words), _) => Step::Done(Box::new(self.refused(words))),
-            (Seen::Odd(words), _) => self.done(Status::Error, format!("{words}; run again later")),
+            (Lookup::Found(role), _) => self.role(role),
+            (Lookup::Absent, _) => NextStep::Done(Box::new(self.no_such_user())),
+            (Lookup::Refused(words), _) => NextStep::Done(Box::new(self.refused(words))),
+            (Lookup::Odd(words), _) => self.done(Status::Error, format!("{words}; run again later")),
         }
     }
 
@@ -423,9 +423,9 @@ impl Wish<'_> {
         )
     }
 
-    fn role(&self, role: &Role) -> Step {
+    fn role(&self, role: &Role) -> NextStep {
         let Grant { name, permission } = self.grant;
-        let check = |status, sentence: String| Step::Done(Box::new(self.check(status, sentence).found(role)));
+        let check = |status, sentence: String| NextStep::Done(Box::new(self.check(status, sentence).found(role)));
         match role {
             Role::Custom(_) => check(
                 Status::Unverifiable,
@@ -434,7 +434,7 @@ impl Wish<'_> {
                      allows `{permission}`"
                 ),
             ),
-            role if role.is_below(*permission) => Step::Raise(role.clone()),
+            role if role.is_below(*permission) => NextStep::Raise(role.clone()),
             Role::Known(_, has) if has > permission => check(
                 Status::Drift,
                 format!(
@@ -534,9 +534,9 @@ impl PushToken {
 
 /// What is worth saying about a package before anything is sent, a sentence each.
 pub(super) fn before_push(
-    place: &Place<'_>,
+    place: &PackageContext<'_>,
     wanted: &Wanted<'_>,
-    seen: Option<&Seen<Package>>,
+    seen: Option<&Lookup<Package>>,
     token: PushToken,
     workflow: Option<&str>,
 ) -> Vec<String> {
@@ -561,7 +561,7 @@ pub(super) fn before_push(
     }
     match seen {
         // 404 is "absent" and "not for you" alike, so no sentence says that there is none.
-        Some(Seen::Absent) if !place.there => match (token, workflow, wanted.repository) {
+        Some(Lookup::Absent) if !place.there => match (token, workflow, wanted.repository) {
             (PushToken::App, Some(workflow), Some(repository)) if !workflow.eq_ignore_ascii_case(repository) => {
                 sentences.push(format!(
                     "GitHub shows no package {subject}: if there is none yet, GITHUB_TOKEN links what it creates to \
@@ -581,7 +581,7 @@ pub(super) fn before_push(
             )),
             _ => {}
         },
-        Some(Seen::Found(package)) => {
+        Some(Lookup::Found(package)) => {
             for check in link(place, wanted.repository, package) {
                 if check.status == Status::Manual {
                     sentences.push(format!("{subject}: {}: {}", check.sentence, place.settings()));
@@ -595,21 +595,21 @@ pub(super) fn before_push(
 
 #[cfg(test)]
 mod tests {
-    use super::{Anonymous, Place, PushToken, Step, Wanted, Who, Wish, before_push, package};
+    use super::{Anonymous, GrantRequest, NextStep, PackageContext, PushToken, Wanted, Who, before_push, package};
     use crate::environment::Environment;
-    use crate::github::api::{Granted, Package, Seen, TeamRole};
+    use crate::github::api::{Granted, Lookup, Package, TeamRole};
     use crate::github::findings::Status;
     use crate::github::role::{Permission, Role};
     use crate::github::server::{Owner, Server};
     use crate::github::settings::Grant;
 
-    fn place(server: &Server, there: bool) -> Place<'_> {
+    fn place(server: &Server, there: bool) -> PackageContext<'_> {
         let subject = "ghcr.io/acme/m/x";
-        Place { server, subject, kind: Owner::Organisation, owner: "acme", name: "m/x", there }
+        PackageContext { server, subject, kind: Owner::Organisation, owner: "acme", name: "m/x", there }
     }
 
-    fn linked(repository: Option<&str>, visibility: &str) -> Seen<Package> {
-        Seen::Found(Package {
+    fn linked(repository: Option<&str>, visibility: &str) -> Lookup<Package> {
+        Lookup::Found(Package {
             repository: repository.map(str::to_owned),
             visibility: Some(visibility.to_owned()),
             versions: Some(3),
@@ -627,12 +627,12 @@ mod tests {
             ("private, not public", Some(linked(None, "private")), true, Some("public"), &[Ok, Manual, Drift]),
             ("public, not private", Some(linked(None, "public")), true, Some("private"), &[Ok, Manual, Drift]),
             ("a new word", Some(linked(None, "secret")), true, None, &[Ok, Manual, Ok]),
-            ("nothing said", Some(Seen::Found(Package::default())), true, None, &[Ok, Manual, Unverifiable]),
-            ("absent, image there", Some(Seen::Absent), true, None, &[NeedsToken]),
-            ("absent, no image", Some(Seen::Absent), false, None, &[Unverifiable]),
-            ("absent, private wanted", Some(Seen::Absent), true, Some("private"), &[NeedsToken, NeedsToken]),
-            ("refused", Some(Seen::Refused("GitHub answered 403".into())), true, None, &[NeedsToken]),
-            ("odd", Some(Seen::Odd("GitHub answered 500".into())), true, None, &[Error]),
+            ("nothing said", Some(Lookup::Found(Package::default())), true, None, &[Ok, Manual, Unverifiable]),
+            ("absent, image there", Some(Lookup::Absent), true, None, &[NeedsToken]),
+            ("absent, no image", Some(Lookup::Absent), false, None, &[Unverifiable]),
+            ("absent, private wanted", Some(Lookup::Absent), true, Some("private"), &[NeedsToken, NeedsToken]),
+            ("refused", Some(Lookup::Refused("GitHub answered 403".into())), true, None, &[NeedsToken]),
+            ("odd", Some(Lookup::Odd("GitHub answered 500".into())), true, None, &[Error]),
             ("no token", None, true, Some("public"), &[NeedsToken]),
         ] {
             let wanted = Wanted { repository: Some("acme/m"), visibility };
@@ -660,14 +660,14 @@ mod tests {
         let server = Server::of(&Environment::default());
         let wanted = Wanted { repository: Some("acme/m"), visibility: None };
         for (token, seen, workflow, part) in [
-            ("ghs_x", Seen::Absent, "acme/m", Some("is expected to be linked to `acme/m`")),
-            ("ghs_x", Seen::Absent, "acme/other", Some("links what it creates to `acme/other`, not to `acme/m`")),
+            ("ghs_x", Lookup::Absent, "acme/m", Some("is expected to be linked to `acme/m`")),
+            ("ghs_x", Lookup::Absent, "acme/other", Some("links what it creates to `acme/other`, not to `acme/m`")),
             ("ghs_x", linked(None, "private"), "other/m", Some("is for packages of `other` only")),
-            ("ghp_x", Seen::Absent, "acme/m", Some("creates it linked to no repository")),
+            ("ghp_x", Lookup::Absent, "acme/m", Some("creates it linked to no repository")),
             ("ghp_x", linked(Some("acme/z"), "private"), "acme/m", Some("linked to `acme/z`")),
             ("ghs_x", linked(Some("acme/m"), "private"), "acme/m", None),
-            ("", Seen::Absent, "acme/m", Some("no credential to push with")),
-            ("x", Seen::Absent, "acme/m", None),
+            ("", Lookup::Absent, "acme/m", Some("no credential to push with")),
+            ("x", Lookup::Absent, "acme/m", None),
         ] {
             let token = PushToken::of(Some(token).filter(|token| !token.is_empty()));
             let said = before_push(&place(&server, false), &wanted, Some(&seen), token, Some(workflow));
@@ -682,8 +682,8 @@ mod tests {
     fn every_role_of_a_team_has_its_step() {
         let server = Server::of(&Environment::default());
         let grant = Grant { name: "devs".to_owned(), permission: Permission::Write };
-        let wish = Wish { server: &server, repository: "acme/m", who: Who::Team, grant: &grant };
-        let is = |role: &str| Seen::Found(TeamRole::Is(Role::parse(role)));
+        let wish = GrantRequest { server: &server, repository: "acme/m", who: Who::Team, grant: &grant };
+        let is = |role: &str| Lookup::Found(TeamRole::Is(Role::parse(role)));
         for (seen, team, expected) in [
             (is("write"), None, Some(Status::Ok)),
             (is("maintain"), None, Some(Status::Ok)),
@@ -691,16 +691,16 @@ mod tests {
             (is("robots"), None, Some(Status::Unverifiable)),
             (is("read"), None, None),
             (is("triage"), None, None),
-            (Seen::Found(TeamRole::Some), None, Some(Status::Unverifiable)),
-            (Seen::Absent, Some(Seen::Found(())), None),
-            (Seen::Absent, Some(Seen::Absent), Some(Status::Error)),
-            (Seen::Absent, Some(Seen::Refused("403".to_owned())), Some(Status::NeedsToken)),
-            (Seen::Refused("403".to_owned()), None, Some(Status::NeedsToken)),
-            (Seen::Odd("500".to_owned()), None, Some(Status::Error)),
+            (Lookup::Found(TeamRole::Some), None, Some(Status::Unverifiable)),
+            (Lookup::Absent, Some(Lookup::Found(())), None),
+            (Lookup::Absent, Some(Lookup::Absent), Some(Status::Error)),
+            (Lookup::Absent, Some(Lookup::Refused("403".to_owned())), Some(Status::NeedsToken)),
+            (Lookup::Refused("403".to_owned()), None, Some(Status::NeedsToken)),
+            (Lookup::Odd("500".to_owned()), None, Some(Status::Error)),
         ] {
             let status = match wish.team(&seen, team.as_ref()) {
-                Step::Done(check) => Some(check.status),
-                Step::Raise(_) => None,
+                NextStep::Done(check) => Some(check.status),
+                NextStep::Raise(_) => None,
             };
             assert_eq!(status, expected, "{seen:?}");
         }
