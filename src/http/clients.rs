@@ -14,13 +14,11 @@ use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls_platform_verifier::Verifier;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::error::Error;
 use crate::http::address::is_loopback;
 use crate::http::failure::innermost;
-use crate::store::registry::blobs::read_ahead::SPANS;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -40,8 +38,6 @@ struct Shared {
     /// The roots, read once; every client that speaks TLS has them.
     tls: OnceLock<Result<ClientConfig, Error>>,
     clients: Mutex<HashMap<Kind, Client>>,
-    /// Places in memory for what is read ahead of its turn, of all hosts: a bound on the whole of it.
-    spans: Arc<Semaphore>,
 }
 
 /// What tells one client from another.
@@ -81,17 +77,7 @@ impl Transport {
                 })?
             }
         };
-        Ok(Self(Arc::new(Shared {
-            extra_roots,
-            tls: OnceLock::new(),
-            clients: Mutex::default(),
-            spans: Arc::new(Semaphore::new(SPANS)),
-        })))
-    }
-
-    /// Room for one more span of a blob, if there is any.
-    pub(crate) fn span(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.spans).try_acquire_owned().ok()
+        Ok(Self(Arc::new(Shared { extra_roots, tls: OnceLock::new(), clients: Mutex::default() })))
     }
 
     /// The client for an API at `base`: the same proxy, roots and TLS as for registries.

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderValue};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::error::Error;
@@ -42,6 +42,8 @@ pub struct Host {
     pub base: Url,
     pub auth: Auth,
     pub transport: Transport,
+    /// The run's permits for read-ahead.
+    spans: Arc<Semaphore>,
     pub(crate) lanes: Concurrency,
     /// Whether it has answered anything in this run.
     pub answered: AtomicBool,
@@ -58,6 +60,7 @@ impl Host {
         name: &str,
         credential: Option<Credential>,
         transport: &Transport,
+        spans: Arc<Semaphore>,
         settings: &Settings,
     ) -> Result<Self, Error> {
         // `docker.io` is a name only; its registry has another.
@@ -77,6 +80,7 @@ impl Host {
             auth: Auth::new(base.clone(), credential),
             base,
             transport: transport.clone(),
+            spans,
             lanes: Concurrency::new(name == "ghcr.io"),
             answered: AtomicBool::new(false),
             given_up: Mutex::default(),
@@ -126,7 +130,7 @@ impl Host {
 
     /// Room in memory for one more span of a blob, if there is any.
     pub(crate) fn span(&self) -> Option<OwnedSemaphorePermit> {
-        self.transport.span()
+        Arc::clone(&self.spans).try_acquire_owned().ok()
     }
 
     /// Why it is not asked now. Who comes a while later tries again, for all.
