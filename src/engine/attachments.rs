@@ -93,7 +93,7 @@ async fn has_any(source: &Store, subject: &Digest, which: Attachments) -> Result
     if !listed(source, subject).await?.is_empty() {
         return Ok(true);
     }
-    for (tag, _) in cosign_tags(subject, which) {
+    for (tag, _) in wanted_tags(subject, which) {
         if !source.lacks_tag(&tag).await && source.head_manifest(TagOrDigest::Tag(&tag)).await?.is_some() {
             return Ok(true);
         }
@@ -146,10 +146,15 @@ pub async fn get_fallback(store: &Store, subject: &Digest) -> Result<Option<Mani
     }
 }
 
+/// The tags under which cosign keeps what is wanted.
+fn wanted_tags(subject: &Digest, which: Attachments) -> impl Iterator<Item = (String, Kind)> {
+    let is_wanted = move |kind| which == Attachments::All || kind == Kind::Signature;
+    cosign_tags(subject).into_iter().filter(move |(_, kind)| is_wanted(*kind))
+}
+
 /// The manifests under cosign's tags.
 async fn tagged(source: &Store, subject: &Digest, which: Attachments) -> Result<Vec<(String, Kind, Manifest)>, Error> {
-    let tags = cosign_tags(subject, which);
-    let found = try_join_all(tags.into_iter().map(|(tag, kind)| async move {
+    let found = try_join_all(wanted_tags(subject, which).map(|(tag, kind)| async move {
         if source.lacks_tag(&tag).await {
             return Ok(None);
         }

@@ -2,7 +2,6 @@
 //!
 //! Owns the kinds of attachments and cosign's tags for them. Asks no registry.
 
-use crate::engine::options::Attachments;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 
@@ -52,20 +51,15 @@ impl Kind {
 }
 
 /// cosign's tags for a digest, and what they hold.
-pub fn cosign_tags(subject: &Digest, which: Attachments) -> Vec<(String, Kind)> {
+pub fn cosign_tags(subject: &Digest) -> [(String, Kind); 3] {
     let name = format!("{}-{}", subject.algorithm(), subject.hex());
-    let kinds = [("sig", Kind::Signature), ("att", Kind::Attestation), ("sbom", Kind::Sbom)];
-    kinds
-        .into_iter()
-        .filter(|(_, kind)| which == Attachments::All || *kind == Kind::Signature)
+    [("sig", Kind::Signature), ("att", Kind::Attestation), ("sbom", Kind::Sbom)]
         .map(|(suffix, kind)| (format!("{name}.{suffix}"), kind))
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::cosign_tags;
-    use crate::engine::options::Attachments;
     use crate::oci::digest::Digest;
 
     #[test]
@@ -75,8 +69,9 @@ mod tests {
         assert_eq!(digest.fallback_tag(), format!("sha256-{hex}"));
         let long: Digest = format!("sha512:{}", "a".repeat(128)).parse().unwrap();
         assert_eq!(long.fallback_tag(), format!("sha512-{}", "a".repeat(64)));
-        let tags: Vec<String> = cosign_tags(&digest, Attachments::All).into_iter().map(|(tag, _)| tag).collect();
-        assert_eq!(tags, ["sig", "att", "sbom"].map(|suffix| format!("sha256-{hex}.{suffix}")));
-        assert_eq!(cosign_tags(&digest, Attachments::Signatures).len(), 1);
+        assert_eq!(
+            cosign_tags(&digest).map(|(tag, _)| tag),
+            ["sig", "att", "sbom"].map(|suffix| format!("sha256-{hex}.{suffix}"))
+        );
     }
 }
