@@ -426,7 +426,8 @@ impl<'a> Image<'a> {
                 let credential = (self.run.credential)(side, reference);
                 let purpose = if writes { Purpose::Write } else { Purpose::Read };
                 if side == Side::Source
-                    && let Some(mirrored) = self.run.mirrors.store(self.run.registries, reference, self.job, &meter)?
+                    && let Some(mirrored) =
+                        self.run.mirrors.store(self.run.registries, reference, self.job.end(Side::Target), &meter)?
                 {
                     return Ok(End { store: Store::MirrorSource(mirrored), tag, digest });
                 }

@@ -10,10 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::credentials::Credentials;
-use crate::engine::job::Job;
 use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
-use crate::oci::reference::{ImageReference, Reference};
+use crate::oci::reference::Reference;
 use crate::store::mirrors::health::Hosts;
 use crate::store::mirrors::rules::{Fallback, Rules, Tags};
 use crate::store::mirrors::source::{Endpoint, Inner, MirrorSource};
@@ -46,15 +45,14 @@ impl Mirrors {
         Self { settings, credentials, hosts: Arc::default() }
     }
 
-    /// The store that reads `reference` for `job` by way of its mirrors; none where there is no mirror for it.
+    /// The store that reads `reference`, to be copied to `target`, by way of its mirrors; none where there is no mirror for it.
     pub fn store(
         &self,
         registries: &Registries,
         reference: &Reference,
-        job: &Job,
+        target: Option<&Reference>,
         meter: &Arc<Meter>,
     ) -> Result<Option<MirrorSource>, Error> {
-        let target = job.target.as_ref().and_then(ImageReference::registry);
         let candidates = self.settings.rules.candidates(reference, target, self.settings.fallback)?;
         for notice in candidates.notices {
             meter.notice(notice);
