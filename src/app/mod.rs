@@ -33,6 +33,7 @@ use crate::plan::Plan;
 use crate::report::{Report, log};
 use crate::store::mirrors;
 use crate::store::registry::{host, registries};
+use crate::text::choice::Choice as _;
 
 /// How often a run is looked at that somebody watches.
 const LOOK: Duration = Duration::from_millis(250);
@@ -115,7 +116,7 @@ pub async fn stages(
         console.line(line);
     }
 
-    let mut report = Report { command: inputs.command.as_str(), dry_run: inputs.dry_run, ..Report::default() };
+    let mut report = Report { command: inputs.command.word(), dry_run: inputs.dry_run, ..Report::default() };
     let mut watch = Watch {
         console,
         heard,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
+use crate::text::choice::Choice;
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,16 +19,9 @@ pub enum Command {
     Access,
 }
 
-impl Command {
-    /// The word that users type.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Copy => "copy",
-            Self::Inspect => "inspect",
-            Self::Verify => "verify",
-            Self::Access => "access",
-        }
-    }
+impl Choice for Command {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("copy", Self::Copy), ("inspect", Self::Inspect), ("verify", Self::Verify), ("access", Self::Access)];
 }
 
 /// What to do when the target tag exists with another digest.
@@ -39,6 +33,11 @@ pub enum OnConflict {
     Keep,
     /// Leave the tag and fail.
     Fail,
+}
+
+impl Choice for OnConflict {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("overwrite", Self::Overwrite), ("keep", Self::Keep), ("fail", Self::Fail)];
 }
 
 /// Which platforms of the source are wanted.
@@ -61,6 +60,10 @@ pub enum Subset {
     Rewrite,
 }
 
+impl Choice for Subset {
+    const ALL: &'static [(&'static str, Self)] = &[("sparse", Self::Sparse), ("rewrite", Self::Rewrite)];
+}
+
 /// What becomes of the other images when one has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
@@ -79,6 +82,10 @@ pub enum Check {
     Deep,
 }
 
+impl Choice for Check {
+    const ALL: &'static [(&'static str, Self)] = &[("quick", Self::Quick), ("deep", Self::Deep)];
+}
+
 /// Which attachments come along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attachments {
@@ -88,6 +95,11 @@ pub enum Attachments {
     Signatures,
     /// None; nothing is asked.
     None,
+}
+
+impl Choice for Attachments {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("all", Self::All), ("signatures", Self::Signatures), ("none", Self::None)];
 }
 
 /// Children of an index that were chosen.
@@ -109,6 +121,10 @@ pub enum ForeignLayers {
     Skip,
     /// They are sent to the target like any other layer.
     Include,
+}
+
+impl Choice for ForeignLayers {
+    const ALL: &'static [(&'static str, Self)] = &[("skip", Self::Skip), ("include", Self::Include)];
 }
 
 /// What becomes of an attachment tag of the target that differs from the source's.

@@ -25,7 +25,7 @@ use crate::github::assess::{self, Anonymous, GrantRequest, NextStep, PackageCont
 use crate::github::findings::{Access as Findings, Check, Status};
 use crate::github::role::Role;
 use crate::github::server::{Owner, Server};
-use crate::github::settings::{AccessInputs, AccessMode, Grant};
+use crate::github::settings::{AccessInputs, AccessMode, Grant, Visibility};
 use crate::http::clients::Transport;
 use crate::inputs::typed::Inputs;
 use crate::observe::events::Events;
@@ -134,7 +134,10 @@ impl<'a> Access<'a> {
     }
 
     fn wanted(&self) -> Wanted<'_> {
-        Wanted { repository: self.inputs.repository.as_deref(), visibility: self.inputs.visibility.as_deref() }
+        Wanted {
+            repository: self.inputs.repository.as_deref(),
+            visibility: self.inputs.visibility.map(Visibility::as_str),
+        }
     }
 
     /// Whose name `login` is; asked once.
@@ -258,7 +261,7 @@ impl<'a> Access<'a> {
             name: target.name,
             there: target.digest.is_some(),
         };
-        let anonymous = match self.inputs.visibility.as_deref() {
+        let anonymous = match self.inputs.visibility.map(Visibility::as_str) {
             Some("public") => Some(self.anonymous(target, events).await),
             _ => None,
         };

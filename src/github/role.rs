@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::text::choice::Choice;
+
 /// What somebody may do with a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Permission {
@@ -16,26 +18,12 @@ pub enum Permission {
     Admin,
 }
 
+impl Choice for Permission {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("read", Self::Read), ("write", Self::Write), ("admin", Self::Admin)];
+}
+
 impl Permission {
-    /// Reads the word that users type.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "read" => Some(Self::Read),
-            "write" => Some(Self::Write),
-            "admin" => Some(Self::Admin),
-            _ => None,
-        }
-    }
-
-    /// The word that users type.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Admin => "admin",
-        }
-    }
-
     /// What GitHub's API calls it in a grant.
     pub fn grant(self) -> &'static str {
         match self {
@@ -48,7 +36,7 @@ impl Permission {
 
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(self.word())
     }
 }
 
@@ -100,6 +88,7 @@ impl fmt::Display for Role {
 #[cfg(test)]
 mod tests {
     use super::{Permission, Role};
+    use crate::text::choice::Choice as _;
 
     #[test]
     fn a_grant_raises_and_never_lowers() {
@@ -126,7 +115,7 @@ mod tests {
     fn words_are_mapped_both_ways() {
         for (word, grant) in [("read", "pull"), ("write", "push"), ("admin", "admin")] {
             let permission = Permission::parse(word).unwrap();
-            assert_eq!((permission.as_str(), permission.grant()), (word, grant));
+            assert_eq!((permission.word(), permission.grant()), (word, grant));
             assert_eq!(Role::parse(grant), Role::parse(word));
         }
         for word in ["", "pull", "maintain", "Write", "owner"] {

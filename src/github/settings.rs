@@ -2,6 +2,7 @@
 
 use crate::github::role::Permission;
 use crate::secret::Secret;
+use crate::text::choice::Choice;
 
 /// What to do about access on GitHub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,39 @@ pub enum AccessMode {
     Apply,
     /// Nothing.
     Off,
+}
+
+impl Choice for AccessMode {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("report", Self::Report), ("apply", Self::Apply), ("off", Self::Off)];
+}
+
+/// Who may see a package, as GitHub names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Those with a role.
+    Private,
+    /// All members of the enterprise.
+    Internal,
+    /// Everybody.
+    Public,
+}
+
+impl Visibility {
+    /// The word that users write and GitHub answers.
+    pub fn as_str(self) -> &'static str {
+        Some(self).word()
+    }
+}
+
+/// What is expected of a package; nothing where any visibility will do.
+impl Choice for Option<Visibility> {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("any", None),
+        ("private", Some(Visibility::Private)),
+        ("internal", Some(Visibility::Internal)),
+        ("public", Some(Visibility::Public)),
+    ];
 }
 
 /// A role that somebody is to have at least.
@@ -37,7 +71,7 @@ pub struct AccessInputs {
     /// People.
     pub users: Vec<Grant>,
     /// What the visibility must be; nothing where any will do.
-    pub visibility: Option<String>,
+    pub visibility: Option<Visibility>,
     /// Whether what is left over fails the run.
     pub strict: bool,
     /// Whether anything of this was asked for.

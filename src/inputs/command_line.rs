@@ -25,7 +25,7 @@ pub fn command_line() -> clap::Command {
     for input in INPUTS {
         let mut help = input.help.to_owned();
         if let Kind::Choice(words) = input.kind {
-            help = format!("{help}: {}", words.join(", "));
+            help = format!("{help}: {}", words().join(", "));
         }
         if let Some(default) = input.literal_default() {
             help = format!("{help} [default: {default}]");
@@ -119,7 +119,7 @@ pub fn explain(error: &clap::Error) -> Error {
             "have something that begins with `-`; flags begin with `--` (`mirror-image --help`)",
         ),
         ErrorKind::ArgumentConflict => Error::input(name, "is given more than once; give it once"),
-        _ if known(name).is_some_and(|input| input.kind == Kind::Boolean) => {
+        _ if known(name).is_some_and(|input| matches!(input.kind, Kind::Boolean)) => {
             Error::input(name, format!("takes its value after an equals sign, `--{name}=true`, or none"))
         }
         _ if known(name).is_some() => Error::input(

@@ -3,15 +3,20 @@
 //! Owns the one table of inputs and outputs that the command line, the environment reader, `action.yml` and the README
 //! come from. Contacts nothing. Never quotes the value of a secret, and never takes one from a positional word.
 
+use crate::engine::options::{Attachments, Check, Command, ForeignLayers, OnConflict, Subset};
+use crate::github::settings::{AccessMode, Visibility};
+use crate::store::mirrors::rules::{Fallback, Tags};
+use crate::text::choice::words;
+
 /// What an input's value looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// An image, or a template for one.
     Reference,
     /// Any text.
     Text,
-    /// One of these words.
-    Choice(&'static [&'static str]),
+    /// One of these words, which are listed with the type that they become.
+    Choice(fn() -> Vec<&'static str>),
     /// `true` or `false`.
     Boolean,
     /// Several values, separated by newlines or commas.
@@ -29,6 +34,7 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether the value must never be shown.
     pub fn is_secret(self) -> bool {
         matches!(self, Self::Secret | Self::SecretLines)
     }
@@ -71,7 +77,7 @@ pub const fn input(name: &'static str, kind: Kind, default: Option<&'static str>
 pub const INPUTS: &[Input] = &[
     input(
         "command",
-        Kind::Choice(&["copy", "inspect", "verify", "access"]),
+        Kind::Choice(words::<Command>),
         Some("copy"),
         "What to do: `copy`, `inspect` (read the source and print its digests), `verify` (compare source and target, write nothing) or `access` (check or grant access on GitHub, copy nothing).",
     ),
@@ -101,13 +107,13 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         "subset",
-        Kind::Choice(&["sparse", "rewrite"]),
+        Kind::Choice(words::<Subset>),
         Some("sparse"),
         "Several but not all platforms: `sparse` keeps the index and its digest and copies only those; `rewrite` writes a smaller index with a new digest.",
     ),
     input(
         "attachments",
-        Kind::Choice(&["all", "signatures", "none"]),
+        Kind::Choice(words::<Attachments>),
         Some("all"),
         "What comes along with an image that is copied, for the index and each platform: `all` (signatures, SBOMs, attestations, any referrer), `signatures` or `none`.",
     ),
@@ -119,7 +125,7 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         "on-conflict",
-        Kind::Choice(&["overwrite", "keep", "fail"]),
+        Kind::Choice(words::<OnConflict>),
         Some("overwrite"),
         "What to do when the target tag exists with another digest: `overwrite`, `keep` or `fail`.",
     ),
@@ -148,13 +154,13 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         "mirror-tags",
-        Kind::Choice(&["verify", "first", "origin"]),
+        Kind::Choice(words::<Tags>),
         Some("verify"),
         "Whom to believe about a tag: `verify` (a mirror, if the registry itself agrees or cannot be asked), `first` (whoever answers first) or `origin` (the registry itself; mirrors only deliver).",
     ),
     input(
         "mirror-fallback",
-        Kind::Choice(&["original", "never"]),
+        Kind::Choice(words::<Fallback>),
         Some("original"),
         "After the mirrors, ask the registry itself (`original`) or nobody (`never`).",
     ),
@@ -172,7 +178,7 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         "access",
-        Kind::Choice(&["report", "apply", "off"]),
+        Kind::Choice(words::<AccessMode>),
         None,
         "What to do about the package's access on GitHub: `report` (the default), `apply` (grant `teams` and `users` their roles on `access-repository`; implied by them) or `off`.",
     ),
@@ -197,7 +203,7 @@ pub const INPUTS: &[Input] = &[
     input("users", Kind::List, None, "People, `LOGIN=read|write|admin` each, who are to have this role at least."),
     input(
         "expected-visibility",
-        Kind::Choice(&["any", "private", "internal", "public"]),
+        Kind::Choice(words::<Option<Visibility>>),
         Some("any"),
         "The visibility that the package must have. It is checked, never set: GitHub has no call for it.",
     ),
@@ -215,7 +221,7 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         "check",
-        Kind::Choice(&["quick", "deep"]),
+        Kind::Choice(words::<Check>),
         Some("quick"),
         "How an unchanged tag is looked at: `quick` compares digests; `deep` asks the target for every part and attachment and sends again what is missing.",
     ),
@@ -227,7 +233,7 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         "foreign-layers",
-        Kind::Choice(&["skip", "include"]),
+        Kind::Choice(words::<ForeignLayers>),
         Some("skip"),
         "Layers that registries do not hold (Windows base layers of old images): `skip` leaves them where their URLs say, `include` sends them to the target.",
     ),
@@ -536,7 +542,7 @@ mod tests {
         for input in INPUTS {
             assert!(!input.help.contains('\n') && !input.help.is_empty(), "{}", input.name);
             match (input.kind, input.default) {
-                (Kind::Choice(words), Some(default)) => assert!(words.contains(&default), "{}", input.name),
+                (Kind::Choice(words), Some(default)) => assert!(words().contains(&default), "{}", input.name),
                 (Kind::Boolean, default) => assert!(matches!(default, Some("true" | "false")), "{}", input.name),
                 _ => {}
             }

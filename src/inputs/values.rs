@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use crate::credentials::{Credentials, Given};
 use crate::emit::{self, directory};
-use crate::engine::options::{Attachments, Check, Command, ForeignLayers, OnConflict, OnFailure, Platforms, Subset};
+use crate::engine::options::{Command, OnFailure, Platforms};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::github::role::Permission;
-use crate::github::settings::{AccessInputs, AccessMode, Grant};
+use crate::github::settings::{AccessInputs, AccessMode, Grant, Visibility};
 use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::Inputs;
 use crate::inputs::words::{duration, items, nearest};
@@ -19,6 +19,7 @@ use crate::oci::reference::ImageReference;
 use crate::plan::images::{self, Images};
 use crate::secret::{Credential, Secret};
 use crate::store::mirrors::rules::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
+use crate::text::choice::{self, Choice};
 use crate::text::quote::shown;
 
 /// The value of a secret input, with the input's name.
@@ -44,7 +45,7 @@ impl Values {
         let mut secrets = Vec::new();
         for input in INPUTS.iter().filter(|input| input.kind.is_secret()) {
             let Some(value) = self.0.get(input.name) else { continue };
-            if input.kind == Kind::Secret {
+            if matches!(input.kind, Kind::Secret) {
                 secrets.push((input.name, Secret::new(value.as_str())));
                 continue;
             }
@@ -72,19 +73,11 @@ impl Values {
     }
 
     pub fn inputs(&self, environment: &Environment, notices: Vec<String>) -> Result<Inputs, Error> {
-        let command = self.choice(
-            "command",
-            &[
-                ("copy", Command::Copy),
-                ("inspect", Command::Inspect),
-                ("verify", Command::Verify),
-                ("access", Command::Access),
-            ],
-        )?;
+        let command = self.choice("command")?;
         let images = self.images(command)?;
         let dry_run = self.boolean("dry-run")?;
         if dry_run && !matches!(command, Command::Copy | Command::Access) {
-            let command = command.as_str();
+            let command = command.word();
             return Err(Error::input(
                 "dry-run",
                 format!("makes no sense with `{command}`, which never writes; leave it out"),
@@ -94,19 +87,12 @@ impl Values {
             command,
             target: self.target(command),
             platforms: self.platforms()?,
-            attachments: self.choice(
-                "attachments",
-                &[("all", Attachments::All), ("signatures", Attachments::Signatures), ("none", Attachments::None)],
-            )?,
-            foreign_layers: self
-                .choice("foreign-layers", &[("skip", ForeignLayers::Skip), ("include", ForeignLayers::Include)])?,
-            check: self.choice("check", &[("quick", Check::Quick), ("deep", Check::Deep)])?,
+            attachments: self.choice("attachments")?,
+            foreign_layers: self.choice("foreign-layers")?,
+            check: self.choice("check")?,
             expected_digest: self.expected_digest(&images)?,
             images,
-            on_conflict: self.choice(
-                "on-conflict",
-                &[("overwrite", OnConflict::Overwrite), ("keep", OnConflict::Keep), ("fail", OnConflict::Fail)],
-            )?,
+            on_conflict: self.choice("on-conflict")?,
             dry_run,
             on_failure: if self.boolean("fail-fast")? { OnFailure::Defer } else { OnFailure::GoOn },
             credentials: self.credentials(environment)?,
@@ -127,12 +113,11 @@ impl Values {
         self.0.get(name).map(String::as_str).or_else(|| known(name).and_then(Input::literal_default))
     }
 
-    fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, Error> {
+    fn choice<T: Choice>(&self, name: &str) -> Result<T, Error> {
         let value = self.get(name).unwrap_or_default();
-        choices.iter().find(|(word, _)| *word == value).map(|(_, choice)| *choice).ok_or_else(|| {
-            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            let hint = nearest(value, words.iter().copied());
-            let hint = match hint {
+        T::parse(value).ok_or_else(|| {
+            let words = choice::words::<T>();
+            let hint = match nearest(value, words.iter().copied()) {
                 Some(word) => format!(" (did you mean `{word}`?)"),
                 None if name == "command" && value.contains(['/', ':']) => {
                     "; to copy it, write `copy` before it".to_owned()
@@ -162,7 +147,7 @@ impl Values {
 
     fn platforms(&self) -> Result<Platforms, Error> {
         // Looked at whatever the choice: a mistake in an input is one.
-        let subset = self.choice("subset", &[("sparse", Subset::Sparse), ("rewrite", Subset::Rewrite)])?;
+        let subset = self.choice("subset")?;
         let mut names = items(self.get("platforms").unwrap_or_default());
         names.dedup();
         match names.as_slice() {
@@ -228,10 +213,8 @@ impl Values {
         let insecure = self.insecure_registries()?;
         let settings = crate::store::mirrors::Settings {
             rules: Rules::read(self.get("registry-mirrors"), environment.get(CNB_REGISTRY_MIRRORS), &insecure)?,
-            tags: self
-                .choice("mirror-tags", &[("verify", Tags::Verify), ("first", Tags::First), ("origin", Tags::Origin)])?,
-            fallback: self
-                .choice("mirror-fallback", &[("original", Fallback::Original), ("never", Fallback::Never)])?,
+            tags: self.choice("mirror-tags")?,
+            fallback: self.choice("mirror-fallback")?,
             patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
         };
         if settings.tags == Tags::Origin && settings.fallback == Fallback::Never {
@@ -276,10 +259,7 @@ impl Values {
         let mode = match self.get("access") {
             None if wishes => AccessMode::Apply,
             None => AccessMode::Report,
-            Some(_) => self.choice(
-                "access",
-                &[("report", AccessMode::Report), ("apply", AccessMode::Apply), ("off", AccessMode::Off)],
-            )?,
+            Some(_) => self.choice("access")?,
         };
         if mode == AccessMode::Off && (wishes || command == Command::Access) {
             let other = if wishes { "`teams` and `users`" } else { "`command: access`" };
@@ -302,10 +282,7 @@ impl Values {
                            to have a role on, `OWNER/REPO`";
             return Err(Error::input("access-repository", problem));
         }
-        let visibility = self.choice(
-            "expected-visibility",
-            &[("any", None), ("private", Some("private")), ("internal", Some("internal")), ("public", Some("public"))],
-        )?;
+        let visibility: Option<Visibility> = self.choice("expected-visibility")?;
         let strict = self.boolean("strict")?;
         Ok(AccessInputs {
             asked: strict || visibility.is_some() || mode == AccessMode::Apply || command == Command::Access || wishes,
@@ -314,7 +291,7 @@ impl Values {
             repository,
             teams,
             users,
-            visibility: visibility.map(str::to_owned),
+            visibility,
             strict,
         })
     }
@@ -333,7 +310,8 @@ impl Values {
             let Some((name, word)) = item.split_once('=') else { return Err(problem("has no role")) };
             let (name, word) = (name.trim(), word.trim());
             let Some(permission) = Permission::parse(word) else {
-                return Err(problem("has a role that is not one of read, write, admin"));
+                let words = choice::words::<Permission>().join(", ");
+                return Err(problem(&format!("has a role that is not one of {words}")));
             };
             if name.contains('/') {
                 return Err(problem("has a `/` in its name; leave the organisation out"));

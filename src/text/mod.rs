@@ -2,6 +2,7 @@
 //!
 //! Never knows anything of images.
 
+pub mod choice;
 pub mod quote;
 pub mod sanitise;
 pub mod units;

@@ -19,6 +19,7 @@ use std::fmt;
 use crate::error::Error;
 use crate::http::address;
 use crate::oci::reference::{DOCKER_HUB, Reference, canonical_host};
+use crate::text::choice::Choice;
 use crate::text::quote::shown;
 
 /// The input.
@@ -45,6 +46,11 @@ pub enum Tags {
     Origin,
 }
 
+impl Choice for Tags {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("verify", Self::Verify), ("first", Self::First), ("origin", Self::Origin)];
+}
+
 /// What comes after the mirrors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fallback {
@@ -53,6 +59,10 @@ pub enum Fallback {
     Original,
     /// Nothing.
     Never,
+}
+
+impl Choice for Fallback {
+    const ALL: &'static [(&'static str, Self)] = &[("original", Self::Original), ("never", Self::Never)];
 }
 
 /// All rules of a run.
