@@ -148,6 +148,36 @@ impl Error {
         matches!(self, Self::Registry { cause: Cause::Refused(refusal), .. } if refusal.status == 404)
     }
 
+    /// Whether access was refused, by the registry or by its token service.
+    pub fn is_denied(&self) -> bool {
+        self.refusal().is_some_and(|refusal| matches!(refusal.status, 401 | 403))
+    }
+
+    /// Whether the registry itself, which knows the caller, refuses access.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Registry { cause: Cause::Refused(refusal), .. } if refusal.status == 403)
+    }
+
+    /// Whether the registry understood and declined: what was asked for has not happened. No answer, and a server's
+    /// failure, leave that open.
+    pub fn is_declined(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.status < 500)
+    }
+
+    /// Whether the question was not answered at all: no connection, no token, no patience left.
+    pub fn is_outage(&self) -> bool {
+        let Self::Registry { cause, .. } = self else { return false };
+        matches!(cause, Cause::Connection { .. } | Cause::RetryBudget { .. } | Cause::Token { .. })
+    }
+
+    /// Where the registry lacks parts of a manifest: those that it names, or nothing where it names none.
+    pub fn misses_parts(&self) -> Option<&[Digest]> {
+        let refusal = self.refusal()?;
+        let code = refusal.code.as_deref()?;
+        let misses = matches!(code, "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" | "MANIFEST_UNKNOWN");
+        misses.then_some(refusal.missing.as_slice())
+    }
+
     /// The registry's refusal, where that is what happened, whatever it is wrapped in.
     pub fn refusal(&self) -> Option<&ErrorResponse> {
         let Self::Registry { cause, .. } = self else { return None };

@@ -558,3 +558,33 @@ async fn attachments_come_from_whoever_has_them_and_an_outage_of_the_original_is
     assert!(sites.target.manifest("mirror/app", signature.digest()).is_some(), "{outcome}");
     assert!(outcome.says("could not be asked for attachments"), "{outcome}");
 }
+
+#[tokio::test]
+async fn a_mirror_that_refuses_to_list_attachments_fails_nothing_whatever_its_name() {
+    for mirror in ["library/app-mirror", "library/app/mirror", "library/mirror-of-app"] {
+        let sites = Sites::new(0);
+        sites.original.seed(&sites.image, &format!("{mirror}:1"));
+        sites.original.switch(|switches| switches.referrers = Some(5));
+        let refused = What::error(403, "DENIED", "no lists here");
+        sites.original.fault(Fault::on("GET", format!("/v2/{mirror}/referrers/"), refused).always());
+        let rule = format!("{} = {}", sites.original.name("library/app"), sites.original.name(mirror));
+        let outcome = sites.run().input("registry-mirrors", &rule).input("attachments", "all").succeeds().await;
+        sites.assert_copied(&outcome);
+        assert!(sites.original.count("GET", &format!("/v2/{mirror}/referrers/")) > 0, "{}", sites.original.lines());
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_that_cannot_be_asked_for_attachments_is_named_and_not_the_original() {
+    let sites = Sites::new(1);
+    sites.seed(0);
+    for registry in [&sites.original, &sites.mirrors[0]] {
+        registry.switch(|switches| switches.referrers = Some(5));
+    }
+    sites.mirrors[0].fault(Fault::on("GET", "/referrers/", What::NoAnswer).always());
+    let outcome = sites.run().input("attachments", "all").input("patience", "4s").succeeds().await;
+    sites.assert_copied(&outcome);
+    assert!(outcome.says(&format!("the mirror {} could not be asked for attachments", sites.site(0))), "{outcome}");
+    let original = sites.original.name("library/app");
+    assert!(!outcome.says(&format!("{original} could not be asked for attachments")), "{outcome}");
+}

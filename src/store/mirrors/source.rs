@@ -151,7 +151,7 @@ impl MirrorSource {
     /// proves nothing: all are asked, and what any of them lists is looked at.
     pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
         let mut listed: Option<Vec<Descriptor>> = None;
-        let (mut answered, mut failure) = (false, None);
+        let (mut answered, mut failures) = (false, Vec::new());
         for site in self.0.for_attachments() {
             match site.repository.referrers(subject).await {
                 Ok(entries) => {
@@ -160,10 +160,10 @@ impl MirrorSource {
                         listed.get_or_insert_default().extend(entries);
                     }
                 }
-                Err(error) => failure = self.0.failed_for_attachments(site, error, failure),
+                Err(error) => failures.push((site, error)),
             }
         }
-        self.0.excuse(answered, failure)?;
+        self.0.tolerate_outage(answered, failures)?;
         Ok(listed)
     }
 
@@ -318,16 +318,16 @@ impl Inner {
     /// A tag by which an attachment is found. Whoever has it gives it, the original before the mirrors; where the original
     /// cannot be asked, the mirrors' word counts, and that is said.
     async fn attachment(&self, tag: &str, bytes: bool) -> Result<Option<Named>, Error> {
-        let (mut answered, mut failure) = (false, None);
+        let (mut answered, mut failures) = (false, Vec::new());
         for site in self.for_attachments() {
             match fetched(site, tag, bytes).await {
                 Ok(Some(named)) => return Ok(Some(named)),
                 Ok(None) => answered = true,
                 Err(error) if error.is_absent() => answered = true,
-                Err(error) => failure = self.failed_for_attachments(site, error, failure),
+                Err(error) => failures.push((site, error)),
             }
         }
-        self.excuse(answered, failure)?;
+        self.tolerate_outage(answered, failures)?;
         Ok(None)
     }
 
@@ -339,37 +339,35 @@ impl Inner {
         sites
     }
 
-    /// Notes a mirror's failure. The original's weighs more than any mirror's.
-    fn failed_for_attachments(&self, site: &Endpoint, error: Error, before: Option<Error>) -> Option<Error> {
-        if site.is_mirror {
-            self.failed(site, &error);
-            return before.or(Some(error));
+    /// Whether the answers about attachments stand although some places failed. The original's failure counts, unless it
+    /// is an outage: then the mirrors' word is better than no image, and that is said. A mirror's failure counts where
+    /// there is no original.
+    fn tolerate_outage(&self, answered: bool, failures: Vec<(&Endpoint, Error)>) -> Result<(), Error> {
+        for (site, error) in failures.iter().filter(|(site, _)| site.is_mirror) {
+            self.failed(site, error);
         }
-        Some(error)
-    }
-
-    /// Whether the answers stand although somebody failed. With an original, its failure counts, unless it is an outage:
-    /// then the mirrors' word about attachments is better than no image, and that is said. Without one, every mirror's
-    /// failure counts.
-    fn excuse(&self, answered: bool, failure: Option<Error>) -> Result<(), Error> {
-        let Some(error) = failure else { return Ok(()) };
-        let outage = matches!(
-            &error,
-            Error::Registry { cause: Cause::Connection { .. } | Cause::RetryBudget { .. } | Cause::Token { .. }, .. }
-        );
-        if answered && outage && self.original().is_some() {
+        // The original is asked first, so its failure is the first one.
+        let Some((site, error)) = failures.first() else { return Ok(()) };
+        if !answered || self.original().is_none() {
+            return Err(error.clone());
+        }
+        if !site.is_mirror {
+            if !error.is_outage() {
+                return Err(error.clone());
+            }
             self.meter.notice(format!(
                 "{} could not be asked for attachments; those that its mirrors have come along",
                 self.reference.name()
             ));
             return Ok(());
         }
-        let is_about =
-            |site: &Endpoint| matches!(&error, Error::Registry { object, .. } if object.starts_with(&site.name));
-        if answered && self.original().is_some_and(|original| !is_about(original)) {
-            return Ok(());
+        for (site, _) in failures.iter().filter(|(_, error)| error.is_outage()) {
+            self.meter.notice(format!(
+                "the mirror {} could not be asked for attachments; those that the other places have come along",
+                site.name
+            ));
         }
-        Err(error)
+        Ok(())
     }
 
     /// The original's own answer.
