@@ -302,7 +302,7 @@ impl<'a> Image<'a> {
         self.set_tag(Tag::Unknown);
         copy.put(at, root).await.inspect_err(|error| {
             // Refused is refused; no answer, and a server's failure, is no knowledge.
-            if error.refusal().is_some_and(|refusal| refusal.status < 500) {
+            if error.is_declined() {
                 self.set_tag(Tag::Untouched);
             }
         })?;
@@ -410,7 +410,7 @@ impl<'a> Image<'a> {
         let End { store: target, tag, digest } = self.end(Side::Target, reference).await?;
         match target.head_manifest(at(tag.as_deref(), digest.as_ref())).await {
             Ok(found) => self.known().digest = found.map(|descriptor| descriptor.digest),
-            Err(error) if error.refusal().is_some_and(|refusal| matches!(refusal.status, 401 | 403)) => {}
+            Err(error) if error.is_denied() => {}
             Err(error) => return Err(error),
         }
         Ok(Outcome::Checked)

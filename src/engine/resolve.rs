@@ -7,7 +7,6 @@ use std::collections::HashSet;
 
 use crate::engine::options::{ChildSelection, Platforms, Subset};
 use crate::engine::outcome::PlatformOutcome;
-use crate::error::cause::Cause;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Content, Descriptor, Manifest};
@@ -103,7 +102,7 @@ pub async fn overwritten(target: &Store, at: TagOrDigest<'_>, neighbours: usize)
     };
     match found {
         Ok(found) => Ok(found.map(|descriptor| descriptor.digest)),
-        Err(Error::Registry { cause: Cause::Refused(refusal), .. }) if refusal.status == 403 => Ok(None),
+        Err(error) if error.is_forbidden() => Ok(None),
         Err(error) => Err(error),
     }
 }

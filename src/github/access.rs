@@ -192,7 +192,7 @@ impl<'a> Access<'a> {
             return Ok(());
         }
         match repository.may_push().await {
-            Err(error) if error.refusal().is_some_and(|refusal| matches!(refusal.status, 401 | 403)) => Err(error),
+            Err(error) if error.is_denied() => Err(error),
             // Anything else the copy meets itself, and knows better what to do about.
             _ => Ok(()),
         }

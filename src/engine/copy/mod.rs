@@ -305,12 +305,7 @@ impl Copy<'_> {
             Ok(pushed) => return Ok(Some(pushed)),
             Err(error) => error,
         };
-        let Some(refusal) = error.refusal().filter(|refusal| {
-            matches!(refusal.code.as_deref(), Some("MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN" | "MANIFEST_UNKNOWN"))
-        }) else {
-            return Err(error);
-        };
-        let missing: Vec<Digest> = refusal.missing.clone();
+        let Some(missing) = error.misses_parts() else { return Err(error) };
         let is_missing = |descriptor: &&Descriptor| missing.is_empty() || missing.contains(&descriptor.digest);
         let include_foreign = self.foreign_layers == ForeignLayers::Include;
         for blob in manifest.blobs(include_foreign).into_iter().filter(is_missing) {
