@@ -65,6 +65,7 @@
 
 mod app;
 mod credentials;
+mod directory;
 mod emit;
 mod engine;
 mod environment;

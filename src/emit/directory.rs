@@ -1,9 +1,10 @@
 //! Where consumer configuration is written: a directory below the workspace, and nowhere else.
 //!
-//! Owns that promise: no `..`, nothing absolute outside, no symbolic link that leads out.
+//! Owns which directories are accepted. That nothing leads out later is [`directory::Directory`]'s promise.
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::directory;
 use crate::emit::files::EmittedFile;
 use crate::error::Error;
 use crate::text::quote::shown;
@@ -14,8 +15,10 @@ const INPUT: &str = "emit-directory";
 /// A directory below the workspace. It need not exist yet.
 #[derive(Clone, Debug)]
 pub struct Directory {
-    workspace: PathBuf,
-    /// Relative to the workspace, ordinary components only.
+    workspace: directory::Directory,
+    /// The workspace's path, for sentences.
+    path: PathBuf,
+    /// Relative to the workspace, ordinary components only, links resolved.
     below: PathBuf,
 }
 
@@ -26,7 +29,8 @@ impl Directory {
             let problem = "`{}` is not below the workspace; name a directory in it, without `..` and without links out";
             Error::input(INPUT, problem.replace("{}", &shown(path)))
         };
-        let workspace = workspace.canonicalize().map_err(|error| {
+        let open = |path: &Path| Ok((directory::Directory::open(path)?, path.canonicalize()?));
+        let (root, workspace) = open(workspace).map_err(|error: std::io::Error| {
             Error::input(INPUT, format!("needs the workspace {}, which cannot be read: {error}", workspace.display()))
         })?;
         let given = Path::new(path);
@@ -39,60 +43,39 @@ impl Directory {
                 _ => return Err(outside()),
             }
         }
-        let directory = Self { workspace, below: plain };
-        if !directory.is_inside(&directory.below) {
-            return Err(outside());
-        }
-        Ok(directory)
+        let below = resolved(&workspace, &plain).ok_or_else(outside)?;
+        Ok(Self { workspace: root, path: workspace, below })
     }
 
     /// Writes one file, and the directories above it. The file is replaced as a whole, and a link in its place with it.
     pub fn write(&self, file: &EmittedFile) -> Result<(), Error> {
         let relative = self.below.join(&file.path);
-        let path = self.workspace.join(&relative);
-        let failed = |what: &str| Error::Local(format!("{} cannot be written: {what}", path.display()));
-        let Some(parent) = relative.parent() else { return Err(failed("it has no directory")) };
-        let mut made = PathBuf::new();
-        for component in parent.components() {
-            made.push(component);
-            // Judged before each step: what was a directory when the run began may be a link now.
-            if !self.is_inside(&made) {
-                return Err(failed("a link on its way leads out of the workspace"));
-            }
-            match std::fs::create_dir(self.workspace.join(&made)) {
-                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                    return Err(failed(&error.to_string()));
-                }
-                _ => {}
-            }
-        }
-        let new = path.with_file_name(format!(".mirror-image-{}.tmp", std::process::id()));
-        let put = || {
-            std::fs::remove_file(&new)
-                .or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
-            // Not followed if somebody puts a link there: `create_new` fails then.
-            let mut file_there = std::fs::OpenOptions::new().write(true).create_new(true).open(&new)?;
-            std::io::Write::write_all(&mut file_there, file.text.as_bytes())?;
-            std::fs::rename(&new, &path)
-        };
-        put().map_err(|error: std::io::Error| failed(&error.to_string()))
+        let folder = relative.parent().unwrap_or(Path::new(""));
+        let written = self.workspace.create_directories(folder);
+        written.and_then(|()| self.workspace.replace(&relative, file.text.as_bytes())).map_err(|error| {
+            let problem = if directory::leads_out(&error) {
+                "a link on its way leads out of the workspace".to_owned()
+            } else {
+                error.to_string()
+            };
+            Error::Local(format!("{} cannot be written: {problem}", self.path.join(&relative).display()))
+        })
     }
+}
 
-    /// Whether `below`, as far as it exists, lies in the workspace once its links are followed.
-    fn is_inside(&self, below: &Path) -> bool {
-        let mut path = self.workspace.join(below);
-        loop {
-            match path.canonicalize() {
-                Ok(real) => return real.starts_with(&self.workspace),
-                // A link to nothing is there and leads nobody knows where.
-                Err(_) if path.symlink_metadata().is_ok() => return false,
-                Err(_) => {}
-            }
-            if !path.pop() {
-                return false;
-            }
+/// `below` with the links of what exists of it followed; none where they lead out of the workspace.
+fn resolved(workspace: &Path, below: &Path) -> Option<PathBuf> {
+    let missing = |existing: &Path| below.strip_prefix(existing).map(Path::to_owned).unwrap_or_default();
+    for existing in below.ancestors() {
+        let path = workspace.join(existing);
+        match path.canonicalize() {
+            Ok(real) => return Some(real.strip_prefix(workspace).ok()?.join(missing(existing))),
+            // A link to nothing is there and leads nobody knows where.
+            Err(_) if path.symlink_metadata().is_ok() => return None,
+            Err(_) => {}
         }
     }
+    None
 }
 
 #[cfg(test)]

@@ -1,0 +1,209 @@
+//! A directory that nothing leads out of, and whose files are replaced whole.
+//!
+//! Owns both promises: every path is relative and is opened beneath the directory by the kernel or component by component,
+//! so that a link that leads out is refused even if it was put there a moment ago; and a file is written beside its place
+//! and renamed into it, so that a reader finds the old one or the new one. Never opens what its caller gave as absolute.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, Metadata, OpenOptions};
+
+/// How the names of files begin that are not whole yet. A killed run leaves them behind.
+pub const TEMPORARY: &str = ".tmp-";
+
+/// An open directory. Links beneath it are followed as long as they stay beneath it; an absolute link leads out, wherever
+/// it points.
+#[derive(Clone, Debug)]
+pub struct Directory(Arc<Dir>);
+
+impl Directory {
+    /// Opens an existing directory; `root` itself may be a link.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        Dir::open_ambient_dir(root, ambient_authority()).map(|directory| Self(Arc::new(directory)))
+    }
+
+    /// What is at `path`, links followed; none where there is nothing.
+    pub fn metadata(&self, path: impl AsRef<Path>) -> io::Result<Option<Metadata>> {
+        found(self.0.metadata(path))
+    }
+
+    /// Opens a regular file to read it; none where there is nothing.
+    pub fn open_file(&self, path: impl AsRef<Path>) -> io::Result<Option<File>> {
+        // The check comes before the opening: to open a pipe waits for its other end.
+        match self.metadata(&path)? {
+            None => return Ok(None),
+            Some(metadata) if metadata.is_file() => {}
+            Some(_) => return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")),
+        }
+        Ok(found(self.0.open(path))?.map(cap_std::fs::File::into_std))
+    }
+
+    /// A file's bytes; none where there is nothing. Fails with [`ErrorKind::FileTooLarge`] beyond `max_bytes`.
+    pub fn read(&self, path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Option<Vec<u8>>> {
+        let Some(file) = self.open_file(path)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > max_bytes {
+            return Err(io::Error::new(ErrorKind::FileTooLarge, format!("it has more than {max_bytes} bytes")));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The names of what is in the directory `path`.
+    pub fn names(&self, path: impl AsRef<Path>) -> io::Result<Vec<std::ffi::OsString>> {
+        self.0.read_dir(beneath(path.as_ref()))?.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    /// Makes the directory `path` and those above it, as far as they are missing.
+    pub fn create_directories(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        match path.as_ref() {
+            path if path.as_os_str().is_empty() => Ok(()),
+            path => self.0.create_dir_all(path),
+        }
+    }
+
+    /// A new file in the existing directory `folder`, on its way to a name there.
+    pub fn temporary(&self, folder: impl AsRef<Path>) -> io::Result<Temporary> {
+        let mut random = [0; 8];
+        getrandom::getrandom(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+        let name = format!("{TEMPORARY}{:016x}", u64::from_ne_bytes(random)).into();
+        // Held open: what is renamed later is in the same directory, whatever became of the path to it.
+        let folder = self.0.open_dir(beneath(folder.as_ref()))?;
+        let file = folder.open_with(&name, OpenOptions::new().write(true).create_new(true))?.into_std();
+        // Tells a sweeping run that the file has a writer; where locks are unknown, nothing is swept.
+        let _ = file.try_lock();
+        Ok(Temporary { file, folder, name, kept: false })
+    }
+
+    /// Replaces the file `path` as a whole; a link in its place is replaced, not followed. Its directory must exist.
+    pub fn replace(&self, path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+        let path = path.as_ref();
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is not the name of a file"));
+        };
+        let mut temporary = self.temporary(folder)?;
+        temporary.file.write_all(bytes)?;
+        temporary.keep(name)
+    }
+
+    /// Removes the file `path`, or the link in its place.
+    pub fn remove(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        self.0.remove_file(path)
+    }
+}
+
+/// Whether a failure means that a link, or the path itself, leads out of the directory. The kernel's own refusals for
+/// missing rights carry a number.
+pub fn leads_out(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none()
+}
+
+/// A file on its way to its name; removed when it does not get there.
+pub struct Temporary {
+    pub file: File,
+    folder: Dir,
+    name: PathBuf,
+    kept: bool,
+}
+
+impl Temporary {
+    /// Makes it durable, then visible under `name` in its directory.
+    pub fn keep(mut self, name: impl AsRef<Path>) -> io::Result<()> {
+        self.file.sync_all()?;
+        self.folder.rename(&self.name, &self.folder, name)?;
+        self.kept = true;
+        // A directory cannot be synced everywhere, and the file is whole either way.
+        if let Ok(folder) = self.folder.open(".") {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = self.folder.remove_file(&self.name);
+        }
+    }
+}
+
+/// The directory itself has no name beneath itself but this one.
+fn beneath(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{ErrorKind, Write as _};
+    use std::os::unix::fs::symlink;
+
+    use super::{Directory, leads_out};
+
+    #[test]
+    fn nothing_leads_out_whether_it_is_read_written_or_made() {
+        let all = tempfile::tempdir().unwrap();
+        let (root, outside) = (all.path().join("root"), all.path().join("outside"));
+        fs::create_dir_all(root.join("real")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("secret"), "s").unwrap();
+        fs::write(root.join("real/file"), "f").unwrap();
+        symlink(&outside, root.join("out")).unwrap();
+        symlink("../outside/secret", root.join("file")).unwrap();
+        symlink("real", root.join("in")).unwrap();
+        let directory = Directory::open(&root).unwrap();
+        let absolute = outside.join("secret");
+        for path in ["out/secret".as_ref(), "file".as_ref(), "../outside/secret".as_ref(), absolute.as_path()] {
+            assert!(leads_out(&directory.read(path, 9).unwrap_err()), "{}", path.display());
+        }
+        for path in ["out/new", "../new", "out/a/b"] {
+            assert!(leads_out(&directory.replace(path, b"x").unwrap_err()), "{path}");
+            assert!(directory.create_directories(path).is_err(), "{path}");
+        }
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+        assert_eq!(directory.read("in/file", 9).unwrap().unwrap(), b"f");
+        // A link in the place of a file is replaced and what it led to stays.
+        directory.replace("file", b"own").unwrap();
+        assert_eq!((fs::read(&absolute).unwrap(), fs::read(root.join("file")).unwrap()), (b"s".into(), b"own".into()));
+        directory.remove("out").unwrap();
+        assert!(absolute.exists() && directory.metadata("out").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_is_there_whole_or_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::open(root.path()).unwrap();
+        directory.create_directories("a/b").unwrap();
+        directory.create_directories("").unwrap();
+        let mut temporary = directory.temporary("a/b").unwrap();
+        temporary.file.write_all(b"half").unwrap();
+        assert_eq!(directory.names("a/b").unwrap().len(), 1);
+        drop(temporary);
+        assert!(directory.names("a/b").unwrap().is_empty());
+        // A name that cannot be taken leaves nothing behind.
+        directory.create_directories("a/b/taken/x").unwrap();
+        assert!(directory.replace("a/b/taken", b"x").is_err());
+        directory.replace("a/b/file", b"old").unwrap();
+        directory.replace("a/b/file", b"new").unwrap();
+        assert_eq!(directory.read("a/b/file", 3).unwrap().unwrap(), b"new");
+        let mut names = directory.names("a/b").unwrap();
+        names.sort();
+        assert_eq!(names, ["file", "taken"]);
+        assert_eq!(directory.read("a/b/file", 2).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        assert!(directory.read("a/b/taken", 9).unwrap_err().to_string().contains("not a regular file"));
+        assert!(directory.read("a/b/none", 9).unwrap().is_none() && directory.names("").unwrap() == ["a"]);
+    }
+}
