@@ -5,7 +5,7 @@ use std::path::Path;
 use futures_util::future::join_all;
 
 use crate::support::images::{self, Image, OCI_CONFIG, OCI_MANIFEST, Object};
-use crate::support::{Fault, Outcome, Registry, Run, What};
+use crate::support::{ClosedPort, Fault, Outcome, Registry, Run, What};
 
 const MEBIBYTE: usize = 1024 * 1024;
 
@@ -127,9 +127,9 @@ async fn one_registry_that_fails_fails_alone() {
 #[tokio::test]
 async fn a_registry_that_cannot_be_reached_makes_the_others_read_nothing_twice() {
     let release = Release::new(images::three_platforms());
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = ClosedPort::new();
     let outcome =
-        release.run_to(&[vec![format!("{nobody}/mirror/app:1")], release.names()].concat()).fails_with(1).await;
+        release.run_to(&[vec![format!("{closed}/mirror/app:1")], release.names()].concat()).fails_with(1).await;
     (0..3).for_each(|number| release.is_whole_at(number, &outcome));
     assert!(release.reads().iter().all(|times| *times == 1), "{:?}\n{}", release.reads(), release.requests());
 }

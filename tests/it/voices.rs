@@ -2,7 +2,7 @@
 //! common failures, as snapshots. Change one on purpose only: read the new text as its reader would.
 
 use super::support::images::{self, Object, raw};
-use super::support::{Account, Auth, Fault, Outcome, Registry, Run, TokenAuth, What};
+use super::support::{Account, Auth, ClosedPort, Fault, Outcome, Registry, Run, TokenAuth, What};
 
 /// The log and the summary, digests, ports, times and paths replaced.
 macro_rules! assert_voices {
@@ -115,8 +115,8 @@ async fn nobody_answers() {
     let (source, target, run) = pair();
     // Long enough for every attempt, so that each run makes as many.
     let run = run.input("patience", "60s");
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert_voices!("refused", run.clone().input("target", &format!("{nowhere}/mirror/app:1")).fails_with(1).await);
+    let closed = ClosedPort::new();
+    assert_voices!("refused", run.clone().input("target", &format!("{closed}/mirror/app:1")).fails_with(1).await);
     // Where there is no DNS at all, that is to be seen soon and in other words.
     let named =
         run.clone().input("source", "registry.invalid/library/app:1").env("RES_OPTIONS", "timeout:1 attempts:1");
