@@ -561,8 +561,9 @@ async fn redirects_in_a_circle_end_and_uploads_are_not_redirected() {
     source.fault(Fault::on("GET", "/blobs/", What::redirect(format!("{}{{path}}", source.url()))).always());
     let outcome = run(&source, &target).fails_with(1).await;
     assert!(outcome.says("answered with more than 5 redirects"), "{outcome}");
+    // The first request and five redirects, and once again for a blob that was tried before its turn.
     for blob in &image.blobs {
-        assert!(source.count("GET", &format!("/blobs/{}", blob.digest)) <= 6, "{}", source.lines());
+        assert!(source.count("GET", &format!("/blobs/{}", blob.digest)) <= 12, "{}", source.lines());
     }
 
     let (source, target) = (Registry::start(), Registry::with_auth(Auth::basic("ann", PASSWORD)));

@@ -257,12 +257,12 @@ matrix! {
     source_with_generic_content_types (layer()):
         [on("*", "/manifests/", What::content_type("application/json")).always()] / []
         => [Copied];
-    waiting_for_our_own_turn_costs_no_patience (Scenario::copy(images::many_layers(20)).input("patience", "3s")):
+    waiting_for_our_own_turn_costs_no_patience (Scenario::copy(images::many_layers(20)).input("patience", "6s")):
         // Half of those on their way are refused, and wait while the others have all the places there are then; when it
         // is their turn they fail.
         [
             on("GET", "/blobs/", retry_after(429, 0)).times(8),
-            on("GET", "/blobs/", What::Delay(2500)).after(8).times(8),
+            on("GET", "/blobs/", What::Delay(4000)).after(8).times(8),
             on("GET", "/blobs/", What::status(502)).after(16).times(4),
         ] / []
         => [Copied];

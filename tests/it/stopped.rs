@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 
 use crate::support::images::{self, Image};
 use crate::support::random::Random;
+use crate::support::registry::Recorded;
 use crate::support::run::signal;
 use crate::support::{Account, Auth, Fault, Hook, Moment, Registry, Run, TokenAuth, What};
 
@@ -158,26 +159,41 @@ struct Phase {
     /// What holds it up: at the source, at the target.
     source: Option<Fault>,
     target: Option<Fault>,
+    /// What shows in the target's log that the run has come so far, where the fault alone does not.
+    reached: fn(&[Recorded]) -> bool,
     says: &'static str,
+}
+
+fn body_on_its_way(log: &[Recorded]) -> bool {
+    log.iter().any(|request| matches!(&*request.method, "PUT" | "PATCH") && request.path.contains("/uploads/"))
+}
+
+fn tag_read_back(log: &[Recorded]) -> bool {
+    let is_put = |request: &Recorded| request.method == "PUT" && request.path.ends_with("/manifests/1");
+    log.iter().skip_while(|request| !is_put(request)).skip(1).any(|request| request.path.contains("/manifests/"))
 }
 
 fn phases() -> Vec<Phase> {
     let nothing = "nothing was written";
     // A part of a body was on its way.
     let nothing_whole = "nothing is known to have been written whole";
-    let at_source = |name, fault, says| Phase { name, command: "copy", source: Some(fault), target: None, says };
-    let at_target = |name, fault, says| Phase { name, command: "copy", source: None, target: Some(fault), says };
+    let (command, reached): (_, fn(&[Recorded]) -> bool) = ("copy", |_| true);
+    let at_source = |name, fault, says| Phase { name, command, source: Some(fault), target: None, reached, says };
+    let at_target = |name, fault, says| Phase { name, command, source: None, target: Some(fault), reached, says };
     let never = || What::Delay(600_000);
     vec![
         at_source("resolve", Fault::on("HEAD", "/manifests/1", never()), nothing),
         at_source("waiting for a token", Fault::on("*", "/token", never()), nothing),
         at_source("a token service that is down", Fault::on("*", "/token", What::status(503)).always(), nothing),
         at_source("a manifest that stalls", Fault::on("GET", "/manifests/", What::StallBodyAfter(5)), nothing),
-        at_source(
-            "a download that stalls",
-            Fault::on("GET", "/blobs/", What::StallBodyAfter(50)).always(),
-            nothing_whole,
-        ),
+        Phase {
+            reached: body_on_its_way,
+            ..at_source(
+                "a download that stalls",
+                Fault::on("GET", "/blobs/", What::StallBodyAfter(50)).always(),
+                nothing_whole,
+            )
+        },
         at_target("opening an upload", Fault::on("POST", "/uploads/", never()).always(), nothing),
         at_target(
             "an upload that stalls",
@@ -194,11 +210,14 @@ fn phases() -> Vec<Phase> {
             Fault::on("PUT", "/manifests/1", never()),
             "all of the image is at the target; whether the tag `1` was written is not known",
         ),
-        at_target(
-            "reading the tag back",
-            Fault::on("PUT", "/manifests/1", What::LagManifest(1000)),
-            "the tag `1` was written to the target",
-        ),
+        Phase {
+            reached: tag_read_back,
+            ..at_target(
+                "reading the tag back",
+                Fault::on("PUT", "/manifests/1", What::LagManifest(1000)),
+                "the tag `1` was written to the target",
+            )
+        },
         Phase { command: "verify", ..at_target("verify", Fault::on("HEAD", "/blobs/", never()).always(), nothing) },
     ]
 }
@@ -226,18 +245,19 @@ async fn stops(phase: Arc<Phase>, signal_name: &str, code: i32) {
             registry.fault(fault.clone());
         }
     }
-    let run = copy(&source, &target, "mirror/app").command(phase.command).input("patience", "60s");
+    let run = copy(&source, &target, "mirror/app").command(phase.command).input("patience", "10m");
     let run = run.input("source-username", "ann").input("source-password", "secret");
     let run = run.input("target-username", "bob").input("target-password", "secret");
     let mut running = run.spawn();
-    while source.fired() + target.fired() == 0 && !running.has_ended() {
+    let held_up = || source.fired() + target.fired() > 0 && (phase.reached)(&target.log());
+    while !held_up() && !running.has_ended() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // It has been answered, or not: now it waits.
+    // Most often it has been answered by then and waits; what it says is the same before.
     tokio::time::sleep(Duration::from_millis(300)).await;
     running.signal(signal_name);
-    let ended = tokio::time::timeout(Duration::from_secs(5), running.finish()).await;
-    let outcome = ended.unwrap_or_else(|_| panic!("{}: SIG{signal_name} does not end it in five seconds", phase.name));
+    // The patience is longer than a run may take: only the signal ends this one in time.
+    let outcome = running.finish().await;
     let context =
         format!("{} SIG{signal_name}\n{outcome}\nsource\n{}target\n{}", phase.name, source.lines(), target.lines());
     assert_eq!(outcome.code, code, "{context}");
