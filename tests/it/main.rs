@@ -29,6 +29,7 @@ mod images;
 mod injection;
 mod inputs;
 mod large;
+mod layers;
 mod layouts;
 mod leaks;
 mod matrix;
