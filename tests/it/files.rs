@@ -33,7 +33,8 @@ async fn a_run_leaves_no_file_but_its_outputs_and_its_summary() {
 
     source.fault(Fault::on("GET", "/blobs/", What::StallBodyAfter(10)).always());
     let elsewhere = Registry::start();
-    let mut running = Run::copy(&source.name("library/app:1"), &elsewhere.name("mirror/app:1")).spawn();
+    let stalled = Run::copy(&source.name("library/app:1"), &elsewhere.name("mirror/app:1")).input("patience", "60s");
+    let mut running = stalled.spawn();
     while elsewhere.count("POST", "/uploads/") == 0 && !running.has_ended() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }

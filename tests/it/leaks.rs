@@ -574,10 +574,10 @@ async fn go(way: Way) -> Shown {
     let world = World::new();
     (way.arrange)(&world);
     let run = (way.run)(&world);
-    let running = run.spawn();
+    let mut running = run.spawn();
     let command_line = running.command_line();
     if let Some(signal) = way.signal {
-        while world.source.fired() == 0 {
+        while world.source.fired() == 0 && !running.has_ended() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert!(running.command_line().contains("mirror-image"), "the process list is readable");

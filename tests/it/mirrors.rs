@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::images::{self, Image};
-use crate::support::{Account, Auth, Fault, Outcome, Registry, Run, TokenAuth, What};
+use crate::support::{Account, Auth, ClosedPort, Fault, Outcome, Registry, Run, TokenAuth, What};
 
 const ORIGINAL_PASSWORD: &str = "original-secret-19bb";
 const MIRROR_PASSWORD: &str = "mirror-secret-5e02";
@@ -68,18 +68,13 @@ fn class_of(outcome: &Outcome, site: &str) -> String {
     classes(outcome).into_iter().find(|(name, _)| name == site).map(|(_, class)| class).unwrap_or_default()
 }
 
-/// A port where nothing listens.
-fn dead() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
-}
-
 #[tokio::test]
 async fn two_sites_down_and_the_third_good_are_used_in_order() {
     for mode in ["verify", "first", "origin"] {
         let sites = Sites::new(3);
         sites.seed(2);
-        let rule = format!("{} = {}, {}/x, {}", sites.original.host(), dead(), dead(), sites.mirrors[2].name("hub"));
+        let (first, second) = (ClosedPort::new(), ClosedPort::new());
+        let rule = format!("{} = {first}, {second}/x, {}", sites.original.host(), sites.mirrors[2].name("hub"));
         let outcome = sites.run().input("registry-mirrors", &rule).input("mirror-tags", mode).run().await;
         sites.assert_copied(&outcome);
         let third = sites.site(2);
@@ -97,7 +92,8 @@ async fn two_sites_down_and_the_third_good_are_used_in_order() {
 #[tokio::test]
 async fn with_all_down_the_originals_error_is_the_error() {
     let sites = Sites::new(1);
-    let rule = format!("{} = {}, {}", sites.original.host(), dead(), sites.mirrors[0].name("hub"));
+    let closed = ClosedPort::new();
+    let rule = format!("{} = {closed}, {}", sites.original.host(), sites.mirrors[0].name("hub"));
     sites.mirrors[0].fault(Fault::on("*", "/v2/", What::status(503)).always());
     sites.original.fault(Fault::on("*", "/v2/", What::error(403, "DENIED", "the original says no")).always());
     let outcome = sites.run().input("registry-mirrors", &rule).fails_with(1).await;
@@ -115,7 +111,8 @@ async fn with_all_down_the_originals_error_is_the_error() {
 #[tokio::test]
 async fn an_unreachable_host_is_left_out_after_two_times() {
     let sites = Sites::new(0);
-    let rule = format!("{} = {}", sites.original.host(), dead());
+    let closed = ClosedPort::new();
+    let rule = format!("{} = {closed}", sites.original.host());
     let outcome = sites.run().input("registry-mirrors", &rule).run().await;
     sites.assert_copied(&outcome);
     assert!(outcome.says("was unreachable 2 times"), "{outcome}");

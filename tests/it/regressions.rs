@@ -1,7 +1,5 @@
 //! What went wrong once, on the way of attachments, mirrors and sparse copies, and must not again.
 
-use std::time::Duration;
-
 use crate::support::images::{self, Image, Object};
 use crate::support::{Fault, Registry, Run, What};
 
@@ -55,7 +53,8 @@ async fn without_a_fallback_a_listing_that_fails_is_no_none() {
 
 #[tokio::test]
 async fn bodies_that_fail_together_do_not_wait_for_each_other() {
-    let image = images::wide(24, 1000);
+    // One after the other they would take more than a run may.
+    let image = images::wide(48, 1000);
     let (original, mirror, target) = (Registry::start(), Registry::start(), Registry::start());
     original.seed(&image, "library/app:1");
     mirror.seed(&image, "hub/library/app:1");
@@ -64,19 +63,7 @@ async fn bodies_that_fail_together_do_not_wait_for_each_other() {
         .input("attachments", "none")
         .input("patience", "4s")
         .input("registry-mirrors", &format!("{} = {}", original.host(), mirror.name("hub")));
-    let mut running = run.spawn();
-    for _ in 0..90 {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        if running.has_ended() {
-            break;
-        }
-    }
-    let ended = running.has_ended();
-    if !ended {
-        running.signal("TERM");
-    }
-    let outcome = running.finish().await;
-    assert!(ended, "{outcome}");
+    run.run().await;
 }
 
 #[tokio::test]

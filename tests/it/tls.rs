@@ -4,7 +4,7 @@
 use crate::support::real::{self, Options};
 use crate::support::tls::{Certificate, NAME, Proxy};
 use crate::support::{Registry, Run, images};
-use crate::voices::assert_voices;
+use crate::rendering::assert_voices;
 
 #[tokio::test]
 async fn a_registry_behind_a_proxy_with_a_ca_of_its_own() {

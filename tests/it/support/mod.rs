@@ -24,6 +24,23 @@ pub use registry::Registry;
 pub use run::{Outcome, Run};
 pub use token::{Account, Auth, TokenAuth, TokenFormat};
 
+/// An address that refuses connections for as long as this lives: the port is taken, and nothing listens at it.
+pub struct ClosedPort(tokio::net::TcpSocket);
+
+impl ClosedPort {
+    pub fn new() -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a loopback address can be bound");
+        Self(socket)
+    }
+}
+
+impl std::fmt::Display for ClosedPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.local_addr().expect("it is bound").fmt(f)
+    }
+}
+
 /// An HTTP client that follows nothing and uses no proxy.
 pub fn client() -> reqwest::Client {
     // Another test may have installed it already.

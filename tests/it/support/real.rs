@@ -167,13 +167,15 @@ pub fn ggcr_registry() -> RealRegistry {
 
 /// olareg, in memory, with or without the referrers API.
 pub fn olareg(referrers: bool) -> RealRegistry {
-    let directory = tempfile::tempdir().unwrap();
-    // It cannot be told to choose a port and say which.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut command = Command::new(program("olareg"));
-    command.args(["serve", "--addr", "127.0.0.1", "--store-type", "mem", "--verbosity", "info"]);
-    command.arg(format!("--port={free}")).arg(format!("--api-referrer={referrers}"));
-    let registry = RealRegistry::start(&mut command, directory, "addr=127.0.0.1:");
+    let start = |_| {
+        // It cannot be told to choose a port and say which, and a port that was free may be taken by another test.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new(program("olareg"));
+        command.args(["serve", "--addr", "127.0.0.1", "--store-type", "mem", "--verbosity", "info"]);
+        command.arg(format!("--port={free}")).arg(format!("--api-referrer={referrers}"));
+        RealRegistry::try_start(&mut command, tempfile::tempdir().unwrap(), "addr=127.0.0.1:").ok()
+    };
+    let registry = (0..5).find_map(start).expect("olareg finds no free port");
     let began = Instant::now();
     while std::net::TcpStream::connect(registry.host()).is_err() {
         assert!(began.elapsed() < Duration::from_secs(20), "olareg does not listen");
@@ -184,6 +186,11 @@ pub fn olareg(referrers: bool) -> RealRegistry {
 
 impl RealRegistry {
     fn start(command: &mut Command, directory: TempDir, announcement: &str) -> Self {
+        Self::try_start(command, directory, announcement).unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    /// An error when it ends before it says where it listens.
+    fn try_start(command: &mut Command, directory: TempDir, announcement: &str) -> Result<Self, String> {
         let file = |name: &str| File::create(directory.path().join(name)).unwrap();
         command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
         let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
@@ -192,7 +199,9 @@ impl RealRegistry {
         while registry.host.is_empty() {
             let log = registry.log();
             let ended = registry.child.try_wait().unwrap();
-            assert!(ended.is_none() && began.elapsed() < Duration::from_secs(20), "{command:?} does not start:\n{log}");
+            if ended.is_some() || began.elapsed() > Duration::from_secs(20) {
+                return Err(format!("{command:?} does not start:\n{log}"));
+            }
             let rest = log.find(announcement).map(|at| &log[at + announcement.len()..]).unwrap_or_default();
             let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
             // The digits are followed by something, else the line is not whole yet.
@@ -202,7 +211,7 @@ impl RealRegistry {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
-        registry
+        Ok(registry)
     }
 
     pub fn host(&self) -> &str {

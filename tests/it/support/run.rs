@@ -15,6 +15,18 @@ use super::actions;
 /// No run of a test takes longer; one that does is killed and fails.
 const LONGEST: Duration = Duration::from_secs(90);
 
+/// A program to be run in place of the one that was built with the tests: the static one, whose memory is as small as
+/// it is said to be.
+const PROGRAM: &str = "MIRROR_IMAGE_BINARY";
+
+/// Bytes of memory that a run may take, whatever is sent to it.
+///
+/// The program without optimisation has larger code and larger futures, and each row is made so that a program without
+/// a bound takes several times as much as either limit.
+pub fn memory_limit() -> u64 {
+    if std::env::var_os(PROGRAM).is_some() { 64 << 20 } else { 128 << 20 }
+}
+
 /// A run to be made. The environment holds nothing but what is set here.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -89,8 +101,11 @@ impl Run {
         for folder in [&workspace, &file("tmp")] {
             std::fs::create_dir(folder).unwrap();
         }
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mirror-image"));
+        let program = std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_mirror-image").into());
+        let mut command = tokio::process::Command::new(program);
         command.env_clear().current_dir(&workspace).args(&self.arguments).kill_on_drop(true);
+        // One heap, however many processors there are: what is measured does not depend on the machine.
+        command.env("MALLOC_ARENA_MAX", "1");
         command.env("HOME", directory.path()).env("TMPDIR", file("tmp")).env("GITHUB_WORKSPACE", &workspace);
         for (variable, name) in [("GITHUB_OUTPUT", "output"), ("GITHUB_STEP_SUMMARY", "summary")] {
             File::create(file(name)).unwrap();
