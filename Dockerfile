@@ -1,20 +1,24 @@
 # The action's image: one static binary and the CA bundle, nothing else. GitHub starts it with `docker run`.
+# Bases by tag and digest: the digest decides, the tag tells people and Dependabot which line to follow.
 
-FROM rust:1.95-alpine AS build
+FROM rust:1.95-alpine@sha256:606fd313a0f49743ee2a7bd49a0914bab7deedb12791f3a846a34a4711db7ed2 AS build
 WORKDIR /build
+
+# Writes the list of dependencies into the binary, where scanners of images look for it.
+RUN cargo install --locked --debug --root /usr/local cargo-auditable@0.7.7
 
 # The dependencies first, around an empty program, so that this layer lasts until they change.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src \
     && touch src/lib.rs \
     && echo 'fn main() {}' > src/main.rs \
-    && cargo build --locked --release --bin mirror-image \
+    && cargo auditable build --locked --release --bin mirror-image \
     && rm -r src
 
 # The program. `touch` shows Cargo that these files are newer than the empty ones.
 COPY src src
 RUN touch src/lib.rs src/main.rs \
-    && cargo build --locked --release --bin mirror-image \
+    && cargo auditable build --locked --release --bin mirror-image \
     && cp target/release/mirror-image /mirror-image
 
 # Both files lie in `build` where they lie here, so that a directory can take the place of the stage above:
