@@ -18,21 +18,21 @@ use crate::engine::options::Command;
 use crate::engine::queue::Queue;
 use crate::engine::session::Session;
 use crate::environment::Environment;
-use crate::error::{Error, Side};
-use crate::github::access::Access;
+use crate::error::Error;
+use crate::github::access::{self, Access};
 use crate::github::runner::Runner;
 use crate::github::runner::console::Console;
-use crate::github::server::Server;
+use crate::github::token::refuse_unusable_tokens;
 use crate::http::clients;
 use crate::inputs;
 use crate::inputs::typed::{Inputs, Invocation};
 use crate::observe::events::Events;
 use crate::observe::progress::RateEstimate;
-use crate::oci::reference::Reference;
 use crate::plan::Plan;
 use crate::report::{Report, log};
 use crate::store::mirrors;
-use crate::store::registry::{host, registries};
+use crate::store::registry::host::RegistrySettings;
+use crate::store::registry::registries::Registries;
 use crate::text::choice::Choice as _;
 
 /// How often a run is looked at that somebody watches.
@@ -78,31 +78,39 @@ pub async fn stages(
     shutdown: impl Future<Output = &'static str>,
 ) -> Result<Report, Error> {
     let started = Instant::now();
-    let plan = Plan::new(inputs, environment)?;
+    let command = inputs.request.command;
+    let plan = Plan::new(&inputs.request, &inputs.credentials)?;
+    if command != Command::Access {
+        refuse_unusable_tokens(&plan.jobs, &inputs.credentials, &inputs.server)?;
+    }
     let transport = clients::Transport::new(inputs.ca_certificates.as_deref())?;
-    let settings = host::Settings {
+    let settings = RegistrySettings {
         insecure: inputs.insecure_registries.clone(),
         patience: inputs.patience,
-        github: Server::of(environment).registry().map(str::to_owned),
+        github: inputs.server.registry().map(str::to_owned),
     };
-    let registries = registries::Registries::new(transport.clone(), settings);
-    let push_token = |target: &Reference| inputs.credentials.for_target(target).map(|credential| credential.password);
-    let access = Access::new(inputs, environment, &plan, &transport, &registries, &push_token);
+    let registries = Registries::new(transport.clone(), settings, inputs.credentials.clone());
+    let context = access::Context {
+        settings: &inputs.access,
+        command,
+        dry_run: inputs.dry_run,
+        patience: inputs.patience,
+        server: &inputs.server,
+        workflow: inputs.request.github_repository.as_deref(),
+        registries: &registries,
+    };
+    let access = Access::new(context, &plan.jobs, &transport);
     let (ledger, readers, room) =
         (ledger::Ledger::default(), fan_out::FanOut::default(), limit::InFlightLimit::default());
-    let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone(), inputs.credentials.clone());
+    let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
     let (events, heard) = Events::new();
     let run = Session {
-        command: inputs.command,
+        command,
         dry_run: inputs.dry_run,
         registries: &registries,
         ledger: &ledger,
         readers: &readers,
         room: &room,
-        credential: &|side, reference| match side {
-            Side::Source => inputs.credentials.for_source(reference),
-            Side::Target => inputs.credentials.for_target(reference),
-        },
         attachments: inputs.attachments,
         foreign_layers: inputs.foreign_layers,
         check: inputs.check,
@@ -116,12 +124,12 @@ pub async fn stages(
         console.line(line);
     }
 
-    let mut report = Report { command: inputs.command.word(), dry_run: inputs.dry_run, ..Report::default() };
+    let mut report = Report { command: command.word(), dry_run: inputs.dry_run, ..Report::default() };
     let mut watch = Watch {
         console,
         heard,
         // `inspect` sends nothing and is read by the next command.
-        tally: (inputs.command != Command::Inspect).then(|| events.tally()),
+        tally: (command != Command::Inspect).then(|| events.tally()),
         pace: RateEstimate::new(started),
         looks: tokio::time::interval(LOOK),
         shutdown: Box::pin(shutdown.fuse()),
@@ -144,7 +152,7 @@ pub async fn stages(
         console.group(&title, &lines);
     }
     if report.cancelled.is_none() {
-        match watch.until(access.check(&plan, &report.images, &events)).await {
+        match watch.until(access.check(&plan.jobs, &report.images, &events)).await {
             Ok(findings) => report.access = findings,
             Err(signal) => report.cancelled = Some(signal),
         }

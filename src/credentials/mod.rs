@@ -17,7 +17,6 @@ use crate::credentials::registry_auth::registry_auth;
 use crate::credentials::scope::{Entry, Scope};
 use crate::environment::Environment;
 use crate::error::{Error, Side};
-use crate::github::server::{GHCR, Server};
 use crate::oci::reference::Reference;
 use crate::secret::{Credential, Secret};
 
@@ -30,8 +29,19 @@ pub struct Given {
     pub target: Option<Credential>,
     /// The text of `registry-auth`.
     pub registry_auth: Option<Secret>,
-    /// `github-token`.
-    pub github_token: Option<Secret>,
+    /// `github-token`, and where it is for.
+    pub github: Option<GithubLogin>,
+}
+
+/// The token of a GitHub server, as a log-in at that server's registry.
+#[derive(Debug)]
+pub struct GithubLogin {
+    /// The server's registry; none where it has none that a token may be sent to.
+    pub host: Option<String>,
+    /// The user name that goes with the token.
+    pub username: String,
+    /// The token.
+    pub token: Secret,
 }
 
 /// Every credential of this run.
@@ -42,7 +52,6 @@ pub struct Credentials {
     /// Groups in the order in which they are asked: `registry-auth`, `github-token`, Docker's file, the variable.
     groups: Vec<Group>,
     github_token: Option<Secret>,
-    github_registry: Option<String>,
     helpers: Helpers,
 }
 
@@ -61,11 +70,8 @@ impl Credentials {
         if let Some(lines) = &given.registry_auth {
             groups.push(Group { origin: "registry-auth", entries: registry_auth(lines.expose())? });
         }
-        let github_registry = Server::of(environment).registry().map(str::to_owned);
-        if let (Some(token), Some(host)) = (&given.github_token, &github_registry) {
-            // ghcr.io looks at the token only; the name is what GitHub's own examples send.
-            let username = environment.get("GITHUB_ACTOR").unwrap_or("x-access-token").to_owned();
-            let credential = Credential { username, password: token.clone() };
+        if let Some(GithubLogin { host: Some(host), username, token }) = &given.github {
+            let credential = Credential { username: username.clone(), password: token.clone() };
             let scope = Scope { host: host.clone(), path: String::new() };
             groups.push(Group { origin: "github-token", entries: vec![Entry { scope, credential }] });
         }
@@ -78,8 +84,7 @@ impl Credentials {
             source: given.source,
             target: given.target,
             groups,
-            github_token: given.github_token,
-            github_registry,
+            github_token: given.github.map(|login| login.token),
             helpers,
         })
     }
@@ -101,7 +106,12 @@ impl Credentials {
 
     /// The credential to write `reference` with.
     pub fn for_target(&self, reference: &Reference) -> Option<Credential> {
-        self.target.clone().or_else(|| self.find(reference).map(|(_, credential)| credential.clone()))
+        self.for_target_with_origin(reference).map(|(_, credential)| credential.clone())
+    }
+
+    /// The same with the input, variable or file that it came from, for sentences.
+    pub fn for_target_with_origin(&self, reference: &Reference) -> Option<(&'static str, &Credential)> {
+        self.target.as_ref().map(|credential| ("target-password", credential)).or_else(|| self.find(reference))
     }
 
     /// Whether one credential was given for all of this end, whatever the registry.
@@ -115,28 +125,6 @@ impl Credentials {
     /// The token for GitHub's API.
     pub fn github_token(&self) -> Option<&Secret> {
         self.github_token.as_ref()
-    }
-
-    /// Refuses a push that GitHub's registry would refuse after everything was uploaded.
-    pub fn check_target(&self, reference: &Reference) -> Result<(), Error> {
-        let found = match &self.target {
-            Some(credential) => Some(("target-password", credential)),
-            None => self.find(reference),
-        };
-        let is_github = reference.registry() == GHCR || self.github_registry.as_deref() == Some(reference.registry());
-        match found {
-            Some((origin, credential)) if is_github && credential.password.expose().starts_with("github_pat_") => {
-                Err(Error::input(
-                    origin,
-                    format!(
-                        "is a fine-grained token (`github_pat_`), and {} accepts only the workflow's GITHUB_TOKEN and \
-                         classic tokens with `write:packages`; give one of those",
-                        reference.registry()
-                    ),
-                ))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// A notice when the only credential for `reference` lies with a helper program, which is not run.
@@ -175,9 +163,8 @@ impl Credentials {
 
 #[cfg(test)]
 mod tests {
-    use super::{Credentials, Given};
+    use super::{Credentials, GithubLogin, Given};
     use crate::environment::Environment;
-    use crate::error::Error;
     use crate::oci::reference::Reference;
     use crate::secret::{Credential, Secret};
 
@@ -196,7 +183,9 @@ mod tests {
     }
 
     fn token(text: &str) -> Given {
-        Given { github_token: Some(Secret::new(text)), ..Given::default() }
+        let host = Some("ghcr.io".to_owned());
+        let login = GithubLogin { host, username: "x-access-token".to_owned(), token: Secret::new(text) };
+        Given { github: Some(login), ..Given::default() }
     }
 
     fn pair(username: &str, password: &str) -> Credential {
@@ -242,42 +231,18 @@ mod tests {
     }
 
     #[test]
-    fn the_github_token_goes_only_to_the_registry_of_its_server() {
-        for (server, actor, reference, expected) in [
-            (None, None, "ghcr.io/a/b", "x-access-token t0ken"),
-            (Some("https://github.com"), Some("mona"), "ghcr.io/a/b", "mona t0ken"),
-            (Some("http://github.com"), None, "ghcr.io/a/b", ""),
-            (Some("https://github.com"), None, "docker.io/a/b", ""),
-            (Some("https://git.example.com"), None, "ghcr.io/a/b", ""),
-            (Some("https://git.example.com/"), None, "containers.git.example.com/a/b", "x-access-token t0ken"),
-            (Some("https://acme.ghe.com"), None, "containers.acme.ghe.com/a/b", "x-access-token t0ken"),
-            (Some("https://github.com.evil.com"), None, "ghcr.io/a/b", ""),
-            (Some("nonsense"), None, "ghcr.io/a/b", ""),
+    fn the_github_token_goes_only_to_the_host_that_it_is_for() {
+        for (host, reference, expected) in [
+            (Some("ghcr.io"), "ghcr.io/a/b", "mona t0ken"),
+            (Some("ghcr.io"), "docker.io/a/b", ""),
+            (Some("containers.git.example.com"), "ghcr.io/a/b", ""),
+            (Some("containers.git.example.com"), "containers.git.example.com/a/b", "mona t0ken"),
+            (None, "ghcr.io/a/b", ""),
         ] {
-            let mut environment = vec![("GITHUB_ACTOR", actor.unwrap_or_default())];
-            environment.extend(server.map(|server| ("GITHUB_SERVER_URL", server)));
-            assert_eq!(found(token("t0ken"), &environment, reference), expected, "{server:?} {reference}");
-        }
-    }
-
-    #[test]
-    fn a_fine_grained_token_is_refused_for_a_push_to_githubs_registry_only() {
-        let target = Given { target: Some(pair("me", "github_pat_hunter2")), ..Given::default() };
-        for (given, reference, refused) in [
-            (token("github_pat_hunter2"), "ghcr.io/a/b", Some("github-token")),
-            (token("ghs_hunter2"), "ghcr.io/a/b", None),
-            (token("github_pat_hunter2"), "docker.io/a/b", None),
-            (target, "ghcr.io/a/b", Some("target-password")),
-            (lines("ghcr.io me github_pat_hunter2"), "ghcr.io/a/b", Some("registry-auth")),
-        ] {
-            let credentials = Credentials::collect(given, &Environment::default()).unwrap();
-            let problem = credentials.check_target(&Reference::parse(reference).unwrap()).err();
-            assert!(!problem.iter().any(|problem| problem.to_string().contains("hunter2")));
-            let name = problem.map(|problem| match problem {
-                Error::Input { name, .. } => name,
-                other => panic!("{other}"),
-            });
-            assert_eq!(name.as_deref(), refused, "{reference}");
+            let login =
+                GithubLogin { host: host.map(str::to_owned), username: "mona".to_owned(), token: Secret::new("t0ken") };
+            let given = Given { github: Some(login), ..Given::default() };
+            assert_eq!(found(given, &[], reference), expected, "{host:?} {reference}");
         }
     }
 
@@ -356,12 +321,8 @@ mod tests {
         let (_directory, path) = docker(r#"{"auths": {"ghcr.io/a": {"username": "file", "password": "p"}}}"#);
         let variable = r#"{"ghcr.io": "Bearer variable"}"#;
         let environment = [("DOCKER_CONFIG", path.as_str()), ("CNB_REGISTRY_AUTH", variable)];
-        let side = Given {
-            source: Some(pair("side", "p")),
-            registry_auth: Some(Secret::new("ghcr.io line p")),
-            github_token: Some(Secret::new("p")),
-            ..Given::default()
-        };
+        let side =
+            Given { source: Some(pair("side", "p")), registry_auth: Some(Secret::new("ghcr.io line p")), ..token("p") };
         let line = Given { registry_auth: Some(Secret::new("ghcr.io line p")), ..token("p") };
         for (given, expected) in
             [(side, "side p"), (line, "line p"), (token("p"), "x-access-token p"), (Given::default(), "file p")]
@@ -382,9 +343,10 @@ mod tests {
 
     #[test]
     fn every_secret_is_masked_in_both_forms() {
-        let given = Given { source: Some(pair("me", "hunter2")), ..token("t0ken") };
-        let credentials =
-            Credentials::collect(given, &Environment::from(&[("GITHUB_SERVER_URL", "nonsense")][..])).unwrap();
+        // A token that no registry is for goes to GitHub's API all the same.
+        let mut given = Given { source: Some(pair("me", "hunter2")), ..token("t0ken") };
+        given.github = given.github.map(|login| GithubLogin { host: None, ..login });
+        let credentials = Credentials::collect(given, &Environment::default()).unwrap();
         let secrets: Vec<String> = credentials.secrets().iter().map(|secret| secret.expose().to_owned()).collect();
         assert_eq!(secrets, ["bWU6aHVudGVyMg==", "hunter2", "t0ken"]);
         assert!(!format!("{credentials:?}").contains("hunter2"));

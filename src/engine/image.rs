@@ -292,7 +292,7 @@ impl<'a> Image<'a> {
     /// What the target has under `at`.
     async fn present(&self, target: &Store, at: TagOrDigest<'_>) -> Result<Option<Digest>, Error> {
         match self.job.on_conflict {
-            OnConflict::Overwrite => resolve::overwritten(target, at, self.job.neighbours).await,
+            OnConflict::Overwrite => resolve::overwritten(target, at, self.job.same_repository_count).await,
             OnConflict::Keep | OnConflict::Fail => resolve::target(target, at).await,
         }
     }
@@ -423,7 +423,6 @@ impl<'a> Image<'a> {
         let (tag, digest) = (reference.tag().map(str::to_owned), reference.digest().cloned());
         match reference {
             ImageReference::Registry(reference) => {
-                let credential = (self.run.credential)(side, reference);
                 let purpose = if writes { Purpose::Write } else { Purpose::Read };
                 if side == Side::Source
                     && let Some(mirrored) =
@@ -431,8 +430,7 @@ impl<'a> Image<'a> {
                 {
                     return Ok(End { store: Store::MirrorSource(mirrored), tag, digest });
                 }
-                let repository =
-                    self.run.registries.repository(side, reference, credential.as_ref(), purpose, meter)?;
+                let repository = self.run.registries.open(side, reference, purpose, meter)?;
                 Ok(End { store: Store::Registry(repository), tag, digest })
             }
             ImageReference::Layout(reference) if side == Side::Target => {

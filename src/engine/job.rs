@@ -19,7 +19,7 @@ pub struct Job {
     /// What to do when the target tag exists with another digest.
     pub on_conflict: OnConflict,
     /// How many images of the run go to the same repository, this one included.
-    pub neighbours: usize,
+    pub same_repository_count: usize,
     /// What the user should know about this image, a sentence each.
     pub notices: Vec<String>,
 }

@@ -91,13 +91,17 @@ pub async fn target(target: &Store, at: TagOrDigest<'_>) -> Result<Option<Digest
     Ok(target.head_manifest(at).await?.map(|descriptor| descriptor.digest))
 }
 
-/// The same where whatever is there is to be overwritten, by one of `neighbours` images that go to the same repository.
+/// The same where whatever is there is to be overwritten, by one of `same_repository_count` images that go to the same repository.
 ///
 /// A target that may be written but not read is taken for empty, as GHCR may answer for a package that does not exist yet
 /// (registries.md §9, Absent vs private); and of many tags it is enough that a listing does not have them.
-pub async fn overwritten(target: &Store, at: TagOrDigest<'_>, neighbours: usize) -> Result<Option<Digest>, Error> {
+pub async fn overwritten(
+    target: &Store,
+    at: TagOrDigest<'_>,
+    same_repository_count: usize,
+) -> Result<Option<Digest>, Error> {
     let found = match at {
-        TagOrDigest::Tag(tag) if neighbours >= MANY => target.head_one_of_many(tag).await,
+        TagOrDigest::Tag(tag) if same_repository_count >= MANY => target.head_one_of_many(tag).await,
         _ => target.head_manifest(at).await,
     };
     match found {

@@ -7,9 +7,7 @@ use crate::engine::copy::ledger::Ledger;
 use crate::engine::copy::limit::InFlightLimit;
 use crate::engine::gate::Gate;
 use crate::engine::options::{Attachments, Check, Command, ForeignLayers};
-use crate::error::Side;
 use crate::observe::events::Events;
-use crate::secret::Credential;
 use crate::store::mirrors::Mirrors;
 use crate::store::registry::registries::Registries;
 
@@ -27,8 +25,6 @@ pub struct Session<'a> {
     pub readers: &'a FanOut,
     /// How much is worked on at once.
     pub room: &'a InFlightLimit,
-    /// Which credential an image's end gets.
-    pub credential: &'a (dyn Fn(Side, &crate::oci::reference::Reference) -> Option<Credential> + Sync),
     /// Which attachments come along.
     pub attachments: Attachments,
     /// What happens to layers that registries do not hold.

@@ -15,28 +15,27 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::engine::gate::Gate;
+use crate::engine::job::Job;
 use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
-use crate::environment::Environment;
 use crate::error::cause::Cause;
 use crate::error::{Error, Side};
 use crate::github::api::{Api, Lookup, Package, TeamRole};
-use crate::github::assess::{self, Anonymous, GrantRequest, NextStep, PackageContext, PushToken, Wanted, Who};
+use crate::github::assess::{self, Anonymous, GrantRequest, NextStep, PackageContext, Wanted, Who};
 use crate::github::findings::{Access as Findings, Check, Status};
 use crate::github::role::Role;
 use crate::github::server::{Owner, Server};
 use crate::github::settings::{AccessInputs, AccessMode, Grant, Visibility};
+use crate::github::token::PushToken;
 use crate::http::clients::Transport;
-use crate::inputs::typed::Inputs;
 use crate::observe::events::Events;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Reference;
-use crate::plan::Plan;
 use crate::secret::Secret;
 use crate::store::content::TagOrDigest;
 use crate::store::registry::registries::Registries;
-use crate::store::registry::repository::{Purpose, Repository};
+use crate::store::registry::repository::Repository;
 
 /// How long a grant, which GitHub may keep in a cache, is waited for.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -44,18 +43,27 @@ const SETTLE: Duration = Duration::from_secs(30);
 /// How long a package that was just pushed is waited for.
 const APPEAR: Duration = Duration::from_secs(5);
 
+/// What access is looked at with: the run's own settings and what it shares.
+pub struct Context<'a> {
+    /// What is wanted of access.
+    pub settings: &'a AccessInputs,
+    /// What the run does.
+    pub command: Command,
+    /// Whether nothing is granted.
+    pub dry_run: bool,
+    /// How long to go on trying while nothing moves.
+    pub patience: Duration,
+    /// The GitHub server that the run belongs to.
+    pub server: &'a Server,
+    /// `GITHUB_REPOSITORY`.
+    pub workflow: Option<&'a str>,
+    /// The registries, with the credentials for them.
+    pub registries: &'a Registries,
+}
+
 /// Access in one run.
 pub struct Access<'a> {
-    inputs: &'a AccessInputs,
-    command: Command,
-    dry_run: bool,
-    patience: Duration,
-    server: Server,
-    /// `GITHUB_REPOSITORY`.
-    workflow: Option<&'a str>,
-    github_token: Option<&'a Secret>,
-    push_token: &'a (dyn Fn(&Reference) -> Option<Secret> + Sync),
-    registries: &'a Registries,
+    run: Context<'a>,
     /// Nothing where no target is on this server's registry; why, where its address is of no use.
     api: Option<Result<Api, String>>,
     known: Mutex<Known>,
@@ -89,44 +97,28 @@ struct Target<'a> {
 
 impl<'a> Access<'a> {
     /// Contacts nothing.
-    pub fn new(
-        inputs: &'a Inputs,
-        environment: &'a Environment,
-        plan: &Plan,
-        transport: &Transport,
-        registries: &'a Registries,
-        push_token: &'a (dyn Fn(&Reference) -> Option<Secret> + Sync),
-    ) -> Self {
-        let server = Server::of(environment);
-        let mut access = Self {
-            inputs: &inputs.access,
-            command: inputs.command,
-            dry_run: inputs.dry_run,
-            patience: inputs.patience,
-            workflow: environment.get("GITHUB_REPOSITORY"),
-            github_token: inputs.credentials.github_token(),
-            push_token,
-            registries,
-            api: None,
-            known: Mutex::default(),
-            passed: StdMutex::default(),
-            server,
-        };
-        let targets = plan.jobs.iter().filter_map(|job| job.target.as_ref()?.registry());
-        if access.is_on() && targets.into_iter().any(|target| access.owner_and_name(target).is_some()) {
-            let api = access.server.api().and_then(|base| Api::new(base, transport, inputs.patience));
+    pub fn new(run: Context<'a>, jobs: &[Job], transport: &Transport) -> Self {
+        let mut access = Self { run, api: None, known: Mutex::default(), passed: StdMutex::default() };
+        let mut targets = jobs.iter().filter_map(|job| job.end(Side::Target));
+        if access.is_on() && targets.any(|target| access.owner_and_name(target).is_some()) {
+            let api = access.run.server.api().and_then(|base| Api::new(base, transport, access.run.patience));
             access.api = Some(api);
         }
         access
     }
 
     fn is_on(&self) -> bool {
-        self.inputs.mode != AccessMode::Off && matches!(self.command, Command::Copy | Command::Access)
+        self.run.settings.mode != AccessMode::Off && matches!(self.run.command, Command::Copy | Command::Access)
     }
 
     /// The owner and the package, where the target is on this server's registry.
     fn owner_and_name<'r>(&self, target: &'r Reference) -> Option<(&'r str, &'r str)> {
-        (self.server.registry() == Some(target.registry())).then(|| target.repository().split_once('/')).flatten()
+        (self.run.server.registry() == Some(target.registry())).then(|| target.repository().split_once('/')).flatten()
+    }
+
+    /// The token for GitHub's API.
+    fn github_token(&self) -> Option<&Secret> {
+        self.run.registries.credentials().github_token()
     }
 
     fn passed(&self) -> MutexGuard<'_, HashMap<String, Passed>> {
@@ -135,8 +127,8 @@ impl<'a> Access<'a> {
 
     fn wanted(&self) -> Wanted<'_> {
         Wanted {
-            repository: self.inputs.repository.as_deref(),
-            visibility: self.inputs.visibility.map(Visibility::as_str),
+            repository: self.run.settings.repository.as_deref(),
+            visibility: self.run.settings.visibility.map(Visibility::as_str),
         }
     }
 
@@ -147,7 +139,7 @@ impl<'a> Access<'a> {
             return seen.clone();
         }
         let seen = match &self.api {
-            Some(Ok(api)) => api.owner(self.github_token.or(self.inputs.admin_token.as_ref()), login).await,
+            Some(Ok(api)) => api.owner(self.github_token().or(self.run.settings.admin_token.as_ref()), login).await,
             Some(Err(problem)) => Lookup::Odd(problem.clone()),
             None => Lookup::Odd("GitHub's API was not asked".to_owned()),
         };
@@ -157,7 +149,7 @@ impl<'a> Access<'a> {
 
     /// The package as GitHub shows it now; nothing where there is no token to look with.
     async fn look(&self, kind: Owner, owner: &str, name: &str, subject: &str) -> Option<Lookup<Package>> {
-        let token = self.github_token?;
+        let token = self.github_token()?;
         let seen = match self.api.as_ref()? {
             Ok(api) => api.package(token, kind, owner, name).await,
             Err(problem) => Lookup::Odd(problem.clone()),
@@ -171,24 +163,25 @@ impl<'a> Access<'a> {
         let subject = repository.full_name();
         let Some((owner, name)) = repository.name().split_once('/') else { return Ok(()) };
         let Ok(reference) = Reference::parse(&subject) else { return Ok(()) };
-        let token = PushToken::of((self.push_token)(&reference).as_ref().map(Secret::expose));
-        let kind = match self.github_token {
+        let credential = self.run.registries.credentials().for_target(&reference);
+        let token = PushToken::of(credential.as_ref().map(|credential| credential.password.expose()));
+        let kind = match self.github_token() {
             Some(_) => self.owner(owner).await,
             None => Lookup::Found(Owner::Organisation),
         };
-        if let Some(check) = assess::owner(&self.server, &subject, owner, &kind) {
+        if let Some(check) = assess::owner(self.run.server, &subject, owner, &kind) {
             meter.notice(format!("{subject}: {}", check.sentence));
         }
         let kind = if let Lookup::Found(kind) = kind { kind } else { Owner::Organisation };
         let seen = self.look(kind, owner, name, &subject).await;
-        let place = PackageContext { server: &self.server, subject: &subject, kind, owner, name, there };
-        for sentence in assess::before_push(&place, &self.wanted(), seen.as_ref(), token, self.workflow) {
+        let place = PackageContext { server: self.run.server, subject: &subject, kind, owner, name, there };
+        for sentence in assess::before_push(&place, &self.wanted(), seen.as_ref(), token, self.run.workflow) {
             meter.notice(sentence);
         }
         // Whether the question creates an empty package where there is none is not known, so it is asked of those only
         // that exist.
         let exists = there || matches!(seen, Some(Lookup::Found(_)));
-        if self.dry_run || !exists {
+        if self.run.dry_run || !exists {
             return Ok(());
         }
         match repository.may_push().await {
@@ -199,14 +192,15 @@ impl<'a> Access<'a> {
     }
 
     /// Checks every package of the run and grants what is to be granted.
-    pub async fn check(&self, plan: &Plan, images: &[ImageOutcome], events: &Events) -> Findings {
-        let mut findings = Findings { strict: self.inputs.strict, asked: self.inputs.asked, ..Findings::default() };
-        if !matches!(self.command, Command::Copy | Command::Access) {
+    pub async fn check(&self, jobs: &[Job], images: &[ImageOutcome], events: &Events) -> Findings {
+        let mut findings =
+            Findings { strict: self.run.settings.strict, asked: self.run.settings.asked, ..Findings::default() };
+        if !matches!(self.run.command, Command::Copy | Command::Access) {
             return findings;
         }
         let mut targets: Vec<Target<'_>> = Vec::new();
-        for (job, image) in plan.jobs.iter().zip(images) {
-            let Some(reference) = job.target.as_ref().and_then(|target| target.registry()) else { continue };
+        for (job, image) in jobs.iter().zip(images) {
+            let Some(reference) = job.end(Side::Target) else { continue };
             let subject = reference.name();
             let Some((owner, name)) = self.owner_and_name(reference).filter(|_| self.is_on()) else {
                 let sentence = if self.is_on() { "not this GitHub server's registry" } else { "`access` is `off`" };
@@ -231,7 +225,8 @@ impl<'a> Access<'a> {
             findings.checks.extend(self.package(target, events).await);
         }
         // The roles are those on one repository, so they are looked at once, whatever the number of packages.
-        let home = self.inputs.repository.as_deref().and_then(|name| name.split_once('/')).map(|(owner, _)| owner);
+        let home =
+            self.run.settings.repository.as_deref().and_then(|name| name.split_once('/')).map(|(owner, _)| owner);
         let at_home = |target: &&Target<'_>| home.is_some_and(|home| home.eq_ignore_ascii_case(target.owner));
         if let Some(target) = targets.iter().find(at_home).or(targets.first()) {
             findings.checks.extend(self.grants(target.owner).await);
@@ -243,29 +238,29 @@ impl<'a> Access<'a> {
         let subject = target.reference.name();
         let mut kind = Owner::Organisation;
         let mut seen = None;
-        let mut strangers = None;
-        if self.github_token.is_some() {
+        let mut unknown_owner = None;
+        if self.github_token().is_some() {
             match self.owner(target.owner).await {
                 Lookup::Found(found) => {
                     kind = found;
                     seen = self.settled(kind, target, &subject).await;
                 }
-                unknown => strangers = assess::owner(&self.server, &subject, target.owner, &unknown),
+                unknown => unknown_owner = assess::owner(self.run.server, &subject, target.owner, &unknown),
             }
         }
         let place = PackageContext {
-            server: &self.server,
+            server: self.run.server,
             subject: &subject,
             kind,
             owner: target.owner,
             name: target.name,
             there: target.digest.is_some(),
         };
-        let anonymous = match self.inputs.visibility.map(Visibility::as_str) {
+        let anonymous = match self.run.settings.visibility.map(Visibility::as_str) {
             Some("public") => Some(self.anonymous(target, events).await),
             _ => None,
         };
-        match strangers {
+        match unknown_owner {
             Some(check) => vec![check],
             None => assess::package(&place, &self.wanted(), seen.as_ref(), anonymous.as_ref()),
         }
@@ -278,7 +273,7 @@ impl<'a> Access<'a> {
         if let Some(seen) = before.filter(|_| !target.written) {
             return Some(seen);
         }
-        let mut wait = Wait::new(APPEAR.min(self.patience));
+        let mut wait = Wait::new(APPEAR.min(self.run.patience));
         loop {
             let seen = self.look(kind, target.owner, target.name, subject).await;
             let complete = match &seen {
@@ -301,11 +296,11 @@ impl<'a> Access<'a> {
             _ => return Anonymous::Nothing,
         };
         let meter = Arc::new(Meter::new(events.clone()));
-        let repository = match self.registries.repository(Side::Target, target.reference, None, Purpose::Read, meter) {
+        let repository = match self.run.registries.open_anonymous(Side::Target, target.reference, meter) {
             Ok(repository) => repository,
             Err(error) => return Anonymous::Odd(error.to_string()),
         };
-        let mut wait = Wait::new(APPEAR.min(self.patience));
+        let mut wait = Wait::new(APPEAR.min(self.run.patience));
         loop {
             let answer = match repository.head_manifest(place).await {
                 Ok(Some(_)) => return Anonymous::Served,
@@ -330,12 +325,12 @@ impl<'a> Access<'a> {
 
     /// The roles on the access repository. `owner` is the packages' owner.
     async fn grants(&self, owner: &str) -> Vec<Check> {
-        let Some(repository) = self.inputs.repository.as_deref() else { return Vec::new() };
+        let Some(repository) = self.run.settings.repository.as_deref() else { return Vec::new() };
         let wishes = |who, grants: &'a [Grant]| grants.iter().map(move |grant| (who, grant));
-        let wishes = wishes(Who::Team, &self.inputs.teams).chain(wishes(Who::User, &self.inputs.users));
+        let wishes = wishes(Who::Team, &self.run.settings.teams).chain(wishes(Who::User, &self.run.settings.users));
         let mut checks = Vec::new();
         for (who, grant) in wishes {
-            let wish = GrantRequest { server: &self.server, repository, who, grant };
+            let wish = GrantRequest { server: self.run.server, repository, who, grant };
             checks.push(self.grant(&wish, owner).await);
         }
         checks
@@ -346,7 +341,7 @@ impl<'a> Access<'a> {
         if wish.who == Who::Team && !home.eq_ignore_ascii_case(owner) {
             return wish.elsewhere(owner);
         }
-        let Some(token) = &self.inputs.admin_token else { return wish.without_token() };
+        let Some(token) = &self.run.settings.admin_token else { return wish.without_token() };
         let api = match &self.api {
             Some(Ok(api)) => api,
             Some(Err(problem)) => return wish.check(Status::Error, problem.clone()),
@@ -360,7 +355,7 @@ impl<'a> Access<'a> {
             }
             Lookup::Found(Owner::Organisation) => {}
             unknown => {
-                if let Some(check) = assess::owner(&self.server, wish.repository, home, &unknown) {
+                if let Some(check) = assess::owner(self.run.server, wish.repository, home, &unknown) {
                     return wish.check(check.status, check.sentence);
                 }
             }
@@ -369,8 +364,8 @@ impl<'a> Access<'a> {
             NextStep::Done(check) => return *check,
             NextStep::Raise(role) => role,
         };
-        if self.inputs.mode != AccessMode::Apply || self.dry_run {
-            return wish.not_granted(&before, self.dry_run);
+        if self.run.settings.mode != AccessMode::Apply || self.run.dry_run {
+            return wish.not_granted(&before, self.run.dry_run);
         }
         let Grant { name, permission } = wish.grant;
         let granted = match wish.who {
@@ -380,7 +375,7 @@ impl<'a> Access<'a> {
         if let Some(check) = wish.granted(&granted, &before) {
             return check;
         }
-        let mut wait = Wait::new(SETTLE.min(self.patience));
+        let mut wait = Wait::new(SETTLE.min(self.run.patience));
         loop {
             let now = role(api, token, wish).await;
             let settled = now.as_ref().is_some_and(|role| !role.is_below(*permission));

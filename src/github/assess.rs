@@ -8,6 +8,7 @@ use crate::github::findings::{Check, Status};
 use crate::github::role::{Permission, Role};
 use crate::github::server::{Owner, Server};
 use crate::github::settings::Grant;
+use crate::github::token::PushToken;
 
 /// A package and where it is set.
 pub(super) struct PackageContext<'a> {
@@ -504,30 +505,6 @@ impl GrantRequest<'_> {
                 Status::Drift,
                 format!("GitHub took the grant of `{permission}` and does not show the role; run `command: access` again"),
             ),
-        }
-    }
-}
-
-/// What pushes to GitHub's registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PushToken {
-    /// None.
-    None,
-    /// `ghs_`: the workflow's own token, or another GitHub App's, which nothing tells apart.
-    App,
-    /// `ghp_`: a classic personal token.
-    Classic,
-    /// Something else.
-    Other,
-}
-
-impl PushToken {
-    pub(super) fn of(text: Option<&str>) -> Self {
-        match text {
-            None => Self::None,
-            Some(text) if text.starts_with("ghs_") => Self::App,
-            Some(text) if text.starts_with("ghp_") => Self::Classic,
-            Some(_) => Self::Other,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! So `access` grants there, reads back what can be read, and names the rest with the page to open.
 //!
 //! - `server`: hosts and links; pure.
+//! - `token`: which tokens its registry takes; pure.
 //! - `role`: what a role on a repository means for its packages; pure.
 //! - `assess`: from what GitHub answered to a status, a sentence and a link; pure.
 //! - `api`: the calls; nothing else talks to GitHub's API.
@@ -21,3 +22,4 @@ pub mod role;
 pub mod runner;
 pub mod server;
 pub mod settings;
+pub mod token;

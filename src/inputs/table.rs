@@ -282,6 +282,7 @@ mod tests {
     use crate::inputs::read;
     use crate::inputs::typed::{Inputs, Invocation};
     use crate::inputs::words::items;
+    use crate::oci::reference::Reference;
     use crate::plan::images::Images;
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -298,7 +299,7 @@ mod tests {
     }
 
     fn sources(inputs: &Inputs) -> String {
-        let sources: Vec<String> = match &inputs.images {
+        let sources: Vec<String> = match &inputs.request.images {
             Images::One(source) => vec![source.to_string()],
             Images::Listed(lines) => lines.iter().map(|line| line.source.to_string()).collect(),
         };
@@ -308,10 +309,10 @@ mod tests {
     #[test]
     fn what_is_not_given_has_its_default() {
         let inputs = run(&["copy", "alpine"], &[("INPUT_TARGET", "  "), ("INPUT_DRY-RUN", "")]);
-        assert_eq!((inputs.command, inputs.on_conflict), (Command::Copy, OnConflict::Overwrite));
+        assert_eq!((inputs.request.command, inputs.request.on_conflict), (Command::Copy, OnConflict::Overwrite));
         assert_eq!(sources(&inputs), "docker.io/library/alpine:latest");
-        assert_eq!(inputs.target.as_deref(), Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"));
-        assert_eq!((inputs.platforms, inputs.patience), (Platforms::All, Duration::from_secs(300)));
+        assert_eq!(inputs.request.target.as_deref(), Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"));
+        assert_eq!((inputs.request.platforms, inputs.patience), (Platforms::All, Duration::from_secs(300)));
         assert_eq!((inputs.dry_run, inputs.summary, inputs.notices.len()), (false, true, 0));
         // The runner's expression is no token.
         assert!(inputs.credentials.github_token().is_none());
@@ -320,10 +321,10 @@ mod tests {
     #[test]
     fn a_flag_wins_over_the_variable_and_the_hyphen_over_the_underscore() {
         let both = [("INPUT_ON-CONFLICT", "keep"), ("INPUT_ON_CONFLICT", "overwrite"), ("INPUT_SOURCE", "alpine")];
-        assert_eq!(run(&["--on-conflict", "fail"], &both).on_conflict, OnConflict::Fail);
-        assert_eq!(run(&["--on-conflict="], &both).on_conflict, OnConflict::Keep);
-        assert_eq!(run(&[], &both).on_conflict, OnConflict::Keep);
-        assert_eq!(run(&[], &[both[1], both[2]]).on_conflict, OnConflict::Overwrite);
+        assert_eq!(run(&["--on-conflict", "fail"], &both).request.on_conflict, OnConflict::Fail);
+        assert_eq!(run(&["--on-conflict="], &both).request.on_conflict, OnConflict::Keep);
+        assert_eq!(run(&[], &both).request.on_conflict, OnConflict::Keep);
+        assert_eq!(run(&[], &[both[1], both[2]]).request.on_conflict, OnConflict::Overwrite);
     }
 
     #[test]
@@ -336,8 +337,25 @@ mod tests {
             (&["copy", "copy", "c/d"], Command::Copy, "docker.io/library/copy:latest", Some("c/d")),
         ] {
             let inputs = run(words, &[]);
-            assert_eq!((inputs.command, inputs.target.as_deref()), (command, target), "{words:?}");
+            assert_eq!((inputs.request.command, inputs.request.target.as_deref()), (command, target), "{words:?}");
             assert_eq!(sources(&inputs), source, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_github_token_is_for_the_registry_of_its_server() {
+        for (server, actor, reference, expected) in [
+            ("", "", "ghcr.io/a/b", Some("x-access-token")),
+            ("https://github.com", "mona", "ghcr.io/a/b", Some("mona")),
+            ("https://git.example.com", "mona", "ghcr.io/a/b", None),
+            ("https://git.example.com", "mona", "containers.git.example.com/a/b", Some("mona")),
+            ("nonsense", "mona", "ghcr.io/a/b", None),
+        ] {
+            let variables = [("INPUT_GITHUB-TOKEN", "t"), ("GITHUB_SERVER_URL", server), ("GITHUB_ACTOR", actor)];
+            let inputs = run(&["copy", "alpine", "a/b"], &variables);
+            let found = inputs.credentials.for_source(&Reference::parse(reference).unwrap());
+            assert_eq!(found.map(|credential| credential.username).as_deref(), expected, "{server} {reference}");
+            assert!(inputs.credentials.github_token().is_some());
         }
     }
 
@@ -373,7 +391,7 @@ mod tests {
         let problem = try_read(&flags, &[]).unwrap_err().to_string();
         assert!(problem.starts_with("input `expected-digest`: is for one image"), "{problem}");
         let one = run(&["copy", "--images", "alpine", "--expected-digest", DIGEST], &[]);
-        assert!(one.expected_digest.is_some());
+        assert!(one.request.expected_digest.is_some());
     }
 
     #[test]
@@ -490,7 +508,7 @@ mod tests {
     #[test]
     fn the_runners_default_target_does_not_contradict_inspect() {
         let default = INPUTS.iter().find(|input| input.name == "target").and_then(|input| input.default).unwrap();
-        assert_eq!(run(&["inspect", "a/b"], &[("INPUT_TARGET", default)]).target, None);
+        assert_eq!(run(&["inspect", "a/b"], &[("INPUT_TARGET", default)]).request.target, None);
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::emit::{self, directory};
-use crate::engine::options::{Attachments, Check, Command, ForeignLayers, OnConflict, OnFailure, Platforms};
+use crate::engine::options::{Attachments, Check, ForeignLayers, OnFailure};
+use crate::github::server::Server;
 use crate::github::settings::AccessInputs;
-use crate::oci::digest::Digest;
-use crate::plan::images::Images;
+use crate::plan::request::Request;
+use crate::store::mirrors::MirrorSettings;
 
 /// What the program was called for.
 #[derive(Debug)]
@@ -22,24 +23,14 @@ pub enum Invocation {
 /// What the user asked for.
 #[derive(Clone, Debug)]
 pub struct Inputs {
-    /// What to do.
-    pub command: Command,
-    /// Which images.
-    pub images: Images,
-    /// Where they go, as a template that `Plan` expands; nothing for `inspect`.
-    pub target: Option<String>,
-    /// Which platforms are wanted.
-    pub platforms: Platforms,
+    /// Which images are wanted where.
+    pub request: Request,
     /// Which attachments come along.
     pub attachments: Attachments,
     /// What happens to layers that registries do not hold.
     pub foreign_layers: ForeignLayers,
     /// How closely an unchanged image is looked at.
     pub check: Check,
-    /// What the one source must resolve to, besides the digest that it may have itself.
-    pub expected_digest: Option<Digest>,
-    /// What to do when the target tag exists with another digest.
-    pub on_conflict: OnConflict,
     /// Whether to stop before the first write.
     pub dry_run: bool,
     /// What becomes of the other images when one has failed.
@@ -49,11 +40,13 @@ pub struct Inputs {
     /// Hosts (`host[:port]`, lower case) spoken to over plain HTTP; loopback is not among them and always is.
     pub insecure_registries: Vec<String>,
     /// Where images are read instead of their own registry.
-    pub mirrors: crate::store::mirrors::Settings,
+    pub mirrors: MirrorSettings,
     /// A PEM file of further certificate authorities.
     pub ca_certificates: Option<PathBuf>,
     /// How long to go on while a registry makes no progress.
     pub patience: Duration,
+    /// The GitHub server that the run belongs to.
+    pub server: Server,
     /// Access on GitHub.
     pub access: AccessInputs,
     /// The consumer configuration to write.

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::credentials::{Credentials, Given};
+use crate::credentials::{Credentials, GithubLogin, Given};
 use crate::emit::{self, directory};
 use crate::engine::options::{Command, OnFailure, Platforms};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::github::role::Permission;
+use crate::github::server::Server;
 use crate::github::settings::{AccessInputs, AccessMode, Grant, Visibility};
 use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::Inputs;
@@ -17,7 +18,9 @@ use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::ImageReference;
 use crate::plan::images::{self, Images};
+use crate::plan::request::Request;
 use crate::secret::{Credential, Secret};
+use crate::store::mirrors::MirrorSettings;
 use crate::store::mirrors::rules::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
 use crate::text::choice::{self, Choice};
 use crate::text::quote::shown;
@@ -83,19 +86,24 @@ impl Values {
                 format!("makes no sense with `{command}`, which never writes; leave it out"),
             ));
         }
+        let server = Server::of(environment);
         Ok(Inputs {
-            command,
-            target: self.target(command),
-            platforms: self.platforms()?,
+            request: Request {
+                command,
+                target: self.target(command),
+                platforms: self.platforms()?,
+                expected_digest: self.expected_digest(&images)?,
+                images,
+                on_conflict: self.choice("on-conflict")?,
+                github_repository: environment.get("GITHUB_REPOSITORY").map(str::to_owned),
+            },
             attachments: self.choice("attachments")?,
             foreign_layers: self.choice("foreign-layers")?,
             check: self.choice("check")?,
-            expected_digest: self.expected_digest(&images)?,
-            images,
-            on_conflict: self.choice("on-conflict")?,
             dry_run,
             on_failure: if self.boolean("fail-fast")? { OnFailure::Defer } else { OnFailure::GoOn },
-            credentials: self.credentials(environment)?,
+            credentials: self.credentials(environment, &server)?,
+            server,
             mirrors: self.mirrors(environment)?,
             insecure_registries: self.insecure_registries()?,
             ca_certificates: self.get("ca-certificates").map(PathBuf::from),
@@ -209,9 +217,9 @@ impl Values {
         directory::Directory::new(workspace.as_ref(), path).map(Some)
     }
 
-    fn mirrors(&self, environment: &Environment) -> Result<crate::store::mirrors::Settings, Error> {
+    fn mirrors(&self, environment: &Environment) -> Result<MirrorSettings, Error> {
         let insecure = self.insecure_registries()?;
-        let settings = crate::store::mirrors::Settings {
+        let settings = MirrorSettings {
             rules: Rules::read(self.get("registry-mirrors"), environment.get(CNB_REGISTRY_MIRRORS), &insecure)?,
             tags: self.choice("mirror-tags")?,
             fallback: self.choice("mirror-fallback")?,
@@ -328,13 +336,18 @@ impl Values {
         Ok(grants)
     }
 
-    fn credentials(&self, environment: &Environment) -> Result<Credentials, Error> {
+    fn credentials(&self, environment: &Environment, server: &Server) -> Result<Credentials, Error> {
         let secret = |name| self.get(name).map(Secret::new);
         let given = Given {
             source: self.pair("source-username", "source-password")?,
             target: self.pair("target-username", "target-password")?,
             registry_auth: secret("registry-auth"),
-            github_token: secret("github-token"),
+            github: secret("github-token").map(|token| GithubLogin {
+                host: server.registry().map(str::to_owned),
+                // ghcr.io looks at the token only; the name is what GitHub's own examples send.
+                username: environment.get("GITHUB_ACTOR").unwrap_or("x-access-token").to_owned(),
+                token,
+            }),
         };
         Credentials::collect(given, environment)
     }

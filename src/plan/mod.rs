@@ -1,22 +1,23 @@
 //! The plan: what goes where.
 //!
-//! Owns the step from inputs to jobs, and that no two jobs of a run get in each other's way: they are worked on at once.
+//! Owns the step from a request to jobs, and that no two jobs of a run get in each other's way: they are worked on at once.
 //! Pure: a plan that can be made contacts nothing, and a plan that cannot be made is bad input.
 
 pub mod images;
+pub mod request;
 pub mod template;
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map;
 use std::path::Component;
 
+use crate::credentials::Credentials;
 use crate::engine::job::Job;
 use crate::engine::options::Command;
-use crate::environment::Environment;
 use crate::error::{Error, Side};
-use crate::inputs::typed::Inputs;
 use crate::oci::reference::{ImageReference, LayoutReference, Reference};
 use crate::plan::images::{Images, Line};
+use crate::plan::request::Request;
 
 /// What is to be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct Plan {
 }
 
 /// One image that is asked for, and which input does.
-struct Wish<'a> {
+struct Entry<'a> {
     source: &'a ImageReference,
     /// A template; none where nothing is to have a target.
     target: Option<&'a str>,
@@ -38,72 +39,67 @@ struct Wish<'a> {
 
 impl Plan {
     /// Works out the targets and refuses what cannot end well.
-    pub fn new(inputs: &Inputs, environment: &Environment) -> Result<Self, Error> {
-        let wishes = wishes(inputs);
+    pub fn new(request: &Request, credentials: &Credentials) -> Result<Self, Error> {
+        let entries = entries(request);
         let mut plan = Self::default();
-        // By what a wish writes, or only reads: the first that names it.
-        let mut named: HashMap<ImageReference, &Wish<'_>> = HashMap::new();
-        for wish in &wishes {
-            let job = wish.job(inputs, environment)?;
+        // By what an entry writes, or only reads: the first that names it.
+        let mut named: HashMap<ImageReference, &Entry<'_>> = HashMap::new();
+        for entry in &entries {
+            let job = entry.job(request)?;
             match named.entry(key(job.target.as_ref().unwrap_or(&job.source))) {
-                Entry::Vacant(entry) => drop(entry.insert(wish)),
-                Entry::Occupied(first) if key(first.get().source) == key(&job.source) => {
-                    plan.notices.extend(wish.repeats(first.get()));
+                hash_map::Entry::Vacant(vacant) => drop(vacant.insert(entry)),
+                hash_map::Entry::Occupied(first) if key(first.get().source) == key(&job.source) => {
+                    plan.notices.extend(entry.repeats(first.get()));
                     continue;
                 }
-                Entry::Occupied(first) => {
+                hash_map::Entry::Occupied(first) => {
                     // Without a tag nothing is overwritten: each has its own digest.
                     if let Some(target) = job.target.as_ref().filter(|target| target.tag().is_some()) {
-                        return Err(wish.contradicts(first.get(), target));
+                        return Err(entry.contradicts(first.get(), target));
                     }
                 }
             }
             plan.jobs.push(job);
         }
-        if inputs.command == Command::Copy {
-            refuse_chains(&wishes, &named)?;
+        if request.command == Command::Copy {
+            refuse_chains(&entries, &named)?;
         }
         for side in [Side::Source, Side::Target] {
-            refuse_shared_credential(inputs, side, &plan.jobs)?;
+            refuse_shared_credential(credentials, side, &plan.jobs)?;
         }
-        note_helpers(inputs, &mut plan.jobs);
-        count_neighbours(&mut plan.jobs);
+        note_helpers(credentials, &mut plan.jobs);
+        count_same_repository(&mut plan.jobs);
         Ok(plan)
     }
 }
 
-/// What the inputs ask for.
-fn wishes<'a>(inputs: &'a Inputs) -> Vec<Wish<'a>> {
-    let target = inputs.target.as_deref();
-    match &inputs.images {
-        Images::One(source) => vec![Wish { source, target, line: None }],
+/// The images that are asked for, in order.
+fn entries<'a>(request: &'a Request) -> Vec<Entry<'a>> {
+    let target = request.target.as_deref();
+    match &request.images {
+        Images::One(source) => vec![Entry { source, target, line: None }],
         Images::Listed(lines) => {
-            let wish = |line: &'a Line| {
+            let entry = |line: &'a Line| {
                 // `inspect` looks at the sources alone, also where a list for `copy` is handed to it.
-                let own = line.target.as_deref().filter(|_| inputs.command != Command::Inspect);
-                Wish { source: &line.source, target: own.or(target), line: Some(line) }
+                let own = line.target.as_deref().filter(|_| request.command != Command::Inspect);
+                Entry { source: &line.source, target: own.or(target), line: Some(line) }
             };
-            lines.iter().map(wish).collect()
+            lines.iter().map(entry).collect()
         }
     }
 }
 
-impl Wish<'_> {
-    fn job(&self, inputs: &Inputs, environment: &Environment) -> Result<Job, Error> {
+impl Entry<'_> {
+    fn job(&self, request: &Request) -> Result<Job, Error> {
         let mut notices = Vec::new();
         let mut target = None;
         if let Some(text) = self.target {
-            let (expanded, lowered) = template::target(text, self.source, environment.get("GITHUB_REPOSITORY"))
+            let (expanded, lowered) = template::target(text, self.source, request.github_repository.as_deref())
                 .map_err(|problem| self.bad_target(&problem))?;
             // Access writes nothing to the target, and without a source the target stands for it.
-            if inputs.command != Command::Access {
-                // A source with a digest may well be its own repository's target: that is how a tag is moved back.
-                if key(self.source) == key(&expanded) {
-                    return Err(self.bad_target(&format!("`{expanded}` is the source itself; name another place")));
-                }
-                if let Some(reference) = expanded.registry() {
-                    inputs.credentials.check_target(reference)?;
-                }
+            // A source with a digest may well be its own repository's target: that is how a tag is moved back.
+            if request.command != Command::Access && key(self.source) == key(&expanded) {
+                return Err(self.bad_target(&format!("`{expanded}` is the source itself; name another place")));
             }
             notices.extend(lowered);
             target = Some(expanded);
@@ -111,10 +107,10 @@ impl Wish<'_> {
         Ok(Job {
             source: self.source.clone(),
             target,
-            platforms: inputs.platforms.clone(),
-            expected_digest: inputs.expected_digest.as_ref().or(self.source.digest()).cloned(),
-            on_conflict: inputs.on_conflict,
-            neighbours: 1,
+            platforms: request.platforms.clone(),
+            expected_digest: request.expected_digest.as_ref().or(self.source.digest()).cloned(),
+            on_conflict: request.on_conflict,
+            same_repository_count: 1,
             notices,
         })
     }
@@ -171,7 +167,7 @@ impl Wish<'_> {
     }
 }
 
-fn count_neighbours(jobs: &mut [Job]) {
+fn count_same_repository(jobs: &mut [Job]) {
     let repository = |job: &Job| {
         let reference = job.target.as_ref()?.registry()?;
         Some((reference.registry().to_owned(), reference.repository().to_owned()))
@@ -181,7 +177,8 @@ fn count_neighbours(jobs: &mut [Job]) {
         *counts.entry(repository(job)).or_insert(0) += 1;
     }
     for job in jobs {
-        job.neighbours = repository(job).map_or(1, |repository| counts.get(&Some(repository)).copied().unwrap_or(1));
+        job.same_repository_count =
+            repository(job).map_or(1, |repository| counts.get(&Some(repository)).copied().unwrap_or(1));
     }
 }
 
@@ -197,14 +194,14 @@ fn key(reference: &ImageReference) -> ImageReference {
 }
 
 /// One image is not read where another one is written: all are worked on at once, and which comes first is chance.
-fn refuse_chains(wishes: &[Wish<'_>], named: &HashMap<ImageReference, &Wish<'_>>) -> Result<(), Error> {
-    for wish in wishes {
-        if let Some(writer) = named.get(&key(wish.source)) {
-            let (reader, writer) = (wish.number(), writer.number());
+fn refuse_chains(entries: &[Entry<'_>], named: &HashMap<ImageReference, &Entry<'_>>) -> Result<(), Error> {
+    for entry in entries {
+        if let Some(writer) = named.get(&key(entry.source)) {
+            let (reader, writer) = (entry.number(), writer.number());
             let problem = format!(
                 "line {reader} reads `{}`, which line {writer} writes; the images of a run are copied at once, so make it \
                  two runs",
-                wish.source
+                entry.source
             );
             return Err(Error::input("images", problem));
         }
@@ -213,8 +210,8 @@ fn refuse_chains(wishes: &[Wish<'_>], named: &HashMap<ImageReference, &Wish<'_>>
 }
 
 /// A user name and a password that were given for the one source, or the one target, go to no second registry.
-fn refuse_shared_credential(inputs: &Inputs, side: Side, jobs: &[Job]) -> Result<(), Error> {
-    if !inputs.credentials.has_one_for(side) {
+fn refuse_shared_credential(credentials: &Credentials, side: Side, jobs: &[Job]) -> Result<(), Error> {
+    if !credentials.has_one_for(side) {
         return Ok(());
     }
     let mut registries = jobs.iter().filter_map(|job| job.end(side)).map(Reference::registry);
@@ -232,16 +229,16 @@ fn refuse_shared_credential(inputs: &Inputs, side: Side, jobs: &[Job]) -> Result
 }
 
 /// Says, with the first image that it concerns, that a credential lies with a helper program.
-fn note_helpers(inputs: &Inputs, jobs: &mut [Job]) {
+fn note_helpers(credentials: &Credentials, jobs: &mut [Job]) {
     let mut said: Vec<String> = Vec::new();
     for job in jobs {
         for side in [Side::Source, Side::Target] {
             let notice = job.end(side).and_then(|reference| {
                 let credential = match side {
-                    Side::Source => inputs.credentials.for_source(reference),
-                    Side::Target => inputs.credentials.for_target(reference),
+                    Side::Source => credentials.for_source(reference),
+                    Side::Target => credentials.for_target(reference),
                 };
-                if credential.is_some() { None } else { inputs.credentials.helper_notice(reference) }
+                if credential.is_some() { None } else { credentials.helper_notice(reference) }
             });
             if let Some(notice) = notice.filter(|notice| !said.contains(notice)) {
                 job.notices.push(notice.clone());
@@ -262,7 +259,7 @@ mod tests {
     fn plan(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Plan, Error> {
         let environment = Environment::from(variables);
         match read(arguments.iter().map(ToString::to_string).collect(), &environment)? {
-            Invocation::Run(inputs) => Plan::new(&inputs, &environment),
+            Invocation::Run(inputs) => Plan::new(&inputs.request, &inputs.credentials),
             Invocation::Print(text) => panic!("{text}"),
         }
     }
@@ -389,11 +386,6 @@ mod tests {
             (&["copy", "alpine", "index.docker.io/library/alpine"], &[], "is the source itself"),
             (&["copy", "oci:a:1", "oci:a"], &[], "is the source itself"),
             (&["copy", "oci:a:1"], &[("GITHUB_REPOSITORY", "a/b")], "input `target`: `{registry}` has no value"),
-            (
-                &["copy", "alpine", "ghcr.io/a/b"],
-                &[("INPUT_GITHUB-TOKEN", "github_pat_x")],
-                "input `github-token`: is a fine-grained",
-            ),
         ] {
             let problem = plan(arguments, variables).expect_err(sentence);
             assert!(problem.is_input() && problem.to_string().contains(sentence), "{arguments:?}: {problem}");

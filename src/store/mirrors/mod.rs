@@ -9,7 +9,6 @@ pub mod source;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::credentials::Credentials;
 use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
 use crate::oci::reference::Reference;
@@ -21,7 +20,7 @@ use crate::store::registry::repository::Purpose;
 
 /// What the inputs say about mirrors.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct MirrorSettings {
     /// Where what may be read.
     pub rules: Rules,
     /// Whom to believe about a tag.
@@ -34,15 +33,14 @@ pub struct Settings {
 
 /// The mirrors of a run, and what it has learnt about their hosts.
 pub struct Mirrors {
-    settings: Settings,
-    credentials: Credentials,
+    settings: MirrorSettings,
     hosts: Arc<Hosts>,
 }
 
 impl Mirrors {
     /// Nothing is known of any host yet.
-    pub fn new(settings: Settings, credentials: Credentials) -> Self {
-        Self { settings, credentials, hosts: Arc::default() }
+    pub fn new(settings: MirrorSettings) -> Self {
+        Self { settings, hosts: Arc::default() }
     }
 
     /// The store that reads `reference`, to be copied to `target`, by way of its mirrors; none where there is no mirror for it.
@@ -62,26 +60,15 @@ impl Mirrors {
         }
         let mut sites = Vec::new();
         for mirror in &candidates.mirrors {
-            let credential = self.credentials.for_mirror(mirror, reference);
-            let repository =
-                registries.repository(Side::Source, mirror, credential.as_ref(), Purpose::Read, Arc::clone(meter))?;
+            let repository = registries.open_mirror(mirror, reference, Arc::clone(meter))?;
             sites.push(Endpoint::new(repository.hasty(), mirror, true));
         }
         if candidates.original {
-            let credential = self.credentials.for_source(reference);
-            let repository = registries.repository(
-                Side::Source,
-                reference,
-                credential.as_ref(),
-                Purpose::Read,
-                Arc::clone(meter),
-            )?;
+            let repository = registries.open(Side::Source, reference, Purpose::Read, Arc::clone(meter))?;
             sites.push(Endpoint::new(repository, reference, false));
         } else if let (Some(site), Some(mirror)) = (sites.last_mut(), candidates.mirrors.last()) {
             // Without the original the last mirror is the last hope.
-            let credential = self.credentials.for_mirror(mirror, reference);
-            site.repository =
-                registries.repository(Side::Source, mirror, credential.as_ref(), Purpose::Read, Arc::clone(meter))?;
+            site.repository = registries.open_mirror(mirror, reference, Arc::clone(meter))?;
         }
         if let Some(last) = sites.last_mut() {
             last.is_last = true;

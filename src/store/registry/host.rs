@@ -27,7 +27,7 @@ pub const GIVEN_UP: Duration = Duration::from_secs(30);
 
 /// How registries are spoken to in this run.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct RegistrySettings {
     /// Hosts, with their port if any, that are spoken to over plain HTTP besides loopback ones.
     pub insecure: Vec<String>,
     /// How long to go on trying while nothing moves.
@@ -61,7 +61,7 @@ impl Host {
         credential: Option<Credential>,
         transport: &Transport,
         spans: Arc<Semaphore>,
-        settings: &Settings,
+        settings: &RegistrySettings,
     ) -> Result<Self, Error> {
         // `docker.io` is a name only; its registry has another.
         let server = if name == "docker.io" { "registry-1.docker.io" } else { name };

@@ -1,23 +1,28 @@
 //! All registries of a run: one host an account, opened when a repository is first asked for.
+//!
+//! Owns the one way from a reference to the credential that it is read or written with. Never gives a credential to a
+//! reference that it was not given for.
 
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
+use crate::credentials::Credentials;
 use crate::error::{Error, Side};
 use crate::http::clients::Transport;
 use crate::observe::meter::Meter;
 use crate::oci::reference::Reference;
 use crate::secret::Credential;
 use crate::store::registry::blobs::read_ahead::SPANS;
-use crate::store::registry::host::{Host, Settings};
+use crate::store::registry::host::{Host, RegistrySettings};
 use crate::store::registry::repository::{Purpose, Repository};
 use crate::store::registry::retry::Timeouts;
 
 /// All registries of a run: connections, tokens and what was learnt about a host are shared.
 pub struct Registries {
     transport: Transport,
-    settings: Settings,
+    settings: RegistrySettings,
+    credentials: Credentials,
     hosts: Mutex<Vec<Arc<Host>>>,
     /// Permits to keep a span of a blob in memory ahead of its turn: one bound for the hosts of a run together.
     spans: Arc<Semaphore>,
@@ -25,26 +30,61 @@ pub struct Registries {
 
 impl Registries {
     /// No host is known and nothing is contacted yet.
-    pub fn new(transport: Transport, settings: Settings) -> Self {
-        Self { transport, settings, hosts: Mutex::default(), spans: Arc::new(Semaphore::new(SPANS)) }
+    pub fn new(transport: Transport, settings: RegistrySettings, credentials: Credentials) -> Self {
+        Self { transport, settings, credentials, hosts: Mutex::default(), spans: Arc::new(Semaphore::new(SPANS)) }
     }
 
-    /// The repository that `reference` names, read or written with `credential`, counted by `meter`.
-    pub fn repository(
+    /// The credentials of the run.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// The repository that `reference` names, with the credential for this side of a copy; counted by `meter`.
+    pub fn open(
         &self,
         side: Side,
         reference: &Reference,
-        credential: Option<&Credential>,
+        purpose: Purpose,
+        meter: Arc<Meter>,
+    ) -> Result<Repository, Error> {
+        let credential = match side {
+            Side::Source => self.credentials.for_source(reference),
+            Side::Target => self.credentials.for_target(reference),
+        };
+        self.repository(side, reference, credential, purpose, meter)
+    }
+
+    /// The repository of `mirror`, a place that `original` is read at.
+    pub fn open_mirror(
+        &self,
+        mirror: &Reference,
+        original: &Reference,
+        meter: Arc<Meter>,
+    ) -> Result<Repository, Error> {
+        let credential = self.credentials.for_mirror(mirror, original);
+        self.repository(Side::Source, mirror, credential, Purpose::Read, meter)
+    }
+
+    /// The repository that `reference` names as everybody sees it: without a credential, even where there is one.
+    pub fn open_anonymous(&self, side: Side, reference: &Reference, meter: Arc<Meter>) -> Result<Repository, Error> {
+        self.repository(side, reference, None, Purpose::Read, meter)
+    }
+
+    fn repository(
+        &self,
+        side: Side,
+        reference: &Reference,
+        credential: Option<Credential>,
         purpose: Purpose,
         meter: Arc<Meter>,
     ) -> Result<Repository, Error> {
         let mut hosts = self.hosts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let known = hosts.iter().find(|host| host.is(reference.registry(), credential)).cloned();
+        let known = hosts.iter().find(|host| host.is(reference.registry(), credential.as_ref())).cloned();
         let host = if let Some(host) = known {
             host
         } else {
             let spans = Arc::clone(&self.spans);
-            let host = Host::new(reference.registry(), credential.cloned(), &self.transport, spans, &self.settings)?;
+            let host = Host::new(reference.registry(), credential, &self.transport, spans, &self.settings)?;
             let host = Arc::new(host);
             hosts.push(Arc::clone(&host));
             host
