@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use crate::environment::Environment;
-use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, TlsFailure};
+use crate::error::violation::{Lead, Violation};
 use crate::error::{Error, Side};
 use crate::inputs;
 use crate::oci::digest::Digest;
@@ -59,10 +60,11 @@ kinds! {
     Error::Registry { cause: Cause::Token { .. }, .. } => Token of TOKEN;
     Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Dns, .. }, .. } => Dns of CONNECTION;
     Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Refused, .. }, .. } => NothingListens of CONNECTION;
-    Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Tls, .. }, .. } => Tls of CONNECTION;
+    Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Tls(_), .. }, .. } => Tls of CONNECTION;
     Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Timeout, .. }, .. } => Timeout of CONNECTION;
+    Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Stalled, .. }, .. } => Stalled of CONNECTION;
     Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Broken, .. }, .. } => Broken of CONNECTION;
-    Error::Registry { cause: Cause::RetryBudget { .. }, .. } => RetryBudget of PATIENCE;
+    Error::Registry { cause: Cause::OutOfPatience { .. }, .. } => OutOfPatience of PATIENCE;
     Error::Registry { cause: Cause::Protocol(_), .. } => Protocol of PROTOCOL;
     Error::DigestMismatch { .. } => DigestMismatch of CONTENT;
     Error::Content { .. } => Content of CONTENT;
@@ -319,8 +321,7 @@ fn tokens() -> Vec<Example> {
 }
 
 fn no_answers() -> Vec<Example> {
-    let tls = |detail| connection(ConnectionFailure::Tls, detail);
-    let protocol = |problem: &str| Cause::Protocol(problem.to_owned());
+    let tls = |failure, detail| connection(ConnectionFailure::Tls(failure), detail);
     let last = Box::new(refused(503, "UNAVAILABLE", "service unavailable"));
     let waited = Duration::from_secs(300);
     let wait = ErrorResponse { status: 429, retry_after: Some(Duration::from_secs(600)), ..ErrorResponse::default() };
@@ -331,43 +332,47 @@ fn no_answers() -> Vec<Example> {
             OTHER,
             connection(ConnectionFailure::Refused, "Connection refused (os error 111)"),
         ),
-        push("the certificate is from an authority of your own", OTHER, tls("invalid peer certificate: UnknownIssuer")),
-        push("the certificate is for another name", OTHER, tls("invalid peer certificate: NotValidForName")),
-        push("the certificate is out of date", OTHER, tls("invalid peer certificate: Expired")),
-        push("the registry speaks plain HTTP", OTHER, tls("received corrupt message of type InvalidContentType")),
+        push(
+            "the certificate is from an authority of your own",
+            OTHER,
+            tls(TlsFailure::Certificate, "invalid peer certificate: UnknownIssuer"),
+        ),
+        push(
+            "the certificate is for another name",
+            OTHER,
+            tls(TlsFailure::WrongName, "invalid peer certificate: NotValidForName"),
+        ),
+        push("the certificate is out of date", OTHER, tls(TlsFailure::Expired, "invalid peer certificate: Expired")),
+        push(
+            "the registry speaks plain HTTP",
+            OTHER,
+            tls(TlsFailure::Handshake, "received corrupt message of type InvalidContentType"),
+        ),
         read("a firewall swallows everything", OTHER, connection(ConnectionFailure::Timeout, "60 s")),
-        read("a download stands still", OTHER, connection(ConnectionFailure::Timeout, "no byte for 30 s")),
-        send("an upload stands still", OTHER, connection(ConnectionFailure::Timeout, "nothing moved for 60 s")),
+        read("a download stands still", OTHER, connection(ConnectionFailure::Stalled, "no byte for 30 s")),
+        send("an upload stands still", OTHER, connection(ConnectionFailure::Stalled, "nothing moved for 60 s")),
         read(
             "the network breaks",
             OTHER,
             connection(ConnectionFailure::Broken, "connection closed before message completed"),
         ),
-        read("the registry is down for longer than `patience`", OTHER, Cause::RetryBudget { waited, last }),
+        read("the registry is down for longer than `patience`", OTHER, Cause::OutOfPatience { waited, last }),
         push(
             "the registry asks to wait for longer than `patience`",
             OTHER,
-            Cause::RetryBudget { waited, last: Box::new(Cause::Refused(wait)) },
+            Cause::OutOfPatience { waited, last: Box::new(Cause::Refused(wait)) },
         ),
-        read(
-            "a login portal or a proxy answers in the registry's place",
-            OTHER,
-            protocol("answered with a web page instead of a manifest"),
-        ),
+        read("a login portal or a proxy answers in the registry's place", OTHER, Cause::Protocol(Violation::WebPage)),
         read(
             "a registry leads to an address without TLS, or on an internal network",
             OTHER,
-            protocol("redirects to storage.example.com without TLS; not followed"),
+            Cause::Protocol(Violation::WithoutTls { by: Lead::Redirect, host: "storage.example.com".to_owned() }),
         ),
-        push(
-            "a line break was pasted along with a password",
-            OTHER,
-            protocol("the credential or token has characters that no header can carry"),
-        ),
+        push("a line break was pasted along with a password", OTHER, Cause::Protocol(Violation::HeaderUnsafe)),
         read(
             "somebody hung more on an image than an image has",
             OTHER,
-            protocol("the manifests of this image and of its attachments have more than 16 MiB together"),
+            Cause::Protocol(Violation::ManifestsTooLarge { limit: 16 << 20 }),
         ),
     ]
 }

@@ -1,10 +1,11 @@
 //! Why something failed, as data: the registry's answer, the token service's, a connection, a broken rule.
 //!
-//! Never holds a secret, and never a sentence that somebody would have to match on.
+//! Never holds a secret, and never a sentence that code would have to match on.
 
 use std::fmt;
 use std::time::Duration;
 
+use crate::error::violation::Violation;
 use crate::oci::digest::Digest;
 
 /// Why a request failed.
@@ -28,10 +29,10 @@ pub enum Cause {
         /// The library's own words.
         detail: String,
     },
-    /// The answer breaks the specification or a rule of ours; a sentence.
-    Protocol(String),
+    /// The answer breaks the specification or a rule of this program.
+    Protocol(Violation),
     /// Trying stopped because nothing moved for this long; the last failure follows.
-    RetryBudget {
+    OutOfPatience {
         /// How long it was tried.
         waited: Duration,
         /// The last failure.
@@ -46,12 +47,27 @@ pub enum ConnectionFailure {
     Dns,
     /// Nothing listens there.
     Refused,
-    /// TLS failed: the certificate is not trusted, or the server does not speak TLS.
-    Tls,
+    /// TLS failed.
+    Tls(TlsFailure),
     /// No answer in time.
     Timeout,
+    /// It answered, and then nothing moved, or too little: no firewall does that.
+    Stalled,
     /// The connection broke.
     Broken,
+}
+
+/// What TLS failed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFailure {
+    /// The certificate is out of date.
+    Expired,
+    /// The certificate is for another name.
+    WrongName,
+    /// The certificate is not trusted for another reason: an unknown authority, most often.
+    Certificate,
+    /// The handshake: the server does not speak TLS, most often.
+    Handshake,
 }
 
 /// A registry's refusal in its own words, sanitised and shortened.
@@ -99,14 +115,14 @@ impl fmt::Display for Cause {
                 f.write_str(match kind {
                     ConnectionFailure::Dns => "the host name has no address",
                     ConnectionFailure::Refused => "nothing listens there",
-                    ConnectionFailure::Tls => "TLS failed",
-                    ConnectionFailure::Timeout => "no answer in time",
+                    ConnectionFailure::Tls(_) => "TLS failed",
+                    ConnectionFailure::Timeout | ConnectionFailure::Stalled => "no answer in time",
                     ConnectionFailure::Broken => "the connection broke",
                 })?;
                 if detail.is_empty() { Ok(()) } else { write!(f, " ({detail})") }
             }
-            Self::Protocol(problem) => f.write_str(problem),
-            Self::RetryBudget { waited, last } => {
+            Self::Protocol(violation) => violation.fmt(f),
+            Self::OutOfPatience { waited, last } => {
                 // A registry's sentence may end with a full stop; this one does not.
                 f.write_str(last.to_string().trim_end_matches('.'))?;
                 match last.refusal().and_then(|refusal| refusal.retry_after) {
@@ -123,7 +139,7 @@ impl Cause {
     pub fn refusal(&self) -> Option<&ErrorResponse> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::Token { refusal: inner, .. } | Self::RetryBudget { last: inner, .. } => inner.refusal(),
+            Self::Token { refusal: inner, .. } | Self::OutOfPatience { last: inner, .. } => inner.refusal(),
             Self::Connection { .. } | Self::Protocol(_) => None,
         }
     }
@@ -132,7 +148,7 @@ impl Cause {
     pub fn is_connection(&self) -> bool {
         match self {
             Self::Connection { .. } => true,
-            Self::Token { refusal: inner, .. } | Self::RetryBudget { last: inner, .. } => inner.is_connection(),
+            Self::Token { refusal: inner, .. } | Self::OutOfPatience { last: inner, .. } => inner.is_connection(),
             Self::Refused(_) | Self::Protocol(_) => false,
         }
     }

@@ -1,6 +1,7 @@
 //! A failure as the hints see it: what was asked, of whom, and how it ended.
 
-use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, TlsFailure};
+use crate::error::violation::Violation;
 use crate::error::{Error, Side};
 
 /// A failure, as the rules look at it.
@@ -43,7 +44,7 @@ impl<'a> Failure<'a> {
                     }
                     cause = refusal;
                 }
-                Cause::RetryBudget { last, .. } => cause = last,
+                Cause::OutOfPatience { last, .. } => cause = last,
                 Cause::Refused(_) | Cause::Connection { .. } | Cause::Protocol(_) => break,
             }
         }
@@ -73,19 +74,16 @@ impl<'a> Failure<'a> {
         matches!(self.cause, Some(Cause::Connection { kind, .. }) if *kind == wanted)
     }
 
-    /// Whether the library's words about a connection have this, in lower case.
-    pub fn detail_has(&self, part: &str) -> bool {
-        matches!(self.cause, Some(Cause::Connection { detail, .. }) if detail.to_ascii_lowercase().contains(part))
+    pub fn is_tls(&self, wanted: TlsFailure) -> bool {
+        self.is_connection(ConnectionFailure::Tls(wanted))
     }
 
-    /// Whether the rule of ours, or of the specification, that an answer broke is said with this.
-    pub fn breaks(&self, part: &str) -> bool {
-        matches!(self.cause, Some(Cause::Protocol(problem)) if problem.contains(part))
-    }
-
-    /// It answered, and then no more: no firewall does that.
-    pub fn is_stalled(&self) -> bool {
-        ["byte", "moved", "slow", "less than", "body"].iter().any(|word| self.detail_has(word))
+    /// The rule that an answer broke.
+    pub fn violation(&self) -> Option<&'a Violation> {
+        match self.cause {
+            Some(Cause::Protocol(violation)) => Some(violation),
+            _ => None,
+        }
     }
 
     pub fn is_github(&self) -> bool {
@@ -117,7 +115,7 @@ impl<'a> Failure<'a> {
     /// Waiting as long as the registry asks was longer than patience.
     pub fn is_impatient(&self) -> bool {
         let wait = self.refusal().and_then(|refusal| refusal.retry_after);
-        wait.is_some() && matches!(self.error, Error::Registry { cause: Cause::RetryBudget { .. }, .. })
+        wait.is_some() && matches!(self.error, Error::Registry { cause: Cause::OutOfPatience { .. }, .. })
     }
 
     /// A quota that no short wait outlasts, not a limit on the rate.

@@ -4,8 +4,9 @@
 //! answer does not show, and never advise to weaken a check that just did its work. Each piece of advice has an example
 //! in [`crate::examples`], of which `docs/errors.md` is made.
 
-use crate::error::cause::{Cause, ConnectionFailure};
+use crate::error::cause::{ConnectionFailure, TlsFailure};
 use crate::error::failure::Failure;
+use crate::error::violation::Violation;
 use crate::error::{Error, Side};
 
 impl Error {
@@ -385,29 +386,23 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        is: |f| f.is_connection(ConnectionFailure::Tls) && f.detail_has("expired"),
+        is: |f| f.is_tls(TlsFailure::Expired),
         hints: &[
             always(|f| format!("the certificate of `{}` is out of date: its operator must renew it", f.host)),
             always(AUTHORITY),
         ],
     },
+    Rule { is: |f| f.is_tls(TlsFailure::WrongName), hints: &[always(NAMES), always(AUTHORITY)] },
+    Rule { is: |f| f.is_tls(TlsFailure::Certificate), hints: &[always(AUTHORITY), always(NAMES)] },
     Rule {
-        is: |f| f.is_connection(ConnectionFailure::Tls) && f.detail_has("forname"),
-        hints: &[always(NAMES), always(AUTHORITY)],
-    },
-    Rule {
-        is: |f| f.is_connection(ConnectionFailure::Tls) && (f.detail_has("certificate") || f.detail_has("issuer")),
-        hints: &[always(AUTHORITY), always(NAMES)],
-    },
-    Rule {
-        is: |f| f.is_connection(ConnectionFailure::Tls),
+        is: |f| f.is_tls(TlsFailure::Handshake),
         hints: &[
             always(|f| format!("if `{}` speaks plain HTTP, name it in `insecure-registries`", f.host)),
             always(AUTHORITY),
         ],
     },
     Rule {
-        is: |f| f.is_connection(ConnectionFailure::Timeout) && f.is_stalled(),
+        is: |f| f.is_connection(ConnectionFailure::Stalled),
         hints: &[
             RUN_AGAIN,
             when(
@@ -432,7 +427,7 @@ const RULES: &[Rule] = &[
     },
     Rule { is: |f| f.is_connection(ConnectionFailure::Broken), hints: &[RUN_AGAIN] },
     Rule {
-        is: |f| f.breaks("not followed") || f.breaks("not contacted"),
+        is: |f| f.violation().is_some_and(Violation::is_unsafe_address),
         hints: &[always(|f| {
             format!(
                 "this is refused on purpose, because a credential or content would not be safe there: the operator of `{}` \
@@ -442,20 +437,20 @@ const RULES: &[Rule] = &[
         })],
     },
     Rule {
-        is: |f| f.breaks("no header can carry"),
+        is: |f| f.violation() == Some(&Violation::HeaderUnsafe),
         hints: &[always(|_| {
             "set the secret anew, without line breaks and control characters: they come along when it is pasted"
                 .to_owned()
         })],
     },
     Rule {
-        is: |f| f.breaks("MiB together"),
+        is: |f| matches!(f.violation(), Some(Violation::ManifestsTooLarge { .. })),
         hints: &[always(|_| {
             "no image needs as much: leave its attachments out (`attachments: none`), or ask its publisher".to_owned()
         })],
     },
     Rule {
-        is: |f| matches!(f.cause, Some(Cause::Protocol(_))),
+        is: |f| f.violation().is_some(),
         hints: &[always(|f| {
             format!(
                 "check that `{}` is a registry and not a web page, a login portal or a proxy that answers in its place",

@@ -308,7 +308,7 @@ impl<'a> Access<'a> {
                 Ok(None) => Anonymous::Refused("the registry answers 404".to_owned()),
                 Err(Error::Registry { cause, .. }) => match cause.refusal() {
                     Some(refusal)
-                        if matches!(refusal.status, 401 | 403) && !matches!(cause, Cause::RetryBudget { .. }) =>
+                        if matches!(refusal.status, 401 | 403) && !matches!(cause, Cause::OutOfPatience { .. }) =>
                     {
                         Anonymous::Refused(format!("the registry answers {}", refusal.status))
                     }

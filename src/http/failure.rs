@@ -1,6 +1,8 @@
 //! What went wrong with a connection, told from the HTTP library's nested errors.
 
-use crate::error::cause::{Cause, ConnectionFailure};
+use rustls::{AlertDescription, CertificateError};
+
+use crate::error::cause::{Cause, ConnectionFailure, TlsFailure};
 use crate::text::sanitise;
 
 /// The same for an error that another library wraps around the HTTP client's.
@@ -20,13 +22,13 @@ pub fn classify(error: &reqwest::Error) -> Cause {
     let mut kind = if error.is_timeout() { ConnectionFailure::Timeout } else { ConnectionFailure::Broken };
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = source {
-        if inner.downcast_ref::<rustls::Error>().is_some() {
-            kind = ConnectionFailure::Tls;
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            kind = ConnectionFailure::Tls(tls_failure(tls));
         } else if let Some(io) = inner.downcast_ref::<std::io::Error>() {
             if io.kind() == std::io::ErrorKind::ConnectionRefused {
                 kind = ConnectionFailure::Refused;
-            } else if io.get_ref().is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some()) {
-                kind = ConnectionFailure::Tls;
+            } else if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                kind = ConnectionFailure::Tls(tls_failure(tls));
             }
         } else if inner.to_string().starts_with("dns error") {
             // hyper-util gives no type to tell a failed look-up by, only these words.
@@ -35,6 +37,27 @@ pub fn classify(error: &reqwest::Error) -> Cause {
         source = inner.source();
     }
     Cause::Connection { kind, detail: sanitise::line(&innermost(error), 200) }
+}
+
+/// What TLS failed at: the server's certificate, or the handshake.
+fn tls_failure(error: &rustls::Error) -> TlsFailure {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })
+        | rustls::Error::AlertReceived(AlertDescription::CertificateExpired) => TlsFailure::Expired,
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => TlsFailure::WrongName,
+        rustls::Error::InvalidCertificate(_)
+        | rustls::Error::NoCertificatesPresented
+        | rustls::Error::AlertReceived(
+            AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateRequired,
+        ) => TlsFailure::Certificate,
+        _ => TlsFailure::Handshake,
+    }
 }
 
 /// The last error of the chain: the others only say that a request failed, with its URL.

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::error::Side;
+use crate::error::violation::Violation;
 use crate::observe::counts::{Blobs, EndpointReport, EndpointStatus, Traffic};
 use crate::observe::events::{Event, Events};
 use crate::oci::manifest;
@@ -101,14 +102,11 @@ impl Meter {
     }
 
     /// Bytes of a manifest, or of a list of manifests, came; a sentence where they are more than any image has.
-    pub fn takes(&self, bytes: usize) -> Result<(), String> {
+    pub fn takes(&self, bytes: usize) -> Result<(), Violation> {
         let before = self.manifest_bytes.fetch_add(bytes as u64, Relaxed);
         if before + bytes as u64 > manifest::MOST_TOGETHER {
             self.gives_back(bytes);
-            return Err(format!(
-                "the manifests of this image and of its attachments have more than {} MiB together",
-                manifest::MOST_TOGETHER >> 20
-            ));
+            return Err(Violation::ManifestsTooLarge { limit: manifest::MOST_TOGETHER });
         }
         Ok(())
     }

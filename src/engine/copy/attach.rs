@@ -15,6 +15,7 @@ use crate::engine::copy::Copy;
 use crate::engine::options::{Mode, OwnAttachments};
 use crate::engine::outcome::{AttachmentOutcome, Outcome};
 use crate::error::cause::Cause;
+use crate::error::violation::Violation;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
@@ -120,7 +121,7 @@ impl Copy<'_> {
             side: Side::Target,
             action: "PUT fallback index",
             object: self.target.object(TagOrDigest::Tag(&tag)),
-            cause: Cause::Protocol(problem),
+            cause: Cause::Protocol(Violation::FallbackIndex(problem)),
         };
         let (mut wrote, mut settle) = (false, SETTLE);
         for _ in 0..MERGES {

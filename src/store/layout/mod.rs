@@ -334,7 +334,7 @@ impl Layout {
 
     fn counted(&self, manifest: Manifest) -> Result<Manifest, Error> {
         self.meter.read(manifest.bytes.len());
-        self.meter.takes(manifest.bytes.len()).map_err(|problem| self.files.bad(problem))?;
+        self.meter.takes(manifest.bytes.len()).map_err(|violation| self.files.bad(violation.to_string()))?;
         Ok(manifest)
     }
 

@@ -63,7 +63,7 @@ pub fn classify_cause(cause: &Cause) -> EndpointStatus {
     match cause {
         Cause::Connection { .. } => EndpointStatus::Unreachable,
         Cause::Protocol(_) => EndpointStatus::Broken,
-        Cause::RetryBudget { last, .. } => classify_cause(last),
+        Cause::OutOfPatience { last, .. } => classify_cause(last),
         Cause::Token { refusal, .. } => match classify_cause(refusal) {
             // A token service refuses what it does not know in many ways.
             EndpointStatus::Absent | EndpointStatus::Broken => EndpointStatus::NotReadable,
@@ -84,6 +84,7 @@ mod tests {
 
     use super::classify;
     use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
+    use crate::error::violation::Violation;
     use crate::error::{Error, Side};
     use crate::observe::counts::EndpointStatus;
 
@@ -101,11 +102,11 @@ mod tests {
             (refused(400), EndpointStatus::Broken),
             (token(refused(403)), EndpointStatus::NotReadable),
             (token(refused(503)), EndpointStatus::Busy),
-            (token(Cause::Protocol(String::new())), EndpointStatus::NotReadable),
+            (token(Cause::Protocol(Violation::WebPage)), EndpointStatus::NotReadable),
             (token(broken.clone()), EndpointStatus::Unreachable),
             (broken.clone(), EndpointStatus::Unreachable),
-            (Cause::RetryBudget { waited: Duration::ZERO, last: Box::new(broken) }, EndpointStatus::Unreachable),
-            (Cause::Protocol(String::new()), EndpointStatus::Broken),
+            (Cause::OutOfPatience { waited: Duration::ZERO, last: Box::new(broken) }, EndpointStatus::Unreachable),
+            (Cause::Protocol(Violation::WebPage), EndpointStatus::Broken),
         ] {
             let words = format!("{cause:?}");
             let error = Error::Registry { side: Side::Source, action: "GET", object: String::new(), cause };

@@ -584,7 +584,7 @@ fn lively(stream: BlobStream, limit: Duration, object: String) -> BlobStream {
 
 fn too_slow(object: String, limit: Duration) -> Error {
     let detail = format!("too slow for {} s", limit.as_secs());
-    let cause = Cause::Connection { kind: ConnectionFailure::Timeout, detail };
+    let cause = Cause::Connection { kind: ConnectionFailure::Stalled, detail };
     Error::Registry { side: Side::Source, action: "GET", object, cause }
 }
 

@@ -7,7 +7,8 @@ use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderNam
 use reqwest::{Method, Response};
 
 use crate::error::Error;
-use crate::error::cause::Cause;
+use crate::error::cause::{Cause, ConnectionFailure};
+use crate::error::violation::Violation;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
 use crate::store::content::{ManifestPush, TagOrDigest};
@@ -87,7 +88,7 @@ impl Repository {
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         // A proxy's or a login's page is no registry that lies.
         if content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html")) {
-            return Err(failed(Cause::Protocol("answered with a web page instead of a manifest".to_owned())));
+            return Err(failed(Cause::Protocol(Violation::WebPage)));
         }
         let named = content_digest(&headers);
         let wanted = match (at, &named) {
@@ -128,7 +129,7 @@ impl Repository {
     pub async fn put_manifest(&self, at: TagOrDigest<'_>, manifest: &Manifest) -> Result<ManifestPush, Error> {
         let failed = |cause| self.error("PUT manifest", self.object(at), cause);
         let media_type = HeaderValue::from_str(&manifest.media_type)
-            .map_err(|_| failed(Cause::Protocol("its media type cannot be sent in a header".to_owned())))?;
+            .map_err(|_| failed(Cause::Protocol(Violation::MediaTypeUnsafe)))?;
         let mut call =
             Request::new(Method::PUT, self.url(&format!("manifests/{at}")), Scopes::push(&self.name), "manifest");
         call.headers.insert(CONTENT_TYPE, media_type);
@@ -164,7 +165,7 @@ impl Repository {
 
     /// A body of the size of a manifest at most.
     pub(crate) async fn small_body(&self, mut response: Response) -> Result<Bytes, Cause> {
-        let too_large = || Cause::Protocol(format!("the answer is larger than {} MiB", manifest::LARGEST >> 20));
+        let too_large = || Cause::Protocol(Violation::TooLarge { limit: manifest::LARGEST });
         if response.content_length().is_some_and(|length| length > manifest::LARGEST as u64) {
             return Err(too_large());
         }
@@ -184,7 +185,7 @@ impl Repository {
         let limit = (self.limits.stall * 2).min(self.limits.patience / 2);
         let result = tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
             Err(Cause::Connection {
-                kind: crate::error::cause::ConnectionFailure::Timeout,
+                kind: ConnectionFailure::Stalled,
                 detail: format!("the body did not end within {} s", limit.as_secs()),
             })
         });
@@ -215,7 +216,7 @@ fn is_immutable(at: TagOrDigest<'_>, cause: &Cause) -> bool {
 fn is_mute(cause: &Cause) -> bool {
     // A token service's refusal has its words; a quota's is worth no further request.
     matches!(cause, Cause::Refused(refusal) if refusal.message.is_empty() && matches!(refusal.status, 400..=428))
-        || matches!(cause, Cause::RetryBudget { last, .. } if last.refusal().is_some_and(|refusal| refusal.message.is_empty()))
+        || matches!(cause, Cause::OutOfPatience { last, .. } if last.refusal().is_some_and(|refusal| refusal.message.is_empty()))
 }
 
 fn content_digest(headers: &HeaderMap) -> Option<Digest> {

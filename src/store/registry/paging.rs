@@ -3,19 +3,20 @@
 use reqwest::header::{HeaderMap, LINK};
 use url::Url;
 
+use crate::error::violation::Violation;
 use crate::text::sanitise;
 
 /// The address of the next page: `Link: <…>; rel="next"` (RFC 8288), relative or absolute; none on the last page.
 ///
 /// A next page that is named and cannot be asked for is an error: taken for none, it would cut the list short.
-pub fn next_page(headers: &HeaderMap, current: &Url) -> Result<Option<Url>, String> {
+pub fn next_page(headers: &HeaderMap, current: &Url) -> Result<Option<Url>, Violation> {
     for value in headers.get_all(LINK) {
         let value = String::from_utf8_lossy(value.as_bytes());
         let mut rest = value.as_ref();
         while let Some((address, after)) = rest.split_once('<').and_then(|(_, link)| link.split_once('>')) {
             let (parameters, others) = split_unquoted(after, ',');
             if is_next(parameters) {
-                let problem = |_| format!("its next page has no address: `{}`", sanitise::line(address, 200));
+                let problem = |_| Violation::NextPageUnreadable { address: sanitise::line(address, 200) };
                 return current.join(address).map(Some).map_err(problem);
             }
             rest = others;
@@ -59,6 +60,7 @@ mod tests {
     use url::Url;
 
     use super::next_page;
+    use crate::error::violation::Violation;
 
     #[test]
     fn the_next_page_is_found_in_every_form_of_link() {
@@ -83,7 +85,10 @@ mod tests {
     fn a_next_page_that_cannot_be_asked_for_does_not_end_the_list() {
         let current = Url::parse("https://r.example/v2/a/referrers/sha256:0").unwrap();
         let mut headers = HeaderMap::from_iter([(LINK, HeaderValue::from_static("<https://[x]/>; rel=next"))]);
-        assert_eq!(next_page(&headers, &current), Err("its next page has no address: `https://[x]/`".to_owned()));
+        assert_eq!(
+            next_page(&headers, &current),
+            Err(Violation::NextPageUnreadable { address: "https://[x]/".to_owned() })
+        );
         headers.insert(LINK, HeaderValue::from_bytes(b"</n>; title=\"\xff\"; rel=next").unwrap());
         assert_eq!(next_page(&headers, &current).unwrap().map(String::from).as_deref(), Some("https://r.example/n"));
     }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::error::cause::Cause;
+use crate::error::violation::Violation;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Descriptor;
 use crate::store::registry::auth::token::Scopes;
@@ -72,20 +73,20 @@ impl Repository {
             if let Some(mut known) = known.take() {
                 *known = Some(true);
             }
-            next = next_page(response.headers(), &url).map_err(|problem| failed(Cause::Protocol(problem)))?;
+            next = next_page(response.headers(), &url).map_err(|violation| failed(Cause::Protocol(violation)))?;
             if next.as_ref().is_some_and(|next| !self.is_home(next)) {
-                return Err(failed(Cause::Protocol("its next page is on another host".to_owned())));
+                return Err(failed(Cause::Protocol(Violation::NextPageElsewhere)));
             }
             let bytes = self.small_body(response).await.map_err(failed)?;
             let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
-                failed(Cause::Protocol(sanitise::line(&format!("the listing cannot be read: {error}"), 200)))
+                failed(Cause::Protocol(Violation::ListingUnreadable(sanitise::line(&error.to_string(), 200))))
             })?;
             found.extend(page.manifests.unwrap_or_default());
             if found.len() > MOST_ENTRIES {
-                return Err(failed(Cause::Protocol(format!("the listing has more than {MOST_ENTRIES} entries"))));
+                return Err(failed(Cause::Protocol(Violation::TooManyEntries { limit: MOST_ENTRIES })));
             }
         }
-        Err(failed(Cause::Protocol(format!("the listing has more than {MOST_PAGES} pages"))))
+        Err(failed(Cause::Protocol(Violation::TooManyPages { limit: MOST_PAGES })))
     }
 
     /// What this end's requests need. The scope of the job, not of the single request: one token serves it all.

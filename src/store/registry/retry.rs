@@ -26,9 +26,9 @@ pub(crate) fn judge(cause: &Cause) -> Retry {
     match cause {
         Cause::Refused(refusal) => judge_refusal(refusal),
         Cause::Token { refusal, .. } => judge(refusal),
-        Cause::Connection { kind: ConnectionFailure::Tls, .. } | Cause::Protocol(_) | Cause::RetryBudget { .. } => {
-            Retry::Final
-        }
+        Cause::Connection { kind: ConnectionFailure::Tls(_), .. }
+        | Cause::Protocol(_)
+        | Cause::OutOfPatience { .. } => Retry::Final,
         Cause::Connection { .. } => Retry::Again,
     }
 }
@@ -151,7 +151,7 @@ impl RetryBudget {
             _ => backoff(self.attempts),
         };
         if waited.saturating_add(wait) > self.limit {
-            return Err(Cause::RetryBudget { waited, last: Box::new(cause) });
+            return Err(Cause::OutOfPatience { waited, last: Box::new(cause) });
         }
         Ok(wait + jitter(wait))
     }
@@ -175,7 +175,8 @@ mod tests {
     use std::time::Duration;
 
     use super::{Retry, RetryBudget, Timeouts, judge};
-    use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
+    use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, TlsFailure};
+    use crate::error::violation::Violation;
 
     fn refused(status: u16, message: &str) -> Cause {
         Cause::Refused(ErrorResponse { status, message: message.to_owned(), ..ErrorResponse::default() })
@@ -201,9 +202,9 @@ mod tests {
             (refused(522, ""), Retry::Again),
             (refused(404, ""), Retry::Final),
             (refused(401, ""), Retry::Final),
-            (broken(ConnectionFailure::Tls), Retry::Final),
+            (broken(ConnectionFailure::Tls(TlsFailure::Certificate)), Retry::Final),
             (broken(ConnectionFailure::Broken), Retry::Again),
-            (Cause::Protocol(String::new()), Retry::Final),
+            (Cause::Protocol(Violation::WebPage), Retry::Final),
         ] {
             assert_eq!(judge(&cause), expected, "{cause:?}");
         }
@@ -214,7 +215,7 @@ mod tests {
         let mut patience = RetryBudget::new(&Timeouts::patient(Duration::from_secs(60)));
         let hour =
             ErrorResponse { status: 429, retry_after: Some(Duration::from_secs(3600)), ..ErrorResponse::default() };
-        assert!(matches!(patience.next(Cause::Refused(hour), false), Err(Cause::RetryBudget { .. })));
+        assert!(matches!(patience.next(Cause::Refused(hour), false), Err(Cause::OutOfPatience { .. })));
         let minute =
             ErrorResponse { status: 429, retry_after: Some(Duration::from_secs(50)), ..ErrorResponse::default() };
         let wait = patience.next(Cause::Refused(minute), false).expect("within the budget");

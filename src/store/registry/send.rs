@@ -12,6 +12,7 @@ use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use crate::error::cause::{Cause, ConnectionFailure};
+use crate::error::violation::{Lead, Violation};
 use crate::http::address::{self, is_loopback};
 use crate::http::clients::Pool;
 use crate::http::failure::classify;
@@ -164,7 +165,7 @@ impl Repository {
         let client = self.host.transport.client(url, pipe, self.limits.hasty);
         self.meter.request(self.side);
         let mut request = client
-            .map_err(|error| Cause::Protocol(error.to_string()))?
+            .map_err(|error| Cause::Protocol(Violation::NoClient(error.to_string())))?
             .request(method, url.clone())
             // A registry that compresses what it sends would change the bytes that the digest is over.
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -196,7 +197,7 @@ impl Repository {
             }
             url = self.next_hop(&url, response.headers())?;
         }
-        Err(Cause::Protocol(format!("answered with more than {HOPS} redirects")))
+        Err(Cause::Protocol(Violation::TooManyRedirects { limit: HOPS }))
     }
 
     fn next_hop(&self, url: &Url, headers: &HeaderMap) -> Result<Url, Cause> {
@@ -204,8 +205,8 @@ impl Repository {
             .get(LOCATION)
             .and_then(|location| location.to_str().ok())
             .and_then(|location| url.join(location).ok())
-            .ok_or_else(|| Cause::Protocol("answered with a redirect that names no address".to_owned()))?;
-        self.check_elsewhere(&next, "redirects")?;
+            .ok_or(Cause::Protocol(Violation::RedirectWithoutLocation))?;
+        self.check_elsewhere(&next, Lead::Redirect)?;
         // GHCR sends what it does not know to the web interface (registries.md §9, Redirects): not found.
         if self.host.name == "ghcr.io" && next.host_str() == Some("github.com") {
             return Err(Cause::Refused(crate::error::cause::ErrorResponse {
@@ -218,19 +219,17 @@ impl Repository {
     }
 
     /// Refuses addresses that a registry must not send us to.
-    pub(crate) fn check_elsewhere(&self, next: &Url, verb: &str) -> Result<(), Cause> {
+    pub(crate) fn check_elsewhere(&self, next: &Url, by: Lead) -> Result<(), Cause> {
         if self.is_home(next) {
             return Ok(());
         }
-        let place = sanitise::line(next.host_str().unwrap_or_default(), 100);
+        let host = sanitise::line(next.host_str().unwrap_or_default(), 100);
         if !matches!(next.scheme(), "https" | "http") || (next.scheme() == "http" && self.host.base.scheme() == "https")
         {
-            return Err(Cause::Protocol(format!("{verb} to {place} without TLS; not followed")));
+            return Err(Cause::Protocol(Violation::WithoutTls { by, host }));
         }
         if address::names_local_address(next) && !is_loopback(self.host.base.host()) {
-            return Err(Cause::Protocol(format!(
-                "{verb} to {place}, an address of this machine or link; not followed"
-            )));
+            return Err(Cause::Protocol(Violation::LocalAddress { by, host }));
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use url::Url;
 
 use crate::error::cause::Cause;
+use crate::error::violation::Violation;
 use crate::secret::{BEARER_TOKEN, Credential, Secret};
 use crate::store::registry::auth::realm::Trust;
 use crate::store::registry::auth::token::{Scopes, Token, TokenContext, ask, header, secrets_of, token_request};
@@ -191,7 +192,7 @@ impl Auth {
                 }
                 None
             }
-            Trust::Never(reason) => return Err(Cause::Protocol(format!("{reason}; it was not contacted"))),
+            Trust::Never(fault) => return Err(Cause::Protocol(Violation::TokenService { service: host, fault })),
         };
         let wrap = |cause: Cause| Cause::Token {
             service: host.clone(),

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 
 use url::Url;
 
+use crate::error::violation::TokenServiceFault;
 use crate::http::address::{address, is_internal, is_this_machine};
 
 /// What a token service may be asked.
@@ -16,8 +17,8 @@ pub(crate) enum Trust {
     Own,
     /// Belongs to somebody else: may be asked for an anonymous token; the reason.
     Foreign(String),
-    /// Must not be contacted; the reason.
-    Never(String),
+    /// Must not be contacted; why.
+    Never(TokenServiceFault),
 }
 
 /// Judges the token service at `realm` for the registry at `registry`.
@@ -25,21 +26,21 @@ pub(crate) fn judge(realm: &Url, registry: &Url) -> Trust {
     let service = realm.host_str().unwrap_or_default();
     let home = registry.host_str().unwrap_or_default();
     if realm.scheme() != "https" && !(realm.scheme() == "http" && registry.scheme() == "http") {
-        return Trust::Never(format!("its token service {service} is not reached over TLS"));
+        return Trust::Never(TokenServiceFault::WithoutTls);
     }
     if !realm.username().is_empty() || realm.password().is_some() {
-        return Trust::Never(format!("it names a token service {service} with a user name in the address"));
+        return Trust::Never(TokenServiceFault::UserName);
     }
     if service == home {
         return Trust::Own;
     }
     if is_this_machine(realm.host()) && !is_this_machine(registry.host()) {
-        return Trust::Never(format!("it names a token service on this machine ({service})"));
+        return Trust::Never(TokenServiceFault::ThisMachine);
     }
     if let Some(address) = address(realm.host())
         && is_internal(address)
     {
-        return Trust::Never(format!("it names a token service at the internal address {service}"));
+        return Trust::Never(TokenServiceFault::InternalAddress);
     }
     // Plain HTTP was allowed for the registry's host, not for others.
     if realm.scheme() == "https" && registry.scheme() == "https" && same_owner(service, home) {

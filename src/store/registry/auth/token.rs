@@ -10,6 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::error::cause::Cause;
+use crate::error::violation::Violation;
 use crate::http::clients::{Pool, Transport};
 use crate::http::failure::classify;
 use crate::observe::meter::Meter;
@@ -71,7 +72,7 @@ pub fn token_request(
     asking: &TokenContext<'_>,
 ) -> Result<reqwest::RequestBuilder, Cause> {
     let client = asking.transport.client(realm, Pool::Small, asking.limits.hasty);
-    let client = client.map_err(|error| Cause::Protocol(error.to_string()))?;
+    let client = client.map_err(|error| Cause::Protocol(Violation::NoClient(error.to_string())))?;
     if let Some(Credential { username, password }) = credential
         && username == IDENTITY_TOKEN
     {
@@ -120,7 +121,7 @@ pub async fn ask(
 ) -> Result<Token, Cause> {
     let response = request.send().await.map_err(|error| classify(&error))?;
     if response.status().is_redirection() {
-        return Err(Cause::Protocol("answered with a redirect, which is not followed".to_owned()));
+        return Err(Cause::Protocol(Violation::TokenRedirect));
     }
     if !response.status().is_success() {
         return Err(Cause::Refused(error_response::read(response, &secrets_of(credential)).await));
@@ -133,20 +134,20 @@ pub async fn read_token(mut response: reqwest::Response, meter: &Meter) -> Resul
     while let Some(piece) = response.chunk().await.map_err(|error| classify(&error))? {
         body.extend_from_slice(&piece);
         if body.len() > LARGEST_ANSWER {
-            return Err(Cause::Protocol("answered more than 1 MiB".to_owned()));
+            return Err(Cause::Protocol(Violation::TokenTooLarge { limit: LARGEST_ANSWER }));
         }
     }
     let answer: Option<TokenResponse> = serde_json::from_slice(&body).ok();
     let Some(TokenResponse { token, access_token, expires_in }) = answer else {
-        return Err(Cause::Protocol("answered something that is not a token".to_owned()));
+        return Err(Cause::Protocol(Violation::TokenUnreadable));
     };
     let Some(text) = token.or(access_token).filter(|token| !token.is_empty()) else {
-        return Err(Cause::Protocol("answered without a token".to_owned()));
+        return Err(Cause::Protocol(Violation::TokenMissing));
     };
     let lifetime = expires_in.map(Duration::from_secs).or_else(|| lifetime_of_jwt(&text)).unwrap_or(LIFETIME);
     // Before it is masked: the command that masks shows it as it is to whoever reads the log itself.
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Cause::Protocol("answered a token with characters that no token has".to_owned()));
+        return Err(Cause::Protocol(Violation::TokenMalformed));
     }
     let header = header(&Secret::new(format!("Bearer {text}")))?;
     meter.mask(Secret::new(text));
@@ -171,8 +172,7 @@ pub fn lifetime_of_jwt(token: &str) -> Option<Duration> {
 
 /// A header that no log of the HTTP library shows.
 pub fn header(value: &Secret) -> Result<HeaderValue, Cause> {
-    let mut header = HeaderValue::from_str(value.expose())
-        .map_err(|_| Cause::Protocol("the credential or token has characters that no header can carry".to_owned()))?;
+    let mut header = HeaderValue::from_str(value.expose()).map_err(|_| Cause::Protocol(Violation::HeaderUnsafe))?;
     header.set_sensitive(true);
     Ok(header)
 }

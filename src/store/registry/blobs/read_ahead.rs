@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use crate::error::cause::Cause;
+use crate::error::violation::Violation;
 use crate::store::registry::blobs::resume::RangeReader;
 
 /// What one more connection reads ahead, in bytes: long enough that a round trip between two of them costs little.
@@ -215,7 +216,7 @@ impl Prefetch {
             let read = reading.await;
             self.reading = None;
             // It ends without a result only where the whole run does.
-            self.pieces = read.map_err(|_| Cause::Protocol("reading ahead was cut short".to_owned()))??;
+            self.pieces = read.map_err(|_| Cause::Protocol(Violation::CutShort))??;
         }
         Ok(self.pieces.pop_front())
     }

@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::error::Error;
 use crate::error::cause::{Cause, ConnectionFailure};
+use crate::error::violation::{Lead, Violation};
 use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
 use crate::store::content::TagOrDigest;
@@ -97,7 +98,7 @@ impl RangeReader {
             let cause = match tokio::time::timeout(self.repository.limits.stall, response.chunk()).await {
                 // A few bytes now and then keep nothing alive.
                 Ok(Ok(Some(_))) if self.patience.is_over() => Cause::Connection {
-                    kind: ConnectionFailure::Timeout,
+                    kind: ConnectionFailure::Stalled,
                     detail: format!("less than {} KiB in that time", PROGRESS >> 10),
                 },
                 Ok(Ok(Some(piece))) => match self.take(piece) {
@@ -114,7 +115,7 @@ impl RangeReader {
                 },
                 Ok(Err(error)) => classify(&error),
                 Err(_) => Cause::Connection {
-                    kind: ConnectionFailure::Timeout,
+                    kind: ConnectionFailure::Stalled,
                     detail: format!("no byte for {} s", self.repository.limits.stall.as_secs()),
                 },
             };
@@ -153,7 +154,7 @@ impl RangeReader {
     pub async fn goes_elsewhere(&mut self) -> Result<bool, Cause> {
         for address in self.descriptor.urls.clone().unwrap_or_default() {
             let Ok(url) = Url::parse(&address) else { continue };
-            self.repository.check_elsewhere(&url, "names a layer")?;
+            self.repository.check_elsewhere(&url, Lead::Layer)?;
             self.url = url;
             if self.open().await.is_ok() {
                 return Ok(true);
@@ -229,13 +230,10 @@ impl RangeReader {
             });
         }
         if self.beside {
-            return Err(Cause::Protocol("answered with the whole blob where a part of it was asked for".to_owned()));
+            return Err(Cause::Protocol(Violation::RangeIgnored));
         }
         if let Some(length) = response.content_length().filter(|length| *length != self.descriptor.size) {
-            return Err(Cause::Protocol(format!(
-                "its descriptor says {} bytes, the registry has {length}",
-                self.descriptor.size
-            )));
+            return Err(Cause::Protocol(Violation::SizeDiffers { expected: self.descriptor.size, actual: length }));
         }
         Ok(self.offset)
     }

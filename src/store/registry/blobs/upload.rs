@@ -27,6 +27,7 @@ use url::Url;
 
 use crate::error::Error;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
+use crate::error::violation::{Lead, Violation};
 use crate::http::clients::Pool;
 use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
@@ -305,18 +306,15 @@ impl Repository {
             .headers()
             .get(LOCATION)
             .and_then(|location| location.to_str().ok())
-            .ok_or_else(|| Cause::Protocol("the upload was accepted without a place to send it to".to_owned()))?;
-        let mut url = response
-            .url()
-            .join(location)
-            .map_err(|_| Cause::Protocol("the upload was given a place that is no address".to_owned()))?;
+            .ok_or(Cause::Protocol(Violation::UploadWithoutLocation))?;
+        let mut url = response.url().join(location).map_err(|_| Cause::Protocol(Violation::UploadLocationInvalid))?;
         // A registry behind a TLS proxy that it does not know of names itself with http.
         let home = response.url();
         if url.scheme() == "http" && home.scheme() == "https" && url.host() == home.host() {
             // Both schemes are special ones, for which this cannot fail.
             let _ = url.set_scheme("https");
         }
-        self.check_elsewhere(&url, "sends the upload")?;
+        self.check_elsewhere(&url, Lead::Upload)?;
         Ok(Session { url, held: 0 })
     }
 
@@ -432,7 +430,7 @@ impl Repository {
                     let now = moved.load(Relaxed);
                     if now == seen && !starving.load(Relaxed) {
                         let detail = format!("nothing moved for {} s", limit.as_secs());
-                        return Err(Cause::Connection { kind: ConnectionFailure::Timeout, detail });
+                        return Err(Cause::Connection { kind: ConnectionFailure::Stalled, detail });
                     }
                     seen = now;
                 }
