@@ -26,6 +26,7 @@ use crate::github::token::refuse_unusable_tokens;
 use crate::http::clients;
 use crate::inputs;
 use crate::inputs::typed::{Inputs, Invocation};
+use crate::observe::debug_log;
 use crate::observe::events::Events;
 use crate::observe::progress::RateEstimate;
 use crate::plan::Plan;
@@ -104,6 +105,9 @@ pub async fn stages(
         (ledger::Ledger::default(), fan_out::FanOut::default(), limit::InFlightLimit::default());
     let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
     let (events, heard) = Events::new();
+    if inputs.debug_log {
+        debug_log::start(events.clone());
+    }
     let run = Session {
         command,
         dry_run: inputs.dry_run,

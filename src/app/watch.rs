@@ -53,6 +53,7 @@ impl<S: Future<Output = &'static str>> Watch<'_, S> {
         match event {
             Event::Notice(text) => self.console.line(&text),
             Event::Warning(text) => self.console.warning("mirror-image", &text),
+            Event::Debug(text) => self.console.debug(&text),
             Event::Mask(secret) => self.console.mask(&secret),
         }
     }

@@ -30,6 +30,7 @@ use crate::error::cause::{Cause, ConnectionFailure};
 use crate::github::role::{Permission, Role};
 use crate::github::server::Owner;
 use crate::http::clients::Transport;
+use crate::http::exchange::Exchange;
 use crate::http::failure::connection_failure;
 use crate::secret::Secret;
 use crate::text::sanitise;
@@ -112,6 +113,7 @@ struct Reply {
 
 /// GitHub's API at one server.
 pub(super) struct Api {
+    base: Url,
     octocrab: Octocrab,
     /// What is left of [`WAITS`].
     waits: Mutex<Duration>,
@@ -128,7 +130,7 @@ impl Api {
             .base_uri(base.as_str())
             .and_then(|builder| builder.build_with_reqwest(client))
             .map_err(|_| "GitHub's API cannot be asked: its address cannot be used".to_owned())?;
-        Ok(Self { octocrab, waits: Mutex::new(WAITS.min(patience)), unreachable: Mutex::default() })
+        Ok(Self { base: base.clone(), octocrab, waits: Mutex::new(WAITS.min(patience)), unreachable: Mutex::default() })
     }
 
     /// Whose name `login` is.
@@ -311,6 +313,13 @@ impl Api {
         }
     }
 
+    /// Where `path` is, for the debug log.
+    fn address(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url
+    }
+
     async fn send(
         &self,
         token: Option<&Secret>,
@@ -335,13 +344,19 @@ impl Api {
             }
         }
         .map_err(cannot)?;
+        let exchange = Exchange::begin(request.method(), &self.address(path));
         let deadline = Instant::now() + ANSWER;
         let response = match tokio::time::timeout(ANSWER, self.octocrab.execute(request)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(format!("GitHub's API: {}", connection_failure(&error))),
+            Ok(Err(error)) => {
+                let failure = connection_failure(&error);
+                exchange.failed(&failure);
+                return Err(format!("GitHub's API: {failure}"));
+            }
             Err(_) => return Err(timed_out()),
         };
         let (head, body) = response.into_parts();
+        exchange.answered(head.status, &head.headers);
         let left = deadline.saturating_duration_since(Instant::now());
         let body = match tokio::time::timeout(left, Limited::new(body, LARGEST).collect()).await {
             Ok(Ok(body)) => body.to_bytes().to_vec(),

@@ -4,4 +4,5 @@
 
 pub mod address;
 pub mod clients;
+pub mod exchange;
 pub mod failure;

@@ -6,9 +6,15 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction};
 
 use crate::error::Error;
-use crate::inputs::table::{INPUTS, Kind, WORDS, known};
+use crate::inputs::table::{INPUTS, Kind, known};
 use crate::inputs::words::nearest;
 use crate::text::quote::shown;
+
+/// The positional words, of which there are up to three.
+const WORDS: &str = "words";
+
+/// A flag only, no input: the runner has a variable of its own for it.
+const VERBOSE: &str = "verbose";
 
 /// The command line, made from the table.
 pub fn command_line() -> clap::Command {
@@ -21,7 +27,11 @@ pub fn command_line() -> clap::Command {
              that way.",
         )
         .no_binary_name(true)
-        .arg(Arg::new(WORDS).num_args(0..).hide(true));
+        .arg(Arg::new(WORDS).num_args(0..).hide(true))
+        .arg(Arg::new(VERBOSE).short('v').long(VERBOSE).action(ArgAction::Count).help(
+            "Print every request that is sent, without anything secret (in Actions: RUNNER_DEBUG=1; RUST_LOG=debug does the \
+             same)",
+        ));
     for input in INPUTS {
         let mut help = input.help.to_owned();
         if let Kind::Choice(words) = input.kind {
@@ -57,19 +67,23 @@ pub fn value_name(kind: Kind) -> &'static str {
 }
 
 /// What the command line says, by input; values that are blank are left out.
-pub struct Flags(pub BTreeMap<&'static str, String>);
+pub struct Flags {
+    pub values: BTreeMap<&'static str, String>,
+    /// `--verbose`.
+    pub verbose: bool,
+}
 
 impl Flags {
     pub fn of(matches: &clap::ArgMatches) -> Result<Self, Error> {
-        let mut flags = BTreeMap::new();
+        let mut values = BTreeMap::new();
         for input in INPUTS {
-            let Some(values) = matches.get_many::<String>(input.name) else { continue };
-            let value = values.map(|value| value.trim()).collect::<Vec<_>>().join("\n");
+            let Some(given) = matches.get_many::<String>(input.name) else { continue };
+            let value = given.map(|value| value.trim()).collect::<Vec<_>>().join("\n");
             if !value.trim().is_empty() {
-                flags.insert(input.name, value);
+                values.insert(input.name, value);
             }
         }
-        let mut flags = Self(flags);
+        let mut flags = Self { values, verbose: matches.get_count(VERBOSE) > 0 };
         flags.take_words(matches.get_many::<String>(WORDS).unwrap_or_default().map(String::as_str).collect())?;
         Ok(flags)
     }
@@ -89,7 +103,7 @@ impl Flags {
             return Err(Error::input("arguments", problem));
         }
         for (name, word) in names.iter().zip(words).filter(|(_, word)| !word.trim().is_empty()) {
-            if self.0.insert(name, word.trim().to_owned()).is_some_and(|flag| flag != word.trim()) {
+            if self.values.insert(name, word.trim().to_owned()).is_some_and(|flag| flag != word.trim()) {
                 let problem = format!("is given twice, as a word and as `--{name}`; leave one of them out");
                 return Err(Error::input(*name, problem));
             }

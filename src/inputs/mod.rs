@@ -37,7 +37,7 @@ pub fn read(arguments: Vec<String>, environment: &Environment) -> Result<Invocat
     let mut given = BTreeMap::new();
     for input in INPUTS {
         let upper = input.name.to_ascii_uppercase();
-        let flag = flags.0.get(input.name).map(String::as_str);
+        let flag = flags.values.get(input.name).map(String::as_str);
         if flag.is_some() && input.kind.is_secret() {
             notices.push(format!(
                 "`--{}` can be read by everyone who can list processes; give it as the variable INPUT_{}",
@@ -54,7 +54,8 @@ pub fn read(arguments: Vec<String>, environment: &Environment) -> Result<Invocat
     let values = Values(given);
     let secrets = values.secrets();
     values.refuse_misplaced(&secrets)?;
-    let inputs = values.inputs(environment, notices).map_err(|error| without(error, &secrets))?;
+    let mut inputs = values.inputs(environment, notices).map_err(|error| without(error, &secrets))?;
+    inputs.debug_log |= flags.verbose;
     Ok(Invocation::Run(Box::new(inputs)))
 }
 

@@ -268,9 +268,6 @@ pub fn known(name: &str) -> Option<&'static Input> {
     INPUTS.iter().find(|input| input.name == name)
 }
 
-/// The positional words, of which there are up to three.
-pub const WORDS: &str = "words";
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -53,6 +53,8 @@ pub struct Inputs {
     pub emit: emit::Wanted,
     /// Where to write it; none where nothing is to be written.
     pub emit_directory: Option<directory::Directory>,
+    /// Whether the debug log is on.
+    pub debug_log: bool,
     /// Whether to write the job summary.
     pub summary: bool,
     /// What the user should know, a sentence each.

@@ -14,6 +14,7 @@ use crate::github::settings::{AccessInputs, AccessMode, Grant, Visibility};
 use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::Inputs;
 use crate::inputs::words::{duration, items, nearest};
+use crate::observe::debug_log;
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::ImageReference;
@@ -111,6 +112,7 @@ impl Values {
             access: self.access(command, environment)?,
             emit: parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?,
             emit_directory: self.emit_directory(environment)?,
+            debug_log: wants_debug_log(environment),
             summary: self.boolean("summary")?,
             notices,
         })
@@ -367,6 +369,11 @@ impl Values {
             (None, Some(_)) => lonely(username, password),
         }
     }
+}
+
+/// The runner's way to ask for the debug log, and the one that programs written in Rust have.
+fn wants_debug_log(environment: &Environment) -> bool {
+    environment.get("RUNNER_DEBUG") == Some("1") || environment.get("RUST_LOG").is_some_and(debug_log::is_asked_for)
 }
 
 pub fn parsed<T>(name: &str, result: Result<T, String>) -> Result<T, Error> {

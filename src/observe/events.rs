@@ -14,6 +14,8 @@ pub enum Event {
     Notice(String),
     /// One sentence that somebody should act on.
     Warning(String),
+    /// A line of the debug log.
+    Debug(String),
     /// A value that a log must never show, not even by accident.
     Mask(Secret),
 }

@@ -3,6 +3,7 @@
 //! Never decides, refuses or prints.
 
 pub mod counts;
+pub mod debug_log;
 pub mod events;
 pub mod meter;
 pub mod progress;

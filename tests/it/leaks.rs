@@ -281,11 +281,18 @@ fn traces(outcome: &Outcome, command_line: &str) -> Vec<(&'static str, String)> 
     let log = outcome.log.lines().filter(|line| !line.starts_with("::add-mask::"));
     vec![
         ("log", log.fold(String::new(), |log, line| log + line + "\n")),
+        ("debug log", debug_log(outcome)),
         ("outputs", outcome.output_file.clone()),
         ("summary", outcome.summary.clone()),
         ("files", written(outcome)),
         ("process list", command_line.to_owned()),
     ]
+}
+
+/// The lines that are there because `RUNNER_DEBUG`, `RUST_LOG` or `-v` asked for them.
+fn debug_log(outcome: &Outcome) -> String {
+    let lines = outcome.log.lines().filter(|line| line.starts_with("::debug::") || line.starts_with("debug: "));
+    lines.fold(String::new(), |log, line| log + line + "\n")
 }
 
 /// What the run wrote besides its log, outputs and summary.
@@ -430,8 +437,16 @@ fn failures() -> Vec<Way> {
                 world.source.fault(on("GET", "/blobs/", What::Echo(503)).always());
                 world.mirror.fault(on("*", "/v2/", What::Echo(403)).always());
             })
-            .run(|world| world.run().without("GITHUB_ACTIONS").without("RUNNER_DEBUG"))
+            .run(|world| world.run().without("GITHUB_ACTIONS").without("RUNNER_DEBUG").without("RUST_LOG").arg("-v"))
             .taken(|_, outcome| outcome.says("not this: ") && !outcome.says("::add-mask::")),
+        Way::new("the source leads to an address that repeats the password", 1)
+            .arrange(move |world| {
+                let own = Secret { name: String::new(), user: "ann", value: SOURCE.to_owned(), homes: &[] };
+                let there = format!("{}/v2/{}?sig={SOURCE}", world.source.url(), own.echoes().join("/"));
+                world.source.fault(on("GET", "/blobs/", What::redirect(there)).always());
+            })
+            .run(|world| world.run().without("RUNNER_DEBUG"))
+            .taken(|_, outcome| outcome.says("/…?…: ")),
         Way::new("the source's token service repeats requests", 1)
             .arrange(move |world| world.source.fault(on("*", "/token", What::Echo(401)).always()))
             .taken(|_, outcome| outcome.says("not this: ") && outcome.says("***")),
@@ -595,6 +610,10 @@ async fn go(way: Way) -> Shown {
     if outcome.says("panicked") || outcome.says("has a fault") {
         problems.push("a panic".to_owned());
     }
+    let asked_anybody = received.iter().any(|(_, text)| !text.is_empty());
+    if asked_anybody && !debug_log(&outcome).contains(" ms)") {
+        problems.push("no request is in the debug log".to_owned());
+    }
     let asked = received.iter().filter(|(_, text)| !text.is_empty()).map(|(name, _)| *name).collect();
     let mut found = Vec::new();
     let places: Vec<(&str, String)> = received.into_iter().chain(traces(&outcome, &command_line)).collect();
@@ -659,7 +678,8 @@ async fn every_secret_is_seen_by_its_own_host_only() {
 fn by_place(shown: &[Shown]) -> String {
     let world = World::new();
     let places: Vec<&str> = world.received().into_iter().map(|(name, _)| name).collect();
-    let places: Vec<&str> = places.into_iter().chain(["log", "outputs", "summary", "files", "process list"]).collect();
+    let places: Vec<&str> =
+        places.into_iter().chain(["log", "debug log", "outputs", "summary", "files", "process list"]).collect();
     let mut secrets: Vec<String> = SECRETS.iter().map(|(name, ..)| (*name).to_owned()).collect();
     secrets.extend(["source", "target", "packages", "identity"].map(|name| format!("tokens of {name}")));
     let mut table = format!("{:22}", "");

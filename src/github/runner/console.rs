@@ -60,6 +60,8 @@ struct Streams {
     log: Box<dyn Write + Send>,
     data: Option<Box<dyn Write + Send>>,
     annotations: [usize; 2],
+    /// What was masked. The runner hides it; the debug log does so itself, elsewhere too.
+    masked: Vec<Secret>,
     voice: Voice,
 }
 
@@ -86,7 +88,13 @@ impl Console {
 
     /// Prints to `log`, and outputs to `data`; without `data`, those go to the log too.
     pub fn over(runner: &Runner, log: Box<dyn Write + Send>, data: Option<Box<dyn Write + Send>>) -> Self {
-        let streams = Streams { log, data, annotations: [0; 2], voice: Voice::LogInterval(LogInterval::default()) };
+        let streams = Streams {
+            log,
+            data,
+            annotations: [0; 2],
+            masked: Vec::new(),
+            voice: Voice::LogInterval(LogInterval::default()),
+        };
         Self { in_actions: runner.in_actions, debug: runner.debug, state: Mutex::new(streams) }
     }
 
@@ -136,15 +144,15 @@ impl Console {
         }
     }
 
-    /// A line for `RUNNER_DEBUG=1` only.
+    /// A line of the debug log. The runner shows its command only with `RUNNER_DEBUG=1`: where the log was asked for in
+    /// another way, it is a line like any other.
     pub fn debug(&self, text: &str) {
-        if !self.debug {
-            return;
-        }
-        if self.in_actions {
-            self.print(&command("debug", None, &safe(text)));
+        // Before it is cut: half a secret is still half a secret.
+        let text = self.lock().masked.iter().fold(text.to_owned(), |text, secret| secret.hide(&text));
+        if self.in_actions && self.debug {
+            self.print(&command("debug", None, &safe(&text)));
         } else {
-            self.print(&format!("debug: {}", safe(text)));
+            self.print(&format!("debug: {}", safe(&text)));
         }
     }
 
@@ -191,6 +199,7 @@ impl Console {
     /// Tells the runner to hide a value, each of its lines too. Elsewhere nothing is printed: there it would show what
     /// it is to hide.
     pub fn mask(&self, secret: &Secret) {
+        self.lock().masked.push(secret.clone());
         if !self.in_actions {
             return;
         }
@@ -312,9 +321,9 @@ mod tests {
         let (console, log, data) = consoles(&[]);
         console.group("alpine", &["a".to_owned(), "  b".to_owned()]);
         console.warning("title", "careful");
-        console.debug("unseen");
         console.mask(&Secret::new("hunter22"));
-        assert_eq!(log.text(), "alpine\n  a\n    b\nwarning: careful\n");
+        console.debug("GET /hunter22");
+        assert_eq!(log.text(), "alpine\n  a\n    b\nwarning: careful\ndebug: GET /***\n");
         assert_eq!(data.text(), "");
     }
 
@@ -340,10 +349,14 @@ mod tests {
     }
 
     #[test]
-    fn debug_lines_are_shown_on_request() {
-        let (console, log, _) = consoles(&[ACTIONS, ("RUNNER_DEBUG", "1")]);
-        console.debug("x");
-        assert_eq!(log.text(), "::debug::x\n");
+    fn debug_lines_are_commands_where_the_runner_shows_those() {
+        for (variables, expected) in
+            [(&[ACTIONS, ("RUNNER_DEBUG", "1")][..], "::debug::x\n"), (&[ACTIONS], "debug: x\n")]
+        {
+            let (console, log, _) = consoles(variables);
+            console.debug("x");
+            assert_eq!(log.text(), expected);
+        }
     }
 
     #[test]

@@ -110,6 +110,11 @@ impl RetryBudget {
         Self { limit: limits.patience, hasty: limits.hasty, since: Instant::now(), attempts: 0 }
     }
 
+    /// How many attempts have failed since something moved.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// Something moved: the budget is full again.
     pub(crate) fn progress(&mut self) {
         self.since = Instant::now();

@@ -15,6 +15,7 @@ use crate::error::cause::{Cause, ConnectionFailure};
 use crate::error::violation::{Lead, Violation};
 use crate::http::address::{self, is_loopback};
 use crate::http::clients::Pool;
+use crate::http::exchange;
 use crate::http::failure::classify;
 use crate::store::registry::auth::token::{Scopes, TokenContext};
 use crate::store::registry::concurrency::{Permit, RequestClass};
@@ -94,6 +95,13 @@ impl Repository {
                 self.host.give_up(cause);
             }
         })?;
+        tracing::debug!(
+            "{}: {} {what}: attempt {} failed: {reason}; the next in {} ms",
+            self.side,
+            self.host.name,
+            patience.attempts(),
+            wait.as_millis()
+        );
         if wait > WORTH_SAYING {
             self.meter.say(format!(
                 "{}: {} {what}: {reason}; trying again in {} s",
@@ -237,7 +245,7 @@ impl Repository {
 
 /// Sends `request` and waits `patience` for the head of the answer.
 pub(crate) async fn answer(request: reqwest::RequestBuilder, patience: Duration) -> Result<Response, Cause> {
-    match tokio::time::timeout(patience, request.send()).await {
+    match tokio::time::timeout(patience, exchange::send(request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(classify(&error)),
         Err(_) => {

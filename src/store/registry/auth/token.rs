@@ -12,6 +12,7 @@ use url::Url;
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
 use crate::http::clients::{Pool, Transport};
+use crate::http::exchange;
 use crate::http::failure::classify;
 use crate::observe::meter::Meter;
 use crate::secret::{Credential, IDENTITY_TOKEN, Secret};
@@ -119,7 +120,7 @@ pub async fn ask(
     credential: Option<&Credential>,
     meter: &Meter,
 ) -> Result<Token, Cause> {
-    let response = request.send().await.map_err(|error| classify(&error))?;
+    let response = exchange::send(request).await.map_err(|error| classify(&error))?;
     if response.status().is_redirection() {
         return Err(Cause::Protocol(Violation::TokenRedirect));
     }

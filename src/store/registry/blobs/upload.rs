@@ -29,6 +29,7 @@ use crate::error::Error;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::violation::{Lead, Violation};
 use crate::http::clients::Pool;
+use crate::http::exchange;
 use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
 use crate::store::blob::{self, BlobSource, BlobStream};
@@ -419,7 +420,7 @@ impl Repository {
         moved: &AtomicU64,
         starving: &AtomicBool,
     ) -> Result<Response, Cause> {
-        let sending = request.send();
+        let sending = exchange::send(request);
         tokio::pin!(sending);
         let mut seen = moved.load(Relaxed);
         loop {

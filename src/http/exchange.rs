@@ -1,0 +1,177 @@
+//! One request and its answer, told to the debug log.
+//!
+//! Owns what of them is told: method and address, status, time, and of the headers those that explain what the program
+//! does next. Never a query (a signed address is a credential), a user name, a body, a header that is not well-formed.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use reqwest::header::{self, HeaderMap, HeaderName};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use tracing::{Level, debug};
+use url::Url;
+
+use crate::http::failure::classify;
+use crate::oci::digest::Digest;
+
+/// Sends `request` and waits for the head of the answer.
+pub async fn send(request: RequestBuilder) -> reqwest::Result<Response> {
+    if !tracing::enabled!(Level::DEBUG) {
+        return request.send().await;
+    }
+    let (client, request) = request.build_split();
+    let request = request?;
+    let exchange = Exchange::begin(request.method(), request.url());
+    let answer = client.execute(request).await;
+    match &answer {
+        Ok(response) => exchange.answered(response.status(), response.headers()),
+        Err(error) => exchange.failed(&classify(error)),
+    }
+    answer
+}
+
+/// A request under way. Dropped without an answer, it was given up: that is told too.
+pub struct Exchange {
+    /// Method and address.
+    request: String,
+    since: Instant,
+    is_over: bool,
+}
+
+impl Exchange {
+    /// To be called when the request is sent.
+    pub fn begin(method: &Method, url: &Url) -> Self {
+        Self { request: format!("{method} {}", address(url)), since: Instant::now(), is_over: false }
+    }
+
+    /// The head of the answer is here.
+    pub fn answered(mut self, status: StatusCode, headers: &HeaderMap) {
+        self.end(format_args!("{}{}", status.as_u16(), described(headers)));
+    }
+
+    /// No answer comes, because of `reason`.
+    pub fn failed(mut self, reason: &dyn std::fmt::Display) {
+        self.end(format_args!("{reason}"));
+    }
+
+    fn end(&mut self, how: std::fmt::Arguments<'_>) {
+        self.is_over = true;
+        debug!("{}: {how} ({} ms)", self.request, self.since.elapsed().as_millis());
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.end(format_args!("no answer, given up"));
+        }
+    }
+}
+
+/// Scheme, host, port and path. A path with anything escaped but a slash is left out: a server may lead to an address
+/// that repeats what it was sent, in a spelling that would not be recognised.
+fn address(url: &Url) -> String {
+    let plain = url.path().replace("%2F", "/");
+    let is_plain = plain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._:@".contains(&byte));
+    let path = if is_plain { url.path() } else { "/…" };
+    format!("{}{path}{}", url.origin().ascii_serialization(), if url.query().is_some() { "?…" } else { "" })
+}
+
+/// The headers that explain what happens next, those that are well-formed.
+fn described(headers: &HeaderMap) -> String {
+    let mut text = String::new();
+    let mut add = |name: &HeaderName, value: Option<String>| {
+        if headers.contains_key(name) {
+            let _ = write!(text, ", {name} {}", value.as_deref().unwrap_or("malformed"));
+        }
+    };
+    let value = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let number = |text: &str| text.parse::<u64>().ok().map(|number| number.to_string());
+    let date = |text: &str| httpdate::parse_http_date(text).ok().map(httpdate::fmt_http_date);
+    add(&header::CONTENT_LENGTH, value(&header::CONTENT_LENGTH).and_then(number));
+    let digest = HeaderName::from_static("docker-content-digest");
+    add(&digest, value(&digest).and_then(|text| text.parse().ok()).map(|digest: Digest| digest.to_string()));
+    add(&header::RETRY_AFTER, value(&header::RETRY_AFTER).and_then(|text| number(text).or_else(|| date(text))));
+    add(&header::LOCATION, value(&header::LOCATION).and_then(host));
+    add(&header::WWW_AUTHENTICATE, value(&header::WWW_AUTHENTICATE).and_then(challenge));
+    add(&header::LINK, Some("present".to_owned()));
+    text
+}
+
+/// The host that a `Location` leads to.
+fn host(location: &str) -> Option<String> {
+    match Url::parse(location) {
+        Ok(url) => Some(format!("at {}", url.host()?)),
+        Err(url::ParseError::RelativeUrlWithoutBase) if !location.starts_with("//") => {
+            Some("at the same host".to_owned())
+        }
+        Err(_) => None,
+    }
+}
+
+/// The schemes that are offered, and the hosts of the token services.
+fn challenge(text: &str) -> Option<String> {
+    let offered = http_auth::parse_challenges(text).ok()?;
+    let offered: Vec<String> = offered
+        .iter()
+        .map(|one| {
+            let realm = one.params.iter().find(|(name, _)| name.eq_ignore_ascii_case("realm"));
+            let realm = realm.and_then(|(_, realm)| Url::parse(&realm.to_unescaped()).ok());
+            let realm = realm.as_ref().and_then(Url::host).map_or_else(String::new, |host| format!(" by {host}"));
+            let known = ["Basic", "Bearer", "Digest", "Negotiate", "NTLM"];
+            let scheme = known.iter().find(|known| one.scheme.eq_ignore_ascii_case(known)).unwrap_or(&"another scheme");
+            format!("{scheme}{realm}")
+        })
+        .collect();
+    Some(offered.join(" or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+    use url::Url;
+
+    use super::{address, described};
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_secret() {
+        for (url, expected) in [
+            ("https://ann:hunter2@a.io:5000/v2/b/manifests/1.0", "https://a.io:5000/v2/b/manifests/1.0"),
+            ("https://a.io/v2/b/blobs/sha256:00?token=hunter2", "https://a.io/v2/b/blobs/sha256:00?…"),
+            ("https://a.io/orgs/o/packages/container/a%2Fb", "https://a.io/orgs/o/packages/container/a%2Fb"),
+            ("https://a.io/hunter%202/x", "https://a.io/…"),
+            ("https://a.io/hunter=2", "https://a.io/…"),
+        ] {
+            assert_eq!(address(&Url::parse(url).unwrap()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn headers_are_shown_that_explain_what_happens_next() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        for (name, value, expected) in [
+            ("content-length", "12", ", content-length 12"),
+            ("docker-content-digest", digest.as_str(), &format!(", docker-content-digest {digest}")),
+            ("docker-content-digest", "hunter2", ", docker-content-digest malformed"),
+            ("retry-after", "7", ", retry-after 7"),
+            ("retry-after", "Sat, 28 Nov 2026 12:00:00 GMT", ", retry-after Sat, 28 Nov 2026 12:00:00 GMT"),
+            ("retry-after", "hunter2", ", retry-after malformed"),
+            ("location", "https://u:hunter2@cdn.io/x?sig=hunter2", ", location at cdn.io"),
+            ("location", "/v2/hunter2", ", location at the same host"),
+            ("location", "//hunter2/x", ", location malformed"),
+            (
+                "www-authenticate",
+                r#"Bearer realm="https://t.io/token?x=hunter2",service="hunter2""#,
+                ", www-authenticate Bearer by t.io",
+            ),
+            ("www-authenticate", r#"Basic realm="hunter2""#, ", www-authenticate Basic"),
+            ("www-authenticate", r#"hunter2 realm="x""#, ", www-authenticate another scheme"),
+            ("link", "<https://x/hunter2>; rel=next", ", link present"),
+            ("set-cookie", "hunter2", ""),
+        ] {
+            let headers: HeaderMap =
+                [(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())].into_iter().collect();
+            assert_eq!(described(&headers), expected, "{name}: {value}");
+        }
+    }
+}
