@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use crate::emit::files::EmittedFile;
 use crate::emit::format::{Format, Run, file, header, quoted};
-use crate::oci::reference::DOCKER_HUB;
+use crate::oci::vendor::{DOCKER_HUB_INDEX, Vendor};
 
 pub(super) struct Buildpacks;
 
 /// pack and kaniko look up the name that their library gives Docker Hub, and no other.
 fn ggcr_name(registry: &str) -> &str {
-    if registry == DOCKER_HUB { "index.docker.io" } else { registry }
+    if Vendor::of(registry) == Vendor::DockerHub { DOCKER_HUB_INDEX } else { registry }
 }
 
 impl Format for Buildpacks {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::emit::files::EmittedFile;
 use crate::emit::format::{Format, Run, file, header, quoted};
-use crate::oci::reference::DOCKER_HUB;
+use crate::oci::vendor::{DOCKER_HUB_SERVER, Vendor};
 
 pub(super) struct HostsToml;
 
@@ -22,7 +22,8 @@ impl Format for HostsToml {
         let mut files = Vec::new();
         for (registry, base) in &bases {
             let (host, path) = base.split_once('/').unwrap_or((base, ""));
-            let server = if registry == DOCKER_HUB { "registry-1.docker.io" } else { registry };
+            let is_hub = Vendor::of(registry) == Vendor::DockerHub;
+            let server = if is_hub { DOCKER_HUB_SERVER } else { registry };
             let mirror = format!("{}/v2/{path}", run.url(host));
             let mirror = mirror.trim_end_matches('/');
             let mut text = header(
@@ -41,7 +42,7 @@ impl Format for HostsToml {
                 quoted(&run.url(server)),
                 quoted(mirror)
             );
-            if host == "ghcr.io" {
+            if Vendor::of(host) == Vendor::Github {
                 let _ = writeln!(text, "  [host.{}.header]\n    Authorization = \"Bearer QQ==\"", quoted(mirror));
             }
             // containerd's own form of a directory for a host with a port.

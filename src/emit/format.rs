@@ -8,7 +8,8 @@ use crate::emit::files::EmittedFile;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::http::address;
 use crate::oci::digest::Digest;
-use crate::oci::reference::{DOCKER_HUB, ImageReference, Reference};
+use crate::oci::reference::{ImageReference, Reference};
+use crate::oci::vendor::{DOCKER_HUB, DOCKER_HUB_INDEX};
 use crate::report::Report;
 use crate::report::figures::Name;
 use crate::report::json::text;
@@ -176,7 +177,7 @@ impl Run {
 
     /// Whether a registry is spoken to over plain HTTP.
     pub fn is_insecure(&self, registry: &str) -> bool {
-        address::is_loopback_name(registry) || self.insecure.iter().any(|host| host == registry)
+        address::is_plain_http(registry, &self.insecure)
     }
 
     /// The address of a registry: scheme and host.
@@ -231,7 +232,7 @@ pub fn spellings(source: &Reference) -> Vec<String> {
     }
     let mut names = vec![repository.to_owned()];
     names.extend(repository.strip_prefix("library/").map(str::to_owned));
-    for host in [DOCKER_HUB, "index.docker.io"] {
+    for host in [DOCKER_HUB, DOCKER_HUB_INDEX] {
         let full: Vec<String> =
             names.iter().filter(|name| !name.contains(".io/")).map(|n| format!("{host}/{n}")).collect();
         names.extend(full);

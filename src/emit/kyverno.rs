@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::emit::files::EmittedFile;
 use crate::emit::format::{Format, Run, file, header, quoted};
-use crate::oci::reference::DOCKER_HUB;
+use crate::oci::vendor::DOCKER_HUB;
 
 pub(super) struct Policy;
 

@@ -3,6 +3,7 @@
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, TlsFailure};
 use crate::error::violation::Violation;
 use crate::error::{Error, Side};
+use crate::oci::vendor::{self, Vendor};
 
 /// A failure, as the rules look at it.
 pub struct Failure<'a> {
@@ -87,15 +88,15 @@ impl<'a> Failure<'a> {
     }
 
     pub fn is_github(&self) -> bool {
-        self.host == "ghcr.io" || self.host.starts_with("containers.")
+        vendor::is_like_github(self.host)
     }
 
     pub fn is_docker_hub(&self) -> bool {
-        matches!(self.host, "docker.io" | "index.docker.io" | "registry-1.docker.io")
+        Vendor::of(self.host) == Vendor::DockerHub
     }
 
     pub fn is_ecr(&self) -> bool {
-        self.host.contains(".dkr.ecr") || self.host.contains(".dkr-ecr")
+        Vendor::of(self.host) == Vendor::Ecr
     }
 
     pub fn writes(&self) -> bool {
@@ -139,7 +140,7 @@ impl<'a> Failure<'a> {
     /// Where a package's access is set.
     pub fn package_settings(&self) -> String {
         let (owner, package) = self.repository.split_once('/').unwrap_or((self.repository, ""));
-        if self.host != "ghcr.io" || package.is_empty() {
+        if Vendor::of(self.host) != Vendor::Github || package.is_empty() {
             return "the package's settings".to_owned();
         }
         let package = package.replace('/', "%2F");

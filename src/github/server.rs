@@ -2,12 +2,11 @@
 //!
 //! Owns which registry and which API belong to it, so which hosts its tokens may go to. Pure: contacts nothing.
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::environment::Environment;
-
-/// GitHub's own registry.
-pub const GHCR: &str = "ghcr.io";
+use crate::http::address::is_loopback;
+use crate::oci::vendor::GHCR;
 
 /// What is an owner of packages and repositories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +89,7 @@ fn github() -> Option<Url> {
 
 /// Only over TLS, or to this machine: tokens go there.
 fn guarded(url: Url) -> Result<Url, String> {
-    if url.scheme() == "https" || url.scheme() == "http" && is_this_machine(&url) {
+    if url.scheme() == "https" || url.scheme() == "http" && is_loopback(url.host()) {
         return Ok(url);
     }
     Err("GITHUB_API_URL does not begin with https://, so no token is sent there".to_owned())
@@ -101,7 +100,7 @@ fn registry_of(web: &Url) -> Option<String> {
         "github.com" => (web.scheme() == "https").then(|| GHCR.to_owned()),
         // This machine's address has no subdomains: a server there, as in tests and proxies, has its registry on the
         // same host and port.
-        host if is_this_machine(web) => {
+        host if is_loopback(web.host()) => {
             Some(web.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
         }
         host => Some(format!("containers.{host}")),
@@ -117,15 +116,6 @@ fn api_of(web: &Url) -> Result<Url, String> {
         _ => format!("{}/api/v3", web.as_str().trim_end_matches('/')),
     };
     Url::parse(&text).map_err(|_| "GITHUB_SERVER_URL is not an address".to_owned())
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]

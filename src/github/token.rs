@@ -5,7 +5,8 @@
 use crate::credentials::Credentials;
 use crate::engine::job::Job;
 use crate::error::{Error, Side};
-use crate::github::server::{GHCR, Server};
+use crate::github::server::Server;
+use crate::oci::vendor::Vendor;
 
 /// What a target is pushed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl PushToken {
 pub fn refuse_unusable_tokens(jobs: &[Job], credentials: &Credentials, server: &Server) -> Result<(), Error> {
     for target in jobs.iter().filter_map(|job| job.end(Side::Target)) {
         let registry = target.registry();
-        if registry != GHCR && server.registry() != Some(registry) {
+        if Vendor::of(registry) != Vendor::Github && server.registry() != Some(registry) {
             continue;
         }
         if let Some((origin, credential)) = credentials.for_target_with_origin(target)

@@ -6,9 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-use crate::http::address;
-
-/// Whether a host is this machine.
+/// Whether a host is this machine by the names that nothing else can have: it is spoken to over plain HTTP.
 #[expect(clippy::needless_pass_by_value, reason = "what `Url::host` gives")]
 pub fn is_loopback(host: Option<Host<&str>>) -> bool {
     match host {
@@ -19,7 +17,7 @@ pub fn is_loopback(host: Option<Host<&str>>) -> bool {
     }
 }
 
-/// Whether a host means this machine. More than what is spoken to over plain HTTP: resolvers give a loopback address for
+/// Whether a host may mean this machine. More than what is spoken to over plain HTTP: resolvers give a loopback address for
 /// every name below `localhost`, with or without the root's dot (RFC 6761, 6.3).
 pub fn is_this_machine(host: Option<Host<&str>>) -> bool {
     match host {
@@ -100,7 +98,33 @@ pub fn names_local_address(url: &Url) -> bool {
     is_this_machine(url.host()) || address(url.host()).is_some_and(local)
 }
 
-/// Whether a registry's name, with its port if any, is this machine's own: it is spoken to over plain HTTP.
-pub fn is_loopback_name(name: &str) -> bool {
-    url::Url::parse(&format!("http://{name}/")).is_ok_and(|url| address::is_loopback(url.host()))
+/// Whether `host`, with its port if any, is spoken to over plain HTTP: this machine, and what is named in `insecure`.
+pub fn is_plain_http(host: &str, insecure: &[String]) -> bool {
+    Url::parse(&format!("http://{host}/")).is_ok_and(|url| is_loopback(url.host()))
+        || insecure.iter().any(|named| named.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain_http;
+
+    #[test]
+    fn plain_http_is_for_this_machine_and_for_hosts_that_are_named() {
+        let insecure = ["Registry.corp:5000".to_owned()];
+        for (host, expected) in [
+            ("localhost", true),
+            ("LOCALHOST:5000", true),
+            ("127.0.0.1:5000", true),
+            ("[::1]:5000", true),
+            ("registry.corp:5000", true),
+            ("REGISTRY.corp:5000", true),
+            ("registry.corp", false),
+            ("registry.corp:5001", false),
+            // A resolver may send these elsewhere.
+            ("a.localhost", false),
+            ("ghcr.io", false),
+        ] {
+            assert_eq!(is_plain_http(host, &insecure), expected, "{host}");
+        }
+    }
 }

@@ -9,10 +9,8 @@ use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 
 use crate::oci::digest::Digest;
+use crate::oci::vendor::{DOCKER_HUB, Vendor};
 use crate::text::quote::shown;
-
-/// The registry that short names belong to.
-pub const DOCKER_HUB: &str = "docker.io";
 
 /// The tag that is meant when neither tag nor digest is written.
 const DEFAULT_TAG: &str = "latest";
@@ -297,10 +295,7 @@ pub(crate) fn lower_cased(text: &str) -> Option<String> {
 /// The name under which a registry is known here: lower case, and one name for all of Docker Hub's.
 pub(crate) fn canonical_host(host: &str) -> String {
     let host = host.to_ascii_lowercase();
-    match host.as_str() {
-        "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
-        _ => host,
-    }
+    if Vendor::of(&host) == Vendor::DockerHub { DOCKER_HUB.to_owned() } else { host }
 }
 
 /// A reference taken apart, each part looked at by itself so that each fault gets its own sentence.

@@ -35,7 +35,8 @@ pub fn challenge(data: &[u8]) {
         headers.append(WWW_AUTHENTICATE, value);
     }
     let credential = Credential { username: "ann".to_owned(), password: Secret::new("secret") };
-    let Some(Scheme::Bearer { realm, service }) = Auth::new(registry.clone(), Some(credential)).challenge(&headers)
+    let Some(Scheme::Bearer { realm, service }) =
+        Auth::new(registry.clone(), Some(credential), None).challenge(&headers)
     else {
         return;
     };

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome};
 use crate::error::Error;
+use crate::oci::vendor::Vendor;
 use crate::report::Report;
 use crate::report::figures::{Name, bytes, pinned, total_bytes};
 use crate::report::log::{amounts, headline, others, outcome, pull};
@@ -161,7 +162,8 @@ fn table(text: &mut String, report: &Report, images: &[&ImageOutcome], room: usi
 fn target_cell(target: &str) -> String {
     let repository = Name::of(target).repository;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'-' | b'_');
-    if repository.starts_with("ghcr.io/") && repository.bytes().all(plain) {
+    let host = repository.split('/').next().unwrap_or_default();
+    if Vendor::of(host) == Vendor::Github && repository.bytes().all(plain) {
         return format!("[{}](https://{repository})", code(target));
     }
     code(target)

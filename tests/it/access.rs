@@ -93,10 +93,9 @@ fn assert_silent(outcome: &Outcome, world: &World) {
     assert!(!world.github.carries(CLASSIC), "the registry's own credential at the API");
 }
 
-/// Uploads opened to see whether that is allowed: those for a blob name it.
+/// Uploads opened to see whether that is allowed.
 fn probes(world: &World) -> usize {
-    let log = world.registry.log();
-    log.iter().filter(|request| request.method == "POST" && request.query.is_empty() && request.status == 202).count()
+    world.registry.unused_uploads()
 }
 
 #[tokio::test]

@@ -18,7 +18,8 @@ use std::fmt;
 
 use crate::error::Error;
 use crate::http::address;
-use crate::oci::reference::{DOCKER_HUB, Reference, canonical_host};
+use crate::oci::reference::{Reference, canonical_host};
+use crate::oci::vendor::DOCKER_HUB;
 use crate::text::choice::Choice;
 use crate::text::quote::shown;
 
@@ -326,8 +327,7 @@ fn parse_mirror(text: &str, insecure: &[String]) -> Result<Mirror, String> {
     check_host(host)?;
     check_path(path)?;
     let mirror = Mirror { host: canonical_host(host), path: path.to_owned() };
-    let plain = address::is_loopback_name(&mirror.host) || insecure.contains(&mirror.host);
-    if scheme == "http" && !plain {
+    if scheme == "http" && !address::is_plain_http(&mirror.host, insecure) {
         return Err(format!(
             "has an `http://` mirror; write `https://`, or name `{}` in `insecure-registries`",
             shown(&mirror.host)

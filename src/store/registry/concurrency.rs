@@ -41,7 +41,7 @@ pub(crate) struct Concurrency {
 const BURST: Duration = Duration::from_secs(1);
 
 impl Concurrency {
-    /// `gentle` for hosts known to shed load early (GHCR: registries.md §8).
+    /// `gentle`: for a host that is known to shed load early.
     pub(crate) fn new(gentle: bool) -> Self {
         let (small, write, widest) = if gentle { (16, 4, 8) } else { (32, 8, 16) };
         Self {

@@ -1,7 +1,7 @@
 //! One registry as one account sees it: address, credential, limits, what was learned of it.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,16 +11,14 @@ use url::Url;
 
 use crate::error::Error;
 use crate::error::cause::Cause;
-use crate::http::address::is_loopback;
+use crate::http::address::is_plain_http;
 use crate::http::clients::{Pool, Transport};
 use crate::secret::Credential;
 use crate::store::registry::auth::Auth;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::concurrency::Concurrency;
-use crate::store::registry::learned::{HOPED, Observed, SILENT};
-
-/// GitHub's registry takes layers up to 10 GB, as it documents ("Working with the Container registry").
-pub const GITHUB_LARGEST: u64 = 10_000_000_000;
+use crate::store::registry::learned::Observed;
+use crate::store::registry::quirks::Quirks;
 
 /// How long a host that never answered is left alone by those who come after.
 pub const GIVEN_UP: Duration = Duration::from_secs(30);
@@ -49,8 +47,8 @@ pub struct Host {
     pub answered: AtomicBool,
     /// When and why it was given up, where it never has: each image of a list would wait as long and hear the same.
     given_up: Mutex<Option<(Instant, Cause)>>,
-    /// The largest blob that it takes, where that is known.
-    pub(crate) largest_blob: Option<u64>,
+    /// What is known of it beforehand.
+    pub(crate) quirks: Quirks,
     /// What it was learnt to refuse.
     pub(crate) learned: Observed,
 }
@@ -63,44 +61,25 @@ impl Host {
         spans: Arc<Semaphore>,
         settings: &RegistrySettings,
     ) -> Result<Self, Error> {
-        // `docker.io` is a name only; its registry has another.
-        let server = if name == "docker.io" { "registry-1.docker.io" } else { name };
+        let quirks = Quirks::of(name, settings.github.as_deref());
+        let server = quirks.server.unwrap_or(name);
         let parse = |scheme: &str| Url::parse(&format!("{scheme}://{server}/"));
-        let plain = parse("http").is_ok_and(|url| is_loopback(url.host()))
-            || settings.insecure.iter().any(|host| host.eq_ignore_ascii_case(name));
+        let plain = is_plain_http(name, &settings.insecure);
         let base = parse(if plain { "http" } else { "https" })
             .map_err(|error| Error::Local(format!("`{name}` is not a host name: {error}")))?;
         // What would keep every request from being sent is said before the first one.
         transport.client(&base, Pool::Small, false)?;
-        let cautious = matches!(name, "ghcr.io" | "docker.io");
-        // Large single PUTs were answered 400 there by reports without a cause (registries.md §5.3, form B).
-        let single_put_below = if cautious { 100 * 1024 * 1024 } else { u64::MAX };
         Ok(Self {
             name: name.to_owned(),
-            auth: Auth::new(base.clone(), credential),
+            auth: Auth::new(base.clone(), credential, quirks.token_service),
             base,
             transport: transport.clone(),
             spans,
-            lanes: Concurrency::new(name == "ghcr.io"),
+            lanes: Concurrency::new(quirks.is_gentle),
             answered: AtomicBool::new(false),
             given_up: Mutex::default(),
-            largest_blob: (name == "ghcr.io" || settings.github.as_deref() == Some(name)).then_some(GITHUB_LARGEST),
-            learned: Observed {
-                single_put_below: AtomicU64::new(single_put_below),
-                pieces_only: AtomicBool::new(false),
-                no_mount: AtomicBool::new(false),
-                referrers: tokio::sync::Mutex::default(),
-                tags: Mutex::default(),
-                scouts: Mutex::default(),
-                no_mount_from: Mutex::default(),
-                opened_one: AtomicBool::new(false),
-                wide_in_vain: Mutex::default(),
-                self_mount: AtomicU8::new(if name == "ghcr.io" || name.ends_with(".amazonaws.com") {
-                    SILENT
-                } else {
-                    HOPED
-                }),
-            },
+            learned: Observed::new(&quirks),
+            quirks,
         })
     }
 
@@ -110,11 +89,6 @@ impl Host {
 
     pub(crate) fn is(&self, name: &str, credential: Option<&Credential>) -> bool {
         self.name == name && self.auth.is_credential(credential)
-    }
-
-    /// Whether a manifest GET is billed as a pull (registries.md §10, Docker Hub).
-    pub(crate) fn bills_pulls(&self) -> bool {
-        self.name == "docker.io"
     }
 
     /// Learns from a 401; whether another attempt is worth it.

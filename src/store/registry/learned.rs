@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 use crate::error::cause::Cause;
+use crate::store::registry::quirks::Quirks;
 
 /// What is known of mounts from the repository itself: nothing yet, and they are tried; they answer; they do not.
 pub const HOPED: u8 = 0;
@@ -45,6 +46,22 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// Nothing but what is known beforehand.
+    pub(crate) fn new(quirks: &Quirks) -> Self {
+        Self {
+            single_put_below: AtomicU64::new(quirks.single_put_below),
+            pieces_only: AtomicBool::new(false),
+            no_mount: AtomicBool::new(false),
+            referrers: tokio::sync::Mutex::default(),
+            tags: Mutex::default(),
+            scouts: Mutex::default(),
+            wide_in_vain: Mutex::default(),
+            no_mount_from: Mutex::default(),
+            self_mount: AtomicU8::new(if quirks.self_mount_is_silent { SILENT } else { HOPED }),
+            opened_one: AtomicBool::new(false),
+        }
+    }
+
     /// A mount from the repository itself says nothing here; from another one (`from`) it may still link.
     pub(crate) fn mount_is_silent(&self, from: Option<&str>) -> bool {
         from.is_none() && self.self_mount.load(Relaxed) == SILENT

@@ -75,7 +75,7 @@ impl Repository {
         let mut patience = crate::store::registry::retry::RetryBudget::new(&self.limits);
         let (headers, bytes) = loop {
             let response = self.send(&call).await.map_err(failed)?;
-            if self.host.bills_pulls() {
+            if self.host.quirks.bills_pulls {
                 self.meter.pull();
             }
             let headers = response.headers().clone();

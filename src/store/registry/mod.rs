@@ -12,6 +12,7 @@ pub mod host;
 pub mod learned;
 pub mod manifests;
 pub mod paging;
+pub mod quirks;
 pub mod referrers;
 pub mod registries;
 pub mod repository;

@@ -215,11 +215,11 @@ impl Repository {
             .and_then(|location| url.join(location).ok())
             .ok_or(Cause::Protocol(Violation::RedirectWithoutLocation))?;
         self.check_elsewhere(&next, Lead::Redirect)?;
-        // GHCR sends what it does not know to the web interface (registries.md §9, Redirects): not found.
-        if self.host.name == "ghcr.io" && next.host_str() == Some("github.com") {
+        // GHCR sends what it does not know to the web interface: not found.
+        if let Some(web) = self.host.quirks.not_found_redirects_to.filter(|web| next.host_str() == Some(web)) {
             return Err(Cause::Refused(crate::error::cause::ErrorResponse {
                 status: 404,
-                message: "redirects to github.com instead of answering".to_owned(),
+                message: format!("redirects to {web} instead of answering"),
                 ..Default::default()
             }));
         }

@@ -19,11 +19,6 @@ use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::Request;
 
-/// Tags that are asked for at once. quay.io refuses more than 100 (google/go-containerregistry#1963).
-const PAGE: usize = 1_000;
-
-const PAGE_OF_QUAY: usize = 100;
-
 /// Pages that are read: beyond them it is cheaper, and always right, to ask for the tags that matter.
 const MOST_PAGES: usize = 4;
 
@@ -86,7 +81,7 @@ impl Repository {
     }
 
     async fn all_tags(&self) -> Tags {
-        let size = if self.host.name() == "quay.io" { PAGE_OF_QUAY } else { PAGE };
+        let size = self.host.quirks.tags_per_page;
         let first = |last: Option<&str>| {
             let mut url = self.url("tags/list");
             url.query_pairs_mut().append_pair("n", &size.to_string()).extend_pairs(last.map(|last| ("last", last)));

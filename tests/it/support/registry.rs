@@ -375,6 +375,16 @@ impl Registry {
         self.log().iter().filter(matches).count()
     }
 
+    /// Uploads that were opened and never closed: asked for to see whether that is allowed.
+    pub fn unused_uploads(&self) -> usize {
+        let log = self.log();
+        let answered = |method: &str, status: u16| {
+            let uploads = log.iter().filter(|r| r.path.contains("/blobs/uploads/"));
+            uploads.filter(|r| r.method == method && r.status == status).count()
+        };
+        answered("POST", 202) - answered("PUT", 201)
+    }
+
     /// Registry requests that are neither GET nor HEAD.
     pub fn writes(&self) -> usize {
         self.log().iter().filter(|r| r.path.starts_with("/v2") && r.method != "GET" && r.method != "HEAD").count()

@@ -53,9 +53,17 @@ struct CachedToken {
 }
 
 impl Auth {
-    pub(crate) fn new(registry: Url, credential: Option<Credential>) -> Self {
-        let way = known_way(&registry);
-        Self { credential, registry, way: Mutex::new(way), tokens: Mutex::default(), served: AtomicBool::new(false) }
+    /// `token_service`: realm and service, where they are known before the registry has named them.
+    pub(crate) fn new(
+        registry: Url,
+        credential: Option<Credential>,
+        token_service: Option<(&'static str, &'static str)>,
+    ) -> Self {
+        let bearer = |(realm, service): (&str, &str)| {
+            Some(Scheme::Bearer { realm: Url::parse(realm).ok()?, service: Some(service.to_owned()) })
+        };
+        let scheme = token_service.and_then(bearer);
+        Self { credential, registry, way: Mutex::new(scheme), tokens: Mutex::default(), served: AtomicBool::new(false) }
     }
 
     pub(crate) fn has_credential(&self) -> bool {
@@ -226,14 +234,4 @@ impl Auth {
             tokio::time::sleep(wait).await;
         }
     }
-}
-
-/// Hosts whose way is known: it saves them and us the request that only answers 401 (registries.md §3.6).
-fn known_way(registry: &Url) -> Option<Scheme> {
-    let (realm, service) = match registry.host_str()? {
-        "ghcr.io" => ("https://ghcr.io/token", "ghcr.io"),
-        "registry-1.docker.io" => ("https://auth.docker.io/token", "registry.docker.io"),
-        _ => return None,
-    };
-    Some(Scheme::Bearer { realm: Url::parse(realm).ok()?, service: Some(service.to_owned()) })
 }

@@ -200,7 +200,7 @@ impl Repository {
 
     /// The largest blob that this registry takes, where that is known.
     pub fn largest_blob(&self) -> Option<u64> {
-        self.host.largest_blob
+        self.host.quirks.largest_blob
     }
 
     /// Asks whether a push would be let in, by opening an upload that is left to expire: no token of a registry tells

@@ -1,0 +1,79 @@
+//! Whose registry a host is.
+//!
+//! Owns the names by which vendors' registries are known. Pure: tells by the name alone, and knows nothing of how a registry
+//! is to be treated (`store/registry/quirks.rs`).
+
+/// Docker Hub's name in references; its registry has another.
+pub const DOCKER_HUB: &str = "docker.io";
+
+/// The host that answers for Docker Hub.
+pub const DOCKER_HUB_SERVER: &str = "registry-1.docker.io";
+
+/// The name that go-containerregistry, and what is made of it, has for Docker Hub.
+pub const DOCKER_HUB_INDEX: &str = "index.docker.io";
+
+/// GitHub's own registry.
+pub const GHCR: &str = "ghcr.io";
+
+/// Who runs a registry, as far as its name tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vendor {
+    /// Docker Hub, by any of its names.
+    DockerHub,
+    /// GitHub's registry. An enterprise server's is the same one under a name of its own, which only its settings tell.
+    Github,
+    /// quay.io.
+    Quay,
+    /// Amazon's private registries.
+    Ecr,
+    /// Anybody else.
+    Other,
+}
+
+impl Vendor {
+    /// Whose registry `host` is, in lower case and with its port where one was written.
+    pub fn of(host: &str) -> Self {
+        match host {
+            DOCKER_HUB | DOCKER_HUB_INDEX | DOCKER_HUB_SERVER => Self::DockerHub,
+            GHCR => Self::Github,
+            "quay.io" => Self::Quay,
+            // `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, `….amazonaws.com.cn`; `….dkr-ecr.….on.aws` over IPv6.
+            _ if host.contains(".dkr.ecr") || host.contains(".dkr-ecr") => Self::Ecr,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Whether `host` is GitHub's registry, or has a name like an enterprise server's (`containers.HOST`). Good enough for
+/// advice; no credential may be given for it.
+pub fn is_like_github(host: &str) -> bool {
+    Vendor::of(host) == Vendor::Github || host.starts_with("containers.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Vendor, is_like_github};
+
+    #[test]
+    fn a_vendor_is_told_by_its_hosts() {
+        for (host, vendor) in [
+            ("docker.io", Vendor::DockerHub),
+            ("index.docker.io", Vendor::DockerHub),
+            ("registry-1.docker.io", Vendor::DockerHub),
+            ("mirror.docker.io", Vendor::Other),
+            ("ghcr.io", Vendor::Github),
+            ("ghcr.io:8443", Vendor::Other),
+            ("containers.acme.ghe.com", Vendor::Other),
+            ("quay.io", Vendor::Quay),
+            ("123456789012.dkr.ecr.eu-west-1.amazonaws.com", Vendor::Ecr),
+            ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", Vendor::Ecr),
+            ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", Vendor::Ecr),
+            ("123456789012.dkr-ecr.eu-west-1.on.aws", Vendor::Ecr),
+            ("lb-1.eu-west-1.elb.amazonaws.com", Vendor::Other),
+            ("registry.example.com", Vendor::Other),
+        ] {
+            assert_eq!(Vendor::of(host), vendor, "{host}");
+        }
+        assert!(is_like_github("ghcr.io") && is_like_github("containers.acme.ghe.com") && !is_like_github("quay.io"));
+    }
+}

@@ -1,0 +1,99 @@
+//! How registries differ, one row a vendor.
+//!
+//! Owns all that is known of a registry before it has answered. What it shows itself is in `learned`. Code asks for a
+//! quirk, never for a vendor.
+
+use crate::oci::vendor::{DOCKER_HUB_SERVER, Vendor};
+
+/// What is known of a registry beforehand.
+#[derive(Clone, Copy, Debug)]
+pub struct Quirks {
+    /// The host that answers, where the registry's name is a name only.
+    pub server: Option<&'static str>,
+    /// Realm and service of its token service: it saves the request that would only be answered 401 and name them.
+    pub token_service: Option<(&'static str, &'static str)>,
+    /// Whether it sheds load early, so that fewer requests are to be sent at once in the beginning.
+    pub is_gentle: bool,
+    /// Tags that are asked for at once.
+    pub tags_per_page: usize,
+    /// Whether a GET of a manifest is billed as a pull.
+    pub bills_pulls: bool,
+    /// The largest blob that it takes, in bytes, where that is documented.
+    pub largest_blob: Option<u64>,
+    /// Uploads with a body in one PUT work below this size, in bytes.
+    pub single_put_below: u64,
+    /// Whether a mount from the repository itself says nothing about whether a blob is there.
+    pub self_mount_is_silent: bool,
+    /// The host to which it redirects what it does not know, instead of answering 404.
+    pub not_found_redirects_to: Option<&'static str>,
+}
+
+const ANY: Quirks = Quirks {
+    server: None,
+    token_service: None,
+    is_gentle: false,
+    tags_per_page: 1_000,
+    bills_pulls: false,
+    largest_blob: None,
+    single_put_below: u64::MAX,
+    self_mount_is_silent: false,
+    not_found_redirects_to: None,
+};
+
+/// Where larger bodies in one PUT were reported to be answered 400 without a cause.
+const CAUTIOUS_PUT: u64 = 100 * 1024 * 1024;
+
+const DOCKER_HUB: Quirks = Quirks {
+    server: Some(DOCKER_HUB_SERVER),
+    token_service: Some(("https://auth.docker.io/token", "registry.docker.io")),
+    bills_pulls: true,
+    single_put_below: CAUTIOUS_PUT,
+    ..ANY
+};
+
+/// GitHub's registry, whatever host it has: an enterprise server's token service is not known beforehand.
+const GITHUB: Quirks = Quirks {
+    is_gentle: true,
+    // GitHub's documentation, "Working with the Container registry".
+    largest_blob: Some(10_000_000_000),
+    single_put_below: CAUTIOUS_PUT,
+    self_mount_is_silent: true,
+    not_found_redirects_to: Some("github.com"),
+    ..ANY
+};
+
+const GHCR: Quirks = Quirks { token_service: Some(("https://ghcr.io/token", "ghcr.io")), ..GITHUB };
+
+/// It refuses pages of more than 100 tags (google/go-containerregistry#1963).
+const QUAY: Quirks = Quirks { tags_per_page: 100, ..ANY };
+
+const ECR: Quirks = Quirks { self_mount_is_silent: true, ..ANY };
+
+impl Quirks {
+    /// What is known of `host`; `github` is the registry of the GitHub server that the run belongs to.
+    pub fn of(host: &str, github: Option<&str>) -> Self {
+        match Vendor::of(host) {
+            Vendor::DockerHub => DOCKER_HUB,
+            Vendor::Github => GHCR,
+            Vendor::Quay => QUAY,
+            Vendor::Ecr => ECR,
+            Vendor::Other if github == Some(host) => GITHUB,
+            Vendor::Other => ANY,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Quirks;
+
+    #[test]
+    fn an_enterprise_server_has_githubs_quirks_but_not_its_token_service() {
+        let host = "containers.git.example.com";
+        let (own, ghcr) = (Quirks::of(host, Some(host)), Quirks::of("ghcr.io", Some(host)));
+        assert_eq!((own.largest_blob, own.is_gentle), (ghcr.largest_blob, ghcr.is_gentle));
+        assert_eq!(own.token_service, None);
+        assert!(ghcr.token_service.is_some());
+        assert_eq!(Quirks::of(host, None).largest_blob, None);
+    }
+}
