@@ -1,10 +1,10 @@
 //! The way to a registry that is not on this machine: through a proxy, over TLS, by a CA of one's own. The proxy and the
 //! registry are on loopback; only the name is not.
 
+use crate::rendering::assert_voices;
 use crate::support::real::{self, Options};
 use crate::support::tls::{Certificate, NAME, Proxy};
 use crate::support::{Registry, Run, images};
-use crate::rendering::assert_voices;
 
 #[tokio::test]
 async fn a_registry_behind_a_proxy_with_a_ca_of_its_own() {
