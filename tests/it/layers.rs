@@ -136,7 +136,7 @@ fn arrows(sources: &Sources) -> Vec<Arrow> {
         |file: &str| !TEST_MATERIAL.contains(&layer(file)) && file != "main.rs" && !file.ends_with("tests.rs");
     let mut arrows: Vec<Arrow> = Vec::new();
     for (from, text) in sources.iter().filter(|(file, _)| is_read(file)) {
-        for (line, path) in paths(&without_tests(tokens(text))) {
+        for (line, path) in paths(&without_tests(&tokens(text))) {
             let to = resolve(&modules, &module(from), &path);
             if let Some(to) = to.filter(|to| to != from && !arrows.iter().any(|a| a.from == *from && a.to == *to)) {
                 arrows.push(Arrow { from: from.clone(), line, to: to.to_owned() });
@@ -186,8 +186,8 @@ type Token<'a> = (usize, &'a str);
 fn tokens(text: &str) -> Vec<Token<'_>> {
     // Whatever begins like one of these is left out; a lifetime is no character.
     let skipped = regex::Regex::new(
-        r##"(?x) ^(?: //[^\n]* | /\*(?s:.)*?\*/ | [bc]?r"[^"]*" | [bc]?r\#"(?s:.)*?"\# | [bc]?r\#\#"(?s:.)*?"\#\#
-            | [bc]?"(?:[^"\\]|\\(?s:.))*" | b?'(?:[^'\\\n]|\\[^\n][^'\n]*)' | '\w+ | \s+ )"##,
+        r#"(?x) ^(?: //[^\n]* | /\*(?s:.)*?\*/ | [bc]?r"[^"]*" | [bc]?r\#"(?s:.)*?"\# | [bc]?r\#\#"(?s:.)*?"\#\#
+            | [bc]?"(?:[^"\\]|\\(?s:.))*" | b?'(?:[^'\\\n]|\\[^\n][^'\n]*)' | '\w+ | \s+ )"#,
     );
     let (skipped, word) = (skipped.unwrap(), regex::Regex::new(r"^(?:\w+|::|(?s:.))").unwrap());
     let (mut found, mut line, mut rest) = (Vec::new(), 1, text);
@@ -204,7 +204,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
 }
 
 /// Without the items behind `#[cfg(test)]` and `#[cfg(any(test, …))]`.
-fn without_tests(tokens: Vec<Token<'_>>) -> Vec<Token<'_>> {
+fn without_tests<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     let is = |at: usize, text: &str| tokens.get(at).is_some_and(|(_, token)| *token == text);
     let (mut kept, mut at) = (Vec::new(), 0);
     while at < tokens.len() {

@@ -44,8 +44,6 @@ pub enum Holds {
     Sessions(usize),
     /// Tokens asked for at a side.
     Tokens(Side, usize),
-    /// The run is over within so many seconds: a kernel ends what stands still too, only later.
-    Within(u64),
     /// Requests that a side answered with 401.
     Unauthorized(Side, usize),
     /// A tag of the target that is not the image's.
@@ -298,10 +296,6 @@ impl Stage {
                 equal("sessions", opened.count(), *expected)
             }
             Holds::Tokens(side, times) => equal("token requests", self.side(*side).token_requests(), *times),
-            Holds::Within(seconds) => {
-                let took = outcome.json()["totals"]["duration_ms"].as_u64().unwrap_or(u64::MAX);
-                equal("in time", took <= seconds * 1000, true)
-            }
             Holds::Unauthorized(side, times) => {
                 let log = self.side(*side).log();
                 equal("answers 401", log.iter().filter(|request| request.status == 401).count(), *times)
