@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use crate::environment::Environment;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, TlsFailure};
+use crate::error::object::Object;
 use crate::error::violation::{Lead, Violation};
 use crate::error::{Error, Side};
 use crate::inputs;
 use crate::oci::digest::Digest;
+use crate::oci::reference::ImageReference;
 
 /// A failure, and when it happens.
 #[derive(Clone, Debug)]
@@ -67,7 +69,7 @@ kinds! {
     Error::Registry { cause: Cause::OutOfPatience { .. }, .. } => OutOfPatience of PATIENCE;
     Error::Registry { cause: Cause::Protocol(_), .. } => Protocol of PROTOCOL;
     Error::DigestMismatch { .. } => DigestMismatch of CONTENT;
-    Error::Content { .. } => Content of CONTENT;
+    Error::Content { .. } | Error::NotRepaired { .. } => Content of CONTENT;
     Error::Unexpected { .. } => Unexpected of WISH;
     Error::Conflict { .. } => Conflict of WISH;
     Error::Platform { .. } => Platform of WISH;
@@ -383,15 +385,12 @@ fn others() -> Vec<Example> {
     let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
     let mismatch = |side, object: &str| Error::DigestMismatch {
         side,
-        object: object.to_owned(),
+        object: image(object),
         expected: one.clone(),
         actual: two.to_string(),
     };
-    let content = |side, object: &str, problem: &str| Error::Content {
-        side,
-        object: object.to_owned(),
-        problem: problem.to_owned(),
-    };
+    let content =
+        |side, object: &str, problem: &str| Error::Content { side, object: image(object), problem: problem.to_owned() };
     let of = |when, error| Example { when, error };
     vec![
         of("bytes changed on their way", mismatch(Source, HUB)),
@@ -405,18 +404,18 @@ fn others() -> Vec<Example> {
             "a file of a directory is not what its name says",
             Error::DigestMismatch {
                 side: Source,
-                object: format!("oci:out@{one}"),
+                object: image(&format!("oci:out@{one}")),
                 expected: one.clone(),
                 actual: two.to_string(),
             },
         ),
         of(
             "`check: deep` found a layer cut short, and the registry took no other",
-            content(
-                Target,
-                &format!("ghcr.io/acme/mirror/alpine@{one}"),
-                "this layer has 1000 bytes there and 50921 at the source; it was sent anew, and the registry kept what it has",
-            ),
+            Error::NotRepaired {
+                object: image(&format!("ghcr.io/acme/mirror/alpine@{one}")),
+                expected: 50_921,
+                actual: 1000,
+            },
         ),
         of(
             "a directory is no image layout",
@@ -424,26 +423,23 @@ fn others() -> Vec<Example> {
         ),
         of(
             "the publisher moved the tag",
-            Error::Unexpected { reference: HUB.to_owned(), expected: one.clone(), actual: two.clone() },
+            Error::Unexpected { reference: image(HUB), expected: one.clone(), actual: two.clone() },
         ),
         of(
             "the target's tag has another digest, and `on-conflict` is `fail`",
-            Error::Conflict { reference: GHCR.to_owned(), actual: one.clone(), wanted: two.clone() },
+            Error::Conflict { reference: image(GHCR), actual: one.clone(), wanted: two.clone() },
         ),
         of(
             "`platforms` names one that the image does not have",
             Error::Platform {
-                reference: HUB.to_owned(),
+                reference: image(HUB),
                 wanted: "linux/sparc64".to_owned(),
                 available: vec!["linux/amd64".to_owned(), "linux/arm64/v8".to_owned()],
             },
         ),
         of(
             "`verify` found the target behind the source",
-            Error::Different {
-                reference: GHCR.to_owned(),
-                differences: vec![format!("it is {one}, the source is {two}")],
-            },
+            Error::Different { reference: image(GHCR), differences: vec![format!("it is {one}, the source is {two}")] },
         ),
         of("somebody cancelled the run, or its time was over", Error::Cancelled { signal: "SIGTERM" }),
         of(
@@ -456,8 +452,14 @@ fn others() -> Vec<Example> {
     ]
 }
 
+/// What a failure is about, as users write it.
+#[expect(clippy::expect_used, reason = "the references are those above")]
+fn image(text: &str) -> Object {
+    Object::from(&ImageReference::parse(text).expect("an example's reference"))
+}
+
 fn request(when: &'static str, side: Side, action: &'static str, object: &str, cause: Cause) -> Example {
-    Example { when, error: Error::Registry { side, action, object: object.to_owned(), cause } }
+    Example { when, error: Error::Registry { side, action, object: image(object), cause } }
 }
 
 fn read(when: &'static str, object: &str, cause: Cause) -> Example {

@@ -19,6 +19,7 @@ use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformO
 use crate::engine::resolve::{self, Resolved};
 use crate::engine::session::Session;
 use crate::engine::verify;
+use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
@@ -470,7 +471,7 @@ impl<'a> Image<'a> {
         match &self.job.expected_digest {
             Some(expected) if *expected != resolved.named && expected != resolved.root.digest() => {
                 Err(Error::Unexpected {
-                    reference: self.job.source.to_string(),
+                    reference: Object::from(&self.job.source),
                     expected: expected.clone(),
                     actual: resolved.named.clone(),
                 })

@@ -25,14 +25,10 @@ impl<'a> Failure<'a> {
         let mut failure =
             Self { error, side: None, action: "", host: "", repository: "", cause: None, with_credential: None };
         let Error::Registry { side, action, object, cause } = error else { return failure };
-        let name = object.split_once('@').map_or(object.as_str(), |(name, _)| name);
-        let name = name.split(' ').next().unwrap_or(name);
-        let (host, path) = name.split_once('/').unwrap_or((name, ""));
-        failure.repository = match path.rsplit_once(':') {
-            Some((before, tag)) if !tag.contains('/') => before,
-            _ => path,
-        };
-        (failure.side, failure.action, failure.host) = (Some(*side), action, host);
+        (failure.side, failure.action) = (Some(*side), action);
+        if let Some(reference) = object.reference() {
+            (failure.host, failure.repository) = (reference.registry(), reference.repository());
+        }
         let mut cause = cause;
         loop {
             match cause {

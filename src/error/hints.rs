@@ -450,7 +450,7 @@ const RULES: &[Rule] = &[
         })],
     },
     Rule {
-        is: |f| f.violation().is_some(),
+        is: |f| f.violation().is_some() && !f.host.is_empty(),
         hints: &[always(|f| {
             format!(
                 "check that `{}` is a registry and not a web page, a login portal or a proxy that answers in its place",
@@ -459,7 +459,7 @@ const RULES: &[Rule] = &[
         })],
     },
     Rule {
-        is: |f| matches!(f.error, Error::DigestMismatch { object, .. } if object.starts_with("oci:")),
+        is: |f| matches!(f.error, Error::DigestMismatch { object, .. } if object.is_in_directory()),
         hints: &[always(|_| "the directory is damaged: make it anew from where it came".to_owned())],
     },
     Rule {
@@ -485,7 +485,7 @@ const RULES: &[Rule] = &[
         ],
     },
     // What is wrong with a directory, its sentence says.
-    Rule { is: |f| matches!(f.error, Error::Content { object, .. } if object.starts_with("oci:")), hints: &[] },
+    Rule { is: |f| matches!(f.error, Error::Content { object, .. } if object.is_in_directory()), hints: &[] },
     Rule {
         is: |f| matches!(f.error, Error::Content { side: Side::Source, .. }),
         hints: &[always(|_| {
@@ -493,7 +493,7 @@ const RULES: &[Rule] = &[
         })],
     },
     Rule {
-        is: |f| matches!(f.error, Error::Content { problem, .. } if problem.ends_with("kept what it has")),
+        is: |f| matches!(f.error, Error::NotRepaired { .. }),
         hints: &[always(|_| {
             "have that layer removed from the registry's storage (delete the image or package and let the registry clean \
              up), then run again"

@@ -6,11 +6,13 @@
 pub mod cause;
 pub mod failure;
 pub mod hints;
+pub mod object;
 pub mod violation;
 
 use std::fmt;
 
 use crate::error::cause::{Cause, ErrorResponse};
+use crate::error::object::Object;
 use crate::oci::digest::Digest;
 
 /// One end of a copy.
@@ -50,8 +52,8 @@ pub enum Error {
         side: Side,
         /// What was tried: a method and a noun, `GET manifest`.
         action: &'static str,
-        /// What it was tried on: a full reference, or a repository and a digest.
-        object: String,
+        /// What it was tried on.
+        object: Object,
         /// Why it failed.
         cause: Cause,
     },
@@ -61,7 +63,7 @@ pub enum Error {
         /// Which end.
         side: Side,
         /// The manifest, blob or tag.
-        object: String,
+        object: Object,
         /// The digest that was asked for.
         expected: Digest,
         /// What came.
@@ -73,15 +75,28 @@ pub enum Error {
         /// Which end.
         side: Side,
         /// The manifest or blob.
-        object: String,
+        object: Object,
         /// One sentence.
         problem: String,
+    },
+    /// A broken layer was sent anew, and the registry did not look at what it was sent.
+    #[error(
+        "target: {object}: this layer has {actual} bytes there and {expected} at the source; it was sent anew, and the \
+         registry kept what it has"
+    )]
+    NotRepaired {
+        /// The layer.
+        object: Object,
+        /// Its size in bytes at the source.
+        expected: u64,
+        /// Its size in bytes at the target.
+        actual: u64,
     },
     /// The source is not the digest that `expected-digest` names.
     #[error("source: {reference} is {actual}, not the expected {expected}")]
     Unexpected {
         /// The source as the user named it.
-        reference: String,
+        reference: Object,
         /// The input's value.
         expected: Digest,
         /// What the source resolves to.
@@ -91,7 +106,7 @@ pub enum Error {
     #[error("target: {reference} exists with {actual}; the source is {wanted}")]
     Conflict {
         /// The target tag.
-        reference: String,
+        reference: Object,
         /// What the tag points at.
         actual: Digest,
         /// What would have been written.
@@ -101,7 +116,7 @@ pub enum Error {
     #[error("source: {reference} has no platform `{wanted}`; it has {}", list(available))]
     Platform {
         /// The source as the user named it.
-        reference: String,
+        reference: Object,
         /// The platform asked for.
         wanted: String,
         /// The platforms that exist.
@@ -111,7 +126,7 @@ pub enum Error {
     #[error("target: {reference}: {}", differences.join("; "))]
     Different {
         /// The target as the user named it.
-        reference: String,
+        reference: Object,
         /// What differs, a sentence each.
         differences: Vec<String>,
     },

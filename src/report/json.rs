@@ -243,7 +243,7 @@ fn side(error: &Error) -> Option<Side> {
     match error {
         Error::Registry { side, .. } | Error::DigestMismatch { side, .. } | Error::Content { side, .. } => Some(*side),
         Error::Unexpected { .. } | Error::Platform { .. } => Some(Side::Source),
-        Error::Conflict { .. } | Error::Different { .. } => Some(Side::Target),
+        Error::Conflict { .. } | Error::Different { .. } | Error::NotRepaired { .. } => Some(Side::Target),
         Error::Input { .. } | Error::Cancelled { .. } | Error::Local(_) => None,
     }
 }
@@ -355,9 +355,11 @@ pub(super) mod tests {
     use crate::emit::format::mapping;
     use crate::engine::outcome::{ImageOutcome, Outcome, PlatformOutcome};
     use crate::error::cause::{Cause, ErrorResponse};
+    use crate::error::object::Object;
     use crate::error::{Error, Side};
     use crate::observe::counts::{Blobs, Traffic};
     use crate::oci::digest::Digest;
+    use crate::oci::reference::{ImageReference, Reference};
     use crate::report::Report;
     use crate::report::figures::Name;
 
@@ -405,11 +407,14 @@ pub(super) mod tests {
 
     pub(in crate::report) fn failed() -> ImageOutcome {
         let target = "ghcr.io/acme/mirror/quay.io/x|y:1".to_owned();
+        // No registry has such a name; it shows what is made of the character.
+        let repository = Reference::parse("ghcr.io/acme/mirror:1").expect("a reference");
+        let repository = repository.relocated("ghcr.io".to_owned(), "acme/mirror/quay.io/x|y".to_owned());
         ImageOutcome {
             error: Some(Error::Registry {
                 side: Side::Target,
                 action: "PUT manifest",
-                object: target.clone(),
+                object: Object::from(&ImageReference::Registry(repository)),
                 cause: Cause::Refused(ErrorResponse {
                     status: 403,
                     code: Some("DENIED".to_owned()),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt as _};
 
+use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::oci::digest::{Digest, Hasher};
 use crate::oci::manifest::Descriptor;
@@ -32,7 +33,7 @@ pub trait BlobSource: Send + Sync {
 }
 
 /// `stream`, hashed and counted; fails instead of giving its last piece when it is not `descriptor`.
-pub fn checked(stream: BlobStream, descriptor: &Descriptor, object: String) -> BlobStream {
+pub fn checked(stream: BlobStream, descriptor: &Descriptor, object: Object) -> BlobStream {
     let state = Checked {
         stream,
         hasher: Some(descriptor.digest.hasher()),
@@ -69,7 +70,7 @@ struct Checked {
     size: u64,
     seen: u64,
     held: Option<Bytes>,
-    object: String,
+    object: Object,
 }
 
 impl Checked {
@@ -131,12 +132,17 @@ mod tests {
 
     use super::{after, checked};
     use crate::error::Error;
+    use crate::error::object::Object;
     use crate::oci::digest::Digest;
     use crate::oci::manifest::Descriptor;
 
     async fn run(pieces: &[&'static str], descriptor: &Descriptor) -> (String, Option<Error>) {
         let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
-        let mut stream = checked(futures_util::stream::iter(pieces).boxed(), descriptor, "x".to_owned());
+        let mut stream = checked(
+            futures_util::stream::iter(pieces).boxed(),
+            descriptor,
+            Object::directory(std::path::Path::new("x")),
+        );
         let mut text = String::new();
         while let Some(item) = stream.next().await {
             match item {

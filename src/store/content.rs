@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::object::Object;
 use crate::oci::digest::Digest;
 
 /// Where in a repository a manifest is: by tag or by digest.
@@ -11,6 +12,16 @@ pub enum TagOrDigest<'a> {
     Tag(&'a str),
     /// Under its digest.
     Digest(&'a Digest),
+}
+
+impl TagOrDigest<'_> {
+    /// What has this tag or digest in `place`.
+    pub fn of(self, place: Object) -> Object {
+        match self {
+            Self::Tag(tag) => place.with_tag(tag),
+            Self::Digest(digest) => place.with_digest(digest),
+        }
+    }
 }
 
 impl fmt::Display for TagOrDigest<'_> {

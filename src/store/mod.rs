@@ -14,6 +14,7 @@ use std::sync::Arc;
 use futures_util::future::{BoxFuture, FutureExt as _};
 
 use crate::error::Error;
+use crate::error::object::Object;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
@@ -176,7 +177,7 @@ impl Store {
     }
 
     /// How `at` of this end is called in messages.
-    pub fn object(&self, at: TagOrDigest<'_>) -> String {
+    pub fn object(&self, at: TagOrDigest<'_>) -> Object {
         match self {
             Self::Registry(repository) => repository.object(at),
             Self::Layout(layout) => layout.object(at),

@@ -284,15 +284,8 @@ impl Copy<'_> {
         if self.target.head_blob(descriptor).await? == Some(descriptor.size) {
             return Ok(());
         }
-        Err(Error::Content {
-            side: Side::Target,
-            object: self.target.object(TagOrDigest::Digest(&descriptor.digest)),
-            problem: format!(
-                "this layer has {has} bytes there and {} at the source; it was sent anew, and the registry kept what it \
-                 has",
-                descriptor.size
-            ),
-        })
+        let object = self.target.object(TagOrDigest::Digest(&descriptor.digest));
+        Err(Error::NotRepaired { object, expected: descriptor.size, actual: has })
     }
 
     /// Writes a manifest. Where the registry says that parts are missing, which it was believed to have, these are sent

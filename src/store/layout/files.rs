@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
@@ -80,26 +81,24 @@ impl Files {
         &self.shared.root
     }
 
-    pub fn shown(&self) -> String {
-        format!("oci:{}", shown(&self.directory))
+    /// The layout as a whole, for messages.
+    pub fn place(&self) -> Object {
+        Object::directory(&self.directory)
     }
 
-    pub fn object(&self, at: TagOrDigest<'_>) -> String {
-        match at {
-            TagOrDigest::Tag(tag) => format!("{}:{}", self.shown(), sanitise::line(tag, 200)),
-            TagOrDigest::Digest(digest) => format!("{}@{digest}", self.shown()),
-        }
+    pub fn object(&self, at: TagOrDigest<'_>) -> Object {
+        at.of(self.place())
     }
 
     // Failures.
 
     /// The layout as a whole is not as it must be.
     pub fn bad(&self, problem: String) -> Error {
-        Error::Content { side: self.side, object: self.shown(), problem }
+        Error::Content { side: self.side, object: self.place(), problem }
     }
 
     pub fn bad_file(&self, relative: &str, digest: Option<&Digest>, problem: &str) -> Error {
-        let object = digest.map_or_else(|| self.shown(), |digest| self.object(TagOrDigest::Digest(digest)));
+        let object = digest.map_or_else(|| self.place(), |digest| self.object(TagOrDigest::Digest(digest)));
         Error::Content { side: self.side, object, problem: format!("`{relative}` {problem}") }
     }
 

@@ -28,6 +28,7 @@ use futures_util::stream::StreamExt as _;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
+use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
@@ -105,7 +106,7 @@ impl Layout {
     }
 
     /// `oci:DIRECTORY:tag` or `oci:DIRECTORY@sha256:…`, for messages.
-    pub fn object(&self, at: TagOrDigest<'_>) -> String {
+    pub fn object(&self, at: TagOrDigest<'_>) -> Object {
         self.files.object(at)
     }
 
@@ -273,7 +274,7 @@ impl Layout {
                 (Some(only), true) => Ok(only),
                 (Some(_), false) if named => Err(files.bad(format!(
                     "has several images; name one as `{}:TAG`: {}",
-                    files.shown(),
+                    files.place(),
                     shortened(&index.names().into_iter().filter(|name| !is_fallback(name)).collect::<Vec<_>>())
                 ))),
                 (Some(last), false) => {
@@ -281,7 +282,7 @@ impl Layout {
                     let digests: Vec<String> = candidates.iter().map(|entry| entry.digest.to_string()).collect();
                     Err(files.bad(format!(
                         "has several images without a name; name one as `{}@DIGEST`: {}",
-                        files.shown(),
+                        files.place(),
                         shortened(&digests)
                     )))
                 }
@@ -317,7 +318,7 @@ impl Layout {
             }
             if let Some(problem) = first {
                 let more = if unreadable > 1 { format!(" ({} more)", unreadable - 1) } else { String::new() };
-                meter.notice(format!("{}: {problem}{more}; an attachment there would be left out", files.shown()));
+                meter.notice(format!("{}: {problem}{more}; an attachment there would be left out", files.place()));
             }
             let fallback = subject.fallback_tag();
             if let Some(entry) = index.named(&fallback, false).map_err(|problem| files.bad(problem))? {
@@ -431,13 +432,13 @@ impl Layout {
                     return Err(Error::Local(format!(
                         "{}: {}: another process holds its lock for {waited} s",
                         self.files.side,
-                        self.files.shown()
+                        self.files.place()
                     )));
                 }
                 Err(TryLockError::Error(error)) => {
                     self.meter.notice(format!(
                         "{} cannot be locked ({}); only one run at a time may write to it",
-                        self.files.shown(),
+                        self.files.place(),
                         sanitise::line(&error.to_string(), 200)
                     ));
                     return Ok(Lock { _here: here, _file: None });
@@ -466,6 +467,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::Layout;
+    use crate::error::object::Object;
     use crate::error::{Error, Side};
     use crate::observe::meter::Meter;
     use crate::oci::digest::Digest;
@@ -481,7 +483,8 @@ mod tests {
     impl BlobSource for Claimed {
         fn open(&self) -> BoxFuture<'_, Result<BlobStream, Error>> {
             let pieces: Vec<_> = self.1.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
-            let stream = blob::checked(futures_util::stream::iter(pieces).boxed(), &self.0, "x".to_owned());
+            let stream =
+                blob::checked(futures_util::stream::iter(pieces).boxed(), &self.0, Object::directory(Path::new("x")));
             async { Ok(stream) }.boxed()
         }
     }
@@ -597,7 +600,7 @@ mod tests {
         let bytes: Vec<Bytes> = layout.read_blob(&config).await.expect("opened").try_collect().await.expect("read");
         assert_eq!(bytes.concat(), b"{}");
         assert_eq!(fs::read(path.join("oci-layout")).expect("a mark"), br#"{"imageLayoutVersion":"1.0.0"}"#);
-        assert_eq!(layout.object(TagOrDigest::Tag("v1")), format!("oci:{}:v1", path.display()));
+        assert_eq!(layout.object(TagOrDigest::Tag("v1")).to_string(), format!("oci:{}:v1", path.display()));
     }
 
     #[tokio::test]

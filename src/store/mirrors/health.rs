@@ -84,6 +84,7 @@ mod tests {
 
     use super::classify;
     use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
+    use crate::error::object::Object;
     use crate::error::violation::Violation;
     use crate::error::{Error, Side};
     use crate::observe::counts::EndpointStatus;
@@ -109,7 +110,12 @@ mod tests {
             (Cause::Protocol(Violation::WebPage), EndpointStatus::Broken),
         ] {
             let words = format!("{cause:?}");
-            let error = Error::Registry { side: Side::Source, action: "GET", object: String::new(), cause };
+            let error = Error::Registry {
+                side: Side::Source,
+                action: "GET",
+                object: Object::directory(std::path::Path::new("x")),
+                cause,
+            };
             assert_eq!(classify(&error), class, "{words}");
         }
     }

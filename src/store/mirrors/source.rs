@@ -13,6 +13,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::StreamExt as _;
 
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
+use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::observe::counts::EndpointStatus;
 use crate::observe::meter::Meter;
@@ -216,9 +217,8 @@ impl MirrorSource {
     }
 
     /// How `at` is called in messages: by the original's name.
-    pub fn object(&self, at: TagOrDigest<'_>) -> String {
-        let separator = if matches!(at, TagOrDigest::Tag(_)) { ':' } else { '@' };
-        format!("{}{separator}{at}", self.0.reference.name())
+    pub fn object(&self, at: TagOrDigest<'_>) -> Object {
+        at.of(Object::repository(self.0.reference.clone()))
     }
 
     /// `stream`, checked; its failure is remembered, so that the next attempt goes elsewhere.
@@ -487,7 +487,7 @@ impl Inner {
             asking.await
         } else {
             let limit = MANIFEST.min(self.patience);
-            tokio::time::timeout(limit, asking).await.unwrap_or_else(|_| Err(too_slow(site.name.clone(), limit)))
+            tokio::time::timeout(limit, asking).await.unwrap_or_else(|_| Err(too_slow(site.repository.place(), limit)))
         };
         match &result {
             Ok(Some(_)) => self.meter.site(&site.name, EndpointStatus::Served, None),
@@ -558,7 +558,7 @@ fn fetched<'a>(site: &'a Endpoint, tag: &'a str, bytes: bool) -> TokenContext<'a
 }
 
 /// `stream`, ended where it gives next to nothing for `limit`; the time in which nobody asks it does not count.
-fn lively(stream: BlobStream, limit: Duration, object: String) -> BlobStream {
+fn lively(stream: BlobStream, limit: Duration, object: Object) -> BlobStream {
     let state = Some((stream, Duration::ZERO, 0_u64));
     futures_util::stream::unfold(state, move |state| {
         let object = object.clone();
@@ -582,7 +582,7 @@ fn lively(stream: BlobStream, limit: Duration, object: String) -> BlobStream {
     .boxed()
 }
 
-fn too_slow(object: String, limit: Duration) -> Error {
+fn too_slow(object: Object, limit: Duration) -> Error {
     let detail = format!("too slow for {} s", limit.as_secs());
     let cause = Cause::Connection { kind: ConnectionFailure::Stalled, detail };
     Error::Registry { side: Side::Source, action: "GET", object, cause }
@@ -596,7 +596,12 @@ mod tests {
     use futures_util::StreamExt as _;
 
     use super::lively;
+    use crate::error::object::Object;
     use crate::store::blob::BlobStream;
+
+    fn object() -> Object {
+        Object::directory(std::path::Path::new("m"))
+    }
 
     #[tokio::test]
     async fn a_stream_that_gives_a_byte_now_and_then_is_left() {
@@ -608,13 +613,13 @@ mod tests {
             .boxed()
         };
         // The limit is on the whole of the waiting, not on each wait.
-        let mut stream = lively(drip(40), Duration::from_millis(100), "m/x".to_owned());
+        let mut stream = lively(drip(40), Duration::from_millis(100), object());
         let mut pieces = 0;
         while let Some(Ok(_)) = stream.next().await {
             pieces += 1;
         }
         assert!(pieces < 4 && stream.next().await.is_none(), "{pieces}");
-        let mut stream = lively(drip(1), Duration::from_secs(60), "m/x".to_owned());
+        let mut stream = lively(drip(1), Duration::from_secs(60), object());
         assert!(stream.next().await.unwrap().is_ok());
     }
 }

@@ -8,6 +8,7 @@ use reqwest::{Method, Response};
 
 use crate::error::Error;
 use crate::error::cause::{Cause, ConnectionFailure};
+use crate::error::object::Object;
 use crate::error::violation::Violation;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
@@ -23,11 +24,8 @@ const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 impl Repository {
     /// `docker.io/library/alpine:3.20` or `…@sha256:…`, for messages.
-    pub fn object(&self, at: TagOrDigest<'_>) -> String {
-        match at {
-            TagOrDigest::Tag(tag) => format!("{}:{tag}", self.full_name()),
-            TagOrDigest::Digest(digest) => format!("{}@{digest}", self.full_name()),
-        }
+    pub fn object(&self, at: TagOrDigest<'_>) -> Object {
+        at.of(self.place())
     }
 
     /// Asks whether a manifest is there, without fetching it; none for 404.

@@ -90,6 +90,14 @@ impl Registries {
             host
         };
         let limits = Timeouts::patient(self.settings.patience);
-        Ok(Repository { host, name: reference.repository().into(), side, purpose, meter, limits })
+        Ok(Repository {
+            host,
+            reference: Arc::new(reference.clone()),
+            name: reference.repository().into(),
+            side,
+            purpose,
+            meter,
+            limits,
+        })
     }
 }

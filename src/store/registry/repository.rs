@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::error::cause::Cause;
+use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
+use crate::oci::reference::Reference;
 use crate::store::registry::host::Host;
 use crate::store::registry::retry::Timeouts;
 
@@ -11,6 +14,8 @@ use crate::store::registry::retry::Timeouts;
 #[derive(Clone)]
 pub struct Repository {
     pub host: Arc<Host>,
+    /// The repository; its tag and digest do not count.
+    pub reference: Arc<Reference>,
     pub name: Arc<str>,
     pub side: Side,
     pub purpose: Purpose,
@@ -41,7 +46,12 @@ impl Repository {
 
     /// The repository's name with its registry: `docker.io/library/alpine`.
     pub fn full_name(&self) -> String {
-        format!("{}/{}", self.host.name(), self.name)
+        self.reference.name()
+    }
+
+    /// The repository as a whole, for messages.
+    pub fn place(&self) -> Object {
+        Object::repository(Arc::clone(&self.reference))
     }
 
     /// What counts the requests to it, and hears what is to be known.
@@ -55,12 +65,7 @@ impl Repository {
     }
 
     /// An error about `object` of this repository.
-    pub fn error(
-        &self,
-        action: &'static str,
-        object: impl std::fmt::Display,
-        cause: crate::error::cause::Cause,
-    ) -> Error {
-        Error::Registry { side: self.side, action, object: object.to_string(), cause }
+    pub fn error(&self, action: &'static str, object: Object, cause: Cause) -> Error {
+        Error::Registry { side: self.side, action, object, cause }
     }
 }

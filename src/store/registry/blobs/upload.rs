@@ -207,7 +207,7 @@ impl Repository {
     /// its rights (GHCR's is opaque), and no other question is answered like a push (radius-project/radius#12623).
     pub async fn may_push(&self) -> Result<(), Error> {
         let call = Request::new(Method::POST, self.url("blobs/uploads/"), Scopes::push(&self.name), "right to push");
-        self.send(&call).await.map(drop).map_err(|cause| self.error("POST upload", self.full_name(), cause))
+        self.send(&call).await.map(drop).map_err(|cause| self.error("POST upload", self.place(), cause))
     }
 
     /// Whether a small blob's source may be asked for it while the target is asked whether it needs it: a round trip less.
