@@ -161,7 +161,7 @@ fn bad_inputs() -> Vec<Example> {
         ),
     ];
     let refused = |(when, arguments): (&'static str, &[&str])| {
-        let arguments = arguments.iter().map(ToString::to_string).collect();
+        let arguments = arguments.iter().map(Into::into).collect();
         Some(Example { when, error: inputs::read(arguments, &Environment::default()).err()? })
     };
     cases.into_iter().filter_map(refused).collect()

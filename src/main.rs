@@ -46,7 +46,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let arguments = std::env::args().skip(1).collect();
+    let arguments = std::env::args_os().skip(1).collect();
     let run = || runtime.block_on(async { mirror_image::run(arguments, &Environment::of_process(), stop()).await });
     let code = catch_unwind(AssertUnwindSafe(run)).unwrap_or(1);
     // A look-up of a host name cannot be interrupted; nobody waits for it any more.

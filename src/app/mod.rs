@@ -5,6 +5,7 @@
 pub mod publish;
 pub mod watch;
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// `arguments` come without the program's name. `shutdown` resolves with a signal's name when the run is to stop: then
 /// nothing more is started, and what was done is reported.
 pub async fn run(
-    arguments: Vec<String>,
+    arguments: Vec<OsString>,
     environment: &Environment,
     shutdown: impl Future<Output = &'static str>,
 ) -> u8 {

@@ -10,9 +10,11 @@ pub mod values;
 pub mod words;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 
+use crate::credentials::cnb::CNB_REGISTRY_AUTH;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::inputs::command_line::{Flags, command_line, explain};
@@ -20,12 +22,14 @@ use crate::inputs::table::{INPUTS, known};
 use crate::inputs::typed::Invocation;
 use crate::inputs::values::{Values, without};
 use crate::inputs::words::nearest;
+use crate::store::mirrors::rules::CNB_REGISTRY_MIRRORS;
 use crate::text::quote::shown;
 
 /// Reads the arguments (without the program's own name) and the environment.
 ///
 /// A flag wins over `INPUT_FOO-BAR`, that over `INPUT_FOO_BAR`, that over the default.
-pub fn read(arguments: Vec<String>, environment: &Environment) -> Result<Invocation, Error> {
+pub fn read(arguments: Vec<OsString>, environment: &Environment) -> Result<Invocation, Error> {
+    refuse_unreadable(&arguments, environment)?;
     let flags = match command_line().try_get_matches_from(arguments) {
         Ok(matches) => Flags::of(&matches)?,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
@@ -36,18 +40,15 @@ pub fn read(arguments: Vec<String>, environment: &Environment) -> Result<Invocat
     let mut notices = unknown_variables(environment);
     let mut given = BTreeMap::new();
     for input in INPUTS {
-        let upper = input.name.to_ascii_uppercase();
+        let variables = variables_of(input.name);
         let flag = flags.values.get(input.name).map(String::as_str);
         if flag.is_some() && input.kind.is_secret() {
             notices.push(format!(
-                "`--{}` can be read by everyone who can list processes; give it as the variable INPUT_{}",
-                input.name,
-                upper.replace('-', "_")
+                "`--{}` can be read by everyone who can list processes; give it as the variable {}",
+                input.name, variables[1]
             ));
         }
-        let variable = || environment.get(&format!("INPUT_{upper}"));
-        let posix_variable = || environment.get(&format!("INPUT_{}", upper.replace('-', "_")));
-        if let Some(value) = flag.or_else(variable).or_else(posix_variable) {
+        if let Some(value) = flag.or_else(|| variables.iter().find_map(|name| environment.get(name))) {
             given.insert(input.name, value.to_owned());
         }
     }
@@ -57,6 +58,43 @@ pub fn read(arguments: Vec<String>, environment: &Environment) -> Result<Invocat
     let mut inputs = values.inputs(environment, notices).map_err(|error| without(error, &secrets))?;
     inputs.debug_log |= flags.verbose;
     Ok(Invocation::Run(Box::new(inputs)))
+}
+
+/// The variables that are read besides inputs. `HOME` is not among them: a home of any name may have no login in it.
+const VARIABLES: [&str; 10] = [
+    CNB_REGISTRY_AUTH,
+    CNB_REGISTRY_MIRRORS,
+    "DOCKER_CONFIG",
+    "GITHUB_ACTOR",
+    "GITHUB_API_URL",
+    "GITHUB_OUTPUT",
+    "GITHUB_REPOSITORY",
+    "GITHUB_SERVER_URL",
+    "GITHUB_STEP_SUMMARY",
+    "GITHUB_WORKSPACE",
+];
+
+/// Refuses what is not Unicode, in an argument or in a variable that would be read: a password that counts as not given
+/// is a puzzle. The value is not repeated.
+fn refuse_unreadable(arguments: &[OsString], environment: &Environment) -> Result<(), Error> {
+    if let Some(before) = arguments.iter().position(|argument| argument.to_str().is_none()) {
+        let problem = format!("are not all text: number {} is not Unicode; write it in UTF-8", before + 1);
+        return Err(Error::input("arguments", problem));
+    }
+    let inputs = INPUTS.iter().flat_map(|input| variables_of(input.name));
+    let mut names = inputs.chain(VARIABLES.map(str::to_owned));
+    match names.find(|name| environment.is_unreadable(name)) {
+        Some(name) => {
+            Err(Error::input(name, "is a variable whose value is not Unicode; set it in UTF-8, or not at all"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The variables that an input is read from, the one that wins first: as the runner writes it, and as a shell can.
+fn variables_of(input: &str) -> [String; 2] {
+    let upper = input.to_ascii_uppercase();
+    [format!("INPUT_{upper}"), format!("INPUT_{}", upper.replace('-', "_"))]
 }
 
 /// Notices about variables that look like inputs and are not.

@@ -285,7 +285,7 @@ mod tests {
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     fn try_read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Inputs, Error> {
-        match read(arguments.iter().map(ToString::to_string).collect(), &Environment::from(variables))? {
+        match read(arguments.iter().map(Into::into).collect(), &Environment::from(variables))? {
             Invocation::Run(inputs) => Ok(*inputs),
             Invocation::Print(text) => panic!("{text}"),
         }
@@ -540,7 +540,7 @@ mod tests {
 
     #[test]
     fn help_and_version_are_printed() {
-        let text = |flag: &str| match read(vec![flag.to_owned()], &Environment::default()) {
+        let text = |flag: &str| match read(vec![flag.into()], &Environment::default()) {
             Ok(Invocation::Print(text)) => text,
             other => panic!("{other:?}"),
         };

@@ -258,7 +258,7 @@ mod tests {
 
     fn plan(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Plan, Error> {
         let environment = Environment::from(variables);
-        match read(arguments.iter().map(ToString::to_string).collect(), &environment)? {
+        match read(arguments.iter().map(Into::into).collect(), &environment)? {
             Invocation::Run(inputs) => Plan::new(&inputs.request, &inputs.credentials),
             Invocation::Print(text) => panic!("{text}"),
         }

@@ -1,5 +1,9 @@
 //! Bad input of every kind: exit 2, one sentence that names the input, and nothing was contacted.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Command;
+
 use crate::support::images;
 use crate::support::{Registry, Run};
 
@@ -119,4 +123,35 @@ async fn help_and_version_are_there() {
         assert!(help.stdout.contains(name), "{help}");
     }
     Run::new().arg("--version").succeeds().await;
+}
+
+#[test]
+fn what_is_not_unicode_is_named_and_not_repeated() {
+    let bytes = OsStr::from_bytes(b"hunter2-\xff");
+    let run = |arguments: &[&OsStr], variable: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mirror-image"));
+        command.env_clear().args(arguments).envs(variable.map(|name| (name, bytes)));
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let good = ["inspect", "localhost:1/a:1", "--patience=1s"].map(OsStr::new);
+    for (arguments, variable, part) in [
+        (&[good[0], bytes][..], None, "input `arguments`: are not all text: number 2 is not Unicode"),
+        (
+            &good,
+            Some("INPUT_SOURCE-PASSWORD"),
+            "input `INPUT_SOURCE-PASSWORD`: is a variable whose value is not Unicode",
+        ),
+        (&good, Some("INPUT_SOURCE_PASSWORD"), "input `INPUT_SOURCE_PASSWORD`: is a variable"),
+        (&good, Some("CNB_REGISTRY_AUTH"), "input `CNB_REGISTRY_AUTH`: is a variable"),
+    ] {
+        let (code, log) = run(arguments, variable);
+        assert_eq!(code, Some(2), "{part}: {log}");
+        assert!(log.contains(part) && !log.contains("hunter2"), "{part}: {log}");
+    }
+    // What nothing reads may be anything.
+    for variable in ["LS_COLORS", "INPUT_FROBNICATE"] {
+        let (code, log) = run(&good, Some(variable));
+        assert_eq!(code, Some(1), "{variable}: {log}");
+    }
 }
