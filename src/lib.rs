@@ -93,6 +93,7 @@ pub use crate::environment::Environment;
 pub mod internals {
     pub use crate::emit::Wanted;
     pub use crate::emit::render;
+    pub use crate::engine::options::Command;
     pub use crate::engine::outcome::ImageOutcome;
     pub use crate::engine::outcome::Outcome;
     pub use crate::error::Side;
@@ -101,7 +102,6 @@ pub mod internals {
     pub use crate::inputs::table::Kind;
     pub use crate::inputs::table::OUTPUTS;
     pub use crate::oci::reference::Reference;
-    pub use crate::report::Report;
     pub use crate::store::mirrors::rules::Fallback;
     pub use crate::store::mirrors::rules::Rules;
     pub use crate::text::sanitise::markdown;

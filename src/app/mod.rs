@@ -165,8 +165,14 @@ pub async fn stages(
     for (title, lines) in report.access.groups() {
         console.group(&title, &lines);
     }
-    let (handovers, notes) =
-        emit::render(&inputs.emit, &report, environment.get("GITHUB_REPOSITORY"), &inputs.insecure_registries);
+    let (handovers, notes) = emit::render(
+        &inputs.emit,
+        &report.images,
+        inputs.command,
+        inputs.dry_run,
+        environment.get("GITHUB_REPOSITORY"),
+        &inputs.insecure_registries,
+    );
     report.handovers = handovers;
     report.notices.extend(plan.notices.into_iter().chain(notes));
     report.duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

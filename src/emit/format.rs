@@ -10,9 +10,7 @@ use crate::http::address;
 use crate::oci::digest::Digest;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::oci::vendor::{DOCKER_HUB, DOCKER_HUB_INDEX};
-use crate::report::Report;
 use crate::report::figures::Name;
-use crate::report::json::text;
 
 /// One way of consumers to be told of a mirror.
 pub trait Format: Sync {
@@ -33,7 +31,7 @@ pub struct Run {
     /// `owner-repo`: what files and objects are called.
     pub name: String,
     /// The `mapping` output.
-    pub mapping: String,
+    pub mapping: serde_json::Value,
     /// The images, sorted by source.
     pub images: Vec<Image>,
     /// Hosts that are spoken to over plain HTTP besides loopback ones.
@@ -69,10 +67,10 @@ pub struct Repository<'a> {
 
 impl Run {
     /// Collects the images; notes about those that cannot come in.
-    pub fn new(report: &Report, github_repository: Option<&str>, insecure: &[String]) -> (Self, Vec<String>) {
+    pub fn new(outcomes: &[ImageOutcome], github_repository: Option<&str>, insecure: &[String]) -> (Self, Vec<String>) {
         let mut notes = Vec::new();
         let mut images: Vec<Image> = Vec::new();
-        for image in report.images.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged)) {
+        for image in outcomes.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged)) {
             match Self::image(image) {
                 Ok(image) if images.contains(&image) => {}
                 Ok(image) => images.push(image),
@@ -82,7 +80,7 @@ impl Run {
         images.sort_by_cached_key(|image| (image.source.to_string(), image.target.to_string()));
         let first = || images.first().map_or("mirror", |image| image.target.namespace());
         let name = object_name(github_repository.unwrap_or_else(first));
-        let mapping = crate::emit::format::mapping(report);
+        let mapping = serde_json::to_value(mappings(outcomes)).unwrap_or_default();
         (Self { name, mapping, images, insecure: insecure.to_vec() }, notes)
     }
 
@@ -260,12 +258,8 @@ pub struct Mapping<'a> {
 }
 
 /// What is at the target and known to be what the source has: the list that consumer configuration is made of.
-pub fn mapping(report: &Report) -> String {
-    text(&mappings(report))
-}
-
-pub fn mappings(report: &Report) -> Vec<Mapping<'_>> {
-    let there = report.images.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged));
+pub fn mappings(images: &[ImageOutcome]) -> Vec<Mapping<'_>> {
+    let there = images.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged));
     let mapped = there.filter_map(|image| Some((image, image.target.as_deref()?, image.digest.as_ref()?)));
     let entry = mapped.map(|(image, target, digest)| Mapping {
         source: &image.source,

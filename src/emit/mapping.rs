@@ -11,7 +11,6 @@ impl Format for Mapping {
     }
 
     fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String> {
-        let value: serde_json::Value = serde_json::from_str(&run.mapping).unwrap_or_default();
-        Ok(vec![file("mapping.json", "json", format!("{value:#}\n"))])
+        Ok(vec![file("mapping.json", "json", format!("{:#}\n", run.mapping))])
     }
 }

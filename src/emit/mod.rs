@@ -24,8 +24,9 @@ use std::collections::BTreeSet;
 use crate::emit::directory::Directory;
 use crate::emit::files::ConsumerConfig;
 use crate::emit::format::{Format, Run};
+use crate::engine::options::Command;
+use crate::engine::outcome::ImageOutcome;
 use crate::error::Error;
-use crate::report::Report;
 use crate::text::quote::shown;
 
 /// Every format, in the order in which they are shown.
@@ -81,18 +82,20 @@ impl Wanted {
 /// Renders what was asked for. Contacts nothing, writes nothing.
 pub fn render(
     wanted: &Wanted,
-    report: &Report,
+    images: &[ImageOutcome],
+    command: Command,
+    dry_run: bool,
     github_repository: Option<&str>,
     insecure: &[String],
 ) -> (Vec<ConsumerConfig>, Vec<String>) {
     if wanted.is_empty() {
         return (Vec::new(), Vec::new());
     }
-    if report.dry_run || report.command != "copy" {
-        let why = if report.dry_run { "a dry run writes nothing" } else { "only `copy` makes mirrors" };
+    if dry_run || command != Command::Copy {
+        let why = if dry_run { "a dry run writes nothing" } else { "only `copy` makes mirrors" };
         return (Vec::new(), vec![format!("no consumer configuration was written: {why}")]);
     }
-    let (run, notes) = Run::new(report, github_repository, insecure);
+    let (run, notes) = Run::new(images, github_repository, insecure);
     let formats = FORMATS.iter().filter(|format| wanted.0.contains(format.name()));
     let handovers = formats.map(|format| {
         let result = if run.images.is_empty() && format.name() != "mapping" {

@@ -15,6 +15,7 @@ use crate::observe::counts::{Blobs, EndpointReport, Traffic};
 use crate::oci::digest::Digest;
 use crate::report::Report;
 use crate::report::figures::{bytes, pinned, total_bytes};
+use crate::text::json::to_line;
 use crate::text::sanitise;
 use crate::text::units::count;
 
@@ -248,12 +249,7 @@ fn side(error: &Error) -> Option<Side> {
     }
 }
 
-/// JSON that cannot fail: no maps with odd keys, no foreign `Serialize`.
-pub fn text<T: Serialize>(value: &T) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
-}
-
-/// The length of the same, without making it.
+/// The length of a value's [`to_line`], without making it.
 fn length<T: Serialize>(value: &T) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
@@ -332,27 +328,26 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
     outputs.warnings.extend(whole.left_out.as_ref().map(|left_out| {
         format!("the output `json` is without some of the report ({left_out}): GitHub takes 1 MB of a job's output")
     }));
-    outputs.push("json", text(&whole));
+    outputs.push("json", to_line(&whole));
     drop(whole);
     if copy {
-        let mappings = mappings(report);
+        let mappings = mappings(&report.images);
         let of = mappings.len();
         let (mappings, cut) = fitting(mappings, context.room, 1, length);
-        outputs.push_list("mapping", text(&mappings), of, cut, "; `emit: mapping` writes all of them to a file");
+        outputs.push_list("mapping", to_line(&mappings), of, cut, "; `emit: mapping` writes all of them to a file");
     }
     if copy || report.command == "access" {
         let checks: Vec<&crate::github::findings::Check> = report.access.checks.iter().collect();
         let of = checks.len();
         let (checks, cut) = fitting(checks, context.room, 1, length);
-        outputs.push_list("access", text(&checks), of, cut, "");
+        outputs.push_list("access", to_line(&checks), of, cut, "");
     }
     outputs
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{Context, fitted, outputs, text};
-    use crate::emit::format::mapping;
+    use super::{Context, fitted, mappings, outputs, to_line};
     use crate::engine::outcome::{ImageOutcome, Outcome, PlatformOutcome};
     use crate::error::cause::{Cause, ErrorResponse};
     use crate::error::object::Object;
@@ -437,7 +432,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_json_has_the_contracts_fields() {
-        let text = text(&fitted(&report(vec![copied(), failed()]), &context()));
+        let text = to_line(&fitted(&report(vec![copied(), failed()]), &context()));
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert!(
             text.starts_with(r#"{"version":"1.2.3","command":"copy","dry_run":false,"result":"failed","images":["#)
@@ -468,7 +463,7 @@ pub(super) mod tests {
         image.blobs.missing_bytes = 77;
         let mut report = Report { dry_run: true, ..report(vec![image]) };
         let bytes = |report: &Report| -> serde_json::Value {
-            serde_json::from_str::<serde_json::Value>(&text(&fitted(report, &context()))).unwrap()["totals"]["bytes"]
+            serde_json::from_str::<serde_json::Value>(&to_line(&fitted(report, &context()))).unwrap()["totals"]["bytes"]
                 .clone()
         };
         assert_eq!(bytes(&report), 77);
@@ -476,7 +471,7 @@ pub(super) mod tests {
         report.command = "inspect";
         assert_eq!(bytes(&report), 8_912_896);
         report.cancelled = Some("SIGTERM");
-        assert!(text(&fitted(&report, &context())).contains(r#""result":"cancelled""#));
+        assert!(to_line(&fitted(&report, &context())).contains(r#""result":"cancelled""#));
     }
 
     #[test]
@@ -521,7 +516,7 @@ pub(super) mod tests {
         let outputs = outputs(&report, &context()).values;
         assert_eq!(outputs[0].0, "images");
         assert_eq!(outputs[0].1.lines().count(), 2);
-        let mapping: serde_json::Value = serde_json::from_str(&mapping(&report)).unwrap();
+        let mapping: serde_json::Value = serde_json::to_value(mappings(&report.images)).unwrap();
         assert_eq!(mapping.as_array().unwrap().len(), 2);
         assert_eq!(mapping[0]["tags"], serde_json::json!(["3.20"]));
         assert_eq!(mapping[0]["platforms"], serde_json::json!(["linux/amd64", "linux/arm64/v8"]));

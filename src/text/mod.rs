@@ -3,6 +3,7 @@
 //! Never knows anything of images.
 
 pub mod choice;
+pub mod json;
 pub mod quote;
 pub mod sanitise;
 pub mod units;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
-use mirror_image::internals::{Fallback, ImageOutcome, Outcome, Reference, Report, Rules, Wanted, render};
+use mirror_image::internals::{self as program, Fallback, ImageOutcome, Outcome, Reference, Rules, Wanted, render};
 use serde_json::{Value, json};
 
 use crate::support::images::{self, Image, Object};
@@ -28,24 +28,20 @@ fn copied(source: &str, target: &str, letter: char) -> ImageOutcome {
     }
 }
 
-fn report(images: Vec<ImageOutcome>) -> Report {
-    Report { command: "copy", images, ..Report::default() }
-}
-
 /// The run of the worked example: two registries, names kept.
-fn namespaced() -> Report {
-    report(vec![
+fn namespaced() -> Vec<ImageOutcome> {
+    vec![
         copied("gcr.io/kaniko-project/executor:v1.8.1", "ghcr.io/o/r/gcr.io/kaniko-project/executor:v1.8.1", 'b'),
         copied("docker.io/library/alpine:3.20", "ghcr.io/o/r/docker.io/library/alpine:3.20", 'a'),
-    ])
+    ]
 }
 
 /// The same, renamed.
-fn flat() -> Report {
-    report(vec![
+fn flat() -> Vec<ImageOutcome> {
+    vec![
         copied("docker.io/library/alpine:3.20", "ghcr.io/o/r/alpine:3.20", 'a'),
         copied("gcr.io/kaniko-project/executor:v1.8.1", "ghcr.io/o/r/kaniko-executor:v1.8.1", 'b'),
-    ])
+    ]
 }
 
 struct Emitted {
@@ -54,9 +50,13 @@ struct Emitted {
     notes: Vec<String>,
 }
 
-fn emit(report: &Report, words: &[&str]) -> Emitted {
+fn emit(images: &[ImageOutcome], words: &[&str]) -> Emitted {
+    emit_run(images, words, program::Command::Copy, false)
+}
+
+fn emit_run(images: &[ImageOutcome], words: &[&str], command: program::Command, dry_run: bool) -> Emitted {
     let wanted = Wanted::parse(words).unwrap();
-    let (handovers, notes) = render(&wanted, report, Some("o/r"), &[]);
+    let (handovers, notes) = render(&wanted, images, command, dry_run, Some("o/r"), &[]);
     let mut emitted = Emitted { files: BTreeMap::new(), problems: BTreeMap::new(), notes };
     for handover in handovers {
         emitted.files.extend(handover.files.into_iter().map(|file| (file.path, file.text)));
@@ -94,7 +94,7 @@ fn every_file_parses_and_the_same_run_writes_the_same_bytes() {
     assert_eq!(once.files, again.files);
     // Whatever the order of the images was.
     let mut turned = namespaced();
-    turned.images.reverse();
+    turned.reverse();
     let turned = emit(&turned, ALL);
     for (path, text) in &once.files {
         if path != "mapping.json" {
@@ -136,8 +136,8 @@ fn every_file_parses_and_the_same_run_writes_the_same_bytes() {
 
 #[test]
 fn the_drop_in_has_a_table_for_each_repository() {
-    for (report, alpine) in [(namespaced(), "ghcr.io/o/r/docker.io/library/alpine"), (flat(), "ghcr.io/o/r/alpine")] {
-        let emitted = emit(&report, ALL);
+    for (images, alpine) in [(namespaced(), "ghcr.io/o/r/docker.io/library/alpine"), (flat(), "ghcr.io/o/r/alpine")] {
+        let emitted = emit(&images, ALL);
         let conf = emitted.toml("registries.conf.d/50-o-r.conf");
         assert_eq!(
             conf["registry"][0],
@@ -163,8 +163,8 @@ fn fits(pattern: &str, text: &str) -> bool {
 
 #[test]
 fn the_mirror_sets_are_what_the_api_of_openshift_takes() {
-    for report in [namespaced(), flat()] {
-        let emitted = emit(&report, &["openshift"]);
+    for images in [namespaced(), flat()] {
+        let emitted = emit(&images, &["openshift"]);
         for (path, kind, field) in [
             ("openshift/idms.yaml", "ImageDigestMirrorSet", "imageDigestMirrors"),
             ("openshift/itms.yaml", "ImageTagMirrorSet", "imageTagMirrors"),
@@ -189,7 +189,7 @@ fn the_mirror_sets_are_what_the_api_of_openshift_takes() {
     }
     // Two mirrors of one source are one list: across objects and entries the order is unspecified.
     let mut twice = namespaced();
-    twice.images.push(copied("docker.io/library/alpine:3.20", "quay.io/o/alpine:3.20", 'a'));
+    twice.push(copied("docker.io/library/alpine:3.20", "quay.io/o/alpine:3.20", 'a'));
     let object = &emit(&twice, &["openshift"]).yaml("openshift/idms.yaml")[0];
     let mirrors = &object["spec"]["imageDigestMirrors"][0]["mirrors"];
     assert_eq!(*mirrors, json!(["ghcr.io/o/r/docker.io/library/alpine", "quay.io/o/alpine"]));
@@ -251,10 +251,10 @@ fn assert_kubernetes_object(object: &Value) {
 fn a_project_user_gets_everything_in_one_file() {
     let mut twice = namespaced();
     // A second tag, another repository of the same last name, and a digest alone.
-    twice.images.push(copied("docker.io/library/alpine:3.19", "ghcr.io/o/r/docker.io/library/alpine:3.19", 'c'));
-    twice.images.push(copied("quay.io/x/executor:1", "ghcr.io/o/r/quay.io/x/executor:1", 'd'));
+    twice.push(copied("docker.io/library/alpine:3.19", "ghcr.io/o/r/docker.io/library/alpine:3.19", 'c'));
+    twice.push(copied("quay.io/x/executor:1", "ghcr.io/o/r/quay.io/x/executor:1", 'd'));
     let by_digest = (format!("quay.io/x/y@{}", digest('e')), format!("ghcr.io/o/r/quay.io/x/y@{}", digest('e')));
-    twice.images.push(copied(&by_digest.0, &by_digest.1, 'e'));
+    twice.push(copied(&by_digest.0, &by_digest.1, 'e'));
     let emitted = emit(&twice, &["imagestream"]);
     let streams = emitted.yaml("openshift/imagestream.yaml");
     let names: Vec<&str> = streams.iter().map(|stream| stream["metadata"]["name"].as_str().unwrap()).collect();
@@ -283,14 +283,11 @@ fn a_run_that_a_format_cannot_express_says_why() {
     }
     assert!(!renamed.files.contains_key("cnb/mirrors.env"));
     // Two registries below one prefix: an image of one would be taken for the other's.
-    let merged = report(vec![
-        copied("quay.io/a/b:1", "ghcr.io/o/r/a/b:1", 'a'),
-        copied("gcr.io/c/d:1", "ghcr.io/o/r/c/d:1", 'b'),
-    ]);
+    let merged =
+        vec![copied("quay.io/a/b:1", "ghcr.io/o/r/a/b:1", 'a'), copied("gcr.io/c/d:1", "ghcr.io/o/r/c/d:1", 'b')];
     assert!(emit(&merged, ALL).problems["cnb"].contains("taken for the other's"));
     // Two sources in one repository: a whole repository of one cannot be led there.
-    let mixed =
-        report(vec![copied("quay.io/a/b:1", "ghcr.io/o/r/x:1", 'a'), copied("gcr.io/c/d:2", "ghcr.io/o/r/x:2", 'b')]);
+    let mixed = vec![copied("quay.io/a/b:1", "ghcr.io/o/r/x:1", 'a'), copied("gcr.io/c/d:2", "ghcr.io/o/r/x:2", 'b')];
     let mixed = emit(&mixed, ALL);
     for format in ["registries-conf", "openshift", "kustomize", "k3s"] {
         assert!(mixed.problems[format].contains("holds images of gcr.io/c/d and quay.io/a/b"), "{:?}", mixed.problems);
@@ -304,30 +301,31 @@ fn a_run_that_a_format_cannot_express_says_why() {
 
 #[test]
 fn only_what_was_read_back_and_is_exact_comes_in() {
-    let mut report = namespaced();
+    let mut images = namespaced();
     let mut other = |change: &dyn Fn(&mut ImageOutcome)| {
         let mut image = copied("docker.io/library/other:1", "ghcr.io/o/r/docker.io/library/other:1", 'f');
         change(&mut image);
-        report.images.push(image);
+        images.push(image);
     };
     for result in [Outcome::Failed, Outcome::Kept, Outcome::Deferred, Outcome::WouldCopy] {
         other(&|image| image.result = result);
     }
-    let plain = emit(&report, ALL).files;
+    let plain = emit(&images, ALL).files;
     assert!(plain.values().all(|text| !text.contains("library/other")), "{plain:?}");
     // One platform of an index has a digest of its own.
-    report.images.push(ImageOutcome {
+    images.push(ImageOutcome {
         source_digest: Some(digest('0').parse().unwrap()),
         ..copied("docker.io/library/part:1", "ghcr.io/o/r/docker.io/library/part:1", 'f')
     });
-    let emitted = emit(&report, ALL);
+    let emitted = emit(&images, ALL);
     assert!(emitted.notes[0].contains("docker.io/library/part:1 is in `mapping.json` only"), "{:?}", emitted.notes);
     for (path, text) in &emitted.files {
         assert_eq!(text.contains("library/part"), path == "mapping.json", "{path}");
     }
     // A dry run has made nothing that could be pulled.
-    report.dry_run = true;
-    assert!(emit(&report, ALL).files.is_empty());
+    assert!(emit_run(&images, ALL, program::Command::Copy, true).files.is_empty());
+    let inspected = emit_run(&images, ALL, program::Command::Inspect, false);
+    assert!(inspected.files.is_empty() && inspected.notes[0].contains("only `copy` makes mirrors"));
 }
 
 #[test]
@@ -399,7 +397,7 @@ fn k3s_containerd_kyverno_and_helm_have_their_forms() {
     ] {
         assert_eq!(patterns.iter().position(|pattern| fits(pattern, name)), index, "{name} {patterns:?}");
     }
-    let one = report(vec![copied("docker.io/library/alpine:3.20", "ghcr.io/o/r/docker.io/library/alpine:3.20", 'a')]);
+    let one = vec![copied("docker.io/library/alpine:3.20", "ghcr.io/o/r/docker.io/library/alpine:3.20", 'a')];
     let values = &emit(&one, &["helm"]).yaml("helm/values.yaml")[0];
     assert_eq!(values["global"]["imageRegistry"], "ghcr.io/o/r/docker.io");
 }
@@ -408,10 +406,10 @@ fn k3s_containerd_kyverno_and_helm_have_their_forms() {
 fn kustomize_rewrites_every_spelling_through_the_component() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
-    let mut report = namespaced();
-    report.images.push(copied("docker.io/acme/app:1", "ghcr.io/o/r/docker.io/acme/app:1", 'c'));
-    report.images.push(copied("docker.io/acme/app:2", "ghcr.io/o/r/docker.io/acme/app:2", 'd'));
-    let emitted = emit(&report, &["kustomize"]);
+    let mut images = namespaced();
+    images.push(copied("docker.io/acme/app:1", "ghcr.io/o/r/docker.io/acme/app:1", 'c'));
+    images.push(copied("docker.io/acme/app:2", "ghcr.io/o/r/docker.io/acme/app:2", 'd'));
+    let emitted = emit(&images, &["kustomize"]);
     std::fs::create_dir(at("kustomize")).unwrap();
     std::fs::write(at("kustomize/kustomization.yaml"), emitted.text("kustomize/kustomization.yaml")).unwrap();
     let alpine = format!("ghcr.io/o/r/docker.io/library/alpine:3.20@{}", digest('a'));
