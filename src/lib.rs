@@ -101,6 +101,7 @@ pub mod internals {
     pub use crate::inputs::table::INPUTS;
     pub use crate::inputs::table::Kind;
     pub use crate::inputs::table::OUTPUTS;
+    pub use crate::oci::reference::ImageReference;
     pub use crate::oci::reference::Reference;
     pub use crate::store::mirrors::rules::Fallback;
     pub use crate::store::mirrors::rules::Rules;

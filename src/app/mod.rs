@@ -35,7 +35,6 @@ use crate::report::{Report, log};
 use crate::store::mirrors;
 use crate::store::registry::host::RegistrySettings;
 use crate::store::registry::registries::Registries;
-use crate::text::choice::Choice as _;
 
 /// How often a run is looked at that somebody watches.
 const LOOK: Duration = Duration::from_millis(250);
@@ -129,7 +128,7 @@ pub async fn stages(
         console.line(line);
     }
 
-    let mut report = Report { command: command.word(), dry_run: inputs.dry_run, ..Report::default() };
+    let mut report = Report::new(command, inputs.dry_run);
     let mut watch = Watch {
         console,
         heard,
@@ -168,7 +167,7 @@ pub async fn stages(
     let (handovers, notes) = emit::render(
         &inputs.emit,
         &report.images,
-        inputs.command,
+        command,
         inputs.dry_run,
         environment.get("GITHUB_REPOSITORY"),
         &inputs.insecure_registries,

@@ -8,6 +8,7 @@ use futures_util::future::Fuse;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Interval;
 
+use crate::engine::options::Command;
 use crate::engine::outcome::ImageOutcome;
 use crate::error::Error;
 use crate::github::runner::console::Console;
@@ -60,7 +61,7 @@ impl<S: Future<Output = &'static str>> Watch<'_, S> {
 }
 
 /// One image that has ended.
-pub fn say(console: &Console, command: &str, of: usize, image: &ImageOutcome) {
+pub fn say(console: &Console, command: Command, of: usize, image: &ImageOutcome) {
     let (title, lines) = (log::group_title(image), log::image(command, image));
     if of > log::MANY && log::is_quiet(image) {
         console.line(&title);

@@ -10,7 +10,6 @@ use crate::http::address;
 use crate::oci::digest::Digest;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::oci::vendor::{DOCKER_HUB, DOCKER_HUB_INDEX};
-use crate::report::figures::Name;
 
 /// One way of consumers to be told of a mirror.
 pub trait Format: Sync {
@@ -85,14 +84,12 @@ impl Run {
     }
 
     fn image(image: &ImageOutcome) -> Result<Image, String> {
-        let parse = |text: &str| match ImageReference::parse(text) {
-            Ok(ImageReference::Registry(reference)) => Ok(reference),
-            _ => Err("an `oci:` directory is no registry".to_owned()),
-        };
-        let source = parse(&image.source)?;
-        let target = parse(image.target.as_deref().unwrap_or_default())?;
+        let ends = image.source.registry().zip(image.target.as_ref().and_then(ImageReference::registry));
+        let (source, target) = ends.ok_or("an `oci:` directory is no registry")?;
         match (&image.digest, &image.source_digest) {
-            (Some(digest), Some(named)) if digest == named => Ok(Image { source, target, digest: digest.clone() }),
+            (Some(digest), Some(named)) if digest == named => {
+                Ok(Image { source: source.clone(), target: target.clone(), digest: digest.clone() })
+            }
             _ => Err("it is a part of the source's image, with a digest of its own".to_owned()),
         }
     }
@@ -250,8 +247,8 @@ pub fn familiar(source: &Reference) -> String {
 
 #[derive(Serialize)]
 pub struct Mapping<'a> {
-    source: &'a str,
-    target: &'a str,
+    source: &'a ImageReference,
+    target: &'a ImageReference,
     digest: &'a Digest,
     tags: Vec<&'a str>,
     platforms: Vec<&'a str>,
@@ -260,12 +257,12 @@ pub struct Mapping<'a> {
 /// What is at the target and known to be what the source has: the list that consumer configuration is made of.
 pub fn mappings(images: &[ImageOutcome]) -> Vec<Mapping<'_>> {
     let there = images.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged));
-    let mapped = there.filter_map(|image| Some((image, image.target.as_deref()?, image.digest.as_ref()?)));
+    let mapped = there.filter_map(|image| Some((image, image.target.as_ref()?, image.digest.as_ref()?)));
     let entry = mapped.map(|(image, target, digest)| Mapping {
         source: &image.source,
         target,
         digest,
-        tags: Name::of(target).tag.into_iter().collect(),
+        tags: target.tag().into_iter().collect(),
         platforms: image.platforms.iter().map(|platform| platform.platform.as_str()).collect(),
     });
     entry.collect()

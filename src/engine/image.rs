@@ -121,7 +121,7 @@ impl<'a> Image<'a> {
             state: error.as_ref().map(|_| self.state()),
             error,
             duration: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            ..ImageOutcome::new(self.job.source.to_string(), self.job.target.as_ref().map(ToString::to_string))
+            ..ImageOutcome::new(self.job.source.clone(), self.job.target.clone())
         }
     }
 

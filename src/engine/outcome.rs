@@ -6,14 +6,15 @@ use crate::error::Error;
 use crate::observe::counts::{Blobs, EndpointReport, Traffic};
 use crate::oci::artifact::Kind;
 use crate::oci::digest::Digest;
+use crate::oci::reference::ImageReference;
 
 /// What happened to one image.
 #[derive(Clone, Debug)]
 pub struct ImageOutcome {
-    /// The source, fully spelled: `docker.io/library/alpine:3.20`.
-    pub source: String,
-    /// The target, fully spelled; none for `inspect`.
-    pub target: Option<String>,
+    /// The source.
+    pub source: ImageReference,
+    /// The target; none for `inspect`.
+    pub target: Option<ImageReference>,
     /// What the source's name resolved to.
     pub source_digest: Option<Digest>,
     /// The digest at the target (`copy`, `verify`) or of the source (`inspect`).
@@ -119,7 +120,7 @@ impl Outcome {
 
 impl ImageOutcome {
     /// An image of which nothing is known yet.
-    pub fn new(source: String, target: Option<String>) -> Self {
+    pub fn new(source: ImageReference, target: Option<ImageReference>) -> Self {
         Self {
             source,
             target,

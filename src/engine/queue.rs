@@ -98,6 +98,6 @@ fn deferred(job: &Job) -> ImageOutcome {
     ImageOutcome {
         result: Outcome::Deferred,
         notices: job.notices.clone(),
-        ..ImageOutcome::new(job.source.to_string(), job.target.as_ref().map(ToString::to_string))
+        ..ImageOutcome::new(job.source.clone(), job.target.clone())
     }
 }

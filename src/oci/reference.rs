@@ -264,12 +264,28 @@ impl ImageReference {
         }
     }
 
+    /// The same reference, its tag kept, with this digest: how a result is reported.
+    #[must_use]
+    pub fn pinned(&self, digest: Digest) -> Self {
+        match self {
+            Self::Registry(reference) => Self::Registry(reference.pinned(digest)),
+            Self::Layout(layout) => Self::Layout(LayoutReference { digest: Some(digest), ..layout.clone() }),
+        }
+    }
+
     /// The reference, where the image is in a registry.
     pub fn registry(&self) -> Option<&Reference> {
         match self {
             Self::Registry(reference) => Some(reference),
             Self::Layout(_) => None,
         }
+    }
+}
+
+/// As it is spelled out.
+impl serde::Serialize for ImageReference {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -9,12 +9,15 @@ use serde::Serialize;
 
 use crate::emit::files::ConsumerConfig;
 use crate::emit::format::mappings;
+use crate::engine::options::Command;
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
 use crate::error::{Error, Side};
 use crate::observe::counts::{Blobs, EndpointReport, Traffic};
 use crate::oci::digest::Digest;
+use crate::oci::reference::ImageReference;
 use crate::report::Report;
 use crate::report::figures::{bytes, pinned, total_bytes};
+use crate::text::choice::Choice as _;
 use crate::text::json::to_line;
 use crate::text::sanitise;
 use crate::text::units::count;
@@ -59,8 +62,8 @@ enum Image<'a> {
 
 #[derive(Serialize)]
 struct WholeImage<'a> {
-    source: &'a str,
-    target: Option<&'a str>,
+    source: &'a ImageReference,
+    target: Option<&'a ImageReference>,
     source_digest: Option<&'a Digest>,
     digest: Option<&'a Digest>,
     media_type: Option<&'a str>,
@@ -81,8 +84,8 @@ struct WholeImage<'a> {
 
 #[derive(Serialize)]
 struct BriefImage<'a> {
-    source: &'a str,
-    target: Option<&'a str>,
+    source: &'a ImageReference,
+    target: Option<&'a ImageReference>,
     digest: Option<&'a Digest>,
     result: &'static str,
     requests: u64,
@@ -138,7 +141,7 @@ fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -
     let traffic = report.traffic();
     Whole {
         version: &context.version,
-        command: report.command,
+        command: report.command.word(),
         dry_run: report.dry_run,
         result: result(report),
         images,
@@ -186,7 +189,7 @@ impl<'a> Image<'a> {
     fn whole(report: &Report, image: &'a ImageOutcome) -> Self {
         Self::Whole(Box::new(WholeImage {
             source: &image.source,
-            target: image.target.as_deref(),
+            target: image.target.as_ref(),
             source_digest: image.source_digest.as_ref(),
             digest: image.digest.as_ref(),
             media_type: image.media_type.as_deref(),
@@ -209,7 +212,7 @@ impl<'a> Image<'a> {
     fn brief(report: &Report, image: &'a ImageOutcome) -> Self {
         Self::Brief(BriefImage {
             source: &image.source,
-            target: image.target.as_deref(),
+            target: image.target.as_ref(),
             digest: image.digest.as_ref(),
             result: image.result.name(),
             requests: image.traffic.requests(),
@@ -314,11 +317,11 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
         && let (Some(digest), Some(pinned)) = (&image.digest, pinned(image))
     {
         outputs.push("digest", digest.to_string());
-        outputs.push("image", pinned);
+        outputs.push("image", pinned.to_string());
     }
-    let copy = report.command == "copy";
+    let copy = report.command == Command::Copy;
     if copy {
-        let images: Vec<String> = report.images.iter().filter_map(pinned).collect();
+        let images: Vec<String> = report.images.iter().filter_map(pinned).map(|name| name.to_string()).collect();
         let of = images.len();
         let (images, cut) = fitting(images, context.room, 1, String::len);
         outputs.push_list("images", images.join("\n"), of, cut, "");
@@ -336,7 +339,7 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
         let (mappings, cut) = fitting(mappings, context.room, 1, length);
         outputs.push_list("mapping", to_line(&mappings), of, cut, "; `emit: mapping` writes all of them to a file");
     }
-    if copy || report.command == "access" {
+    if copy || report.command == Command::Access {
         let checks: Vec<&crate::github::findings::Check> = report.access.checks.iter().collect();
         let of = checks.len();
         let (checks, cut) = fitting(checks, context.room, 1, length);
@@ -348,6 +351,7 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
 #[cfg(test)]
 pub(super) mod tests {
     use super::{Context, fitted, mappings, outputs, to_line};
+    use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome, PlatformOutcome};
     use crate::error::cause::{Cause, ErrorResponse};
     use crate::error::object::Object;
@@ -356,7 +360,10 @@ pub(super) mod tests {
     use crate::oci::digest::Digest;
     use crate::oci::reference::{ImageReference, Reference};
     use crate::report::Report;
-    use crate::report::figures::Name;
+
+    pub(in crate::report) fn named(text: &str) -> ImageReference {
+        ImageReference::parse(text).unwrap()
+    }
 
     pub(in crate::report) fn copied() -> ImageOutcome {
         let digest = Digest::of(b"index");
@@ -384,8 +391,8 @@ pub(super) mod tests {
             blobs: Blobs { sent: 4, mounted: 1, present: 2, missing: 0, missing_bytes: 0 },
             duration: 1900,
             ..ImageOutcome::new(
-                "docker.io/library/alpine:3.20".to_owned(),
-                Some("ghcr.io/acme/mirror/docker.io/library/alpine:3.20".to_owned()),
+                named("docker.io/library/alpine:3.20"),
+                Some(named("ghcr.io/acme/mirror/docker.io/library/alpine:3.20")),
             )
         }
     }
@@ -401,7 +408,6 @@ pub(super) mod tests {
     }
 
     pub(in crate::report) fn failed() -> ImageOutcome {
-        let target = "ghcr.io/acme/mirror/quay.io/x|y:1".to_owned();
         // No registry has such a name; it shows what is made of the character.
         let repository = Reference::parse("ghcr.io/acme/mirror:1").expect("a reference");
         let repository = repository.relocated("ghcr.io".to_owned(), "acme/mirror/quay.io/x|y".to_owned());
@@ -418,12 +424,12 @@ pub(super) mod tests {
                 }),
             }),
             state: Some("11 of 12 blobs are uploaded; the tag was not moved".to_owned()),
-            ..ImageOutcome::new("quay.io/x:1".to_owned(), Some(target))
+            ..ImageOutcome::new(named("quay.io/x:1"), Some(named("oci:mirror/quay.io/x|y:1")))
         }
     }
 
     pub(in crate::report) fn report(images: Vec<ImageOutcome>) -> Report {
-        Report { command: "copy", images, duration: 1900, ..Report::default() }
+        Report { images, duration: 1900, ..Report::new(Command::Copy, false) }
     }
 
     fn context() -> Context {
@@ -468,26 +474,10 @@ pub(super) mod tests {
         };
         assert_eq!(bytes(&report), 77);
         report.dry_run = false;
-        report.command = "inspect";
+        report.command = Command::Inspect;
         assert_eq!(bytes(&report), 8_912_896);
         report.cancelled = Some("SIGTERM");
         assert!(to_line(&fitted(&report, &context())).contains(r#""result":"cancelled""#));
-    }
-
-    #[test]
-    fn names_are_split_into_repository_and_tag() {
-        let digest = Digest::of(b"x");
-        for (text, repository, tag) in [
-            ("ghcr.io/a/b:1", "ghcr.io/a/b", Some("1")),
-            ("localhost:5000/a", "localhost:5000/a", None),
-            ("localhost:5000/a:1", "localhost:5000/a", Some("1")),
-            ("oci:out", "oci:out", None),
-            ("oci:./out:1", "oci:./out", Some("1")),
-            (&format!("ghcr.io/a/b@{digest}"), "ghcr.io/a/b", None),
-            (&format!("ghcr.io/a/b:1@{digest}"), "ghcr.io/a/b", Some("1")),
-        ] {
-            assert_eq!(Name::of(text), Name { repository, tag }, "{text}");
-        }
     }
 
     #[test]
@@ -504,7 +494,7 @@ pub(super) mod tests {
     fn a_target_with_only_a_digest_is_named_once() {
         let mut image = unchanged();
         let digest = Digest::of(b"index");
-        image.target = Some(format!("ghcr.io/a/b@{digest}"));
+        image.target = Some(named(&format!("ghcr.io/a/b@{digest}")));
         let outputs = outputs(&report(vec![image]), &context()).values;
         assert_eq!(outputs[1].1, format!("ghcr.io/a/b@{digest}"));
         assert_eq!(outputs[3].1, "false");
@@ -534,7 +524,7 @@ pub(super) mod tests {
             assert!(value(name).len() <= room && value(name).len() > room / 2, "{name}: {}", value(name).len());
         }
         let pinned = crate::report::figures::pinned(&report.images[0]).unwrap();
-        assert!(value("images").lines().all(|line| line == pinned));
+        assert!(value("images").lines().all(|line| line == pinned.to_string()));
         let json: serde_json::Value = serde_json::from_str(value("json")).unwrap();
         assert_eq!((&json["totals"]["images"], &json["totals"]["failed"]), (&301.into(), &1.into()));
         let listed = json["images"].as_array().unwrap();
@@ -552,7 +542,7 @@ pub(super) mod tests {
     #[test]
     fn inspect_and_verify_set_what_the_contract_says() {
         let mut report = report(vec![ImageOutcome { target: None, result: Outcome::Inspected, ..copied() }]);
-        report.command = "inspect";
+        report.command = Command::Inspect;
         let outputs = outputs(&report, &context()).values;
         let names: Vec<&str> = outputs.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["digest", "image", "json"]);

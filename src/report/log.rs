@@ -3,9 +3,11 @@
 //! Owns the words and numbers that a person reads while a run goes on. Must never print: it returns lines, and the
 //! console prints them.
 
+use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::report::Report;
 use crate::report::figures::{pinned, total_bytes};
+use crate::text::choice::Choice as _;
 use crate::text::units::{count, duration, plural, size};
 
 /// The title of an image's group: what went where and how it ended.
@@ -30,7 +32,7 @@ pub fn deferred(report: &Report) -> Option<(String, Vec<String>)> {
 }
 
 /// The lines of an image's group.
-pub fn image(command: &str, image: &ImageOutcome) -> Vec<String> {
+pub fn image(command: Command, image: &ImageOutcome) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(digest) = &image.digest
         && image.result != Outcome::Failed
@@ -61,7 +63,7 @@ pub fn image(command: &str, image: &ImageOutcome) -> Vec<String> {
 }
 
 /// A failure as a person reads it: what could not be done and why, what was and was not written, what to do.
-pub fn failure(command: &str, image: &ImageOutcome) -> Vec<String> {
+pub fn failure(command: Command, image: &ImageOutcome) -> Vec<String> {
     let Some((error, problem)) = image.error.as_ref().zip(problem(command, image)) else { return Vec::new() };
     let mut lines = vec![format!("error: {problem}")];
     lines.extend(image.state.iter().map(|state| format!("state: {state}")));
@@ -71,14 +73,14 @@ pub fn failure(command: &str, image: &ImageOutcome) -> Vec<String> {
 }
 
 /// A failure as an annotation: its title, and its message with the hints.
-pub fn annotation(command: &str, image: &ImageOutcome) -> Option<(String, String)> {
+pub fn annotation(command: Command, image: &ImageOutcome) -> Option<(String, String)> {
     let mut lines = vec![problem(command, image)?];
     lines.extend(failure(command, image).into_iter().skip(1));
     Some((format!("{} failed", image.source), lines.join("\n")))
 }
 
-fn problem(command: &str, image: &ImageOutcome) -> Option<String> {
-    let verb = if command.is_empty() { "copy" } else { command };
+fn problem(command: Command, image: &ImageOutcome) -> Option<String> {
+    let verb = command.word();
     image.error.as_ref().map(|error| format!("cannot {verb} {}: {error}", route(image)))
 }
 
@@ -133,8 +135,8 @@ pub(super) fn headline(report: &Report) -> String {
 /// What it cost: `27 requests, 0 pulls billed, 8.5 MiB sent`.
 pub(super) fn amounts(report: &Report) -> String {
     let moved = match report.command {
-        "copy" if report.dry_run => " to send",
-        "copy" => " sent",
+        Command::Copy if report.dry_run => " to send",
+        Command::Copy => " sent",
         _ => " read",
     };
     let total = report.traffic();
@@ -164,7 +166,7 @@ pub(super) fn outcome(outcome: Outcome) -> &'static str {
 fn route(image: &ImageOutcome) -> String {
     match &image.target {
         Some(target) => format!("{} → {target}", image.source),
-        None => image.source.clone(),
+        None => image.source.to_string(),
     }
 }
 
@@ -260,13 +262,14 @@ pub(super) fn pull(image: &ImageOutcome) -> Option<String> {
     let name = pinned(image)?;
     // An unchanged image was not fetched; what it is then is not known, and mostly it is an image.
     let is_image = image.is_container || !image.platforms.is_empty() || image.media_type.is_none();
-    let runs = !name.starts_with("oci:") && is_image;
+    let runs = name.registry().is_some() && is_image;
     runs.then(|| format!("docker pull {name}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{annotation, group_title, image, verdict};
+    use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome};
     use crate::oci::digest::Digest;
     use crate::report::Report;
@@ -280,7 +283,7 @@ mod tests {
             "docker.io/library/alpine:3.20 → ghcr.io/acme/mirror/docker.io/library/alpine:3.20: copied"
         );
         assert_eq!(
-            image("copy", &copied()),
+            image(Command::Copy, &copied()),
             [
                 format!("digest {digest} (application/vnd.oci.image.index.v1+json)"),
                 "platforms: linux/amd64, linux/arm64/v8".to_owned(),
@@ -293,32 +296,32 @@ mod tests {
 
     #[test]
     fn an_unchanged_image_is_two_lines() {
-        let lines = image("copy", &unchanged());
+        let lines = image(Command::Copy, &unchanged());
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert_eq!(lines[1], "2 requests, 90 ms");
     }
 
     #[test]
     fn an_inspected_image_lists_each_platform_with_its_digest() {
-        let lines = image("inspect", &ImageOutcome { target: None, result: Outcome::Inspected, ..copied() });
+        let lines = image(Command::Inspect, &ImageOutcome { target: None, result: Outcome::Inspected, ..copied() });
         assert_eq!(lines[1], format!("  linux/amd64     {}  3.3 MiB", Digest::of(b"a")));
         assert!(lines.iter().any(|line| line.starts_with("docker pull docker.io/library/alpine:3.20@sha256:")));
     }
 
     #[test]
     fn a_failed_image_says_the_error_then_what_is_left_behind_then_hints() {
-        let lines = image("copy", &failed());
+        let lines = image(Command::Copy, &failed());
         assert_eq!(
             lines[0],
-            "error: cannot copy quay.io/x:1 → ghcr.io/acme/mirror/quay.io/x|y:1: target: PUT manifest \
+            "error: cannot copy quay.io/x:1 → oci:mirror/quay.io/x|y:1: target: PUT manifest \
              ghcr.io/acme/mirror/quay.io/x|y:1: 403 DENIED: permission_denied: write_package"
         );
         assert_eq!(lines[1], "state: 11 of 12 blobs are uploaded; the tag was not moved");
         assert!(lines[2].starts_with("hint: "));
-        let (title, message) = annotation("copy", &failed()).unwrap();
+        let (title, message) = annotation(Command::Copy, &failed()).unwrap();
         assert_eq!(title, "quay.io/x:1 failed");
         assert!(message.starts_with("cannot copy quay.io/x:1 → ") && message.contains("\nhint: "), "{message}");
-        assert!(annotation("copy", &copied()).is_none());
+        assert!(annotation(Command::Copy, &copied()).is_none());
     }
 
     #[test]

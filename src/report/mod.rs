@@ -9,16 +9,17 @@ pub mod log;
 pub mod summary;
 
 use crate::emit::files::ConsumerConfig;
+use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::error::Error;
 use crate::github::findings;
 use crate::observe::counts::Traffic;
 
 /// What a whole run did.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Report {
-    /// `copy`, `inspect` or `verify`.
-    pub command: &'static str,
+    /// What was asked for.
+    pub command: Command,
     /// Whether the run stopped before the first write on purpose.
     pub dry_run: bool,
     /// One entry an image, in the order asked for.
@@ -36,6 +37,20 @@ pub struct Report {
 }
 
 impl Report {
+    /// A run that has done nothing yet.
+    pub fn new(command: Command, dry_run: bool) -> Self {
+        Self {
+            command,
+            dry_run,
+            images: Vec::new(),
+            handovers: Vec::new(),
+            notices: Vec::new(),
+            duration: 0,
+            cancelled: None,
+            access: findings::Access::default(),
+        }
+    }
+
     /// Requests, bytes and pulls of all images.
     pub fn traffic(&self) -> Traffic {
         let mut total = Traffic::default();

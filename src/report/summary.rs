@@ -6,11 +6,13 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use crate::engine::options::Command;
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome};
 use crate::error::Error;
+use crate::oci::reference::ImageReference;
 use crate::oci::vendor::Vendor;
 use crate::report::Report;
-use crate::report::figures::{Name, bytes, pinned, total_bytes};
+use crate::report::figures::{bytes, pinned, total_bytes};
 use crate::report::log::{amounts, headline, others, outcome, pull};
 use crate::text::sanitise::{code, line, markdown, prose};
 use crate::text::units::{count, duration, size};
@@ -133,17 +135,17 @@ fn table(text: &mut String, report: &Report, images: &[&ImageOutcome], room: usi
     }
     let target = images.iter().any(|image| image.target.is_some());
     let moved = match report.command {
-        "copy" if report.dry_run => "To send",
-        "copy" => "Sent",
+        Command::Copy if report.dry_run => "To send",
+        Command::Copy => "Sent",
         _ => "Size",
     };
     let _ =
         writeln!(text, "| Source |{} Digest | Platforms | {moved} | Result |", if target { " Target |" } else { "" });
     let _ = writeln!(text, "| --- |{} --- | --- | ---: | --- |", if target { " --- |" } else { "" });
     within(text, room, "image", images.iter(), |text, image| {
-        let _ = write!(text, "| {} |", code(&image.source));
+        let _ = write!(text, "| {} |", code(&image.source.to_string()));
         if target {
-            let _ = write!(text, " {} |", image.target.as_deref().map_or("–".to_owned(), target_cell));
+            let _ = write!(text, " {} |", image.target.as_ref().map_or("–".to_owned(), target_cell));
         }
         let digest = image.digest.as_ref().filter(|_| image.result != Outcome::Failed);
         let _ = writeln!(
@@ -159,14 +161,12 @@ fn table(text: &mut String, report: &Report, images: &[&ImageOutcome], room: usi
 }
 
 /// The target; on GitHub's registry with a link to the package's page, to which its address redirects a browser.
-fn target_cell(target: &str) -> String {
-    let repository = Name::of(target).repository;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'-' | b'_');
-    let host = repository.split('/').next().unwrap_or_default();
-    if Vendor::of(host) == Vendor::Github && repository.bytes().all(plain) {
-        return format!("[{}](https://{repository})", code(target));
+fn target_cell(target: &ImageReference) -> String {
+    let text = code(&target.to_string());
+    match target.registry() {
+        Some(target) if Vendor::of(target.registry()) == Vendor::Github => format!("[{text}](https://{})", target.name()),
+        _ => text,
     }
-    code(target)
 }
 
 fn platforms_cell(image: &ImageOutcome) -> String {
@@ -180,7 +180,7 @@ fn platforms_cell(image: &ImageOutcome) -> String {
 
 fn moved_cell(report: &Report, image: &ImageOutcome) -> String {
     let bytes = match report.command {
-        "copy" => bytes(report, image),
+        Command::Copy => bytes(report, image),
         _ => image.platforms.iter().filter_map(|platform| platform.size).sum(),
     };
     if bytes == 0 { "–".to_owned() } else { size(bytes) }
@@ -198,14 +198,15 @@ fn failures(text: &mut String, report: &Report) {
     text.push_str("**Under way when the run was cancelled**\n\n");
     within(text, DETAILS, "image", cancelled.into_iter(), |text, (image, _)| {
         let state = image.state.as_deref().unwrap_or_default();
-        let _ = writeln!(text, "- {}: {}", plain_code(&image.source), prose(state));
+        let _ = writeln!(text, "- {}: {}", plain_code(&image.source.to_string()), prose(state));
     });
     text.push('\n');
 }
 
 fn failure(text: &mut String, image: &ImageOutcome, error: &Error) {
-    let target = image.target.as_deref().map_or(String::new(), |target| format!(" → {}", plain_code(target)));
-    let _ = writeln!(text, "### Failed: {}{target}\n", plain_code(&image.source));
+    let target =
+        image.target.as_ref().map_or(String::new(), |target| format!(" → {}", plain_code(&target.to_string())));
+    let _ = writeln!(text, "### Failed: {}{target}\n", plain_code(&image.source.to_string()));
     let _ = writeln!(text, "> {}\n", prose(&error.to_string()));
     if let Some(state) = &image.state {
         let _ = writeln!(text, "State: {}\n", prose(state));
@@ -232,7 +233,8 @@ fn plain_code(text: &str) -> String {
 
 /// What is to be known, each sentence once, with the images that it is about.
 fn notices(text: &mut String, report: &Report) {
-    let mut about: Vec<(&str, Vec<&str>)> = report.notices.iter().map(|notice| (notice.as_str(), Vec::new())).collect();
+    let mut about: Vec<(&str, Vec<&ImageReference>)> =
+        report.notices.iter().map(|notice| (notice.as_str(), Vec::new())).collect();
     let mut place: HashMap<&str, usize> = HashMap::new();
     for image in &report.images {
         for notice in &image.notices {
@@ -249,7 +251,7 @@ fn notices(text: &mut String, report: &Report) {
     let several = report.images.len() > 1;
     text.push_str("**Notices**\n\n");
     within(text, DETAILS, "notice", about.into_iter(), |text, (notice, images)| {
-        let mut names: Vec<String> = images.iter().take(NAMED).map(|image| plain_code(image)).collect();
+        let mut names: Vec<String> = images.iter().take(NAMED).map(|image| plain_code(&image.to_string())).collect();
         if images.len() > NAMED {
             let last = names.pop().unwrap_or_default();
             names.push(format!("{last} and {} others", images.len() - NAMED));
@@ -264,8 +266,12 @@ fn notices(text: &mut String, report: &Report) {
 fn pulls(text: &mut String, report: &Report) {
     // What a dry run would write cannot be pulled yet.
     let there = |image: &&ImageOutcome| image.result != Outcome::WouldCopy;
-    let lines: Vec<String> =
-        report.images.iter().filter(there).filter_map(|image| pull(image).or_else(|| pinned(image))).collect();
+    let lines: Vec<String> = report
+        .images
+        .iter()
+        .filter(there)
+        .filter_map(|image| pull(image).or_else(|| pinned(image).map(|name| name.to_string())))
+        .collect();
     let block = |text: &mut String| {
         let (mut shown, mut room) = (0, DETAILS);
         text.push_str("```sh\n");
@@ -354,7 +360,8 @@ fn sites(text: &mut String, report: &Report) {
                 let served = image.served_by.as_deref() == Some(site.site.as_str());
                 let class = if served { format!("**{}**", site.class.name()) } else { site.class.name().to_owned() };
                 let reason = site.reason.as_deref().map(|reason| format!(": {}", markdown(reason))).unwrap_or_default();
-                let _ = writeln!(text, "| {} | {} | {class}{reason} |", code(&image.source), code(&site.site));
+                let _ =
+                    writeln!(text, "| {} | {} | {class}{reason} |", code(&image.source.to_string()), code(&site.site));
             }
         });
         text.push('\n');
@@ -381,7 +388,7 @@ fn platforms(text: &mut String, report: &Report) {
         text.push_str("| --- | --- | ---: |\n");
         within(text, DETAILS, "image", images.into_iter(), |text, image| {
             for platform in &image.platforms {
-                let subject = if name { format!("| {} ", code(&image.source)) } else { String::new() };
+                let subject = if name { format!("| {} ", code(&image.source.to_string())) } else { String::new() };
                 let bytes = platform.size.map_or_else(|| "–".to_owned(), size);
                 let digest = code(platform.digest.as_str());
                 let _ = writeln!(text, "{subject}| {} | {digest} | {bytes} |", markdown(&platform.platform));
@@ -394,10 +401,11 @@ fn platforms(text: &mut String, report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::render;
+    use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome};
     use crate::oci::digest::Digest;
     use crate::report::Report;
-    use crate::report::json::tests::{copied, failed, report, unchanged};
+    use crate::report::json::tests::{copied, failed, named, report, unchanged};
 
     #[test]
     fn a_copied_image_shows_verdict_table_pull_line_and_platforms() {
@@ -442,7 +450,8 @@ mod tests {
         let mut images = vec![copied(); many];
         images.extend(vec![unchanged(); many]);
         images.extend(vec![ImageOutcome { result: Outcome::Deferred, digest: None, ..copied() }; many]);
-        images.extend((0..many).map(|number| ImageOutcome { source: format!("quay.io/x:{number}"), ..failed() }));
+        images
+            .extend((0..many).map(|number| ImageOutcome { source: named(&format!("quay.io/x:{number}")), ..failed() }));
         for (number, image) in images.iter_mut().enumerate() {
             image.notices = vec!["one for all".to_owned(), format!("one of {number} for itself")];
         }
@@ -469,8 +478,8 @@ mod tests {
         let text = render(&report(vec![copied(), failed()]));
         for part in [
             "## ❌ 2 images: 1 copied, 1 failed\n",
-            "| `ghcr.io/acme/mirror/quay.io/x\\|y:1` | – | – | – | **failed** |",
-            "### Failed: `quay.io/x:1` → `ghcr.io/acme/mirror/quay.io/x|y:1`\n",
+            "| `oci:mirror/quay.io/x\\|y:1` | – | – | – | **failed** |",
+            "### Failed: `quay.io/x:1` → `oci:mirror/quay.io/x|y:1`\n",
             "> target: PUT manifest ghcr.io/acme/mirror/quay.io/x\\|y:1: 403 DENIED: permission\\_denied: ",
             "\n- ",
             "State: 11 of 12 blobs are uploaded; the tag was not moved\n",
@@ -498,7 +507,7 @@ mod tests {
             notices: vec!["<b>`sparse`</b>".to_owned()],
             ..copied()
         }]);
-        report.command = "inspect";
+        report.command = Command::Inspect;
         let text = render(&report);
         assert!(text.contains("| Source | Digest | Platforms | Size | Result |\n| --- | --- | --- | ---: | --- |\n"));
         assert!(text.contains("**Notices**\n\n- &lt;b&gt;`sparse`&lt;/b&gt;\n"), "{text}");

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
-use mirror_image::internals::{self as program, Fallback, ImageOutcome, Outcome, Reference, Rules, Wanted, render};
+use mirror_image::internals::{
+    self as program, Fallback, ImageOutcome, ImageReference, Outcome, Reference, Rules, Wanted, render,
+};
 use serde_json::{Value, json};
 
 use crate::support::images::{self, Image, Object};
@@ -24,7 +26,7 @@ fn copied(source: &str, target: &str, letter: char) -> ImageOutcome {
         source_digest: Some(digest(letter).parse().unwrap()),
         digest: Some(digest(letter).parse().unwrap()),
         result: Outcome::Copied,
-        ..ImageOutcome::new(source.to_owned(), Some(target.to_owned()))
+        ..ImageOutcome::new(ImageReference::parse(source).unwrap(), Some(ImageReference::parse(target).unwrap()))
     }
 }
 
