@@ -39,7 +39,7 @@
 //! - [`emit`]: configuration for those who pull from the target, one small file a format.
 //! - [`github`]: the runner's protocol: outputs, summary, commands, masking; and access: the only room that knows GitHub's
 //!   API, and the only user of `octocrab`.
-//! - [`report`]: what happened, as data, and its three voices. [`error`], [`hints`], [`examples`]: failures, what to do
+//! - [`report`]: what happened, as data, and its three renderings. [`error`], [`hints`], [`examples`]: failures, what to do
 //!   about them, and one of each.
 //! - [`meter`]: requests, bytes and pulls, counted where they happen; [`progress`]: how far all images are together, for
 //!   those who wait. [`sanitise`], [`secret`]: what comes from outside

@@ -4,10 +4,11 @@ use crate::emit;
 use crate::error::Error;
 use crate::github::runner::Runner;
 use crate::github::runner::console::Console;
+use crate::github::runner::files;
 use crate::inputs::typed::Inputs;
 use crate::report::{Report, json, log, summary};
 
-/// The report's voices, and the exit code.
+/// The report's renderings, and the exit code.
 pub fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Report) -> u8 {
     let mut code = report.exit_code();
     let mut failed = |result: Result<(), Error>| {
@@ -26,7 +27,7 @@ pub fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Rep
         console.line(&line);
     }
     if inputs.summary {
-        failed(runner.write_summary(&summary::render(report)));
+        failed(files::write_summary(runner, &summary::render(report)));
     }
     for (title, message) in report.access.annotations() {
         if report.access.strict {
@@ -35,12 +36,12 @@ pub fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Rep
             console.warning(&title, &message);
         }
     }
-    let context = json::Context { room: runner.output_room(), ..Default::default() };
+    let context = json::Context { max_bytes: files::max_output_bytes(runner), ..Default::default() };
     let outputs = json::outputs(report, &context);
     for warning in &outputs.warnings {
         console.warning("mirror-image", warning);
     }
     console.verdict(&log::verdict(report));
-    failed(runner.write_outputs(console, &outputs.values));
+    failed(files::write_outputs(runner, console, &outputs.values));
     code
 }

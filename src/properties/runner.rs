@@ -82,7 +82,7 @@ pub fn commands(acts: &str) {
                 "o" => {
                     // Names are ours, values may hold what is not.
                     let outputs = [("json", message.to_owned()), ("image", title.to_owned())];
-                    assert!(runner.write_outputs(&console, &outputs).is_ok());
+                    assert!(files::write_outputs(&runner, &console, &outputs).is_ok());
                 }
                 _ => console.line(message),
             }

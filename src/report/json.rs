@@ -27,13 +27,13 @@ use crate::text::units::count;
 pub struct Context {
     /// This program's version.
     pub version: String,
-    /// Bytes that an output may have; none where nobody minds.
-    pub room: Option<usize>,
+    /// Size limit of one output in bytes; none: unlimited.
+    pub max_bytes: Option<usize>,
 }
 
 impl Default for Context {
     fn default() -> Self {
-        Self { version: env!("CARGO_PKG_VERSION").to_owned(), room: None }
+        Self { version: env!("CARGO_PKG_VERSION").to_owned(), max_bytes: None }
     }
 }
 
@@ -128,9 +128,9 @@ struct Totals {
 fn fitted<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
     let images = report.images.iter().map(|image| Image::whole(report, image)).collect();
     let mut whole = whole(report, context, images);
-    if let Some(room) = context.room.filter(|room| length(&whole) > *room) {
+    if let Some(max_bytes) = context.max_bytes.filter(|max_bytes| length(&whole) > *max_bytes) {
         whole.images = Vec::new();
-        let (images, cut) = briefly(report, room);
+        let (images, cut) = briefly(report, max_bytes);
         let cut = if cut > 0 { format!("; {}", count(cut as u64, "image")) } else { String::new() };
         whole = Whole { images, access: &[], notices: &[], left_out: Some(format!("{BRIEFLY}{cut}")), ..whole };
     }
@@ -169,16 +169,16 @@ fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -
 }
 
 /// As many images as fit, in order, and how many do not: those that failed come first.
-fn briefly(report: &Report, room: usize) -> (Vec<Image<'_>>, usize) {
+fn briefly(report: &Report, max_bytes: usize) -> (Vec<Image<'_>>, usize) {
     // For what stands around the list.
-    let mut room = room.saturating_sub(4096);
+    let mut left = max_bytes.saturating_sub(4096);
     let (failed, rest): (Vec<usize>, Vec<usize>) =
         (0..report.images.len()).partition(|number| report.images[*number].result == Outcome::Failed);
     let mut images = BTreeMap::new();
     for number in failed.into_iter().chain(rest) {
         let image = Image::brief(report, &report.images[number]);
-        let Some(less) = room.checked_sub(length(&image) + 1) else { break };
-        room = less;
+        let Some(less) = left.checked_sub(length(&image) + 1) else { break };
+        left = less;
         images.insert(number, image);
     }
     let cut = report.images.len() - images.len();
@@ -270,13 +270,13 @@ fn length<T: Serialize>(value: &T) -> usize {
     count.0
 }
 
-/// As many of `items` as have room, each `around` bytes longer than it is, and how many have not.
-fn fitting<T>(items: Vec<T>, room: Option<usize>, around: usize, length: impl Fn(&T) -> usize) -> (Vec<T>, usize) {
+/// As many of `items` as fit into `max_bytes`, each `around` bytes longer than it is, and how many do not.
+fn fitting<T>(items: Vec<T>, max_bytes: Option<usize>, around: usize, length: impl Fn(&T) -> usize) -> (Vec<T>, usize) {
     let all = items.len();
-    let mut room = room.unwrap_or(usize::MAX);
+    let mut left = max_bytes.unwrap_or(usize::MAX);
     let fits = |item: &T| {
-        let less = room.checked_sub(length(item) + around);
-        room = less.unwrap_or(0);
+        let less = left.checked_sub(length(item) + around);
+        left = less.unwrap_or(0);
         less.is_some()
     };
     let items: Vec<T> = items.into_iter().take_while(fits).collect();
@@ -323,7 +323,7 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
     if copy {
         let images: Vec<String> = report.images.iter().filter_map(pinned).map(|name| name.to_string()).collect();
         let of = images.len();
-        let (images, cut) = fitting(images, context.room, 1, String::len);
+        let (images, cut) = fitting(images, context.max_bytes, 1, String::len);
         outputs.push_list("images", images.join("\n"), of, cut, "");
         outputs.push("changed", report.changed().to_string());
     }
@@ -336,13 +336,13 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
     if copy {
         let mappings = mappings(&report.images);
         let of = mappings.len();
-        let (mappings, cut) = fitting(mappings, context.room, 1, length);
+        let (mappings, cut) = fitting(mappings, context.max_bytes, 1, length);
         outputs.push_list("mapping", to_line(&mappings), of, cut, "; `emit: mapping` writes all of them to a file");
     }
     if copy || report.command == Command::Access {
         let checks: Vec<&crate::github::findings::Check> = report.access.checks.iter().collect();
         let of = checks.len();
-        let (checks, cut) = fitting(checks, context.room, 1, length);
+        let (checks, cut) = fitting(checks, context.max_bytes, 1, length);
         outputs.push_list("access", to_line(&checks), of, cut, "");
     }
     outputs
@@ -433,7 +433,7 @@ pub(super) mod tests {
     }
 
     fn context() -> Context {
-        Context { version: "1.2.3".to_owned(), room: None }
+        Context { version: "1.2.3".to_owned(), max_bytes: None }
     }
 
     #[test]
@@ -517,11 +517,15 @@ pub(super) mod tests {
         let mut images = vec![copied(); 300];
         images.push(failed());
         let report = report(images);
-        let room = 20_000;
-        let outputs = outputs(&report, &Context { room: Some(room), ..context() });
+        let max_bytes = 20_000;
+        let outputs = outputs(&report, &Context { max_bytes: Some(max_bytes), ..context() });
         let value = |name: &str| &outputs.values.iter().find(|(key, _)| *key == name).unwrap().1;
         for name in ["images", "json", "mapping"] {
-            assert!(value(name).len() <= room && value(name).len() > room / 2, "{name}: {}", value(name).len());
+            assert!(
+                value(name).len() <= max_bytes && value(name).len() > max_bytes / 2,
+                "{name}: {}",
+                value(name).len()
+            );
         }
         let pinned = crate::report::figures::pinned(&report.images[0]).unwrap();
         assert!(value("images").lines().all(|line| line == pinned.to_string()));

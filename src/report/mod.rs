@@ -1,6 +1,6 @@
 //! The report: what a run did, as data.
 //!
-//! Owns the model that the log, the summary and the `json` output are three voices of. Holds no credential and no
+//! Owns the model that the log, the summary and the `json` output are three renderings of. Holds no credential and no
 //! registry text that was not sanitised before. Never talks to the network.
 
 pub mod figures;

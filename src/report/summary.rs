@@ -98,15 +98,15 @@ fn tables(text: &mut String, report: &Report) {
     }
 }
 
-/// Writes items, as many as have `room` bytes, and how many have not.
+/// Writes items until `max_bytes` are written, and how many are left then.
 fn within<T>(
     text: &mut String,
-    room: usize,
+    max_bytes: usize,
     what: &str,
     items: impl ExactSizeIterator<Item = T>,
     write: impl Fn(&mut String, T),
 ) {
-    let end = text.len() + room;
+    let end = text.len() + max_bytes;
     let mut left = items.len();
     for item in items {
         if text.len() >= end {
@@ -129,7 +129,7 @@ fn fold(text: &mut String, summary: &str, inside: impl FnOnce(&mut String)) {
     let _ = writeln!(text, "</details>\n");
 }
 
-fn table(text: &mut String, report: &Report, images: &[&ImageOutcome], room: usize) {
+fn table(text: &mut String, report: &Report, images: &[&ImageOutcome], max_bytes: usize) {
     if images.is_empty() {
         return;
     }
@@ -142,7 +142,7 @@ fn table(text: &mut String, report: &Report, images: &[&ImageOutcome], room: usi
     let _ =
         writeln!(text, "| Source |{} Digest | Platforms | {moved} | Result |", if target { " Target |" } else { "" });
     let _ = writeln!(text, "| --- |{} --- | --- | ---: | --- |", if target { " --- |" } else { "" });
-    within(text, room, "image", images.iter(), |text, image| {
+    within(text, max_bytes, "image", images.iter(), |text, image| {
         let _ = write!(text, "| {} |", code(&image.source.to_string()));
         if target {
             let _ = write!(text, " {} |", image.target.as_ref().map_or("–".to_owned(), target_cell));
@@ -164,7 +164,9 @@ fn table(text: &mut String, report: &Report, images: &[&ImageOutcome], room: usi
 fn target_cell(target: &ImageReference) -> String {
     let text = code(&target.to_string());
     match target.registry() {
-        Some(target) if Vendor::of(target.registry()) == Vendor::Github => format!("[{text}](https://{})", target.name()),
+        Some(target) if Vendor::of(target.registry()) == Vendor::Github => {
+            format!("[{text}](https://{})", target.name())
+        }
         _ => text,
     }
 }
@@ -273,11 +275,11 @@ fn pulls(text: &mut String, report: &Report) {
         .filter_map(|image| pull(image).or_else(|| pinned(image).map(|name| name.to_string())))
         .collect();
     let block = |text: &mut String| {
-        let (mut shown, mut room) = (0, DETAILS);
+        let (mut shown, mut left) = (0, DETAILS);
         text.push_str("```sh\n");
         for command in lines.iter().map(|command| line(command, usize::MAX)) {
-            let Some(less) = room.checked_sub(command.len() + 1) else { break };
-            (shown, room) = (shown + 1, less);
+            let Some(less) = left.checked_sub(command.len() + 1) else { break };
+            (shown, left) = (shown + 1, less);
             let _ = writeln!(text, "{command}");
         }
         text.push_str("```\n\n");

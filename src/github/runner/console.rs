@@ -9,7 +9,7 @@ use std::io::{IsTerminal as _, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use crate::github::runner::Runner;
 use crate::github::runner::commands::command;
@@ -46,7 +46,7 @@ impl Kind {
     }
 }
 
-/// The program's voice: all that it prints.
+/// The program's progress: all that it prints.
 ///
 /// In Actions everything goes to standard output, because the runner keeps no order between the streams. Elsewhere
 /// the log goes to standard error and the outputs, which are data, to standard output.
@@ -62,11 +62,11 @@ struct Streams {
     annotations: [usize; 2],
     /// What was masked. The runner hides it; the debug log does so itself, elsewhere too.
     masked: Vec<Secret>,
-    voice: Voice,
+    progress: ProgressStyle,
 }
 
 /// How those who wait are told how far the run is.
-enum Voice {
+enum ProgressStyle {
     /// By a line now and then.
     LogInterval(LogInterval),
     /// By a bar at the foot of the terminal, once there is one.
@@ -81,7 +81,7 @@ impl Console {
         }
         let console = Self::over(runner, Box::new(std::io::stderr()), Some(Box::new(std::io::stdout())));
         if std::io::stderr().is_terminal() && !runner.dumb {
-            console.lock().voice = Voice::Bar(None);
+            console.lock().progress = ProgressStyle::Bar(None);
         }
         console
     }
@@ -93,7 +93,7 @@ impl Console {
             data,
             annotations: [0; 2],
             masked: Vec::new(),
-            voice: Voice::LogInterval(LogInterval::default()),
+            progress: ProgressStyle::LogInterval(LogInterval::default()),
         };
         Self { in_actions: runner.in_actions, debug: runner.debug, state: Mutex::new(streams) }
     }
@@ -120,15 +120,15 @@ impl Console {
 
     /// How far the run is, where it is time to say so.
     pub fn progress(&self, view: &Snapshot) {
-        let line = match &mut self.lock().voice {
-            Voice::LogInterval(lines) => lines.is_due(view.elapsed).then(|| view.words()).flatten(),
-            Voice::Bar(bar) if bar.is_some() || view.elapsed >= BAR => {
+        let line = match &mut self.lock().progress {
+            ProgressStyle::LogInterval(lines) => lines.is_due(view.elapsed).then(|| view.words()).flatten(),
+            ProgressStyle::Bar(bar) if bar.is_some() || view.elapsed >= BAR => {
                 let bar = bar.get_or_insert_with(new_bar);
                 bar.set_message(view.words().unwrap_or_default());
                 bar.set_position(view.permille());
                 None
             }
-            Voice::Bar(_) => None,
+            ProgressStyle::Bar(_) => None,
         };
         if let Some(words) = line {
             self.line(&format!("progress: {words}"));
@@ -137,7 +137,7 @@ impl Console {
 
     /// Nothing is waited for any more.
     pub fn end_progress(&self) {
-        if let Voice::Bar(bar) = &mut self.lock().voice
+        if let ProgressStyle::Bar(bar) = &mut self.lock().progress
             && let Some(bar) = bar.take()
         {
             bar.finish_and_clear();
@@ -246,10 +246,10 @@ impl Console {
     }
 
     fn print(&self, text: &str) {
-        let Streams { log, voice, .. } = &mut *self.lock();
+        let Streams { log, progress, .. } = &mut *self.lock();
         let mut print = || emit(log, &format!("{text}\n"));
-        match voice {
-            Voice::Bar(Some(bar)) => bar.suspend(print),
+        match progress {
+            ProgressStyle::Bar(Some(bar)) => bar.suspend(print),
             _ => print(),
         }
     }
@@ -266,6 +266,7 @@ fn emit(stream: &mut Box<dyn Write + Send>, text: &str) {
 
 /// The bar, in thousandths of the work; its words are cut where the terminal ends.
 fn new_bar() -> ProgressBar {
+    use indicatif::ProgressStyle;
     let style = ProgressStyle::with_template("{bar:24} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr()).with_style(style.progress_chars("━╸─"))
 }
@@ -277,7 +278,7 @@ fn safe(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::{self, Write};
 
     use super::Console;
@@ -296,18 +297,18 @@ mod tests {
         }
     }
 
-    fn runner(variables: &[(&str, &str)]) -> Runner {
+    pub fn runner(variables: &[(&str, &str)]) -> Runner {
         Runner::new(&|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 
-    fn consoles(variables: &[(&str, &str)]) -> (Console, Tape, Tape) {
+    pub fn consoles(variables: &[(&str, &str)]) -> (Console, Tape, Tape) {
         let (log, data) = (Tape::default(), Tape::default());
         let runner = runner(variables);
         let second: Option<Box<dyn Write + Send>> = if runner.in_actions { None } else { Some(Box::new(data.clone())) };
         (Console::over(&runner, Box::new(log.clone()), second), log, data)
     }
 
-    const ACTIONS: (&str, &str) = ("GITHUB_ACTIONS", "true");
+    pub const ACTIONS: (&str, &str) = ("GITHUB_ACTIONS", "true");
 
     #[test]
     fn in_actions_a_group_is_printed_whole_and_foreign_commands_are_broken_up() {
@@ -365,54 +366,5 @@ mod tests {
         console.line("x");
         console.group("x", &[]);
         console.outputs(&[("a", "b".to_owned())]);
-    }
-
-    #[test]
-    fn outputs_go_to_the_file_in_heredoc_form_and_are_not_printed() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("output");
-        std::fs::write(&path, "before=1\n").unwrap();
-        let variables = [ACTIONS, ("GITHUB_OUTPUT", path.to_str().unwrap())];
-        let (console, log, _) = consoles(&variables);
-        runner(&variables)
-            .write_outputs(&console, &[("digest", "sha256:00".to_owned()), ("images", "a\nb".to_owned())])
-            .unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "before=1");
-        let end = lines[1].strip_prefix("digest<<").unwrap();
-        assert_eq!(end.len(), "ghadelimiter_".len() + 32);
-        assert_eq!(&lines[2..4], &["sha256:00", end]);
-        assert_ne!(lines[4].strip_prefix("images<<").unwrap(), end);
-        assert_eq!(&lines[5..7], &["a", "b"]);
-        assert!(text.ends_with('\n'));
-        assert_eq!(log.text(), "");
-    }
-
-    #[test]
-    fn outside_actions_outputs_are_printed_as_data() {
-        let (console, log, data) = consoles(&[]);
-        let outputs = [("changed", "true".to_owned()), ("images", "a\nEOF\nb".to_owned())];
-        runner(&[]).write_outputs(&console, &outputs).unwrap();
-        assert_eq!(data.text(), "changed=true\nimages<<EOF_\na\nEOF\nb\nEOF_\n");
-        assert_eq!(log.text(), "");
-    }
-
-    #[test]
-    fn in_actions_without_a_file_outputs_cannot_become_commands() {
-        let (console, log, _) = consoles(&[ACTIONS]);
-        runner(&[ACTIONS]).write_outputs(&console, &[("images", "a\n::error::x".to_owned())]).unwrap();
-        assert_eq!(log.text(), "images=a ⏎ : :error::x\n");
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_written_is_named() {
-        let variables = [ACTIONS, ("GITHUB_OUTPUT", "/nowhere/output"), ("GITHUB_STEP_SUMMARY", "/nowhere/summary")];
-        let (console, _, _) = consoles(&variables);
-        let runner = runner(&variables);
-        let problem = runner.write_outputs(&console, &[("digest", String::new())]).unwrap_err().to_string();
-        assert!(problem.starts_with("cannot write outputs to `/nowhere/output`: "), "{problem}");
-        let problem = runner.write_summary("x").unwrap_err().to_string();
-        assert!(problem.starts_with("cannot write the job summary to `/nowhere/summary`: "), "{problem}");
     }
 }
