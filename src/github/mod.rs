@@ -8,6 +8,7 @@
 //! So `access` grants there, reads back what can be read, and names the rest with the page to open.
 //!
 //! - `server`: hosts and links; pure.
+//! - `names`: how teams, accounts and repositories are named; pure.
 //! - `token`: which tokens its registry takes; pure.
 //! - `role`: what a role on a repository means for its packages; pure.
 //! - `assess`: from what GitHub answered to a status, a sentence and a link; pure.
@@ -18,6 +19,7 @@ pub mod access;
 pub mod api;
 pub mod assess;
 pub mod findings;
+pub mod names;
 pub mod role;
 pub mod runner;
 pub mod server;

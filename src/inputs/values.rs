@@ -8,6 +8,7 @@ use crate::emit::{self, directory};
 use crate::engine::options::{Command, OnFailure, Platforms};
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::github::names;
 use crate::github::role::Permission;
 use crate::github::server::Server;
 use crate::github::settings::{AccessInputs, AccessMode, Grant, Visibility};
@@ -256,15 +257,8 @@ impl Values {
     }
 
     fn access(&self, command: Command, environment: &Environment) -> Result<AccessInputs, Error> {
-        let teams = self.grants("teams", "ids-admin", |name| {
-            let slug = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-            // Slugs are lower case; a team's name may not be.
-            name.bytes().all(slug).then(|| name.to_ascii_lowercase())
-        })?;
-        let users = self.grants("users", "mona", |name| {
-            let login = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-            name.bytes().all(login).then(|| name.to_owned())
-        })?;
+        let teams = self.grants("teams", "ids-admin", names::team_slug)?;
+        let users = self.grants("users", "mona", |name| names::is_login(name).then(|| name.to_owned()))?;
         let wishes = !(teams.is_empty() && users.is_empty());
         let mode = match self.get("access") {
             None if wishes => AccessMode::Apply,
@@ -277,16 +271,11 @@ impl Values {
             return Err(Error::input("access", problem));
         }
         let repository = self.get("access-repository").or_else(|| environment.get("GITHUB_REPOSITORY"));
-        let part = |text: &str| {
-            let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-            !matches!(text, "" | "." | "..") && text.bytes().all(good)
-        };
-        let shaped = |text: &str| text.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name));
-        if let Some(text) = self.get("access-repository").filter(|text| !shaped(text)) {
+        if let Some(text) = self.get("access-repository").filter(|text| !names::is_repository(text)) {
             let problem = format!("`{}` is not a repository; write `OWNER/REPO`, without a host", shown(text));
             return Err(Error::input("access-repository", problem));
         }
-        let repository = repository.filter(|text| shaped(text)).map(str::to_owned);
+        let repository = repository.filter(|text| names::is_repository(text)).map(str::to_owned);
         if wishes && repository.is_none() {
             let problem = "is missing, and GITHUB_REPOSITORY is not set; name the repository that `teams` and `users` are \
                            to have a role on, `OWNER/REPO`";
@@ -326,7 +315,7 @@ impl Values {
             if name.contains('/') {
                 return Err(problem("has a `/` in its name; leave the organisation out"));
             }
-            let Some(name) = canonical(name).filter(|name| !name.is_empty()) else {
+            let Some(name) = canonical(name) else {
                 return Err(problem("has no name as it stands in the address of its page"));
             };
             match grants.iter().find(|grant| grant.name.eq_ignore_ascii_case(&name)) {
