@@ -11,6 +11,7 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde::Deserialize;
 
 use crate::error::cause::ErrorResponse;
+use crate::http::body::BoundedBody;
 use crate::oci::digest::Digest;
 use crate::secret::Secret;
 use crate::text::sanitise;
@@ -47,17 +48,14 @@ struct Loose {
 }
 
 /// Reads the refusal out of an answer to a request that carried `secrets`.
-pub(crate) async fn read(mut response: Response, secrets: &[Secret]) -> ErrorResponse {
+pub(crate) async fn read(response: Response, secrets: &[Secret]) -> ErrorResponse {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
+    let mut pieces = BoundedBody::new(reqwest::Body::from(response), LARGEST_BODY);
     let mut body = Vec::new();
     let read = async {
-        while let Ok(Some(piece)) = response.chunk().await {
+        while let Ok(Some(piece)) = pieces.next().await {
             body.extend_from_slice(&piece);
-            if body.len() > LARGEST_BODY {
-                body.truncate(LARGEST_BODY);
-                break;
-            }
         }
     };
     // A body that breaks off or does not end says no more than the status does.

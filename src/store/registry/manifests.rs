@@ -10,6 +10,8 @@ use crate::error::Error;
 use crate::error::cause::{Cause, ConnectionFailure};
 use crate::error::object::Object;
 use crate::error::violation::Violation;
+use crate::http::body::{BodyError, BoundedBody};
+use crate::http::failure::classify;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
 use crate::store::content::{ManifestPush, TagOrDigest};
@@ -162,22 +164,25 @@ impl Repository {
     }
 
     /// A body of the size of a manifest at most.
-    pub(crate) async fn small_body(&self, mut response: Response) -> Result<Bytes, Cause> {
+    pub(crate) async fn small_body(&self, response: Response) -> Result<Bytes, Cause> {
         let too_large = || Cause::Protocol(Violation::TooLarge { limit: manifest::LARGEST });
         if response.content_length().is_some_and(|length| length > manifest::LARGEST as u64) {
             return Err(too_large());
         }
+        let mut body = BoundedBody::new(reqwest::Body::from(response), manifest::LARGEST);
         let mut bytes = BytesMut::new();
         let read = async {
-            while let Some(piece) = response.chunk().await.map_err(|error| crate::http::failure::classify(&error))? {
+            loop {
+                let piece = match body.next().await {
+                    Ok(Some(piece)) => piece,
+                    Ok(None) => return Ok(()),
+                    Err(BodyError::TooLarge) => return Err(too_large()),
+                    Err(BodyError::Broken(error)) => return Err(classify(&error)),
+                };
                 // All that come for this image are counted together while they come: many at once would be many times this.
                 self.meter.takes(piece.len()).map_err(Cause::Protocol)?;
                 bytes.extend_from_slice(&piece);
-                if bytes.len() > manifest::LARGEST {
-                    return Err(too_large());
-                }
             }
-            Ok(())
         };
         // The whole of it: a byte now and then is no answer. Not all of the patience, so that there is another attempt.
         let limit = (self.limits.stall * 2).min(self.limits.patience / 2);

@@ -1,6 +1,6 @@
 //! Credentials and tokens of one registry host.
 //!
-//! Owns which `Authorization` a request carries. Learns the way from the first real 401, never from a `/v2/` ping
+//! Owns which `Authorization` a request carries. Learns the scheme from the first real 401, never from a `/v2/` ping
 //! (GHCR's names a placeholder scope). Asks for what the job needs, not for what the challenge says (GHCR's challenge
 //! for an upload names only `pull`: arg-sh/argsh#135). A credential goes to this host, and to its token service only
 //! where the realm rule allows.
@@ -31,7 +31,7 @@ const TOKEN: Duration = Duration::from_secs(30);
 pub(crate) struct Auth {
     credential: Option<Credential>,
     registry: Url,
-    way: Mutex<Option<Scheme>>,
+    scheme: Mutex<Option<Scheme>>,
     tokens: Mutex<HashMap<Scopes, Arc<tokio::sync::Mutex<CachedToken>>>>,
     /// Whether the token service has given a token in this run.
     served: AtomicBool,
@@ -63,7 +63,13 @@ impl Auth {
             Some(Scheme::Bearer { realm: Url::parse(realm).ok()?, service: Some(service.to_owned()) })
         };
         let scheme = token_service.and_then(bearer);
-        Self { credential, registry, way: Mutex::new(scheme), tokens: Mutex::default(), served: AtomicBool::new(false) }
+        Self {
+            credential,
+            registry,
+            scheme: Mutex::new(scheme),
+            tokens: Mutex::default(),
+            served: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn has_credential(&self) -> bool {
@@ -82,10 +88,10 @@ impl Auth {
     pub(crate) async fn authorization(
         &self,
         scopes: &Scopes,
-        asking: &TokenContext<'_>,
+        context: &TokenContext<'_>,
     ) -> Result<Option<HeaderValue>, Cause> {
-        let way = self.way.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match way {
+        let scheme = self.scheme.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match scheme {
             None => Ok(None),
             Some(Scheme::Basic) => self.credential.as_ref().map(|credential| header(&credential.basic())).transpose(),
             Some(Scheme::Bearer { realm, service }) => {
@@ -94,7 +100,7 @@ impl Auth {
                 {
                     return header(&Secret::new(format!("Bearer {}", password.expose()))).map(Some);
                 }
-                self.token(&realm, service.as_deref(), scopes, asking).await.map(Some)
+                self.token(&realm, service.as_deref(), scopes, context).await.map(Some)
             }
         }
     }
@@ -107,23 +113,23 @@ impl Auth {
 
     /// Learns from a 401. Answers whether the request is worth sending once more.
     pub(crate) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
-        let Some(way) = self.challenge(headers) else { return false };
-        if way == Scheme::Basic && (self.credential.is_none() || sent.is_some()) {
+        let Some(scheme) = self.challenge(headers) else { return false };
+        if scheme == Scheme::Basic && (self.credential.is_none() || sent.is_some()) {
             return false;
         }
-        *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
+        *self.scheme.lock().unwrap_or_else(PoisonError::into_inner) = Some(scheme);
         if let Some(sent) = sent {
-            let slot = self.slot(scopes);
-            let mut slot = slot.lock().await;
+            let cached = self.cached(scopes);
+            let mut cached = cached.lock().await;
             // Only the token that was refused: another task may have renewed it meanwhile.
-            if slot.token.as_ref().is_some_and(|token| token.header == sent) {
-                slot.token = None;
+            if cached.token.as_ref().is_some_and(|token| token.header == sent) {
+                cached.token = None;
             }
         }
         true
     }
 
-    /// The way that the challenges of an answer ask for; Bearer before Basic.
+    /// The scheme that the challenges of an answer ask for; Bearer before Basic.
     pub(crate) fn challenge(&self, headers: &HeaderMap) -> Option<Scheme> {
         let mut basic = None;
         for value in headers.get_all(WWW_AUTHENTICATE) {
@@ -148,7 +154,7 @@ impl Auth {
         basic
     }
 
-    fn slot(&self, scopes: &Scopes) -> Arc<tokio::sync::Mutex<CachedToken>> {
+    fn cached(&self, scopes: &Scopes) -> Arc<tokio::sync::Mutex<CachedToken>> {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(tokens.entry(scopes.clone()).or_default())
     }
@@ -158,25 +164,25 @@ impl Auth {
         realm: &Url,
         service: Option<&str>,
         scopes: &Scopes,
-        asking: &TokenContext<'_>,
+        context: &TokenContext<'_>,
     ) -> Result<HeaderValue, Cause> {
         let arrived = Instant::now();
-        let slot = self.slot(scopes);
-        let mut slot = slot.lock().await;
-        if let Some(token) = slot.token.as_ref().filter(|token| Instant::now() < token.until) {
+        let cached = self.cached(scopes);
+        let mut cached = cached.lock().await;
+        if let Some(token) = cached.token.as_ref().filter(|token| Instant::now() < token.until) {
             return Ok(token.header.clone());
         }
-        if let Some((_, cause)) = slot.failure.as_ref().filter(|(when, _)| *when >= arrived) {
+        if let Some((_, cause)) = cached.failure.as_ref().filter(|(when, _)| *when >= arrived) {
             return Err(cause.clone());
         }
-        match self.fetch(realm, service, scopes, asking).await {
+        match self.fetch(realm, service, scopes, context).await {
             Ok(token) => {
                 let header = token.header.clone();
-                *slot = CachedToken { token: Some(token), failure: None };
+                *cached = CachedToken { token: Some(token), failure: None };
                 Ok(header)
             }
             Err(cause) => {
-                slot.failure = Some((Instant::now(), cause.clone()));
+                cached.failure = Some((Instant::now(), cause.clone()));
                 Err(cause)
             }
         }
@@ -187,14 +193,14 @@ impl Auth {
         realm: &Url,
         service: Option<&str>,
         scopes: &Scopes,
-        asking: &TokenContext<'_>,
+        context: &TokenContext<'_>,
     ) -> Result<Token, Cause> {
         let host = sanitise::line(realm.host_str().unwrap_or_default(), 100);
         let credential = match realm::judge(realm, &self.registry) {
             Trust::Own => self.credential.as_ref(),
             Trust::Foreign(reason) => {
                 if self.has_credential() {
-                    asking
+                    context
                         .meter
                         .notice(format!("{reason}; the credential is kept back and an anonymous token asked for"));
                 }
@@ -207,12 +213,12 @@ impl Auth {
             refusal: Box::new(cause),
             with_credential: credential.is_some(),
         };
-        let mut patience = RetryBudget::new(asking.limits);
+        let mut patience = RetryBudget::new(context.limits);
         loop {
-            let request = token_request(realm, service, scopes, credential, asking)?;
-            asking.meter.token_request();
+            let request = token_request(realm, service, scopes, credential, context)?;
+            context.meter.token_request();
             let cause =
-                match tokio::time::timeout(TOKEN.min(asking.limits.answer), ask(request, credential, asking.meter))
+                match tokio::time::timeout(TOKEN.min(context.limits.answer), ask(request, credential, context.meter))
                     .await
                 {
                     Ok(Ok(token)) => {
@@ -229,7 +235,7 @@ impl Auth {
             let stranger = !self.served.load(Relaxed);
             let wait = patience.next(cause, stranger).map_err(wrap)?;
             if wait > crate::store::registry::retry::WORTH_SAYING {
-                asking.meter.say(format!("waiting {} s for the token service {host}", wait.as_secs()));
+                context.meter.say(format!("waiting {} s for the token service {host}", wait.as_secs()));
             }
             tokio::time::sleep(wait).await;
         }

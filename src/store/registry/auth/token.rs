@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
+use crate::http::body::{BodyError, BoundedBody};
 use crate::http::clients::{Pool, Transport};
 use crate::http::exchange;
 use crate::http::failure::classify;
@@ -70,9 +71,9 @@ pub fn token_request(
     service: Option<&str>,
     scopes: &Scopes,
     credential: Option<&Credential>,
-    asking: &TokenContext<'_>,
+    context: &TokenContext<'_>,
 ) -> Result<reqwest::RequestBuilder, Cause> {
-    let client = asking.transport.client(realm, Pool::Small, asking.limits.hasty);
+    let client = context.transport.client(realm, Pool::Small, context.limits.hasty);
     let client = client.map_err(|error| Cause::Protocol(Violation::NoClient(error.to_string())))?;
     if let Some(Credential { username, password }) = credential
         && username == IDENTITY_TOKEN
@@ -130,14 +131,12 @@ pub async fn ask(
     read_token(response, meter).await
 }
 
-pub async fn read_token(mut response: reqwest::Response, meter: &Meter) -> Result<Token, Cause> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| classify(&error))? {
-        body.extend_from_slice(&piece);
-        if body.len() > LARGEST_ANSWER {
-            return Err(Cause::Protocol(Violation::TokenTooLarge { limit: LARGEST_ANSWER }));
-        }
-    }
+pub async fn read_token(response: reqwest::Response, meter: &Meter) -> Result<Token, Cause> {
+    let body = BoundedBody::new(reqwest::Body::from(response), LARGEST_ANSWER).whole().await;
+    let body = body.map_err(|error| match error {
+        BodyError::TooLarge => Cause::Protocol(Violation::TokenTooLarge { limit: LARGEST_ANSWER }),
+        BodyError::Broken(error) => classify(&error),
+    })?;
     let answer: Option<TokenResponse> = serde_json::from_slice(&body).ok();
     let Some(TokenResponse { token, access_token, expires_in }) = answer else {
         return Err(Cause::Protocol(Violation::TokenUnreadable));
