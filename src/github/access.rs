@@ -140,8 +140,8 @@ impl<'a> Access<'a> {
         }
         let seen = match &self.api {
             Some(Ok(api)) => api.owner(self.github_token().or(self.run.settings.admin_token.as_ref()), login).await,
-            Some(Err(problem)) => Lookup::Odd(problem.clone()),
-            None => Lookup::Odd("GitHub's API was not asked".to_owned()),
+            Some(Err(problem)) => Lookup::Failed(problem.clone()),
+            None => Lookup::Failed("GitHub's API was not asked".to_owned()),
         };
         known.owners.insert(login.to_owned(), seen.clone());
         seen
@@ -152,7 +152,7 @@ impl<'a> Access<'a> {
         let token = self.github_token()?;
         let seen = match self.api.as_ref()? {
             Ok(api) => api.package(token, kind, owner, name).await,
-            Err(problem) => Lookup::Odd(problem.clone()),
+            Err(problem) => Lookup::Failed(problem.clone()),
         };
         self.known.lock().await.packages.insert(subject.to_owned(), seen.clone());
         Some(seen)
@@ -298,7 +298,7 @@ impl<'a> Access<'a> {
         let meter = Arc::new(Meter::new(events.clone()));
         let repository = match self.run.registries.open_anonymous(Side::Target, target.reference, meter) {
             Ok(repository) => repository,
-            Err(error) => return Anonymous::Odd(error.to_string()),
+            Err(error) => return Anonymous::Failed(error.to_string()),
         };
         let mut wait = Wait::new(APPEAR.min(self.run.patience));
         loop {
@@ -312,9 +312,9 @@ impl<'a> Access<'a> {
                     {
                         Anonymous::Refused(format!("the registry answers {}", refusal.status))
                     }
-                    _ => return Anonymous::Odd(cause.to_string()),
+                    _ => return Anonymous::Failed(cause.to_string()),
                 },
-                Err(error) => return Anonymous::Odd(error.to_string()),
+                Err(error) => return Anonymous::Failed(error.to_string()),
             };
             // Just pushed, it may be served a moment later.
             if !target.written || !wait.next().await {

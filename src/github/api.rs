@@ -14,11 +14,9 @@
 //! an hour if need be. Gives no token to any host but the API's: every address is a path below it. Never lists packages,
 //! which the workflow's token may not (cli/cli#9606), and knows no call that GitHub does not have.
 
-use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use http_body_util::{BodyExt as _, Limited};
 use octocrab::Octocrab;
 use octocrab::service::middleware::retry::RetryConfig;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -29,6 +27,7 @@ use url::Url;
 use crate::error::cause::{Cause, ConnectionFailure};
 use crate::github::role::{Permission, Role};
 use crate::github::server::Owner;
+use crate::http::body::BoundedBody;
 use crate::http::clients::Transport;
 use crate::http::exchange::Exchange;
 use crate::http::failure::connection_failure;
@@ -65,7 +64,7 @@ pub(super) enum Lookup<T> {
     /// 401 or 403: this token may not; GitHub's words.
     Refused(String),
     /// Something else; GitHub's words, or why there was no answer.
-    Odd(String),
+    Failed(String),
 }
 
 /// A package, as far as GitHub shows it.
@@ -99,7 +98,7 @@ pub(super) enum Granted {
     /// 422.
     Unfit(String),
     /// Something else.
-    Odd(String),
+    Failed(String),
 }
 
 /// An answer that came.
@@ -258,7 +257,7 @@ impl Api {
                 Lookup::Found(invitations) => invitations,
                 Lookup::Absent => return Lookup::Absent,
                 Lookup::Refused(words) => return Lookup::Refused(words),
-                Lookup::Odd(words) => return Lookup::Odd(words),
+                Lookup::Failed(words) => return Lookup::Failed(words),
             };
             let is_theirs = |invitation: &&Invitation| {
                 let invitee = invitation.invitee.as_ref().and_then(|invitee| invitee.login.as_deref());
@@ -358,8 +357,8 @@ impl Api {
         let (head, body) = response.into_parts();
         exchange.answered(head.status, &head.headers);
         let left = deadline.saturating_duration_since(Instant::now());
-        let body = match tokio::time::timeout(left, Limited::new(body, LARGEST).collect()).await {
-            Ok(Ok(body)) => body.to_bytes().to_vec(),
+        let body = match tokio::time::timeout(left, BoundedBody::new(body, LARGEST).whole()).await {
+            Ok(Ok(body)) => body,
             Ok(Err(_)) => return Err("GitHub's API: the answer broke off, or is too long".to_owned()),
             Err(_) => return Err(timed_out()),
         };
@@ -388,19 +387,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// A path whose parts hold whatever names hold: a package's slash is `%2F`.
 fn path(parts: &[&str]) -> String {
-    let mut path = String::new();
-    for part in parts {
-        path.push('/');
-        for byte in part.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => path.push(char::from(byte)),
-                _ => {
-                    let _ = write!(path, "%{byte:02X}");
-                }
-            }
-        }
+    let mut url = Url::parse("https://api.github.com").unwrap_or_else(|_| unreachable!("a constant address is one"));
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(parts);
     }
-    path
+    url.path().to_owned()
 }
 
 fn team_path(org: &str, slug: &str, repository: &str) -> String {
@@ -472,25 +463,25 @@ fn words(reply: &Reply) -> String {
 fn seen<T, F: DeserializeOwned>(reply: Result<Reply, String>, read: impl FnOnce(F) -> T) -> Lookup<T> {
     let reply = match reply {
         Ok(reply) => reply,
-        Err(problem) => return Lookup::Odd(problem),
+        Err(problem) => return Lookup::Failed(problem),
     };
     match reply.status {
         200 => match serde_json::from_slice(&reply.body) {
             Ok(found) => Lookup::Found(read(found)),
             Err(_) => {
-                Lookup::Odd(format!("{}, in a form that is not known here", words(&Reply { body: vec![], ..reply })))
+                Lookup::Failed(format!("{}, in a form that is not known here", words(&Reply { body: vec![], ..reply })))
             }
         },
         404 => Lookup::Absent,
         401 | 403 => Lookup::Refused(words(&reply)),
-        _ => Lookup::Odd(words(&reply)),
+        _ => Lookup::Failed(words(&reply)),
     }
 }
 
 fn granted(reply: Result<Reply, String>) -> Granted {
     let reply = match reply {
         Ok(reply) => reply,
-        Err(problem) => return Granted::Odd(problem),
+        Err(problem) => return Granted::Failed(problem),
     };
     match reply.status {
         200 | 204 => Granted::Done,
@@ -498,7 +489,7 @@ fn granted(reply: Result<Reply, String>) -> Granted {
         401 | 403 => Granted::Refused(words(&reply)),
         404 => Granted::Absent,
         422 => Granted::Unfit(words(&reply)),
-        _ => Granted::Odd(words(&reply)),
+        _ => Granted::Failed(words(&reply)),
     }
 }
 
@@ -566,8 +557,8 @@ mod tests {
         assert_eq!(read(reply(404, "")), Lookup::Absent);
         let said = words(&reply(403, r#"{"message":"Must have admin rights\n::error::x Bearer hunter2"}"#));
         assert_eq!(said, "GitHub answered 403: Must have admin rights ⏎ : :error::x Bearer *** (request 1F:2)");
-        assert!(matches!(read(reply(200, "<html>")), Lookup::Odd(words) if words.contains("not known here")));
-        assert!(matches!(read(reply(500, "<html>")), Lookup::Odd(words) if words.contains("not an API's answer")));
-        assert!(matches!(read(reply(301, "")), Lookup::Odd(words) if words.contains("301")));
+        assert!(matches!(read(reply(200, "<html>")), Lookup::Failed(words) if words.contains("not known here")));
+        assert!(matches!(read(reply(500, "<html>")), Lookup::Failed(words) if words.contains("not an API's answer")));
+        assert!(matches!(read(reply(301, "")), Lookup::Failed(words) if words.contains("301")));
     }
 }

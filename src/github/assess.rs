@@ -40,7 +40,7 @@ pub(super) enum Anonymous {
     /// No digest is known to ask for.
     Nothing,
     /// No clear answer.
-    Odd(String),
+    Failed(String),
 }
 
 impl PackageContext<'_> {
@@ -105,7 +105,7 @@ fn unseen_package(place: &PackageContext<'_>, seen: Option<&Lookup<Package>>) ->
             "`github-token` may not read the package ({words}); give the job `permissions: packages: read`, or use a \
              classic token with `read:packages`"
         )),
-        Some(Lookup::Odd(words)) => place.check("package", Status::Error, format!("{words}; run again later")),
+        Some(Lookup::Failed(words)) => place.check("package", Status::Error, format!("{words}; run again later")),
         Some(Lookup::Found(_)) => place.check("package", Status::Ok, "the package exists"),
     }
 }
@@ -226,7 +226,7 @@ fn anonymous_pull(place: &PackageContext<'_>, anonymous: &Anonymous) -> Check {
             let sentence = "no digest is known at the target, so nothing can be asked for; copy the image first";
             check(Status::Unverifiable, sentence.to_owned())
         }
-        Anonymous::Odd(words) => check(Status::Error, format!("{words}; run again later")),
+        Anonymous::Failed(words) => check(Status::Error, format!("{words}; run again later")),
     }
 }
 
@@ -249,7 +249,7 @@ pub(super) fn owner(server: &Server, subject: &str, owner: &str, seen: &Lookup<O
                 format!("`github-token` is not accepted ({words}); set `github-token: ${{{{ github.token }}}}`");
             Some(Check::new(subject, "owner", Status::NeedsToken, sentence))
         }
-        Lookup::Odd(words) => Some(Check::new(subject, "owner", Status::Error, format!("{words}; run again later"))),
+        Lookup::Failed(words) => Some(Check::new(subject, "owner", Status::Error, format!("{words}; run again later"))),
     }
 }
 
@@ -368,7 +368,7 @@ impl GrantRequest<'_> {
             (Lookup::Absent, Some(Lookup::Refused(words))) | (Lookup::Refused(words), _) => {
                 NextStep::Done(Box::new(self.refused(words)))
             }
-            (Lookup::Absent, Some(Lookup::Odd(words))) | (Lookup::Odd(words), _) => {
+            (Lookup::Absent, Some(Lookup::Failed(words))) | (Lookup::Failed(words), _) => {
                 self.done(Status::Error, format!("{words}; run again later"))
             }
         }
@@ -399,7 +399,7 @@ impl GrantRequest<'_> {
             (Lookup::Found(role), _) => self.role(role),
             (Lookup::Absent, _) => NextStep::Done(Box::new(self.no_such_user())),
             (Lookup::Refused(words), _) => NextStep::Done(Box::new(self.refused(words))),
-            (Lookup::Odd(words), _) => self.done(Status::Error, format!("{words}; run again later")),
+            (Lookup::Failed(words), _) => self.done(Status::Error, format!("{words}; run again later")),
         }
     }
 
@@ -480,7 +480,7 @@ impl GrantRequest<'_> {
                 Status::Error,
                 format!("`{name}` cannot be granted `{permission}` ({words}); grant it on the page"),
             ),
-            Granted::Odd(words) => self.check(Status::Error, format!("{words}; run again later")),
+            Granted::Failed(words) => self.check(Status::Error, format!("{words}; run again later")),
         };
         Some(check.found(before))
     }
@@ -609,7 +609,7 @@ mod tests {
             ("absent, no image", Some(Lookup::Absent), false, None, &[Unverifiable]),
             ("absent, private wanted", Some(Lookup::Absent), true, Some("private"), &[NeedsToken, NeedsToken]),
             ("refused", Some(Lookup::Refused("GitHub answered 403".into())), true, None, &[NeedsToken]),
-            ("odd", Some(Lookup::Odd("GitHub answered 500".into())), true, None, &[Error]),
+            ("odd", Some(Lookup::Failed("GitHub answered 500".into())), true, None, &[Error]),
             ("no token", None, true, Some("public"), &[NeedsToken]),
         ] {
             let wanted = Wanted { repository: Some("acme/m"), visibility };
@@ -624,7 +624,7 @@ mod tests {
             (Anonymous::Served, Ok),
             (Anonymous::Refused("401".into()), Drift),
             (Anonymous::Nothing, Unverifiable),
-            (Anonymous::Odd("no answer".into()), Error),
+            (Anonymous::Failed("no answer".into()), Error),
         ] {
             let wanted = Wanted { repository: None, visibility: Some("public") };
             let checks = package(&place(&server, true), &wanted, None, Some(&anonymous));
@@ -673,7 +673,7 @@ mod tests {
             (Lookup::Absent, Some(Lookup::Absent), Some(Status::Error)),
             (Lookup::Absent, Some(Lookup::Refused("403".to_owned())), Some(Status::NeedsToken)),
             (Lookup::Refused("403".to_owned()), None, Some(Status::NeedsToken)),
-            (Lookup::Odd("500".to_owned()), None, Some(Status::Error)),
+            (Lookup::Failed("500".to_owned()), None, Some(Status::Error)),
         ] {
             let status = match wish.team(&seen, team.as_ref()) {
                 NextStep::Done(check) => Some(check.status),
@@ -687,7 +687,7 @@ mod tests {
             (Granted::Refused("403".to_owned()), Some(Status::NeedsToken)),
             (Granted::Absent, Some(Status::Error)),
             (Granted::Unfit("422".to_owned()), Some(Status::Error)),
-            (Granted::Odd("500".to_owned()), Some(Status::Error)),
+            (Granted::Failed("500".to_owned()), Some(Status::Error)),
         ] {
             assert_eq!(wish.granted(&granted, &Role::None).map(|check| check.status), expected, "{granted:?}");
         }
