@@ -1,4 +1,7 @@
 //! The command line, made from the table.
+//!
+//! Owns flags, positional words and the sentence about what cannot be parsed. Never repeats a value: it may be a password in
+//! the wrong place.
 
 use std::collections::BTreeMap;
 

@@ -114,42 +114,4 @@ pub fn unknown_variables(environment: &Environment) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::read;
-    use crate::credentials::Given;
-    use crate::environment::Environment;
-    use crate::inputs::typed::Invocation;
-    use crate::observe::events::Event;
-    use crate::secret::{Credential, Secret};
-
-    #[test]
-    fn nothing_that_holds_a_secret_shows_it_to_who_prints_it_whole() {
-        let environment = Environment::from(
-            &[
-                ("INPUT_SOURCE", "a/b"),
-                ("INPUT_SOURCE_USERNAME", "me"),
-                ("INPUT_SOURCE_PASSWORD", "hunter2-1"),
-                ("INPUT_TARGET_USERNAME", "me"),
-                ("INPUT_TARGET_PASSWORD", "hunter2-2"),
-                ("INPUT_REGISTRY_AUTH", "x.io me hunter2-3"),
-                ("INPUT_GITHUB_TOKEN", "hunter2-4"),
-                ("INPUT_ADMIN_TOKEN", "hunter2-5"),
-                ("CNB_REGISTRY_AUTH", r#"{"y.io": "Bearer hunter2-6"}"#),
-            ][..],
-        );
-        let invocation = read(Vec::new(), &environment).unwrap();
-        let Invocation::Run(inputs) = &invocation else { panic!("not a run") };
-        assert_eq!(inputs.credentials.secrets().len(), 10, "each, and the pair of each in a Basic header");
-        let credential = Credential { username: "me".to_owned(), password: Secret::new("hunter2") };
-        let given = Given { registry_auth: Some(Secret::new("x.io me hunter2")), ..Given::default() };
-        let event = Event::Mask(Secret::new("hunter2"));
-        for text in [
-            format!("{environment:?}"),
-            format!("{invocation:?}"),
-            format!("{credential:?} {:?} {:?}", credential.basic(), credential.pair()),
-            format!("{given:?} {event:?}"),
-        ] {
-            assert!(!text.contains("hunter2") && !text.contains("aHVudGVy"), "{text}");
-        }
-    }
-}
+mod tests;

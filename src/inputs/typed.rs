@@ -1,4 +1,4 @@
-//! What the user asked for, typed, defaulted and free of contradictions.
+//! What the user asked for, typed, defaulted and free of contradictions: data, and nothing that acts on it.
 
 use std::path::PathBuf;
 use std::time::Duration;

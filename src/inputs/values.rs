@@ -1,4 +1,7 @@
 //! From the values as text to the settings of each part of the program.
+//!
+//! Owns which inputs contradict each other, and the sentence about each that is bad. Contacts nothing; a value is quoted only
+//! after its secrets were taken out.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

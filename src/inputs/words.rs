@@ -1,4 +1,6 @@
 //! How lists and time spans are written, and which word was meant.
+//!
+//! Pure functions over text; they do not know which input it is from.
 
 use std::time::Duration;
 

@@ -1,0 +1,308 @@
+//! How flags and variables become inputs.
+
+use std::time::Duration;
+
+use super::read;
+use crate::credentials::Given;
+use crate::engine::options::{Command, OnConflict, Platforms};
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::inputs::table::INPUTS;
+use crate::inputs::typed::{Inputs, Invocation};
+use crate::inputs::words::items;
+use crate::observe::events::Event;
+use crate::oci::reference::Reference;
+use crate::plan::images::Images;
+use crate::secret::{Credential, Secret};
+
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+fn try_read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Inputs, Error> {
+    match read(arguments.iter().map(Into::into).collect(), &Environment::from(variables))? {
+        Invocation::Run(inputs) => Ok(*inputs),
+        Invocation::Print(text) => panic!("{text}"),
+    }
+}
+
+fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Inputs {
+    try_read(arguments, variables).unwrap()
+}
+
+fn sources(inputs: &Inputs) -> String {
+    let sources: Vec<String> = match &inputs.request.images {
+        Images::One(source) => vec![source.to_string()],
+        Images::Listed(lines) => lines.iter().map(|line| line.source.to_string()).collect(),
+    };
+    sources.join(" ")
+}
+
+#[test]
+fn what_is_not_given_has_its_default() {
+    let inputs = run(&["copy", "alpine"], &[("INPUT_TARGET", "  "), ("INPUT_DRY-RUN", "")]);
+    assert_eq!((inputs.request.command, inputs.request.on_conflict), (Command::Copy, OnConflict::Overwrite));
+    assert_eq!(sources(&inputs), "docker.io/library/alpine:latest");
+    assert_eq!(inputs.request.target.as_deref(), Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"));
+    assert_eq!((inputs.request.platforms, inputs.patience), (Platforms::All, Duration::from_secs(300)));
+    assert_eq!((inputs.dry_run, inputs.summary, inputs.notices.len()), (false, true, 0));
+    // The runner's expression is no token.
+    assert!(inputs.credentials.github_token().is_none());
+}
+
+#[test]
+fn a_flag_wins_over_the_variable_and_the_hyphen_over_the_underscore() {
+    let both = [("INPUT_ON-CONFLICT", "keep"), ("INPUT_ON_CONFLICT", "overwrite"), ("INPUT_SOURCE", "alpine")];
+    assert_eq!(run(&["--on-conflict", "fail"], &both).request.on_conflict, OnConflict::Fail);
+    assert_eq!(run(&["--on-conflict="], &both).request.on_conflict, OnConflict::Keep);
+    assert_eq!(run(&[], &both).request.on_conflict, OnConflict::Keep);
+    assert_eq!(run(&[], &[both[1], both[2]]).request.on_conflict, OnConflict::Overwrite);
+}
+
+#[test]
+fn words_are_a_command_a_source_and_a_target() {
+    for (words, command, source, target) in [
+        (&["copy", "a/b", "c/d"][..], Command::Copy, "docker.io/a/b:latest", Some("c/d")),
+        (&["verify", "a/b", "--target", "c/d"], Command::Verify, "docker.io/a/b:latest", Some("c/d")),
+        (&["inspect", "a/b"], Command::Inspect, "docker.io/a/b:latest", None),
+        (&["--command=inspect", "--source=copy/copy"], Command::Inspect, "docker.io/copy/copy:latest", None),
+        (&["copy", "copy", "c/d"], Command::Copy, "docker.io/library/copy:latest", Some("c/d")),
+    ] {
+        let inputs = run(words, &[]);
+        assert_eq!((inputs.request.command, inputs.request.target.as_deref()), (command, target), "{words:?}");
+        assert_eq!(sources(&inputs), source, "{words:?}");
+    }
+}
+
+#[test]
+fn the_github_token_is_for_the_registry_of_its_server() {
+    for (server, actor, reference, expected) in [
+        ("", "", "ghcr.io/a/b", Some("x-access-token")),
+        ("https://github.com", "mona", "ghcr.io/a/b", Some("mona")),
+        ("https://git.example.com", "mona", "ghcr.io/a/b", None),
+        ("https://git.example.com", "mona", "containers.git.example.com/a/b", Some("mona")),
+        ("nonsense", "mona", "ghcr.io/a/b", None),
+    ] {
+        let variables = [("INPUT_GITHUB-TOKEN", "t"), ("GITHUB_SERVER_URL", server), ("GITHUB_ACTOR", actor)];
+        let inputs = run(&["copy", "alpine", "a/b"], &variables);
+        let found = inputs.credentials.for_source(&Reference::parse(reference).unwrap());
+        assert_eq!(found.map(|credential| credential.username).as_deref(), expected, "{server} {reference}");
+        assert!(inputs.credentials.github_token().is_some());
+    }
+}
+
+#[test]
+fn booleans_are_yamls() {
+    for (arguments, variable, expected) in [
+        (&["copy", "a/b", "--dry-run"][..], "", true),
+        (&["--dry-run", "copy", "a/b"], "", true),
+        (&["copy", "a/b", "--dry-run=false"], "true", false),
+        (&["copy", "a/b"], "True", true),
+        (&["copy", "a/b"], "TRUE", true),
+        (&["copy", "a/b"], "FALSE", false),
+    ] {
+        assert_eq!(run(arguments, &[("INPUT_DRY-RUN", variable)]).dry_run, expected, "{arguments:?} {variable}");
+    }
+}
+
+#[test]
+fn lists_split_on_newlines_and_commas() {
+    assert_eq!(items("a, b\n\n# c, d\n  # e\n f ,,"), ["a", "b", "f"]);
+    let inputs = run(
+        &["copy", "a/b", "--insecure-registries", "One.example.com:5000", "--insecure-registries=two,[::1]:5"],
+        &[],
+    );
+    assert_eq!(inputs.insecure_registries, ["one.example.com:5000", "two", "[::1]:5"]);
+}
+
+#[test]
+fn the_list_takes_the_place_of_the_source() {
+    let list = [("INPUT_IMAGES", "alpine => a/b\n# c\nbusybox")];
+    assert_eq!(sources(&run(&["copy"], &list)), "docker.io/library/alpine:latest docker.io/library/busybox:latest");
+    let flags = ["copy", "--images", "alpine", "--images=a/b => c/d, e/f", "--expected-digest", DIGEST];
+    let problem = try_read(&flags, &[]).unwrap_err().to_string();
+    assert!(problem.starts_with("input `expected-digest`: is for one image"), "{problem}");
+    let one = run(&["copy", "--images", "alpine", "--expected-digest", DIGEST], &[]);
+    assert!(one.request.expected_digest.is_some());
+}
+
+#[test]
+fn each_kind_of_bad_input_gets_its_own_sentence() {
+    let digested = format!("alpine@{DIGEST}");
+    let other = DIGEST.replace("855", "856");
+    for (arguments, sentence) in [
+        (&[][..], "input `source`: is missing"),
+        (&["copy", "a/b", "--images", "c/d"], "input `images`: is given, and `source` is too"),
+        (&["copy", "--images", "# none"], "input `images`: names no image"),
+        (&["copy", "--images", "a/b\nc d"], "input `images`: line 2 (its source): has a space and more after `c`"),
+        (&["copy", "a/b", "--fail-fast=no"], "input `fail-fast`: `no` is not one of true"),
+        (&["copy", "ghcr.io/A/b"], "input `source`: `ghcr.io/A/b` has upper case"),
+        (&["--command", "mirror", "--source", "a/b"], "input `command`: `mirror` is not one of copy, inspect, verify"),
+        (&["coppy", "a/b"], "(did you mean `copy`?)"),
+        (
+            &["copy", "a/b", "--on-conflict", "replace"],
+            "input `on-conflict`: `replace` is not one of overwrite, keep, fail",
+        ),
+        (&["copy", "a/b", "--dry-run=yes"], "input `dry-run`: `yes` is not one of true, True, TRUE"),
+        (&["copy", "a/b", "--dry-run", "true"], "input `arguments`: `true` stands alone; write it with the flag"),
+        (&["inspect", "a/b", "--dry-run"], "input `dry-run`: makes no sense with `inspect`"),
+        (&["verify", "a/b", "--dry-run"], "input `dry-run`: makes no sense with `verify`"),
+        (
+            &["copy", "a/b", "--platforms", "linux/arm64v8"],
+            "input `platforms`: `linux/arm64v8` is not an OS/ARCH[/VARIANT]",
+        ),
+        (
+            &["copy", "a/b", "--platforms", "linux/amd64,linux/arm64", "--subset=some"],
+            "input `subset`: `some` is not one of sparse, rewrite",
+        ),
+        (&["copy", "a/b", "--platforms", "linux/amd64,arm64"], "did you mean `linux/arm64`?"),
+        (&["copy", "a/b", "--platforms", "all,linux/arm64"], "input `platforms`: has `all` beside other names"),
+        (&["copy", "a/b", "--expected-digest", "latest"], "input `expected-digest`: `latest` is not a digest"),
+        (&["copy", &digested, "--expected-digest", &other], "contradicts the digest in `source`"),
+        (&["copy", "a/b", "--patience", "ages"], "input `patience`: `ages` is not a time span"),
+        (
+            &["copy", "a/b", "--insecure-registries", "http://x"],
+            "input `insecure-registries`: `http://x` is not a host",
+        ),
+        (&["copy", "a/b", "--insecure-registries", "x.io/y"], "input `insecure-registries`: `x.io/y` is not a host"),
+        (
+            &["copy", "a/b", "--source-username", "me"],
+            "input `source-password`: is not given, and `source-username` is",
+        ),
+        (
+            &["copy", "a/b", "--target-password", "hunter2"],
+            "input `target-username`: is not given, and `target-password` is",
+        ),
+        (&["copy", "a/b", "--registry-auth", "a.io hunter2"], "input `registry-auth`: line 1 has a user"),
+        (&["copy", "a", "b", "hunter2"], "input `arguments`: are too many"),
+        (&["a", "b", "c", "hunter2"], "input `arguments`: are too many"),
+        (
+            &["a/b", "c/d"],
+            "input `command`: `a/b` is not one of copy, inspect, verify, access; to copy it, write `copy` before it",
+        ),
+        (&["copy", "a/b", "--source", "c/d"], "input `source`: is given twice"),
+        (&["copy", "a/b", "--patience", "1s", "--patience", "2s"], "input `patience`: is given more than once"),
+        (
+            &["copy", "a/b", "--source-pasword=hunter2"],
+            "input `--source-pasword`: is not known; did you mean `--source-password`?",
+        ),
+        (&["copy", "a/b", "--source-username", "--hunter2"], "input `arguments`: have something that begins with `-`"),
+        (&["copy", "a/b", "--insecure-registries", "me:hunter2@x.io"], "`***@x.io` is not a host"),
+        (&["copy", "a/b", "--frobnicate"], "input `--frobnicate`: is not known (`mirror-image --help`"),
+        (&["copy", "a/b", "-x"], "input `arguments`: have something that begins with `-`"),
+        (&["copy", "a/b", "--target"], "input `target`: has no value"),
+    ] {
+        let problem = try_read(arguments, &[]).expect_err(sentence);
+        let text = problem.to_string();
+        assert!(problem.is_input() && text.contains(sentence), "{arguments:?}: {text}");
+        assert!(!text.contains("hunter2") && !text.contains('\n'), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn a_secret_in_the_place_of_a_name_is_refused_and_never_quoted() {
+    const LONG: &str = "hunter2-hunter2-hunter2";
+    for (name, value, arguments, sentence) in [
+        (
+            "INPUT_GITHUB_TOKEN",
+            LONG,
+            &["copy", "a/b", LONG][..],
+            "input `target`: holds the secret that is given as `github-token`; leave it there only",
+        ),
+        (
+            "INPUT_REGISTRY_AUTH",
+            "# x\nx.io\ny.io me hunter2",
+            &["copy", "a/b", "--on-conflict", "a,hunter2"],
+            "input `on-conflict`: `a,***` is not one of",
+        ),
+        (
+            "INPUT_REGISTRY_AUTH",
+            "y.io hunter2",
+            &["copy", "a/b", "--platforms", "x/hunter2/y/z"],
+            "input `platforms`: `x/***/y/z` is not",
+        ),
+    ] {
+        let problem = try_read(arguments, &[(name, value)]).expect_err(sentence);
+        let text = problem.to_string();
+        assert!(problem.is_input() && text.contains(sentence) && !text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn the_runners_default_target_does_not_contradict_inspect() {
+    let default = INPUTS.iter().find(|input| input.name == "target").and_then(|input| input.default).unwrap();
+    assert_eq!(run(&["inspect", "a/b"], &[("INPUT_TARGET", default)]).request.target, None);
+}
+
+#[test]
+fn notices_are_given_for_visible_secrets_and_unknown_variables() {
+    let password = ["copy", "a/b", "--source-username=me", "--source-password=hunter2"];
+    for (arguments, variables, parts) in [
+        (
+            &password[..],
+            &[][..],
+            &[
+                "`--source-password` can be read by everyone who can list processes; give it as the variable INPUT_SOURCE_PASSWORD",
+            ][..],
+        ),
+        (
+            &["copy", "a/b"],
+            &[("INPUT_SORCE", "x")],
+            &["input `sorce` is not known and has no effect; did you mean `source`?"],
+        ),
+        (&["copy", "a/b"], &[("INPUT_DRY_RUNS", "x")], &["did you mean `dry-run`?"]),
+        (&["copy", "a/b"], &[("INPUT_FROBNICATE", "x")], &["input `frobnicate` is not known and has no effect"]),
+        (
+            &["copy", "a/b"],
+            &[("INPUT_ARGS", "x"), ("INPUT_ENTRYPOINT", "x"), ("INPUT_SORCE", ""), ("INPUTS", "x")],
+            &[],
+        ),
+    ] {
+        let notices = run(arguments, variables).notices;
+        assert_eq!(notices.len(), parts.len(), "{notices:?}");
+        assert!(notices.iter().zip(parts).all(|(notice, part)| notice.contains(part)), "{notices:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_printed() {
+    let text = |flag: &str| match read(vec![flag.into()], &Environment::default()) {
+        Ok(Invocation::Print(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    let help = text("--help");
+    for input in INPUTS {
+        assert!(help.contains(&format!("--{}", input.name)), "{}: {help}", input.name);
+    }
+    assert!(help.starts_with("Mirrors") && !help.contains("${{"), "{help}");
+    assert_eq!(text("--version").trim(), concat!("mirror-image ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn nothing_that_holds_a_secret_shows_it_to_who_prints_it_whole() {
+    let environment = Environment::from(
+        &[
+            ("INPUT_SOURCE", "a/b"),
+            ("INPUT_SOURCE_USERNAME", "me"),
+            ("INPUT_SOURCE_PASSWORD", "hunter2-1"),
+            ("INPUT_TARGET_USERNAME", "me"),
+            ("INPUT_TARGET_PASSWORD", "hunter2-2"),
+            ("INPUT_REGISTRY_AUTH", "x.io me hunter2-3"),
+            ("INPUT_GITHUB_TOKEN", "hunter2-4"),
+            ("INPUT_ADMIN_TOKEN", "hunter2-5"),
+            ("CNB_REGISTRY_AUTH", r#"{"y.io": "Bearer hunter2-6"}"#),
+        ][..],
+    );
+    let invocation = read(Vec::new(), &environment).unwrap();
+    let Invocation::Run(inputs) = &invocation else { panic!("not a run") };
+    assert_eq!(inputs.credentials.secrets().len(), 10, "each, and the pair of each in a Basic header");
+    let credential = Credential { username: "me".to_owned(), password: Secret::new("hunter2") };
+    let given = Given { registry_auth: Some(Secret::new("x.io me hunter2")), ..Given::default() };
+    let event = Event::Mask(Secret::new("hunter2"));
+    for text in [
+        format!("{environment:?}"),
+        format!("{invocation:?}"),
+        format!("{credential:?} {:?} {:?}", credential.basic(), credential.pair()),
+        format!("{given:?} {event:?}"),
+    ] {
+        assert!(!text.contains("hunter2") && !text.contains("aHVudGVy"), "{text}");
+    }
+}
