@@ -14,10 +14,9 @@ use futures_util::future::FutureExt as _;
 use crate::app::publish::publish;
 use crate::app::watch::{Watch, say};
 use crate::emit;
-use crate::engine::copy::{fan_out, ledger, limit};
 use crate::engine::options::Command;
 use crate::engine::queue::Queue;
-use crate::engine::session::Session;
+use crate::engine::session::{Session, Shared};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::github::access::{self, Access};
@@ -101,29 +100,14 @@ pub async fn stages(
         registries: &registries,
     };
     let access = Access::new(context, &plan.jobs, &transport);
-    let (ledger, readers, room) =
-        (ledger::Ledger::default(), fan_out::FanOut::default(), limit::InFlightLimit::default());
     let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
+    let shared = Shared::default();
     let (events, heard) = Events::new();
     if inputs.debug_log {
         debug_log::start(events.clone());
     }
-    let run = Session {
-        command,
-        dry_run: inputs.dry_run,
-        registries: &registries,
-        ledger: &ledger,
-        readers: &readers,
-        room: &room,
-        attachments: inputs.attachments,
-        foreign_layers: inputs.foreign_layers,
-        check: inputs.check,
-        describe_unchanged: !inputs.emit.is_empty(),
-        gate: &access,
-        mirrors: &mirrors,
-        patience: inputs.patience,
-        events: &events,
-    };
+    let session =
+        Session { registries: &registries, mirrors: &mirrors, shared: &shared, gate: &access, events: &events };
     for line in inputs.mirrors.rules.describe().iter().chain(&plan.notices) {
         console.line(line);
     }
@@ -138,7 +122,7 @@ pub async fn stages(
         looks: tokio::time::interval(LOOK),
         shutdown: Box::pin(shutdown.fuse()),
     };
-    let mut queue = Queue::new(&run, &plan.jobs, inputs.on_failure);
+    let mut queue = Queue::new(&session, &plan.jobs, inputs.on_failure);
     loop {
         match watch.until(queue.next()).await {
             Ok(Some(image)) => say(console, report.command, plan.jobs.len(), image),

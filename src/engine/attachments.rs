@@ -15,7 +15,7 @@ use crate::error::{Error, Side};
 use crate::oci::artifact::{Kind, cosign_tags};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
-use crate::store::Store;
+use crate::store::Source;
 use crate::store::content::TagOrDigest;
 
 /// How long a chain of attachments of attachments may be: a signed SBOM needs two.
@@ -53,7 +53,7 @@ pub enum Place {
 
 /// Everything attached to `subject` at the source, and what is attached to that, nearest first.
 pub fn search<'a>(
-    source: &'a Store,
+    source: &'a Source,
     subject: &'a Digest,
     which: Attachments,
     depth: usize,
@@ -89,7 +89,7 @@ pub fn search<'a>(
 }
 
 /// Whether anything seems to be attached to `subject`; what it is, is not looked at.
-async fn has_any(source: &Store, subject: &Digest, which: Attachments) -> Result<bool, Error> {
+async fn has_any(source: &Source, subject: &Digest, which: Attachments) -> Result<bool, Error> {
     if !listed(source, subject).await?.is_empty() {
         return Ok(true);
     }
@@ -102,7 +102,7 @@ async fn has_any(source: &Store, subject: &Digest, which: Attachments) -> Result
 }
 
 /// What is listed as attached to `subject`, whether it is or not.
-pub async fn listed(source: &Store, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+pub async fn listed(source: &Source, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
     match source.referrers(subject).await? {
         Some(listed) => Ok(listed),
         None if source.lacks_tag(&subject.fallback_tag()).await => Ok(Vec::new()),
@@ -111,7 +111,7 @@ pub async fn listed(source: &Store, subject: &Digest) -> Result<Vec<Descriptor>,
 }
 
 /// The manifests that name `subject` as their subject.
-async fn referrers(source: &Store, subject: &Digest) -> Result<Vec<Manifest>, Error> {
+async fn referrers(source: &Source, subject: &Digest) -> Result<Vec<Manifest>, Error> {
     let listed = listed(source, subject).await?;
     // The same referrer may be listed twice.
     let listed: BTreeSet<Digest> = listed.into_iter().map(|entry| entry.digest).collect();
@@ -136,7 +136,7 @@ async fn referrers(source: &Store, subject: &Digest) -> Result<Vec<Manifest>, Er
 ///
 /// GitLab answers `sha256-<hex>` with the image of that digest itself (oras-project/oras-go#1396): its children are no
 /// referrers.
-pub async fn get_fallback(store: &Store, subject: &Digest) -> Result<Option<Manifest>, Error> {
+pub async fn get_fallback(store: &Source, subject: &Digest) -> Result<Option<Manifest>, Error> {
     let tag = subject.fallback_tag();
     match store.get_manifest(TagOrDigest::Tag(&tag)).await {
         Ok(manifest) if manifest.is_index() && manifest.digest != *subject => Ok(Some(manifest)),
@@ -153,7 +153,7 @@ fn wanted_tags(subject: &Digest, which: Attachments) -> impl Iterator<Item = (St
 }
 
 /// The manifests under cosign's tags.
-async fn tagged(source: &Store, subject: &Digest, which: Attachments) -> Result<Vec<(String, Kind, Manifest)>, Error> {
+async fn tagged(source: &Source, subject: &Digest, which: Attachments) -> Result<Vec<(String, Kind, Manifest)>, Error> {
     let found = try_join_all(wanted_tags(subject, which).map(|(tag, kind)| async move {
         if source.lacks_tag(&tag).await {
             return Ok(None);

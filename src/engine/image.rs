@@ -3,7 +3,7 @@
 //! Owns the order of the stages for one image, and that whatever happens becomes a report entry. Never ends the run:
 //! a failed image is a result, not an early exit.
 
-use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::engine::copy::Copy;
 use crate::engine::copy::fan_out::Subscriber;
 use crate::engine::job::Job;
 use crate::engine::options::{
-    Check, ChildSelection, Command, Mode, OnConflict, OwnAttachments, Platforms, TargetState,
+    Check, ChildSelection, Mode, OnConflict, Operation, Options, Platforms, TargetState, UnchangedDetail,
 };
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
 use crate::engine::resolve::{self, Resolved};
@@ -24,15 +24,16 @@ use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
+use crate::oci::platform::Platform;
 use crate::oci::reference::ImageReference;
-use crate::store::Store;
 use crate::store::content::TagOrDigest;
 use crate::store::layout::Layout;
 use crate::store::registry::repository::Purpose;
+use crate::store::{Source, Target};
 
 /// One image while it is worked on. What is known of it survives a cancellation.
-pub struct Image<'a> {
-    run: &'a Session<'a>,
+pub struct ImageTask<'a> {
+    session: &'a Session<'a>,
     job: &'a Job,
     meter: Arc<Meter>,
     started: Instant,
@@ -41,11 +42,23 @@ pub struct Image<'a> {
     known: Mutex<Known>,
 }
 
-/// One end of the copy.
-struct End {
-    store: Store,
+/// One end of the copy, and what of it is named.
+struct Endpoint<S> {
+    store: S,
     tag: Option<String>,
     digest: Option<Digest>,
+}
+
+impl<S> Endpoint<S> {
+    /// The place that is named: the digest decides where tag and digest are.
+    fn at(&self) -> TagOrDigest<'_> {
+        match (&self.digest, &self.tag) {
+            (Some(digest), _) => TagOrDigest::Digest(digest),
+            (None, Some(tag)) => TagOrDigest::Tag(tag),
+            // A parsed reference has one or the other.
+            (None, None) => TagOrDigest::Tag("latest"),
+        }
+    }
 }
 
 /// What became of the target's tag.
@@ -70,26 +83,26 @@ struct Known {
     attachments: Vec<AttachmentOutcome>,
 }
 
-impl<'a> Image<'a> {
+impl<'a> ImageTask<'a> {
     /// Nothing is contacted yet.
-    pub fn new(run: &'a Session<'a>, job: &'a Job) -> Self {
+    pub fn new(session: &'a Session<'a>, job: &'a Job) -> Self {
         Self {
-            run,
+            session,
             job,
-            meter: Arc::new(Meter::new(run.events.clone())),
+            meter: Arc::new(Meter::new(session.events.clone())),
             started: Instant::now(),
             tag: Mutex::new(Tag::Untouched),
             known: Mutex::default(),
         }
     }
 
-    /// Does what the run's command says.
+    /// Does what is to be done with the image.
     pub async fn work(&self) -> Result<Outcome, Error> {
-        match self.run.command {
-            Command::Copy => self.copy().await,
-            Command::Inspect => self.inspect().await,
-            Command::Verify => self.verify().await,
-            Command::Access => self.look_for().await,
+        match self.job.options.operation {
+            Operation::Copy(_) => self.copy().await,
+            Operation::Inspect => self.inspect().await,
+            Operation::Verify => self.verify().await,
+            Operation::Access => self.find_target().await,
         }
     }
 
@@ -170,129 +183,141 @@ impl<'a> Image<'a> {
     }
 
     async fn copy(&self) -> Result<Outcome, Error> {
-        let End { store: source, tag: source_tag, digest: source_digest } =
-            self.end(Side::Source, &self.job.source).await?;
-        let Some(reference) = &self.job.target else {
-            return Err(Error::input("target", "is missing"));
-        };
-        let End { store: target, tag: target_tag, .. } = self.end(Side::Target, reference).await?;
-        let reader = self.run.readers.join(&self.job.source.to_string(), target.account());
-
-        let source_at = at(source_tag.as_deref(), source_digest.as_ref());
+        let source = self.source().await?;
+        let target = self.target("is missing")?;
+        let reader = self.session.shared.fan_out.join(&self.job.source.to_string(), target.store.account());
         // Where only the source's digest names the target, the target can be asked once that is known.
-        let early = target_tag.as_deref().map(TagOrDigest::Tag).or_else(|| reference.digest().map(TagOrDigest::Digest));
-        let (resolved, found) = self.look((&source, source_at), (&target, early), &reader).await?;
-        self.learn(&resolved);
-        self.expect(&resolved)?;
+        let early = target.tag.as_deref().map(TagOrDigest::Tag).or(target.digest.as_ref().map(TagOrDigest::Digest));
+        let (resolved, found) = self.find_both(&source, (&target.store, early), &reader).await?;
+        self.record(&resolved);
+        self.check_expected_digest(&resolved)?;
+        self.session.gate.admit(&resolved, &source.store).await?;
         let wanted = resolved.root.digest().clone();
-        let (target_at, found) = match (target_tag.as_deref(), early) {
+        let (target_at, found) = match (target.tag.as_deref(), early) {
             (Some(tag), _) => (TagOrDigest::Tag(tag), found?),
             (None, Some(TagOrDigest::Digest(asked))) if *asked == wanted => (TagOrDigest::Digest(&wanted), found?),
             // Pushed by digest, and the digest of one platform is not the one that the reference names.
-            (None, _) => (TagOrDigest::Digest(&wanted), self.present(&target, TagOrDigest::Digest(&wanted)).await?),
-        };
-
-        let before = if found.as_ref() == Some(&wanted) {
-            if self.run.check == Check::Quick && self.is_unchanged(&target, &resolved).await? {
-                return Ok(Outcome::Unchanged);
+            (None, _) => {
+                let at = TagOrDigest::Digest(&wanted);
+                (at, self.target_digest(&target.store, at).await?)
             }
-            TargetState::Same
-        } else if let Some(actual) = found {
-            match self.job.on_conflict {
-                OnConflict::Overwrite => self.replaces(&actual),
-                OnConflict::Keep => {
-                    self.known().digest = Some(actual);
-                    return Ok(Outcome::Kept);
-                }
-                OnConflict::Fail => {
-                    return Err(Error::Conflict { reference: target.object(target_at), actual, wanted });
-                }
-            }
-            TargetState::Different
-        } else {
-            TargetState::Empty
         };
-
+        let before = match self.compare(&target.store, target_at, found, &resolved).await? {
+            ControlFlow::Break(outcome) => return Ok(outcome),
+            ControlFlow::Continue(before) => before,
+        };
         // Where the same image is only looked through (`check: deep`), nothing is sent as a rule.
-        if let Some(repository) = target.registry().filter(|_| before != TargetState::Same) {
-            self.run.gate.before_write(repository, before == TargetState::Different, &self.meter).await?;
+        if let Some(repository) = target.store.registry().filter(|_| before != TargetState::Same) {
+            self.session.gate.before_write(repository, before).await?;
         }
-        let Resolved { root, chosen, only, .. } = resolved;
-        let root = match &source {
+        let Resolved { root, chosen, children, .. } = resolved;
+        let root = match &source.store {
             // Who served it is told for each image.
-            Store::MirrorSource(_) => root.manifest(&source).await?,
-            Store::Registry(_) | Store::Layout(_) => reader.manifest(&wanted, root.manifest(&source)).await?,
+            Source::Mirrors(_) => root.manifest(&source.store).await?,
+            Source::Registry(_) | Source::Layout(_) => reader.manifest(&wanted, root.manifest(&source.store)).await?,
         };
-        let (sizes, found) = (Mutex::new(BTreeMap::new()), Mutex::default());
         let copy = Copy {
-            source: &source,
-            target: &target,
-            ledger: self.run.ledger,
+            source: &source.store,
+            target: &target.store,
+            shared: self.session.shared,
             reader: &reader,
-            room: self.run.room,
             meter: &self.meter,
-            mode: if self.run.dry_run { Mode::DryRun } else { Mode::Write },
+            options: &self.job.options,
             before,
-            only: only.as_ref(),
-            foreign_layers: self.run.foreign_layers,
-            own_attachments: match self.job.on_conflict {
-                OnConflict::Overwrite => OwnAttachments::Replace,
-                OnConflict::Keep | OnConflict::Fail => OwnAttachments::Keep,
-            },
-            attachments: self.run.attachments,
-            found: &found,
-            sizes: &sizes,
+            children: children.as_ref(),
+            found: Mutex::default(),
+            sizes: Mutex::default(),
         };
-        let below = tokio::try_join!(copy.below(&root, 0), copy.look_for_attachments(&root.digest));
-        let size = |digest: &Digest| sizes.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied();
-        self.describe(&root, chosen.as_ref(), only.as_ref(), size);
+        self.transfer(&copy, target_at, &root, chosen.as_ref()).await
+    }
+
+    /// Sends what the target lacks: what is below the root, the attachments, the tag.
+    async fn transfer(
+        &self,
+        copy: &Copy<'_>,
+        target_at: TagOrDigest<'_>,
+        root: &Manifest,
+        chosen: Option<&Platform>,
+    ) -> Result<Outcome, Error> {
+        let below = tokio::try_join!(copy.below(root, 0), copy.look_for_attachments(&root.digest));
+        self.describe(root, chosen, copy.children, |digest| copy.size_of(digest));
         below?;
-        let found = std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
-        if before != TargetState::Same && !found.is_empty() {
+        let found = copy.take_found();
+        if copy.before != TargetState::Same && !found.is_empty() {
             // Attachments name their subject by digest: it must be there before them, the tag after them.
-            copy.put(TagOrDigest::Digest(&root.digest), &root).await?;
+            copy.put(TagOrDigest::Digest(&root.digest), root).await?;
         }
         let attachments = copy.attach(found).await?;
         self.known().attachments = attachments;
-        if before == TargetState::Same {
-            return Ok(self.repaired());
+        if copy.before == TargetState::Same {
+            return Ok(self.deep_check_result());
         }
-        if self.run.dry_run {
+        if copy.options.operation == Operation::Copy(Mode::DryRun) {
             return Ok(Outcome::WouldCopy);
         }
-        self.publish(&copy, target_at, &root).await
+        self.publish(copy, target_at, root).await
+    }
+
+    /// Compares what the target has with what it is to have: how it looks before the copy, or how the image ends where
+    /// nothing is to be copied.
+    async fn compare(
+        &self,
+        target: &Target,
+        at: TagOrDigest<'_>,
+        found: Option<Digest>,
+        resolved: &Resolved,
+    ) -> Result<ControlFlow<Outcome, TargetState>, Error> {
+        let wanted = resolved.root.digest();
+        let Some(actual) = found else { return Ok(ControlFlow::Continue(TargetState::Absent)) };
+        if actual == *wanted {
+            if self.job.options.check == Check::Quick && self.is_unchanged(target, resolved).await? {
+                return Ok(ControlFlow::Break(Outcome::Unchanged));
+            }
+            return Ok(ControlFlow::Continue(TargetState::Same));
+        }
+        match self.job.options.on_conflict {
+            OnConflict::Overwrite => {
+                self.notice_replaced(&actual);
+                Ok(ControlFlow::Continue(TargetState::Different))
+            }
+            OnConflict::Keep => {
+                self.known().digest = Some(actual);
+                Ok(ControlFlow::Break(Outcome::Kept))
+            }
+            OnConflict::Fail => Err(Error::Conflict { reference: target.object(at), actual, wanted: wanted.clone() }),
+        }
     }
 
     /// What the source is, and what the target has where it is to go, as far as that can be asked yet: side by side.
-    async fn look(
+    async fn find_both(
         &self,
-        (source, source_at): (&Store, TagOrDigest<'_>),
-        (target, early): (&Store, Option<TagOrDigest<'_>>),
+        source: &Endpoint<Source>,
+        (target, early): (&Target, Option<TagOrDigest<'_>>),
         reader: &Subscriber<'_>,
     ) -> Result<(Resolved, Result<Option<Digest>, Error>), Error> {
-        let platforms = &self.job.platforms;
+        let Options { platforms, on_conflict, .. } = &self.job.options;
         match early {
             // It will be copied: its manifest is needed, not only its digest.
             Some(TagOrDigest::Tag(tag))
-                if self.job.on_conflict == OnConflict::Overwrite
+                if *on_conflict == OnConflict::Overwrite
                     && *platforms == Platforms::All
                     && !reader.has_others()
                     && target.is_known_to_lack(tag) =>
             {
-                Ok((resolve::fetched(source, source_at).await?, Ok(None)))
+                Ok((resolve::fetched(&source.store, source.at()).await?, Ok(None)))
             }
             Some(early) => {
-                let (resolved, found) =
-                    tokio::join!(resolve::source(source, source_at, platforms), self.present(target, early));
+                let resolved = resolve::source(&source.store, source.at(), platforms);
+                let (resolved, found) = tokio::join!(resolved, self.target_digest(target, early));
                 Ok((resolved?, found))
             }
-            None => Ok((resolve::source(source, source_at, platforms).await?, Ok(None))),
+            None => Ok((resolve::source(&source.store, source.at(), platforms).await?, Ok(None))),
         }
     }
 
     /// What the target has under `at`.
-    async fn present(&self, target: &Store, at: TagOrDigest<'_>) -> Result<Option<Digest>, Error> {
-        match self.job.on_conflict {
+    async fn target_digest(&self, target: &Target, at: TagOrDigest<'_>) -> Result<Option<Digest>, Error> {
+        match self.job.options.on_conflict {
             OnConflict::Overwrite => resolve::overwritten(target, at, self.job.same_repository_count).await,
             OnConflict::Keep | OnConflict::Fail => resolve::target(target, at).await,
         }
@@ -308,34 +333,35 @@ impl<'a> Image<'a> {
             }
         })?;
         // In a layout, what has no tag is found by an entry of its own.
-        if let (Store::Layout(layout), TagOrDigest::Digest(_)) = (copy.target, at) {
+        if let (Target::Layout(layout), TagOrDigest::Digest(_)) = (copy.target, at) {
             layout.add_referrer(root).await?;
         }
         self.set_tag(Tag::Written);
-        verify::read_back(copy.target, at, &root.digest, self.run.patience).await?;
+        verify::read_back(copy.target, at, &root.digest, self.job.options.patience).await?;
         Ok(Outcome::Copied)
     }
 
     /// Says that a tag moves, and from where: that is how it is moved back.
-    fn replaces(&self, actual: &Digest) {
-        let verb = if self.run.dry_run { "would replace" } else { "replaces" };
+    fn notice_replaced(&self, actual: &Digest) {
+        let dry_run = self.job.options.operation == Operation::Copy(Mode::DryRun);
+        let verb = if dry_run { "would replace" } else { "replaces" };
         self.meter.notice(format!("{verb} {actual}, which the target's tag pointed at"));
     }
 
     /// Whether a target with the right digest has the children that were chosen too; with no choice, the index speaks
     /// for them.
-    async fn is_unchanged(&self, target: &Store, resolved: &Resolved) -> Result<bool, Error> {
-        let chosen = resolved.only.iter().flatten().map(|digest| target.head_manifest(TagOrDigest::Digest(digest)));
+    async fn is_unchanged(&self, target: &Target, resolved: &Resolved) -> Result<bool, Error> {
+        let chosen = resolved.children.iter().flatten().map(|digest| target.head_manifest(TagOrDigest::Digest(digest)));
         let unchanged = try_join_all(chosen).await?.iter().all(Option::is_some);
-        if unchanged && self.run.describe_unchanged {
+        if unchanged && self.job.options.unchanged == UnchangedDetail::Platforms {
             let root = target.get_manifest(TagOrDigest::Digest(resolved.root.digest())).await?;
-            self.describe(&root, resolved.chosen.as_ref(), resolved.only.as_ref(), |_| None);
+            self.describe(&root, resolved.chosen.as_ref(), resolved.children.as_ref(), |_| None);
         }
         Ok(unchanged)
     }
 
     /// How a deep check of an unchanged tag ended.
-    fn repaired(&self) -> Outcome {
+    fn deep_check_result(&self) -> Outcome {
         if self.written() > 0 {
             Outcome::Copied
         } else if self.meter.blobs().missing + self.meter.manifests_missing() > 0
@@ -348,52 +374,50 @@ impl<'a> Image<'a> {
     }
 
     async fn inspect(&self) -> Result<Outcome, Error> {
-        let End { store: source, tag, digest } = self.end(Side::Source, &self.job.source).await?;
-        let source_at = at(tag.as_deref(), digest.as_ref());
-        let resolved = match &self.job.platforms {
+        let source = self.source().await?;
+        let resolved = match &self.job.options.platforms {
             // The bytes are what is inspected: no HEAD first.
             Platforms::All => {
-                let manifest = source.get_manifest(source_at).await?;
+                let manifest = source.store.get_manifest(source.at()).await?;
                 Resolved::whole(resolve::Root::Fetched(Box::new(manifest)))
             }
-            some => resolve::source(&source, source_at, some).await?,
+            some => resolve::source(&source.store, source.at(), some).await?,
         };
-        self.learn(&resolved);
-        self.expect(&resolved)?;
+        self.record(&resolved);
+        self.check_expected_digest(&resolved)?;
+        self.session.gate.admit(&resolved, &source.store).await?;
         let mut chosen = resolved.chosen.clone();
-        let root = resolved.root.manifest(&source).await?;
+        let root = resolved.root.manifest(&source.store).await?;
         if chosen.is_none() && !root.is_index() {
-            chosen = resolve::platform_of_image(&source, &root).await?;
+            chosen = resolve::platform_of_image(&source.store, &root).await?;
         }
         self.describe(&root, chosen.as_ref(), None, |_| (!root.is_index()).then(|| root.content_size()));
         Ok(Outcome::Inspected)
     }
 
     async fn verify(&self) -> Result<Outcome, Error> {
-        let End { store: source, tag, digest } = self.end(Side::Source, &self.job.source).await?;
-        let Some(reference) = &self.job.target else {
-            return Err(Error::input("target", "is missing; `verify` compares a source with a target"));
-        };
-        let End { store: target, tag: target_tag, .. } = self.end(Side::Target, reference).await?;
-        let resolved = resolve::source(&source, at(tag.as_deref(), digest.as_ref()), &self.job.platforms).await?;
-        self.learn(&resolved);
-        self.expect(&resolved)?;
+        let source = self.source().await?;
+        let target = self.target("is missing; `verify` compares a source with a target")?;
+        let resolved = resolve::source(&source.store, source.at(), &self.job.options.platforms).await?;
+        self.record(&resolved);
+        self.check_expected_digest(&resolved)?;
+        self.session.gate.admit(&resolved, &source.store).await?;
         let wanted = resolved.root.digest().clone();
         // The tag is what people pull by; the digest only where there is no tag.
-        let target_at = target_tag.as_deref().map_or(TagOrDigest::Digest(&wanted), TagOrDigest::Tag);
-        let different = |differences| Error::Different { reference: target.object(target_at), differences };
-        match resolve::target(&target, target_at).await? {
+        let target_at = target.tag.as_deref().map_or(TagOrDigest::Digest(&wanted), TagOrDigest::Tag);
+        let different = |differences| Error::Different { reference: target.store.object(target_at), differences };
+        match resolve::target(&target.store, target_at).await? {
             Some(found) if found == wanted => {}
             Some(found) => return Err(different(vec![format!("it is {found}, the source is {wanted}")])),
             None => return Err(different(vec![format!("it does not exist; the source is {wanted}")])),
         }
         let chosen = resolved.chosen.clone();
-        let root = resolved.root.clone().manifest(&source).await?;
-        self.describe(&root, chosen.as_ref(), resolved.only.as_ref(), |_| None);
-        let only = resolved.only.as_ref();
+        let root = resolved.root.clone().manifest(&source.store).await?;
+        let children = resolved.children.as_ref();
+        self.describe(&root, chosen.as_ref(), children, |_| None);
         let (mut differences, attachments) = tokio::try_join!(
-            verify::differences(&source, &target, &root, only, 0),
-            verify::missing_attachments(&source, &target, &root, only, self.run.attachments)
+            verify::differences(&source.store, &target.store, &root, children, 0),
+            verify::missing_attachments(&source.store, &target.store, &root, children, self.job.options.attachments)
         )?;
         differences.extend(attachments);
         if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
@@ -401,15 +425,12 @@ impl<'a> Image<'a> {
 
     /// Finds the image at the target, by which the package can be asked for; one that is not there, or that this
     /// credential may not read, is no failure.
-    async fn look_for(&self) -> Result<Outcome, Error> {
-        let Some(reference) = &self.job.target else {
-            return Err(Error::input("target", "is missing; `access` is about a target"));
-        };
-        if reference.registry().is_none() {
+    async fn find_target(&self) -> Result<Outcome, Error> {
+        if self.job.target.as_ref().is_some_and(|reference| reference.registry().is_none()) {
             return Ok(Outcome::Checked);
         }
-        let End { store: target, tag, digest } = self.end(Side::Target, reference).await?;
-        match target.head_manifest(at(tag.as_deref(), digest.as_ref())).await {
+        let target = self.target("is missing; `access` is about a target")?;
+        match target.store.head_manifest(target.at()).await {
             Ok(found) => self.known().digest = found.map(|descriptor| descriptor.digest),
             Err(error) if error.is_denied() => {}
             Err(error) => return Err(error),
@@ -417,43 +438,52 @@ impl<'a> Image<'a> {
         Ok(Outcome::Checked)
     }
 
-    /// One end: where it is, and what of it is named.
-    async fn end(&self, side: Side, reference: &ImageReference) -> Result<End, Error> {
-        let writes = side == Side::Target && self.run.command == Command::Copy && !self.run.dry_run;
-        let meter = Arc::clone(&self.meter);
-        let (tag, digest) = (reference.tag().map(str::to_owned), reference.digest().cloned());
-        match reference {
+    /// Where the image is read, and what of it is named.
+    async fn source(&self) -> Result<Endpoint<Source>, Error> {
+        let (side, meter, reference) = (Side::Source, Arc::clone(&self.meter), &self.job.source);
+        let (tag, mut digest) = (reference.tag().map(str::to_owned), reference.digest().cloned());
+        let Session { registries, mirrors, shared, .. } = self.session;
+        let store = match reference {
             ImageReference::Registry(reference) => {
-                let purpose = if writes { Purpose::Write } else { Purpose::Read };
-                if side == Side::Source
-                    && let Some(mirrored) =
-                        self.run.mirrors.store(self.run.registries, reference, self.job.end(Side::Target), &meter)?
-                {
-                    return Ok(End { store: Store::MirrorSource(mirrored), tag, digest });
+                match mirrors.store(registries, reference, self.job.end(Side::Target), &meter)? {
+                    Some(mirrors) => Source::Mirrors(mirrors),
+                    None => Source::Registry(registries.open(side, reference, Purpose::Read, meter)?),
                 }
-                let repository = self.run.registries.open(side, reference, purpose, meter)?;
-                Ok(End { store: Store::Registry(repository), tag, digest })
-            }
-            ImageReference::Layout(reference) if side == Side::Target => {
-                let store = Store::Layout(Layout::create(side, &reference.directory, meter)?);
-                Ok(End { store, tag, digest })
             }
             ImageReference::Layout(reference) => {
-                let layout = Layout::open(side, &reference.directory, meter)?;
-                let digest = match (&tag, digest) {
-                    (None, None) => Some(layout.default_root().await?.digest),
-                    (_, digest) => digest,
-                };
-                Ok(End { store: Store::Layout(layout), tag, digest })
+                let layout = Layout::open(&shared.layouts, side, &reference.directory, meter)?;
+                if tag.is_none() && digest.is_none() {
+                    digest = Some(layout.default_root().await?.digest);
+                }
+                Source::Layout(layout)
             }
-        }
+        };
+        Ok(Endpoint { store, tag, digest })
+    }
+
+    /// Where the image goes, and what it is called there; `missing` is said where no place is named.
+    fn target(&self, missing: &str) -> Result<Endpoint<Target>, Error> {
+        let (side, meter) = (Side::Target, Arc::clone(&self.meter));
+        let Some(reference) = &self.job.target else { return Err(Error::input("target", missing)) };
+        let (tag, digest) = (reference.tag().map(str::to_owned), reference.digest().cloned());
+        let store = match reference {
+            ImageReference::Registry(reference) => {
+                let writes = self.job.options.operation == Operation::Copy(Mode::Write);
+                let purpose = if writes { Purpose::Write } else { Purpose::Read };
+                Target::Registry(self.session.registries.open(side, reference, purpose, meter)?)
+            }
+            ImageReference::Layout(reference) => {
+                Target::Layout(Layout::create(&self.session.shared.layouts, side, &reference.directory, meter)?)
+            }
+        };
+        Ok(Endpoint { store, tag, digest })
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn learn(&self, resolved: &Resolved) {
+    fn record(&self, resolved: &Resolved) {
         for notice in &resolved.notices {
             self.meter.notice(notice.clone());
         }
@@ -467,8 +497,8 @@ impl<'a> Image<'a> {
     }
 
     /// `expected-digest` names the image as its publisher does: the index, or the one platform that is wanted.
-    fn expect(&self, resolved: &Resolved) -> Result<(), Error> {
-        match &self.job.expected_digest {
+    fn check_expected_digest(&self, resolved: &Resolved) -> Result<(), Error> {
+        match &self.job.options.expected_digest {
             Some(expected) if *expected != resolved.named && expected != resolved.root.digest() => {
                 Err(Error::Unexpected {
                     reference: Object::from(&self.job.source),
@@ -483,8 +513,8 @@ impl<'a> Image<'a> {
     fn describe(
         &self,
         root: &Manifest,
-        chosen: Option<&crate::oci::platform::Platform>,
-        only: Option<&ChildSelection>,
+        chosen: Option<&Platform>,
+        children: Option<&ChildSelection>,
         size: impl Fn(&Digest) -> Option<u64>,
     ) {
         let mut known = self.known();
@@ -496,17 +526,7 @@ impl<'a> Image<'a> {
                 digest: root.digest.clone(),
                 size: size(&root.digest),
             }],
-            _ => resolve::platforms(root, only, size),
+            _ => resolve::platforms(root, children, size),
         };
-    }
-}
-
-/// The place that a reference's tag and digest name: the digest decides where both are given.
-fn at<'a>(tag: Option<&'a str>, digest: Option<&'a Digest>) -> TagOrDigest<'a> {
-    match (digest, tag) {
-        (Some(digest), _) => TagOrDigest::Digest(digest),
-        (None, Some(tag)) => TagOrDigest::Tag(tag),
-        // A parsed reference has one or the other.
-        (None, None) => TagOrDigest::Tag("latest"),
     }
 }

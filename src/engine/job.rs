@@ -1,8 +1,7 @@
 //! One image that is wanted: its source, its target, what is to be done with it.
 
-use crate::engine::options::{OnConflict, Platforms};
+use crate::engine::options::Options;
 use crate::error::Side;
-use crate::oci::digest::Digest;
 use crate::oci::reference::{ImageReference, Reference};
 
 /// One image to work on.
@@ -12,12 +11,8 @@ pub struct Job {
     pub source: ImageReference,
     /// Where it goes; nothing for `inspect`.
     pub target: Option<ImageReference>,
-    /// Which platforms are wanted.
-    pub platforms: Platforms,
-    /// What the source must resolve to.
-    pub expected_digest: Option<Digest>,
-    /// What to do when the target tag exists with another digest.
-    pub on_conflict: OnConflict,
+    /// What is to be done with it, and how.
+    pub options: Options,
     /// How many images of the run go to the same repository, this one included.
     pub same_repository_count: usize,
     /// What the user should know about this image, a sentence each.

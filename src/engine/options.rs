@@ -1,6 +1,7 @@
 //! How an image is wanted: the words that users choose from, as types.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
@@ -22,6 +23,63 @@ pub enum Command {
 impl Choice for Command {
     const ALL: &'static [(&'static str, Self)] =
         &[("copy", Self::Copy), ("inspect", Self::Inspect), ("verify", Self::Verify), ("access", Self::Access)];
+}
+
+/// What is to be done with an image, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What to do.
+    pub operation: Operation,
+    /// Which platforms are wanted.
+    pub platforms: Platforms,
+    /// Which attachments come along.
+    pub attachments: Attachments,
+    /// What happens to layers that registries do not hold.
+    pub foreign_layers: ForeignLayers,
+    /// How closely an unchanged image is looked at.
+    pub check: Check,
+    /// What is learnt of an unchanged image.
+    pub unchanged: UnchangedDetail,
+    /// What to do when the target tag exists with another digest.
+    pub on_conflict: OnConflict,
+    /// What the source must resolve to.
+    pub expected_digest: Option<Digest>,
+    /// How long to go on trying while nothing moves.
+    pub patience: Duration,
+}
+
+/// What is to be done with an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Copy the source to the target.
+    Copy(Mode),
+    /// Describe the source.
+    Inspect,
+    /// Compare the target with the source.
+    Verify,
+    /// Find the image at the target, copy nothing.
+    Access,
+}
+
+impl Operation {
+    /// What a run's command means for one image.
+    pub fn new(command: Command, mode: Mode) -> Self {
+        match command {
+            Command::Copy => Self::Copy(mode),
+            Command::Inspect => Self::Inspect,
+            Command::Verify => Self::Verify,
+            Command::Access => Self::Access,
+        }
+    }
+}
+
+/// What is learnt of an image that need not be copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnchangedDetail {
+    /// Its digest; nothing more is asked.
+    Digest,
+    /// Its platforms too: configuration for others is made of them, and must not change when the image does not.
+    Platforms,
 }
 
 /// What to do when the target tag exists with another digest.
@@ -127,20 +185,11 @@ impl Choice for ForeignLayers {
     const ALL: &'static [(&'static str, Self)] = &[("skip", Self::Skip), ("include", Self::Include)];
 }
 
-/// What becomes of an attachment tag of the target that differs from the source's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OwnAttachments {
-    /// It follows the source.
-    Replace,
-    /// It stays.
-    Keep,
-}
-
 /// How the target looked before the first write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetState {
     /// The tag was not there: most likely nothing of the image is. Manifests are not asked for before they are sent.
-    Empty,
+    Absent,
     /// The tag was there with other content: parts may be the same.
     Different,
     /// The tag was there with this content, and every part of it is asked for (`check: deep`).

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
 
-use crate::engine::image::Image;
+use crate::engine::image::ImageTask;
 use crate::engine::job::Job;
 use crate::engine::options::OnFailure;
 use crate::engine::outcome::{ImageOutcome, Outcome};
@@ -23,13 +23,13 @@ const AT_ONCE: usize = 64;
 
 /// The images of a run: those that have ended, those under way, those to come.
 pub struct Queue<'a> {
-    run: &'a Session<'a>,
+    session: &'a Session<'a>,
     jobs: &'a [Job],
     on_failure: OnFailure,
     /// The number of the next job to begin; that of no job when no other is to be begun.
     next: usize,
     work: FuturesUnordered<BoxFuture<'a, (usize, Result<Outcome, Error>)>>,
-    under_way: BTreeMap<usize, Arc<Image<'a>>>,
+    under_way: BTreeMap<usize, Arc<ImageTask<'a>>>,
     /// Set when the run is cancelled.
     cancelled: Option<&'static str>,
     /// One for each job; deferred until it has ended.
@@ -38,10 +38,10 @@ pub struct Queue<'a> {
 
 impl<'a> Queue<'a> {
     /// Nothing is begun yet.
-    pub fn new(run: &'a Session<'a>, jobs: &'a [Job], on_failure: OnFailure) -> Self {
-        run.events.tally().expect(jobs.len());
+    pub fn new(session: &'a Session<'a>, jobs: &'a [Job], on_failure: OnFailure) -> Self {
+        session.events.tally().expect(jobs.len());
         Self {
-            run,
+            session,
             jobs,
             on_failure,
             next: 0,
@@ -63,7 +63,7 @@ impl<'a> Queue<'a> {
         if result.is_err() && self.on_failure == OnFailure::Defer {
             self.next = self.jobs.len();
         }
-        self.run.events.tally().end(result.is_err());
+        self.session.events.tally().end(result.is_err());
         let report = self.reports.get_mut(number)?;
         *report = image.report(result);
         Some(report)
@@ -85,10 +85,10 @@ impl<'a> Queue<'a> {
         while self.work.len() < AT_ONCE
             && let Some(job) = self.jobs.get(self.next)
         {
-            let (number, image) = (self.next, Arc::new(Image::new(self.run, job)));
+            let (number, image) = (self.next, Arc::new(ImageTask::new(self.session, job)));
             self.under_way.insert(number, Arc::clone(&image));
             self.work.push(async move { (number, image.work().await) }.boxed());
-            self.run.events.tally().begin();
+            self.session.events.tally().begin();
             self.next += 1;
         }
     }

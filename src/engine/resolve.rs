@@ -12,7 +12,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{Content, Descriptor, Manifest};
 use crate::oci::platform::{self, Platform, Selection};
 use crate::store::content::TagOrDigest;
-use crate::store::{Store, StoredBlob};
+use crate::store::{Source, StoredBlob, Target};
 
 /// The largest image config that is read to learn a platform, in bytes.
 const LARGEST_CONFIG: u64 = 4 * 1024 * 1024;
@@ -32,7 +32,7 @@ pub struct Resolved {
     /// The platform, where one was chosen.
     pub chosen: Option<Platform>,
     /// Where the index is kept and several platforms were chosen: the children that are copied.
-    pub only: Option<ChildSelection>,
+    pub children: Option<ChildSelection>,
     /// What the choice means for the digests, a sentence each.
     pub notices: Vec<String>,
 }
@@ -40,7 +40,7 @@ pub struct Resolved {
 impl Resolved {
     /// All of `root`.
     pub fn whole(root: Root) -> Self {
-        Self { named: root.digest().clone(), root, chosen: None, only: None, notices: Vec::new() }
+        Self { named: root.digest().clone(), root, chosen: None, children: None, notices: Vec::new() }
     }
 }
 
@@ -63,7 +63,7 @@ impl Root {
     }
 
     /// Its manifest, fetched by digest if it was not before.
-    pub async fn manifest(self, source: &Store) -> Result<Manifest, Error> {
+    pub async fn manifest(self, source: &Source) -> Result<Manifest, Error> {
         match self {
             Self::Known(digest) => source.get_manifest(TagOrDigest::Digest(&digest)).await,
             Self::Fetched(manifest) => Ok(*manifest),
@@ -72,7 +72,7 @@ impl Root {
 }
 
 /// Resolves `at` of `source`: with all platforms one HEAD, or nothing where a digest was given.
-pub async fn source(source: &Store, at: TagOrDigest<'_>, platforms: &Platforms) -> Result<Resolved, Error> {
+pub async fn source(source: &Source, at: TagOrDigest<'_>, platforms: &Platforms) -> Result<Resolved, Error> {
     match (platforms, at) {
         (Platforms::All, TagOrDigest::Digest(digest)) => Ok(Resolved::whole(Root::Known(digest.clone()))),
         (Platforms::All, TagOrDigest::Tag(_)) => match source.head_manifest(at).await {
@@ -87,7 +87,7 @@ pub async fn source(source: &Store, at: TagOrDigest<'_>, platforms: &Platforms) 
 }
 
 /// What the target has under `at`; none where there is nothing.
-pub async fn target(target: &Store, at: TagOrDigest<'_>) -> Result<Option<Digest>, Error> {
+pub async fn target(target: &Target, at: TagOrDigest<'_>) -> Result<Option<Digest>, Error> {
     Ok(target.head_manifest(at).await?.map(|descriptor| descriptor.digest))
 }
 
@@ -96,7 +96,7 @@ pub async fn target(target: &Store, at: TagOrDigest<'_>) -> Result<Option<Digest
 /// A target that may be written but not read is taken for empty, as GHCR may answer for a package that does not exist yet
 /// (registries.md §9, Absent vs private); and of many tags it is enough that a listing does not have them.
 pub async fn overwritten(
-    target: &Store,
+    target: &Target,
     at: TagOrDigest<'_>,
     same_repository_count: usize,
 ) -> Result<Option<Digest>, Error> {
@@ -112,11 +112,11 @@ pub async fn overwritten(
 }
 
 /// Resolves `at` of `source`, all platforms, where its manifest is needed whatever its digest is.
-pub async fn fetched(source: &Store, at: TagOrDigest<'_>) -> Result<Resolved, Error> {
+pub async fn fetched(source: &Source, at: TagOrDigest<'_>) -> Result<Resolved, Error> {
     Ok(Resolved::whole(Root::Fetched(Box::new(source.get_manifest(at).await?))))
 }
 
-async fn one_platform(source: &Store, at: TagOrDigest<'_>, wanted: &Platform) -> Result<Resolved, Error> {
+async fn one_platform(source: &Source, at: TagOrDigest<'_>, wanted: &Platform) -> Result<Resolved, Error> {
     let mut manifest = source.get_manifest(at).await?;
     let named = manifest.digest.clone();
     let absent = |available: Vec<Platform>| Error::Platform {
@@ -148,7 +148,7 @@ async fn one_platform(source: &Store, at: TagOrDigest<'_>, wanted: &Platform) ->
 
 /// The entry of an index for one platform.
 fn choose(
-    source: &Store,
+    source: &Source,
     at: TagOrDigest<'_>,
     index: &Manifest,
     wanted: &Platform,
@@ -182,7 +182,7 @@ fn choose(
 
 /// Several platforms: the index as it is with only their children copied, or a smaller index.
 async fn several_platforms(
-    source: &Store,
+    source: &Source,
     at: TagOrDigest<'_>,
     wanted: &[Platform],
     subset: Subset,
@@ -226,7 +226,7 @@ async fn several_platforms(
                 index.digest
             );
             let whole = Resolved::whole(Root::Fetched(Box::new(index)));
-            Ok(Resolved { only: Some(kept), notices: vec![notice], ..whole })
+            Ok(Resolved { children: Some(kept), notices: vec![notice], ..whole })
         }
         Subset::Rewrite => {
             let named = index.digest.clone();
@@ -258,14 +258,14 @@ fn images(manifest: &Manifest) -> impl Iterator<Item = (Platform, &Descriptor)> 
 
 /// The platforms of an index, for a report; sizes are filled in where they are known.
 ///
-/// `only`: those that were chosen, where not all were; a report must not name what was left out.
+/// `children`: those that were chosen, where not all were; a report must not name what was left out.
 pub fn platforms(
     manifest: &Manifest,
-    only: Option<&ChildSelection>,
+    children: Option<&ChildSelection>,
     size: impl Fn(&Digest) -> Option<u64>,
 ) -> Vec<PlatformOutcome> {
     images(manifest)
-        .filter(|(_, entry)| only.is_none_or(|only| only.contains(&entry.digest)))
+        .filter(|(_, entry)| children.is_none_or(|chosen| chosen.contains(&entry.digest)))
         .map(|(platform, entry)| PlatformOutcome {
             platform: platform.to_string(),
             digest: entry.digest.clone(),
@@ -275,7 +275,7 @@ pub fn platforms(
 }
 
 /// The platform of a single image, from its config; none for what is no image.
-pub async fn platform_of_image(source: &Store, manifest: &Manifest) -> Result<Option<Platform>, Error> {
+pub async fn platform_of_image(source: &Source, manifest: &Manifest) -> Result<Option<Platform>, Error> {
     let Content::Image { config: Some(config), .. } = &manifest.content else { return Ok(None) };
     if !manifest.is_container() {
         return Ok(None);

@@ -14,14 +14,14 @@ use crate::engine::options::{Attachments, ChildSelection};
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{DEEPEST, Descriptor, Manifest};
-use crate::store::Store;
 use crate::store::content::TagOrDigest;
+use crate::store::{Source, Target};
 
 /// How long a registry may take to show what it has accepted (GHCR lags: registries.md §9, Read-after-write).
 const LAG: Duration = Duration::from_secs(30);
 
 /// Asks the target whether `at` is `digest` now, patient with a registry that lags.
-pub async fn read_back(target: &Store, at: TagOrDigest<'_>, digest: &Digest, patience: Duration) -> Result<(), Error> {
+pub async fn read_back(target: &Target, at: TagOrDigest<'_>, digest: &Digest, patience: Duration) -> Result<(), Error> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(250);
     loop {
@@ -45,12 +45,12 @@ pub async fn read_back(target: &Store, at: TagOrDigest<'_>, digest: &Digest, pat
 
 /// Everything below `manifest` that the target lacks or has with another size, a sentence each.
 ///
-/// `only`: the children that were chosen, where not all were. A HEAD for each manifest and blob; the bytes behind them were hashed by the registry when it took them.
+/// `children`: the children that were chosen, where not all were. A HEAD for each manifest and blob; the bytes behind them were hashed by the registry when it took them.
 pub fn differences<'a>(
-    source: &'a Store,
-    target: &'a Store,
+    source: &'a Source,
+    target: &'a Target,
     manifest: &'a Manifest,
-    only: Option<&'a ChildSelection>,
+    children: Option<&'a ChildSelection>,
     depth: usize,
 ) -> BoxFuture<'a, Result<Vec<String>, Error>> {
     async move {
@@ -60,7 +60,7 @@ pub fn differences<'a>(
         }
         let mut listed = HashSet::new();
         let mut work: FuturesUnordered<BoxFuture<'_, Result<Vec<String>, Error>>> = FuturesUnordered::new();
-        let chosen = |child: &&Descriptor| only.is_none_or(|only| only.contains(&child.digest));
+        let chosen = |child: &&Descriptor| children.is_none_or(|chosen| chosen.contains(&child.digest));
         for child in manifest.children().filter(chosen).filter(|child| listed.insert(&child.digest)) {
             work.push(child_differences(source, target, child, depth).boxed());
         }
@@ -78,14 +78,14 @@ pub fn differences<'a>(
 
 /// Attachments of `manifest` and of its children that the target lacks, or has and does not list, a sentence each.
 pub async fn missing_attachments(
-    source: &Store,
-    target: &Store,
+    source: &Source,
+    target: &Target,
     manifest: &Manifest,
-    only: Option<&ChildSelection>,
+    children: Option<&ChildSelection>,
     which: Attachments,
 ) -> Result<Vec<String>, Error> {
-    let children = manifest.children().map(|child| &child.digest);
-    let chosen = children.filter(|digest| only.is_none_or(|only| only.contains(*digest)));
+    let listed = manifest.children().map(|child| &child.digest);
+    let chosen = listed.filter(|digest| children.is_none_or(|chosen| chosen.contains(*digest)));
     let subjects: BTreeSet<&Digest> = std::iter::once(&manifest.digest).chain(chosen).collect();
     let found =
         try_join_all(subjects.into_iter().map(|subject| attachments::search(source, subject, which, 0))).await?;
@@ -96,7 +96,9 @@ pub async fn missing_attachments(
 }
 
 /// The same for attachments of one subject, whose list at the target is read once.
-async fn missing_of_one(target: &Store, attachments: &[Found]) -> Result<Vec<String>, Error> {
+async fn missing_of_one(target: &Target, attachments: &[Found]) -> Result<Vec<String>, Error> {
+    let readable = target.to_source();
+    let readable = &readable;
     let list = OnceCell::new();
     let list = &list;
     let missing = try_join_all(attachments.iter().map(|found| async move {
@@ -109,7 +111,7 @@ async fn missing_of_one(target: &Store, attachments: &[Found]) -> Result<Vec<Str
             "is missing"
         } else if found.place == Place::Referrer
             && !list
-                .get_or_try_init(|| attachments::listed(target, &found.subject))
+                .get_or_try_init(|| attachments::listed(readable, &found.subject))
                 .await?
                 .iter()
                 .any(|entry| entry.digest == found.manifest.digest)
@@ -125,8 +127,8 @@ async fn missing_of_one(target: &Store, attachments: &[Found]) -> Result<Vec<Str
 }
 
 async fn child_differences(
-    source: &Store,
-    target: &Store,
+    source: &Source,
+    target: &Target,
     child: &Descriptor,
     depth: usize,
 ) -> Result<Vec<String>, Error> {
@@ -138,7 +140,7 @@ async fn child_differences(
     differences(source, target, &manifest, None, depth + 1).await
 }
 
-async fn blob_differences(target: &Store, blob: &Descriptor) -> Result<Vec<String>, Error> {
+async fn blob_differences(target: &Target, blob: &Descriptor) -> Result<Vec<String>, Error> {
     Ok(match target.head_blob(blob).await? {
         None => vec![format!("blob {} is missing", blob.digest)],
         Some(size) if size != blob.size => {

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::engine::gate::Gate;
 use crate::engine::job::Job;
-use crate::engine::options::Command;
+use crate::engine::options::{Command, TargetState};
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::error::cause::Cause;
 use crate::error::{Error, Side};
@@ -159,7 +159,8 @@ impl<'a> Access<'a> {
     }
 
     /// Looks at a package before something is sent to it: says what is to be known, refuses what would be refused.
-    async fn look_before(&self, repository: &Repository, there: bool, meter: &Meter) -> Result<(), Error> {
+    async fn look_before(&self, repository: &Repository, state: TargetState) -> Result<(), Error> {
+        let (there, meter) = (state != TargetState::Absent, repository.meter());
         let subject = repository.full_name();
         let Some((owner, name)) = repository.name().split_once('/') else { return Ok(()) };
         let Ok(reference) = Reference::parse(&subject) else { return Ok(()) };
@@ -429,12 +430,7 @@ async fn role(api: &Api, token: &Secret, wish: &GrantRequest<'_>) -> Option<Role
 }
 
 impl Gate for Access<'_> {
-    fn before_write<'b>(
-        &'b self,
-        repository: &'b Repository,
-        there: bool,
-        meter: &'b Meter,
-    ) -> BoxFuture<'b, Result<(), Error>> {
+    fn before_write<'b>(&'b self, repository: &'b Repository, state: TargetState) -> BoxFuture<'b, Result<(), Error>> {
         async move {
             let subject = repository.full_name();
             let ours = Reference::parse(&subject).is_ok_and(|target| self.owner_and_name(&target).is_some());
@@ -443,7 +439,7 @@ impl Gate for Access<'_> {
             }
             // Several images may go to one package: who comes while it is looked at waits for the answer.
             let once = Arc::clone(self.passed().entry(subject).or_default());
-            once.get_or_init(|| self.look_before(repository, there, meter)).await.clone()
+            once.get_or_init(|| self.look_before(repository, state)).await.clone()
         }
         .boxed()
     }

@@ -56,10 +56,14 @@ pub fn refuse_unusable_tokens(jobs: &[Job], credentials: &Credentials, server: &
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::refuse_unusable_tokens;
     use crate::credentials::{Credentials, GithubLogin, Given};
     use crate::engine::job::Job;
-    use crate::engine::options::{OnConflict, Platforms};
+    use crate::engine::options::{
+        Attachments, Check, ForeignLayers, Mode, OnConflict, Operation, Options, Platforms, UnchangedDetail,
+    };
     use crate::environment::Environment;
     use crate::error::Error;
     use crate::github::server::Server;
@@ -70,9 +74,17 @@ mod tests {
         Job {
             source: ImageReference::parse("alpine").unwrap(),
             target: Some(ImageReference::parse(target).unwrap()),
-            platforms: Platforms::All,
-            expected_digest: None,
-            on_conflict: OnConflict::Overwrite,
+            options: Options {
+                operation: Operation::Copy(Mode::Write),
+                platforms: Platforms::All,
+                attachments: Attachments::All,
+                foreign_layers: ForeignLayers::Skip,
+                check: Check::Quick,
+                unchanged: UnchangedDetail::Digest,
+                on_conflict: OnConflict::Overwrite,
+                expected_digest: None,
+                patience: Duration::ZERO,
+            },
             same_repository_count: 1,
             notices: Vec::new(),
         }

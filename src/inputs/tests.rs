@@ -39,10 +39,10 @@ fn sources(inputs: &Inputs) -> String {
 #[test]
 fn what_is_not_given_has_its_default() {
     let inputs = run(&["copy", "alpine"], &[("INPUT_TARGET", "  "), ("INPUT_DRY-RUN", "")]);
-    assert_eq!((inputs.request.command, inputs.request.on_conflict), (Command::Copy, OnConflict::Overwrite));
+    assert_eq!((inputs.request.command, inputs.request.options.on_conflict), (Command::Copy, OnConflict::Overwrite));
     assert_eq!(sources(&inputs), "docker.io/library/alpine:latest");
     assert_eq!(inputs.request.target.as_deref(), Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"));
-    assert_eq!((inputs.request.platforms, inputs.patience), (Platforms::All, Duration::from_secs(300)));
+    assert_eq!((inputs.request.options.platforms, inputs.patience), (Platforms::All, Duration::from_secs(300)));
     assert_eq!((inputs.dry_run, inputs.summary, inputs.notices.len()), (false, true, 0));
     // The runner's expression is no token.
     assert!(inputs.credentials.github_token().is_none());
@@ -51,10 +51,10 @@ fn what_is_not_given_has_its_default() {
 #[test]
 fn a_flag_wins_over_the_variable_and_the_hyphen_over_the_underscore() {
     let both = [("INPUT_ON-CONFLICT", "keep"), ("INPUT_ON_CONFLICT", "overwrite"), ("INPUT_SOURCE", "alpine")];
-    assert_eq!(run(&["--on-conflict", "fail"], &both).request.on_conflict, OnConflict::Fail);
-    assert_eq!(run(&["--on-conflict="], &both).request.on_conflict, OnConflict::Keep);
-    assert_eq!(run(&[], &both).request.on_conflict, OnConflict::Keep);
-    assert_eq!(run(&[], &[both[1], both[2]]).request.on_conflict, OnConflict::Overwrite);
+    assert_eq!(run(&["--on-conflict", "fail"], &both).request.options.on_conflict, OnConflict::Fail);
+    assert_eq!(run(&["--on-conflict="], &both).request.options.on_conflict, OnConflict::Keep);
+    assert_eq!(run(&[], &both).request.options.on_conflict, OnConflict::Keep);
+    assert_eq!(run(&[], &[both[1], both[2]]).request.options.on_conflict, OnConflict::Overwrite);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn the_list_takes_the_place_of_the_source() {
     let problem = try_read(&flags, &[]).unwrap_err().to_string();
     assert!(problem.starts_with("input `expected-digest`: is for one image"), "{problem}");
     let one = run(&["copy", "--images", "alpine", "--expected-digest", DIGEST], &[]);
-    assert!(one.request.expected_digest.is_some());
+    assert!(one.request.options.expected_digest.is_some());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::emit::{self, directory};
-use crate::engine::options::{Attachments, Check, ForeignLayers, OnFailure};
+use crate::engine::options::OnFailure;
 use crate::github::server::Server;
 use crate::github::settings::AccessInputs;
 use crate::plan::request::Request;
@@ -25,12 +25,6 @@ pub enum Invocation {
 pub struct Inputs {
     /// Which images are wanted where.
     pub request: Request,
-    /// Which attachments come along.
-    pub attachments: Attachments,
-    /// What happens to layers that registries do not hold.
-    pub foreign_layers: ForeignLayers,
-    /// How closely an unchanged image is looked at.
-    pub check: Check,
     /// Whether to stop before the first write.
     pub dry_run: bool,
     /// What becomes of the other images when one has failed.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::credentials::{Credentials, GithubLogin, Given};
 use crate::emit::{self, directory};
-use crate::engine::options::{Command, OnFailure, Platforms};
+use crate::engine::options::{Command, Mode, OnFailure, Operation, Options, Platforms, UnchangedDetail};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::github::names;
@@ -92,19 +92,26 @@ impl Values {
             ));
         }
         let server = Server::of(environment);
+        let patience = parsed("patience", duration(self.get("patience").unwrap_or_default()))?;
+        let emit = parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?;
         Ok(Inputs {
             request: Request {
                 command,
                 target: self.target(command),
-                platforms: self.platforms()?,
-                expected_digest: self.expected_digest(&images)?,
+                options: Options {
+                    operation: Operation::new(command, if dry_run { Mode::DryRun } else { Mode::Write }),
+                    platforms: self.platforms()?,
+                    attachments: self.choice("attachments")?,
+                    foreign_layers: self.choice("foreign-layers")?,
+                    check: self.choice("check")?,
+                    unchanged: if emit.is_empty() { UnchangedDetail::Digest } else { UnchangedDetail::Platforms },
+                    on_conflict: self.choice("on-conflict")?,
+                    expected_digest: self.expected_digest(&images)?,
+                    patience,
+                },
                 images,
-                on_conflict: self.choice("on-conflict")?,
                 github_repository: environment.get("GITHUB_REPOSITORY").map(str::to_owned),
             },
-            attachments: self.choice("attachments")?,
-            foreign_layers: self.choice("foreign-layers")?,
-            check: self.choice("check")?,
             dry_run,
             on_failure: if self.boolean("fail-fast")? { OnFailure::Defer } else { OnFailure::GoOn },
             credentials: self.credentials(environment, &server)?,
@@ -112,9 +119,9 @@ impl Values {
             mirrors: self.mirrors(environment)?,
             insecure_registries: self.insecure_registries()?,
             ca_certificates: self.get("ca-certificates").map(PathBuf::from),
-            patience: parsed("patience", duration(self.get("patience").unwrap_or_default()))?,
+            patience,
             access: self.access(command, environment)?,
-            emit: parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?,
+            emit,
             emit_directory: self.emit_directory(environment)?,
             debug_log: wants_debug_log(environment),
             summary: self.boolean("summary")?,

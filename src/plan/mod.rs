@@ -13,7 +13,7 @@ use std::path::Component;
 
 use crate::credentials::Credentials;
 use crate::engine::job::Job;
-use crate::engine::options::Command;
+use crate::engine::options::{Command, Options};
 use crate::error::{Error, Side};
 use crate::oci::reference::{ImageReference, LayoutReference, Reference};
 use crate::plan::images::{Images, Line};
@@ -107,12 +107,16 @@ impl Entry<'_> {
         Ok(Job {
             source: self.source.clone(),
             target,
-            platforms: request.platforms.clone(),
-            expected_digest: request.expected_digest.as_ref().or(self.source.digest()).cloned(),
-            on_conflict: request.on_conflict,
+            options: self.options(request),
             same_repository_count: 1,
             notices,
         })
+    }
+
+    /// What is wanted of all images; a source's own digest is what it must resolve to.
+    fn options(&self, request: &Request) -> Options {
+        let expected = request.options.expected_digest.as_ref().or(self.source.digest()).cloned();
+        Options { expected_digest: expected, ..request.options.clone() }
     }
 
     /// The number of its line, for sentences.
@@ -325,10 +329,10 @@ mod tests {
     fn the_sources_own_digest_is_expected() {
         let digested = format!("alpine@{DIGEST}");
         let made = listed(&format!("{digested}\nbusybox"), &[]).unwrap();
-        assert_eq!(made.jobs[0].expected_digest.as_ref().map(ToString::to_string).as_deref(), Some(DIGEST));
-        assert_eq!(made.jobs[1].expected_digest, None);
+        assert_eq!(made.jobs[0].options.expected_digest.as_ref().map(ToString::to_string).as_deref(), Some(DIGEST));
+        assert_eq!(made.jobs[1].options.expected_digest, None);
         let made = plan(&["copy", "alpine", "a/b", "--expected-digest", DIGEST], &[]).unwrap();
-        assert!(made.jobs[0].expected_digest.is_some());
+        assert!(made.jobs[0].options.expected_digest.is_some());
     }
 
     #[test]

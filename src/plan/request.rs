@@ -1,7 +1,6 @@
 //! What was asked for, typed: all that a plan is made of.
 
-use crate::engine::options::{Command, OnConflict, Platforms};
-use crate::oci::digest::Digest;
+use crate::engine::options::{Command, Options};
 use crate::plan::images::Images;
 
 /// Which images are wanted where, and what is to be done with them.
@@ -13,12 +12,8 @@ pub struct Request {
     pub images: Images,
     /// Where they go, as a template that the plan expands; nothing for `inspect`.
     pub target: Option<String>,
-    /// Which platforms are wanted.
-    pub platforms: Platforms,
-    /// What the one source must resolve to, besides the digest that it may have itself.
-    pub expected_digest: Option<Digest>,
-    /// What to do when the target tag exists with another digest.
-    pub on_conflict: OnConflict,
+    /// How each of them is wanted; `expected_digest` is that of the one source, besides the digest that it may have itself.
+    pub options: Options,
     /// `GITHUB_REPOSITORY`: what `{owner}` and `{repo}` of a template stand for.
     pub github_repository: Option<String>,
 }

@@ -17,6 +17,7 @@ use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob;
 use crate::store::content::TagOrDigest;
 use crate::store::layout::Layout;
+use crate::store::layout::shared::Layouts;
 
 /// The files of an OCI image layout, parted by a line `%%`: `oci-layout`, `index.json`, then blobs. In each, `{digest:N}`
 /// and `{size:N}` stand for those of the blob with that number. A blob that begins with `link:` is a link to what follows,
@@ -83,7 +84,7 @@ pub fn meter() -> Arc<Meter> {
 }
 
 pub async fn read_layout(directory: &Path, named: &[Descriptor]) {
-    let Ok(layout) = Layout::open(Side::Source, directory, meter()) else { return };
+    let Ok(layout) = Layout::open(&Layouts::default(), Side::Source, directory, meter()) else { return };
     let assert_right = |manifest: &Manifest| {
         assert!(manifest.digest.matches(&manifest.bytes));
         assert!(!String::from_utf8_lossy(&manifest.bytes).contains("outside"), "a link out of the layout was followed");
@@ -126,7 +127,7 @@ pub async fn write_layout(directory: &Path) {
     );
     let digest = Digest::of(&bytes);
     let Ok(manifest) = Manifest::parse(bytes, None, digest) else { return };
-    let Ok(layout) = Layout::create(Side::Target, directory, meter()) else { return };
+    let Ok(layout) = Layout::create(&Layouts::default(), Side::Target, directory, meter()) else { return };
     if layout.put_manifest(TagOrDigest::Tag("fuzzed"), &manifest).await.is_err() {
         return;
     }

@@ -11,6 +11,7 @@ use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::oci::digest::{Digest, Hasher};
 use crate::oci::manifest::Descriptor;
+use crate::store::content::Presence;
 
 /// The bytes of a blob. An error ends it.
 pub type BlobStream = BoxStream<'static, Result<Bytes, Error>>;
@@ -30,6 +31,19 @@ pub trait BlobSource: Send + Sync {
     fn has_another(&self) -> bool {
         false
     }
+}
+
+/// A blob that is to exist at a target.
+#[derive(Clone, Copy)]
+pub struct BlobPushRequest<'a> {
+    /// Which it is.
+    pub descriptor: &'a Descriptor,
+    /// A repository of the target's account that has it.
+    pub mount_from: Option<&'a str>,
+    /// Whether the target has it already.
+    pub presence: Presence,
+    /// Where its bytes come from, where they must be sent.
+    pub source: &'a dyn BlobSource,
 }
 
 /// `stream`, hashed and counted; fails instead of giving its last piece when it is not `descriptor`.

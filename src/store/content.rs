@@ -33,6 +33,16 @@ impl fmt::Display for TagOrDigest<'_> {
     }
 }
 
+/// A registry with one credential, or the directory of a layout: what its repositories have can be linked from one into
+/// another. Given out by those who know all registries and all layouts of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AccountId {
+    /// The number of a registry.
+    Registry(usize),
+    /// The number of a layout.
+    Layout(usize),
+}
+
 /// What a registry said to a pushed manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ManifestPush {

@@ -1,7 +1,7 @@
-//! One end of a copy, whatever it is.
+//! The two ends of a copy, whatever they are.
 //!
 //! Owns the few calls that copying needs of an end: manifests by tag or digest, blobs. What is above knows neither HTTP
-//! nor files; what is below knows nothing of copying.
+//! nor files; what is below knows nothing of copying. Never writes to a source.
 
 pub mod blob;
 pub mod content;
@@ -18,30 +18,39 @@ use crate::error::object::Object;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
-use crate::store::blob::{BlobSource, BlobStream};
-use crate::store::content::{ManifestPush, Presence, Sent, TagOrDigest};
+use crate::store::blob::{BlobPushRequest, BlobSource, BlobStream};
+use crate::store::content::{AccountId, ManifestPush, Sent, TagOrDigest};
 use crate::store::layout::Layout;
 use crate::store::mirrors::source::MirrorSource;
 use crate::store::registry::repository::Repository;
 
-/// One end of a copy.
+/// Where an image is read.
 #[derive(Clone)]
-pub enum Store {
+pub enum Source {
     /// A repository of a registry.
     Registry(Repository),
     /// An OCI image layout in a directory.
     Layout(Layout),
-    /// An image that is read from mirrors, its own registry last; never a target.
-    MirrorSource(MirrorSource),
+    /// An image that is read from mirrors, its own registry last.
+    Mirrors(MirrorSource),
 }
 
-impl Store {
+/// Where an image is written. A mirror is none: it is only read from.
+#[derive(Clone)]
+pub enum Target {
+    /// A repository of a registry.
+    Registry(Repository),
+    /// An OCI image layout in a directory.
+    Layout(Layout),
+}
+
+impl Source {
     /// The manifest's descriptor, or none where it is not there.
     pub async fn head_manifest(&self, at: TagOrDigest<'_>) -> Result<Option<Descriptor>, Error> {
         match self {
             Self::Registry(repository) => repository.head_manifest(at).await,
             Self::Layout(layout) => layout.head_manifest(at).await,
-            Self::MirrorSource(mirrored) => mirrored.head_manifest(at).await,
+            Self::Mirrors(mirrors) => mirrors.head_manifest(at).await,
         }
     }
 
@@ -50,16 +59,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.get_manifest(at).await,
             Self::Layout(layout) => layout.get_manifest(at).await,
-            Self::MirrorSource(mirrored) => mirrored.get_manifest(at).await,
-        }
-    }
-
-    /// Writes the manifest's bytes as they are.
-    pub async fn put_manifest(&self, at: TagOrDigest<'_>, manifest: &Manifest) -> Result<ManifestPush, Error> {
-        match self {
-            Self::Registry(repository) => repository.put_manifest(at, manifest).await,
-            Self::Layout(layout) => layout.put_manifest(at, manifest).await,
-            Self::MirrorSource(_) => Err(read_only()),
+            Self::Mirrors(mirrors) => mirrors.get_manifest(at).await,
         }
     }
 
@@ -68,7 +68,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.referrers(subject).await,
             Self::Layout(layout) => layout.referrers(subject).await.map(Some),
-            Self::MirrorSource(mirrored) => mirrored.referrers(subject).await,
+            Self::Mirrors(mirrors) => mirrors.referrers(subject).await,
         }
     }
 
@@ -77,21 +77,8 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.lacks_tag(tag).await,
             // Nothing is saved where to ask costs nothing, or where several places would have to list.
-            Self::Layout(_) | Self::MirrorSource(_) => false,
+            Self::Layout(_) | Self::Mirrors(_) => false,
         }
-    }
-
-    /// The descriptor of `tag`, one of many that the run asks this end for; none where it is not there.
-    pub async fn head_one_of_many(&self, tag: &str) -> Result<Option<Descriptor>, Error> {
-        match self {
-            Self::Registry(repository) => repository.head_one_of_many(tag).await,
-            Self::Layout(_) | Self::MirrorSource(_) => self.head_manifest(TagOrDigest::Tag(tag)).await,
-        }
-    }
-
-    /// Whether this end is known to have no such tag, without asking.
-    pub fn is_known_to_lack(&self, tag: &str) -> bool {
-        self.registry().is_some_and(|repository| repository.is_known_to_lack(tag))
     }
 
     /// The blob's size, or none where it is not there.
@@ -99,7 +86,7 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.head_blob(descriptor).await,
             Self::Layout(layout) => layout.head_blob(descriptor).await,
-            Self::MirrorSource(mirrored) => mirrored.head_blob(descriptor).await,
+            Self::Mirrors(mirrors) => mirrors.head_blob(descriptor).await,
         }
     }
 
@@ -114,47 +101,17 @@ impl Store {
                 let stream = layout.read_blob(descriptor).await?;
                 Ok(blob::checked(stream, descriptor, self.object(TagOrDigest::Digest(&descriptor.digest))))
             }
-            Self::MirrorSource(mirrored) => mirrored.read_blob(descriptor).await,
+            Self::Mirrors(mirrors) => mirrors.read_blob(descriptor).await,
         }
     }
 
-    /// Makes the blob exist here, from `from`, a repository of the same account that has it, or from `source`.
-    pub async fn push_blob(
-        &self,
-        descriptor: &Descriptor,
-        from: Option<&str>,
-        odds: Presence,
-        source: &dyn BlobSource,
-    ) -> Result<Sent, Error> {
+    /// Where blobs can be linked from one repository to another: the same for all repositories of one account. None where
+    /// that is not known: mirrors without their original.
+    pub fn account(&self) -> Option<AccountId> {
         match self {
-            Self::Registry(repository) => repository.push_blob(descriptor, from, odds, source).await,
-            Self::Layout(layout) => layout.push_blob(descriptor, source).await,
-            Self::MirrorSource(_) => Err(read_only()),
-        }
-    }
-
-    /// The repository, where this end is a registry.
-    pub fn registry(&self) -> Option<&Repository> {
-        match self {
-            Self::Registry(repository) => Some(repository),
-            Self::Layout(_) | Self::MirrorSource(_) => None,
-        }
-    }
-
-    /// The largest blob that this end takes, where that is known.
-    pub fn largest_blob(&self) -> Option<u64> {
-        match self {
-            Self::Registry(repository) => repository.largest_blob(),
-            Self::Layout(_) | Self::MirrorSource(_) => None,
-        }
-    }
-
-    /// Where blobs can be linked from one repository to another: the same for all repositories of one account.
-    pub fn account(&self) -> usize {
-        match self {
-            Self::Registry(repository) => repository.account(),
-            Self::Layout(layout) => layout.account(),
-            Self::MirrorSource(mirrored) => mirrored.account(),
+            Self::Registry(repository) => Some(repository.account()),
+            Self::Layout(layout) => Some(layout.account()),
+            Self::Mirrors(mirrors) => mirrors.account(),
         }
     }
 
@@ -163,16 +120,16 @@ impl Store {
         match self {
             Self::Registry(repository) => Arc::clone(repository.name()),
             Self::Layout(layout) => Arc::clone(layout.name()),
-            Self::MirrorSource(mirrored) => mirrored.repository(),
+            Self::Mirrors(mirrors) => mirrors.repository(),
         }
     }
 
     /// What counts the requests to this end, and hears what is to be known.
-    pub(crate) fn meter(&self) -> &Meter {
+    pub fn meter(&self) -> &Meter {
         match self {
             Self::Registry(repository) => repository.meter(),
             Self::Layout(layout) => layout.meter(),
-            Self::MirrorSource(mirrored) => mirrored.meter(),
+            Self::Mirrors(mirrors) => mirrors.meter(),
         }
     }
 
@@ -181,20 +138,123 @@ impl Store {
         match self {
             Self::Registry(repository) => repository.object(at),
             Self::Layout(layout) => layout.object(at),
-            Self::MirrorSource(mirrored) => mirrored.object(at),
+            Self::Mirrors(mirrors) => mirrors.object(at),
         }
     }
 }
 
-/// The target of a copy is never a [`Store::MirrorSource`].
-fn read_only() -> Error {
-    Error::Local("a mirror is only read from".to_owned())
+impl Target {
+    /// The manifest's descriptor, or none where it is not there.
+    pub async fn head_manifest(&self, at: TagOrDigest<'_>) -> Result<Option<Descriptor>, Error> {
+        match self {
+            Self::Registry(repository) => repository.head_manifest(at).await,
+            Self::Layout(layout) => layout.head_manifest(at).await,
+        }
+    }
+
+    /// The descriptor of `tag`, one of many that the run asks this end for; none where it is not there.
+    pub async fn head_one_of_many(&self, tag: &str) -> Result<Option<Descriptor>, Error> {
+        match self {
+            Self::Registry(repository) => repository.head_one_of_many(tag).await,
+            Self::Layout(layout) => layout.head_manifest(TagOrDigest::Tag(tag)).await,
+        }
+    }
+
+    /// Whether this end is known to have no such tag, without asking.
+    pub fn is_known_to_lack(&self, tag: &str) -> bool {
+        self.registry().is_some_and(|repository| repository.is_known_to_lack(tag))
+    }
+
+    /// The manifest, its bytes checked.
+    pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
+        match self {
+            Self::Registry(repository) => repository.get_manifest(at).await,
+            Self::Layout(layout) => layout.get_manifest(at).await,
+        }
+    }
+
+    /// Writes the manifest's bytes as they are.
+    pub async fn put_manifest(&self, at: TagOrDigest<'_>, manifest: &Manifest) -> Result<ManifestPush, Error> {
+        match self {
+            Self::Registry(repository) => repository.put_manifest(at, manifest).await,
+            Self::Layout(layout) => layout.put_manifest(at, manifest).await,
+        }
+    }
+
+    /// The descriptors of what names `subject` as its subject; none where this end keeps no such list.
+    pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+        match self {
+            Self::Registry(repository) => repository.referrers(subject).await,
+            Self::Layout(layout) => layout.referrers(subject).await.map(Some),
+        }
+    }
+
+    /// The blob's size, or none where it is not there.
+    pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
+        match self {
+            Self::Registry(repository) => repository.head_blob(descriptor).await,
+            Self::Layout(layout) => layout.head_blob(descriptor).await,
+        }
+    }
+
+    /// Makes a blob exist here.
+    pub async fn push_blob(&self, request: BlobPushRequest<'_>) -> Result<Sent, Error> {
+        match self {
+            Self::Registry(repository) => repository.push_blob(request).await,
+            Self::Layout(layout) => layout.push_blob(request.descriptor, request.source).await,
+        }
+    }
+
+    /// The same end, read.
+    pub fn to_source(&self) -> Source {
+        match self {
+            Self::Registry(repository) => Source::Registry(repository.clone()),
+            Self::Layout(layout) => Source::Layout(layout.clone()),
+        }
+    }
+
+    /// The repository, where this end is a registry.
+    pub fn registry(&self) -> Option<&Repository> {
+        match self {
+            Self::Registry(repository) => Some(repository),
+            Self::Layout(_) => None,
+        }
+    }
+
+    /// The largest blob that this end takes, where that is known.
+    pub fn largest_blob(&self) -> Option<u64> {
+        self.registry().and_then(Repository::largest_blob)
+    }
+
+    /// Where blobs can be linked from one repository to another: the same for all repositories of one account.
+    pub fn account(&self) -> AccountId {
+        match self {
+            Self::Registry(repository) => repository.account(),
+            Self::Layout(layout) => layout.account(),
+        }
+    }
+
+    /// The repository's name within its account.
+    pub fn repository(&self) -> &Arc<str> {
+        match self {
+            Self::Registry(repository) => repository.name(),
+            Self::Layout(layout) => layout.name(),
+        }
+    }
+
+    /// How `at` of this end is called in messages.
+    pub fn object(&self, at: TagOrDigest<'_>) -> Object {
+        match self {
+            Self::Registry(repository) => repository.object(at),
+            Self::Layout(layout) => layout.object(at),
+        }
+    }
 }
 
-/// A blob of a store, read and checked as often as its copy needs.
+/// A blob of a source, read and checked as often as its copy needs.
 pub struct StoredBlob<'a> {
     /// Where it is.
-    pub store: &'a Store,
+    pub store: &'a Source,
     /// Which it is.
     pub descriptor: &'a Descriptor,
 }
@@ -205,7 +265,7 @@ impl BlobSource for StoredBlob<'_> {
     }
 
     fn open_early(&self) -> Option<BoxFuture<'_, Result<BlobStream, Error>>> {
-        let repository = self.store.registry()?;
+        let Source::Registry(repository) = self.store else { return None };
         let stream = repository.read_blob_early(self.descriptor)?;
         let object = self.store.object(TagOrDigest::Digest(&self.descriptor.digest));
         Some(async move { Ok(blob::checked(stream.await?, self.descriptor, object)) }.boxed())
@@ -213,8 +273,8 @@ impl BlobSource for StoredBlob<'_> {
 
     fn has_another(&self) -> bool {
         match self.store {
-            Store::Registry(_) | Store::Layout(_) => false,
-            Store::MirrorSource(mirrored) => mirrored.has_another(self.descriptor),
+            Source::Registry(_) | Source::Layout(_) => false,
+            Source::Mirrors(mirrors) => mirrors.has_another(self.descriptor),
         }
     }
 }

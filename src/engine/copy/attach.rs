@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::engine::attachments::{Found, Place, get_fallback, listed};
 use crate::engine::copy::Copy;
-use crate::engine::options::{Mode, OwnAttachments};
+use crate::engine::options::OnConflict;
 use crate::engine::outcome::{AttachmentOutcome, Outcome};
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
@@ -56,9 +56,9 @@ impl Copy<'_> {
                 });
             }
         }
-        if self.mode == Mode::DryRun {
+        if self.is_dry_run() {
             for (subject, manifests) in unlisted {
-                let listed = listed(self.target, subject).await?;
+                let listed = listed(&self.target.to_source(), subject).await?;
                 let lost = |report: &&mut AttachmentOutcome| {
                     report.subject == *subject
                         && manifests.iter().any(|manifest| manifest.digest == report.digest)
@@ -88,7 +88,7 @@ impl Copy<'_> {
                 Place::Referrer => match self.target.referrers(&attachment.subject).await? {
                     Some(listed) if listed.iter().any(|entry| entry.digest == manifest.digest) => true,
                     // It keeps a list of its own, and lost this entry: pushed again, it is listed again.
-                    Some(_) if self.mode == Mode::Write => {
+                    Some(_) if !self.is_dry_run() => {
                         self.put(at, manifest).await?.is_some_and(|pushed| pushed.lists_referrers)
                     }
                     _ => false,
@@ -97,7 +97,7 @@ impl Copy<'_> {
             return Ok((Outcome::Unchanged, listed));
         }
         if let (Some(present), Place::Tag(tag)) = (&present, &attachment.place) {
-            if self.own_attachments == OwnAttachments::Keep {
+            if self.options.on_conflict != OnConflict::Overwrite {
                 self.meter.notice(format!(
                     "the target's `{tag}` is {present}, the source's {}; the target's is kept (`on-conflict`)",
                     manifest.digest
@@ -125,7 +125,7 @@ impl Copy<'_> {
         };
         let (mut wrote, mut settle) = (false, SETTLE);
         for _ in 0..MERGES {
-            let present = get_fallback(self.target, subject).await?;
+            let present = get_fallback(&self.target.to_source(), subject).await?;
             let bytes = present.as_ref().map(|index| index.bytes.as_ref());
             let Some(merged) = merge(bytes, &manifests).map_err(failed)? else {
                 return Ok(());

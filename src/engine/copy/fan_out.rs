@@ -23,8 +23,8 @@ use crate::error::Error;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{self, BlobSource, BlobStream};
-use crate::store::content::TagOrDigest;
-use crate::store::{Store, StoredBlob};
+use crate::store::content::{AccountId, TagOrDigest};
+use crate::store::{Source, StoredBlob};
 
 /// How long the first that wants a blob waits for others to which nothing moves on. Who was waited for in vain is not waited
 /// for again until he comes.
@@ -47,16 +47,16 @@ type Once = Arc<OnceCell<Result<Manifest, Error>>>;
 /// All sources of a run that several images read.
 #[derive(Default)]
 pub struct FanOut {
-    sources: Mutex<HashMap<String, Arc<Source>>>,
+    sources: Mutex<HashMap<String, Arc<SharedSource>>>,
     rounds: Mutex<HashMap<Digest, Round>>,
     /// Somebody came, went, or got what he needed.
     changed: Notify,
 }
 
 /// One source, and the accounts that images take it to.
-struct Source {
+struct SharedSource {
     name: String,
-    parties: Mutex<BTreeMap<usize, Party>>,
+    parties: Mutex<BTreeMap<AccountId, Party>>,
     /// Manifests that one has read and others have not yet.
     manifests: Mutex<HashMap<Digest, Kept>>,
 }
@@ -79,25 +79,25 @@ struct Round {
     is_led: bool,
     came: Came,
     /// Accounts that have begun to read.
-    off: Vec<usize>,
+    off: Vec<AccountId>,
 }
 
 struct Kept {
     manifest: Once,
     /// Accounts that have not asked for it.
-    awaited: Vec<usize>,
+    awaited: Vec<AccountId>,
 }
 
 impl FanOut {
     /// An image of `source` that goes to `account` begins.
-    pub fn join(&self, source: &str, account: usize) -> Subscriber<'_> {
+    pub fn join(&self, source: &str, account: AccountId) -> Subscriber<'_> {
         let mut sources = self.sources();
-        let source = sources.entry(source.to_owned()).or_insert_with(|| Arc::new(Source::new(source)));
+        let source = sources.entry(source.to_owned()).or_insert_with(|| Arc::new(SharedSource::new(source)));
         source.parties().entry(account).or_default().images += 1;
-        Subscriber { readers: self, source: Arc::clone(source), account }
+        Subscriber { fan_out: self, source: Arc::clone(source), account }
     }
 
-    fn sources(&self) -> MutexGuard<'_, HashMap<String, Arc<Source>>> {
+    fn sources(&self) -> MutexGuard<'_, HashMap<String, Arc<SharedSource>>> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -112,7 +112,7 @@ impl Party {
     }
 }
 
-impl Source {
+impl SharedSource {
     fn new(name: &str) -> Self {
         Self { name: name.to_owned(), parties: Mutex::default(), manifests: Mutex::default() }
     }
@@ -122,25 +122,25 @@ impl Source {
     }
 
     /// A piece of a blob goes on to `account`.
-    fn takes(&self, account: usize) {
+    fn takes(&self, account: AccountId) {
         self.parties().entry(account).and_modify(|party| party.took = Some(Instant::now()));
     }
 
-    fn parties(&self) -> MutexGuard<'_, BTreeMap<usize, Party>> {
+    fn parties(&self) -> MutexGuard<'_, BTreeMap<AccountId, Party>> {
         self.parties.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One image among those that read a source. It leaves when dropped.
 pub struct Subscriber<'a> {
-    readers: &'a FanOut,
-    source: Arc<Source>,
-    account: usize,
+    fan_out: &'a FanOut,
+    source: Arc<SharedSource>,
+    account: AccountId,
 }
 
 impl Drop for Subscriber<'_> {
     fn drop(&mut self) {
-        let mut sources = self.readers.sources();
+        let mut sources = self.fan_out.sources();
         let mut parties = self.source.parties();
         let Some(party) = parties.get_mut(&self.account) else { return };
         party.images -= 1;
@@ -153,13 +153,13 @@ impl Drop for Subscriber<'_> {
         }
         drop(parties);
         self.source.manifests().retain(|_, kept| kept.is_awaited_without(self.account));
-        self.readers.changed.notify_waiters();
+        self.fan_out.changed.notify_waiters();
     }
 }
 
 impl Kept {
     /// Whether anybody but `account` has not asked for it.
-    fn is_awaited_without(&mut self, account: usize) -> bool {
+    fn is_awaited_without(&mut self, account: AccountId) -> bool {
         self.awaited.retain(|other| *other != account);
         !self.awaited.is_empty()
     }
@@ -193,7 +193,7 @@ impl Subscriber<'_> {
             }
             return Some(manifest);
         }
-        let awaited: Vec<usize> =
+        let awaited: Vec<AccountId> =
             self.source.parties().keys().copied().filter(|other| *other != self.account).collect();
         if awaited.is_empty() {
             return None;
@@ -206,20 +206,20 @@ impl Subscriber<'_> {
     /// Another blob has come to this image's target: nobody need wait for it here.
     pub(crate) fn settled(&self) {
         if self.has_others() {
-            self.readers.changed.notify_waiters();
+            self.fan_out.changed.notify_waiters();
         }
     }
 
     /// Starts to read a blob: for all that want it, or what one of them reads.
     async fn open(&self, ledger: &Ledger, blob: &StoredBlob<'_>) -> Result<BlobStream, Error> {
         // A directory is read as often as one likes.
-        if !self.has_others() || matches!(blob.store, Store::Layout(_)) {
+        if !self.has_others() || matches!(blob.store, Source::Layout(_)) {
             return blob.open().await;
         }
         let digest = &blob.descriptor.digest;
         let stream = match self.follow(digest) {
             Some(coming) => {
-                self.readers.changed.notify_waiters();
+                self.fan_out.changed.notify_waiters();
                 match coming.await {
                     Ok(pieces) => {
                         let object = blob.store.object(TagOrDigest::Digest(digest));
@@ -242,7 +242,7 @@ impl Subscriber<'_> {
         let lead = Lead { reader: self, digest, is_over: false };
         let mut until = Instant::now() + GATHER;
         loop {
-            let mut changed = std::pin::pin!(self.readers.changed.notified());
+            let mut changed = std::pin::pin!(self.fan_out.changed.notified());
             changed.as_mut().enable();
             let missing = self.missing(ledger, digest);
             if missing.is_empty() {
@@ -274,7 +274,7 @@ impl Subscriber<'_> {
         if let Some(party) = self.source.parties().get_mut(&self.account) {
             party.late = false;
         }
-        let mut rounds = self.readers.rounds();
+        let mut rounds = self.fan_out.rounds();
         let round = rounds.entry(digest.clone()).or_default();
         if round.is_led {
             let (give, coming) = oneshot::channel();
@@ -286,18 +286,18 @@ impl Subscriber<'_> {
     }
 
     /// The accounts that may still want this blob, and are worth a wait.
-    fn missing(&self, ledger: &Ledger, digest: &Digest) -> Vec<usize> {
-        let others: Vec<usize> = {
+    fn missing(&self, ledger: &Ledger, digest: &Digest) -> Vec<AccountId> {
+        let others: Vec<AccountId> = {
             let parties = self.source.parties();
             parties.iter().filter(|(_, party)| !party.late).map(|(other, _)| *other).collect()
         };
-        let rounds = self.readers.rounds();
-        let is_here = |other: &usize| {
+        let rounds = self.fan_out.rounds();
+        let is_here = |other: &AccountId| {
             rounds.get(digest).is_some_and(|round| {
                 round.off.contains(other) || round.came.iter().any(|(account, _)| account == other)
             })
         };
-        let wants = |other: &usize| *other != self.account && !is_here(other) && !ledger.has(*other, digest);
+        let wants = |other: &AccountId| *other != self.account && !is_here(other) && !ledger.has(*other, digest);
         others.into_iter().filter(wants).collect()
     }
 }
@@ -309,7 +309,7 @@ struct Lead<'a> {
     is_over: bool,
 }
 
-type Came = Vec<(usize, oneshot::Sender<mpsc::Receiver<Bytes>>)>;
+type Came = Vec<(AccountId, oneshot::Sender<mpsc::Receiver<Bytes>>)>;
 
 impl Lead<'_> {
     /// Ends it; those that came meanwhile.
@@ -319,7 +319,7 @@ impl Lead<'_> {
     }
 
     fn end(&self) -> Came {
-        let mut rounds = self.reader.readers.rounds();
+        let mut rounds = self.reader.fan_out.rounds();
         let Some(round) = rounds.get_mut(self.digest) else { return Vec::new() };
         round.is_led = false;
         let came = std::mem::take(&mut round.came);
@@ -376,7 +376,7 @@ fn giving(stream: BlobStream, others: Vec<Other>) -> BlobStream {
 
 /// What another reads; from where it ends too soon or comes too slowly, what this one reads. Not checked: the bytes of two
 /// readings may not be one blob's.
-fn given(pieces: mpsc::Receiver<Bytes>, store: Store, descriptor: Descriptor) -> BlobStream {
+fn given(pieces: mpsc::Receiver<Bytes>, store: Source, descriptor: Descriptor) -> BlobStream {
     let state = Given { pieces, own: None, has: 0, store, descriptor };
     stream::unfold(state, |mut state| async move { state.next().await.map(|piece| (piece, state)) }).boxed()
 }
@@ -385,7 +385,7 @@ struct Given {
     pieces: mpsc::Receiver<Bytes>,
     own: Option<BlobStream>,
     has: u64,
-    store: Store,
+    store: Source,
     descriptor: Descriptor,
 }
 

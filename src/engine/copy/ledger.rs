@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::oci::digest::Digest;
+use crate::store::content::AccountId;
 
 /// The table of a run.
 #[derive(Default)]
@@ -19,10 +20,10 @@ pub struct Ledger {
 }
 
 /// A blob of an account.
-type BlobKey = (usize, Digest);
+type BlobKey = (AccountId, Digest);
 
 /// A manifest of one repository of an account.
-type ManifestKey = (usize, Arc<str>, Digest);
+type ManifestKey = (AccountId, Arc<str>, Digest);
 
 /// The place where something happens once: who comes meanwhile waits, and takes over where it failed.
 pub(crate) type Once = Arc<OnceCell<()>>;
@@ -66,17 +67,17 @@ impl Blob {
 
 impl Ledger {
     /// The entry of a blob.
-    pub(crate) fn blob(&self, account: usize, digest: &Digest) -> Arc<Blob> {
+    pub(crate) fn blob(&self, account: AccountId, digest: &Digest) -> Arc<Blob> {
         Arc::clone(self.blobs().entry((account, digest.clone())).or_default())
     }
 
     /// Whether a repository of the account has the blob.
-    pub(crate) fn has(&self, account: usize, digest: &Digest) -> bool {
+    pub(crate) fn has(&self, account: AccountId, digest: &Digest) -> bool {
         self.blobs().get(&(account, digest.clone())).is_some_and(|blob| blob.holder.get().is_some())
     }
 
     /// Makes the entry of a blob; whether it is the first that the run hears of it.
-    pub(crate) fn is_news(&self, account: usize, digest: &Digest) -> bool {
+    pub(crate) fn is_news(&self, account: AccountId, digest: &Digest) -> bool {
         let mut blobs = self.blobs();
         let known = blobs.len();
         blobs.entry((account, digest.clone())).or_default();
@@ -84,18 +85,18 @@ impl Ledger {
     }
 
     /// The place where a manifest's copy to one repository happens once.
-    pub(crate) fn manifest(&self, account: usize, repository: &Arc<str>, digest: &Digest) -> Once {
+    pub(crate) fn manifest(&self, account: AccountId, repository: &Arc<str>, digest: &Digest) -> Once {
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(manifests.entry((account, Arc::clone(repository), digest.clone())).or_default())
     }
 
     /// A registry says that it lacks what it was believed to have.
-    pub(crate) fn forget_blob(&self, account: usize, digest: &Digest) {
+    pub(crate) fn forget_blob(&self, account: AccountId, digest: &Digest) {
         self.blobs().remove(&(account, digest.clone()));
     }
 
     /// The same for a manifest.
-    pub(crate) fn forget_manifest(&self, account: usize, repository: &Arc<str>, digest: &Digest) {
+    pub(crate) fn forget_manifest(&self, account: AccountId, repository: &Arc<str>, digest: &Digest) {
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         manifests.remove(&(account, Arc::clone(repository), digest.clone()));
     }

@@ -16,15 +16,17 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::engine::attachments::{self, Found};
 use crate::engine::copy::fan_out::{SharedBlob, Subscriber};
-use crate::engine::copy::ledger::{Blob, Ledger};
-use crate::engine::copy::limit::{InFlightLimit, Own};
-use crate::engine::options::{Attachments, ChildSelection, ForeignLayers, Mode, OwnAttachments, TargetState};
+use crate::engine::copy::ledger::Blob;
+use crate::engine::copy::limit::Own;
+use crate::engine::options::{ChildSelection, ForeignLayers, Mode, Operation, Options, TargetState};
+use crate::engine::session::Shared;
 use crate::error::{Error, Side};
 use crate::observe::meter::{BlobFate, Meter};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{DEEPEST, Descriptor, Manifest, is_index_type};
+use crate::store::blob::BlobPushRequest;
 use crate::store::content::{ManifestPush, Presence, Sent, TagOrDigest};
-use crate::store::{Store, StoredBlob};
+use crate::store::{Source, StoredBlob, Target};
 
 /// What a manifest lists.
 enum Part<'a> {
@@ -37,36 +39,42 @@ enum Part<'a> {
 /// The copy of one image.
 pub struct Copy<'a> {
     /// Where it is read.
-    pub source: &'a Store,
+    pub source: &'a Source,
     /// Where it is written.
-    pub target: &'a Store,
-    /// What the run knows to be at its targets.
-    pub ledger: &'a Ledger,
+    pub target: &'a Target,
+    /// What the images of the run know of each other.
+    pub shared: &'a Shared,
     /// This image among those that read the same source.
     pub reader: &'a Subscriber<'a>,
-    /// How much is worked on at once.
-    pub room: &'a InFlightLimit,
     /// Counts it.
     pub meter: &'a Meter,
-    /// Whether it writes.
-    pub mode: Mode,
+    /// How it is wanted.
+    pub options: &'a Options,
     /// How the target looked.
     pub before: TargetState,
     /// The children of the root that are copied; all of them where there is no choice.
-    pub only: Option<&'a ChildSelection>,
-    /// Whether layers that only their urls have are sent.
-    pub foreign_layers: ForeignLayers,
-    /// What becomes of the target's own signature under a tag that the source has too.
-    pub own_attachments: OwnAttachments,
-    /// Which attachments are looked for.
-    pub attachments: Attachments,
+    pub children: Option<&'a ChildSelection>,
     /// Attachments found, to be brought along by [`Copy::attach`].
-    pub found: &'a Mutex<Vec<Found>>,
+    pub found: Mutex<Vec<Found>>,
     /// Content sizes of the image manifests walked, by digest.
-    pub sizes: &'a Mutex<BTreeMap<Digest, u64>>,
+    pub sizes: Mutex<BTreeMap<Digest, u64>>,
 }
 
 impl Copy<'_> {
+    /// The attachments found so far; they are found no more.
+    pub fn take_found(&self) -> Vec<Found> {
+        std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The content size of an image manifest that was walked.
+    pub fn size_of(&self, digest: &Digest) -> Option<u64> {
+        self.sizes.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied()
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.options.operation != Operation::Copy(Mode::Write)
+    }
+
     /// Makes everything that `manifest` lists exist at the target.
     pub fn below<'b>(&'b self, manifest: &'b Manifest, depth: usize) -> BoxFuture<'b, Result<(), Error>> {
         async move {
@@ -77,7 +85,7 @@ impl Copy<'_> {
                 let size = manifest.content_size();
                 self.sizes.lock().unwrap_or_else(PoisonError::into_inner).insert(manifest.digest.clone(), size);
             }
-            let include_foreign = self.foreign_layers == ForeignLayers::Include;
+            let include_foreign = self.options.foreign_layers == ForeignLayers::Include;
             if manifest.foreign_layers() > 0 && !include_foreign {
                 self.meter.notice(format!(
                     "{} non-distributable layers stay where their urls say (`foreign-layers: include` sends them too)",
@@ -86,7 +94,8 @@ impl Copy<'_> {
             }
             // A blob or child listed twice is one blob.
             let mut listed = HashSet::new();
-            let chosen = |child: &&Descriptor| depth > 0 || self.only.is_none_or(|only| only.contains(&child.digest));
+            let chosen =
+                |child: &&Descriptor| depth > 0 || self.children.is_none_or(|chosen| chosen.contains(&child.digest));
             let children: Vec<&Descriptor> =
                 manifest.children().filter(chosen).filter(|child| listed.insert(&child.digest)).collect();
             let blobs: Vec<&Descriptor> =
@@ -108,7 +117,7 @@ impl Copy<'_> {
             let own = Own::default();
             stream::iter(parts)
                 // Before there is anything to hold: what waits for its turn is a pointer.
-                .then(|part| self.room.enter(&own).map(move |place| Ok((part, place))))
+                .then(|part| self.shared.limit.enter(&own).map(move |place| Ok((part, place))))
                 .try_for_each_concurrent(None, |(part, place)| async move {
                     let _place = place;
                     match part {
@@ -125,10 +134,10 @@ impl Copy<'_> {
     /// Makes one child manifest, and everything below it, exist at the target; once in a run.
     async fn child(&self, descriptor: &Descriptor, depth: usize) -> Result<(), Error> {
         let at = TagOrDigest::Digest(&descriptor.digest);
-        let once = self.ledger.manifest(self.target.account(), &self.target.repository(), &descriptor.digest);
+        let once = self.shared.ledger.manifest(self.target.account(), self.target.repository(), &descriptor.digest);
         let copied = once.get_or_try_init(|| async {
             let copy = async {
-                let present = self.before != TargetState::Empty && self.target.head_manifest(at).await?.is_some();
+                let present = self.before != TargetState::Absent && self.target.head_manifest(at).await?.is_some();
                 // A registry took an image only with its blobs, so what is there is whole, unless it lost a part since.
                 // Not so an index: GHCR takes one without its children.
                 if present && self.before == TargetState::Different && !is_index_type(&descriptor.media_type) {
@@ -151,7 +160,7 @@ impl Copy<'_> {
 
     /// Notes what hangs on `subject` at the source.
     pub async fn look_for_attachments(&self, subject: &Digest) -> Result<(), Error> {
-        let found = attachments::search(self.source, subject, self.attachments, 0).await?;
+        let found = attachments::search(self.source, subject, self.options.attachments, 0).await?;
         self.found.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
         Ok(())
     }
@@ -170,7 +179,7 @@ impl Copy<'_> {
 
     /// Says that a blob is to be sent, where no other image of the run has said so.
     fn announce(&self, descriptor: &Descriptor) -> bool {
-        let news = self.mode == Mode::Write && self.ledger.is_news(self.target.account(), &descriptor.digest);
+        let news = !self.is_dry_run() && self.shared.ledger.is_news(self.target.account(), &descriptor.digest);
         if news {
             self.meter.awaits(descriptor.size);
         }
@@ -207,8 +216,8 @@ impl Copy<'_> {
 
     /// Makes one blob exist at the target; once in a run.
     async fn blob(&self, descriptor: &Descriptor) -> Result<BlobFate, Error> {
-        let blob = &self.ledger.blob(self.target.account(), &descriptor.digest);
-        let here = &self.target.repository();
+        let blob = &self.shared.ledger.blob(self.target.account(), &descriptor.digest);
+        let here = self.target.repository();
         // Who does not bring it finds it.
         let mut fate = BlobFate::Present;
         let brought = &mut fate;
@@ -236,7 +245,7 @@ impl Copy<'_> {
             ));
         }
         let mut broken = None;
-        if self.mode == Mode::DryRun || self.before == TargetState::Same {
+        if self.is_dry_run() || self.before == TargetState::Same {
             let there = self.target.head_blob(descriptor).await?;
             if there == Some(descriptor.size) {
                 // That another was the first is as good.
@@ -244,7 +253,7 @@ impl Copy<'_> {
                 self.reader.settled();
                 return Ok(BlobFate::Present);
             }
-            if self.mode == Mode::DryRun {
+            if self.is_dry_run() {
                 // The first would be sent it; the others would have it linked.
                 let first = blob.holder.set(Arc::clone(here)).is_ok();
                 return Ok(if first { BlobFate::Missing(descriptor.size) } else { BlobFate::Mounted });
@@ -257,15 +266,16 @@ impl Copy<'_> {
             // Links into several repositories need not wait for each other.
             first = None;
         }
-        let neighbour = || (self.source.account() == self.target.account()).then(|| self.source.repository());
+        let neighbour = || (self.source.account() == Some(self.target.account())).then(|| self.source.repository());
         let from = holder.or_else(neighbour).filter(|from| from != here && broken.is_none());
-        let source = SharedBlob::new(StoredBlob { store: self.source, descriptor }, self.reader, self.ledger);
-        let odds = match (broken, self.before) {
+        let source = SharedBlob::new(StoredBlob { store: self.source, descriptor }, self.reader, &self.shared.ledger);
+        let presence = match (broken, self.before) {
             (Some(_), _) => Presence::Corrupt,
-            (None, TargetState::Empty) => Presence::Unlikely,
+            (None, TargetState::Absent) => Presence::Unlikely,
             (None, TargetState::Different | TargetState::Same) => Presence::Possible,
         };
-        let sent = self.target.push_blob(descriptor, from.as_deref(), odds, &source).await?;
+        let request = BlobPushRequest { descriptor, mount_from: from.as_deref(), presence, source: &source };
+        let sent = self.target.push_blob(request).await?;
         if let Some(has) = broken {
             self.expect_mended(descriptor, has).await?;
         }
@@ -291,7 +301,7 @@ impl Copy<'_> {
     /// Writes a manifest. Where the registry says that parts are missing, which it was believed to have, these are sent
     /// once more and the manifest too; once.
     pub async fn put(&self, at: TagOrDigest<'_>, manifest: &Manifest) -> Result<Option<ManifestPush>, Error> {
-        if self.mode == Mode::DryRun {
+        if self.is_dry_run() {
             return Ok(None);
         }
         let error = match self.target.put_manifest(at, manifest).await {
@@ -300,17 +310,17 @@ impl Copy<'_> {
         };
         let Some(missing) = error.misses_parts() else { return Err(error) };
         let is_missing = |descriptor: &&Descriptor| missing.is_empty() || missing.contains(&descriptor.digest);
-        let include_foreign = self.foreign_layers == ForeignLayers::Include;
+        let include_foreign = self.options.foreign_layers == ForeignLayers::Include;
         for blob in manifest.blobs(include_foreign).into_iter().filter(is_missing) {
-            self.ledger.forget_blob(self.target.account(), &blob.digest);
+            self.shared.ledger.forget_blob(self.target.account(), &blob.digest);
             self.blob(blob).await.map(drop)?;
         }
         // What was left out on purpose is not what the registry lost.
-        if self.only.is_some() && manifest.is_index() {
+        if self.children.is_some() && manifest.is_index() {
             return Err(error);
         }
         for child in manifest.children().filter(is_missing) {
-            self.ledger.forget_manifest(self.target.account(), &self.target.repository(), &child.digest);
+            self.shared.ledger.forget_manifest(self.target.account(), self.target.repository(), &child.digest);
             let child_manifest = self.fetch(child).await?;
             self.below(&child_manifest, 1).await?;
             Box::pin(self.put(TagOrDigest::Digest(&child.digest), &child_manifest)).await?;

@@ -17,7 +17,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
 use crate::store::content::TagOrDigest;
 use crate::store::layout::index::{Found, INDEX, Index, LARGEST_INDEX, referrer, shortened, unreadable};
-use crate::store::layout::shared::{Attachment, Listed, Shared};
+use crate::store::layout::shared::{Attachment, Layouts, Listed, Shared};
 use crate::store::layout::temporary::{TEMPORARY, Temporary};
 use crate::text::sanitise;
 
@@ -72,9 +72,9 @@ pub struct Files {
 }
 
 impl Files {
-    pub fn new(side: Side, directory: &Path) -> Result<Self, Error> {
+    pub fn new(layouts: &Layouts, side: Side, directory: &Path) -> Result<Self, Error> {
         let root = real_root(directory).map_err(|error| failed(side, "read", directory, &error))?;
-        Ok(Self { side, directory: directory.to_owned(), shared: Shared::of(root) })
+        Ok(Self { side, directory: directory.to_owned(), shared: layouts.shared(root) })
     }
 
     fn root(&self) -> &Path {

@@ -1,4 +1,4 @@
-//! What all users of one layout in a process share: its lock and what was read of it.
+//! What all users of one layout in a run share: its lock and what was read of it.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -8,10 +8,12 @@ use std::time::SystemTime;
 
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Descriptor;
+use crate::store::content::AccountId;
 use crate::store::layout::index::Index;
 
-/// The one thing that all handles of a directory share in this process, for as long as it runs.
+/// The one thing that all handles of a directory share, for as long as the run goes.
 pub struct Shared {
+    pub account: AccountId,
     pub root: PathBuf,
     pub name: Arc<str>,
     /// Held while `index.json` is changed: the lock on the directory keeps other processes away, and this one too,
@@ -36,23 +38,32 @@ pub struct Attachment {
     pub descriptor: Descriptor,
 }
 
-pub static LAYOUTS: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
+/// All layouts of a run: each directory has one lock and is read once, however often and however it is named.
+#[derive(Default)]
+pub struct Layouts(Mutex<Vec<Arc<Shared>>>);
 
-impl Shared {
-    pub fn of(root: PathBuf) -> Arc<Self> {
-        let mut layouts = LAYOUTS.lock().unwrap_or_else(PoisonError::into_inner);
+impl Layouts {
+    /// What the users of the directory with this real path share.
+    pub fn shared(&self, root: PathBuf) -> Arc<Shared> {
+        let mut layouts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = layouts.iter().find(|known| known.root == root) {
             return Arc::clone(known);
         }
-        let name = root.to_string_lossy().into();
-        let shared =
-            Arc::new(Self { root, name, index: Arc::default(), list: Mutex::default(), attachments: Mutex::default() });
+        let shared = Arc::new(Shared {
+            account: AccountId::Layout(layouts.len()),
+            name: root.to_string_lossy().into(),
+            root,
+            index: Arc::default(),
+            list: Mutex::default(),
+            attachments: Mutex::default(),
+        });
         layouts.push(Arc::clone(&shared));
         shared
     }
 }
 
-/// Both locks; they go when this goes, which is when the work under them has ended, even if nobody waits for it.
+/// Holds the in-process and the file lock; both are released on drop, which is when the work under them has ended, also
+/// where the task that awaited it is cancelled.
 pub struct Lock {
     pub _here: tokio::sync::OwnedMutexGuard<()>,
     pub _file: Option<File>,

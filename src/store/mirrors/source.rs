@@ -21,7 +21,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::oci::reference::Reference;
 use crate::store::blob::{self, BlobStream};
-use crate::store::content::TagOrDigest;
+use crate::store::content::{AccountId, TagOrDigest};
 use crate::store::mirrors::health::{Hosts, classify, reason};
 use crate::store::mirrors::rules::Tags;
 use crate::store::registry::repository::Repository;
@@ -107,7 +107,7 @@ impl MirrorSource {
         &self.0.meter
     }
 
-    /// See [`Store::head_manifest`](crate::store::Store::head_manifest).
+    /// See [`Source::head_manifest`](crate::store::Source::head_manifest).
     pub async fn head_manifest(&self, at: TagOrDigest<'_>) -> Result<Option<Descriptor>, Error> {
         let named = match at {
             TagOrDigest::Tag(tag) => self.0.tag(tag, false).await?,
@@ -127,7 +127,7 @@ impl MirrorSource {
         }))
     }
 
-    /// See [`Store::get_manifest`](crate::store::Store::get_manifest).
+    /// See [`Source::get_manifest`](crate::store::Source::get_manifest).
     pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
         match at {
             TagOrDigest::Digest(digest) => self.0.get(digest).await,
@@ -148,7 +148,7 @@ impl MirrorSource {
         }
     }
 
-    /// See [`Store::referrers`](crate::store::Store::referrers). No digest vouches for a list, so one place's "none"
+    /// See [`Source::referrers`](crate::store::Source::referrers). No digest vouches for a list, so one place's "none"
     /// proves nothing: all are asked, and what any of them lists is looked at.
     pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
         let mut listed: Option<Vec<Descriptor>> = None;
@@ -168,7 +168,7 @@ impl MirrorSource {
         Ok(listed)
     }
 
-    /// See [`Store::head_blob`](crate::store::Store::head_blob).
+    /// See [`Source::head_blob`](crate::store::Source::head_blob).
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
         let everywhere = self.0.order();
         let answer = self.0.walk(&everywhere, |site| site.repository.head_blob(descriptor).boxed()).await?;
@@ -206,9 +206,8 @@ impl MirrorSource {
     }
 
     /// The original's: blobs can be mounted from where the image's own name leads, not from where it happens to be read.
-    pub fn account(&self) -> usize {
-        // No account is at address 0.
-        self.0.original().map_or(0, |original| original.repository.account())
+    pub fn account(&self) -> Option<AccountId> {
+        self.0.original().map(|original| original.repository.account())
     }
 
     /// The repository's own name.

@@ -13,6 +13,7 @@ use crate::http::clients::Transport;
 use crate::observe::meter::Meter;
 use crate::oci::reference::Reference;
 use crate::secret::Credential;
+use crate::store::content::AccountId;
 use crate::store::registry::blobs::read_ahead::SPANS;
 use crate::store::registry::host::{Host, RegistrySettings};
 use crate::store::registry::repository::{Purpose, Repository};
@@ -79,9 +80,10 @@ impl Registries {
         meter: Arc<Meter>,
     ) -> Result<Repository, Error> {
         let mut hosts = self.hosts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let known = hosts.iter().find(|host| host.is(reference.registry(), credential.as_ref())).cloned();
-        let host = if let Some(host) = known {
-            host
+        let known = hosts.iter().position(|host| host.is(reference.registry(), credential.as_ref()));
+        let account = AccountId::Registry(known.unwrap_or(hosts.len()));
+        let host = if let Some(host) = known.and_then(|number| hosts.get(number)) {
+            Arc::clone(host)
         } else {
             let spans = Arc::clone(&self.spans);
             let host = Host::new(reference.registry(), credential, &self.transport, spans, &self.settings)?;
@@ -92,6 +94,7 @@ impl Registries {
         let limits = Timeouts::patient(self.settings.patience);
         Ok(Repository {
             host,
+            account,
             reference: Arc::new(reference.clone()),
             name: reference.repository().into(),
             side,

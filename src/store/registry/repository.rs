@@ -7,6 +7,7 @@ use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
 use crate::oci::reference::Reference;
+use crate::store::content::AccountId;
 use crate::store::registry::host::Host;
 use crate::store::registry::retry::Timeouts;
 
@@ -16,6 +17,8 @@ pub struct Repository {
     pub host: Arc<Host>,
     /// The repository; its tag and digest do not count.
     pub reference: Arc<Reference>,
+    /// Of that host.
+    pub account: AccountId,
     pub name: Arc<str>,
     pub side: Side,
     pub purpose: Purpose,
@@ -60,8 +63,8 @@ impl Repository {
     }
 
     /// Identifies registry and credential together: blobs can be mounted between repositories that share it.
-    pub fn account(&self) -> usize {
-        Arc::as_ptr(&self.host) as usize
+    pub fn account(&self) -> AccountId {
+        self.account
     }
 
     /// An error about `object` of this repository.

@@ -32,7 +32,7 @@ use crate::http::clients::Pool;
 use crate::http::exchange;
 use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
-use crate::store::blob::{self, BlobSource, BlobStream};
+use crate::store::blob::{self, BlobPushRequest, BlobSource, BlobStream};
 use crate::store::content::{Presence, Sent, TagOrDigest};
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::concurrency::RequestClass;
@@ -96,15 +96,10 @@ impl From<Cause> for Broken {
 }
 
 impl Repository {
-    /// Makes a blob exist in this repository: linked from `from`, a repository of the same registry that has it, or
-    /// sent from `source`. What is there is not sent.
-    pub async fn push_blob(
-        &self,
-        descriptor: &Descriptor,
-        from: Option<&str>,
-        odds: Presence,
-        source: &dyn BlobSource,
-    ) -> Result<Sent, Error> {
+    /// Makes a blob exist in this repository: linked from another repository of this registry that has it, or sent. What
+    /// is there is not sent.
+    pub async fn push_blob(&self, request: BlobPushRequest<'_>) -> Result<Sent, Error> {
+        let BlobPushRequest { descriptor, mount_from: from, presence: odds, source } = request;
         let failed = |action, cause| self.error(action, self.object(TagOrDigest::Digest(&descriptor.digest)), cause);
         if odds != Presence::Corrupt
             && self.host.learned.mount_is_silent(None)
