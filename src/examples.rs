@@ -1,6 +1,6 @@
 //! Every failure by example: what `docs/errors.md` is made of.
 //!
-//! Owns one example at least for each kind of error and for each piece of advice in [`crate::hints`]; a kind or an advice
+//! Owns one example at least for each kind of error and for each piece of advice in [`crate::error::hints`]; a kind or an advice
 //! without one fails a test. The words of registries are their own, the sentences about bad input those of the reader of
 //! inputs.
 

@@ -1,67 +1,103 @@
 //! mirror-image copies container images between registries with their digests kept.
 //!
+//! This page is for those who change the program: where everything is, what it may touch, and where things are decided.
+//!
+//! # The tower
+//!
+//! A file uses files of its own folder and of folders on lower floors, never above and never beside; the files of a folder
+//! do not use each other in a loop. `tests/it/layers.rs` reads the sources and holds them against this list on every run of
+//! the tests.
+//!
+//! ```text
+//! main  lib                         process, this page
+//! app                               the stages of a run as lines
+//! inputs   report                   text → what is wanted     what happened → log, summary, json
+//! plan     github   emit            which images   packages, runner   configuration for those who pull
+//! engine                            one image from its name to the proof; all of them side by side
+//! store                             where content is read and written: registries, layouts, mirrors
+//! credentials                       which credential is for which host
+//! observe  http                     counted and told while it happens     connections, TLS, addresses
+//! error                             what went wrong, and what to do
+//! oci                               names and content as the specifications have them
+//! text  secret  environment  …      what knows nothing of images
+//! ```
+//!
+//! # Folders
+//!
+//! | folder | owns | never |
+//! |---|---|---|
+//! | [`app`] | wiring, the order of the stages, the exit code | holds logic that a test could want |
+//! | [`inputs`] | the one table of inputs; from flags and `INPUT_*` to types | contacts anything, quotes a secret |
+//! | [`report`] | log, summary and `json`: three renderings of the same data | computes what was not measured |
+//! | [`plan`] | which images go where; that no two jobs get in each other's way | writes, or opens a blob |
+//! | [`github`] | access to packages; the runner's protocol and both streams | copies |
+//! | [`emit`] | configuration for those who pull, one file a format | takes an image that failed, holds a credential |
+//! | [`engine`] | the order of an image's stages; nothing twice, the tag last | names HTTP, a status code, a file, an input, GitHub |
+//! | [`store`] | the few calls that copying needs of an end: [`registry`](store::registry), [`layout`](store::layout), [`mirrors`](store::mirrors) | knows what a run of images is |
+//! | [`credentials`] | every place that a credential comes from | gives one to another host than its own |
+//! | [`observe`] | counters, progress, events, the debug log | decides, refuses, prints |
+//! | [`http`] | clients, TLS, proxy, which addresses are local | knows a registry, follows a redirect |
+//! | [`error`] | every failure as data, its sentence, its hints | matches on its own sentences, holds a secret |
+//! | [`oci`] | reference, digest, manifest, platform; whose registry a host is | contacts, prints, re-serialises what is copied |
+//! | [`text`] | foreign text made safe; words of choices; numbers as words | knows anything of images |
+//! | [`secret`], [`environment`] | what cannot be printed; the process's variables, read once | |
+//!
+//! `examples` has one of each failure; `docs/errors.md` is made of it. `properties` says what must hold for any input; the
+//! property tests and the fuzz targets call it. The program uses neither.
+//!
 //! # The way of an image
 //!
 //! ```text
-//! inputs → plan → resolve → copy → verify → access → report
+//! inputs → plan → resolve → compare → copy → attachments → tag → verify → access → report
 //! ```
 //!
-//! | stage | takes | gives | network |
-//! |---|---|---|---|
-//! | [`inputs`] | flags, `INPUT_*`, files named by them | [`inputs::Inputs`]: typed, defaulted, checked against each other | none |
-//! | [`plan`] | inputs | [`plan::Plan`]: jobs of a source and a target | none |
-//! | [`resolve`] | a job | a tag's digest, once; everything after goes by digest | HEADs, one manifest |
-//! | [`copy`] | a manifest | the same bytes at the target: blobs, children, index | everything else |
-//! | [`verify`] | a digest | the proof that the target answers with it | HEADs |
-//! | [`github::access`] | the target packages | checks, grants, what is left to do | GitHub's API |
-//! | [`report`] | all of the above, failures included | log, outputs, summary, `json` | none |
+//! | step | where | network |
+//! |---|---|---|
+//! | What is wanted becomes typed, defaulted and free of contradictions. | [`inputs::read`] | none |
+//! | Wishes become jobs of a source and a target. | [`plan::Plan`] | none |
+//! | A tag becomes a digest, once; everything after goes by digest. | [`engine::resolve`] | HEADs, one manifest |
+//! | The target is compared; what is unchanged ends here. | [`engine::image`] | one HEAD |
+//! | Blobs, children, index arrive; what several images have in common is brought once. | [`engine::copy`] | everything else |
+//! | Signatures, SBOMs and other referrers follow. | [`engine::attachments`] | referrers, tags |
+//! | The tag is set, and read back. | [`engine::image`], [`engine::verify`] | one PUT, HEADs |
+//! | Access to the package is checked, and granted where that is wanted. | [`github::access`] | GitHub's API |
+//! | What happened becomes log, outputs, summary and `json`, failures included. | [`report`], [`app::publish`] | none |
 //!
-//! [`mirror`] takes one image along this way; [`queue`] takes all of them, many at once, and never stops at a failed one;
-//! [`run`] is the program. What images have in common they share: connections, tokens, and in the ledger of [`copy`] what
-//! one has brought and the next needs. `dry-run` is the same code stopped before each write, `inspect` is resolve without
-//! a target, `verify` compares both sides in depth.
+//! [`engine::queue`] takes all images along this way, many at once, and never stops at a failed one. `dry-run` is the same
+//! code stopped before each write, `inspect` is resolve without a target, `verify` compares both sides in depth.
 //!
-//! # Layout
+//! # Where things are decided
 //!
-//! - [`inputs`]: the one table of inputs; the only reader of flags and `INPUT_*`. [`images`]: how a list of images is
-//!   written. [`credentials`]: which host gets which.
-//! - [`mod@reference`], [`template`], [`platform`], [`digest`], [`manifest`]: the nouns. A manifest is raw bytes with a media
-//!   type; nothing that is copied is ever re-serialised, because a digest is over bytes.
-//! - [`store`]: one end of a copy, whatever it is. [`blob`]: a blob on its way, hashed, its last piece held back until the
-//!   hash agrees.
-//! - [`layout`]: an OCI image layout on disk.
-//! - [`mirrors`]: from a reference to the places where it may be read, a pure function; [`mirrored`]: the store that asks
-//!   them one after the other and believes none without a digest.
-//! - [`registry`]: the distribution protocol: token service and realm rule, retries, redirects without credentials,
-//!   downloads that go on where they broke, the forms of an upload.
-//! - [`copy`]: the engine, the ledger of what the run knows to be where, and the readers that share one download.
-//!   [`attachments`]: what hangs on a digest.
-//! - [`emit`]: configuration for those who pull from the target, one small file a format.
-//! - [`github`]: the runner's protocol: outputs, summary, commands, masking; and access: the only room that knows GitHub's
-//!   API, and the only user of `octocrab`.
-//! - [`report`]: what happened, as data, and its three renderings. [`error`], [`hints`], [`examples`]: failures, what to do
-//!   about them, and one of each.
-//! - [`meter`]: requests, bytes and pulls, counted where they happen; [`progress`]: how far all images are together, for
-//!   those who wait. [`sanitise`], [`secret`]: what comes from outside
-//!   is made safe to print; what must not be printed cannot be.
-//!
-//! Dependencies point from the report's end of this way to its beginning, never back; only [`registry`] knows HTTP, only
-//! [`github`] knows GitHub.
+//! | question | where |
+//! |---|---|
+//! | Is a 429, a 503 or a broken connection tried again, and for how long? | [`store::registry::retry`]; how much is sent at once after it: [`store::registry::concurrency`] |
+//! | Is an image unchanged? | [`engine::image`]; with `check: deep` every part is asked for |
+//! | Which credential goes with a request? | [`credentials`] finds it, [`store::registry::auth`] sends it; whether a token service may have it: [`store::registry::auth::realm`] |
+//! | Is a redirect followed? | [`store::registry::send`]; never with a credential to another host |
+//! | Is a mirror believed? | [`store::mirrors::source`]: about content always, because it is checked; about tags as the user said |
+//! | How does a registry differ from the specification? | [`store::registry::quirks`] before it has answered, [`store::registry::learned`] after |
+//! | May the target be written to? | [`engine::gate`] asks, [`github::access`] answers |
+//! | What is advised? | [`error::hints`] |
+//! | Which exit code? | [`report`], and 2 for bad input: [`app`] |
 //!
 //! # Why the transport is our own
 //!
-//! `oci-client` gives the `Reference` grammar and the media-type constants. Its transport was measured and is not used:
-//! it panics on a manifest pushed by digest where the registry answers without `Location` (ECR), follows any token realm
-//! with the password, takes a failed listing of referrers for an empty one, hides `Retry-After`, asks `/v2/` before
-//! every request of a registry without tokens, and sends one PATCH for each piece of a stream.
+//! `oci-client` gives media-type constants. Its transport was measured and is not used: it panics on a manifest pushed by
+//! digest where the registry answers without `Location` (ECR), follows any token realm with the password, takes a failed
+//! listing of referrers for an empty one, hides `Retry-After`, asks `/v2/` before every request of a registry without
+//! tokens, and sends one PATCH for each piece of a stream.
 //!
 //! # Promises
 //!
 //! 1. **Exact**: a copied manifest is the same bytes; its digest is computed here and read back from the target.
 //! 2. **Whole before visible**: blobs, children, index, the tag last.
 //! 3. **Nothing needless**: an unchanged image costs one HEAD at each side.
-//! 4. **Nothing leaks**: a credential goes to its host and that host's own token service.
+//! 4. **Nothing leaks**: a credential goes to its host and that host's own token service. `tests/it/leaks.rs` looks for every
+//!    secret in everything that a run shows, the debug log included.
 //! 5. **Says what to do**: every failure names the side, the object, the registry's words, what was written, what next.
+
+// This page is for the program's developers; what it links to is private.
+#![allow(rustdoc::private_intra_doc_links)]
 
 mod app;
 mod credentials;

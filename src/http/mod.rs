@@ -1,6 +1,6 @@
 //! Connections, TLS, addresses.
 //!
-//! Never knows a registry or GitHub, and never follows a redirect.
+//! Owns how bytes reach a host, which addresses are local, and what of a request the debug log shows. Never knows a registry or GitHub, and never follows a redirect.
 
 pub mod address;
 pub mod body;

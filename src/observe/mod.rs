@@ -1,6 +1,6 @@
 //! What happens is counted and told while it happens.
 //!
-//! Never decides, refuses or prints.
+//! Owns the counts of a run, how far it is, and the way of events and debug lines to whoever watches. Never decides, refuses or prints.
 
 pub mod counts;
 pub mod debug_log;

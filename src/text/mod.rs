@@ -1,6 +1,7 @@
-//! Text from outside made safe, numbers as words.
+//! Text: from outside made safe to show, words of choices, numbers as words.
 //!
-//! Never knows anything of images.
+//! Owns the only ways by which foreign text gets into a log, a summary or a sentence. Never knows anything of images, and
+//! never drops a word that a person could read.
 
 pub mod choice;
 pub mod json;

@@ -1,7 +1,7 @@
 //! Registries: the distribution protocol, and nothing above it.
 //!
-//! The way of a request: [`Repository`] says what (manifests, blobs, uploads) → `host` sends it with the right token,
-//! repeats what may be repeated, follows redirects without credentials → `transport` is the HTTP clients. Never decides
+//! The way of a request: a [`repository::Repository`] says what (manifests, blobs, uploads) → `send` sends it with the right
+//! token, repeats what may be repeated, follows redirects without credentials → `http` has the clients. Never decides
 //! what to copy, never parses a manifest further than its digest, never lets a credential leave its host.
 
 pub mod auth;

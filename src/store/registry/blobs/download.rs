@@ -3,7 +3,10 @@
 //! Owns going on where a connection broke: by Range where the server has it, by skipping what is known where it has
 //! not, from the registry's own address each time (a redirect's signed address expires). And reading ahead over more
 //! connections where one is slow, because registries and CDNs limit by connection. Never checks the content: that is
-//! `blob::checked`, which sees one unbroken stream. Never holds more than [`SPANS`] spans, of all blobs of a run.
+//! `blob::checked`, which sees one unbroken stream. Never holds more spans than [`SPANS`], of all blobs of a
+//! run.
+//!
+//! [`SPANS`]: crate::store::registry::blobs::read_ahead::SPANS
 
 use std::sync::Arc;
 
