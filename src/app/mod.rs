@@ -19,11 +19,11 @@ use crate::engine::queue::Queue;
 use crate::engine::session::{Session, Shared};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::github::access::{self, Access};
+use crate::github::access::{self, AccessCheck};
 use crate::github::runner::Runner;
 use crate::github::runner::console::Console;
 use crate::github::token::refuse_unusable_tokens;
-use crate::http::clients;
+use crate::http::clients::Transport;
 use crate::inputs;
 use crate::inputs::typed::{Inputs, Invocation};
 use crate::observe::debug_log;
@@ -83,23 +83,9 @@ pub async fn stages(
     if command != Command::Access {
         refuse_unusable_tokens(&plan.jobs, &inputs.credentials, &inputs.server)?;
     }
-    let transport = clients::Transport::new(inputs.ca_certificates.as_deref())?;
-    let settings = RegistrySettings {
-        insecure: inputs.insecure_registries.clone(),
-        patience: inputs.patience,
-        github: inputs.server.registry().map(str::to_owned),
-    };
-    let registries = Registries::new(transport.clone(), settings, inputs.credentials.clone());
-    let context = access::Context {
-        settings: &inputs.access,
-        command,
-        dry_run: inputs.dry_run,
-        patience: inputs.patience,
-        server: &inputs.server,
-        workflow: inputs.request.github_repository.as_deref(),
-        registries: &registries,
-    };
-    let access = Access::new(context, &plan.jobs, &transport);
+    let transport = Transport::new(inputs.ca_certificates.as_deref())?;
+    let registries = registries(inputs, &transport);
+    let access = AccessCheck::new(access_context(inputs, &registries), &plan.jobs, &transport);
     let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
     let shared = Shared::default();
     let (events, heard) = Events::new();
@@ -123,18 +109,7 @@ pub async fn stages(
         shutdown: Box::pin(shutdown.fuse()),
     };
     let mut queue = Queue::new(&session, &plan.jobs, inputs.on_failure);
-    loop {
-        match watch.until(queue.next()).await {
-            Ok(Some(image)) => say(console, report.command, plan.jobs.len(), image),
-            Ok(None) => break,
-            Err(signal) => {
-                report.cancelled = Some(signal);
-                queue.cancel(signal);
-            }
-        }
-    }
-    watch.tally = None;
-    console.end_progress();
+    mirror(&mut watch, &mut queue, &mut report, plan.jobs.len()).await;
     report.images = queue.finish();
     if let Some((title, lines)) = log::deferred(&report) {
         console.group(&title, &lines);
@@ -148,18 +123,66 @@ pub async fn stages(
     for (title, lines) in report.access.groups() {
         console.group(&title, &lines);
     }
+    emit_configuration(inputs, environment, &mut report, plan.notices);
+    report.duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(report)
+}
+
+/// The registries of the run, with its credentials.
+fn registries(inputs: &Inputs, transport: &Transport) -> Registries {
+    let settings = RegistrySettings {
+        insecure: inputs.insecure_registries.clone(),
+        patience: inputs.patience,
+        github: inputs.server.registry().map(str::to_owned),
+    };
+    Registries::new(transport.clone(), settings, inputs.credentials.clone())
+}
+
+fn access_context<'a>(inputs: &'a Inputs, registries: &'a Registries) -> access::Context<'a> {
+    access::Context {
+        settings: &inputs.access,
+        command: inputs.request.command,
+        dry_run: inputs.dry_run,
+        patience: inputs.patience,
+        server: &inputs.server,
+        workflow: inputs.request.github_repository.as_deref(),
+        registries,
+    }
+}
+
+/// Works through the queue and says how each of the `of` images ended, until all have or a signal ends them.
+async fn mirror<S: Future<Output = &'static str>>(
+    watch: &mut Watch<'_, S>,
+    queue: &mut Queue<'_>,
+    report: &mut Report,
+    of: usize,
+) {
+    loop {
+        match watch.until(queue.next()).await {
+            Ok(Some(image)) => say(watch.console, report.command, of, image),
+            Ok(None) => break,
+            Err(signal) => {
+                report.cancelled = Some(signal);
+                queue.cancel(signal);
+            }
+        }
+    }
+    watch.tally = None;
+    watch.console.end_progress();
+}
+
+/// Makes configuration for others of what is at the targets.
+fn emit_configuration(inputs: &Inputs, environment: &Environment, report: &mut Report, notices: Vec<String>) {
     let (handovers, notes) = emit::render(
         &inputs.emit,
         &report.images,
-        command,
+        report.command,
         inputs.dry_run,
         environment.get("GITHUB_REPOSITORY"),
         &inputs.insecure_registries,
     );
     report.handovers = handovers;
-    report.notices.extend(plan.notices.into_iter().chain(notes));
-    report.duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(report)
+    report.notices.extend(notices.into_iter().chain(notes));
 }
 
 /// Bad input, or a machine that cannot run it: one sentence, and nothing was contacted.

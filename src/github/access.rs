@@ -22,7 +22,7 @@ use crate::error::cause::Cause;
 use crate::error::{Error, Side};
 use crate::github::api::{Api, Lookup, Package, TeamRole};
 use crate::github::assess::{self, Anonymous, GrantRequest, NextStep, PackageContext, Wanted, Who};
-use crate::github::findings::{Access as Findings, Check, Status};
+use crate::github::findings::{Check, Findings, Status};
 use crate::github::role::Role;
 use crate::github::server::{Owner, Server};
 use crate::github::settings::{AccessInputs, AccessMode, Grant, Visibility};
@@ -62,7 +62,7 @@ pub struct Context<'a> {
 }
 
 /// Access in one run.
-pub struct Access<'a> {
+pub struct AccessCheck<'a> {
     run: Context<'a>,
     /// Nothing where no target is on this server's registry; why, where its address is of no use.
     api: Option<Result<Api, String>>,
@@ -95,7 +95,7 @@ struct Target<'a> {
     missed: bool,
 }
 
-impl<'a> Access<'a> {
+impl<'a> AccessCheck<'a> {
     /// Contacts nothing.
     pub fn new(run: Context<'a>, jobs: &[Job], transport: &Transport) -> Self {
         let mut access = Self { run, api: None, known: Mutex::default(), passed: StdMutex::default() };
@@ -429,7 +429,7 @@ async fn role(api: &Api, token: &Secret, wish: &GrantRequest<'_>) -> Option<Role
     }
 }
 
-impl Gate for Access<'_> {
+impl Gate for AccessCheck<'_> {
     fn before_write<'b>(&'b self, repository: &'b Repository, state: TargetState) -> BoxFuture<'b, Result<(), Error>> {
         async move {
             let subject = repository.full_name();

@@ -70,7 +70,8 @@ pub struct Check {
     /// The package (`ghcr.io/acme/mirror/alpine`) or the repository (`acme/mirror`).
     pub subject: String,
     /// What was checked: `package`, `link`, `inheritance`, `visibility`, `anonymous pull`, `team NAME`, `user NAME`.
-    pub check: String,
+    #[serde(rename = "check")]
+    pub name: String,
     /// How it ended.
     pub status: Status,
     /// What was asked for.
@@ -94,7 +95,7 @@ impl Check {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self {
             subject: subject.to_owned(),
-            check: check.into(),
+            name: check.into(),
             status,
             wanted: None,
             found: None,
@@ -133,7 +134,7 @@ impl Check {
 
 /// All checks of a run.
 #[derive(Clone, Debug, Default)]
-pub struct Access {
+pub struct Findings {
     /// The checks, those of one subject together.
     pub checks: Vec<Check>,
     /// What is left over fails the run.
@@ -142,7 +143,7 @@ pub struct Access {
     pub asked: bool,
 }
 
-impl Access {
+impl Findings {
     /// Whether what is left over fails the run.
     pub fn fails(&self) -> bool {
         self.strict && self.left_over().next().is_some()
@@ -195,7 +196,7 @@ impl Access {
             let text = |check: &&Check| {
                 let link = check.link.as_ref().filter(|_| check.is_to_do());
                 let link = link.map_or(String::new(), |link| format!(": {link}"));
-                format!("{:width$}  {}: {}{link}", check.status.name(), check.check, check.sentence)
+                format!("{:width$}  {}: {}{link}", check.status.name(), check.name, check.sentence)
             };
             (format!("access of {subject}"), checks.iter().map(text).collect())
         });
@@ -207,13 +208,13 @@ impl Access {
         let link = |check: &Check| check.link.as_ref().map_or(String::new(), |link| format!("\n{link}"));
         if self.strict {
             let left = self.left_over().map(|check| {
-                let title = format!("access: {} of {}", check.check, check.subject);
+                let title = format!("access: {} of {}", check.name, check.subject);
                 (title, format!("{}: {}{}", check.status.name(), check.sentence, link(check)))
             });
             return left.collect();
         }
         let lines: Vec<String> =
-            self.left_over().map(|check| format!("{}: {}: {}", check.subject, check.check, check.sentence)).collect();
+            self.left_over().map(|check| format!("{}: {}: {}", check.subject, check.name, check.sentence)).collect();
         if lines.is_empty() { Vec::new() } else { vec![("access: left to do".to_owned(), lines.join("\n"))] }
     }
 
@@ -233,7 +234,7 @@ impl Access {
                 let _ = writeln!(
                     text,
                     "| {} | {} | {} | {} {} |",
-                    markdown(&check.check),
+                    markdown(&check.name),
                     cell(&check.wanted),
                     cell(&check.found),
                     check.status.sign(),
@@ -260,9 +261,9 @@ impl Access {
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, Check, Status};
+    use super::{Check, Findings, Status};
 
-    fn access(strict: bool) -> Access {
+    fn access(strict: bool) -> Findings {
         let checks = vec![
             Check::new("ghcr.io/a/b", "link", Status::Ok, "linked to `a/m`").wanted(&"a/m").found(&"a/m"),
             Check::new("ghcr.io/a/b", "visibility", Status::Drift, "it is `private`")
@@ -272,7 +273,7 @@ mod tests {
             Check::new("a/m", "team x|y", Status::NeedsToken, "no `admin-token` is given"),
             Check::new("quay.io/a/b", "package", Status::Skipped, "not a GitHub registry"),
         ];
-        Access { checks, strict, asked: false }
+        Findings { checks, strict, asked: false }
     }
 
     #[test]
@@ -282,7 +283,7 @@ mod tests {
         assert_eq!(access(false).annotations().len(), 1);
         for status in [Status::Ok, Status::Applied, Status::Pending, Status::Unverifiable, Status::Skipped] {
             let checks = vec![Check::new("a", "b", status, "c")];
-            assert!(!Access { checks, strict: true, asked: true }.fails(), "{status:?}");
+            assert!(!Findings { checks, strict: true, asked: true }.fails(), "{status:?}");
         }
         assert_eq!(access(false).headline().as_deref(), Some("access: 1 OK, 1 DRIFT, 1 NEEDS-TOKEN"));
     }
@@ -301,7 +302,7 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("quay.io"), "{text}");
-        assert_eq!(Access::default().summary(), "");
+        assert_eq!(Findings::default().summary(), "");
         assert_eq!(access(false).groups()[0].1[1].split("  ").next(), Some("DRIFT"));
         assert_eq!(serde_json::to_value(&access(false).checks).unwrap()[2]["status"], "NEEDS-TOKEN");
     }

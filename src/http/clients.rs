@@ -56,7 +56,7 @@ pub(crate) enum Pool {
     /// A manifest at most: HTTP/2 where the server has it, so that many share one connection.
     Small,
     /// A blob: HTTP/1.1, a connection each. One HTTP/2 connection is one window and one congestion state for all bodies;
-    /// registries and CDNs limit by connection (registries.md §13).
+    /// registries and CDNs limit the speed of each connection.
     Blob,
 }
 
@@ -139,7 +139,7 @@ impl Shared {
     }
 }
 
-/// For who never speaks TLS: the HTTP library wants to be given something.
+/// An empty root store for clients of plain HTTP; the HTTP library requires a TLS configuration.
 fn without_roots() -> Result<ClientConfig, Error> {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

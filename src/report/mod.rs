@@ -12,7 +12,7 @@ use crate::emit::files::ConsumerConfig;
 use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::error::Error;
-use crate::github::findings;
+use crate::github::findings::Findings;
 use crate::observe::counts::Traffic;
 
 /// What a whole run did.
@@ -33,7 +33,7 @@ pub struct Report {
     /// Set when the run was cancelled.
     pub cancelled: Option<&'static str>,
     /// Access on GitHub.
-    pub access: findings::Access,
+    pub access: Findings,
 }
 
 impl Report {
@@ -47,7 +47,7 @@ impl Report {
             notices: Vec::new(),
             duration: 0,
             cancelled: None,
-            access: findings::Access::default(),
+            access: Findings::default(),
         }
     }
 

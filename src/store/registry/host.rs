@@ -83,10 +83,6 @@ impl Host {
         })
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     pub(crate) fn is(&self, name: &str, credential: Option<&Credential>) -> bool {
         self.name == name && self.auth.is_credential(credential)
     }
