@@ -35,7 +35,7 @@ use crate::store::mirrors;
 use crate::store::registry::host::RegistrySettings;
 use crate::store::registry::registries::Registries;
 
-/// How often a run is looked at that somebody watches.
+/// How often the progress of a run is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Runs the program and gives its exit code.

@@ -288,11 +288,11 @@ impl<'a> AccessCheck<'a> {
         }
     }
 
-    /// What somebody without an account gets of the image: the proof that it is public.
+    /// What is served of the image without any credential: the proof that it is public.
     async fn anonymous(&self, target: &Target<'_>, events: &Events) -> Anonymous {
         let place = match (target.digest, target.reference.tag()) {
             (Some(digest), _) => TagOrDigest::Digest(digest),
-            // Where somebody with a credential finds nothing, nobody without one may find more; the answer is the proof.
+            // What a credential does not find is asked for without one all the same; the answer is the proof.
             (None, Some(tag)) if target.missed => TagOrDigest::Tag(tag),
             _ => return Anonymous::Nothing,
         };
@@ -327,102 +327,103 @@ impl<'a> AccessCheck<'a> {
     /// The roles on the access repository. `owner` is the packages' owner.
     async fn grants(&self, owner: &str) -> Vec<Check> {
         let Some(repository) = self.run.settings.repository.as_deref() else { return Vec::new() };
-        let wishes = |who, grants: &'a [Grant]| grants.iter().map(move |grant| (who, grant));
-        let wishes = wishes(Who::Team, &self.run.settings.teams).chain(wishes(Who::User, &self.run.settings.users));
+        let requests = |who, grants: &'a [Grant]| grants.iter().map(move |grant| (who, grant));
+        let requests =
+            requests(Who::Team, &self.run.settings.teams).chain(requests(Who::User, &self.run.settings.users));
         let mut checks = Vec::new();
-        for (who, grant) in wishes {
-            let wish = GrantRequest { server: self.run.server, repository, who, grant };
-            checks.push(self.grant(&wish, owner).await);
+        for (who, grant) in requests {
+            let request = GrantRequest { server: self.run.server, repository, who, grant };
+            checks.push(self.grant(&request, owner).await);
         }
         checks
     }
 
-    async fn grant(&self, wish: &GrantRequest<'_>, owner: &str) -> Check {
-        let home = wish.repository.split_once('/').map_or("", |(owner, _)| owner);
-        if wish.who == Who::Team && !home.eq_ignore_ascii_case(owner) {
-            return wish.elsewhere(owner);
+    async fn grant(&self, request: &GrantRequest<'_>, owner: &str) -> Check {
+        let home = request.repository.split_once('/').map_or("", |(owner, _)| owner);
+        if request.who == Who::Team && !home.eq_ignore_ascii_case(owner) {
+            return request.elsewhere(owner);
         }
-        let Some(token) = &self.run.settings.admin_token else { return wish.without_token() };
+        let Some(token) = &self.run.settings.admin_token else { return request.without_token() };
         let api = match &self.api {
             Some(Ok(api)) => api,
-            Some(Err(problem)) => return wish.check(Status::Error, problem.clone()),
-            None => return wish.check(Status::Skipped, "no target is on this GitHub server's registry"),
+            Some(Err(problem)) => return request.check(Status::Error, problem.clone()),
+            None => return request.check(Status::Skipped, "no target is on this GitHub server's registry"),
         };
         match self.owner(home).await {
             Lookup::Found(Owner::User) => {
-                if let Some(check) = wish.of_a_person() {
+                if let Some(check) = request.of_a_person() {
                     return check;
                 }
             }
             Lookup::Found(Owner::Organisation) => {}
             unknown => {
-                if let Some(check) = assess::owner(self.run.server, wish.repository, home, &unknown) {
-                    return wish.check(check.status, check.sentence);
+                if let Some(check) = assess::owner(self.run.server, request.repository, home, &unknown) {
+                    return request.check(check.status, check.sentence);
                 }
             }
         }
-        let before = match step(api, token, wish).await {
+        let before = match step(api, token, request).await {
             NextStep::Done(check) => return *check,
             NextStep::Raise(role) => role,
         };
         if self.run.settings.mode != AccessMode::Apply || self.run.dry_run {
-            return wish.not_granted(&before, self.run.dry_run);
+            return request.not_granted(&before, self.run.dry_run);
         }
-        let Grant { name, permission } = wish.grant;
-        let granted = match wish.who {
-            Who::Team => api.grant_team(token, home, name, wish.repository, *permission).await,
-            Who::User => api.grant_user(token, name, wish.repository, *permission).await,
+        let Grant { name, permission } = request.grant;
+        let granted = match request.who {
+            Who::Team => api.grant_team(token, home, name, request.repository, *permission).await,
+            Who::User => api.grant_user(token, name, request.repository, *permission).await,
         };
-        if let Some(check) = wish.granted(&granted, &before) {
+        if let Some(check) = request.granted(&granted, &before) {
             return check;
         }
         let mut wait = Wait::new(SETTLE.min(self.run.patience));
         loop {
-            let now = role(api, token, wish).await;
+            let now = role(api, token, request).await;
             let settled = now.as_ref().is_some_and(|role| !role.is_below(*permission));
             if settled || !wait.next().await {
-                return wish.read_back(now.as_ref());
+                return request.read_back(now.as_ref());
             }
         }
     }
 }
 
 /// What is so, and whether something is to be done about it.
-async fn step(api: &Api, token: &Secret, wish: &GrantRequest<'_>) -> NextStep {
-    let name = &wish.grant.name;
-    let organisation = wish.repository.split_once('/').map_or("", |(owner, _)| owner);
-    match wish.who {
+async fn step(api: &Api, token: &Secret, request: &GrantRequest<'_>) -> NextStep {
+    let name = &request.grant.name;
+    let organisation = request.repository.split_once('/').map_or("", |(owner, _)| owner);
+    match request.who {
         Who::Team => {
-            let seen = api.team_role(token, organisation, name, wish.repository).await;
+            let seen = api.team_role(token, organisation, name, request.repository).await;
             // No role and no such team are both 404.
             let team = match seen {
                 Lookup::Absent => Some(api.team(token, organisation, name).await),
                 _ => None,
             };
-            wish.team(&seen, team.as_ref())
+            request.team(&seen, team.as_ref())
         }
         Who::User => {
-            let seen = api.user_role(token, name, wish.repository).await;
+            let seen = api.user_role(token, name, request.repository).await;
             let invitation = match &seen {
-                Lookup::Found(role) if role.is_below(wish.grant.permission) => {
-                    Some(api.invitation(token, name, wish.repository).await)
+                Lookup::Found(role) if role.is_below(request.grant.permission) => {
+                    Some(api.invitation(token, name, request.repository).await)
                 }
                 _ => None,
             };
-            wish.user(&seen, invitation.as_ref())
+            request.user(&seen, invitation.as_ref())
         }
     }
 }
 
 /// The role now, after a grant.
-async fn role(api: &Api, token: &Secret, wish: &GrantRequest<'_>) -> Option<Role> {
-    let organisation = wish.repository.split_once('/').map_or("", |(owner, _)| owner);
-    match wish.who {
-        Who::Team => match api.team_role(token, organisation, &wish.grant.name, wish.repository).await {
+async fn role(api: &Api, token: &Secret, request: &GrantRequest<'_>) -> Option<Role> {
+    let organisation = request.repository.split_once('/').map_or("", |(owner, _)| owner);
+    match request.who {
+        Who::Team => match api.team_role(token, organisation, &request.grant.name, request.repository).await {
             Lookup::Found(TeamRole::Is(role)) => Some(role),
             _ => None,
         },
-        Who::User => match api.user_role(token, &wish.grant.name, wish.repository).await {
+        Who::User => match api.user_role(token, &request.grant.name, request.repository).await {
             Lookup::Found(role) => Some(role),
             _ => None,
         },
@@ -437,7 +438,7 @@ impl Gate for AccessCheck<'_> {
             if self.api.is_none() || !ours {
                 return Ok(());
             }
-            // Several images may go to one package: who comes while it is looked at waits for the answer.
+            // Several images may go to one package: it is looked at once, and the others wait for the answer.
             let once = Arc::clone(self.passed().entry(subject).or_default());
             once.get_or_init(|| self.look_before(repository, state)).await.clone()
         }

@@ -30,7 +30,7 @@ pub(super) struct Wanted<'a> {
     pub(super) visibility: Option<&'a str>,
 }
 
-/// What somebody without an account gets of an image.
+/// What is served of an image without any credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Anonymous {
     /// The manifest, by its digest.
@@ -53,7 +53,7 @@ impl PackageContext<'_> {
     }
 }
 
-/// The checks of a package. `seen` is nothing where there is no token to look with, `anonymous` where nobody asked.
+/// The checks of a package. `seen` is nothing where there is no token to look with, `anonymous` where it was not asked for.
 pub(super) fn package(
     place: &PackageContext<'_>,
     wanted: &Wanted<'_>,
@@ -269,7 +269,7 @@ pub(super) struct GrantRequest<'a> {
     pub(super) grant: &'a Grant,
 }
 
-/// What to do about a wish.
+/// What a request leaves to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NextStep {
     /// Nothing more.
@@ -659,7 +659,7 @@ mod tests {
     fn every_role_of_a_team_has_its_step() {
         let server = Server::of(&Environment::default());
         let grant = Grant { name: "devs".to_owned(), permission: Permission::Write };
-        let wish = GrantRequest { server: &server, repository: "acme/m", who: Who::Team, grant: &grant };
+        let request = GrantRequest { server: &server, repository: "acme/m", who: Who::Team, grant: &grant };
         let is = |role: &str| Lookup::Found(TeamRole::Is(Role::parse(role)));
         for (seen, team, expected) in [
             (is("write"), None, Some(Status::Ok)),
@@ -675,7 +675,7 @@ mod tests {
             (Lookup::Refused("403".to_owned()), None, Some(Status::NeedsToken)),
             (Lookup::Failed("500".to_owned()), None, Some(Status::Error)),
         ] {
-            let status = match wish.team(&seen, team.as_ref()) {
+            let status = match request.team(&seen, team.as_ref()) {
                 NextStep::Done(check) => Some(check.status),
                 NextStep::Raise(_) => None,
             };
@@ -689,10 +689,10 @@ mod tests {
             (Granted::Unfit("422".to_owned()), Some(Status::Error)),
             (Granted::Failed("500".to_owned()), Some(Status::Error)),
         ] {
-            assert_eq!(wish.granted(&granted, &Role::None).map(|check| check.status), expected, "{granted:?}");
+            assert_eq!(request.granted(&granted, &Role::None).map(|check| check.status), expected, "{granted:?}");
         }
-        assert_eq!(wish.read_back(Some(&Role::parse("write"))).status, Status::Applied);
-        assert_eq!(wish.read_back(Some(&Role::parse("read"))).status, Status::Drift);
-        assert_eq!(wish.read_back(None).status, Status::Drift);
+        assert_eq!(request.read_back(Some(&Role::parse("write"))).status, Status::Applied);
+        assert_eq!(request.read_back(Some(&Role::parse("read"))).status, Status::Drift);
+        assert_eq!(request.read_back(None).status, Status::Drift);
     }
 }

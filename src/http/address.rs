@@ -56,7 +56,7 @@ pub fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)))
 }
 
-/// Addresses that mean "something inside", cloud metadata services among them, and those that nobody on the Internet has
+/// Addresses that mean "something inside", cloud metadata services among them, and those that no host on the Internet has
 /// (IANA's special-purpose address registries).
 pub fn is_internal(address: IpAddr) -> bool {
     match address {

@@ -269,14 +269,14 @@ impl Values {
     fn access(&self, command: Command, environment: &Environment) -> Result<AccessInputs, Error> {
         let teams = self.grants("teams", "ids-admin", names::team_slug)?;
         let users = self.grants("users", "mona", |name| names::is_login(name).then(|| name.to_owned()))?;
-        let wishes = !(teams.is_empty() && users.is_empty());
+        let wants_grants = !(teams.is_empty() && users.is_empty());
         let mode = match self.get("access") {
-            None if wishes => AccessMode::Apply,
+            None if wants_grants => AccessMode::Apply,
             None => AccessMode::Report,
             Some(_) => self.choice("access")?,
         };
-        if mode == AccessMode::Off && (wishes || command == Command::Access) {
-            let other = if wishes { "`teams` and `users`" } else { "`command: access`" };
+        if mode == AccessMode::Off && (wants_grants || command == Command::Access) {
+            let other = if wants_grants { "`teams` and `users`" } else { "`command: access`" };
             let problem = format!("`off` contradicts {other}; write `report` or `apply`, or leave one of them out");
             return Err(Error::input("access", problem));
         }
@@ -286,7 +286,7 @@ impl Values {
             return Err(Error::input("access-repository", problem));
         }
         let repository = repository.filter(|text| names::is_repository(text)).map(str::to_owned);
-        if wishes && repository.is_none() {
+        if wants_grants && repository.is_none() {
             let problem = "is missing, and GITHUB_REPOSITORY is not set; name the repository that `teams` and `users` are \
                            to have a role on, `OWNER/REPO`";
             return Err(Error::input("access-repository", problem));
@@ -294,7 +294,11 @@ impl Values {
         let visibility: Option<Visibility> = self.choice("expected-visibility")?;
         let strict = self.boolean("strict")?;
         Ok(AccessInputs {
-            asked: strict || visibility.is_some() || mode == AccessMode::Apply || command == Command::Access || wishes,
+            asked: strict
+                || visibility.is_some()
+                || mode == AccessMode::Apply
+                || command == Command::Access
+                || wants_grants,
             mode,
             admin_token: self.get("admin-token").map(Secret::new),
             repository,

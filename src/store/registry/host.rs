@@ -20,7 +20,7 @@ use crate::store::registry::concurrency::Concurrency;
 use crate::store::registry::learned::Observed;
 use crate::store::registry::quirks::Quirks;
 
-/// How long a host that never answered is left alone by those who come after.
+/// How long a host that never answered is not asked again by the images that come after.
 pub const GIVEN_UP: Duration = Duration::from_secs(30);
 
 /// How registries are spoken to in this run.
@@ -103,7 +103,7 @@ impl Host {
         Arc::clone(&self.spans).try_acquire_owned().ok()
     }
 
-    /// Why it is not asked now. Who comes a while later tries again, for all.
+    /// Why it is not asked now. After [`GIVEN_UP`] one request is let through, to find out for all.
     pub fn given_up(&self) -> Option<Cause> {
         let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
         let (when, cause) = given_up.as_mut().filter(|_| self.is_stranger())?;

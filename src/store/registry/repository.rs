@@ -26,7 +26,7 @@ pub struct Repository {
     pub limits: Timeouts,
 }
 
-/// What a repository is used for. Tokens are asked for just that: a public target can be verified by anybody.
+/// What a repository is used for. Tokens are asked for just that: a public target can be verified without a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Nothing is written.
@@ -36,7 +36,7 @@ pub enum Purpose {
 }
 
 impl Repository {
-    /// The same repository for who has another place to ask: it is waited for shortly.
+    /// The same repository with short time-outs, for a caller that has another place to ask.
     #[must_use]
     pub fn hasty(&self) -> Self {
         Self { limits: Timeouts::hasty(self.limits.patience), ..self.clone() }

@@ -44,11 +44,11 @@ pub(crate) enum Scheme {
     Bearer { realm: Url, service: Option<String> },
 }
 
-/// The token of one set of scopes. The lock around it is the single flight: who finds it empty asks, the rest waits.
+/// The token of one set of scopes. The lock around it is the single flight: the first request asks, the others wait for its answer.
 #[derive(Default)]
 struct CachedToken {
     token: Option<Token>,
-    /// The last failure: who waited while it happened shares it instead of asking again.
+    /// The last failure: requests that waited while it happened share it instead of asking again.
     failure: Option<(Instant, Cause)>,
 }
 

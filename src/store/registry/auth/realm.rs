@@ -15,7 +15,7 @@ use crate::http::address::{address, is_internal, is_this_machine};
 pub(crate) enum Trust {
     /// Belongs to the registry: may see its credential.
     Own,
-    /// Belongs to somebody else: may be asked for an anonymous token; the reason.
+    /// Does not belong to the registry: may be asked for an anonymous token; the reason.
     Foreign(String),
     /// Must not be contacted; why.
     Never(TokenServiceFault),
@@ -49,7 +49,7 @@ pub(crate) fn judge(realm: &Url, registry: &Url) -> Trust {
     Trust::Foreign(format!("its token service {service} does not belong to {home}"))
 }
 
-/// Parents under which anybody can have a name: sharing one says nothing about the owner.
+/// Parents under which names are given to the public: sharing one says nothing about the owner.
 ///
 /// Not the public suffix list: it has neither `azurecr.io` nor `pkg.dev`, and would make the program a tenth larger.
 const SHARED_PARENTS: [&str; 56] = [

@@ -145,7 +145,7 @@ pub async fn read_token(response: reqwest::Response, meter: &Meter) -> Result<To
         return Err(Cause::Protocol(Violation::TokenMissing));
     };
     let lifetime = expires_in.map(Duration::from_secs).or_else(|| lifetime_of_jwt(&text)).unwrap_or(LIFETIME);
-    // Before it is masked: the command that masks shows it as it is to whoever reads the log itself.
+    // Before it is masked: the command that masks shows it as it is in the log itself.
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Cause::Protocol(Violation::TokenMalformed));
     }
