@@ -14,7 +14,7 @@ pub fn items(text: &str) -> Vec<&str> {
 
 /// Reads `90s`, `5m`, `1m30s`, `1h`; a number alone is seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    const LONGEST: Duration = Duration::from_hours(24);
+    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
     let longer = || format!("`{}` is longer than a day; write at most `24h`", shown(text));
     let number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // Fractions of a second are no patience, and humantime panics where one is added to the longest time there is.
