@@ -30,7 +30,7 @@ use crate::observe::debug_log;
 use crate::observe::events::Events;
 use crate::observe::progress::RateEstimate;
 use crate::plan::Plan;
-use crate::report::{Report, log};
+use crate::report::{Report, log, package_access};
 use crate::store::mirrors;
 use crate::store::registry::host::RegistrySettings;
 use crate::store::registry::registries::Registries;
@@ -120,7 +120,7 @@ pub async fn stages(
             Err(signal) => report.cancelled = Some(signal),
         }
     }
-    for (title, lines) in report.access.groups() {
+    for (title, lines) in package_access::groups(&report.access) {
         console.group(&title, &lines);
     }
     emit_configuration(inputs, environment, &mut report, plan.notices);

@@ -6,7 +6,7 @@ use crate::github::runner::Runner;
 use crate::github::runner::console::Console;
 use crate::github::runner::files;
 use crate::inputs::typed::Inputs;
-use crate::report::{Report, json, log, summary};
+use crate::report::{Report, json, log, package_access, summary};
 
 /// The report's renderings, and the exit code.
 pub fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Report) -> u8 {
@@ -29,7 +29,7 @@ pub fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Rep
     if inputs.summary {
         failed(files::write_summary(runner, &summary::render(report)));
     }
-    for (title, message) in report.access.annotations() {
+    for (title, message) in package_access::annotations(&report.access) {
         if report.access.strict {
             console.error(&title, &message);
         } else {

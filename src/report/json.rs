@@ -12,6 +12,7 @@ use crate::emit::format::mappings;
 use crate::engine::options::Command;
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
 use crate::error::{Error, Side};
+use crate::github::findings::Check;
 use crate::observe::counts::{Blobs, EndpointReport, Traffic};
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
@@ -47,7 +48,7 @@ struct Whole<'a> {
     totals: Totals,
     emitted: &'a [ConsumerConfig],
     notices: &'a [String],
-    access: &'a [crate::github::findings::Check],
+    access: &'a [Check],
     #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<String>,
 }
@@ -340,7 +341,7 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
         outputs.push_list("mapping", to_line(&mappings), of, cut, "; `emit: mapping` writes all of them to a file");
     }
     if copy || report.command == Command::Access {
-        let checks: Vec<&crate::github::findings::Check> = report.access.checks.iter().collect();
+        let checks: Vec<&Check> = report.access.checks.iter().collect();
         let of = checks.len();
         let (checks, cut) = fitting(checks, context.max_bytes, 1, length);
         outputs.push_list("access", to_line(&checks), of, cut, "");

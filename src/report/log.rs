@@ -7,6 +7,7 @@ use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::report::Report;
 use crate::report::figures::{pinned, total_bytes};
+use crate::report::package_access;
 use crate::text::choice::Choice as _;
 use crate::text::units::{count, duration, plural, size};
 
@@ -96,7 +97,7 @@ pub fn handovers(report: &Report) -> Vec<String> {
 
 /// The last line of a run.
 pub fn verdict(report: &Report) -> String {
-    let access = report.access.headline().map_or(String::new(), |access| format!(" · {access}"));
+    let access = package_access::headline(&report.access).map_or(String::new(), |access| format!(" · {access}"));
     if report.images.is_empty() {
         return format!("{}{access} · {}", headline(report), duration(report.duration));
     }

@@ -6,6 +6,7 @@
 pub mod figures;
 pub mod json;
 pub mod log;
+pub mod package_access;
 pub mod summary;
 
 use crate::emit::files::ConsumerConfig;

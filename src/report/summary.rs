@@ -14,6 +14,7 @@ use crate::oci::vendor::Vendor;
 use crate::report::Report;
 use crate::report::figures::{bytes, pinned, total_bytes};
 use crate::report::log::{amounts, headline, others, outcome, pull};
+use crate::report::package_access;
 use crate::text::sanitise::{code, line, markdown, prose};
 use crate::text::units::{count, duration, size};
 
@@ -54,7 +55,7 @@ pub fn render(report: &Report) -> String {
     }
     tables(&mut text, report);
     failures(&mut text, report);
-    text.push_str(&report.access.summary());
+    text.push_str(&package_access::summary(&report.access));
     notices(&mut text, report);
     pulls(&mut text, report);
     sites(&mut text, report);
