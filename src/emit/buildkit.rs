@@ -1,12 +1,13 @@
 //! BuildKit: a source policy and named contexts, exact and pinned; the daemon's mirrors on request.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+use serde::Serialize;
 use serde_json::json;
 
+use crate::emit::document::{file, header, toml};
 use crate::emit::files::EmittedFile;
-use crate::emit::format::{Format, Run, familiar, file, header, quoted};
+use crate::emit::format::{Format, Run, familiar};
 
 pub(super) struct SourcePolicy;
 
@@ -66,7 +67,7 @@ impl Format for Daemon {
 
     fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String> {
         let bases = run.bases()?;
-        let mut text = header(
+        let text = header(
             &[
                 "Merge into buildkitd.toml (`buildkitd-config-inline` of docker/setup-buildx-action).",
                 "WARNING: BuildKit asks a path mirror for a token with the wrong scope (containerd/containerd#9648). A",
@@ -75,12 +76,28 @@ impl Format for Daemon {
             ],
             &[],
         );
-        for (registry, base) in &bases {
-            let _ = writeln!(text, "\n[registry.{}]\n  mirrors = [{}]", quoted(registry), quoted(base));
+        let mut registry: BTreeMap<&str, Registry<'_>> = BTreeMap::new();
+        for (name, base) in &bases {
+            registry.entry(name).or_default().mirrors.push(base);
         }
         for target in run.targets().into_iter().filter(|target| run.is_insecure(target)) {
-            let _ = writeln!(text, "\n[registry.{}]\n  http = true", quoted(target));
+            registry.entry(target).or_default().http = true;
         }
+        let text = text + "\n" + &toml(&Configuration { registry })?;
         Ok(vec![file("buildkit/buildkitd.toml", "toml", text)])
     }
+}
+
+#[derive(Serialize)]
+struct Configuration<'a> {
+    registry: BTreeMap<&'a str, Registry<'a>>,
+}
+
+/// A registry that has mirrors, or is one.
+#[derive(Default, Serialize)]
+struct Registry<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mirrors: Vec<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    http: bool,
 }

@@ -1,9 +1,13 @@
 //! Cloud Native Buildpacks, pack and kaniko: a registry is replaced, repository names are kept.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
+use crate::emit::document::{file, header, toml};
 use crate::emit::files::EmittedFile;
-use crate::emit::format::{Format, Run, file, header, quoted};
+use crate::emit::format::{Format, Run};
 use crate::oci::vendor::{DOCKER_HUB_INDEX, Vendor};
 
 pub(super) struct Buildpacks;
@@ -55,10 +59,14 @@ impl Format for Buildpacks {
             let (source, target) = (name(&image.source), name(&image.target));
             let _ = writeln!(pack, "#   pack config run-image-mirrors add {source} --mirror {target}");
         }
-        pack += "[registry-mirrors]\n";
-        for (registry, base) in &bases {
-            let _ = writeln!(pack, "  {} = {}", quoted(ggcr_name(registry)), quoted(base));
-        }
+        let registry_mirrors = bases.iter().map(|(registry, base)| (ggcr_name(registry), base.as_str())).collect();
+        pack += &toml(&PackConfig { registry_mirrors })?;
         Ok(vec![file("cnb/mirrors.env", "sh", env), file("cnb/pack-config.toml", "toml", pack)])
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct PackConfig<'a> {
+    registry_mirrors: BTreeMap<&'a str, &'a str>,
 }

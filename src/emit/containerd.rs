@@ -1,9 +1,12 @@
 //! containerd and Docker's containerd store: `hosts.toml`, on request.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
+use serde::Serialize;
+
+use crate::emit::document::{file, header, toml};
 use crate::emit::files::EmittedFile;
-use crate::emit::format::{Format, Run, file, header, quoted};
+use crate::emit::format::{Format, Run};
 use crate::oci::vendor::{DOCKER_HUB_SERVER, Vendor};
 
 pub(super) struct HostsToml;
@@ -26,7 +29,7 @@ impl Format for HostsToml {
             let server = if is_hub { DOCKER_HUB_SERVER } else { registry };
             let mirror = format!("{}/v2/{path}", run.url(host));
             let mirror = mirror.trim_end_matches('/');
-            let mut text = header(
+            let text = header(
                 &[
                     "Copy to /etc/containerd/certs.d/ (Docker with the containerd store: /etc/docker/certs.d/). Tags are",
                     "resolved by the registry itself, content comes from the mirror; add \"resolve\" to change that.",
@@ -36,19 +39,36 @@ impl Format for HostsToml {
                 ],
                 &[],
             );
-            let _ = writeln!(
-                text,
-                "server = {}\n\n[host.{}]\n  capabilities = [\"pull\"]\n  override_path = true",
-                quoted(&run.url(server)),
-                quoted(mirror)
-            );
-            if Vendor::of(host) == Vendor::Github {
-                let _ = writeln!(text, "  [host.{}.header]\n    Authorization = \"Bearer QQ==\"", quoted(mirror));
-            }
+            let is_github = Vendor::of(host) == Vendor::Github;
+            let hosts = Hosts {
+                server: run.url(server),
+                host: BTreeMap::from([(
+                    mirror,
+                    Host {
+                        capabilities: ["pull"],
+                        override_path: true,
+                        header: is_github.then(|| BTreeMap::from([("Authorization", "Bearer QQ==")])),
+                    },
+                )]),
+            };
             // containerd's own form of a directory for a host with a port.
             let directory = registry.replacen(':', "_", 1) + if registry.contains(':') { "_" } else { "" };
-            files.push(file(format!("containerd/certs.d/{directory}/hosts.toml"), "toml", text));
+            files.push(file(format!("containerd/certs.d/{directory}/hosts.toml"), "toml", text + &toml(&hosts)?));
         }
         Ok(files)
     }
+}
+
+#[derive(Serialize)]
+struct Hosts<'a> {
+    server: String,
+    host: BTreeMap<&'a str, Host>,
+}
+
+#[derive(Serialize)]
+struct Host {
+    capabilities: [&'static str; 1],
+    override_path: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<BTreeMap<&'static str, &'static str>>,
 }

@@ -187,26 +187,6 @@ impl Run {
     }
 }
 
-pub fn file(path: impl Into<String>, language: &'static str, text: String) -> EmittedFile {
-    EmittedFile { path: path.into(), language, text }
-}
-
-/// The first lines of a file: what it is, what it does not do. `#` comments.
-pub fn header(about: &[&str], notes: &[String]) -> String {
-    let mut text = "# Written by mirror-image; the next run writes it anew.\n".to_owned();
-    for line in about.iter().copied().chain(notes.iter().map(String::as_str)) {
-        text += "# ";
-        text += line;
-        text += "\n";
-    }
-    text
-}
-
-/// A double-quoted scalar of YAML and of TOML: for the texts here, JSON's string is both.
-pub fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
-
 /// `text` as a name of Kubernetes: a DNS label.
 pub fn object_name(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };

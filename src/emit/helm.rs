@@ -2,8 +2,12 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+use serde_saphyr::DoubleQuoted as Quoted;
+
+use crate::emit::document::{file, header, yaml};
 use crate::emit::files::EmittedFile;
-use crate::emit::format::{Format, Run, file, header, quoted};
+use crate::emit::format::{Format, Run};
 
 pub(super) struct Values;
 
@@ -28,27 +32,43 @@ impl Format for Values {
             &[
                 "For charts in Bitnami's manner. Valid only if every image of the chart comes from",
                 &format!("{registry} and is mirrored; charts with other keys take the values of the images below."),
+                "`allowInsecureImages` is Bitnami's word for other registries.",
             ],
             &[],
         );
-        let _ = writeln!(
-            text,
-            "global:\n  imageRegistry: {}\n  security:\n    allowInsecureImages: true # Bitnami's word for other registries",
-            quoted(base)
-        );
+        let security = Security { allow_insecure_images: true };
+        text += &yaml(&Chart { global: Global { image_registry: Quoted(base), security } })?;
         for image in &run.images {
             let _ = write!(
                 text,
-                "# {}\n# image:\n#   registry: {}\n#   repository: {}\n",
+                "# {}\n# image:\n#   registry: \"{}\"\n#   repository: \"{}\"\n",
                 image.source,
-                quoted(image.target.registry()),
-                quoted(image.target.repository())
+                image.target.registry(),
+                image.target.repository()
             );
             if let Some(tag) = image.target.tag() {
-                let _ = writeln!(text, "#   tag: {}", quoted(tag));
+                let _ = writeln!(text, "#   tag: \"{tag}\"");
             }
-            let _ = writeln!(text, "#   digest: {}", quoted(image.digest.as_str()));
+            let _ = writeln!(text, "#   digest: \"{}\"", image.digest);
         }
         Ok(vec![file("helm/values.yaml", "yaml", text)])
     }
+}
+
+#[derive(Serialize)]
+struct Chart<'a> {
+    global: Global<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Global<'a> {
+    image_registry: Quoted<&'a str>,
+    security: Security,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Security {
+    allow_insecure_images: bool,
 }

@@ -1,13 +1,16 @@
 //! OpenShift for users of one project, and Kubernetes: image streams, a pull secret, a service account, deployments.
 //!
-//! `PreserveOriginal`, because the default imports one platform under another digest. The mirrored digest, because a tag
-//! moves.
+//! Everything by the mirrored digest, because a tag moves.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde_saphyr::DoubleQuoted as Quoted;
+
+use crate::emit::document::{file, header, yaml};
 use crate::emit::files::EmittedFile;
-use crate::emit::format::{Format, Image, Run, file, header, object_name, quoted};
+use crate::emit::format::{Format, Image, Run, object_name};
+use crate::emit::objects::{Deployment, ImageStream, Name, Secret, ServiceAccount, StreamTag};
 
 pub(super) struct ImageStreams;
 
@@ -30,8 +33,9 @@ impl Format for ImageStreams {
             ],
             &[],
         );
-        let objects: Vec<String> = streams.iter().map(|(name, images)| stream(name, images)).collect();
-        let mut project = header(
+        let objects =
+            streams.iter().map(|(name, images)| yaml(&stream(name, images))).collect::<Result<Vec<_>, _>>()?;
+        let project_header = header(
             &[
                 "Everything that a project user needs: oc -n PROJECT apply -f project.yaml, after USER and TOKEN below are",
                 "filled in (never commit that file; pull-secret.sh does the same without a file). The deployments are",
@@ -39,21 +43,17 @@ impl Format for ImageStreams {
             ],
             &[],
         );
-        project += &secret(run);
-        project += "---\n";
-        project += &account();
-        for (name, images) in &streams {
-            project += "---\n";
-            project += &stream(name, images);
+        let mut project = vec![yaml(&secret(run))?, yaml(&account())?];
+        for ((name, images), stream) in streams.iter().zip(&objects) {
+            project.push(stream.clone());
             if let Some(image) = images.first() {
-                project += "---\n";
-                project += &deployment(name, image);
+                project.push(yaml(&Deployment::new(name, by_digest(image), ACCOUNT))?);
             }
         }
         Ok(vec![
             file("openshift/imagestream.yaml", "yaml", stream_header + &objects.join("---\n")),
             file("openshift/pull-secret.sh", "sh", commands(run)),
-            file("openshift/project.yaml", "yaml", project),
+            file("openshift/project.yaml", "yaml", project_header + &project.join("---\n")),
         ])
     }
 }
@@ -87,51 +87,36 @@ fn streams(run: &Run) -> BTreeMap<String, Vec<&Image>> {
     streams
 }
 
-fn stream(name: &str, images: &[&Image]) -> String {
-    let mut text = format!(
-        "apiVersion: image.openshift.io/v1\nkind: ImageStream\nmetadata:\n  name: {}\nspec:\n  lookupPolicy:\n    local: true\n  \
-         tags:\n",
-        quoted(name)
-    );
-    for image in images {
-        let _ = write!(
-            text,
-            "  - name: {}\n    from:\n      kind: DockerImage\n      name: {}\n    importPolicy:\n      importMode: \
-             PreserveOriginal\n    referencePolicy:\n      type: Local\n",
-            quoted(&image.label()),
-            quoted(&image.target.with_digest(image.digest.clone()).to_string())
-        );
-    }
-    text
+fn stream<'a>(name: &'a str, images: &[&Image]) -> ImageStream<'a> {
+    ImageStream::new(name, images.iter().map(|image| StreamTag::new(image.label(), by_digest(image))).collect())
 }
 
-fn secret(run: &Run) -> String {
+fn by_digest(image: &Image) -> String {
+    image.target.with_digest(image.digest.clone()).to_string()
+}
+
+fn secret(run: &Run) -> Secret {
     let auths: serde_json::Map<String, serde_json::Value> = run
         .targets()
         .into_iter()
         .map(|host| (host.to_owned(), serde_json::json!({ "username": "USER", "password": "TOKEN" })))
         .collect();
-    format!(
-        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {SECRET}\ntype: kubernetes.io/dockerconfigjson\nstringData:\n  \
-         .dockerconfigjson: {}\n",
-        quoted(&serde_json::json!({ "auths": auths }).to_string())
-    )
+    Secret {
+        api_version: "v1",
+        kind: "Secret",
+        metadata: Name { name: SECRET },
+        kind_of_secret: "kubernetes.io/dockerconfigjson",
+        string_data: [(".dockerconfigjson", Quoted(serde_json::json!({ "auths": auths }).to_string()))].into(),
+    }
 }
 
-fn account() -> String {
-    format!("apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {ACCOUNT}\nimagePullSecrets:\n- name: {SECRET}\n")
-}
-
-fn deployment(name: &str, image: &Image) -> String {
-    let (name, image) = (quoted(name), quoted(&image.target.with_digest(image.digest.clone()).to_string()));
-    format!(
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\nspec:\n  replicas: 1\n  selector:\n    \
-         matchLabels:\n      app: {name}\n  template:\n    metadata:\n      labels:\n        app: {name}\n    spec:\n      \
-         serviceAccountName: {ACCOUNT}\n      containers:\n      - name: {name}\n        image: {image}\n        \
-         securityContext:\n          allowPrivilegeEscalation: false\n          runAsNonRoot: true\n          \
-         capabilities:\n            drop:\n            - ALL\n          seccompProfile:\n            type: \
-         RuntimeDefault\n"
-    )
+fn account() -> ServiceAccount {
+    ServiceAccount {
+        api_version: "v1",
+        kind: "ServiceAccount",
+        metadata: Name { name: ACCOUNT },
+        image_pull_secrets: [Name { name: SECRET }],
+    }
 }
 
 /// What the user runs; the token is a variable, so that it is in no file and no history.

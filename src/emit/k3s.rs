@@ -3,13 +3,29 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde::Serialize;
+use serde_saphyr::DoubleQuoted as Quoted;
+
+use crate::emit::document::{file, header, yaml};
 use crate::emit::files::EmittedFile;
-use crate::emit::format::{Format, Run, file, header, quoted};
+use crate::emit::format::{Format, Run};
 
 pub(super) struct Registries;
 
-/// A registry's mirror: its host, and repositories as they are named at either end.
-type Rewrites<'a> = (&'a str, Vec<(&'a str, &'a str)>);
+#[derive(Serialize)]
+struct Configuration<'a> {
+    mirrors: BTreeMap<&'a str, Mirror<'a>>,
+}
+
+#[derive(Serialize)]
+struct Mirror<'a> {
+    /// The mirror's registry.
+    #[serde(skip)]
+    host: &'a str,
+    endpoint: [Quoted<String>; 1],
+    /// Repositories as they are named here, anchored, and as they are named there.
+    rewrite: BTreeMap<String, Quoted<&'a str>>,
+}
 
 impl Format for Registries {
     fn name(&self) -> &'static str {
@@ -19,20 +35,25 @@ impl Format for Registries {
     fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String> {
         let (repositories, notes) = run.single_repositories()?;
         // A registry's rewrites are applied at each of its endpoints.
-        let mut registries: BTreeMap<&str, Rewrites<'_>> = BTreeMap::new();
+        let mut mirrors: BTreeMap<&str, Mirror<'_>> = BTreeMap::new();
         for repository in &repositories {
             let Some(image) = repository.images.first() else { continue };
             let (source, target) = (&image.source, &image.target);
-            let (host, rewrites) =
-                registries.entry(source.registry()).or_insert_with(|| (target.registry(), Vec::new()));
-            if *host != target.registry() {
+            let mirror = mirrors.entry(source.registry()).or_insert_with(|| Mirror {
+                host: target.registry(),
+                endpoint: [Quoted(run.url(target.registry()))],
+                rewrite: BTreeMap::new(),
+            });
+            if mirror.host != target.registry() {
                 return Err(format!(
-                    "{} is mirrored at two registries, {host} and {}",
+                    "{} is mirrored at two registries, {} and {}",
                     source.registry(),
+                    mirror.host,
                     target.registry()
                 ));
             }
-            rewrites.push((source.repository(), target.repository()));
+            let pattern = format!("^{}$", source.repository().replace('.', "\\."));
+            mirror.rewrite.insert(pattern, Quoted(target.repository()));
         }
         let mut text = header(
             &[
@@ -44,23 +65,10 @@ impl Format for Registries {
             ],
             &notes,
         );
-        text += "mirrors:\n";
-        for (registry, (host, rewrites)) in &registries {
-            let _ = writeln!(
-                text,
-                "  {}:\n    endpoint:\n    - {}\n    rewrite:",
-                quoted(registry),
-                quoted(&run.url(host))
-            );
-            for (from, to) in rewrites {
-                let pattern = format!("^{}$", from.replace('.', "\\."));
-                let _ = writeln!(text, "      {}: {}", quoted(&pattern), quoted(to));
-            }
-        }
+        text += &yaml(&Configuration { mirrors })?;
         text += "# Private mirrors:\n# configs:\n";
         for host in run.targets() {
-            let _ =
-                writeln!(text, "#   {}:\n#     auth:\n#       username: USER\n#       password: TOKEN", quoted(host));
+            let _ = writeln!(text, "#   \"{host}\":\n#     auth:\n#       username: USER\n#       password: TOKEN");
         }
         Ok(vec![file("k3s/registries.yaml", "yaml", text)])
     }

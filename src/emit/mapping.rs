@@ -1,7 +1,8 @@
 //! `mapping.json`: the output of the same name as a file, for whoever writes a format of their own.
 
+use crate::emit::document::file;
 use crate::emit::files::EmittedFile;
-use crate::emit::format::{Format, Run, file};
+use crate::emit::format::{Format, Run};
 
 pub(super) struct Mapping;
 

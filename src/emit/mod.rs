@@ -8,6 +8,7 @@ pub mod buildkit;
 pub mod cnb;
 pub mod containerd;
 pub mod directory;
+pub mod document;
 pub mod files;
 pub mod format;
 pub mod helm;
@@ -16,6 +17,7 @@ pub mod k3s;
 pub mod kustomize;
 pub mod kyverno;
 pub mod mapping;
+pub mod objects;
 pub mod openshift;
 pub mod registries_conf;
 

@@ -1,10 +1,14 @@
 //! OpenShift for cluster administrators: `ImageDigestMirrorSet` and `ImageTagMirrorSet`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+use serde::Serialize;
+use serde_saphyr::DoubleQuoted as Quoted;
+
+use crate::emit::document::{file, header, yaml};
 use crate::emit::files::EmittedFile;
-use crate::emit::format::{Format, Run, file, header, quoted};
+use crate::emit::format::{Format, Run};
+use crate::emit::objects::Metadata;
 
 pub(super) struct MirrorSets;
 
@@ -39,37 +43,44 @@ impl Format for MirrorSets {
             "WARNING: creating, changing and deleting it DRAINS AND REBOOTS NODES. Apply it only if tags must come from there.",
             auth,
         ];
-        Ok(vec![
-            file(
-                "openshift/idms.yaml",
-                "yaml",
-                set(&digest, &notes, "ImageDigestMirrorSet", "imageDigestMirrors", run, &sets),
-            ),
-            file("openshift/itms.yaml", "yaml", set(&tag, &notes, "ImageTagMirrorSet", "imageTagMirrors", run, &sets)),
-        ])
+        let name = format!("mirror-{}", run.name);
+        let set = |about: &[&str], kind, field| {
+            let set = MirrorSet {
+                api_version: "config.openshift.io/v1",
+                kind,
+                metadata: Metadata { name: Quoted(&name) },
+                spec: BTreeMap::from([(field, entries(&sets))]),
+            };
+            Ok::<_, String>(header(about, &notes) + &yaml(&set)?)
+        };
+        let digest = set(&digest, "ImageDigestMirrorSet", "imageDigestMirrors")?;
+        let tag = set(&tag, "ImageTagMirrorSet", "imageTagMirrors")?;
+        Ok(vec![file("openshift/idms.yaml", "yaml", digest), file("openshift/itms.yaml", "yaml", tag)])
     }
 }
 
-fn set(
-    about: &[&str],
-    notes: &[String],
-    kind: &str,
-    field: &str,
-    run: &Run,
-    sets: &BTreeMap<&str, Vec<&str>>,
-) -> String {
-    let mut text = header(about, notes);
-    let name = quoted(&format!("mirror-{}", run.name));
-    let _ = writeln!(
-        text,
-        "apiVersion: config.openshift.io/v1\nkind: {kind}\nmetadata:\n  name: {name}\nspec:\n  {field}:"
-    );
-    for (source, mirrors) in sets {
-        let _ = writeln!(text, "  - source: {}\n    mirrors:", quoted(source));
-        for mirror in mirrors {
-            let _ = writeln!(text, "    - {}", quoted(mirror));
-        }
-        text += "    mirrorSourcePolicy: AllowContactingSource\n";
-    }
-    text
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MirrorSet<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: Metadata<'a>,
+    spec: BTreeMap<&'static str, Vec<Entry<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'a> {
+    source: Quoted<&'a str>,
+    mirrors: Vec<Quoted<&'a str>>,
+    mirror_source_policy: &'static str,
+}
+
+fn entries<'a>(sets: &BTreeMap<&'a str, Vec<&'a str>>) -> Vec<Entry<'a>> {
+    let entry = |(source, mirrors): (&&'a str, &Vec<&'a str>)| Entry {
+        source: Quoted(*source),
+        mirrors: mirrors.iter().map(|mirror| Quoted(*mirror)).collect(),
+        mirror_source_policy: "AllowContactingSource",
+    };
+    sets.iter().map(entry).collect()
 }

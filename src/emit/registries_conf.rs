@@ -3,10 +3,11 @@
 //! A table for each repository, never for a whole registry: that would also send images there which the mirror does not
 //! have. Prefix and location both, because before `*.domain` prefixes the location is required.
 
-use std::fmt::Write as _;
+use serde::Serialize;
 
+use crate::emit::document::{file, header, toml};
 use crate::emit::files::EmittedFile;
-use crate::emit::format::{Format, Run, file, header, quoted};
+use crate::emit::format::{Format, Image, Run};
 
 pub(super) struct RegistriesConf {
     /// The mirror answers tags too, not only digests.
@@ -40,26 +41,53 @@ impl Format for RegistriesConf {
             ]
         };
         let mut text = header(about, &notes);
-        text += "# A private mirror needs a login: `podman login HOST`, or a key `HOST/PATH` in auth.json.\n";
-        let mut last = "";
+        text += "# A private mirror needs a login: `podman login HOST`, or a key `HOST/PATH` in auth.json.\n\n";
+        let mut registry: Vec<Registry<'_>> = Vec::new();
         for repository in &repositories {
-            if repository.source != last {
-                let _ = writeln!(text, "\n[[registry]]\nprefix = {0}\nlocation = {0}", quoted(&repository.source));
-                if repository.images.first().is_some_and(|image| run.is_insecure(image.source.registry())) {
-                    text += "insecure = true\n";
-                }
-                last = &repository.source;
-            }
-            let _ = writeln!(text, "\n[[registry.mirror]]\nlocation = {}", quoted(&repository.target));
-            if repository.images.first().is_some_and(|image| run.is_insecure(image.target.registry())) {
-                text += "insecure = true\n";
-            }
-            if !self.tags {
-                text += "pull-from-mirror = \"digest-only\"\n";
+            let insecure =
+                |host: fn(&Image) -> &str| repository.images.first().is_some_and(|image| run.is_insecure(host(image)));
+            let mirror = Mirror {
+                location: &repository.target,
+                insecure: insecure(|image| image.target.registry()),
+                pull_from_mirror: if self.tags { None } else { Some("digest-only") },
+            };
+            match registry.last_mut() {
+                Some(last) if last.prefix == repository.source => last.mirror.push(mirror),
+                _ => registry.push(Registry {
+                    prefix: &repository.source,
+                    location: &repository.source,
+                    insecure: insecure(|image| image.source.registry()),
+                    mirror: vec![mirror],
+                }),
             }
         }
+        text += &toml(&Configuration { registry })?;
         // The later file of the two replaces the tables of the other.
         let path = if self.tags { format!("51-{}-tags.conf", run.name) } else { format!("50-{}.conf", run.name) };
         Ok(vec![file(format!("registries.conf.d/{path}"), "toml", text)])
     }
+}
+
+#[derive(Serialize)]
+struct Configuration<'a> {
+    registry: Vec<Registry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Registry<'a> {
+    prefix: &'a str,
+    location: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    insecure: bool,
+    mirror: Vec<Mirror<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Mirror<'a> {
+    location: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    insecure: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pull_from_mirror: Option<&'static str>,
 }

@@ -331,6 +331,28 @@ fn only_what_was_read_back_and_is_exact_comes_in() {
 }
 
 #[test]
+fn a_tag_that_looks_like_something_else_stays_a_text() {
+    let tags = ["1.10", "1e3", "0x1", "on", "null", "12_3"];
+    let image = |tag: &&str| copied(&format!("quay.io/x/y{tag}:{tag}"), &format!("ghcr.io/o/r/y{tag}:{tag}"), 'a');
+    let emitted = emit(&tags.iter().map(image).collect::<Vec<_>>(), &["imagestream", "kustomize"]);
+    let streams = emitted.yaml("openshift/imagestream.yaml");
+    let images = emitted.yaml("kustomize/kustomization.yaml")[0]["images"].as_array().unwrap().clone();
+    let in_stream = streams.iter().map(|stream| &stream["spec"]["tags"][0]["name"]);
+    for found in [in_stream.collect::<Vec<_>>(), images.iter().map(|image| &image["newTag"]).collect()] {
+        assert!(tags.iter().all(|tag| found.contains(&&json!(tag))), "{found:?}");
+    }
+    // Readers of YAML 1.1 take more words for something else: they are quoted whatever this reader thinks.
+    assert!(tags.iter().all(|tag| emitted.text("openshift/imagestream.yaml").contains(&format!("name: \"{tag}\""))));
+}
+
+#[test]
+fn a_registry_that_has_mirrors_and_is_one_is_one_table() {
+    let images = [copied("localhost:5000/a/b:1", "localhost:5000/o/r/a/b:1", 'a')];
+    let daemon = emit(&images, &["buildkitd"]).toml("buildkit/buildkitd.toml");
+    assert_eq!(daemon["registry"]["localhost:5000"], json!({ "mirrors": ["localhost:5000/o/r"], "http": true }));
+}
+
+#[test]
 fn buildkit_is_told_exact_names() {
     let emitted = emit(&namespaced(), &["buildkit", "buildkitd"]);
     let policy = emitted.json("buildkit/source-policy.json");
