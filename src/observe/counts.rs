@@ -84,6 +84,19 @@ pub struct Traffic {
     pub pulls_billed: u64,
 }
 
+/// What became of a blob that the target is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlobPush {
+    /// It was there, in this repository.
+    Exists,
+    /// The registry linked it from another of its repositories.
+    Mounted,
+    /// Its bytes were sent.
+    Uploaded,
+    /// `dry-run`: it would be uploaded; its bytes.
+    Missing(u64),
+}
+
 /// Blobs of one image, by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Blobs {

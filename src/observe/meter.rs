@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::error::Side;
 use crate::error::violation::Violation;
-use crate::observe::counts::{Blobs, EndpointReport, EndpointStatus, Traffic};
+use crate::observe::counts::{BlobPush, Blobs, EndpointReport, EndpointStatus, Traffic};
 use crate::observe::events::{Event, Events};
 use crate::oci::manifest;
 use crate::secret::Secret;
@@ -37,19 +37,6 @@ pub struct Meter {
     notices: Mutex<Vec<String>>,
     sites: Mutex<Vec<EndpointReport>>,
     served_by: Mutex<Option<String>>,
-}
-
-/// What became of a blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BlobFate {
-    /// It was sent.
-    Sent,
-    /// The target registry linked it from another of its repositories.
-    Mounted,
-    /// It was there.
-    Present,
-    /// `dry-run`: it would be sent; its bytes.
-    Missing(u64),
 }
 
 impl Meter {
@@ -151,13 +138,13 @@ impl Meter {
         self.manifests_missing.load(Relaxed)
     }
 
-    /// A blob's fate is known.
-    pub fn blob(&self, fate: BlobFate) {
-        match fate {
-            BlobFate::Sent => self.blobs_sent.fetch_add(1, Relaxed),
-            BlobFate::Mounted => self.blobs_mounted.fetch_add(1, Relaxed),
-            BlobFate::Present => self.blobs_present.fetch_add(1, Relaxed),
-            BlobFate::Missing(bytes) => {
+    /// It is known what became of a blob.
+    pub fn blob(&self, push: BlobPush) {
+        match push {
+            BlobPush::Uploaded => self.blobs_sent.fetch_add(1, Relaxed),
+            BlobPush::Mounted => self.blobs_mounted.fetch_add(1, Relaxed),
+            BlobPush::Exists => self.blobs_present.fetch_add(1, Relaxed),
+            BlobPush::Missing(bytes) => {
                 self.missing_bytes.fetch_add(bytes, Relaxed);
                 self.blobs_missing.fetch_add(1, Relaxed)
             }

@@ -14,7 +14,7 @@ use crate::store::registry::auth::realm::{self, Trust};
 use crate::store::registry::auth::{Auth, Scheme};
 use crate::store::registry::error_response;
 use crate::store::registry::paging::next_page;
-use crate::store::registry::retry::{Retry, RetryBudget, Timeouts, judge};
+use crate::store::registry::retry::{Retry, RetryBudget, Timeouts, classify};
 
 fn values<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = HeaderValue> {
     lines.filter_map(|line| HeaderValue::from_bytes(line).ok())
@@ -156,11 +156,11 @@ pub fn retry_after(data: &[u8]) {
         assert!(wait <= until && wait + Duration::from_secs(60) >= until.min(week), "{wait:?} of {until:?}");
     }
     let cause = Cause::Refused(refusal);
-    let verdict = judge(&cause);
+    let verdict = classify(&cause);
     for limit in [Duration::from_secs(3), Duration::from_secs(600)] {
         match RetryBudget::new(&Timeouts::patient(limit)).next(cause.clone(), false) {
             Ok(wait) => {
-                assert!(verdict != Retry::Final);
+                assert!(verdict != Retry::Never);
                 assert!(wait <= limit + (limit / 4).min(Duration::from_secs(5)), "{wait:?} is more than {limit:?}");
             }
             Err(cause) => assert_sentence(&cause.to_string(), 800),

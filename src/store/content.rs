@@ -50,17 +50,6 @@ pub struct ManifestPush {
     pub lists_referrers: bool,
 }
 
-/// How a blob came to be at the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It was there, in this repository.
-    Present,
-    /// The registry linked it from the repository named.
-    Mounted,
-    /// Its bytes were sent.
-    Uploaded,
-}
-
 /// Whether a blob may be at the target before anything was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {

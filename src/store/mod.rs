@@ -15,11 +15,12 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 
 use crate::error::Error;
 use crate::error::object::Object;
+use crate::observe::counts::BlobPush;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{BlobPushRequest, BlobSource, BlobStream};
-use crate::store::content::{AccountId, ManifestPush, Sent, TagOrDigest};
+use crate::store::content::{AccountId, ManifestPush, TagOrDigest};
 use crate::store::layout::Layout;
 use crate::store::mirrors::source::MirrorSource;
 use crate::store::registry::repository::Repository;
@@ -198,7 +199,7 @@ impl Target {
     }
 
     /// Makes a blob exist here.
-    pub async fn push_blob(&self, request: BlobPushRequest<'_>) -> Result<Sent, Error> {
+    pub async fn push_blob(&self, request: BlobPushRequest<'_>) -> Result<BlobPush, Error> {
         match self {
             Self::Registry(repository) => repository.push_blob(request).await,
             Self::Layout(layout) => layout.push_blob(request.descriptor, request.source).await,

@@ -21,11 +21,12 @@ use crate::engine::copy::limit::Own;
 use crate::engine::options::{ChildSelection, ForeignLayers, Mode, Operation, Options, TargetState};
 use crate::engine::session::Shared;
 use crate::error::{Error, Side};
-use crate::observe::meter::{BlobFate, Meter};
+use crate::observe::counts::BlobPush;
+use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{DEEPEST, Descriptor, Manifest, is_index_type};
 use crate::store::blob::BlobPushRequest;
-use crate::store::content::{ManifestPush, Presence, Sent, TagOrDigest};
+use crate::store::content::{ManifestPush, Presence, TagOrDigest};
 use crate::store::{Source, StoredBlob, Target};
 
 /// What a manifest lists.
@@ -195,7 +196,7 @@ impl Copy<'_> {
         depth: usize,
     ) -> Result<(), Error> {
         match self.blob(descriptor).await {
-            Ok(BlobFate::Sent) => Ok(()),
+            Ok(BlobPush::Uploaded) => Ok(()),
             Ok(_) => {
                 if announced {
                     self.meter.no_longer_awaits(descriptor.size);
@@ -215,12 +216,12 @@ impl Copy<'_> {
     }
 
     /// Makes one blob exist at the target; once in a run.
-    async fn blob(&self, descriptor: &Descriptor) -> Result<BlobFate, Error> {
+    async fn blob(&self, descriptor: &Descriptor) -> Result<BlobPush, Error> {
         let blob = &self.shared.ledger.blob(self.target.account(), &descriptor.digest);
         let here = self.target.repository();
-        // Who does not bring it finds it.
-        let mut fate = BlobFate::Present;
-        let brought = &mut fate;
+        // A caller that did not push the blob itself reports it as already present.
+        let mut push = BlobPush::Exists;
+        let brought = &mut push;
         let bring = async move || {
             *brought = self.bring(descriptor, blob, here).await?;
             Ok(())
@@ -229,12 +230,12 @@ impl Copy<'_> {
             once.get_or_try_init(bring).await?;
             blob.is_at(here);
         }
-        self.meter.blob(fate);
-        Ok(fate)
+        self.meter.blob(push);
+        Ok(push)
     }
 
     /// Brings a blob that no image of this run has brought here.
-    async fn bring(&self, descriptor: &Descriptor, blob: &Blob, here: &Arc<str>) -> Result<BlobFate, Error> {
+    async fn bring(&self, descriptor: &Descriptor, blob: &Blob, here: &Arc<str>) -> Result<BlobPush, Error> {
         if let Some(limit) = self.target.largest_blob().filter(|limit| descriptor.size > *limit) {
             self.meter.notice(format!(
                 "the layer {} has {} GB, and the target documents {} GB as its largest: the push may be refused; rebuild \
@@ -251,12 +252,12 @@ impl Copy<'_> {
                 // That another was the first is as good.
                 let _ = blob.holder.set(Arc::clone(here));
                 self.reader.settled();
-                return Ok(BlobFate::Present);
+                return Ok(BlobPush::Exists);
             }
             if self.is_dry_run() {
                 // The first would be sent it; the others would have it linked.
                 let first = blob.holder.set(Arc::clone(here)).is_ok();
-                return Ok(if first { BlobFate::Missing(descriptor.size) } else { BlobFate::Mounted });
+                return Ok(if first { BlobPush::Missing(descriptor.size) } else { BlobPush::Mounted });
             }
             broken = there;
         }
@@ -275,18 +276,14 @@ impl Copy<'_> {
             (None, TargetState::Different | TargetState::Same) => Presence::Possible,
         };
         let request = BlobPushRequest { descriptor, mount_from: from.as_deref(), presence, source: &source };
-        let sent = self.target.push_blob(request).await?;
+        let push = self.target.push_blob(request).await?;
         if let Some(has) = broken {
             self.expect_mended(descriptor, has).await?;
         }
         let _ = blob.holder.set(Arc::clone(here));
         self.reader.settled();
         drop(first);
-        Ok(match sent {
-            Sent::Present => BlobFate::Present,
-            Sent::Mounted => BlobFate::Mounted,
-            Sent::Uploaded => BlobFate::Sent,
-        })
+        Ok(push)
     }
 
     /// A registry that has a blob need not look at what it is sent under that name (distribution keeps what it has).

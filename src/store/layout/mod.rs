@@ -30,11 +30,12 @@ use tokio::sync::OnceCell;
 
 use crate::error::object::Object;
 use crate::error::{Error, Side};
+use crate::observe::counts::BlobPush;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{BlobSource, BlobStream};
-use crate::store::content::{AccountId, ManifestPush, Sent, TagOrDigest};
+use crate::store::content::{AccountId, ManifestPush, TagOrDigest};
 use crate::store::layout::files::{Files, Place, blob, blocking};
 use crate::store::layout::index::{
     INDEX, Index, LARGEST_INDEX, NAME, entry, is_fallback, name, read_entry, referrer, shortened,
@@ -207,9 +208,9 @@ impl Layout {
     }
 
     /// Makes the blob exist, from `source`. A file of its name and size is the blob; one of another size is replaced.
-    pub async fn push_blob(&self, descriptor: &Descriptor, source: &dyn BlobSource) -> Result<Sent, Error> {
+    pub async fn push_blob(&self, descriptor: &Descriptor, source: &dyn BlobSource) -> Result<BlobPush, Error> {
         if self.head_blob(descriptor).await? == Some(descriptor.size) {
-            return Ok(Sent::Present);
+            return Ok(BlobPush::Exists);
         }
         self.prepare().await?;
         match self.write_blob(descriptor, source.open().await?).await {
@@ -219,7 +220,7 @@ impl Layout {
         }
     }
 
-    async fn write_blob(&self, descriptor: &Descriptor, mut stream: BlobStream) -> Result<Sent, Error> {
+    async fn write_blob(&self, descriptor: &Descriptor, mut stream: BlobStream) -> Result<BlobPush, Error> {
         let (files, algorithm) = (Arc::clone(&self.files), descriptor.digest.algorithm().to_owned());
         let mut temporary = blocking(move || files.temporary(Some(&algorithm))).await?;
         let (mut batch, mut gathered, mut seen) = (Vec::new(), 0, 0);
@@ -238,7 +239,7 @@ impl Layout {
         let temporary = self.write(temporary, batch, gathered).await?;
         let (files, digest) = (Arc::clone(&self.files), descriptor.digest.clone());
         blocking(move || files.keep(temporary, &blob(&digest))).await?;
-        Ok(Sent::Uploaded)
+        Ok(BlobPush::Uploaded)
     }
 
     /// All names in `index.json`, sorted; some are full references, and need not be tags that a registry takes.

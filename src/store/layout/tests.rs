@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 use super::{Layout, Layouts};
 use crate::error::object::Object;
 use crate::error::{Error, Side};
+use crate::observe::counts::BlobPush;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{self, BlobSource, BlobStream};
-use crate::store::content::{Sent, TagOrDigest};
+use crate::store::content::TagOrDigest;
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -127,8 +128,8 @@ async fn what_was_written_is_read_back() {
 
     let config = described("{}");
     let source_blob = Claimed(config.clone(), &["{", "}"]);
-    assert_eq!(layout.push_blob(&config, &source_blob).await.expect("pushed"), Sent::Uploaded);
-    assert_eq!(layout.push_blob(&config, &source_blob).await.expect("pushed"), Sent::Present);
+    assert_eq!(layout.push_blob(&config, &source_blob).await.expect("pushed"), BlobPush::Uploaded);
+    assert_eq!(layout.push_blob(&config, &source_blob).await.expect("pushed"), BlobPush::Exists);
     let image = image("one");
     layout.put_manifest(TagOrDigest::Digest(&image.digest), &image).await.expect("put");
     assert_eq!(index(&path)["manifests"], json!([]));
@@ -203,7 +204,7 @@ async fn wrong_bytes_never_appear() {
     // A file of the right name and the wrong size is replaced.
     fs::write(path.join("blobs/sha256").join(wanted.digest.hex()), "hell").expect("written");
     let source = Claimed(wanted.clone(), &["hello world"]);
-    assert_eq!(layout.push_blob(&wanted, &source).await.expect("pushed"), Sent::Uploaded);
+    assert_eq!(layout.push_blob(&wanted, &source).await.expect("pushed"), BlobPush::Uploaded);
     assert_eq!(layout.head_blob(&wanted).await.expect("an answer"), Some(11));
 }
 

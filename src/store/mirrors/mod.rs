@@ -61,7 +61,7 @@ impl Mirrors {
         let mut sites = Vec::new();
         for mirror in &candidates.mirrors {
             let repository = registries.open_mirror(mirror, reference, Arc::clone(meter))?;
-            sites.push(Endpoint::new(repository.hasty(), mirror, true));
+            sites.push(Endpoint::new(repository.with_alternatives(), mirror, true));
         }
         if candidates.original {
             let repository = registries.open(Side::Source, reference, Purpose::Read, Arc::clone(meter))?;

@@ -392,7 +392,7 @@ impl Inner {
         let Ok(Some((index, named))) = answer else { return self.at_original(original, tag, bytes).await };
         let Some(mirror) = self.sites.get(index) else { return Ok(None) };
         let hasty = Endpoint {
-            repository: original.repository.hasty(),
+            repository: original.repository.with_alternatives(),
             name: original.name.clone(),
             host: original.host.clone(),
             is_mirror: false,

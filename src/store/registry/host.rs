@@ -1,4 +1,4 @@
-//! One registry as one account sees it: address, credential, limits, what was learned of it.
+//! One registry as one account sees it: address, credential, limits, what was seen of it.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -42,15 +42,15 @@ pub struct Host {
     pub transport: Transport,
     /// The run's permits for read-ahead.
     spans: Arc<Semaphore>,
-    pub(crate) lanes: Concurrency,
+    pub(crate) concurrency: Concurrency,
     /// Whether it has answered anything in this run.
     pub answered: AtomicBool,
     /// When and why it was given up, where it never has: each image of a list would wait as long and hear the same.
     given_up: Mutex<Option<(Instant, Cause)>>,
     /// What is known of it beforehand.
     pub(crate) quirks: Quirks,
-    /// What it was learnt to refuse.
-    pub(crate) learned: Observed,
+    /// What it was seen to support or to refuse.
+    pub(crate) observed: Observed,
 }
 
 impl Host {
@@ -75,10 +75,10 @@ impl Host {
             base,
             transport: transport.clone(),
             spans,
-            lanes: Concurrency::new(quirks.is_gentle),
+            concurrency: Concurrency::new(quirks.is_gentle),
             answered: AtomicBool::new(false),
             given_up: Mutex::default(),
-            learned: Observed::new(&quirks),
+            observed: Observed::new(&quirks),
             quirks,
         })
     }
@@ -94,8 +94,8 @@ impl Host {
 
     /// Whether a mount from `from` is worth asking for.
     pub(crate) fn may_mount(&self, from: &str) -> bool {
-        let refused = self.learned.no_mount_from.lock().unwrap_or_else(PoisonError::into_inner);
-        !self.learned.no_mount.load(Relaxed) && !refused.contains(from)
+        let refused = self.observed.no_mount_from.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.observed.no_mount.load(Relaxed) && !refused.contains(from)
     }
 
     /// Room in memory for one more span of a blob, if there is any.
@@ -106,7 +106,7 @@ impl Host {
     /// Why it is not asked now. After [`GIVEN_UP`] one request is let through, to find out for all.
     pub fn given_up(&self) -> Option<Cause> {
         let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
-        let (when, cause) = given_up.as_mut().filter(|_| self.is_stranger())?;
+        let (when, cause) = given_up.as_mut().filter(|_| self.never_answered())?;
         if when.elapsed() >= GIVEN_UP {
             *when = Instant::now();
             return None;
@@ -118,7 +118,7 @@ impl Host {
         *self.given_up.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), cause.clone()));
     }
 
-    pub(crate) fn is_stranger(&self) -> bool {
+    pub(crate) fn never_answered(&self) -> bool {
         !self.answered.load(Relaxed)
     }
 }

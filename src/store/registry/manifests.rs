@@ -72,7 +72,7 @@ impl Repository {
     pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
         let call = self.manifest_call(Method::GET, at, "manifest");
         let failed = |cause| self.error("GET manifest", self.object(at), cause);
-        let mut patience = crate::store::registry::retry::RetryBudget::new(&self.limits);
+        let mut budget = crate::store::registry::retry::RetryBudget::new(&self.limits);
         let (headers, bytes) = loop {
             let response = self.send(&call).await.map_err(failed)?;
             if self.host.quirks.bills_pulls {
@@ -81,7 +81,7 @@ impl Repository {
             let headers = response.headers().clone();
             match self.small_body(response).await {
                 Ok(bytes) => break (headers, bytes),
-                Err(cause) => self.pause(&mut patience, cause, "manifest").await.map_err(failed)?,
+                Err(cause) => self.pause(&mut budget, cause, "manifest").await.map_err(failed)?,
             }
         };
         self.meter.read(bytes.len());

@@ -32,7 +32,7 @@ struct Page {
 impl Repository {
     /// Everything that names `subject` as its subject; none where the registry has no referrers API.
     pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
-        let mut known = Some(self.host.learned.referrers.lock().await);
+        let mut known = Some(self.host.observed.referrers.lock().await);
         match known.as_deref() {
             Some(Some(false)) => return Ok(None),
             Some(Some(true)) => known = None,
@@ -48,7 +48,7 @@ impl Repository {
             let mut call = Request::new(Method::GET, url.clone(), self.scopes(), "referrers");
             call.headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.oci.image.index.v1+json"));
             // GHCR answered with a redirect to its web interface (artifacthub/hub#4785): that is no API.
-            call.follows = false;
+            call.follow_redirects = false;
             let response = match self.send(&call).await {
                 Ok(response) => response,
                 Err(Cause::Refused(refusal)) if found.is_empty() && matches!(refusal.status, 300..=399 | 404 | 405) => {

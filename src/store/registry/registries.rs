@@ -14,7 +14,7 @@ use crate::observe::meter::Meter;
 use crate::oci::reference::Reference;
 use crate::secret::Credential;
 use crate::store::content::AccountId;
-use crate::store::registry::blobs::read_ahead::SPANS;
+use crate::store::registry::blobs::read_ahead::MAX_SPANS;
 use crate::store::registry::host::{Host, RegistrySettings};
 use crate::store::registry::repository::{Purpose, Repository};
 use crate::store::registry::retry::Timeouts;
@@ -32,7 +32,7 @@ pub struct Registries {
 impl Registries {
     /// No host is known and nothing is contacted yet.
     pub fn new(transport: Transport, settings: RegistrySettings, credentials: Credentials) -> Self {
-        Self { transport, settings, credentials, hosts: Mutex::default(), spans: Arc::new(Semaphore::new(SPANS)) }
+        Self { transport, settings, credentials, hosts: Mutex::default(), spans: Arc::new(Semaphore::new(MAX_SPANS)) }
     }
 
     /// The credentials of the run.

@@ -38,8 +38,8 @@ pub enum Purpose {
 impl Repository {
     /// The same repository with short time-outs, for a caller that has another place to ask.
     #[must_use]
-    pub fn hasty(&self) -> Self {
-        Self { limits: Timeouts::hasty(self.limits.patience), ..self.clone() }
+    pub fn with_alternatives(&self) -> Self {
+        Self { limits: Timeouts::with_alternatives(self.limits.patience), ..self.clone() }
     }
 
     /// The repository's name without its registry: `library/alpine`.

@@ -13,36 +13,36 @@ pub const WORTH_SAYING: Duration = Duration::from_secs(3);
 /// What to do about a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
-    /// Again would be the same.
-    Final,
+    /// It would fail the same way.
+    Never,
     /// Again after the registry's wait, or after a back-off.
-    Again,
+    Backoff,
     /// The registry sheds load: again, after minutes if it names no time, and with less at once.
     Throttled,
 }
 
 /// Judges a failure. Codes decide before statuses, because proxies and registries disagree about statuses.
-pub(crate) fn judge(cause: &Cause) -> Retry {
+pub(crate) fn classify(cause: &Cause) -> Retry {
     match cause {
-        Cause::Refused(refusal) => judge_refusal(refusal),
-        Cause::Token { refusal, .. } => judge(refusal),
+        Cause::Refused(refusal) => classify_response(refusal),
+        Cause::Token { refusal, .. } => classify(refusal),
         Cause::Connection { kind: ConnectionFailure::Tls(_), .. }
         | Cause::Protocol(_)
-        | Cause::OutOfPatience { .. } => Retry::Final,
-        Cause::Connection { .. } => Retry::Again,
+        | Cause::OutOfPatience { .. } => Retry::Never,
+        Cause::Connection { .. } => Retry::Backoff,
     }
 }
 
-fn judge_refusal(refusal: &ErrorResponse) -> Retry {
+fn classify_response(refusal: &ErrorResponse) -> Retry {
     let message = refusal.message.to_ascii_lowercase();
     match refusal.status {
         // GHCR disguises throttling as a denial (virtualcell/vcell#1888).
         403 if message.contains("secondary rate limit") || message.contains("rate limit exceeded") => Retry::Throttled,
         // Docker Hub's six-hour quota: no wait of ours outlasts it.
-        429 if message.contains("pull rate limit") => Retry::Final,
+        429 if message.contains("pull rate limit") => Retry::Never,
         429 | 503 => Retry::Throttled,
-        408 | 425 | 499 | 500 | 502 | 504 | 520..=527 => Retry::Again,
-        _ => Retry::Final,
+        408 | 425 | 499 | 500 | 502 | 504 | 520..=527 => Retry::Backoff,
+        _ => Retry::Never,
     }
 }
 
@@ -53,12 +53,12 @@ const SECONDARY_LIMIT: Duration = Duration::from_secs(120);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 /// How often a host that has never answered is tried: a mistyped name must not cost minutes.
-const STRANGER_ATTEMPTS: u32 = 3;
+const ATTEMPTS_NEVER_ANSWERED: u32 = 3;
 
-/// The longest wait for a place that is not the only one.
-const LONGEST_HASTY_WAIT: Duration = Duration::from_secs(10);
+/// The longest wait for an endpoint with alternatives.
+const LONGEST_WAIT_WITH_ALTERNATIVES: Duration = Duration::from_secs(10);
 
-/// How long one place is waited for.
+/// How long one endpoint is waited for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     /// How long to go on trying while nothing moves.
@@ -67,12 +67,12 @@ pub(crate) struct Timeouts {
     pub(crate) answer: Duration,
     /// How long a body may stand still.
     pub(crate) stall: Duration,
-    /// There is another place to ask: no connection is tried twice, and a busy registry once more at most.
-    pub(crate) hasty: bool,
+    /// There is another endpoint to ask: no connection is tried twice, and a busy registry once more at most.
+    pub(crate) has_alternatives: bool,
 }
 
 impl Timeouts {
-    /// For the only place there is, and the last one.
+    /// Time-outs for an endpoint without alternatives.
     pub(crate) fn patient(patience: Duration) -> Self {
         // A registry may verify a large blob before it answers the last request of an upload; those wait longer (see
         // `upload`).
@@ -80,17 +80,17 @@ impl Timeouts {
             patience,
             answer: Duration::from_secs(60).min(patience),
             stall: Duration::from_secs(30).min(patience / 2),
-            hasty: false,
+            has_alternatives: false,
         }
     }
 
-    /// For a mirror.
-    pub(crate) fn hasty(patience: Duration) -> Self {
+    /// Time-outs for an endpoint with alternatives: a mirror.
+    pub(crate) fn with_alternatives(patience: Duration) -> Self {
         Self {
-            patience: LONGEST_HASTY_WAIT.min(patience),
+            patience: LONGEST_WAIT_WITH_ALTERNATIVES.min(patience),
             answer: Duration::from_secs(15).min(patience),
             stall: Duration::from_secs(10).min(patience / 2),
-            hasty: true,
+            has_alternatives: true,
         }
     }
 }
@@ -99,7 +99,7 @@ impl Timeouts {
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     limit: Duration,
-    hasty: bool,
+    has_alternatives: bool,
     /// When progress was last made.
     since: Instant,
     attempts: u32,
@@ -107,7 +107,7 @@ pub(crate) struct RetryBudget {
 
 impl RetryBudget {
     pub(crate) fn new(limits: &Timeouts) -> Self {
-        Self { limit: limits.patience, hasty: limits.hasty, since: Instant::now(), attempts: 0 }
+        Self { limit: limits.patience, has_alternatives: limits.has_alternatives, since: Instant::now(), attempts: 0 }
     }
 
     /// How many attempts have failed since something moved.
@@ -121,8 +121,8 @@ impl RetryBudget {
         self.attempts = 0;
     }
 
-    /// Time that was spent waiting for our own turn is not the registry's.
-    pub(crate) fn excuse(&mut self, queued: Duration) {
+    /// Does not count time that was spent waiting for a permit.
+    pub(crate) fn exclude_wait(&mut self, queued: Duration) {
         self.since += queued;
     }
 
@@ -133,20 +133,19 @@ impl RetryBudget {
 
     /// How long to wait before the next attempt, or the failure to give up with.
     ///
-    /// `stranger`: the host has never answered in this run.
-    pub(crate) fn next(&mut self, cause: Cause, stranger: bool) -> Result<Duration, Cause> {
-        let verdict = judge(&cause);
-        if verdict == Retry::Final {
+    /// `never_answered`: the host has never answered in this run.
+    pub(crate) fn next(&mut self, cause: Cause, never_answered: bool) -> Result<Duration, Cause> {
+        if classify(&cause) == Retry::Never {
             return Err(cause);
         }
         self.attempts += 1;
-        if self.hasty && (self.attempts > 1 || cause.refusal().is_none()) {
+        if self.has_alternatives && (self.attempts > 1 || cause.refusal().is_none()) {
             return Err(cause);
         }
         let waited = self.since.elapsed();
         // A token service was tried as often already.
-        let attempts = if matches!(cause, Cause::Token { .. }) { STRANGER_ATTEMPTS } else { self.attempts };
-        if stranger && cause.is_connection() && attempts >= STRANGER_ATTEMPTS {
+        let attempts = if matches!(cause, Cause::Token { .. }) { ATTEMPTS_NEVER_ANSWERED } else { self.attempts };
+        if never_answered && cause.is_connection() && attempts >= ATTEMPTS_NEVER_ANSWERED {
             return Err(cause);
         }
         let wait = match cause.refusal() {
@@ -179,7 +178,7 @@ fn jitter(wait: Duration) -> Duration {
 mod tests {
     use std::time::Duration;
 
-    use super::{Retry, RetryBudget, Timeouts, judge};
+    use super::{Retry, RetryBudget, Timeouts, classify};
     use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, TlsFailure};
     use crate::error::violation::Violation;
 
@@ -200,18 +199,18 @@ mod tests {
                 refused(403, "permission_denied: … You have exceeded a secondary rate limit. Please wait"),
                 Retry::Throttled,
             ),
-            (refused(403, "permission_denied: write_package"), Retry::Final),
-            (refused(429, "You have reached your unauthenticated pull rate limit."), Retry::Final),
-            (refused(500, ""), Retry::Again),
-            (refused(502, ""), Retry::Again),
-            (refused(522, ""), Retry::Again),
-            (refused(404, ""), Retry::Final),
-            (refused(401, ""), Retry::Final),
-            (broken(ConnectionFailure::Tls(TlsFailure::Certificate)), Retry::Final),
-            (broken(ConnectionFailure::Broken), Retry::Again),
-            (Cause::Protocol(Violation::WebPage), Retry::Final),
+            (refused(403, "permission_denied: write_package"), Retry::Never),
+            (refused(429, "You have reached your unauthenticated pull rate limit."), Retry::Never),
+            (refused(500, ""), Retry::Backoff),
+            (refused(502, ""), Retry::Backoff),
+            (refused(522, ""), Retry::Backoff),
+            (refused(404, ""), Retry::Never),
+            (refused(401, ""), Retry::Never),
+            (broken(ConnectionFailure::Tls(TlsFailure::Certificate)), Retry::Never),
+            (broken(ConnectionFailure::Broken), Retry::Backoff),
+            (Cause::Protocol(Violation::WebPage), Retry::Never),
         ] {
-            assert_eq!(judge(&cause), expected, "{cause:?}");
+            assert_eq!(classify(&cause), expected, "{cause:?}");
         }
     }
 
@@ -236,7 +235,7 @@ mod tests {
                 ..ErrorResponse::default()
             })
         };
-        let hasty = || RetryBudget::new(&Timeouts::hasty(Duration::from_secs(300)));
+        let hasty = || RetryBudget::new(&Timeouts::with_alternatives(Duration::from_secs(300)));
         let mut patience = hasty();
         assert!(patience.next(busy(9), false).is_ok() && patience.next(busy(1), false).is_err());
         assert!(hasty().next(busy(11), false).is_err());

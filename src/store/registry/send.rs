@@ -1,6 +1,6 @@
 //! One registry host: every request to it passes here.
 //!
-//! Owns sending: the token, the place in the lane, the repetition, the redirects, the count. Never knows what a manifest
+//! Owns sending: the token, the permit, the repetition, the redirects, the count. Never knows what a manifest
 //! or a blob is.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,7 +21,7 @@ use crate::store::registry::auth::token::{Scopes, TokenContext};
 use crate::store::registry::concurrency::{Permit, RequestClass};
 use crate::store::registry::error_response;
 use crate::store::registry::repository::Repository;
-use crate::store::registry::retry::{Retry, RetryBudget, WORTH_SAYING, judge};
+use crate::store::registry::retry::{self, Retry, RetryBudget, WORTH_SAYING};
 use crate::text::sanitise;
 
 /// Redirects that are followed.
@@ -34,24 +34,24 @@ pub(crate) struct Request<'a> {
     pub(crate) scopes: Scopes,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Bytes>,
-    pub(crate) lane: RequestClass,
-    /// Whether a redirect is followed, or is the answer.
-    pub(crate) follows: bool,
-    /// For waits in the log: what is asked.
-    pub(crate) what: &'a str,
+    pub(crate) class: RequestClass,
+    /// Whether a redirect is followed, or is the answer itself.
+    pub(crate) follow_redirects: bool,
+    /// What is asked, for the log.
+    pub(crate) label: &'a str,
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn new(method: Method, url: Url, scopes: Scopes, what: &'a str) -> Self {
+    pub(crate) fn new(method: Method, url: Url, scopes: Scopes, label: &'a str) -> Self {
         Self {
             method,
             url,
             scopes,
             headers: HeaderMap::new(),
             body: None,
-            lane: RequestClass::Small,
-            follows: true,
-            what,
+            class: RequestClass::Small,
+            follow_redirects: true,
+            label,
         }
     }
 }
@@ -64,47 +64,47 @@ impl Repository {
         url
     }
 
-    /// Sends `call` until it is answered with success, refused for good, or patience ends.
+    /// Sends `call` until it is answered with success, refused for good, or the budget is spent.
     pub(crate) async fn send(&self, call: &Request<'_>) -> Result<Response, Cause> {
-        let mut patience = RetryBudget::new(&self.limits);
+        let mut budget = RetryBudget::new(&self.limits);
         loop {
-            let place = self.enter(call.lane, &mut patience).await;
+            let permit = self.acquire(call.class, &mut budget).await;
             if let Some(cause) = self.host.given_up() {
                 return Err(cause);
             }
             match self.send_once(call).await {
                 Ok(response) => return Ok(response),
                 Err(cause) => {
-                    drop(place);
-                    self.pause(&mut patience, cause, call.what).await?;
+                    drop(permit);
+                    self.pause(&mut budget, cause, call.label).await?;
                 }
             }
         }
     }
 
-    /// Waits as long as `patience` and the failure say, or gives the failure back.
-    pub(crate) async fn pause(&self, patience: &mut RetryBudget, cause: Cause, what: &str) -> Result<(), Cause> {
-        if judge(&cause) == Retry::Throttled {
-            self.host.lanes.narrow();
+    /// Waits as long as `budget` and the failure say, or gives the failure back.
+    pub(crate) async fn pause(&self, budget: &mut RetryBudget, cause: Cause, label: &str) -> Result<(), Cause> {
+        if retry::classify(&cause) == Retry::Throttled {
+            self.host.concurrency.on_overload();
         }
         let reason = cause.to_string();
-        let is_stranger = self.host.is_stranger();
-        let wait = patience.next(cause, is_stranger).inspect_err(|cause| {
-            // Who has another place to ask gives up sooner.
-            if is_stranger && !self.limits.hasty && cause.is_connection() {
+        let never_answered = self.host.never_answered();
+        let wait = budget.next(cause, never_answered).inspect_err(|cause| {
+            // With alternatives it was given up too early to count for those that have none.
+            if never_answered && !self.limits.has_alternatives && cause.is_connection() {
                 self.host.give_up(cause);
             }
         })?;
         tracing::debug!(
-            "{}: {} {what}: attempt {} failed: {reason}; the next in {} ms",
+            "{}: {} {label}: attempt {} failed: {reason}; the next in {} ms",
             self.side,
             self.host.name,
-            patience.attempts(),
+            budget.attempts(),
             wait.as_millis()
         );
         if wait > WORTH_SAYING {
             self.meter.say(format!(
-                "{}: {} {what}: {reason}; trying again in {} s",
+                "{}: {} {label}: {reason}; trying again in {} s",
                 self.side,
                 self.host.name,
                 wait.as_secs()
@@ -114,24 +114,24 @@ impl Repository {
         Ok(())
     }
 
-    /// Waits for a place in `lane`; that wait is ours, not the registry's.
-    pub(crate) async fn enter(&self, lane: RequestClass, patience: &mut RetryBudget) -> Permit {
+    /// Waits for a permit to send a request of `class`; that wait is not the registry's and costs no budget.
+    pub(crate) async fn acquire(&self, class: RequestClass, budget: &mut RetryBudget) -> Permit {
         let arrived = Instant::now();
-        let place = self.host.lanes.enter(lane).await;
-        patience.excuse(arrived.elapsed());
-        place
+        let permit = self.host.concurrency.acquire(class).await;
+        budget.exclude_wait(arrived.elapsed());
+        permit
     }
 
-    /// Sends `call` once (twice where a 401 says what was missing), following redirects. The caller has a place in its
-    /// lane.
+    /// Sends `call` once (twice where a 401 says what was missing), following redirects. The caller holds a permit of its
+    /// class.
     pub(crate) async fn send_once(&self, call: &Request<'_>) -> Result<Response, Cause> {
         let response = self.authorized(call).await?;
-        self.host.lanes.widen(call.lane);
+        self.host.concurrency.on_success(call.class);
         Ok(response)
     }
 
     async fn authorized(&self, call: &Request<'_>) -> Result<Response, Cause> {
-        let mut learned = false;
+        let mut has_new_token = false;
         loop {
             let authorization = self.authorization(&call.scopes).await?;
             let response = self.follow(call, authorization.as_ref()).await?;
@@ -140,11 +140,11 @@ impl Repository {
             }
             // A storage host that a redirect led to must not tell us whom to give this registry's credential.
             if response.status() == StatusCode::UNAUTHORIZED
-                && !learned
+                && !has_new_token
                 && self.is_home(response.url())
                 && self.host.auth.learn(response.headers(), authorization.as_ref(), &call.scopes).await
             {
-                learned = true;
+                has_new_token = true;
                 continue;
             }
             return Err(self.refused(response, authorization.as_ref()).await);
@@ -170,7 +170,7 @@ impl Repository {
         pipe: Pool,
         authorization: Option<&HeaderValue>,
     ) -> Result<reqwest::RequestBuilder, Cause> {
-        let client = self.host.transport.client(url, pipe, self.limits.hasty);
+        let client = self.host.transport.client(url, pipe, self.limits.has_alternatives);
         self.meter.request(self.side);
         let mut request = client
             .map_err(|error| Cause::Protocol(Violation::NoClient(error.to_string())))?
@@ -189,7 +189,7 @@ impl Repository {
     }
 
     async fn follow(&self, call: &Request<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Cause> {
-        let pipe = if call.lane == RequestClass::Small { Pool::Small } else { Pool::Blob };
+        let pipe = if call.class == RequestClass::Small { Pool::Small } else { Pool::Blob };
         let mut url = call.url.clone();
         for _ in 0..=HOPS {
             let mut request =
@@ -199,7 +199,7 @@ impl Repository {
             }
             let response = answer(request, self.limits.answer).await?;
             self.host.answered.store(true, Relaxed);
-            let may_follow = call.follows && matches!(call.method, Method::GET | Method::HEAD);
+            let may_follow = call.follow_redirects && matches!(call.method, Method::GET | Method::HEAD);
             if !(may_follow && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED) {
                 return Ok(response);
             }
@@ -243,13 +243,11 @@ impl Repository {
     }
 }
 
-/// Sends `request` and waits `patience` for the head of the answer.
-pub(crate) async fn answer(request: reqwest::RequestBuilder, patience: Duration) -> Result<Response, Cause> {
-    match tokio::time::timeout(patience, exchange::send(request)).await {
+/// Sends `request` and waits at most `limit` for the head of the answer.
+pub(crate) async fn answer(request: reqwest::RequestBuilder, limit: Duration) -> Result<Response, Cause> {
+    match tokio::time::timeout(limit, exchange::send(request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(classify(&error)),
-        Err(_) => {
-            Err(Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", patience.as_secs()) })
-        }
+        Err(_) => Err(Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", limit.as_secs()) }),
     }
 }

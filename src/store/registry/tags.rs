@@ -37,7 +37,7 @@ impl Repository {
     /// where nothing is known.
     pub async fn lacks_tag(&self, tag: &str) -> bool {
         let known = {
-            let mut tags = self.host.learned.tags.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tags = self.host.observed.tags.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(tags.entry(Arc::clone(&self.name)).or_default())
         };
         known.get_or_init(|| self.all_tags()).await.as_ref().is_some_and(|tags| !tags.contains(tag))
@@ -48,12 +48,12 @@ impl Repository {
     /// The first is asked for by itself. Where it is not there, the others most likely are not either, and one listing says
     /// so for all of them; where it is there, a listing would be a request too many for a run that changes nothing.
     pub async fn head_one_of_many(&self, tag: &str) -> Result<Option<Descriptor>, Error> {
-        let scout = {
-            let mut scouts = self.host.learned.scouts.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(scouts.entry(Arc::clone(&self.name)).or_default())
+        let probe = {
+            let mut probes = self.host.observed.probe_tags.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(probes.entry(Arc::clone(&self.name)).or_default())
         };
         let mut own = None;
-        let absent = scout
+        let absent = probe
             .get_or_init(|| async {
                 let found = own.insert(self.head_manifest(TagOrDigest::Tag(tag)).await);
                 let absent = matches!(found, Ok(None));
@@ -75,7 +75,7 @@ impl Repository {
 
     /// Whether a listing that was made already says that `tag` is not there.
     pub fn is_known_to_lack(&self, tag: &str) -> bool {
-        let tags = self.host.learned.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let tags = self.host.observed.tags.lock().unwrap_or_else(PoisonError::into_inner);
         let known = tags.get(&self.name).and_then(|listed| listed.get());
         known.and_then(Option::as_ref).is_some_and(|tags| !tags.contains(tag))
     }
@@ -91,9 +91,9 @@ impl Repository {
         let mut found = HashSet::new();
         for _ in 0..MOST_PAGES {
             let mut call = Request::new(Method::GET, url.clone(), self.scopes(), "tags");
-            call.follows = false;
+            call.follow_redirects = false;
             // Once: a short cut is not waited for.
-            let place = self.enter(call.lane, &mut RetryBudget::new(&self.limits)).await;
+            let permit = self.acquire(call.class, &mut RetryBudget::new(&self.limits)).await;
             let response = match self.send_once(&call).await {
                 Ok(response) => response,
                 // A repository that is not there has no tags.
@@ -103,7 +103,7 @@ impl Repository {
                 }
             };
             let next = next_page(response.headers(), &url).ok()?;
-            drop(place);
+            drop(permit);
             let bytes = self.small_body(response).await.ok()?;
             // It stays for the run, and is not of this image.
             self.meter.gives_back(bytes.len());

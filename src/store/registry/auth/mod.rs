@@ -213,7 +213,7 @@ impl Auth {
             refusal: Box::new(cause),
             with_credential: credential.is_some(),
         };
-        let mut patience = RetryBudget::new(context.limits);
+        let mut budget = RetryBudget::new(context.limits);
         loop {
             let request = token_request(realm, service, scopes, credential, context)?;
             context.meter.token_request();
@@ -232,8 +232,8 @@ impl Auth {
                     },
                 };
             // A service that has given no token yet may be a mistyped name: not worth minutes.
-            let stranger = !self.served.load(Relaxed);
-            let wait = patience.next(cause, stranger).map_err(wrap)?;
+            let never_answered = !self.served.load(Relaxed);
+            let wait = budget.next(cause, never_answered).map_err(wrap)?;
             if wait > crate::store::registry::retry::WORTH_SAYING {
                 context.meter.say(format!("waiting {} s for the token service {host}", wait.as_secs()));
             }

@@ -73,7 +73,7 @@ pub fn token_request(
     credential: Option<&Credential>,
     context: &TokenContext<'_>,
 ) -> Result<reqwest::RequestBuilder, Cause> {
-    let client = context.transport.client(realm, Pool::Small, context.limits.hasty);
+    let client = context.transport.client(realm, Pool::Small, context.limits.has_alternatives);
     let client = client.map_err(|error| Cause::Protocol(Violation::NoClient(error.to_string())))?;
     if let Some(Credential { username, password }) = credential
         && username == IDENTITY_TOKEN

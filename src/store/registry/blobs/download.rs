@@ -3,10 +3,10 @@
 //! Owns going on where a connection broke: by Range where the server has it, by skipping what is known where it has
 //! not, from the registry's own address each time (a redirect's signed address expires). And reading ahead over more
 //! connections where one is slow, because registries and CDNs limit by connection. Never checks the content: that is
-//! `blob::checked`, which sees one unbroken stream. Never holds more spans than [`SPANS`], of all blobs of a
+//! `blob::checked`, which sees one unbroken stream. Never holds more spans than [`MAX_SPANS`], of all blobs of a
 //! run.
 //!
-//! [`SPANS`]: crate::store::registry::blobs::read_ahead::SPANS
+//! [`MAX_SPANS`]: crate::store::registry::blobs::read_ahead::MAX_SPANS
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Repository {
         &'a self,
         descriptor: &'a Descriptor,
     ) -> Option<impl Future<Output = Result<BlobStream, Error>> + use<'a>> {
-        let place = self.host.lanes.try_enter(RequestClass::Early)?;
+        let place = self.host.concurrency.try_acquire(RequestClass::Early)?;
         Some(self.read(descriptor, Some(place)))
     }
 
@@ -44,7 +44,9 @@ impl Repository {
         let mut head =
             RangeReader { place, ..RangeReader::new(self, Arc::new(descriptor.clone()), 0..descriptor.size) };
         if let Err(cause) = head.open().await
-            && !(!is_early && is_absent(&cause) && head.goes_elsewhere().await.map_err(|cause| head.failed(cause))?)
+            && !(!is_early
+                && is_absent(&cause)
+                && head.try_descriptor_urls().await.map_err(|cause| head.failed(cause))?)
         {
             return Err(head.failed(cause));
         }

@@ -1,6 +1,7 @@
-//! Blobs of a registry: downloads that go on where they broke, and the forms of an upload.
+//! Blobs of a registry: downloads that go on where they broke, and uploads that do.
 
 pub mod download;
 pub mod read_ahead;
 pub mod resume;
 pub mod upload;
+pub mod upload_session;

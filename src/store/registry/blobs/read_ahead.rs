@@ -12,26 +12,26 @@ use crate::error::violation::Violation;
 use crate::store::registry::blobs::resume::RangeReader;
 
 /// What one more connection reads ahead, in bytes: long enough that a round trip between two of them costs little.
-pub const SPAN: u64 = 2 * 1024 * 1024;
+pub const SPAN_BYTES: u64 = 2 * 1024 * 1024;
 
 /// Spans in memory at once, of all blobs of a run.
-pub const SPANS: usize = 6;
+pub const MAX_SPANS: usize = 6;
 
 /// A connection slower than this, in bytes a second, is helped by others; a faster one is not what is waited for.
-pub const SLOW: u64 = 64 * 1024 * 1024;
+pub const SLOW_BYTES_PER_SEC: u64 = 64 * 1024 * 1024;
 
 /// How long a connection is watched before it is judged.
-pub const WATCH: Duration = Duration::from_millis(250);
+pub const WATCH_TIME: Duration = Duration::from_millis(250);
 
 /// What more connections must make of a blob's pace, in percent, to be worth their requests. Where they do not, something else
 /// is slow: the target, this machine, the line.
-pub const WORTH: u128 = 150;
+pub const WORTH_PERCENT: u128 = 150;
 
 /// How long more connections to a host are not tried after they were in vain.
-pub const IN_VAIN: Duration = Duration::from_secs(60);
+pub const UNHELPFUL_FOR: Duration = Duration::from_secs(60);
 
 /// Bodies that come from one host at once, above which a slow one is not helped: there are several connections already.
-pub const ENOUGH: usize = 8;
+pub const ENOUGH_READERS: usize = 8;
 
 /// A blob in order: what its head gives, then the spans that were read ahead.
 pub struct BlobReader {
@@ -40,26 +40,32 @@ pub struct BlobReader {
     /// Up to where bytes were given or are on their way.
     claimed: u64,
     /// Whether more connections than one read it.
-    wide: Parallel,
-    watch: Watch,
+    parallel: Parallel,
+    throughput: Throughput,
 }
 
 /// Whether more connections than one read a blob.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Parallel {
     /// They have not.
-    NotYet,
+    Untried,
     /// They do, and are to show that it was worth it: bytes a second before.
-    OnTrial(u128),
+    Trial(u128),
     /// They do.
-    Yes,
+    On,
     /// They did, and shall not again.
-    NoMore,
+    Off,
 }
 
 impl BlobReader {
     pub fn new(head: RangeReader) -> Self {
-        Self { claimed: head.end, head, ahead: VecDeque::new(), wide: Parallel::NotYet, watch: Watch::new() }
+        Self {
+            claimed: head.end,
+            head,
+            ahead: VecDeque::new(),
+            parallel: Parallel::Untried,
+            throughput: Throughput::new(),
+        }
     }
 
     fn size(&self) -> u64 {
@@ -79,7 +85,7 @@ impl BlobReader {
                     return Ok(None);
                 }
                 // Other blobs have all the spans: this one goes on over one connection until some are free.
-                let end = if self.wide == Parallel::NoMore { self.size() } else { self.head.offset + SPAN };
+                let end = if self.parallel == Parallel::Off { self.size() } else { self.head.offset + SPAN_BYTES };
                 self.head.continue_to(end.min(self.size()));
                 self.claimed = self.head.end;
                 self.read_ahead();
@@ -104,16 +110,18 @@ impl BlobReader {
 
     /// Judges the pace by one more piece, which was waited for since `asked`.
     fn saw(&mut self, piece: &Bytes, asked: Instant) {
-        self.watch.saw(piece.len(), asked.elapsed());
-        match self.wide {
-            Parallel::NotYet if self.is_slow() => self.widen(),
-            Parallel::OnTrial(before) if self.watch.bytes >= 2 * SPAN && self.watch.since.elapsed() >= WATCH => {
-                if self.watch.pace() * 100 >= before * WORTH {
-                    self.wide = Parallel::Yes;
+        self.throughput.saw(piece.len(), asked.elapsed());
+        match self.parallel {
+            Parallel::Untried if self.is_slow() => self.widen(),
+            Parallel::Trial(before)
+                if self.throughput.bytes >= 2 * SPAN_BYTES && self.throughput.since.elapsed() >= WATCH_TIME =>
+            {
+                if self.throughput.bytes_per_sec() * 100 >= before * WORTH_PERCENT {
+                    self.parallel = Parallel::On;
                 } else {
                     // What is on its way is used; what comes after it comes over one connection.
-                    self.wide = Parallel::NoMore;
-                    self.head.repository.host.learned.wide_was_in_vain();
+                    self.parallel = Parallel::Off;
+                    self.head.repository.host.observed.parallel_was_unhelpful();
                 }
             }
             _ => {}
@@ -122,19 +130,19 @@ impl BlobReader {
 
     /// Whether this connection is what is waited for, and more of them may help.
     fn is_slow(&self) -> bool {
-        self.size().saturating_sub(self.head.offset) > 2 * SPAN
+        self.size().saturating_sub(self.head.offset) > 2 * SPAN_BYTES
             && !self.head.no_range
-            && self.watch.is_slow()
-            && self.head.repository.host.lanes.readers() < ENOUGH
-            && !self.head.repository.host.learned.is_wide_in_vain(IN_VAIN)
+            && self.throughput.is_slow()
+            && self.head.repository.host.concurrency.readers() < ENOUGH_READERS
+            && !self.head.repository.host.observed.is_parallel_unhelpful(UNHELPFUL_FOR)
     }
 
     fn widen(&mut self) {
         let Some(permit) = self.head.repository.host.span() else { return };
-        self.wide = Parallel::OnTrial(self.watch.pace());
-        self.watch = Watch::new();
+        self.parallel = Parallel::Trial(self.throughput.bytes_per_sec());
+        self.throughput = Throughput::new();
         // What its connection has on its way is not thrown away.
-        self.claimed = (self.head.offset + SPAN).min(self.size());
+        self.claimed = (self.head.offset + SPAN_BYTES).min(self.size());
         self.head.end = self.claimed;
         self.start_span(permit);
         self.read_ahead();
@@ -142,7 +150,7 @@ impl BlobReader {
 
     /// Starts as many spans as there may be.
     fn read_ahead(&mut self) {
-        while self.wide != Parallel::NoMore
+        while self.parallel != Parallel::Off
             && self.claimed < self.size()
             && let Some(permit) = self.head.repository.host.span()
         {
@@ -151,8 +159,8 @@ impl BlobReader {
     }
 
     fn start_span(&mut self, permit: OwnedSemaphorePermit) {
-        let end = (self.claimed + SPAN).min(self.size());
-        self.ahead.push_back(Prefetch::start(self.head.beside(self.claimed..end), permit));
+        let end = (self.claimed + SPAN_BYTES).min(self.size());
+        self.ahead.push_back(Prefetch::start(self.head.sibling(self.claimed..end), permit));
         self.claimed = end;
     }
 
@@ -160,18 +168,18 @@ impl BlobReader {
         self.ahead.clear();
         self.claimed = self.size();
         self.head.continue_to(self.claimed);
-        self.wide = Parallel::NoMore;
+        self.parallel = Parallel::Off;
     }
 }
 
 /// How fast a connection is, and whether it is the one that is waited for.
-pub struct Watch {
+pub struct Throughput {
     since: Instant,
     bytes: u64,
     waited: Duration,
 }
 
-impl Watch {
+impl Throughput {
     fn new() -> Self {
         Self { since: Instant::now(), bytes: 0, waited: Duration::ZERO }
     }
@@ -182,13 +190,13 @@ impl Watch {
     }
 
     /// Bytes a second.
-    fn pace(&self) -> u128 {
+    fn bytes_per_sec(&self) -> u128 {
         u128::from(self.bytes) * 1000 / self.since.elapsed().as_millis().max(1)
     }
 
     fn is_slow(&self) -> bool {
         let elapsed = self.since.elapsed();
-        elapsed >= WATCH && self.waited * 2 >= elapsed && self.pace() < u128::from(SLOW)
+        elapsed >= WATCH_TIME && self.waited * 2 >= elapsed && self.bytes_per_sec() < u128::from(SLOW_BYTES_PER_SEC)
     }
 }
 
@@ -200,10 +208,10 @@ pub struct Prefetch {
 }
 
 impl Prefetch {
-    fn start(mut stretch: RangeReader, permit: OwnedSemaphorePermit) -> Self {
+    fn start(mut range: RangeReader, permit: OwnedSemaphorePermit) -> Self {
         let reading = tokio::spawn(async move {
             let mut pieces = VecDeque::new();
-            while let Some(piece) = stretch.next().await? {
+            while let Some(piece) = range.next().await? {
                 pieces.push_back(piece);
             }
             Ok(pieces)

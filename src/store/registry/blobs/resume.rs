@@ -33,47 +33,47 @@ pub struct RangeReader {
     /// Bytes of the current answer that were given on before.
     pub skip: u64,
     /// Bytes given on since the budget was last full.
-    pub fresh: u64,
+    pub since_progress: u64,
     /// The server's ranges cannot be trusted.
     pub no_range: bool,
     /// It stands beside another one: without ranges it is of no use.
-    pub beside: bool,
+    pub parallel: bool,
     /// The blob's address: the registry's, or one of its descriptor's urls.
     pub url: Url,
     /// Where that address redirected to.
-    pub led_to: Option<Url>,
+    pub redirected_to: Option<Url>,
     /// The place for its first request, where it came with one.
     pub place: Option<Permit>,
     pub answer: Option<(Response, Permit)>,
-    pub patience: RetryBudget,
+    pub budget: RetryBudget,
 }
 
 impl RangeReader {
     pub fn new(repository: &Repository, descriptor: Arc<Descriptor>, range: std::ops::Range<u64>) -> Self {
         Self {
             url: repository.url(&format!("blobs/{}", descriptor.digest)),
-            led_to: None,
-            patience: RetryBudget::new(&repository.limits),
+            redirected_to: None,
+            budget: RetryBudget::new(&repository.limits),
             repository: repository.clone(),
             descriptor,
             offset: range.start,
             end: range.end,
             skip: 0,
-            fresh: 0,
+            since_progress: 0,
             no_range: false,
-            beside: false,
+            parallel: false,
             place: None,
             answer: None,
         }
     }
 
     /// Another stretch of the same blob from the same place.
-    pub fn beside(&self, range: std::ops::Range<u64>) -> Self {
+    pub fn sibling(&self, range: std::ops::Range<u64>) -> Self {
         Self {
             url: self.url.clone(),
             // To ask the registry for each span would cost it, and us, a redirect each.
-            led_to: self.led_to.clone(),
-            beside: true,
+            redirected_to: self.redirected_to.clone(),
+            parallel: true,
             ..Self::new(&self.repository, Arc::clone(&self.descriptor), range)
         }
     }
@@ -97,7 +97,7 @@ impl RangeReader {
             let Some((response, _)) = &mut self.answer else { continue };
             let cause = match tokio::time::timeout(self.repository.limits.stall, response.chunk()).await {
                 // A few bytes now and then keep nothing alive.
-                Ok(Ok(Some(_))) if self.patience.is_over() => Cause::Connection {
+                Ok(Ok(Some(_))) if self.budget.is_over() => Cause::Connection {
                     kind: ConnectionFailure::Stalled,
                     detail: format!("less than {} KiB in that time", PROGRESS >> 10),
                 },
@@ -120,8 +120,8 @@ impl RangeReader {
                 },
             };
             self.answer = None;
-            self.led_to = None;
-            self.repository.pause(&mut self.patience, cause, "blob").await?;
+            self.redirected_to = None;
+            self.repository.pause(&mut self.budget, cause, "blob").await?;
         }
     }
 
@@ -141,17 +141,17 @@ impl RangeReader {
         let length = piece.len() as u64;
         self.repository.meter.read(piece.len());
         self.offset += length;
-        self.fresh += length;
-        if self.fresh >= PROGRESS {
-            self.fresh = 0;
-            self.patience.progress();
+        self.since_progress += length;
+        if self.since_progress >= PROGRESS {
+            self.since_progress = 0;
+            self.budget.progress();
         }
         Some(piece)
     }
 
     /// Tries the descriptor's own addresses for a layer that its registry does not hold; never with a credential, which
     /// only the registry's own address gets.
-    pub async fn goes_elsewhere(&mut self) -> Result<bool, Cause> {
+    pub async fn try_descriptor_urls(&mut self) -> Result<bool, Cause> {
         for address in self.descriptor.urls.clone().unwrap_or_default() {
             let Ok(url) = Url::parse(&address) else { continue };
             self.repository.check_elsewhere(&url, Lead::Layer)?;
@@ -165,24 +165,24 @@ impl RangeReader {
 
     pub async fn open(&mut self) -> Result<(), Cause> {
         loop {
-            let url = self.led_to.as_ref().unwrap_or(&self.url).clone();
+            let url = self.redirected_to.as_ref().unwrap_or(&self.url).clone();
             let mut call = Request::new(Method::GET, url, Scopes::pull(&self.repository.name), "blob");
-            call.lane = RequestClass::Read;
-            let ranged = self.beside || (self.offset > 0 && !self.no_range);
+            call.class = RequestClass::Read;
+            let ranged = self.parallel || (self.offset > 0 && !self.no_range);
             if ranged && let Ok(range) = HeaderValue::from_str(&self.range()) {
                 call.headers.insert(RANGE, range);
             }
             let (place, is_early) = match self.place.take() {
                 Some(place) => (place, true),
-                None => (self.repository.enter(RequestClass::Read, &mut self.patience).await, false),
+                None => (self.repository.acquire(RequestClass::Read, &mut self.budget).await, false),
             };
             let cause = match self.repository.send_once(&call).await {
                 Ok(response) => match self.accept(&response, ranged) {
                     Ok(skip) => {
                         self.skip = skip;
-                        self.led_to = (*response.url() != self.url).then(|| response.url().clone());
+                        self.redirected_to = (*response.url() != self.url).then(|| response.url().clone());
                         if is_early {
-                            self.repository.host.lanes.widen(RequestClass::Early);
+                            self.repository.host.concurrency.on_success(RequestClass::Early);
                         }
                         self.answer = Some((response, place));
                         return Ok(());
@@ -190,21 +190,21 @@ impl RangeReader {
                     Err(cause) => cause,
                 },
                 // Its signed address has expired, or is good for one request only.
-                Err(Cause::Refused(_)) if self.led_to.take().is_some() => continue,
+                Err(Cause::Refused(_)) if self.redirected_to.take().is_some() => continue,
                 // Not satisfiable: asked without a range, the answer will tell.
-                Err(Cause::Refused(refusal)) if refusal.status == 416 && ranged && !self.beside => {
+                Err(Cause::Refused(refusal)) if refusal.status == 416 && ranged && !self.parallel => {
                     self.no_range = true;
                     continue;
                 }
                 Err(cause) => cause,
             };
-            self.led_to = None;
+            self.redirected_to = None;
             drop(place);
             // Who waits for a place to write must not wait for one to read too: it is asked for again in its turn.
             if is_early {
                 return Err(cause);
             }
-            self.repository.pause(&mut self.patience, cause, "blob").await?;
+            self.repository.pause(&mut self.budget, cause, "blob").await?;
         }
     }
 
@@ -229,7 +229,7 @@ impl RangeReader {
                 detail: "a part was answered that was not asked for".to_owned(),
             });
         }
-        if self.beside {
+        if self.parallel {
             return Err(Cause::Protocol(Violation::RangeIgnored));
         }
         if let Some(length) = response.content_length().filter(|length| *length != self.descriptor.size) {
