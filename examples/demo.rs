@@ -1,7 +1,8 @@
 //! The main job on this machine, without an account and without the internet: two registries on loopback, an image
 //! with three platforms, and the action run as GitHub runs it: inputs in its environment, log, outputs and summary out.
 //!
-//! `cargo run --release --example demo`. Fails when anything is not as it says.
+//! `cargo run --release --example demo`. Fails when anything is not as it says. The action is this file once more, as a
+//! child process that does what the program's `main` does: nothing is built twice.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a demo is there to be read")]
 
@@ -24,6 +25,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use mirror_image::inputs::Environment;
 use support::images::{self, Image};
 use support::registry::Registry;
 
@@ -32,7 +34,13 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const SOURCE: &str = "library/hello:1.0";
 const TARGET: &str = "octo-org/mirrors/hello";
 
+/// Set for a child process: it is the program, not the demo.
+const AS_PROGRAM: &str = "MIRROR_IMAGE_DEMO_AS_PROGRAM";
+
 fn main() -> ExitCode {
+    if std::env::var_os(AS_PROGRAM).is_some() {
+        return program();
+    }
     match demo() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -43,7 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn demo() -> Result<()> {
-    let program = build()?;
+    let program = std::env::current_exe()?;
     let (source, target, image) = (Registry::start(), Registry::start(), images::three_platforms());
     source.seed(&image, SOURCE);
 
@@ -118,6 +126,7 @@ fn run(program: &Path, source: &Registry, target: &Registry) -> Result<Step> {
     println!("\n--- log");
     let status = Command::new(program)
         .env_clear()
+        .env(AS_PROGRAM, "1")
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_REPOSITORY", "octo-org/mirrors")
         .env("GITHUB_REPOSITORY_OWNER", "octo-org")
@@ -165,21 +174,19 @@ fn same_bytes(image: &Image, target: &Registry) -> bool {
         .all(|manifest| target.manifest(TARGET, &manifest.digest).is_some_and(|found| found.bytes == manifest.bytes))
 }
 
-/// Builds the program beside this demo: Cargo builds an example without it.
-fn build() -> Result<PathBuf> {
-    let demo = std::env::current_exe()?;
-    let directory = demo.parent().and_then(Path::parent).ok_or("the demo is not in Cargo's target directory")?;
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--locked", "--quiet", "--bin", "mirror-image", "--manifest-path"]);
-    cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
+/// What the program's `main` does, in a process of its own: the action is the library, which is built already.
+fn program() -> ExitCode {
+    let arguments = std::env::args().skip(1).collect();
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => {
+            let run = async { mirror_image::run(arguments, &Environment::of_process(), std::future::pending()).await };
+            ExitCode::from(runtime.block_on(run))
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
-    println!("Building the program");
-    if !cargo.status()?.success() {
-        return Err("the program does not build".into());
-    }
-    Ok(directory.join(format!("mirror-image{}", std::env::consts::EXE_SUFFIX)))
 }
 
 fn heading(text: &str) {
