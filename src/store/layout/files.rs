@@ -3,14 +3,16 @@
 //! Owns paths: nothing that is read or written here leads out of the directory.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use cap_std::fs::Metadata;
 use serde_json::Value;
 
+use crate::directory::{Directory, TEMPORARY, Temporary, leads_out};
 use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
@@ -18,7 +20,6 @@ use crate::oci::manifest::{self, Descriptor, Manifest};
 use crate::store::content::TagOrDigest;
 use crate::store::layout::index::{Found, INDEX, Index, LARGEST_INDEX, referrer, shortened, unreadable};
 use crate::store::layout::shared::{Attachment, Layouts, Listed, Shared};
-use crate::store::layout::temporary::{TEMPORARY, Temporary};
 use crate::text::sanitise;
 
 pub const MARK: &str = "oci-layout";
@@ -68,17 +69,36 @@ pub struct Files {
     pub side: Side,
     /// As the user wrote it.
     directory: PathBuf,
+    /// Opened when it is first needed: a target need not exist.
+    opened: OnceLock<Directory>,
     pub shared: Arc<Shared>,
 }
 
 impl Files {
     pub fn new(layouts: &Layouts, side: Side, directory: &Path) -> Result<Self, Error> {
         let root = real_root(directory).map_err(|error| failed(side, "read", directory, &error))?;
-        Ok(Self { side, directory: directory.to_owned(), shared: layouts.shared(root) })
+        Ok(Self { side, directory: directory.to_owned(), opened: OnceLock::new(), shared: layouts.shared(root) })
     }
 
     fn root(&self) -> &Path {
         &self.shared.root
+    }
+
+    /// The open directory; none where it does not exist yet.
+    fn opened(&self) -> Result<Option<&Directory>, Error> {
+        if let Some(directory) = self.opened.get() {
+            return Ok(Some(directory));
+        }
+        match Directory::open(self.root()) {
+            Ok(directory) => Ok(Some(self.opened.get_or_init(|| directory))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failed("open", self.root(), &error)),
+        }
+    }
+
+    /// The open directory, which was made before.
+    fn made(&self) -> Result<&Directory, Error> {
+        self.opened()?.ok_or_else(|| self.bad("the directory does not exist".to_owned()))
     }
 
     /// The layout as a whole, for messages.
@@ -125,6 +145,21 @@ impl Files {
         failed(self.side, action, path, error)
     }
 
+    /// A file of the layout could not be read or written.
+    pub fn failed_file(&self, action: &str, relative: &str, digest: Option<&Digest>, error: &io::Error) -> Error {
+        if leads_out(error) {
+            let directory = shown(&self.directory);
+            let problem = format!(
+                "is a link that leads out of the layout; if that is meant, copy what it leads to: `cp -rL {directory} D`"
+            );
+            return self.bad_file(relative, digest, &problem);
+        }
+        if error.kind() == ErrorKind::InvalidInput && error.raw_os_error().is_none() {
+            return self.bad_file(relative, digest, "is not a regular file");
+        }
+        self.failed(action, &self.root().join(relative), error)
+    }
+
     // What the directory is.
 
     pub fn check_directory(&self, found: &fs::Metadata) -> Result<(), Error> {
@@ -159,7 +194,8 @@ impl Files {
     /// For a directory without a mark: what it may be, and what to do.
     pub fn what_it_is(&self) -> String {
         let directory = shown(&self.directory);
-        let has = |name: &str| fs::symlink_metadata(self.root().join(name)).is_ok();
+        let opened = self.opened().ok().flatten();
+        let has = |name: &str| opened.is_some_and(|opened| matches!(opened.metadata(name), Ok(Some(_))));
         if has("manifest.json") && has("version") {
             return format!(
                 "is a directory of skopeo's `dir:`, not an OCI layout; convert it: `skopeo copy dir:{directory} oci:D:TAG`"
@@ -178,9 +214,8 @@ impl Files {
         if self.is_marked()? {
             return Ok(true);
         }
-        let listing = fs::read_dir(self.root()).map_err(|error| self.failed("read", self.root(), &error))?;
-        for item in listing {
-            let name = item.map_err(|error| self.failed("read", self.root(), &error))?.file_name();
+        let Some(opened) = self.opened()? else { return Ok(false) };
+        for name in opened.names("").map_err(|error| self.failed("read", self.root(), &error))? {
             // An empty volume has `lost+found`.
             if !is_temporary(&name) && name != "lost+found" {
                 // Another image of this run, or another run, may have made it a layout since.
@@ -211,29 +246,11 @@ impl Files {
             let bytes = Index::empty().bytes().map_err(|problem| self.bad(problem))?;
             self.replace(INDEX, &bytes)?;
         }
-        Self::sweep(self.root());
-        for algorithm in ["sha256", "sha512"] {
-            if let Ok(Some(folder)) = self.real(&format!("blobs/{algorithm}"), None) {
-                Self::sweep(&folder);
-            }
+        let directory = self.made()?;
+        for folder in ["", "blobs/sha256", "blobs/sha512"] {
+            sweep(directory, Path::new(folder));
         }
         Ok(())
-    }
-
-    /// Removes what a killed run left behind, as far as it can: a living writer holds a lock on its file.
-    fn sweep(folder: &Path) {
-        let Ok(listing) = fs::read_dir(folder) else { return };
-        for item in listing.flatten().filter(|item| is_temporary(&item.file_name())) {
-            let is_old = |found: &fs::Metadata| {
-                found.is_file()
-                    && found.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|age| age > SWEPT_AFTER)
-            };
-            if item.metadata().is_ok_and(|found| is_old(&found))
-                && File::open(item.path()).is_ok_and(|file| file.try_lock().is_ok())
-            {
-                let _ = fs::remove_file(item.path());
-            }
-        }
     }
 
     pub fn try_lock(&self) -> Result<Result<File, TryLockError>, Error> {
@@ -247,100 +264,97 @@ impl Files {
         })
     }
 
-    /// The folder of an algorithm's blobs, or the layout itself; made where it is missing, one step after the other, so
-    /// that nothing is made behind a link that leads out.
-    fn folder(&self, algorithm: Option<&str>) -> Result<PathBuf, Error> {
-        let mut folder = self.root().to_owned();
-        let Some(algorithm) = algorithm else { return Ok(folder) };
-        for relative in ["blobs".to_owned(), format!("blobs/{algorithm}")] {
-            let path = self.root().join(&relative);
-            match fs::create_dir(&path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(self.failed("create", &path, &error)),
-            }
-            folder = self
-                .real(&relative, None)?
-                .ok_or_else(|| self.bad_file(&relative, None, "is a link that leads nowhere"))?;
-        }
-        Ok(folder)
-    }
-
     // Writing.
 
-    pub fn temporary(&self, algorithm: Option<&str>) -> Result<Temporary, Error> {
-        let folder = self.folder(algorithm)?;
-        Temporary::new(&folder).map_err(|error| self.failed("write to", &folder, &error))
+    /// A file on its way among the blobs of an algorithm.
+    pub fn temporary(&self, algorithm: &str) -> Result<Temporary, Error> {
+        let directory = self.made()?;
+        let folder = format!("blobs/{algorithm}");
+        for relative in ["blobs", &folder] {
+            self.make_folder(directory, relative)?;
+        }
+        directory.temporary(&folder).map_err(|error| self.failed_file("write to", &folder, None, &error))
+    }
+
+    fn make_folder(&self, directory: &Directory, relative: &str) -> Result<(), Error> {
+        let Err(error) = directory.create_directories(relative) else { return Ok(()) };
+        let found = match directory.metadata(relative) {
+            Err(refused) => self.unread::<Metadata>(relative, None, &refused)?,
+            Ok(found) => found,
+        };
+        // What is there and is not found is a link.
+        Err(match found {
+            None if error.kind() == ErrorKind::AlreadyExists => {
+                self.bad_file(relative, None, "is a link that leads nowhere")
+            }
+            _ => self.failed_file("create", relative, None, &error),
+        })
     }
 
     pub fn append(&self, mut temporary: Temporary, pieces: &[Bytes]) -> Result<Temporary, Error> {
         for piece in pieces {
-            temporary.file.write_all(piece).map_err(|error| self.failed("write", &temporary.path, &error))?;
+            temporary.file.write_all(piece).map_err(|error| self.failed("write to", self.root(), &error))?;
         }
         Ok(temporary)
     }
 
     pub fn keep(&self, temporary: Temporary, relative: &str) -> Result<(), Error> {
         let name = relative.rsplit('/').next().unwrap_or(relative);
-        temporary.keep(name).map_err(|error| self.failed("write", &self.root().join(relative), &error))
+        temporary.keep(name).map_err(|error| self.failed_file("write", relative, None, &error))
     }
 
     /// Replaces a file of the layout itself.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let temporary = self.append(self.temporary(None)?, &[Bytes::copy_from_slice(bytes)])?;
-        self.keep(temporary, name)
+        self.made()?.replace(name, bytes).map_err(|error| self.failed_file("write", name, None, &error))
     }
 
     // Reading.
 
-    /// Where a file really is, which must be in the layout; none where it is not.
-    fn real(&self, relative: &str, digest: Option<&Digest>) -> Result<Option<PathBuf>, Error> {
-        let path = self.root().join(relative);
-        match fs::canonicalize(&path) {
-            Ok(real) if real.starts_with(self.root()) => Ok(Some(real)),
-            Ok(_) => {
-                let directory = shown(&self.directory);
-                let problem = format!(
-                    "is a link that leads out of the layout; if that is meant, copy what it leads to: `cp -rL {directory} D`"
-                );
-                Err(self.bad_file(relative, digest, &problem))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failed("read", &path, &error)),
+    /// What is known of a regular file; none where there is none.
+    pub fn stat(&self, relative: &str, digest: Option<&Digest>) -> Result<Option<Metadata>, Error> {
+        let Some(directory) = self.opened()? else { return Ok(None) };
+        match directory.metadata(relative) {
+            Ok(Some(found)) if !found.is_file() => Err(self.bad_file(relative, digest, "is not a regular file")),
+            Ok(found) => Ok(found),
+            Err(error) => self.unread(relative, digest, &error),
         }
     }
 
-    /// A regular file's real path and size; none where there is none.
-    pub fn stat(&self, relative: &str, digest: Option<&Digest>) -> Result<Option<(PathBuf, u64)>, Error> {
-        let Some(path) = self.real(relative, digest)? else { return Ok(None) };
-        match fs::metadata(&path) {
-            Ok(found) if found.is_file() => Ok(Some((path, found.len()))),
-            Ok(_) => Err(self.bad_file(relative, digest, "is not a regular file")),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failed("read", &path, &error)),
+    /// A regular file and its size; none where there is none.
+    pub fn open(&self, relative: &str, digest: Option<&Digest>) -> Result<Option<(File, u64)>, Error> {
+        let Some(directory) = self.opened()? else { return Ok(None) };
+        let open = || match directory.open_file(relative)? {
+            Some(file) => Ok(Some((file.metadata()?.len(), file))),
+            None => Ok(None),
+        };
+        match open() {
+            Ok(opened) => Ok(opened.map(|(size, file)| (file, size))),
+            Err(error) => self.unread(relative, digest, &error),
         }
-    }
-
-    pub fn open(&self, relative: &str, digest: Option<&Digest>) -> Result<Option<(File, PathBuf, u64)>, Error> {
-        // The check comes before the opening: to open a pipe waits for its other end.
-        let Some((path, size)) = self.stat(relative, digest)? else { return Ok(None) };
-        let file = File::open(&path).map_err(|error| self.failed("read", &path, &error))?;
-        Ok(Some((file, path, size)))
     }
 
     /// A small file's bytes; none where there is none.
     fn read(&self, relative: &str, limit: u64, digest: Option<&Digest>) -> Result<Option<Bytes>, Error> {
-        let Some((file, path, size)) = self.open(relative, digest)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        if size <= limit {
-            file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| self.failed("read", &path, &error))?;
+        let Some(directory) = self.opened()? else { return Ok(None) };
+        match directory.read(relative, limit) {
+            Ok(bytes) => Ok(bytes.map(Bytes::from)),
+            Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+                let size = self.stat(relative, digest)?.map_or(limit + 1, |found| found.len().max(limit + 1));
+                let problem = format!("has {size} bytes, more than the {limit} that are read");
+                Err(self.bad_file(relative, digest, &problem))
+            }
+            Err(error) => self.unread(relative, digest, &error),
         }
-        let size = size.max(bytes.len() as u64);
-        if size > limit {
-            let problem = format!("has {size} bytes, more than the {limit} that are read");
-            return Err(self.bad_file(relative, digest, &problem));
+    }
+
+    /// What it means that a file cannot be read: a link that leads out to nothing is nothing, and is replaced as that.
+    fn unread<T>(&self, relative: &str, digest: Option<&Digest>, error: &io::Error) -> Result<Option<T>, Error> {
+        let path = self.root().join(relative);
+        match fs::metadata(&path) {
+            Err(beyond) if leads_out(error) && beyond.kind() == ErrorKind::NotFound => Ok(None),
+            Err(beyond) if leads_out(error) => Err(self.failed("read", &path, &beyond)),
+            _ => Err(self.failed_file("read", relative, digest, error)),
         }
-        Ok(Some(bytes.into()))
     }
 
     pub fn blob_bytes(&self, digest: &Digest) -> Result<Option<Bytes>, Error> {
@@ -350,7 +364,7 @@ impl Files {
     pub fn index(&self) -> Result<Arc<Index>, Error> {
         let mut list = self.shared.list.lock().unwrap_or_else(PoisonError::into_inner);
         let found = self.stat(INDEX, None)?;
-        let looks = found.and_then(|(path, size)| Some((fs::metadata(path).ok()?.modified().ok()?, size)));
+        let looks = found.and_then(|found| Some((found.modified().ok()?.into_std(), found.len())));
         if let Some(known) = list.as_ref().filter(|known| looks == Some((known.modified, known.size))) {
             return Ok(Arc::clone(&known.index));
         }
@@ -434,6 +448,22 @@ impl Files {
 /// A blob's file in the layout. A digest is hexadecimal: no path comes in by it.
 pub fn blob(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm(), digest.hex())
+}
+
+/// Removes what a killed run left behind, as far as it can: a living writer holds a lock on its file.
+fn sweep(directory: &Directory, folder: &Path) {
+    for name in directory.names(folder).unwrap_or_default().iter().filter(|name| is_temporary(name)) {
+        let path = folder.join(name);
+        let is_old = |found: &Metadata| {
+            let age = found.modified().ok().and_then(|time| time.into_std().elapsed().ok());
+            found.is_file() && age.is_some_and(|age| age > SWEPT_AFTER)
+        };
+        if directory.metadata(&path).is_ok_and(|found| found.as_ref().is_some_and(is_old))
+            && directory.open_file(&path).is_ok_and(|file| file.is_some_and(|file| file.try_lock().is_ok()))
+        {
+            let _ = directory.remove(&path);
+        }
+    }
 }
 
 pub fn is_temporary(name: &std::ffi::OsStr) -> bool {

@@ -14,7 +14,6 @@
 pub mod files;
 pub mod index;
 pub mod shared;
-pub mod temporary;
 
 use std::collections::BTreeSet;
 use std::fs::{self, TryLockError};
@@ -28,6 +27,7 @@ use futures_util::stream::StreamExt as _;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
+use crate::directory::Temporary;
 use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::observe::counts::BlobPush;
@@ -41,7 +41,6 @@ use crate::store::layout::index::{
     INDEX, Index, LARGEST_INDEX, NAME, entry, is_fallback, name, read_entry, referrer, shortened,
 };
 use crate::store::layout::shared::{Layouts, Lock};
-use crate::store::layout::temporary::Temporary;
 use crate::text::sanitise;
 
 /// How many bytes of a blob are read at once, and how many are gathered before they are written.
@@ -167,31 +166,31 @@ impl Layout {
     /// The blob's size, or none where it is not there.
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
         let (files, digest) = (Arc::clone(&self.files), descriptor.digest.clone());
-        blocking(move || Ok(files.stat(&blob(&digest), Some(&digest))?.map(|(_, size)| size))).await
+        blocking(move || Ok(files.stat(&blob(&digest), Some(&digest))?.map(|found| found.len()))).await
     }
 
     /// Starts to read a blob, unchecked but for its size.
     pub async fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobStream, Error> {
         let (files, wanted) = (Arc::clone(&self.files), descriptor.clone());
-        let (file, path) = blocking(move || {
+        let file = blocking(move || {
             let digest = &wanted.digest;
             let opened = files.open(&blob(digest), Some(digest))?;
-            let (file, path, size) = opened.ok_or_else(|| files.missing(digest))?;
+            let (file, size) = opened.ok_or_else(|| files.missing(digest))?;
             if size != wanted.size {
                 return Err(files.wrong_size(digest, wanted.size, size));
             }
-            Ok((file, path))
+            Ok(file)
         })
         .await?;
-        let (files, meter) = (Arc::clone(&self.files), Arc::clone(&self.meter));
+        let (files, meter, digest) = (Arc::clone(&self.files), Arc::clone(&self.meter), descriptor.digest.clone());
         let stream = futures_util::stream::unfold(Some(file), move |file| {
-            let (files, meter, path) = (Arc::clone(&files), Arc::clone(&meter), path.clone());
+            let (files, meter, digest) = (Arc::clone(&files), Arc::clone(&meter), digest.clone());
             async move {
                 let mut file = file?;
                 let read = blocking(move || {
                     let mut piece = Vec::with_capacity(PIECE);
                     let read = (&mut file).take(PIECE as u64).read_to_end(&mut piece);
-                    read.map_err(|error| files.failed("read", &path, &error))?;
+                    read.map_err(|error| files.failed_file("read", &blob(&digest), Some(&digest), &error))?;
                     Ok((piece, file))
                 });
                 match read.await {
@@ -222,7 +221,7 @@ impl Layout {
 
     async fn write_blob(&self, descriptor: &Descriptor, mut stream: BlobStream) -> Result<BlobPush, Error> {
         let (files, algorithm) = (Arc::clone(&self.files), descriptor.digest.algorithm().to_owned());
-        let mut temporary = blocking(move || files.temporary(Some(&algorithm))).await?;
+        let mut temporary = blocking(move || files.temporary(&algorithm)).await?;
         let (mut batch, mut gathered, mut seen) = (Vec::new(), 0, 0);
         // The stream holds its last piece back until the digest is right; an error drops, and so removes, the file.
         while let Some(piece) = stream.next().await.transpose()? {
@@ -371,7 +370,7 @@ impl Layout {
             if matches!(files.blob_bytes(&manifest.digest), Ok(Some(bytes)) if bytes == manifest.bytes) {
                 return Ok(0);
             }
-            let temporary = files.temporary(Some(manifest.digest.algorithm()))?;
+            let temporary = files.temporary(manifest.digest.algorithm())?;
             let temporary = files.append(temporary, std::slice::from_ref(&manifest.bytes))?;
             files.keep(temporary, &blob(&manifest.digest))?;
             Ok(manifest.bytes.len())
