@@ -7,9 +7,10 @@ pub mod watch;
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::FutureExt as _;
+use tokio::time::Instant;
 
 use crate::app::publish::publish;
 use crate::app::watch::{Watch, say};

@@ -36,7 +36,7 @@ impl<S: Future<Output = &'static str>> Watch<'_, S> {
                 Some(event) = self.heard.recv() => self.tell(event),
                 now = self.looks.tick() => {
                     if let Some(tally) = self.tally {
-                        self.console.progress(&self.pace.look(now.into_std(), tally.progress()));
+                        self.console.progress(&self.pace.look(now, tally.progress()));
                     }
                 }
                 result = &mut work => {

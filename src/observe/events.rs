@@ -28,7 +28,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// The way to those who watch, and what they hear.
+    /// Creates the event channel: sender and receiver.
     pub fn new() -> (Self, UnboundedReceiver<Event>) {
         let (to, heard) = mpsc::unbounded_channel();
         (Self { to, tally: Arc::default() }, heard)

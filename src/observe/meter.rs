@@ -8,10 +8,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::error::Side;
-use crate::error::violation::Violation;
 use crate::observe::counts::{BlobPush, Blobs, EndpointReport, EndpointStatus, Traffic};
 use crate::observe::events::{Event, Events};
-use crate::oci::manifest;
+use crate::observe::manifest_budget::ManifestBudget;
 use crate::secret::Secret;
 
 /// The counters of one image.
@@ -30,10 +29,9 @@ pub struct Meter {
     missing_bytes: AtomicU64,
     manifests_written: AtomicU64,
     manifests_missing: AtomicU64,
-    /// Bytes of manifests, and of lists of them.
-    manifest_bytes: AtomicU64,
+    manifest_budget: ManifestBudget,
     /// Bytes that are to go to the target, as far as that is known.
-    awaited: AtomicU64,
+    expected_bytes: AtomicU64,
     notices: Mutex<Vec<String>>,
     sites: Mutex<Vec<EndpointReport>>,
     served_by: Mutex<Option<String>>,
@@ -57,8 +55,8 @@ impl Meter {
             missing_bytes: AtomicU64::default(),
             manifests_written: AtomicU64::default(),
             manifests_missing: AtomicU64::default(),
-            manifest_bytes: AtomicU64::default(),
-            awaited: AtomicU64::default(),
+            manifest_budget: ManifestBudget::default(),
+            expected_bytes: AtomicU64::default(),
             notices: Mutex::default(),
             sites: Mutex::default(),
             served_by: Mutex::default(),
@@ -88,39 +86,29 @@ impl Meter {
         self.bytes_read.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Bytes of a manifest, or of a list of manifests, came; a sentence where they are more than any image has.
-    pub fn takes(&self, bytes: usize) -> Result<(), Violation> {
-        let before = self.manifest_bytes.fetch_add(bytes as u64, Relaxed);
-        if before + bytes as u64 > manifest::MOST_TOGETHER {
-            self.gives_back(bytes);
-            return Err(Violation::ManifestsTooLarge { limit: manifest::MOST_TOGETHER });
-        }
-        Ok(())
-    }
-
-    /// They were let go: asked for once more, or no longer needed.
-    pub fn gives_back(&self, bytes: usize) {
-        self.manifest_bytes.fetch_sub(bytes as u64, Relaxed);
+    /// The bound on the image's manifests.
+    pub fn manifest_budget(&self) -> &ManifestBudget {
+        &self.manifest_budget
     }
 
     /// Content bytes go to a registry.
     pub fn written(&self, bytes: usize) {
         self.bytes_written.fetch_add(bytes as u64, Relaxed);
         self.events.tally.sent(bytes as u64);
-        self.no_longer_awaits(bytes as u64);
+        self.expect_fewer_bytes(bytes as u64);
     }
 
     /// Content bytes are to go to a registry.
-    pub fn awaits(&self, bytes: u64) {
-        self.awaited.fetch_add(bytes, Relaxed);
-        self.events.tally.awaits(bytes);
+    pub fn expect_bytes(&self, bytes: u64) {
+        self.expected_bytes.fetch_add(bytes, Relaxed);
+        self.events.tally.expect_bytes(bytes);
     }
 
     /// They went, or need not go. What goes twice is awaited once.
-    pub fn no_longer_awaits(&self, bytes: u64) {
+    pub fn expect_fewer_bytes(&self, bytes: u64) {
         let less = |awaited: u64| Some(awaited.saturating_sub(bytes));
-        let before = self.awaited.fetch_update(Relaxed, Relaxed, less).unwrap_or(0);
-        self.events.tally.no_longer_awaits(before.min(bytes));
+        let before = self.expected_bytes.fetch_update(Relaxed, Relaxed, less).unwrap_or(0);
+        self.events.tally.expect_fewer_bytes(before.min(bytes));
     }
 
     /// A manifest was accepted by the target.
@@ -240,7 +228,7 @@ impl Meter {
 impl Drop for Meter {
     /// The image has ended: what it has not sent it will not send.
     fn drop(&mut self) {
-        self.no_longer_awaits(u64::MAX);
+        self.expect_fewer_bytes(u64::MAX);
     }
 }
 
@@ -253,14 +241,14 @@ mod tests {
     fn an_image_that_ends_awaits_nothing_and_takes_nothing_from_the_others() {
         let (events, _heard) = Events::new();
         let (one, other) = (Meter::new(events.clone()), Meter::new(events.clone()));
-        one.awaits(100);
-        other.awaits(30);
+        one.expect_bytes(100);
+        other.expect_bytes(30);
         one.written(40);
         assert_eq!((events.tally().progress().sent, events.tally().progress().left), (40, 90));
         // Sent twice, because the first time failed.
         one.written(70);
         assert_eq!((events.tally().progress().sent, events.tally().progress().left), (110, 30));
-        other.no_longer_awaits(10);
+        other.expect_fewer_bytes(10);
         drop(other);
         assert_eq!(events.tally().progress().left, 0);
     }

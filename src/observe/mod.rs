@@ -5,5 +5,6 @@
 pub mod counts;
 pub mod debug_log;
 pub mod events;
+pub mod manifest_budget;
 pub mod meter;
 pub mod progress;

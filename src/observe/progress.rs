@@ -7,7 +7,9 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::text::units::{count, size};
 
@@ -31,7 +33,7 @@ pub struct RunProgress {
     done: AtomicUsize,
     failed: AtomicUsize,
     sent: AtomicU64,
-    awaited: AtomicU64,
+    expected_bytes: AtomicU64,
 }
 
 impl RunProgress {
@@ -57,13 +59,13 @@ impl RunProgress {
     }
 
     /// Bytes are to go to a target.
-    pub fn awaits(&self, bytes: u64) {
-        self.awaited.fetch_add(bytes, Relaxed);
+    pub fn expect_bytes(&self, bytes: u64) {
+        self.expected_bytes.fetch_add(bytes, Relaxed);
     }
 
     /// They went, or need not go.
-    pub fn no_longer_awaits(&self, bytes: u64) {
-        self.awaited.fetch_sub(bytes, Relaxed);
+    pub fn expect_fewer_bytes(&self, bytes: u64) {
+        self.expected_bytes.fetch_sub(bytes, Relaxed);
     }
 
     /// How far the run is now.
@@ -74,7 +76,7 @@ impl RunProgress {
             done: self.done.load(Relaxed),
             failed: self.failed.load(Relaxed),
             sent: self.sent.load(Relaxed),
-            left: self.awaited.load(Relaxed),
+            left: self.expected_bytes.load(Relaxed),
         }
     }
 }
@@ -161,7 +163,7 @@ fn share(amount: u64, times: u128, by: u128) -> Option<u64> {
 
 impl Snapshot {
     /// `12 of 300 images, 1 failed, 45.2 MiB sent, 8.9 MiB/s, about 9 s left`; none where there is nothing to say.
-    pub fn words(&self) -> Option<String> {
+    pub fn describe(&self) -> Option<String> {
         let Progress { images, begun, done, failed, sent, left } = self.progress;
         let mut parts = Vec::new();
         if images > 1 {
@@ -178,7 +180,7 @@ impl Snapshot {
             _ => parts.push(format!("{} of {} sent", size(sent), size(sent + left))),
         }
         parts.extend(self.rate.map(|rate| format!("{}/s", size(rate))));
-        parts.extend(self.left.map(|left| format!("about {} left", about(left))));
+        parts.extend(self.left.map(|left| format!("about {} left", rounded_duration(left))));
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
@@ -193,8 +195,8 @@ impl Snapshot {
     }
 }
 
-/// A time that nobody will hold us to.
-fn about(time: Duration) -> String {
+/// An estimate, rounded up to what can be promised of it.
+fn rounded_duration(time: Duration) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     match seconds {
         0..10 => format!("{seconds} s"),
@@ -234,7 +236,9 @@ impl LogInterval {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
+
+    use tokio::time::Instant;
 
     use super::{LogInterval, Progress, RateEstimate};
 
@@ -245,7 +249,7 @@ mod tests {
         let started = Instant::now();
         let mut pace = RateEstimate::new(started);
         let say = |(seconds, progress): &(u64, Progress)| {
-            pace.look(started + Duration::from_secs(*seconds), *progress).words().unwrap_or_default()
+            pace.look(started + Duration::from_secs(*seconds), *progress).describe().unwrap_or_default()
         };
         moments.iter().map(say).collect()
     }

@@ -1,10 +1,10 @@
 //! Images of one source that go to several accounts: what they need of it is read once for all of them.
 //!
-//! Owns who reads, and who is given what another reads: the first that wants a blob waits for the others, as long as other
-//! blobs of this source move on to them and a moment more, then reads it for all that came. Never a reason to fail or to
-//! stand still: who is not waited for, who falls behind, and who was given only a part reads for himself. Never takes
-//! another's word for the bytes: each end checks its own. Within one account there is nothing to share: there the ledger
-//! has a blob brought once.
+//! Owns who downloads and who is served by another's download: the first that wants a blob waits for the others, as long as
+//! other blobs of this source move on to them and a moment more, then downloads it for all that wait. Never a reason to fail
+//! or to stand still: a subscriber that joins late, falls behind or receives only part of the stream downloads the blob
+//! itself. Never takes another's word for the bytes: each end checks its own. Within one account there is nothing to share:
+//! there the ledger has a blob brought once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicBool;
@@ -26,44 +26,45 @@ use crate::store::blob::{self, BlobSource, BlobStream};
 use crate::store::content::{AccountId, TagOrDigest};
 use crate::store::{Source, StoredBlob};
 
-/// How long the first that wants a blob waits for others to which nothing moves on. Who was waited for in vain is not waited
-/// for again until he comes.
-const GATHER: Duration = Duration::from_secs(3);
+/// How long the first that wants a blob waits for accounts to which nothing moves on. An account that was waited for in vain
+/// is not waited for again until it comes.
+const GATHER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long who reads waits for one of the others to take pieces, all in all, before its pace is judged; and the pace, in
-/// bytes a second, below which it is left behind. The bytes that one may have waiting are few pieces.
-const LAG: Duration = Duration::from_secs(5);
+/// How long a download waits for one sink, all in all, before that one's pace is judged.
+const SINK_TIMEOUT: Duration = Duration::from_secs(5);
 
-const SLOWEST: u64 = 256 * 1024;
+/// The pace below which a sink is left behind.
+const MIN_SINK_BYTES_PER_SEC: u64 = 256 * 1024;
 
-const PIECES: usize = 2;
+/// Pieces that may wait for one sink: few, because they are held in memory.
+const SINK_PIECES: usize = 2;
 
-/// How long one who is given pieces waits for the next before he reads for himself.
-const DROUGHT: Duration = Duration::from_secs(10);
+/// How long a follower waits for the next piece before it downloads the rest itself.
+const FOLLOW_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A manifest that is read once; a failure is everybody's.
+/// A manifest that is read once; a failure is that of all that wanted it.
 type Once = Arc<OnceCell<Result<Manifest, Error>>>;
 
 /// All sources of a run that several images read.
 #[derive(Default)]
 pub struct FanOut {
     sources: Mutex<HashMap<String, Arc<SharedSource>>>,
-    rounds: Mutex<HashMap<Digest, Round>>,
-    /// Somebody came, went, or got what he needed.
+    rendezvous: Mutex<HashMap<Digest, Rendezvous>>,
+    /// A subscriber came, went, or got what it needed.
     changed: Notify,
 }
 
 /// One source, and the accounts that images take it to.
 struct SharedSource {
     name: String,
-    parties: Mutex<BTreeMap<AccountId, Party>>,
-    /// Manifests that one has read and others have not yet.
-    manifests: Mutex<HashMap<Digest, Kept>>,
+    accounts: Mutex<BTreeMap<AccountId, AccountState>>,
+    /// Manifests that one account has read and others have not yet.
+    manifests: Mutex<HashMap<Digest, SharedManifest>>,
 }
 
 /// One account.
 #[derive(Default)]
-struct Party {
+struct AccountState {
     /// Its images that are under way.
     images: usize,
     /// When it last took a piece of what it was waited for.
@@ -74,15 +75,15 @@ struct Party {
 
 /// One blob that is wanted for several accounts.
 #[derive(Default)]
-struct Round {
-    /// Whether somebody waits for the others.
+struct Rendezvous {
+    /// Whether one waits for the others.
     is_led: bool,
-    came: Came,
+    waiting: Waiting,
     /// Accounts that have begun to read.
-    off: Vec<AccountId>,
+    started: Vec<AccountId>,
 }
 
-struct Kept {
+struct SharedManifest {
     manifest: Once,
     /// Accounts that have not asked for it.
     awaited: Vec<AccountId>,
@@ -93,7 +94,7 @@ impl FanOut {
     pub fn join(&self, source: &str, account: AccountId) -> Subscriber<'_> {
         let mut sources = self.sources();
         let source = sources.entry(source.to_owned()).or_insert_with(|| Arc::new(SharedSource::new(source)));
-        source.parties().entry(account).or_default().images += 1;
+        source.accounts().entry(account).or_default().images += 1;
         Subscriber { fan_out: self, source: Arc::clone(source), account }
     }
 
@@ -101,33 +102,33 @@ impl FanOut {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rounds(&self) -> MutexGuard<'_, HashMap<Digest, Round>> {
-        self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rendezvous(&self) -> MutexGuard<'_, HashMap<Digest, Rendezvous>> {
+        self.rendezvous.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Party {
+impl AccountState {
     fn is_idle(&self) -> bool {
-        self.took.is_none_or(|when| when.elapsed() > GATHER)
+        self.took.is_none_or(|when| when.elapsed() > GATHER_TIMEOUT)
     }
 }
 
 impl SharedSource {
     fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), parties: Mutex::default(), manifests: Mutex::default() }
+        Self { name: name.to_owned(), accounts: Mutex::default(), manifests: Mutex::default() }
     }
 
-    fn manifests(&self) -> MutexGuard<'_, HashMap<Digest, Kept>> {
+    fn manifests(&self) -> MutexGuard<'_, HashMap<Digest, SharedManifest>> {
         self.manifests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A piece of a blob goes on to `account`.
     fn takes(&self, account: AccountId) {
-        self.parties().entry(account).and_modify(|party| party.took = Some(Instant::now()));
+        self.accounts().entry(account).and_modify(|state| state.took = Some(Instant::now()));
     }
 
-    fn parties(&self) -> MutexGuard<'_, BTreeMap<AccountId, Party>> {
-        self.parties.lock().unwrap_or_else(PoisonError::into_inner)
+    fn accounts(&self) -> MutexGuard<'_, BTreeMap<AccountId, AccountState>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,24 +142,24 @@ pub struct Subscriber<'a> {
 impl Drop for Subscriber<'_> {
     fn drop(&mut self) {
         let mut sources = self.fan_out.sources();
-        let mut parties = self.source.parties();
-        let Some(party) = parties.get_mut(&self.account) else { return };
-        party.images -= 1;
-        if party.images > 0 {
+        let mut accounts = self.source.accounts();
+        let Some(state) = accounts.get_mut(&self.account) else { return };
+        state.images -= 1;
+        if state.images > 0 {
             return;
         }
-        parties.remove(&self.account);
-        if parties.is_empty() {
+        accounts.remove(&self.account);
+        if accounts.is_empty() {
             sources.remove(&self.source.name);
         }
-        drop(parties);
+        drop(accounts);
         self.source.manifests().retain(|_, kept| kept.is_awaited_without(self.account));
         self.fan_out.changed.notify_waiters();
     }
 }
 
-impl Kept {
-    /// Whether anybody but `account` has not asked for it.
+impl SharedManifest {
+    /// Whether another account than `account` has not asked for it.
     fn is_awaited_without(&mut self, account: AccountId) -> bool {
         self.awaited.retain(|other| *other != account);
         !self.awaited.is_empty()
@@ -168,7 +169,7 @@ impl Kept {
 impl Subscriber<'_> {
     /// Whether an image of this source goes to another account too.
     pub fn has_others(&self) -> bool {
-        self.source.parties().len() > 1
+        self.source.accounts().len() > 1
     }
 
     /// The manifest, which `get` reads unless another has.
@@ -194,16 +195,16 @@ impl Subscriber<'_> {
             return Some(manifest);
         }
         let awaited: Vec<AccountId> =
-            self.source.parties().keys().copied().filter(|other| *other != self.account).collect();
+            self.source.accounts().keys().copied().filter(|other| *other != self.account).collect();
         if awaited.is_empty() {
             return None;
         }
         let manifest = Arc::default();
-        manifests.insert(digest.clone(), Kept { manifest: Arc::clone(&manifest), awaited });
+        manifests.insert(digest.clone(), SharedManifest { manifest: Arc::clone(&manifest), awaited });
         Some(manifest)
     }
 
-    /// Another blob has come to this image's target: nobody need wait for it here.
+    /// Another blob has come to this image's target: no leader need wait for it here.
     pub(crate) fn settled(&self) {
         if self.has_others() {
             self.fan_out.changed.notify_waiters();
@@ -212,7 +213,7 @@ impl Subscriber<'_> {
 
     /// Starts to read a blob: for all that want it, or what one of them reads.
     async fn open(&self, ledger: &Ledger, blob: &StoredBlob<'_>) -> Result<BlobStream, Error> {
-        // A directory is read as often as one likes.
+        // Reading a directory costs nothing that is worth sharing.
         if !self.has_others() || matches!(blob.store, Source::Layout(_)) {
             return blob.open().await;
         }
@@ -223,10 +224,10 @@ impl Subscriber<'_> {
                 match coming.await {
                     Ok(pieces) => {
                         let object = blob.store.object(TagOrDigest::Digest(digest));
-                        let stream = given(pieces, blob.store.clone(), blob.descriptor.clone());
+                        let stream = followed(pieces, blob.store.clone(), blob.descriptor.clone());
                         blob::checked(stream, blob.descriptor, object)
                     }
-                    // Who was to read it has failed or gone.
+                    // The leader has failed or gone.
                     Err(_) => blob.open().await?,
                 }
             }
@@ -236,11 +237,11 @@ impl Subscriber<'_> {
         Ok(stream.inspect(move |_| source.takes(account)).boxed())
     }
 
-    /// Waits for the others, and reads for all that came.
+    /// Waits for the others, and downloads for all that came.
     async fn lead(&self, ledger: &Ledger, blob: &StoredBlob<'_>) -> Result<BlobStream, Error> {
         let digest = &blob.descriptor.digest;
-        let lead = Lead { reader: self, digest, is_over: false };
-        let mut until = Instant::now() + GATHER;
+        let leader = Leader { reader: self, digest, is_over: false };
+        let mut until = Instant::now() + GATHER_TIMEOUT;
         loop {
             let mut changed = std::pin::pin!(self.fan_out.changed.notified());
             changed.as_mut().enable();
@@ -251,50 +252,50 @@ impl Subscriber<'_> {
             if timeout_at(until, changed).await.is_ok() {
                 continue;
             }
-            let mut parties = self.source.parties();
+            let mut accounts = self.source.accounts();
             for other in missing {
-                parties.entry(other).and_modify(|party| party.late |= party.is_idle());
+                accounts.entry(other).and_modify(|state| state.late |= state.is_idle());
             }
-            until += GATHER;
+            until += GATHER_TIMEOUT;
         }
-        let came = lead.take_off();
+        let waiting = leader.start();
         let stream = blob.open().await?;
-        let others: Vec<Other> = came
+        let sinks: Vec<Sink> = waiting
             .into_iter()
             .filter_map(|(_, waiting)| {
-                let (to, pieces) = mpsc::channel(PIECES);
-                waiting.send(pieces).ok().map(|()| Other { to, bytes: 0, waited: Duration::ZERO })
+                let (to, pieces) = mpsc::channel(SINK_PIECES);
+                waiting.send(pieces).ok().map(|()| Sink { to, bytes: 0, waited: Duration::ZERO })
             })
             .collect();
-        Ok(if others.is_empty() { stream } else { giving(stream, others) })
+        Ok(if sinks.is_empty() { stream } else { fanned_out(stream, sinks) })
     }
 
     /// What comes of a blob that another waits to read; none where this image is the one that waits.
     fn follow(&self, digest: &Digest) -> Option<oneshot::Receiver<mpsc::Receiver<Bytes>>> {
-        if let Some(party) = self.source.parties().get_mut(&self.account) {
-            party.late = false;
+        if let Some(state) = self.source.accounts().get_mut(&self.account) {
+            state.late = false;
         }
-        let mut rounds = self.fan_out.rounds();
-        let round = rounds.entry(digest.clone()).or_default();
-        if round.is_led {
+        let mut rendezvous = self.fan_out.rendezvous();
+        let meeting = rendezvous.entry(digest.clone()).or_default();
+        if meeting.is_led {
             let (give, coming) = oneshot::channel();
-            round.came.push((self.account, give));
+            meeting.waiting.push((self.account, give));
             return Some(coming);
         }
-        round.is_led = true;
+        meeting.is_led = true;
         None
     }
 
     /// The accounts that may still want this blob, and are worth a wait.
     fn missing(&self, ledger: &Ledger, digest: &Digest) -> Vec<AccountId> {
         let others: Vec<AccountId> = {
-            let parties = self.source.parties();
-            parties.iter().filter(|(_, party)| !party.late).map(|(other, _)| *other).collect()
+            let accounts = self.source.accounts();
+            accounts.iter().filter(|(_, state)| !state.late).map(|(other, _)| *other).collect()
         };
-        let rounds = self.fan_out.rounds();
+        let rendezvous = self.fan_out.rendezvous();
         let is_here = |other: &AccountId| {
-            rounds.get(digest).is_some_and(|round| {
-                round.off.contains(other) || round.came.iter().any(|(account, _)| account == other)
+            rendezvous.get(digest).is_some_and(|meeting| {
+                meeting.started.contains(other) || meeting.waiting.iter().any(|(account, _)| account == other)
             })
         };
         let wants = |other: &AccountId| *other != self.account && !is_here(other) && !ledger.has(*other, digest);
@@ -302,34 +303,34 @@ impl Subscriber<'_> {
     }
 }
 
-/// The wait of the first that wants a blob. Whatever ends it, nobody waits for him any more.
-struct Lead<'a> {
+/// The wait of the first that wants a blob. However it ends, no follower waits for it any more.
+struct Leader<'a> {
     reader: &'a Subscriber<'a>,
     digest: &'a Digest,
     is_over: bool,
 }
 
-type Came = Vec<(AccountId, oneshot::Sender<mpsc::Receiver<Bytes>>)>;
+type Waiting = Vec<(AccountId, oneshot::Sender<mpsc::Receiver<Bytes>>)>;
 
-impl Lead<'_> {
+impl Leader<'_> {
     /// Ends it; those that came meanwhile.
-    fn take_off(mut self) -> Came {
+    fn start(mut self) -> Waiting {
         self.is_over = true;
         self.end()
     }
 
-    fn end(&self) -> Came {
-        let mut rounds = self.reader.fan_out.rounds();
-        let Some(round) = rounds.get_mut(self.digest) else { return Vec::new() };
-        round.is_led = false;
-        let came = std::mem::take(&mut round.came);
-        round.off.push(self.reader.account);
-        round.off.extend(came.iter().map(|(account, _)| *account));
-        came
+    fn end(&self) -> Waiting {
+        let mut rendezvous = self.reader.fan_out.rendezvous();
+        let Some(meeting) = rendezvous.get_mut(self.digest) else { return Vec::new() };
+        meeting.is_led = false;
+        let waiting = std::mem::take(&mut meeting.waiting);
+        meeting.started.push(self.reader.account);
+        meeting.started.extend(waiting.iter().map(|(account, _)| *account));
+        waiting
     }
 }
 
-impl Drop for Lead<'_> {
+impl Drop for Leader<'_> {
     fn drop(&mut self) {
         if !self.is_over {
             drop(self.end());
@@ -337,51 +338,51 @@ impl Drop for Lead<'_> {
     }
 }
 
-/// One who gets what another reads.
-struct Other {
+/// A subscriber that is given what another downloads.
+struct Sink {
     to: mpsc::Sender<Bytes>,
     bytes: u64,
-    /// How long he was waited for.
+    /// How long it was waited for.
     waited: Duration,
 }
 
-impl Other {
-    /// Gives him one more piece; none where he has gone or is too slow.
+impl Sink {
+    /// Gives it one more piece; none where it has gone or is too slow.
     async fn take(mut self, piece: Bytes) -> Option<Self> {
         let (began, length) = (Instant::now(), piece.len() as u64);
-        timeout(LAG, self.to.send(piece)).await.ok()?.ok()?;
+        timeout(SINK_TIMEOUT, self.to.send(piece)).await.ok()?.ok()?;
         self.waited += began.elapsed();
         self.bytes += length;
-        let is_slow = self.waited >= LAG && self.bytes < self.waited.as_secs() * SLOWEST;
+        let is_slow = self.waited >= SINK_TIMEOUT && self.bytes < self.waited.as_secs() * MIN_SINK_BYTES_PER_SEC;
         (!is_slow).then_some(self)
     }
 }
 
-/// `stream`, each piece of which `others` get too. It goes as fast as the slowest, and leaves behind who is too slow.
-fn giving(stream: BlobStream, others: Vec<Other>) -> BlobStream {
-    stream::unfold((stream, others), |(mut stream, mut others)| async move {
+/// `stream`, each piece of which `sinks` get too. It goes as fast as the slowest, and leaves behind what is too slow.
+fn fanned_out(stream: BlobStream, sinks: Vec<Sink>) -> BlobStream {
+    stream::unfold((stream, sinks), |(mut stream, mut sinks)| async move {
         let piece = stream.next().await?;
         match &piece {
             Ok(piece) => {
-                let given = others.into_iter().map(|other| other.take(piece.clone()));
-                others = join_all(given).await.into_iter().flatten().collect();
+                let given = sinks.into_iter().map(|sink| sink.take(piece.clone()));
+                sinks = join_all(given).await.into_iter().flatten().collect();
             }
-            // What failed here each asks for himself: where it failed may not be where it was read.
-            Err(_) => others.clear(),
+            // Each sink asks again for itself: it may read elsewhere than where this failed.
+            Err(_) => sinks.clear(),
         }
-        Some((piece, (stream, others)))
+        Some((piece, (stream, sinks)))
     })
     .boxed()
 }
 
-/// What another reads; from where it ends too soon or comes too slowly, what this one reads. Not checked: the bytes of two
-/// readings may not be one blob's.
-fn given(pieces: mpsc::Receiver<Bytes>, store: Source, descriptor: Descriptor) -> BlobStream {
-    let state = Given { pieces, own: None, has: 0, store, descriptor };
+/// What another downloads; from where that ends too soon or comes too slowly, an own download. Not checked: the bytes of
+/// two downloads may not be one blob's.
+fn followed(pieces: mpsc::Receiver<Bytes>, store: Source, descriptor: Descriptor) -> BlobStream {
+    let state = Followed { pieces, own: None, has: 0, store, descriptor };
     stream::unfold(state, |mut state| async move { state.next().await.map(|piece| (piece, state)) }).boxed()
 }
 
-struct Given {
+struct Followed {
     pieces: mpsc::Receiver<Bytes>,
     own: Option<BlobStream>,
     has: u64,
@@ -389,13 +390,13 @@ struct Given {
     descriptor: Descriptor,
 }
 
-impl Given {
+impl Followed {
     async fn next(&mut self) -> Option<Result<Bytes, Error>> {
         loop {
             if let Some(own) = &mut self.own {
                 return own.next().await;
             }
-            if let Ok(Some(piece)) = timeout(DROUGHT, self.pieces.recv()).await {
+            if let Ok(Some(piece)) = timeout(FOLLOW_TIMEOUT, self.pieces.recv()).await {
                 self.has += piece.len() as u64;
                 return Some(Ok(piece));
             }

@@ -1,8 +1,8 @@
 //! Who has what: the run-wide table of blobs and manifests that are known to be at a target, or on their way there.
 //!
 //! Owns that nothing is sent twice in a run, whichever images need it, and that a blob one repository of an account has
-//! is linked into the next instead of sent. Who waits here waits for somebody who moves: a blob waits for nothing, and a
-//! manifest only for what is below it. Never trusts an old run: it starts empty.
+//! is linked into the next instead of sent. Deadlock-free: an entry for a blob waits on nothing; an entry for a manifest
+//! waits only on entries below it. Never trusts an old run: it starts empty.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -25,43 +25,43 @@ type BlobKey = (AccountId, Digest);
 /// A manifest of one repository of an account.
 type ManifestKey = (AccountId, Arc<str>, Digest);
 
-/// The place where something happens once: who comes meanwhile waits, and takes over where it failed.
+/// Something that happens once: a caller that comes meanwhile waits, and takes over where it failed.
 pub(crate) type Once = Arc<OnceCell<()>>;
 
 /// One blob of one account. A run of thousands of images has many of these, and they stay.
 #[derive(Default)]
 pub(crate) struct Blob {
     /// Held while the first copy is brought. The others wait for it, because theirs are linked from it then.
-    pub(crate) first: AsyncMutex<()>,
-    /// The first repository that had it, or in a dry run would be sent it. Set while [`Self::first`] is held, so that who
-    /// comes next finds it.
-    pub(crate) holder: OnceLock<Arc<str>>,
+    pub(crate) first_push: AsyncMutex<()>,
+    /// The first repository that had it, or in a dry run would be sent it: the others have it linked from there. Set while
+    /// [`Self::first_push`] is held, so that the next caller finds it.
+    pub(crate) mount_source: OnceLock<Arc<str>>,
     /// Repositories that have it (nothing more) or are being brought it.
-    places: Mutex<Vec<(Arc<str>, Option<Once>)>>,
+    repositories: Mutex<Vec<(Arc<str>, Option<Once>)>>,
 }
 
 impl Blob {
-    /// The place where its coming to `repository` happens once; none where it has come.
-    pub(crate) fn place(&self, repository: &Arc<str>) -> Option<Once> {
-        let mut places = self.places();
-        if let Some((_, once)) = places.iter().find(|(name, _)| name == repository) {
+    /// Its push to `repository`, which happens once; none where that is over.
+    pub(crate) fn push_once(&self, repository: &Arc<str>) -> Option<Once> {
+        let mut repositories = self.repositories();
+        if let Some((_, once)) = repositories.iter().find(|(name, _)| name == repository) {
             return once.clone();
         }
         let once = Once::default();
-        places.reserve_exact(1);
-        places.push((Arc::clone(repository), Some(Arc::clone(&once))));
+        repositories.reserve_exact(1);
+        repositories.push((Arc::clone(repository), Some(Arc::clone(&once))));
         Some(once)
     }
 
     /// It has come to `repository`.
-    pub(crate) fn is_at(&self, repository: &Arc<str>) {
-        for (_, once) in self.places().iter_mut().filter(|(name, _)| name == repository) {
+    pub(crate) fn mark_present(&self, repository: &Arc<str>) {
+        for (_, once) in self.repositories().iter_mut().filter(|(name, _)| name == repository) {
             *once = None;
         }
     }
 
-    fn places(&self) -> MutexGuard<'_, Vec<(Arc<str>, Option<Once>)>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    fn repositories(&self) -> MutexGuard<'_, Vec<(Arc<str>, Option<Once>)>> {
+        self.repositories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,11 +73,11 @@ impl Ledger {
 
     /// Whether a repository of the account has the blob.
     pub(crate) fn has(&self, account: AccountId, digest: &Digest) -> bool {
-        self.blobs().get(&(account, digest.clone())).is_some_and(|blob| blob.holder.get().is_some())
+        self.blobs().get(&(account, digest.clone())).is_some_and(|blob| blob.mount_source.get().is_some())
     }
 
     /// Makes the entry of a blob; whether it is the first that the run hears of it.
-    pub(crate) fn is_news(&self, account: AccountId, digest: &Digest) -> bool {
+    pub(crate) fn first_seen(&self, account: AccountId, digest: &Digest) -> bool {
         let mut blobs = self.blobs();
         let known = blobs.len();
         blobs.entry((account, digest.clone())).or_default();

@@ -17,7 +17,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use crate::engine::attachments::{self, Found};
 use crate::engine::copy::fan_out::{SharedBlob, Subscriber};
 use crate::engine::copy::ledger::Blob;
-use crate::engine::copy::limit::Own;
+use crate::engine::copy::limit::ReservedPermit;
 use crate::engine::options::{ChildSelection, ForeignLayers, Mode, Operation, Options, TargetState};
 use crate::engine::session::Shared;
 use crate::error::{Error, Side};
@@ -115,12 +115,12 @@ impl Copy<'_> {
                 .map(Part::Child)
                 .chain(blobs.into_iter().map(|(blob, announced)| Part::Blob(blob, announced)))
                 .chain(manifest.blobs_without_size().iter().map(Part::BlobWithoutSize));
-            let own = Own::default();
+            let reserved = ReservedPermit::default();
             stream::iter(parts)
                 // Before there is anything to hold: what waits for its turn is a pointer.
-                .then(|part| self.shared.limit.enter(&own).map(move |place| Ok((part, place))))
-                .try_for_each_concurrent(None, |(part, place)| async move {
-                    let _place = place;
+                .then(|part| self.shared.limit.enter(&reserved).map(move |permit| Ok((part, permit))))
+                .try_for_each_concurrent(None, |(part, permit)| async move {
+                    let _permit = permit;
                     match part {
                         Part::Child(child) => self.child(child, depth + 1).await,
                         Part::Blob(blob, announced) => self.part(blob, announced, manifest, depth).await,
@@ -180,9 +180,9 @@ impl Copy<'_> {
 
     /// Says that a blob is to be sent, where no other image of the run has said so.
     fn announce(&self, descriptor: &Descriptor) -> bool {
-        let news = !self.is_dry_run() && self.shared.ledger.is_news(self.target.account(), &descriptor.digest);
+        let news = !self.is_dry_run() && self.shared.ledger.first_seen(self.target.account(), &descriptor.digest);
         if news {
-            self.meter.awaits(descriptor.size);
+            self.meter.expect_bytes(descriptor.size);
         }
         news
     }
@@ -199,7 +199,7 @@ impl Copy<'_> {
             Ok(BlobPush::Uploaded) => Ok(()),
             Ok(_) => {
                 if announced {
-                    self.meter.no_longer_awaits(descriptor.size);
+                    self.meter.expect_fewer_bytes(descriptor.size);
                 }
                 Ok(())
             }
@@ -226,9 +226,9 @@ impl Copy<'_> {
             *brought = self.bring(descriptor, blob, here).await?;
             Ok(())
         };
-        if let Some(once) = blob.place(here) {
+        if let Some(once) = blob.push_once(here) {
             once.get_or_try_init(bring).await?;
-            blob.is_at(here);
+            blob.mark_present(here);
         }
         self.meter.blob(push);
         Ok(push)
@@ -250,25 +250,25 @@ impl Copy<'_> {
             let there = self.target.head_blob(descriptor).await?;
             if there == Some(descriptor.size) {
                 // That another was the first is as good.
-                let _ = blob.holder.set(Arc::clone(here));
+                let _ = blob.mount_source.set(Arc::clone(here));
                 self.reader.settled();
                 return Ok(BlobPush::Exists);
             }
             if self.is_dry_run() {
                 // The first would be sent it; the others would have it linked.
-                let first = blob.holder.set(Arc::clone(here)).is_ok();
+                let first = blob.mount_source.set(Arc::clone(here)).is_ok();
                 return Ok(if first { BlobPush::Missing(descriptor.size) } else { BlobPush::Mounted });
             }
             broken = there;
         }
-        let mut first = Some(blob.first.lock().await);
-        let holder = blob.holder.get().cloned();
-        if holder.is_some() {
+        let mut first = Some(blob.first_push.lock().await);
+        let mount_source = blob.mount_source.get().cloned();
+        if mount_source.is_some() {
             // Links into several repositories need not wait for each other.
             first = None;
         }
         let neighbour = || (self.source.account() == Some(self.target.account())).then(|| self.source.repository());
-        let from = holder.or_else(neighbour).filter(|from| from != here && broken.is_none());
+        let from = mount_source.or_else(neighbour).filter(|from| from != here && broken.is_none());
         let source = SharedBlob::new(StoredBlob { store: self.source, descriptor }, self.reader, &self.shared.ledger);
         let presence = match (broken, self.before) {
             (Some(_), _) => Presence::Corrupt,
@@ -280,7 +280,7 @@ impl Copy<'_> {
         if let Some(has) = broken {
             self.expect_mended(descriptor, has).await?;
         }
-        let _ = blob.holder.set(Arc::clone(here));
+        let _ = blob.mount_source.set(Arc::clone(here));
         self.reader.settled();
         drop(first);
         Ok(push)

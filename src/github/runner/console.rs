@@ -121,10 +121,10 @@ impl Console {
     /// How far the run is, where it is time to say so.
     pub fn progress(&self, view: &Snapshot) {
         let line = match &mut self.lock().progress {
-            ProgressStyle::LogInterval(lines) => lines.is_due(view.elapsed).then(|| view.words()).flatten(),
+            ProgressStyle::LogInterval(lines) => lines.is_due(view.elapsed).then(|| view.describe()).flatten(),
             ProgressStyle::Bar(bar) if bar.is_some() || view.elapsed >= BAR => {
                 let bar = bar.get_or_insert_with(new_bar);
-                bar.set_message(view.words().unwrap_or_default());
+                bar.set_message(view.describe().unwrap_or_default());
                 bar.set_position(view.permille());
                 None
             }

@@ -335,7 +335,10 @@ impl Layout {
 
     fn counted(&self, manifest: Manifest) -> Result<Manifest, Error> {
         self.meter.read(manifest.bytes.len());
-        self.meter.takes(manifest.bytes.len()).map_err(|violation| self.files.bad(violation.to_string()))?;
+        self.meter
+            .manifest_budget()
+            .reserve(manifest.bytes.len())
+            .map_err(|violation| self.files.bad(violation.to_string()))?;
         Ok(manifest)
     }
 

@@ -15,7 +15,7 @@ pub struct Hosts(Mutex<HashMap<String, Known>>);
 #[derive(Clone, Copy, Default)]
 pub struct Known {
     pub unreachable: u32,
-    pub lying: bool,
+    pub untrusted: bool,
     pub unreadable: bool,
 }
 
@@ -31,7 +31,7 @@ impl Hosts {
         let before = *known;
         match class {
             EndpointStatus::Unreachable => known.unreachable += 1,
-            EndpointStatus::Lying => known.lying = true,
+            EndpointStatus::Lying => known.untrusted = true,
             EndpointStatus::NotReadable => known.unreadable = true,
             _ => {}
         }

@@ -14,7 +14,7 @@ use crate::observe::meter::Meter;
 use crate::oci::reference::Reference;
 use crate::store::mirrors::health::Hosts;
 use crate::store::mirrors::rules::{Fallback, Rules, Tags};
-use crate::store::mirrors::source::{Endpoint, Inner, MirrorSource};
+use crate::store::mirrors::source::{Endpoint, MirrorSource, State};
 use crate::store::registry::registries::Registries;
 use crate::store::registry::repository::Purpose;
 
@@ -73,7 +73,7 @@ impl Mirrors {
         if let Some(last) = sites.last_mut() {
             last.is_last = true;
         }
-        Ok(Some(MirrorSource(Arc::new(Inner {
+        Ok(Some(MirrorSource(Arc::new(State {
             reference: reference.clone(),
             sites,
             tags: self.settings.tags,

@@ -27,16 +27,16 @@ use crate::store::mirrors::rules::Tags;
 use crate::store::registry::repository::Repository;
 
 /// How often a host may be unreachable before it is left out.
-const UNREACHABLE: u32 = 2;
+const MAX_UNREACHABLE: u32 = 2;
 
 /// How long a mirror may take for a manifest, retry included: one that gives a byte now and then is no help.
-const MANIFEST: Duration = Duration::from_secs(30);
+const MANIFEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A mirror that gives less than this in [`SLOW`] of waiting for it is left.
-const PROGRESS: u64 = 256 * 1024;
+/// A mirror that gives less than this in [`MIN_BYTES_WINDOW`] of waiting for it is left.
+const MIN_BYTES: u64 = 256 * 1024;
 
-/// See [`PROGRESS`].
-const SLOW: Duration = Duration::from_secs(30);
+/// See [`MIN_BYTES`].
+const MIN_BYTES_WINDOW: Duration = Duration::from_secs(30);
 
 /// One place.
 pub struct Endpoint {
@@ -58,9 +58,9 @@ impl Endpoint {
 
 /// One image, wherever it is read.
 #[derive(Clone)]
-pub struct MirrorSource(pub Arc<Inner>);
+pub struct MirrorSource(pub Arc<State>);
 
-pub struct Inner {
+pub struct State {
     /// The image's own name: messages and reports know no other.
     pub reference: Reference,
     /// In the order in which they are asked.
@@ -99,7 +99,7 @@ impl Named {
 }
 
 /// A question to one place; none is "not there".
-type TokenContext<'a, T> = BoxFuture<'a, Result<Option<T>, Error>>;
+type Question<'a, T> = BoxFuture<'a, Result<Option<T>, Error>>;
 
 impl MirrorSource {
     /// What counts the requests to all places, and hears what is to be known.
@@ -200,7 +200,7 @@ impl MirrorSource {
 
     /// Whether there is a place where this blob was not tried in vain.
     pub fn has_another(&self, descriptor: &Descriptor) -> bool {
-        // A place that is left out is none: counted, it would be waited for for ever.
+        // Skipped endpoints do not count; otherwise the caller would retry without end.
         let mut sites = self.0.sites.iter().enumerate();
         sites.any(|(index, site)| !self.0.is_bad(descriptor, index) && !self.0.skips(site))
     }
@@ -224,7 +224,11 @@ impl MirrorSource {
     fn watched(&self, stream: BlobStream, descriptor: Descriptor, index: usize) -> BlobStream {
         let Some(site) = self.0.sites.get(index) else { return stream };
         let object = site.repository.object(TagOrDigest::Digest(&descriptor.digest));
-        let stream = if site.is_last { stream } else { lively(stream, SLOW.min(self.0.patience), object.clone()) };
+        let stream = if site.is_last {
+            stream
+        } else {
+            with_min_rate(stream, MIN_BYTES_WINDOW.min(self.0.patience), object.clone())
+        };
         let stream = blob::checked(stream, &descriptor, object);
         let inner = Arc::clone(&self.0);
         stream
@@ -248,16 +252,16 @@ fn is_made_of_a_digest(tag: &str) -> bool {
 }
 
 /// A manifest's HEAD, as a question.
-fn head<'a>(site: &'a Endpoint, at: TagOrDigest<'a>) -> TokenContext<'a, Descriptor> {
+fn head<'a>(site: &'a Endpoint, at: TagOrDigest<'a>) -> Question<'a, Descriptor> {
     site.repository.head_manifest(at).boxed()
 }
 
 /// A manifest's GET, as a question.
-pub fn get<'a>(site: &'a Endpoint, at: TagOrDigest<'a>) -> TokenContext<'a, Manifest> {
+pub fn get<'a>(site: &'a Endpoint, at: TagOrDigest<'a>) -> Question<'a, Manifest> {
     async move { site.repository.get_manifest(at).await.map(Some) }.boxed()
 }
 
-impl Inner {
+impl State {
     fn found(&self) -> MutexGuard<'_, Found> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -309,7 +313,7 @@ impl Inner {
             // With `never` there is no original to be compared with.
             _ => {
                 let answer = self.walk(&self.order(), |site| fetched(site, tag, bytes)).await?;
-                Ok(answer.map(|(index, named)| self.settled(index, named)))
+                Ok(answer.map(|(index, named)| self.remember(index, named)))
             }
         }
     }
@@ -373,7 +377,7 @@ impl Inner {
     async fn at_original(&self, original: &Endpoint, tag: &str, bytes: bool) -> Result<Option<Named>, Error> {
         let index = self.sites.len() - 1;
         let named = self.attempt(original, fetched(original, tag, bytes)).await?;
-        Ok(named.map(|named| self.settled(index, named)))
+        Ok(named.map(|named| self.remember(index, named)))
     }
 
     /// The first mirror's answer, where the original agrees or cannot be asked; else the original's.
@@ -399,7 +403,7 @@ impl Inner {
             is_last: false,
         };
         match self.attempt(&hasty, head(&hasty, at)).await {
-            Ok(Some(descriptor)) if descriptor.digest == *named.digest() => Ok(Some(self.settled(index, named))),
+            Ok(Some(descriptor)) if descriptor.digest == *named.digest() => Ok(Some(self.remember(index, named))),
             Ok(Some(descriptor)) => {
                 self.meter.warn(format!(
                     "the mirror {} is stale: its `{tag}` is {}, the original's is {}, which is taken",
@@ -435,13 +439,13 @@ impl Inner {
                     "`{tag}` is taken from {served} and was not compared with the original, which could not be asked: {}",
                     reason(&error)
                 ));
-                Ok(Some(self.settled(index, named)))
+                Ok(Some(self.remember(index, named)))
             }
         }
     }
 
     /// Remembers who answered.
-    fn settled(&self, index: usize, named: Named) -> Named {
+    fn remember(&self, index: usize, named: Named) -> Named {
         if matches!(named, Named::Manifest(_)) {
             self.prefer(index);
         } else if let (None, Some(site)) = (self.found().preferred, self.sites.get(index)) {
@@ -463,7 +467,7 @@ impl Inner {
     async fn walk<'a, T>(
         &'a self,
         order: &[usize],
-        ask: impl Fn(&'a Endpoint) -> TokenContext<'a, T>,
+        ask: impl Fn(&'a Endpoint) -> Question<'a, T>,
     ) -> Result<Option<(usize, T)>, Error> {
         let mut verdict = Ok(None);
         let mut is_final = false;
@@ -481,11 +485,11 @@ impl Inner {
     }
 
     /// One question to one place, its outcome noted.
-    async fn attempt<T>(&self, site: &Endpoint, asking: TokenContext<'_, T>) -> Result<Option<T>, Error> {
+    async fn attempt<T>(&self, site: &Endpoint, asking: Question<'_, T>) -> Result<Option<T>, Error> {
         let result = if site.is_last {
             asking.await
         } else {
-            let limit = MANIFEST.min(self.patience);
+            let limit = MANIFEST_TIMEOUT.min(self.patience);
             tokio::time::timeout(limit, asking).await.unwrap_or_else(|_| Err(too_slow(site.repository.place(), limit)))
         };
         match &result {
@@ -502,9 +506,9 @@ impl Inner {
             return false;
         }
         let known = self.hosts.get(&site.host);
-        let reason = if known.lying {
+        let reason = if known.untrusted {
             "its host gave wrong bytes before in this run"
-        } else if known.unreachable >= UNREACHABLE {
+        } else if known.unreachable >= MAX_UNREACHABLE {
             "its host was unreachable before in this run"
         } else {
             return false;
@@ -521,7 +525,7 @@ impl Inner {
             return;
         }
         let (before, now) = self.hosts.learn(&site.host, class);
-        if now.lying && !before.lying {
+        if now.untrusted && !before.untrusted {
             self.meter.warn(format!(
                 "the mirror {} gave wrong bytes ({}); its host is not believed again in this run",
                 site.name,
@@ -535,9 +539,9 @@ impl Inner {
                 reason(error),
                 site.host
             ));
-        } else if now.unreachable == UNREACHABLE && before.unreachable < UNREACHABLE {
+        } else if now.unreachable == MAX_UNREACHABLE && before.unreachable < MAX_UNREACHABLE {
             self.meter.notice(format!(
-                "the mirror host {} was unreachable {UNREACHABLE} times ({}) and is left out for the rest of the run",
+                "the mirror host {} was unreachable {MAX_UNREACHABLE} times ({}) and is left out for the rest of the run",
                 site.host,
                 reason(error)
             ));
@@ -547,7 +551,7 @@ impl Inner {
 
 /// A tag's manifest from a mirror, whose word about a digest is nothing without the bytes; from the original a HEAD will
 /// do where only the digest is wanted.
-fn fetched<'a>(site: &'a Endpoint, tag: &'a str, bytes: bool) -> TokenContext<'a, Named> {
+fn fetched<'a>(site: &'a Endpoint, tag: &'a str, bytes: bool) -> Question<'a, Named> {
     let at = TagOrDigest::Tag(tag);
     if site.is_mirror || bytes {
         get(site, at).map(|answer| Ok(answer?.map(|manifest| Named::Manifest(Box::new(manifest))))).boxed()
@@ -557,7 +561,7 @@ fn fetched<'a>(site: &'a Endpoint, tag: &'a str, bytes: bool) -> TokenContext<'a
 }
 
 /// `stream`, ended where it gives next to nothing for `limit`; the time in which nobody asks it does not count.
-fn lively(stream: BlobStream, limit: Duration, object: Object) -> BlobStream {
+fn with_min_rate(stream: BlobStream, limit: Duration, object: Object) -> BlobStream {
     let state = Some((stream, Duration::ZERO, 0_u64));
     futures_util::stream::unfold(state, move |state| {
         let object = object.clone();
@@ -570,7 +574,7 @@ fn lively(stream: BlobStream, limit: Duration, object: Object) -> BlobStream {
                 Ok(Some(piece)) => {
                     waited += started.elapsed();
                     moved += piece.as_ref().map_or(0, |piece| piece.len() as u64);
-                    if moved >= PROGRESS {
+                    if moved >= MIN_BYTES {
                         (waited, moved) = (Duration::ZERO, 0);
                     }
                     Some((piece, Some((stream, waited, moved))))
@@ -594,7 +598,7 @@ mod tests {
     use bytes::Bytes;
     use futures_util::StreamExt as _;
 
-    use super::lively;
+    use super::with_min_rate;
     use crate::error::object::Object;
     use crate::store::blob::BlobStream;
 
@@ -612,13 +616,13 @@ mod tests {
             .boxed()
         };
         // The limit is on the whole of the waiting, not on each wait.
-        let mut stream = lively(drip(40), Duration::from_millis(100), object());
+        let mut stream = with_min_rate(drip(40), Duration::from_millis(100), object());
         let mut pieces = 0;
         while let Some(Ok(_)) = stream.next().await {
             pieces += 1;
         }
         assert!(pieces < 4 && stream.next().await.is_none(), "{pieces}");
-        let mut stream = lively(drip(1), Duration::from_secs(60), object());
+        let mut stream = with_min_rate(drip(1), Duration::from_secs(60), object());
         assert!(stream.next().await.unwrap().is_ok());
     }
 }

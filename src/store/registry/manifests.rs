@@ -180,7 +180,7 @@ impl Repository {
                     Err(BodyError::Broken(error)) => return Err(classify(&error)),
                 };
                 // All that come for this image are counted together while they come: many at once would be many times this.
-                self.meter.takes(piece.len()).map_err(Cause::Protocol)?;
+                self.meter.manifest_budget().reserve(piece.len()).map_err(Cause::Protocol)?;
                 bytes.extend_from_slice(&piece);
             }
         };
@@ -195,7 +195,7 @@ impl Repository {
         match result {
             Ok(()) => Ok(bytes.freeze()),
             Err(cause) => {
-                self.meter.gives_back(bytes.len());
+                self.meter.manifest_budget().release(bytes.len());
                 Err(cause)
             }
         }

@@ -106,7 +106,7 @@ impl Repository {
             drop(permit);
             let bytes = self.small_body(response).await.ok()?;
             // It stays for the run, and is not of this image.
-            self.meter.gives_back(bytes.len());
+            self.meter.manifest_budget().release(bytes.len());
             if bytes.len() > LARGEST_PAGE {
                 return None;
             }
