@@ -82,8 +82,8 @@
 //!
 //! # Why the transport is our own
 //!
-//! `oci-client` gives media-type constants. Its transport was measured and is not used: it panics on a manifest pushed by
-//! digest where the registry answers without `Location` (ECR), follows any token realm with the password, takes a failed
+//! `oci-client` gives the type that a reference is read into, the grammar that the reader is tested against, and the media
+//! types. Its transport was measured and is not used: it panics on a manifest pushed by digest where the registry answers without `Location` (ECR), follows any token realm with the password, takes a failed
 //! listing of referrers for an empty one, hides `Retry-After`, asks `/v2/` before every request of a registry without
 //! tokens, and sends one PATCH for each piece of a stream.
 //!

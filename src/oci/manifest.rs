@@ -34,7 +34,8 @@ const SCHEMA1: [&str; 2] = [
 /// The withdrawn OCI artifact manifest of image-spec 1.1-rc; still found in registries.
 const ARTIFACT: &str = "application/vnd.oci.artifact.manifest.v1+json";
 
-/// What a manifest request accepts, preferred first (registries.md: generic artifacts need `*/*`).
+/// What a manifest request accepts, preferred first; generic artifacts need `*/*`. The media types are those of `media`, which
+/// a test compares: constants cannot be joined.
 pub const ACCEPT: &str = concat!(
     "application/vnd.oci.image.index.v1+json, ",
     "application/vnd.oci.image.manifest.v1+json, ",

@@ -3,6 +3,9 @@
 //! Owns parsing, spelling out and the sentences about what is wrong with a name. Never guesses which host was meant:
 //! a name that would silently become another image on Docker Hub is refused. Never prints what stands before an `@`
 //! that is not a digest's, because it may be a password.
+//!
+//! What is read is kept as `oci_client::Reference`. Its own parser is not used: it has no sentences, and compiles a regular
+//! expression, which takes longer than to find out that an image has not changed. A test holds the two together.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -26,11 +29,11 @@ const SHAPE: &str = "write `[registry/]repository[:tag][@digest]`";
 /// Two references are equal when they name the same thing, however they were typed.
 #[derive(Clone, Debug)]
 pub struct Reference {
-    registry: String,
-    repository: String,
-    /// As written; [`Reference::tag`] adds the default.
-    tag: Option<String>,
+    /// With the default tag, where neither tag nor digest was written.
+    parts: oci_client::Reference,
+    /// The digest of `parts`.
     digest: Option<Digest>,
+    has_explicit_tag: bool,
 }
 
 impl Reference {
@@ -63,31 +66,55 @@ impl Reference {
                 shown(text)
             ));
         }
-        Ok(Self { registry, repository, tag: parts.tag.map(str::to_owned), digest: parts.digest })
+        Ok(Self::new(registry, repository, parts.tag.map(str::to_owned), parts.digest))
+    }
+
+    fn new(registry: String, repository: String, tag: Option<String>, digest: Option<Digest>) -> Self {
+        let has_explicit_tag = tag.is_some();
+        let text = |digest: &Digest| digest.as_str().to_owned();
+        let parts = match (tag, &digest) {
+            (Some(tag), Some(digest)) => {
+                oci_client::Reference::with_tag_and_digest(registry, repository, tag, text(digest))
+            }
+            (None, Some(digest)) => oci_client::Reference::with_digest(registry, repository, text(digest)),
+            (tag, None) => {
+                let tag = tag.unwrap_or_else(|| DEFAULT_TAG.to_owned());
+                oci_client::Reference::with_tag(registry, repository, tag)
+            }
+        };
+        Self { parts, digest, has_explicit_tag }
+    }
+
+    /// The same tag and digest, as they were written, in another repository, whose parts were checked before: where a mirror
+    /// has it.
+    #[must_use]
+    pub(crate) fn relocated(&self, registry: String, repository: String) -> Self {
+        let tag = self.tag().filter(|_| self.has_explicit_tag).map(str::to_owned);
+        Self::new(registry, repository, tag, self.digest.clone())
+    }
+
+    fn here(&self, tag: Option<String>, digest: Option<Digest>) -> Self {
+        Self::new(self.registry().to_owned(), self.repository().to_owned(), tag, digest)
     }
 
     /// The registry's host and port: `docker.io`, `ghcr.io`, `127.0.0.1:5000`.
     pub fn registry(&self) -> &str {
-        &self.registry
+        self.parts.registry()
     }
 
     /// The repository: `library/alpine`.
     pub fn repository(&self) -> &str {
-        &self.repository
+        self.parts.repository()
     }
 
     /// The tag; `latest` when neither tag nor digest was written, nothing when only a digest was.
     pub fn tag(&self) -> Option<&str> {
-        match (&self.tag, &self.digest) {
-            (Some(tag), _) => Some(tag),
-            (None, None) => Some(DEFAULT_TAG),
-            (None, Some(_)) => None,
-        }
+        self.parts.tag()
     }
 
     /// Whether a tag was written.
     pub fn has_explicit_tag(&self) -> bool {
-        self.tag.is_some()
+        self.has_explicit_tag
     }
 
     /// The digest, where one was written.
@@ -97,51 +124,41 @@ impl Reference {
 
     /// Registry and repository, without tag and digest: `docker.io/library/alpine`.
     pub fn name(&self) -> String {
-        format!("{}/{}", self.registry, self.repository)
+        format!("{}/{}", self.registry(), self.repository())
     }
 
     /// The repository without its last component: `library`; empty when there is only one.
     pub fn namespace(&self) -> &str {
-        self.repository.rsplit_once('/').map_or("", |(namespace, _)| namespace)
+        self.repository().rsplit_once('/').map_or("", |(namespace, _)| namespace)
     }
 
     /// The repository's last component: `alpine`.
     pub fn base_name(&self) -> &str {
-        self.repository.rsplit_once('/').map_or(self.repository.as_str(), |(_, name)| name)
+        self.repository().rsplit_once('/').map_or(self.repository(), |(_, name)| name)
     }
 
     /// The same repository with this tag and no digest.
     #[must_use]
     pub fn with_tag(&self, tag: impl Into<String>) -> Self {
-        Self { tag: Some(tag.into()), digest: None, ..self.clone() }
+        self.here(Some(tag.into()), None)
     }
 
     /// The same repository with this digest and no tag.
     #[must_use]
     pub fn with_digest(&self, digest: Digest) -> Self {
-        Self { tag: None, digest: Some(digest), ..self.clone() }
+        self.here(None, Some(digest))
     }
 
     /// The same reference, its tag kept, with this digest: how a result is reported.
     #[must_use]
     pub fn pinned(&self, digest: Digest) -> Self {
-        Self { tag: self.tag().map(str::to_owned), digest: Some(digest), ..self.clone() }
-    }
-
-    /// The same tag and digest in another repository, whose parts were checked before: where a mirror has it.
-    #[must_use]
-    pub(crate) fn relocated(&self, registry: String, repository: String) -> Self {
-        Self { registry, repository, ..self.clone() }
-    }
-
-    fn identity(&self) -> (&str, &str, Option<&str>, Option<&Digest>) {
-        (&self.registry, &self.repository, self.tag(), self.digest())
+        self.here(self.tag().map(str::to_owned), Some(digest))
     }
 }
 
 impl PartialEq for Reference {
     fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
+        self.parts == other.parts
     }
 }
 
@@ -149,14 +166,13 @@ impl Eq for Reference {}
 
 impl Hash for Reference {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.identity().hash(state);
+        self.parts.hash(state);
     }
 }
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.registry, self.repository)?;
-        write_suffix(f, self.tag(), self.digest())
+        self.parts.fmt(f)
     }
 }
 
@@ -428,8 +444,7 @@ fn is_host_name(host: &str) -> bool {
 /// Whether one component of a repository's name is well formed: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
 /// (distribution-spec, "Pulling manifests").
 ///
-/// oci-client's `Reference` has the same grammar as a regular expression; to compile it takes longer, and more memory,
-/// than to find out that an image has not changed. A test holds the two together.
+/// The same grammar as oci-client's; a test holds the two together.
 fn is_component(component: &str) -> bool {
     let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let separator = |run: &[u8]| matches!(run, b"." | b"_" | b"__") || run.iter().all(|byte| *byte == b'-');

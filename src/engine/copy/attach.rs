@@ -152,7 +152,7 @@ fn merge(present: Option<&[u8]>, manifests: &[&Manifest]) -> Result<Option<Vec<u
         Some(bytes) => serde_json::from_slice(bytes).map_err(|error| format!("it cannot be read: {error}"))?,
         None => json!({
             "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "mediaType": oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE,
             "manifests": [],
         }),
     };

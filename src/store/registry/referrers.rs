@@ -3,6 +3,7 @@
 //! Owns telling "there is no such API here" from "the listing failed": only the first may be answered by other means,
 //! because a listing that fails must never look like an image without signatures.
 
+use oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
@@ -46,7 +47,7 @@ impl Repository {
         for _ in 0..MOST_PAGES {
             let Some(url) = next.take() else { return Ok(Some(found)) };
             let mut call = Request::new(Method::GET, url.clone(), self.scopes(), "referrers");
-            call.headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.oci.image.index.v1+json"));
+            call.headers.insert(ACCEPT, HeaderValue::from_static(OCI_IMAGE_INDEX_MEDIA_TYPE));
             // GHCR answered with a redirect to its web interface (artifacthub/hub#4785): that is no API.
             call.follow_redirects = false;
             let response = match self.send(&call).await {
