@@ -1,6 +1,6 @@
 //! Resolve: from the name that the user gave to the digest that is copied.
 //!
-//! Owns that a tag is asked once and everything after goes by digest: tags move (registries.md §1). Never writes, and
+//! Owns that a tag is asked once and everything after goes by digest: a tag may move between two requests. Never writes, and
 //! never fetches a manifest where its digest is enough.
 
 use std::collections::HashSet;
@@ -93,8 +93,8 @@ pub async fn target(target: &Target, at: TagOrDigest<'_>) -> Result<Option<Diges
 
 /// The same where whatever is there is to be overwritten, by one of `same_repository_count` images that go to the same repository.
 ///
-/// A target that may be written but not read is taken for empty, as GHCR may answer for a package that does not exist yet
-/// (registries.md §9, Absent vs private); and of many tags it is enough that a listing does not have them.
+/// A target that may be written but not read is taken for empty, because GHCR may answer 403 for a package that does not
+/// exist yet; and of many tags it is enough that a listing does not have them.
 pub async fn overwritten(
     target: &Target,
     at: TagOrDigest<'_>,

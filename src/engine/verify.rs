@@ -17,7 +17,7 @@ use crate::oci::manifest::{DEEPEST, Descriptor, Manifest};
 use crate::store::content::TagOrDigest;
 use crate::store::{Source, Target};
 
-/// How long a registry may take to show what it has accepted (GHCR lags: registries.md §9, Read-after-write).
+/// How long a registry may take to show what it has accepted (GHCR lags behind what was pushed).
 const LAG: Duration = Duration::from_secs(30);
 
 /// Asks the target whether `at` is `digest` now, patient with a registry that lags.

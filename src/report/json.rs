@@ -1,6 +1,6 @@
 //! The report for programs: the `json` and `mapping` outputs, and the small ones beside them.
 //!
-//! Owns the names and the order of fields that scripts rely on (contract: "Outputs"), and what is left out where there
+//! Owns the names and the order of fields that scripts rely on, and what is left out where there
 //! is not room for all. Must never rename a field, never carry what the log would not show, never cut without saying so.
 
 use std::collections::BTreeMap;
@@ -288,7 +288,7 @@ fn fitting<T>(items: Vec<T>, max_bytes: Option<usize>, around: usize, length: im
 /// The outputs of a run, and what is to be said about them.
 #[derive(Debug, Default)]
 pub struct Outputs {
-    /// Name and value, in the contract's order; what has no value is left out.
+    /// Name and value, in a fixed order; what has no value is left out.
     pub values: Vec<(&'static str, String)>,
     /// What was cut, a sentence each.
     pub warnings: Vec<String>,
@@ -438,7 +438,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_json_has_the_contracts_fields() {
+    fn the_json_has_the_fields_that_scripts_rely_on() {
         let text = to_line(&fitted(&report(vec![copied(), failed()]), &context()));
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert!(
@@ -545,7 +545,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn inspect_and_verify_set_what_the_contract_says() {
+    fn inspect_and_verify_set_their_own_outputs() {
         let mut report = report(vec![ImageOutcome { target: None, result: Outcome::Inspected, ..copied() }]);
         report.command = Command::Inspect;
         let outputs = outputs(&report, &context()).values;

@@ -71,7 +71,7 @@ impl Report {
         self.images.iter().any(|image| image.wrote || image.result == Outcome::Copied)
     }
 
-    /// The process's exit code (contract: "Exit codes").
+    /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self.cancelled {
             Some("SIGINT") => 130,

@@ -157,7 +157,7 @@ impl Repository {
     }
 
     fn manifest_call<'a>(&self, method: Method, at: TagOrDigest<'_>, what: &'a str) -> Request<'a> {
-        // The scope of the job, not of the request: one token serves the whole of it (registries.md §3.3).
+        // The scope of the job, not of the request: one token serves the whole of it.
         let mut call = Request::new(method, self.url(&format!("manifests/{at}")), self.scopes(), what);
         call.headers.insert(ACCEPT, HeaderValue::from_static(manifest::ACCEPT));
         call
@@ -211,7 +211,7 @@ fn is_absent(cause: &Cause) -> bool {
 }
 
 /// Whether a refusal may be of a tag that cannot be moved. A put whose answer was lost is sent again, and its own tag is
-/// then in its way (ECR refuses even the same digest: registries.md §10).
+/// then in its way (ECR refuses even the same digest).
 fn is_immutable(at: TagOrDigest<'_>, cause: &Cause) -> bool {
     matches!((at, cause), (TagOrDigest::Tag(_), Cause::Refused(refusal)) if matches!(refusal.status, 400 | 403 | 409 | 412))
 }
