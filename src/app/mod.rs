@@ -174,7 +174,7 @@ async fn mirror<S: Future<Output = &'static str>>(
 
 /// Makes configuration for others of what is at the targets.
 fn emit_configuration(inputs: &Inputs, environment: &Environment, report: &mut Report, notices: Vec<String>) {
-    let (handovers, notes) = emit::render(
+    let (consumer_configs, notes) = emit::render(
         &inputs.emit,
         &report.images,
         report.command,
@@ -182,7 +182,7 @@ fn emit_configuration(inputs: &Inputs, environment: &Environment, report: &mut R
         environment.get("GITHUB_REPOSITORY"),
         &inputs.insecure_registries,
     );
-    report.handovers = handovers;
+    report.consumer_configs = consumer_configs;
     report.notices.extend(notices.into_iter().chain(notes));
 }
 

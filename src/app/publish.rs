@@ -21,9 +21,9 @@ pub fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Rep
         console.line(notice);
     }
     if let Some(directory) = &inputs.emit_directory {
-        failed(emit::write(directory, &report.handovers));
+        failed(emit::write(directory, &report.consumer_configs));
     }
-    for line in log::handovers(report) {
+    for line in log::consumer_configs(report) {
         console.line(&line);
     }
     if inputs.summary {

@@ -99,7 +99,7 @@ pub fn render(
     }
     let (run, notes) = Run::new(images, github_repository, insecure);
     let formats = FORMATS.iter().filter(|format| wanted.0.contains(format.name()));
-    let handovers = formats.map(|format| {
+    let consumer_configs = formats.map(|format| {
         let result = if run.images.is_empty() && format.name() != "mapping" {
             Err("no image was read back from the target exactly as the source has it".to_owned())
         } else {
@@ -111,10 +111,10 @@ pub fn render(
         };
         ConsumerConfig { format: format.name(), files, problem }
     });
-    (handovers.collect(), notes)
+    (consumer_configs.collect(), notes)
 }
 
 /// Writes the files of all formats below `directory`.
-pub fn write(directory: &Directory, handovers: &[ConsumerConfig]) -> Result<(), Error> {
-    handovers.iter().flat_map(|handover| &handover.files).try_for_each(|file| directory.write(file))
+pub fn write(directory: &Directory, consumer_configs: &[ConsumerConfig]) -> Result<(), Error> {
+    consumer_configs.iter().flat_map(|config| &config.files).try_for_each(|file| directory.write(file))
 }

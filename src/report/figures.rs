@@ -2,16 +2,52 @@
 
 use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
+use crate::oci::artifact::Kind;
 use crate::oci::reference::ImageReference;
 use crate::report::Report;
 
-/// The bytes that count for this command: sent, or in a dry run to be sent; read where nothing is ever written.
-pub fn bytes(report: &Report, image: &ImageOutcome) -> u64 {
+/// What is counted in bytes for a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// What a dry run would send.
+    ToSend,
+    /// What was sent to the target.
+    Sent,
+    /// What was read, where nothing is ever written.
+    Read,
+}
+
+/// What is counted for this run's command.
+pub fn moved(report: &Report) -> Moved {
     match report.command {
-        Command::Copy if report.dry_run => image.blobs.missing_bytes,
-        Command::Copy => image.traffic.bytes_written,
-        _ => image.traffic.bytes_read,
+        Command::Copy if report.dry_run => Moved::ToSend,
+        Command::Copy => Moved::Sent,
+        Command::Inspect | Command::Verify | Command::Access => Moved::Read,
     }
+}
+
+/// The bytes that count for this command.
+pub fn bytes(report: &Report, image: &ImageOutcome) -> u64 {
+    match moved(report) {
+        Moved::ToSend => image.blobs.missing_bytes,
+        Moved::Sent => image.traffic.bytes_written,
+        Moved::Read => image.traffic.bytes_read,
+    }
+}
+
+/// The bytes that a row has for an image: those that count, or its size where nothing is ever written.
+pub fn row_bytes(report: &Report, image: &ImageOutcome) -> u64 {
+    match moved(report) {
+        Moved::ToSend | Moved::Sent => bytes(report, image),
+        Moved::Read => image.platforms.iter().filter_map(|platform| platform.size).sum(),
+    }
+}
+
+/// How many attachments of each kind there are; kinds without one are left out.
+pub fn attachments(image: &ImageOutcome) -> Vec<(Kind, usize)> {
+    let number = |kind| image.attachments.iter().filter(|attachment| attachment.kind == kind).count();
+    let kinds = [Kind::Signature, Kind::Attestation, Kind::Sbom, Kind::Artifact];
+    kinds.map(|kind| (kind, number(kind))).into_iter().filter(|(_, number)| *number > 0).collect()
 }
 
 /// [`bytes()`] of all images.

@@ -162,7 +162,7 @@ fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -
             pulls_billed: traffic.pulls_billed,
             duration_ms: report.duration,
         },
-        emitted: &report.handovers,
+        emitted: &report.consumer_configs,
         notices: &report.notices,
         access: &report.access.checks,
         left_out: None,

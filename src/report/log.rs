@@ -6,7 +6,7 @@
 use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::report::Report;
-use crate::report::figures::{pinned, total_bytes};
+use crate::report::figures::{self, Moved, moved, pinned, total_bytes};
 use crate::report::package_access;
 use crate::text::choice::Choice as _;
 use crate::text::units::{count, duration, plural, size};
@@ -86,11 +86,11 @@ fn problem(command: Command, image: &ImageOutcome) -> Option<String> {
 }
 
 /// The files of consumer configuration, and the formats that cannot say what the run did; a line each.
-pub fn handovers(report: &Report) -> Vec<String> {
+pub fn consumer_configs(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
-    for handover in &report.handovers {
-        lines.extend(handover.files.iter().map(|file| format!("emitted {}", file.path)));
-        lines.extend(handover.problem.iter().map(|problem| format!("not emitted: {}: {problem}", handover.format)));
+    for config in &report.consumer_configs {
+        lines.extend(config.files.iter().map(|file| format!("emitted {}", file.path)));
+        lines.extend(config.problem.iter().map(|problem| format!("not emitted: {}: {problem}", config.format)));
     }
     lines
 }
@@ -135,10 +135,10 @@ pub(super) fn headline(report: &Report) -> String {
 
 /// What it cost: `27 requests, 0 pulls billed, 8.5 MiB sent`.
 pub(super) fn amounts(report: &Report) -> String {
-    let moved = match report.command {
-        Command::Copy if report.dry_run => " to send",
-        Command::Copy => " sent",
-        _ => " read",
+    let moved = match moved(report) {
+        Moved::ToSend => " to send",
+        Moved::Sent => " sent",
+        Moved::Read => " read",
     };
     let total = report.traffic();
     let bytes = match total_bytes(report) {
@@ -233,14 +233,8 @@ fn blobs(image: &ImageOutcome) -> Option<String> {
 
 /// `attachments: 2 signatures, 1 sbom`.
 pub(super) fn attachments(image: &ImageOutcome) -> Option<String> {
-    use crate::oci::artifact::Kind;
-    let parts: Vec<String> = [Kind::Signature, Kind::Attestation, Kind::Sbom, Kind::Artifact]
-        .into_iter()
-        .filter_map(|kind| {
-            let number = image.attachments.iter().filter(|attachment| attachment.kind == kind).count();
-            (number > 0).then(|| count(number as u64, kind.name()))
-        })
-        .collect();
+    let parts: Vec<String> =
+        figures::attachments(image).into_iter().map(|(kind, number)| count(number as u64, kind.name())).collect();
     (!parts.is_empty()).then(|| format!("attachments: {}", parts.join(", ")))
 }
 

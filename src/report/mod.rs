@@ -26,7 +26,7 @@ pub struct Report {
     /// One entry an image, in the order asked for.
     pub images: Vec<ImageOutcome>,
     /// Consumer configuration, by format.
-    pub handovers: Vec<ConsumerConfig>,
+    pub consumer_configs: Vec<ConsumerConfig>,
     /// What the user should know about the run as a whole.
     pub notices: Vec<String>,
     /// Wall time in milliseconds.
@@ -44,7 +44,7 @@ impl Report {
             command,
             dry_run,
             images: Vec::new(),
-            handovers: Vec::new(),
+            consumer_configs: Vec::new(),
             notices: Vec::new(),
             duration: 0,
             cancelled: None,

@@ -6,13 +6,12 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use crate::engine::options::Command;
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome};
 use crate::error::Error;
 use crate::oci::reference::ImageReference;
 use crate::oci::vendor::Vendor;
 use crate::report::Report;
-use crate::report::figures::{bytes, pinned, total_bytes};
+use crate::report::figures::{Moved, moved, pinned, row_bytes, total_bytes};
 use crate::report::log::{amounts, headline, others, outcome, pull};
 use crate::report::package_access;
 use crate::text::sanitise::{code, line, markdown, prose};
@@ -61,7 +60,7 @@ pub fn render(report: &Report) -> String {
     sites(&mut text, report);
     platforms(&mut text, report);
     attachments(&mut text, report);
-    handovers(&mut text, report);
+    consumer_configs(&mut text, report);
     let _ = writeln!(
         text,
         "<sub>mirror-image {} · {} · {}</sub>",
@@ -135,10 +134,10 @@ fn table(text: &mut String, report: &Report, images: &[&ImageOutcome], max_bytes
         return;
     }
     let target = images.iter().any(|image| image.target.is_some());
-    let moved = match report.command {
-        Command::Copy if report.dry_run => "To send",
-        Command::Copy => "Sent",
-        _ => "Size",
+    let moved = match moved(report) {
+        Moved::ToSend => "To send",
+        Moved::Sent => "Sent",
+        Moved::Read => "Size",
     };
     let _ =
         writeln!(text, "| Source |{} Digest | Platforms | {moved} | Result |", if target { " Target |" } else { "" });
@@ -182,11 +181,10 @@ fn platforms_cell(image: &ImageOutcome) -> String {
 }
 
 fn moved_cell(report: &Report, image: &ImageOutcome) -> String {
-    let bytes = match report.command {
-        Command::Copy => bytes(report, image),
-        _ => image.platforms.iter().filter_map(|platform| platform.size).sum(),
-    };
-    if bytes == 0 { "–".to_owned() } else { size(bytes) }
+    match row_bytes(report, image) {
+        0 => "–".to_owned(),
+        bytes => size(bytes),
+    }
 }
 
 fn failures(text: &mut String, report: &Report) {
@@ -327,13 +325,13 @@ fn attachments(text: &mut String, report: &Report) {
 const SHOWN: usize = 16 * 1024;
 
 /// Consumer configuration: the snippets, folded, and what could not be said.
-fn handovers(text: &mut String, report: &Report) {
+fn consumer_configs(text: &mut String, report: &Report) {
     let mut problems = String::new();
-    for handover in &report.handovers {
-        if let Some(problem) = &handover.problem {
-            let _ = writeln!(problems, "- {}: {}", code(handover.format), prose(problem));
+    for config in &report.consumer_configs {
+        if let Some(problem) = &config.problem {
+            let _ = writeln!(problems, "- {}: {}", code(config.format), prose(problem));
         }
-        for file in &handover.files {
+        for file in &config.files {
             let title = format!("Pull from the mirror: <code>{}</code>", markdown(&file.path));
             fold(text, &title, |text| {
                 if file.text.len() > SHOWN {

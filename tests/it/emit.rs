@@ -58,11 +58,11 @@ fn emit(images: &[ImageOutcome], words: &[&str]) -> Emitted {
 
 fn emit_run(images: &[ImageOutcome], words: &[&str], command: program::Command, dry_run: bool) -> Emitted {
     let wanted = Wanted::parse(words).unwrap();
-    let (handovers, notes) = render(&wanted, images, command, dry_run, Some("o/r"), &[]);
+    let (consumer_configs, notes) = render(&wanted, images, command, dry_run, Some("o/r"), &[]);
     let mut emitted = Emitted { files: BTreeMap::new(), problems: BTreeMap::new(), notes };
-    for handover in handovers {
-        emitted.files.extend(handover.files.into_iter().map(|file| (file.path, file.text)));
-        emitted.problems.extend(handover.problem.map(|problem| (handover.format, problem)));
+    for config in consumer_configs {
+        emitted.files.extend(config.files.into_iter().map(|file| (file.path, file.text)));
+        emitted.problems.extend(config.problem.map(|problem| (config.format, problem)));
     }
     emitted
 }
