@@ -125,7 +125,7 @@ pub async fn stages(
         console.group(&title, &lines);
     }
     emit_configuration(inputs, environment, &mut report, plan.notices);
-    report.duration = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
 }
 

@@ -70,7 +70,7 @@ fn resolved(workspace: &Path, below: &Path) -> Option<PathBuf> {
         let path = workspace.join(existing);
         match path.canonicalize() {
             Ok(real) => return Some(real.strip_prefix(workspace).ok()?.join(missing(existing))),
-            // A link to nothing is there and leads nobody knows where.
+            // A link to nothing: where it will lead is not known.
             Err(_) if path.symlink_metadata().is_ok() => return None,
             Err(_) => {}
         }

@@ -105,7 +105,7 @@ fn secret(run: &Run) -> Secret {
         api_version: "v1",
         kind: "Secret",
         metadata: Name { name: SECRET },
-        kind_of_secret: "kubernetes.io/dockerconfigjson",
+        r#type: "kubernetes.io/dockerconfigjson",
         string_data: [(".dockerconfigjson", Quoted(serde_json::json!({ "auths": auths }).to_string()))].into(),
     }
 }

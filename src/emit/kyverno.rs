@@ -53,8 +53,8 @@ impl Format for Policy {
 
 fn rule(name: &'static str, list: &str, image: &str) -> Result<Rule, String> {
     let key = format!("{{{{ request.object.spec.{list}[] || `[]` | length(@) }}}}");
-    let path = format!("/spec/{list}/{{{{elementIndex}}}}/image");
-    let patch = yaml(&[Patch { op: "replace", path, value: Quoted(image) }])?;
+    let at = format!("/spec/{list}/{{{{elementIndex}}}}/image");
+    let patch = yaml(&[Patch { op: "replace", path: at, value: Quoted(image) }])?;
     Ok(Rule {
         name,
         r#match: Match { any: [Resources { resources: Kinds { kinds: ["Pod"] } }] },

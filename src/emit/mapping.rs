@@ -1,4 +1,4 @@
-//! `mapping.json`: the output of the same name as a file, for whoever writes a format of their own.
+//! `mapping.json`: the output of the same name as a file, for formats that are not here.
 
 use crate::emit::document::file;
 use crate::emit::files::EmittedFile;

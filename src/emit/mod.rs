@@ -1,4 +1,4 @@
-//! Consumer configuration: how those who pull come to use the mirror.
+//! Consumer configuration: what lets clients pull from the mirror.
 //!
 //! Owns what the formats are made of and the list of formats; each format is one small file. Only images that were read
 //! back from the target and are exactly what the source has come in. The same run writes the same bytes: sorted, without

@@ -23,8 +23,7 @@ pub struct Secret {
     pub api_version: &'static str,
     pub kind: &'static str,
     pub metadata: Name,
-    #[serde(rename = "type")]
-    pub kind_of_secret: &'static str,
+    pub r#type: &'static str,
     pub string_data: BTreeMap<&'static str, Quoted<String>>,
 }
 
@@ -82,8 +81,7 @@ struct ImportPolicy {
 /// An object of one field, `type`.
 #[derive(Serialize)]
 struct Typed {
-    #[serde(rename = "type")]
-    kind: &'static str,
+    r#type: &'static str,
 }
 
 impl<'a> ImageStream<'a> {
@@ -104,7 +102,7 @@ impl StreamTag {
             name: Quoted(name),
             from: From { kind: "DockerImage", name: Quoted(image) },
             import_policy: ImportPolicy { import_mode: "PreserveOriginal" },
-            reference_policy: Typed { kind: "Local" },
+            reference_policy: Typed { r#type: "Local" },
         }
     }
 }
@@ -184,7 +182,7 @@ impl<'a> Deployment<'a> {
             allow_privilege_escalation: false,
             run_as_non_root: true,
             capabilities: Capabilities { drop: ["ALL"] },
-            seccomp_profile: Typed { kind: "RuntimeDefault" },
+            seccomp_profile: Typed { r#type: "RuntimeDefault" },
         };
         let containers = [Container { name: Quoted(name), image: Quoted(image), security_context }];
         Self {

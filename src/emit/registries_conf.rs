@@ -49,7 +49,7 @@ impl Format for RegistriesConf {
             let mirror = Mirror {
                 location: &repository.target,
                 insecure: insecure(|image| image.target.registry()),
-                pull_from_mirror: if self.tags { None } else { Some("digest-only") },
+                pulls: if self.tags { None } else { Some("digest-only") },
             };
             match registry.last_mut() {
                 Some(last) if last.prefix == repository.source => last.mirror.push(mirror),
@@ -83,11 +83,10 @@ struct Registry<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
 struct Mirror<'a> {
     location: &'a str,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     insecure: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pull_from_mirror: Option<&'static str>,
+    #[serde(rename = "pull-from-mirror", skip_serializing_if = "Option::is_none")]
+    pulls: Option<&'static str>,
 }

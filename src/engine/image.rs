@@ -133,7 +133,7 @@ impl<'a> ImageTask<'a> {
             served_by: self.meter.served_by(),
             state: error.as_ref().map(|_| self.state()),
             error,
-            duration: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             ..ImageOutcome::new(self.job.source.clone(), self.job.target.clone())
         }
     }

@@ -45,8 +45,8 @@ pub struct ImageOutcome {
     pub error: Option<Error>,
     /// For a failure: what was and what was not written, one sentence.
     pub state: Option<String>,
-    /// Wall time in milliseconds.
-    pub duration: u64,
+    /// Wall time.
+    pub duration_ms: u64,
 }
 
 /// One platform of an image.
@@ -139,7 +139,7 @@ impl ImageOutcome {
             notices: Vec::new(),
             error: None,
             state: None,
-            duration: 0,
+            duration_ms: 0,
         }
     }
 }

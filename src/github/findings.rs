@@ -115,7 +115,7 @@ impl Check {
         self
     }
 
-    /// Whether somebody has to look at it.
+    /// Whether it needs to be looked at.
     pub fn is_to_do(&self) -> bool {
         self.status.fails_strict() || matches!(self.status, Status::Pending | Status::Unverifiable)
     }

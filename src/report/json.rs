@@ -160,7 +160,7 @@ fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -
             requests: traffic.requests(),
             bytes: total_bytes(report),
             pulls_billed: traffic.pulls_billed,
-            duration_ms: report.duration,
+            duration_ms: report.duration_ms,
         },
         emitted: &report.consumer_configs,
         notices: &report.notices,
@@ -204,7 +204,7 @@ impl<'a> Image<'a> {
             pulls_billed: image.traffic.pulls_billed,
             traffic: image.traffic,
             blobs: image.blobs,
-            duration_ms: image.duration,
+            duration_ms: image.duration_ms,
             notices: &image.notices,
             error: failure(image),
         }))
@@ -226,7 +226,7 @@ impl<'a> Image<'a> {
 
 fn failure(image: &ImageOutcome) -> Option<Failure<'_>> {
     let error = image.error.as_ref()?;
-    // A sentence is put together from parts, each safe by itself, and is read by whoever prints what is in here.
+    // A sentence is put together from parts, each safe by itself; together they are printed by scripts, so they are made safe again.
     let safe = |text: &str| sanitise::line(text, usize::MAX);
     Some(Failure {
         message: safe(&error.to_string()),
@@ -390,7 +390,7 @@ pub(super) mod tests {
                 pulls_billed: 3,
             },
             blobs: Blobs { sent: 4, mounted: 1, present: 2, missing: 0, missing_bytes: 0 },
-            duration: 1900,
+            duration_ms: 1900,
             ..ImageOutcome::new(
                 named("docker.io/library/alpine:3.20"),
                 Some(named("ghcr.io/acme/mirror/docker.io/library/alpine:3.20")),
@@ -403,7 +403,7 @@ pub(super) mod tests {
             result: Outcome::Unchanged,
             traffic: Traffic { source_requests: 1, target_requests: 1, ..Traffic::default() },
             blobs: Blobs::default(),
-            duration: 90,
+            duration_ms: 90,
             ..copied()
         }
     }
@@ -430,7 +430,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::report) fn report(images: Vec<ImageOutcome>) -> Report {
-        Report { images, duration: 1900, ..Report::new(Command::Copy, false) }
+        Report { images, duration_ms: 1900, ..Report::new(Command::Copy, false) }
     }
 
     fn context() -> Context {

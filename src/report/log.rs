@@ -53,7 +53,7 @@ pub fn image(command: Command, image: &ImageOutcome) -> Vec<String> {
     lines.extend(blobs(image));
     lines.extend(attachments(image));
     if image.traffic.requests() > 0 {
-        lines.push(format!("{}, {}", traffic(image), duration(image.duration)));
+        lines.push(format!("{}, {}", traffic(image), duration(image.duration_ms)));
     }
     if matches!(image.result, Outcome::Copied | Outcome::Inspected) {
         lines.extend(pull(image));
@@ -99,9 +99,9 @@ pub fn consumer_configs(report: &Report) -> Vec<String> {
 pub fn verdict(report: &Report) -> String {
     let access = package_access::headline(&report.access).map_or(String::new(), |access| format!(" · {access}"));
     if report.images.is_empty() {
-        return format!("{}{access} · {}", headline(report), duration(report.duration));
+        return format!("{}{access} · {}", headline(report), duration(report.duration_ms));
     }
-    format!("{}{access} · {}, {}", headline(report), amounts(report), duration(report.duration))
+    format!("{}{access} · {}, {}", headline(report), amounts(report), duration(report.duration_ms))
 }
 
 /// How the images ended, in one phrase: `12 images: 3 copied, 8 unchanged, 1 failed`.
@@ -252,7 +252,7 @@ fn traffic(image: &ImageOutcome) -> String {
     parts.join(", ")
 }
 
-/// The command that pulls exactly this image; none for a layout on disk or an artifact, which nobody can pull so.
+/// The command that pulls exactly this image; none for a layout on disk or an artifact, which Docker does not pull.
 pub(super) fn pull(image: &ImageOutcome) -> Option<String> {
     let name = pinned(image)?;
     // An unchanged image was not fetched; what it is then is not known, and mostly it is an image.

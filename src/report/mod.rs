@@ -29,8 +29,8 @@ pub struct Report {
     pub consumer_configs: Vec<ConsumerConfig>,
     /// What the user should know about the run as a whole.
     pub notices: Vec<String>,
-    /// Wall time in milliseconds.
-    pub duration: u64,
+    /// Wall time.
+    pub duration_ms: u64,
     /// Set when the run was cancelled.
     pub cancelled: Option<&'static str>,
     /// Access on GitHub.
@@ -46,7 +46,7 @@ impl Report {
             images: Vec::new(),
             consumer_configs: Vec::new(),
             notices: Vec::new(),
-            duration: 0,
+            duration_ms: 0,
             cancelled: None,
             access: Findings::default(),
         }

@@ -66,7 +66,7 @@ pub fn render(report: &Report) -> String {
         "<sub>mirror-image {} · {} · {}</sub>",
         env!("CARGO_PKG_VERSION"),
         amounts(report),
-        duration(report.duration)
+        duration(report.duration_ms)
     );
     text
 }
@@ -189,7 +189,7 @@ fn moved_cell(report: &Report, image: &ImageOutcome) -> String {
 
 fn failures(text: &mut String, report: &Report) {
     let failed = report.images.iter().filter_map(|image| Some((image, image.error.as_ref()?)));
-    // They all failed in the same way, and nobody is to mend it.
+    // Images that a cancellation cut off failed in the same way, and nothing is to be mended.
     let cut_off = |error: &Error| report.images.len() > 1 && matches!(error, Error::Cancelled { .. });
     let (cancelled, failed): (Vec<_>, Vec<_>) = failed.partition(|(_, error)| cut_off(error));
     within(text, FAILURES, "failure", failed.into_iter(), |text, (image, error)| failure(text, image, error));

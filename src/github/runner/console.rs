@@ -1,8 +1,8 @@
 //! The runner's protocol: command files, workflow commands, and everything that is printed.
 //!
 //! Owns `GITHUB_ACTIONS`, `GITHUB_OUTPUT`, `GITHUB_STEP_SUMMARY`, `RUNNER_DEBUG`, and both standard streams: nothing
-//! else in the program prints. Must never print text that was not sanitised, and never fail a run because nobody
-//! reads its log.
+//! else in the program prints. Must never print text that was not sanitised, and never fail a run because
+//! its log has no reader.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write};
@@ -24,7 +24,7 @@ const ANNOTATIONS: usize = 9;
 /// Characters that the runner keeps of an annotation's message.
 const MESSAGE: usize = 4096;
 
-/// Characters of one log line; a longer one is somebody else's page of HTML.
+/// Characters of one log line; a longer one is a page of HTML that a server sent.
 const LINE: usize = 8192;
 
 /// A run that is over before this gets no bar: it would only flicker.
@@ -65,7 +65,7 @@ struct Streams {
     progress: ProgressStyle,
 }
 
-/// How those who wait are told how far the run is.
+/// How the log or the terminal shows how far the run is.
 enum ProgressStyle {
     /// By a line now and then.
     LogInterval(LogInterval),
@@ -108,7 +108,7 @@ impl Console {
         let mut streams = self.lock();
         let streams = &mut *streams;
         let out = streams.data.as_mut().unwrap_or(&mut streams.log);
-        // A closed pipe: nobody reads any more.
+        // A closed pipe: its reader has ended.
         let _ = writeln!(out, "{}", text.trim_end());
         let _ = out.flush();
     }
@@ -259,7 +259,7 @@ impl Console {
     }
 }
 
-/// Writes what can be written. A closed pipe means that nobody listens, which is no reason to stop copying.
+/// Writes what can be written. A closed pipe means that its reader has ended, which is no reason to stop copying.
 fn emit(stream: &mut Box<dyn Write + Send>, text: &str) {
     let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
 }

@@ -55,7 +55,7 @@ pub fn heredoc(name: &str, value: &str, delimiter: &str) -> Result<String, Error
     Ok(format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"))
 }
 
-/// A delimiter that nobody who writes into a value can guess: with it, foreign text could set another output.
+/// A random delimiter: foreign text that could guess it could end its value and set another output.
 fn delimiter() -> Result<String, Error> {
     let mut random = [0_u8; 16];
     getrandom::getrandom(&mut random)
