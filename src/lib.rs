@@ -119,6 +119,7 @@ pub mod properties;
 mod report;
 mod secret;
 mod store;
+mod sync;
 mod text;
 
 pub use crate::app::run;

@@ -4,7 +4,7 @@
 //! a failed image is a result, not an early exit.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use futures_util::future::try_join_all;
@@ -30,6 +30,7 @@ use crate::store::content::TagOrDigest;
 use crate::store::layout::Layout;
 use crate::store::registry::repository::Purpose;
 use crate::store::{Source, Target};
+use crate::sync::LockExt as _;
 
 /// One image while it is worked on. What is known of it survives a cancellation.
 pub struct ImageTask<'a> {
@@ -145,11 +146,11 @@ impl<'a> ImageTask<'a> {
     }
 
     fn tag(&self) -> Tag {
-        *self.tag.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.tag.locked()
     }
 
     fn set_tag(&self, state: Tag) {
-        *self.tag.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        *self.tag.locked() = state;
     }
 
     /// What was and what was not written.
@@ -480,7 +481,7 @@ impl<'a> ImageTask<'a> {
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.locked()
     }
 
     fn record(&self, resolved: &Resolved) {

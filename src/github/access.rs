@@ -7,12 +7,12 @@
 //! target that is not on this server's registry.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 use crate::engine::gate::Gate;
 use crate::engine::job::Job;
@@ -36,6 +36,7 @@ use crate::secret::Secret;
 use crate::store::content::TagOrDigest;
 use crate::store::registry::registries::Registries;
 use crate::store::registry::repository::Repository;
+use crate::sync::OnceMap;
 
 /// How long a grant, which GitHub may keep in a cache, is waited for.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -68,11 +69,8 @@ pub struct AccessCheck<'a> {
     api: Option<Result<Api, String>>,
     known: Mutex<Known>,
     /// Packages that were looked at before something was sent to them, and whether that may be.
-    passed: StdMutex<HashMap<String, Passed>>,
+    passed: OnceMap<String, Result<(), Error>>,
 }
-
-/// Whether something may be sent to a package; asked once.
-type Passed = Arc<OnceCell<Result<(), Error>>>;
 
 /// What was asked already.
 #[derive(Default)]
@@ -98,7 +96,7 @@ struct Target<'a> {
 impl<'a> AccessCheck<'a> {
     /// Contacts nothing.
     pub fn new(run: Context<'a>, jobs: &[Job], transport: &Transport) -> Self {
-        let mut access = Self { run, api: None, known: Mutex::default(), passed: StdMutex::default() };
+        let mut access = Self { run, api: None, known: Mutex::default(), passed: OnceMap::default() };
         let mut targets = jobs.iter().filter_map(|job| job.end(Side::Target));
         if access.is_on() && targets.any(|target| access.owner_and_name(target).is_some()) {
             let api = access.run.server.api().and_then(|base| Api::new(base, transport, access.run.patience));
@@ -119,10 +117,6 @@ impl<'a> AccessCheck<'a> {
     /// The token for GitHub's API.
     fn github_token(&self) -> Option<&Secret> {
         self.run.registries.credentials().github_token()
-    }
-
-    fn passed(&self) -> MutexGuard<'_, HashMap<String, Passed>> {
-        self.passed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wanted(&self) -> Wanted<'_> {
@@ -439,7 +433,7 @@ impl Gate for AccessCheck<'_> {
                 return Ok(());
             }
             // Several images may go to one package: it is looked at once, and the others wait for the answer.
-            let once = Arc::clone(self.passed().entry(subject).or_default());
+            let once = self.passed.entry(subject);
             once.get_or_init(|| self.look_before(repository, state)).await.clone()
         }
         .boxed()

@@ -32,6 +32,7 @@ use crate::http::clients::Transport;
 use crate::http::exchange::Exchange;
 use crate::http::failure::connection_failure;
 use crate::secret::Secret;
+use crate::sync::LockExt as _;
 use crate::text::sanitise;
 
 /// How long one answer may take.
@@ -382,7 +383,7 @@ fn timed_out() -> String {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.locked()
 }
 
 /// A path whose parts hold whatever names hold: a package's slash is `%2F`.

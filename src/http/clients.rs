@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use reqwest::{Client, redirect};
@@ -19,6 +19,7 @@ use url::Url;
 use crate::error::Error;
 use crate::http::address::is_loopback;
 use crate::http::failure::innermost;
+use crate::sync::LockExt as _;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -95,7 +96,7 @@ impl Transport {
         // Without TLS there is no HTTP/2, and blobs and manifests share the connections.
         let pipe = if loopback || url.scheme() != "https" { Pool::Blob } else { pipe };
         let kind = Kind { pipe, hasty, loopback, tls };
-        let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.0.clients.locked();
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
         }

@@ -12,6 +12,7 @@ use crate::observe::counts::{BlobPush, Blobs, EndpointReport, EndpointStatus, Tr
 use crate::observe::events::{Event, Events};
 use crate::observe::manifest_budget::ManifestBudget;
 use crate::secret::Secret;
+use crate::sync::LockExt as _;
 
 /// The counters of one image.
 pub struct Meter {
@@ -141,7 +142,7 @@ impl Meter {
 
     /// Keeps `sentence` for the image's report.
     pub fn notice(&self, sentence: String) {
-        let mut notices = self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut notices = self.notices.locked();
         if !notices.contains(&sentence) {
             notices.push(sentence);
         }
@@ -149,7 +150,7 @@ impl Meter {
 
     /// Like [`Self::notice`], where somebody should act on it.
     pub fn warn(&self, sentence: String) {
-        let mut notices = self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut notices = self.notices.locked();
         if !notices.contains(&sentence) {
             self.events.send(Event::Warning(sentence.clone()));
             notices.push(sentence);
@@ -168,7 +169,7 @@ impl Meter {
 
     /// A place was asked for the image. The first answer counts; a worse one that comes later replaces it.
     pub fn site(&self, site: &str, class: EndpointStatus, reason: Option<String>) {
-        let mut sites = self.sites.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut sites = self.sites.locked();
         match sites.iter_mut().find(|known| known.site == site) {
             Some(known) if class.weight() > known.class.weight() => (known.class, known.reason) = (class, reason),
             Some(_) => {}
@@ -178,17 +179,17 @@ impl Meter {
 
     /// The image's manifest came from this place.
     pub fn served(&self, site: &str) {
-        *self.served_by.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(site.to_owned());
+        *self.served_by.locked() = Some(site.to_owned());
     }
 
     /// The place that the image's manifest came from.
     pub fn served_by(&self) -> Option<String> {
-        self.served_by.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.served_by.locked().clone()
     }
 
     /// The places that were asked so far, in the order of their first answer.
     pub fn sites(&self) -> Vec<EndpointReport> {
-        self.sites.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.sites.locked().clone()
     }
 
     /// The requests and bytes so far.
@@ -221,7 +222,7 @@ impl Meter {
 
     /// The notices so far.
     pub fn notices(&self) -> Vec<String> {
-        self.notices.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.notices.locked().clone()
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::github::runner::console::Console;
 use crate::github::runner::{Runner, files};
 use crate::properties::actions;
 use crate::secret::Secret;
+use crate::sync::LockExt as _;
 use crate::text::sanitise;
 
 /// A tape that is written to and read.
@@ -16,13 +17,13 @@ pub struct Tape(Arc<Mutex<Vec<u8>>>);
 
 impl Tape {
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        String::from_utf8_lossy(&self.0.locked()).into_owned()
     }
 }
 
 impl Write for Tape {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0.locked().extend_from_slice(bytes);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {

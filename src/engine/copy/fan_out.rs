@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +25,7 @@ use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{self, BlobSource, BlobStream};
 use crate::store::content::{AccountId, TagOrDigest};
 use crate::store::{Source, StoredBlob};
+use crate::sync::LockExt as _;
 
 /// How long the first that wants a blob waits for accounts to which nothing moves on. An account that was waited for in vain
 /// is not waited for again until it comes.
@@ -99,11 +100,11 @@ impl FanOut {
     }
 
     fn sources(&self) -> MutexGuard<'_, HashMap<String, Arc<SharedSource>>> {
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sources.locked()
     }
 
     fn rendezvous(&self) -> MutexGuard<'_, HashMap<Digest, Rendezvous>> {
-        self.rendezvous.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rendezvous.locked()
     }
 }
 
@@ -119,7 +120,7 @@ impl SharedSource {
     }
 
     fn manifests(&self) -> MutexGuard<'_, HashMap<Digest, SharedManifest>> {
-        self.manifests.lock().unwrap_or_else(PoisonError::into_inner)
+        self.manifests.locked()
     }
 
     /// A piece of a blob goes on to `account`.
@@ -128,7 +129,7 @@ impl SharedSource {
     }
 
     fn accounts(&self) -> MutexGuard<'_, BTreeMap<AccountId, AccountState>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.accounts.locked()
     }
 }
 

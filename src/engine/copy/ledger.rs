@@ -5,18 +5,19 @@
 //! waits only on entries below it. Never trusts an old run: it starts empty.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::oci::digest::Digest;
 use crate::store::content::AccountId;
+use crate::sync::{LockExt as _, OnceMap};
 
 /// The table of a run.
 #[derive(Default)]
 pub struct Ledger {
     blobs: Mutex<HashMap<BlobKey, Arc<Blob>>>,
-    manifests: Mutex<HashMap<ManifestKey, Once>>,
+    manifests: OnceMap<ManifestKey, ()>,
 }
 
 /// A blob of an account.
@@ -61,7 +62,7 @@ impl Blob {
     }
 
     fn repositories(&self) -> MutexGuard<'_, Vec<(Arc<str>, Option<Once>)>> {
-        self.repositories.lock().unwrap_or_else(PoisonError::into_inner)
+        self.repositories.locked()
     }
 }
 
@@ -86,8 +87,7 @@ impl Ledger {
 
     /// The place where a manifest's copy to one repository happens once.
     pub(crate) fn manifest(&self, account: AccountId, repository: &Arc<str>, digest: &Digest) -> Once {
-        let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(manifests.entry((account, Arc::clone(repository), digest.clone())).or_default())
+        self.manifests.entry((account, Arc::clone(repository), digest.clone()))
     }
 
     /// A registry says that it lacks what it was believed to have.
@@ -97,11 +97,10 @@ impl Ledger {
 
     /// The same for a manifest.
     pub(crate) fn forget_manifest(&self, account: AccountId, repository: &Arc<str>, digest: &Digest) {
-        let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
-        manifests.remove(&(account, Arc::clone(repository), digest.clone()));
+        self.manifests.forget(&(account, Arc::clone(repository), digest.clone()));
     }
 
     fn blobs(&self) -> MutexGuard<'_, HashMap<BlobKey, Arc<Blob>>> {
-        self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.blobs.locked()
     }
 }

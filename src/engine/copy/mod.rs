@@ -9,7 +9,7 @@ pub mod ledger;
 pub mod limit;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::{BoxFuture, FutureExt as _, try_join};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -28,6 +28,7 @@ use crate::oci::manifest::{DEEPEST, Descriptor, Manifest, is_index_type};
 use crate::store::blob::BlobPushRequest;
 use crate::store::content::{ManifestPush, Presence, TagOrDigest};
 use crate::store::{Source, StoredBlob, Target};
+use crate::sync::LockExt as _;
 
 /// What a manifest lists.
 enum Part<'a> {
@@ -64,12 +65,12 @@ pub struct Copy<'a> {
 impl Copy<'_> {
     /// The attachments found so far; they are found no more.
     pub fn take_found(&self) -> Vec<Found> {
-        std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.found.locked())
     }
 
     /// The content size of an image manifest that was walked.
     pub fn size_of(&self, digest: &Digest) -> Option<u64> {
-        self.sizes.lock().unwrap_or_else(PoisonError::into_inner).get(digest).copied()
+        self.sizes.locked().get(digest).copied()
     }
 
     fn is_dry_run(&self) -> bool {
@@ -84,7 +85,7 @@ impl Copy<'_> {
             }
             if !manifest.is_index() {
                 let size = manifest.content_size();
-                self.sizes.lock().unwrap_or_else(PoisonError::into_inner).insert(manifest.digest.clone(), size);
+                self.sizes.locked().insert(manifest.digest.clone(), size);
             }
             let include_foreign = self.options.foreign_layers == ForeignLayers::Include;
             if manifest.foreign_layers() > 0 && !include_foreign {
@@ -162,7 +163,7 @@ impl Copy<'_> {
     /// Notes what hangs on `subject` at the source.
     pub async fn look_for_attachments(&self, subject: &Digest) -> Result<(), Error> {
         let found = attachments::search(self.source, subject, self.options.attachments, 0).await?;
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+        self.found.locked().extend(found);
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
@@ -15,6 +15,7 @@ use crate::github::runner::Runner;
 use crate::github::runner::commands::command;
 use crate::observe::progress::{LogInterval, Snapshot};
 use crate::secret::{SHORTEST, Secret};
+use crate::sync::LockExt as _;
 use crate::text::sanitise;
 
 /// How many annotations of a kind a run makes. The runner keeps ten per step and kind: the tenth is ours to say how
@@ -255,7 +256,7 @@ impl Console {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Streams> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.locked()
     }
 }
 

@@ -5,7 +5,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use crate::oci::manifest::{self, Descriptor, Manifest};
 use crate::store::content::TagOrDigest;
 use crate::store::layout::index::{Found, INDEX, Index, LARGEST_INDEX, referrer, shortened, unreadable};
 use crate::store::layout::shared::{Attachment, Layouts, Listed, Shared};
+use crate::sync::LockExt as _;
 use crate::text::sanitise;
 
 pub const MARK: &str = "oci-layout";
@@ -362,7 +363,7 @@ impl Files {
     }
 
     pub fn index(&self) -> Result<Arc<Index>, Error> {
-        let mut list = self.shared.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = self.shared.list.locked();
         let found = self.stat(INDEX, None)?;
         let looks = found.and_then(|found| Some((found.modified().ok()?.into_std(), found.len())));
         if let Some(known) = list.as_ref().filter(|known| looks == Some((known.modified, known.size))) {
@@ -425,9 +426,7 @@ impl Files {
 
     /// What an entry of `index.json` is attached to. An entry that cannot be read is an error: it may be a signature.
     pub fn attachment(&self, entry: &Descriptor) -> Result<Attachment, Error> {
-        let known = |shared: &Shared| {
-            shared.attachments.lock().unwrap_or_else(PoisonError::into_inner).get(&entry.digest).cloned()
-        };
+        let known = |shared: &Shared| shared.attachments.locked().get(&entry.digest).cloned();
         if let Some(attachment) = known(&self.shared) {
             return Ok(attachment);
         }
@@ -439,7 +438,7 @@ impl Files {
             subject: manifest.subject.as_ref().map(|subject| subject.digest.clone()),
             descriptor: referrer(&manifest),
         };
-        let mut attachments = self.shared.attachments.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut attachments = self.shared.attachments.locked();
         attachments.insert(entry.digest.clone(), attachment.clone());
         Ok(attachment)
     }

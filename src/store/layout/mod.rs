@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, TryLockError};
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -41,6 +41,7 @@ use crate::store::layout::index::{
     INDEX, Index, LARGEST_INDEX, NAME, entry, is_fallback, name, read_entry, referrer, shortened,
 };
 use crate::store::layout::shared::{Layouts, Lock};
+use crate::sync::LockExt as _;
 use crate::text::sanitise;
 
 /// How many bytes of a blob are read at once, and how many are gathered before they are written.
@@ -409,7 +410,7 @@ impl Layout {
                     return Err(files.bad_file(INDEX, None, &problem));
                 }
                 files.replace(INDEX, &bytes)?;
-                *files.shared.list.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                *files.shared.list.locked() = None;
             }
             Ok(())
         })

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Descriptor;
 use crate::store::content::AccountId;
 use crate::store::layout::index::Index;
+use crate::sync::LockExt as _;
 
 /// The one thing that all handles of a directory share, for as long as the run goes.
 pub struct Shared {
@@ -45,7 +46,7 @@ pub struct Layouts(Mutex<Vec<Arc<Shared>>>);
 impl Layouts {
     /// What the users of the directory with this real path share.
     pub fn shared(&self, root: PathBuf) -> Arc<Shared> {
-        let mut layouts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut layouts = self.0.locked();
         if let Some(known) = layouts.iter().find(|known| known.root == root) {
             return Arc::clone(known);
         }

@@ -1,11 +1,12 @@
 //! What became of each place that a run tried to read from.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::error::Error;
 use crate::error::cause::Cause;
 use crate::observe::counts::EndpointStatus;
+use crate::sync::LockExt as _;
 
 /// What a run remembers of mirrors' hosts.
 #[derive(Default)]
@@ -21,12 +22,12 @@ pub struct Known {
 
 impl Hosts {
     pub fn get(&self, host: &str) -> Known {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied().unwrap_or_default()
+        self.0.locked().get(host).copied().unwrap_or_default()
     }
 
     /// Adds what happened to what is known; before and after.
     pub fn learn(&self, host: &str, class: EndpointStatus) -> (Known, Known) {
-        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.0.locked();
         let known = hosts.entry(host.to_owned()).or_default();
         let before = *known;
         match class {

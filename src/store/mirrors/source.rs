@@ -6,7 +6,7 @@
 //! mirror's failure be the run's: the original's error is the error.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -25,6 +25,7 @@ use crate::store::content::{AccountId, TagOrDigest};
 use crate::store::mirrors::health::{Hosts, classify, reason};
 use crate::store::mirrors::rules::Tags;
 use crate::store::registry::repository::Repository;
+use crate::sync::LockExt as _;
 
 /// How often a host may be unreachable before it is left out.
 const MAX_UNREACHABLE: u32 = 2;
@@ -263,7 +264,7 @@ pub fn get<'a>(site: &'a Endpoint, at: TagOrDigest<'a>) -> Question<'a, Manifest
 
 impl State {
     fn found(&self) -> MutexGuard<'_, Found> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+        self.found.locked()
     }
 
     fn original(&self) -> Option<&Endpoint> {

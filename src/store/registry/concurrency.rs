@@ -8,10 +8,12 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::sync::LockExt as _;
 
 /// Which limit a request counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +94,7 @@ impl Concurrency {
 
     /// The host sheds load. What was on its way together is refused together and counts once.
     pub(crate) fn on_overload(&self) {
-        let mut overloaded = self.overloaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut overloaded = self.overloaded.locked();
         if overloaded.is_some_and(|when| when.elapsed() < BURST) {
             return;
         }

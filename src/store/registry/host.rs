@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -19,6 +19,7 @@ use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::concurrency::Concurrency;
 use crate::store::registry::learned::Observed;
 use crate::store::registry::quirks::Quirks;
+use crate::sync::LockExt as _;
 
 /// How long a host that never answered is not asked again by the images that come after.
 pub const GIVEN_UP: Duration = Duration::from_secs(30);
@@ -94,7 +95,7 @@ impl Host {
 
     /// Whether a mount from `from` is worth asking for.
     pub(crate) fn may_mount(&self, from: &str) -> bool {
-        let refused = self.observed.no_mount_from.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self.observed.no_mount_from.locked();
         !self.observed.no_mount.load(Relaxed) && !refused.contains(from)
     }
 
@@ -105,7 +106,7 @@ impl Host {
 
     /// Why it is not asked now. After [`GIVEN_UP`] one request is let through, to find out for all.
     pub fn given_up(&self) -> Option<Cause> {
-        let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given_up = self.given_up.locked();
         let (when, cause) = given_up.as_mut().filter(|_| self.never_answered())?;
         if when.elapsed() >= GIVEN_UP {
             *when = Instant::now();
@@ -115,7 +116,7 @@ impl Host {
     }
 
     pub fn give_up(&self, cause: &Cause) {
-        *self.given_up.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), cause.clone()));
+        *self.given_up.locked() = Some((Instant::now(), cause.clone()));
     }
 
     pub(crate) fn never_answered(&self) -> bool {

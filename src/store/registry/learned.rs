@@ -1,15 +1,14 @@
 //! What a host was found to support. It holds for the run and is never written down.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-use tokio::sync::OnceCell;
 
 use crate::error::cause::Cause;
 use crate::store::registry::quirks::Quirks;
+use crate::sync::{LockExt as _, OnceMap};
 
 /// Whether a mount of a blob from the repository itself tells if the blob is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +35,9 @@ pub struct Observed {
     /// Whether it has the referrers API; none while that is not known. Held by whoever finds out, so that one does.
     pub(crate) referrers: tokio::sync::Mutex<Option<bool>>,
     /// The tags of its repositories, where they were listed.
-    pub(crate) tags: Mutex<HashMap<Arc<str>, Arc<OnceCell<Tags>>>>,
+    pub(crate) tags: OnceMap<Arc<str>, Tags>,
     /// For each repository, whether the first of many tags that were asked for was not there.
-    pub(crate) probe_tags: Mutex<HashMap<Arc<str>, Arc<OnceCell<bool>>>>,
+    pub(crate) probe_tags: OnceMap<Arc<str>, bool>,
     /// When it was last seen that more connections for one blob do not make it come faster.
     parallel_unhelpful_since: Mutex<Option<Instant>>,
     /// It does not mount from these repositories.
@@ -57,8 +56,8 @@ impl Observed {
             chunked_only: AtomicBool::new(false),
             no_mount: AtomicBool::new(false),
             referrers: tokio::sync::Mutex::default(),
-            tags: Mutex::default(),
-            probe_tags: Mutex::default(),
+            tags: OnceMap::default(),
+            probe_tags: OnceMap::default(),
             parallel_unhelpful_since: Mutex::default(),
             no_mount_from: Mutex::default(),
             self_mount: Mutex::new(if quirks.self_mount_is_silent { SelfMount::Ignored } else { SelfMount::Untested }),
@@ -67,11 +66,11 @@ impl Observed {
     }
 
     fn self_mount(&self) -> SelfMount {
-        *self.self_mount.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.self_mount.locked()
     }
 
     fn set_self_mount(&self, seen: SelfMount) {
-        *self.self_mount.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        *self.self_mount.locked() = seen;
     }
 
     /// A mount from the repository itself says nothing here; from another one (`from`) it may still link.
@@ -103,12 +102,12 @@ impl Observed {
 
     /// More connections for one blob did not make it come faster.
     pub(crate) fn parallel_was_unhelpful(&self) {
-        *self.parallel_unhelpful_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.parallel_unhelpful_since.locked() = Some(Instant::now());
     }
 
     /// Whether that was found lately.
     pub(crate) fn is_parallel_unhelpful(&self, lately: Duration) -> bool {
-        let when = *self.parallel_unhelpful_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let when = *self.parallel_unhelpful_since.locked();
         when.is_some_and(|when| when.elapsed() < lately)
     }
 

@@ -18,6 +18,7 @@ use crate::store::registry::blobs::read_ahead::MAX_SPANS;
 use crate::store::registry::host::{Host, RegistrySettings};
 use crate::store::registry::repository::{Purpose, Repository};
 use crate::store::registry::retry::Timeouts;
+use crate::sync::LockExt as _;
 
 /// All registries of a run: connections, tokens and what was learnt about a host are shared.
 pub struct Registries {
@@ -79,7 +80,7 @@ impl Registries {
         purpose: Purpose,
         meter: Arc<Meter>,
     ) -> Result<Repository, Error> {
-        let mut hosts = self.hosts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut hosts = self.hosts.locked();
         let known = hosts.iter().position(|host| host.is(reference.registry(), credential.as_ref()));
         let account = AccountId::Registry(known.unwrap_or(hosts.len()));
         let host = if let Some(host) = known.and_then(|number| hosts.get(number)) {

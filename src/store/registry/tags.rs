@@ -5,7 +5,7 @@
 //! there; that is for a HEAD.
 
 use std::collections::HashSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -36,10 +36,7 @@ impl Repository {
     /// Whether a whole listing of this repository, made once in a run, does not have `tag`. `false` where it has it, and
     /// where nothing is known.
     pub async fn lacks_tag(&self, tag: &str) -> bool {
-        let known = {
-            let mut tags = self.host.observed.tags.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(tags.entry(Arc::clone(&self.name)).or_default())
-        };
+        let known = self.host.observed.tags.entry(Arc::clone(&self.name));
         known.get_or_init(|| self.all_tags()).await.as_ref().is_some_and(|tags| !tags.contains(tag))
     }
 
@@ -48,10 +45,7 @@ impl Repository {
     /// The first is asked for by itself. Where it is not there, the others most likely are not either, and one listing says
     /// so for all of them; where it is there, a listing would be a request too many for a run that changes nothing.
     pub async fn head_one_of_many(&self, tag: &str) -> Result<Option<Descriptor>, Error> {
-        let probe = {
-            let mut probes = self.host.observed.probe_tags.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(probes.entry(Arc::clone(&self.name)).or_default())
-        };
+        let probe = self.host.observed.probe_tags.entry(Arc::clone(&self.name));
         let mut own = None;
         let absent = probe
             .get_or_init(|| async {
@@ -75,9 +69,8 @@ impl Repository {
 
     /// Whether a listing that was made already says that `tag` is not there.
     pub fn is_known_to_lack(&self, tag: &str) -> bool {
-        let tags = self.host.observed.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = tags.get(&self.name).and_then(|listed| listed.get());
-        known.and_then(Option::as_ref).is_some_and(|tags| !tags.contains(tag))
+        let listed = self.host.observed.tags.known(&self.name);
+        listed.and_then(|listed| Some(!listed.get()?.as_ref()?.contains(tag))).unwrap_or(false)
     }
 
     async fn all_tags(&self) -> Tags {

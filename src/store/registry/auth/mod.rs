@@ -11,7 +11,7 @@ pub mod token;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
@@ -23,6 +23,7 @@ use crate::secret::{BEARER_TOKEN, Credential, Secret};
 use crate::store::registry::auth::realm::Trust;
 use crate::store::registry::auth::token::{Scopes, Token, TokenContext, ask, header, secrets_of, token_request};
 use crate::store::registry::retry::RetryBudget;
+use crate::sync::LockExt as _;
 use crate::text::sanitise;
 
 /// How long a token service may take.
@@ -90,7 +91,7 @@ impl Auth {
         scopes: &Scopes,
         context: &TokenContext<'_>,
     ) -> Result<Option<HeaderValue>, Cause> {
-        let scheme = self.scheme.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let scheme = self.scheme.locked().clone();
         match scheme {
             None => Ok(None),
             Some(Scheme::Basic) => self.credential.as_ref().map(|credential| header(&credential.basic())).transpose(),
@@ -117,7 +118,7 @@ impl Auth {
         if scheme == Scheme::Basic && (self.credential.is_none() || sent.is_some()) {
             return false;
         }
-        *self.scheme.lock().unwrap_or_else(PoisonError::into_inner) = Some(scheme);
+        *self.scheme.locked() = Some(scheme);
         if let Some(sent) = sent {
             let cached = self.cached(scopes);
             let mut cached = cached.lock().await;
@@ -155,7 +156,7 @@ impl Auth {
     }
 
     fn cached(&self, scopes: &Scopes) -> Arc<tokio::sync::Mutex<CachedToken>> {
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.tokens.locked();
         Arc::clone(tokens.entry(scopes.clone()).or_default())
     }
 

@@ -3,7 +3,6 @@
 //! Owns that nothing is sent which the registry has, or can link from another of its repositories, and the opening of
 //! uploads. What is sent goes by `upload_session`. Never starts a second upload where a refused mount opened one.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::future::{BoxFuture, Either, select};
@@ -19,6 +18,7 @@ use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::blobs::upload_session::{BlobOpener, BlobUpload, Session};
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::Request;
+use crate::sync::LockExt as _;
 
 /// Blobs up to this size in bytes count as small requests: they are over before a large one has begun.
 pub(super) const SMALL_BYTES: u64 = 1024 * 1024;
@@ -112,7 +112,7 @@ impl Repository {
                 // These statuses refuse the mount and not the push: which it was, an ordinary upload tells.
                 Err(Cause::Refused(refusal)) if matches!(refusal.status, 400 | 401 | 403 | 404 | 405) => {
                     if refusal.status == 404 {
-                        let mut refused = observed.no_mount_from.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut refused = observed.no_mount_from.locked();
                         refused.insert(mount_source.to_owned());
                     } else {
                         observed.no_mount.store(true, Relaxed);

@@ -13,7 +13,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -38,6 +38,7 @@ use crate::store::registry::learned::UploadMethod;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::{Request, answer};
+use crate::sync::LockExt as _;
 
 /// How long the answer to a finished body may take: registries verify and move large blobs before they answer
 /// (moby/moby#53700).
@@ -376,7 +377,7 @@ impl Repository {
         let body = if length == 0 { Body::from(Bytes::new()) } else { body };
         let request = self.request(method, url, Pool::Blob, authorization.as_ref())?.headers(headers).body(body);
         let result = self.watched(request, moved.load(Relaxed) + length, moved, &is_starving).await;
-        if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(error) = failure.locked().take() {
             return Err(UploadError::Source(error));
         }
         let response = result?;
@@ -408,7 +409,7 @@ impl Repository {
                         Ok(piece)
                     }
                     Err(error) => {
-                        *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        *failure.locked() = Some(error);
                         Err(std::io::Error::other("the source failed"))
                     }
                 })

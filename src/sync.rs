@@ -1,0 +1,74 @@
+//! What is shared between tasks: locks, and what is asked once.
+//!
+//! Never waits for more than a moment under a lock, and never holds one across an await.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OnceCell;
+
+/// Locks whose holder panicked are as good as others: a panic ends the run, and until then its report is written.
+pub trait LockExt<T: ?Sized> {
+    /// Locks, whatever became of those that held it before.
+    fn locked(&self) -> MutexGuard<'_, T>;
+}
+
+impl<T: ?Sized> LockExt<T> for Mutex<T> {
+    fn locked(&self) -> MutexGuard<'_, T> {
+        self.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is asked once for each key: the first that wants it asks, the others wait for the answer. Where the first fails or
+/// is cancelled, one of the others asks.
+#[derive(Debug)]
+pub struct OnceMap<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
+
+impl<K, V> Default for OnceMap<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, V> OnceMap<K, V> {
+    /// The answer for `key`, or the place where it will be.
+    pub fn entry(&self, key: K) -> Arc<OnceCell<V>> {
+        Arc::clone(self.0.locked().entry(key).or_default())
+    }
+
+    /// The answer for `key`, where there is one already.
+    pub fn known<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<Arc<OnceCell<V>>>
+    where
+        K: Borrow<Q>,
+    {
+        self.0.locked().get(key).filter(|answer| answer.initialized()).cloned()
+    }
+
+    /// Asks again next time. Those that wait already get the old answer.
+    pub fn forget<Q: Eq + Hash + ?Sized>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        self.0.locked().remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OnceMap;
+
+    #[tokio::test]
+    async fn what_is_asked_once_is_asked_again_after_a_failure_and_when_it_is_forgotten() {
+        let map: OnceMap<&str, u32> = OnceMap::default();
+        let failed = map.entry("a").get_or_try_init(|| async { Err::<u32, ()>(()) }).await.is_err();
+        assert!(failed && map.known("a").is_none());
+        for (answer, expected) in [(1, 1), (2, 1)] {
+            assert_eq!(*map.entry("a").get_or_init(|| async { answer }).await, expected);
+        }
+        assert_eq!(map.known("a").and_then(|known| known.get().copied()), Some(1));
+        map.forget("a");
+        assert_eq!(*map.entry("a").get_or_init(|| async { 3 }).await, 3);
+    }
+}
