@@ -34,8 +34,8 @@ const SCHEMA1: [&str; 2] = [
 /// The withdrawn OCI artifact manifest of image-spec 1.1-rc; still found in registries.
 const ARTIFACT: &str = "application/vnd.oci.artifact.manifest.v1+json";
 
-/// What a manifest request accepts, preferred first; generic artifacts need `*/*`. The media types are those of `media`, which
-/// a test compares: constants cannot be joined.
+/// What a manifest request accepts, preferred first; generic artifacts need `*/*`. The media types are
+/// those of `media`; a test compares them, because constants cannot be joined.
 pub const ACCEPT: &str = concat!(
     "application/vnd.oci.image.index.v1+json, ",
     "application/vnd.oci.image.manifest.v1+json, ",
@@ -438,6 +438,19 @@ mod tests {
     }
 
     const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn what_is_accepted_are_the_media_types_that_are_known() {
+        use oci_client::manifest as media;
+        let known = [
+            media::OCI_IMAGE_INDEX_MEDIA_TYPE,
+            media::OCI_IMAGE_MEDIA_TYPE,
+            media::IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+            media::IMAGE_MANIFEST_MEDIA_TYPE,
+            "*/*",
+        ];
+        assert_eq!(super::ACCEPT, known.join(", "));
+    }
 
     #[test]
     fn the_media_type_comes_from_the_header_then_the_field_then_the_structure() {

@@ -191,14 +191,6 @@ pub fn referrer(manifest: &Manifest) -> Descriptor {
     }
 }
 
-/// Whether `name` is a fallback tag, or one of cosign's.
-pub fn is_fallback(name: &str) -> bool {
-    let Some((algorithm, rest)) = name.split_once('-') else { return false };
-    let hex = rest.get(..64).unwrap_or_default();
-    let is_hex = !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-    matches!(algorithm, "sha256" | "sha512") && is_hex && matches!(&rest[64..], "" | ".sig" | ".att" | ".sbom")
-}
-
 pub fn unreadable(error: &serde_json::Error) -> String {
     format!("cannot be read: {}", sanitise::line(&error.to_string(), 200))
 }

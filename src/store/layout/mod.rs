@@ -32,14 +32,13 @@ use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::observe::counts::BlobPush;
 use crate::observe::meter::Meter;
+use crate::oci::artifact::is_attachment_tag;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{BlobSource, BlobStream};
 use crate::store::content::{AccountId, ManifestPush, TagOrDigest};
 use crate::store::layout::files::{Files, Place, blob, blocking};
-use crate::store::layout::index::{
-    INDEX, Index, LARGEST_INDEX, NAME, entry, is_fallback, name, read_entry, referrer, shortened,
-};
+use crate::store::layout::index::{INDEX, Index, LARGEST_INDEX, NAME, entry, name, read_entry, referrer, shortened};
 use crate::store::layout::shared::{Layouts, Lock};
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
@@ -256,8 +255,8 @@ impl Layout {
             let index = files.index()?;
             let mut candidates: Vec<Descriptor> = Vec::new();
             // `oras` lists the images of an index and all attachments besides the index; only that has a name.
-            let named = index.entries().any(|entry| name(entry).is_some_and(|name| !is_fallback(name)));
-            for entry in index.entries().filter(|entry| !name(entry).is_some_and(is_fallback)) {
+            let named = index.entries().any(|entry| name(entry).is_some_and(|name| !is_attachment_tag(name)));
+            for entry in index.entries().filter(|entry| !name(entry).is_some_and(is_attachment_tag)) {
                 if named != name(entry).is_some() {
                     continue;
                 }
@@ -276,7 +275,7 @@ impl Layout {
                 (Some(_), false) if named => Err(files.bad(format!(
                     "has several images; name one as `{}:TAG`: {}",
                     files.place(),
-                    shortened(&index.names().into_iter().filter(|name| !is_fallback(name)).collect::<Vec<_>>())
+                    shortened(&index.names().into_iter().filter(|name| !is_attachment_tag(name)).collect::<Vec<_>>())
                 ))),
                 (Some(last), false) => {
                     candidates.push(last);

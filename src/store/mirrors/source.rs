@@ -17,6 +17,7 @@ use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::observe::counts::EndpointStatus;
 use crate::observe::meter::Meter;
+use crate::oci::artifact::after_digest;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::oci::reference::Reference;
@@ -243,15 +244,6 @@ impl MirrorSource {
     }
 }
 
-/// Whether a tag is computed from a digest, as those of attachments are: `sha256-<hex>`, `sha256-<hex>.sig`.
-fn is_made_of_a_digest(tag: &str) -> bool {
-    let Some((algorithm, rest)) = tag.split_once('-') else { return false };
-    let hex = rest.split('.').next().unwrap_or_default();
-    matches!(algorithm, "sha256" | "sha512")
-        && matches!(hex.len(), 64 | 128)
-        && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 /// A manifest's HEAD, as a question.
 fn head<'a>(site: &'a Endpoint, at: TagOrDigest<'a>) -> Question<'a, Descriptor> {
     site.repository.head_manifest(at).boxed()
@@ -305,7 +297,7 @@ impl State {
 
     /// What `tag` stands for, by the rule that the user chose. `bytes`: the manifest itself is wanted.
     async fn tag(&self, tag: &str, bytes: bool) -> Result<Option<Named>, Error> {
-        if is_made_of_a_digest(tag) {
+        if after_digest(tag).is_some() {
             return self.attachment(tag, bytes).await;
         }
         match (self.tags, self.original()) {
