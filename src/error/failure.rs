@@ -99,7 +99,7 @@ impl<'a> Failure<'a> {
         self.side == Some(Side::Target)
     }
 
-    /// A 403 means that somebody was recognised; only a token service that was given nothing surely saw nobody.
+    /// Whether no credential was seen for certain: only a token service that was sent none says so; a 403 does not.
     pub fn is_anonymous(&self) -> bool {
         self.with_credential == Some(false)
     }

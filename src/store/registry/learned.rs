@@ -32,7 +32,7 @@ pub struct Observed {
     pub(crate) chunked_only: AtomicBool,
     /// It does not mount.
     pub(crate) no_mount: AtomicBool,
-    /// Whether it has the referrers API; none while that is not known. Held by whoever finds out, so that one does.
+    /// Whether it has the referrers API; none while that is not known. Locked while it is found out, so that one request does.
     pub(crate) referrers: tokio::sync::Mutex<Option<bool>>,
     /// The tags of its repositories, where they were listed.
     pub(crate) tags: OnceMap<Arc<str>, Tags>,

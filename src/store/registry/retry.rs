@@ -235,11 +235,11 @@ mod tests {
                 ..ErrorResponse::default()
             })
         };
-        let hasty = || RetryBudget::new(&Timeouts::with_alternatives(Duration::from_secs(300)));
-        let mut patience = hasty();
+        let with_alternatives = || RetryBudget::new(&Timeouts::with_alternatives(Duration::from_secs(300)));
+        let mut patience = with_alternatives();
         assert!(patience.next(busy(9), false).is_ok() && patience.next(busy(1), false).is_err());
-        assert!(hasty().next(busy(11), false).is_err());
-        assert!(hasty().next(broken(ConnectionFailure::Timeout), false).is_err());
+        assert!(with_alternatives().next(busy(11), false).is_err());
+        assert!(with_alternatives().next(broken(ConnectionFailure::Timeout), false).is_err());
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Repository {
         self.read(descriptor, None).await
     }
 
-    /// The same for who has no place to write it yet, tried once; none where too many do that already.
+    /// The same before a permit to write it is held, tried once; none where too many are read so already.
     pub fn read_blob_early<'a>(
         &'a self,
         descriptor: &'a Descriptor,

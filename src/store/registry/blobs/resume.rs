@@ -36,7 +36,7 @@ pub struct RangeReader {
     pub since_progress: u64,
     /// The server's ranges cannot be trusted.
     pub no_range: bool,
-    /// It stands beside another one: without ranges it is of no use.
+    /// Part of a parallel read; fails if the server ignores `Range`.
     pub parallel: bool,
     /// The blob's address: the registry's, or one of its descriptor's urls.
     pub url: Url,
@@ -131,7 +131,7 @@ impl RangeReader {
         self.skip -= old;
         // `old` is at most the piece's length.
         let _ = piece.split_to(usize::try_from(old).unwrap_or(piece.len()));
-        // More than the blob has is passed on: who checks the content says that it is wrong.
+        // More than the blob has is passed on: `blob::checked` says that it is wrong.
         if self.end < self.descriptor.size {
             piece.truncate(usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX));
         }
@@ -200,7 +200,7 @@ impl RangeReader {
             };
             self.redirected_to = None;
             drop(place);
-            // Who waits for a place to write must not wait for one to read too: it is asked for again in its turn.
+            // Without a permit to write there is no waiting for one to read: the blob is opened again in its turn.
             if is_early {
                 return Err(cause);
             }
