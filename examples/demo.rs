@@ -25,7 +25,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use mirror_image::inputs::Environment;
+use mirror_image::Environment;
 use support::images::{self, Image};
 use support::registry::Registry;
 
@@ -176,7 +176,7 @@ fn same_bytes(image: &Image, target: &Registry) -> bool {
 
 /// What the program's `main` does, in a process of its own: the action is the library, which is built already.
 fn program() -> ExitCode {
-    let arguments = std::env::args().skip(1).collect();
+    let arguments = std::env::args_os().skip(1).collect();
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => {
             let run = async { mirror_image::run(arguments, &Environment::of_process(), std::future::pending()).await };
