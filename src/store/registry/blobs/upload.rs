@@ -15,13 +15,10 @@ use crate::oci::manifest::Descriptor;
 use crate::store::blob::{BlobPushRequest, BlobStream};
 use crate::store::content::Presence;
 use crate::store::registry::auth::token::Scopes;
-use crate::store::registry::blobs::upload_session::{BlobOpener, BlobUpload, Session};
+use crate::store::registry::blobs::upload_session::{BlobOpener, BlobUpload, SMALL_BYTES, Session};
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::Request;
 use crate::sync::LockExt as _;
-
-/// Blobs up to this size in bytes count as small requests: they are over before a large one has begun.
-pub(super) const SMALL_BYTES: u64 = 1024 * 1024;
 
 /// What an upload that was asked for turned out to be.
 enum Opened {

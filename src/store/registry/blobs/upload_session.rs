@@ -32,13 +32,15 @@ use crate::oci::manifest::Descriptor;
 use crate::store::blob::{self, BlobSource, BlobStream};
 use crate::store::content::TagOrDigest;
 use crate::store::registry::auth::token::Scopes;
-use crate::store::registry::blobs::upload::SMALL_BYTES;
 use crate::store::registry::concurrency::{Permit, RequestClass};
 use crate::store::registry::learned::UploadMethod;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::{Request, answer};
 use crate::sync::LockExt as _;
+
+/// Blobs up to this size in bytes count as small requests: they are over before a large one has begun.
+pub(super) const SMALL_BYTES: u64 = 1024 * 1024;
 
 /// How long the answer to a finished body may take: registries verify and move large blobs before they answer
 /// (moby/moby#53700).
