@@ -5,9 +5,9 @@
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use futures_util::future::try_join_all;
+use tokio::time::Instant;
 
 use crate::engine::copy::Copy;
 use crate::engine::copy::fan_out::Subscriber;

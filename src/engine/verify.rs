@@ -3,11 +3,12 @@
 //! Owns the proof that a digest at the target is the one at the source. Never writes.
 
 use std::collections::{BTreeSet, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use crate::engine::attachments::{self, Found, Place};
 use crate::engine::options::{Attachments, ChildSelection};

@@ -15,13 +15,14 @@
 //! which the workflow's token may not (cli/cli#9606), and knows no call that GitHub does not have.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use octocrab::Octocrab;
 use octocrab::service::middleware::retry::RetryConfig;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::cause::{Cause, ConnectionFailure};

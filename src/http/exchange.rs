@@ -4,10 +4,10 @@
 //! does next. Never a query (a signed address is a credential), a user name, a body, a header that is not well-formed.
 
 use std::fmt::Write as _;
-use std::time::Instant;
 
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use tokio::time::Instant;
 use tracing::{Level, debug};
 use url::Url;
 

@@ -20,12 +20,13 @@ use std::fs::{self, TryLockError};
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::StreamExt as _;
 use serde_json::json;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use crate::directory::Temporary;
 use crate::error::object::Object;

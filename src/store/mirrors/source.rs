@@ -166,7 +166,7 @@ impl MirrorSource {
                 Err(error) => failures.push((site, error)),
             }
         }
-        self.0.tolerate_outage(answered, failures)?;
+        self.0.tolerate_outage(answered, &failures)?;
         Ok(listed)
     }
 
@@ -323,7 +323,7 @@ impl State {
                 Err(error) => failures.push((site, error)),
             }
         }
-        self.tolerate_outage(answered, failures)?;
+        self.tolerate_outage(answered, &failures)?;
         Ok(None)
     }
 
@@ -338,7 +338,7 @@ impl State {
     /// Whether the answers about attachments stand although some places failed. The original's failure counts, unless it
     /// is an outage: then the mirrors' word is better than no image, and that is said. A mirror's failure counts where
     /// there is no original.
-    fn tolerate_outage(&self, answered: bool, failures: Vec<(&Endpoint, Error)>) -> Result<(), Error> {
+    fn tolerate_outage(&self, answered: bool, failures: &[(&Endpoint, Error)]) -> Result<(), Error> {
         for (site, error) in failures.iter().filter(|(site, _)| site.is_mirror) {
             self.failed(site, error);
         }

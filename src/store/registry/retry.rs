@@ -3,7 +3,9 @@
 //! Owns the one policy for every request. The budget is lack of progress: as long as something moves it is full again,
 //! and it is never spent asleep for a wait that would outlast it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 

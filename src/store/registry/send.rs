@@ -4,11 +4,12 @@
 //! or a blob is.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::cause::{Cause, ConnectionFailure};

@@ -2,11 +2,12 @@
 //!
 //! Owns the forms of both and how long a token lasts. A token is never printed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde::Deserialize;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::cause::Cause;

@@ -1,11 +1,12 @@
 //! A large blob read over several connections, in order, where that makes it come faster.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
