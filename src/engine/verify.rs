@@ -21,6 +21,9 @@ use crate::store::{Source, Target};
 /// How long a registry may take to show what it has accepted (GHCR lags behind what was pushed).
 const LAG: Duration = Duration::from_secs(30);
 
+/// Children, blobs and subjects of one manifest that are asked for at once: an index may have thousands.
+const AT_ONCE: usize = 16;
+
 /// Asks the target whether `at` is `digest` now, patient with a registry that lags.
 pub async fn read_back(target: &Target, at: TagOrDigest<'_>, digest: &Digest, patience: Duration) -> Result<(), Error> {
     let started = Instant::now();
@@ -60,17 +63,14 @@ pub fn differences<'a>(
             return Ok(found);
         }
         let mut listed = HashSet::new();
-        let mut work: FuturesUnordered<BoxFuture<'_, Result<Vec<String>, Error>>> = FuturesUnordered::new();
         let chosen = |child: &&Descriptor| children.is_none_or(|chosen| chosen.contains(&child.digest));
-        for child in manifest.children().filter(chosen).filter(|child| listed.insert(&child.digest)) {
-            work.push(child_differences(source, target, child, depth).boxed());
-        }
-        for blob in manifest.blobs(false).into_iter().filter(|blob| listed.insert(&blob.digest)) {
-            work.push(blob_differences(target, blob).boxed());
-        }
-        while let Some(result) = work.next().await {
-            found.extend(result?);
-        }
+        let children: Vec<&Descriptor> =
+            manifest.children().filter(chosen).filter(|child| listed.insert(&child.digest)).collect();
+        let blobs: Vec<&Descriptor> =
+            manifest.blobs(false).into_iter().filter(|blob| listed.insert(&blob.digest)).collect();
+        let children = children.into_iter().map(|child| child_differences(source, target, child, depth).boxed());
+        let blobs = blobs.into_iter().map(|blob| blob_differences(target, blob).boxed());
+        found.extend(few_at_once(children.chain(blobs)).await?);
         found.sort();
         Ok(found)
     }
@@ -88,12 +88,25 @@ pub async fn missing_attachments(
     let listed = manifest.children().map(|child| &child.digest);
     let chosen = listed.filter(|digest| children.is_none_or(|chosen| chosen.contains(*digest)));
     let subjects: BTreeSet<&Digest> = std::iter::once(&manifest.digest).chain(chosen).collect();
-    let found =
-        try_join_all(subjects.into_iter().map(|subject| attachments::search(source, subject, which, 0))).await?;
-    let found: Vec<Found> = found.into_iter().flatten().collect();
+    let searches = subjects.into_iter().map(|subject| attachments::search(source, subject, which, 0));
+    let mut found: Vec<Found> = few_at_once(searches).await?;
+    found.sort_by(|a, b| (&a.subject, &a.manifest.digest).cmp(&(&b.subject, &b.manifest.digest)));
     let by_subject = found.chunk_by(|a, b| a.subject == b.subject);
-    let missing = try_join_all(by_subject.map(|attachments| missing_of_one(target, attachments))).await?;
-    Ok(missing.into_iter().flatten().collect())
+    few_at_once(by_subject.map(|attachments| missing_of_one(target, attachments).boxed())).await
+}
+
+/// What all of `work` finds, a few at once: what waits for its turn has not been made.
+async fn few_at_once<'a, T>(
+    mut work: impl Iterator<Item = BoxFuture<'a, Result<Vec<T>, Error>>> + Send,
+) -> Result<Vec<T>, Error> {
+    let (mut found, mut going) = (Vec::new(), FuturesUnordered::new());
+    loop {
+        going.extend(work.by_ref().take(AT_ONCE - going.len()));
+        match going.next().await {
+            Some(result) => found.extend(result?),
+            None => return Ok(found),
+        }
+    }
 }
 
 /// The same for attachments of one subject, whose list at the target is read once.
