@@ -38,14 +38,6 @@ impl<K: Eq + Hash, V> OnceMap<K, V> {
         Arc::clone(self.0.locked().entry(key).or_default())
     }
 
-    /// The answer for `key`, where there is one already.
-    pub fn known<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<Arc<OnceCell<V>>>
-    where
-        K: Borrow<Q>,
-    {
-        self.0.locked().get(key).filter(|answer| answer.initialized()).cloned()
-    }
-
     /// Asks again next time. Those that wait already get the old answer.
     pub fn forget<Q: Eq + Hash + ?Sized>(&self, key: &Q)
     where
@@ -63,11 +55,11 @@ mod tests {
     async fn what_is_asked_once_is_asked_again_after_a_failure_and_when_it_is_forgotten() {
         let map: OnceMap<&str, u32> = OnceMap::default();
         let failed = map.entry("a").get_or_try_init(|| async { Err::<u32, ()>(()) }).await.is_err();
-        assert!(failed && map.known("a").is_none());
+        assert!(failed && map.entry("a").get().is_none());
         for (answer, expected) in [(1, 1), (2, 1)] {
             assert_eq!(*map.entry("a").get_or_init(|| async { answer }).await, expected);
         }
-        assert_eq!(map.known("a").and_then(|known| known.get().copied()), Some(1));
+        assert_eq!(map.entry("a").get().copied(), Some(1));
         map.forget("a");
         assert_eq!(*map.entry("a").get_or_init(|| async { 3 }).await, 3);
     }

@@ -1,9 +1,9 @@
 //! What hangs on a digest: signatures, SBOMs, attestations, and any artifact that names it as its subject.
 //!
 //! Owns finding them at the source: by the referrers API, by the fallback tag where there is no such API
-//! (distribution-spec, "Referrers Tag Schema"), and by cosign's computed tags; where a repository's tags can be listed at
-//! once, only those that are there are asked for. A listing of referrers that fails is an error, never "none": an image
-//! without its signature breaks clusters. Never writes.
+//! (distribution-spec, "Referrers Tag Schema"), and by cosign's computed tags, each asked for by itself: that a cache does not
+//! list a tag is no proof that it is not there. A listing of referrers that fails is an error, never "none": an image without
+//! its signature breaks clusters. What is listed and cannot be had is said. Never writes.
 
 use std::collections::BTreeSet;
 
@@ -12,17 +12,20 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::engine::options::Attachments;
 use crate::error::{Error, Side};
-use crate::oci::artifact::{Kind, cosign_tags};
+use crate::oci::artifact::{Kind, bundle, cosign_tags};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
-use crate::store::Source;
-use crate::store::content::TagOrDigest;
+use crate::store::content::{Listing, TagOrDigest};
+use crate::store::{Source, StoredBlob};
 
 /// How long a chain of attachments of attachments may be: a signed SBOM needs two.
 const DEEPEST: usize = 4;
 
 /// Attachments of one digest that are fetched at once.
 const AT_ONCE: usize = 16;
+
+/// The largest sigstore bundle that is read to learn what it holds, in bytes.
+const LARGEST_BUNDLE: u64 = 4 * 1024 * 1024;
 
 /// How many attachments one digest may have.
 const MOST: usize = 1_000;
@@ -75,7 +78,7 @@ pub fn search<'a>(
         let found = |place, kind, manifest| Found { subject: subject.clone(), depth, place, kind, manifest };
         let mut all: Vec<Found> = referrers
             .into_iter()
-            .map(|manifest| found(Place::Referrer, Kind::of(&manifest), manifest))
+            .map(|(manifest, kind)| found(Place::Referrer, kind, manifest))
             .chain(tagged.into_iter().map(|(tag, kind, manifest)| found(Place::Tag(tag), kind, manifest)))
             .filter(|found| which == Attachments::All || found.kind == Kind::Signature)
             .collect();
@@ -94,7 +97,7 @@ async fn has_any(source: &Source, subject: &Digest, which: Attachments) -> Resul
         return Ok(true);
     }
     for (tag, _) in wanted_tags(subject, which) {
-        if !source.lacks_tag(&tag).await && source.head_manifest(TagOrDigest::Tag(&tag)).await?.is_some() {
+        if source.find_attachment(&tag).await?.is_some() {
             return Ok(true);
         }
     }
@@ -103,15 +106,15 @@ async fn has_any(source: &Source, subject: &Digest, which: Attachments) -> Resul
 
 /// What is listed as attached to `subject`, whether it is or not.
 pub async fn listed(source: &Source, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
-    match source.referrers(subject).await? {
-        Some(listed) => Ok(listed),
-        None if source.lacks_tag(&subject.fallback_tag()).await => Ok(Vec::new()),
-        None => Ok(get_fallback(source, subject).await?.map(|index| index.entries().to_vec()).unwrap_or_default()),
+    let Listing { mut entries, is_whole } = source.referrers(subject).await?;
+    if !is_whole && let Some(list) = get_fallback(source, subject).await? {
+        entries.extend_from_slice(list.entries());
     }
+    Ok(entries)
 }
 
-/// The manifests that name `subject` as their subject.
-async fn referrers(source: &Source, subject: &Digest) -> Result<Vec<Manifest>, Error> {
+/// The manifests that name `subject` as their subject, and what each is.
+async fn referrers(source: &Source, subject: &Digest) -> Result<Vec<(Manifest, Kind)>, Error> {
     let listed = listed(source, subject).await?;
     // The same referrer may be listed twice.
     let listed: BTreeSet<Digest> = listed.into_iter().map(|entry| entry.digest).collect();
@@ -122,45 +125,75 @@ async fn referrers(source: &Source, subject: &Digest) -> Result<Vec<Manifest>, E
             problem: format!("more than {MOST} attachments refer to it"),
         });
     }
-    let manifests: Vec<Manifest> = stream::iter(listed)
-        .map(|digest| async move { source.get_manifest(TagOrDigest::Digest(&digest)).await })
+    let found: Vec<Option<(Manifest, Kind)>> = stream::iter(listed)
+        .map(|digest| async move { referrer(source, subject, &digest).await })
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// One referrer; none where there is none, which is said unless it is attached to something else.
+async fn referrer(source: &Source, subject: &Digest, digest: &Digest) -> Result<Option<(Manifest, Kind)>, Error> {
+    let manifest = match source.get_manifest(TagOrDigest::Digest(digest)).await {
+        Ok(manifest) => manifest,
+        // Clean-ups delete manifests without a tag and leave the list of them (dataaxiom/ghcr-cleanup-action#114).
+        Err(error) if error.is_absent() => {
+            source.meter().warn(format!(
+                "the source lists {digest} as attached to {subject}, and does not have it: it was deleted there"
+            ));
+            return Ok(None);
+        }
+        Err(Error::Content { problem, .. }) => {
+            source.meter().warn(format!("{digest}, attached to {subject}, {problem}: it is left behind"));
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
     // A list is not authenticated by the subject's digest; only the referrer's own word counts.
-    let names_it = |manifest: &Manifest| manifest.subject.as_ref().is_some_and(|named| named.digest == *subject);
-    Ok(manifests.into_iter().filter(names_it).collect())
+    if manifest.subject.as_ref().is_none_or(|named| named.digest != *subject) {
+        return Ok(None);
+    }
+    let kind = kind_of(source, &manifest).await;
+    Ok(Some((manifest, kind)))
+}
+
+/// What an attachment is: by its marks, and where it has none by what is in it.
+async fn kind_of(source: &Source, manifest: &Manifest) -> Kind {
+    if let Some(kind) = Kind::of(manifest) {
+        return kind;
+    }
+    let Some(bundle) = bundle(manifest) else { return Kind::Signature };
+    // What cannot be read now fails, if it must, where it is copied.
+    let bytes = StoredBlob { store: source, descriptor: bundle }.bytes(LARGEST_BUNDLE).await;
+    bytes.map_or(Kind::Signature, |bytes| Kind::of_bundle(&bytes))
 }
 
 /// The index under the fallback tag; none where there is none, or where the tag is something else.
 ///
 /// GitLab answers `sha256-<hex>` with the image of that digest itself (oras-project/oras-go#1396): its children are no
 /// referrers.
-pub async fn get_fallback(store: &Source, subject: &Digest) -> Result<Option<Manifest>, Error> {
-    let tag = subject.fallback_tag();
-    match store.get_manifest(TagOrDigest::Tag(&tag)).await {
-        Ok(manifest) if manifest.is_index() && manifest.digest != *subject => Ok(Some(manifest)),
-        Ok(_) => Ok(None),
-        Err(error) if error.is_absent() => Ok(None),
-        Err(error) => Err(error),
-    }
+async fn get_fallback(source: &Source, subject: &Digest) -> Result<Option<Manifest>, Error> {
+    let found = source.find_list(&subject.fallback_tag()).await?;
+    Ok(found.filter(|manifest| is_list_of(manifest, subject)))
+}
+
+/// Whether what is under the fallback tag of `subject` is a list.
+pub fn is_list_of(manifest: &Manifest, subject: &Digest) -> bool {
+    manifest.is_index() && manifest.digest != *subject
 }
 
 /// The tags under which cosign keeps what is wanted.
 fn wanted_tags(subject: &Digest, which: Attachments) -> impl Iterator<Item = (String, Kind)> {
     let is_wanted = move |kind| which == Attachments::All || kind == Kind::Signature;
-    cosign_tags(subject).into_iter().filter(move |(_, kind)| is_wanted(*kind))
+    cosign_tags(subject).filter(move |(_, kind)| is_wanted(*kind))
 }
 
 /// The manifests under cosign's tags.
 async fn tagged(source: &Source, subject: &Digest, which: Attachments) -> Result<Vec<(String, Kind, Manifest)>, Error> {
     let found = try_join_all(wanted_tags(subject, which).map(|(tag, kind)| async move {
-        if source.lacks_tag(&tag).await {
-            return Ok(None);
-        }
-        let Some(descriptor) = source.head_manifest(TagOrDigest::Tag(&tag)).await? else { return Ok::<_, Error>(None) };
-        let manifest = source.get_manifest(TagOrDigest::Digest(&descriptor.digest)).await?;
-        Ok(Some((tag, kind, manifest)))
+        let manifest = source.find_attachment(&tag).await?;
+        Ok::<_, Error>(manifest.map(|manifest| (tag, kind, manifest)))
     }))
     .await?;
     Ok(found.into_iter().flatten().collect())

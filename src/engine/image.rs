@@ -227,6 +227,7 @@ impl<'a> ImageTask<'a> {
             before,
             children: children.as_ref(),
             found: Mutex::default(),
+            unlisted: Mutex::default(),
             sizes: Mutex::default(),
         };
         self.transfer(&copy, target_at, &root, chosen.as_ref()).await
@@ -244,10 +245,13 @@ impl<'a> ImageTask<'a> {
         self.describe(root, chosen, copy.children, |digest| copy.size_of(digest));
         below?;
         let found = copy.take_found();
-        if copy.before != TargetState::Same && !found.is_empty() {
-            // Attachments name their subject by digest: it must be there before them, the tag after them.
-            copy.put(TagOrDigest::Digest(&root.digest), root).await?;
+        let mut pushed = None;
+        if copy.before != TargetState::Same && (!found.is_empty() || root.subject.is_some()) {
+            // Attachments name their subject by digest: it must be there before them, the tag after them. So must what is an
+            // attachment itself before it is listed.
+            pushed = copy.put(TagOrDigest::Digest(&root.digest), root).await?;
         }
+        copy.note_subject(root, pushed);
         let attachments = copy.attach(found).await?;
         self.known().attachments = attachments;
         if copy.before == TargetState::Same {

@@ -85,6 +85,8 @@ pub struct ErrorResponse {
     pub missing: Vec<Digest>,
     /// How long the registry asks to wait.
     pub retry_after: Option<Duration>,
+    /// Whether it says how to be let in (`WWW-Authenticate`).
+    pub challenges: bool,
 }
 
 impl fmt::Display for ErrorResponse {

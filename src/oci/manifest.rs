@@ -34,6 +34,9 @@ const SCHEMA1: [&str; 2] = [
 /// The withdrawn OCI artifact manifest of image-spec 1.1-rc; still found in registries.
 const ARTIFACT: &str = "application/vnd.oci.artifact.manifest.v1+json";
 
+/// What artifacts had before that; registries still keep them as referrers (google/go-containerregistry#1697).
+const ORAS_ARTIFACT: &str = "application/vnd.cncf.oras.artifact.manifest.v1+json";
+
 /// What a manifest request accepts, preferred first; generic artifacts need `*/*`. The media types are
 /// those of `media`; a test compares them, because constants cannot be joined.
 pub const ACCEPT: &str = concat!(
@@ -130,7 +133,12 @@ pub(crate) fn is_index_type(media_type: &str) -> bool {
 fn is_image_type(media_type: &str) -> bool {
     media_type == media::OCI_IMAGE_MEDIA_TYPE
         || media_type == media::IMAGE_MANIFEST_MEDIA_TYPE
-        || media_type == ARTIFACT
+        || is_withdrawn_type(media_type)
+}
+
+/// Artifacts before OCI 1.1: they have `blobs`, and no config.
+fn is_withdrawn_type(media_type: &str) -> bool {
+    media_type == ARTIFACT || media_type == ORAS_ARTIFACT
 }
 
 fn is_schema1(media_type: &str) -> bool {
@@ -238,7 +246,9 @@ impl Manifest {
         if ambiguous {
             return Err(format!("is served as `{media_type}` and has the parts of an index and of an image"));
         }
-        if is_image_type(&media_type) && media_type != ARTIFACT && !(parsed.config.is_some() && parsed.layers.is_some())
+        if is_image_type(&media_type)
+            && !is_withdrawn_type(&media_type)
+            && !(parsed.config.is_some() && parsed.layers.is_some())
         {
             return Err(format!("is served as `{media_type}` and has no config or no layers"));
         }
@@ -311,6 +321,11 @@ impl Manifest {
     /// What points at this manifest.
     pub fn descriptor(&self) -> Descriptor {
         Descriptor::new(&self.media_type, self.digest.clone(), self.bytes.len() as u64)
+    }
+
+    /// Whether it is of a type that was given up before OCI 1.1, which few registries take.
+    pub fn is_withdrawn(&self) -> bool {
+        is_withdrawn_type(&self.media_type)
     }
 
     /// The artifact type: the manifest's field, else its config's media type (image-spec, "Guidelines for Artifact

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::error::object::Object;
 use crate::oci::digest::Digest;
+use crate::oci::manifest::Descriptor;
 
 /// Where in a repository a manifest is: by tag or by digest.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +49,15 @@ pub enum AccountId {
 pub struct ManifestPush {
     /// It keeps the list of referrers itself (`OCI-Subject`, distribution-spec, "Pushing Manifests with Subject").
     pub lists_referrers: bool,
+}
+
+/// What a source lists as attached to something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// What is listed, whether it is there or not.
+    pub entries: Vec<Descriptor>,
+    /// Whether that is all: else the list under the fallback tag counts too (distribution-spec, "Referrers Tag Schema").
+    pub is_whole: bool,
 }
 
 /// Whether a blob may be at the target before anything was sent.

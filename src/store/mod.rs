@@ -20,7 +20,7 @@ use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{BlobPushRequest, BlobSource, BlobStream};
-use crate::store::content::{AccountId, ManifestPush, TagOrDigest};
+use crate::store::content::{AccountId, Listing, ManifestPush, TagOrDigest};
 use crate::store::layout::Layout;
 use crate::store::mirrors::source::MirrorSource;
 use crate::store::registry::repository::Repository;
@@ -64,21 +64,33 @@ impl Source {
         }
     }
 
-    /// The descriptors of what names `subject` as its subject; none where this end keeps no such list.
-    pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+    /// The descriptors of what names `subject` as its subject, as far as this end lists it.
+    pub async fn referrers(&self, subject: &Digest) -> Result<Listing, Error> {
         match self {
-            Self::Registry(repository) => repository.referrers(subject).await,
-            Self::Layout(layout) => layout.referrers(subject).await.map(Some),
+            Self::Registry(repository) => {
+                let listed = repository.referrers(subject).await?;
+                Ok(Listing { is_whole: listed.is_some(), entries: listed.unwrap_or_default() })
+            }
+            Self::Layout(layout) => Ok(Listing { entries: layout.referrers(subject).await?, is_whole: true }),
             Self::Mirrors(mirrors) => mirrors.referrers(subject).await,
         }
     }
 
-    /// Whether this end surely has no such tag, by a listing of all of them; `false` where that is not known.
-    pub async fn lacks_tag(&self, tag: &str) -> bool {
+    /// The manifest under `tag`, by which an attachment is found; none where there is none, as is most often so.
+    pub async fn find_attachment(&self, tag: &str) -> Result<Option<Manifest>, Error> {
+        if let Self::Registry(repository) = self {
+            return repository.find_attachment(tag, false).await;
+        }
+        let found = self.head_manifest(TagOrDigest::Tag(tag)).await?;
+        let Some(found) = found else { return Ok(None) };
+        self.get_manifest(TagOrDigest::Digest(&found.digest)).await.map(Some)
+    }
+
+    /// The same for a tag under which a list of attachments is kept.
+    pub async fn find_list(&self, tag: &str) -> Result<Option<Manifest>, Error> {
         match self {
-            Self::Registry(repository) => repository.lacks_tag(tag).await,
-            // Nothing is saved where to ask costs nothing, or where several places would have to list.
-            Self::Layout(_) | Self::Mirrors(_) => false,
+            Self::Registry(repository) => repository.find_attachment(tag, true).await,
+            Self::Layout(_) | Self::Mirrors(_) => present(self.get_manifest(TagOrDigest::Tag(tag)).await),
         }
     }
 
@@ -249,6 +261,15 @@ impl Target {
             Self::Registry(repository) => repository.object(at),
             Self::Layout(layout) => layout.object(at),
         }
+    }
+}
+
+/// An answer, none where it is "not there".
+pub fn present<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_absent() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

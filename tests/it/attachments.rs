@@ -167,7 +167,7 @@ async fn signatures_only_or_nothing_when_asked_for() {
 async fn a_listing_that_fails_is_never_taken_for_none() {
     for (path, what) in [
         ("/referrers/", What::status(500)),
-        ("/referrers/", What::error(403, "DENIED", "no")),
+        ("/referrers/", What::error(403, "DENIED", "no").header("www-authenticate", "Basic realm=\"r\"")),
         ("/referrers/", What::status(429)),
         ("/manifests/sha256-", What::status(500)),
         (".sig", What::status(500)),
@@ -351,65 +351,6 @@ async fn olareg_with_and_without_the_referrers_api_gets_and_gives_the_same_attac
                 assert_eq!(found, BTreeSet::from([referrer.digest().to_owned()]), "{context}: {subject}");
             }
         }
-    }
-}
-
-/// What cosign's tags cost at a source whose tags are listed so.
-async fn with_tags_listed(listed: impl Fn(&Registry)) -> (usize, usize) {
-    let (source, target) = (Registry::start(), Registry::start());
-    let image = images::three_platforms();
-    source.seed(&image, "library/app:1");
-    let tag = format!("{}.sig", tag_of(image.digest()));
-    source.seed(&cosign(image.digest(), "signed"), &format!("library/app:{tag}"));
-    listed(&source);
-    let outcome = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1")).run().await;
-    let context = format!("{outcome}\n{}", source.lines());
-    assert_eq!(outcome.code, 0, "{context}");
-    assert_eq!(target.tag("mirror/app", &tag), source.tag("library/app", &tag), "the signature is lost\n{context}");
-    (source.count("GET", "/tags/list"), source.count("HEAD", "/manifests/sha256-"))
-}
-
-#[tokio::test]
-async fn tags_that_are_listed_once_are_not_asked_for_one_by_one() {
-    assert_eq!(with_tags_listed(|_| {}).await, (1, 1));
-    let in_pages = |registry: &Registry| registry.switch(|switches| switches.tag_page = 1);
-    assert_eq!(with_tags_listed(in_pages).await, (2, 1));
-    // As many as may be one page of more, from a registry that does not say so: asked for what comes after, it has nothing.
-    let fifty = |registry: &Registry| {
-        for number in 2..50 {
-            registry.seed(&images::single(), &format!("library/app:{number}"));
-        }
-    };
-    assert_eq!(with_tags_listed(fifty).await, (2, 1));
-}
-
-#[tokio::test]
-async fn a_listing_that_cannot_be_believed_loses_no_signature() {
-    let fault =
-        |what: What| move |registry: &Registry| registry.fault(Fault::on("GET", "/tags/list", what.clone()).always());
-    let (_, one_by_one) = with_tags_listed(fault(What::status(403))).await;
-    assert!(one_by_one > 4, "{one_by_one}");
-    let text = |text: &str| What::Status { status: 200, headers: vec![], body: text.to_owned() };
-    for what in [
-        What::status(404),
-        What::status(405),
-        What::status(429),
-        What::status(500),
-        What::error(413, "TOO_MANY_TAGS_REQUESTED", "no more than 100"),
-        What::CutBodyAfter(5),
-        text("<html>"),
-        text("{}"),
-        text(r#"{"tags":null}"#),
-        text(r#"{"tags":[]}"#),
-        // Fifty tags and no word of more.
-        text(&serde_json::json!({ "tags": (0..50).map(|n| n.to_string()).collect::<Vec<_>>() }).to_string()),
-        // A page that leads to itself.
-        text(r#"{"tags":["1"]}"#).header("link", "</v2/library/app/tags/list?n=1>; rel=\"next\""),
-        text(r#"{"tags":["1"]}"#).header("link", "<http://127.0.0.2:1/v2/library/app/tags/list>; rel=\"next\""),
-        What::EndlessBody,
-    ] {
-        let (listings, heads) = with_tags_listed(fault(what.clone())).await;
-        assert!(listings <= 4 && heads == one_by_one, "{what:?}: {listings} listings, {heads} tags asked for");
     }
 }
 

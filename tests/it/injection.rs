@@ -234,9 +234,6 @@ fn answers() -> Vec<Row> {
             let busy = What::status(429).header("retry-after", &in_header(text));
             vec![("source", Fault::on("GET", "/manifests/", busy))]
         }),
-        faulty(false, "tags", |_, text| {
-            on_source("GET", "/tags/list", says(200, json!({ "name": text, "tags": [text, "1"] }).to_string()))
-        }),
         heard("a mirror", |world, text| {
             let mirror = Registry::at("127.0.0.3", Auth::Open);
             mirror.fault(Fault::on("*", "/v2/", error_of(403, text)).always());

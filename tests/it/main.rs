@@ -15,7 +15,9 @@
     reason = "a test that panics says where, and test support has no readers outside this crate"
 )]
 
+mod absence;
 mod access;
+mod artifacts;
 mod attachments;
 mod cancellation;
 mod content_types;
@@ -43,6 +45,7 @@ mod quirky_registries;
 mod regressions;
 mod rendering;
 mod repair;
+mod side_requests;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]
 mod support;
 mod test_registry;

@@ -2,7 +2,8 @@
 //!
 //! Owns that the target lists them afterwards: by its own referrers API where it has one, else by a fallback index that
 //! is merged with what is there, never overwritten, and looked at again, because another run may write it at the same
-//! moment and registries know no conditional PUT.
+//! moment and registries know no conditional PUT. Never a reason to fail the image: a target that cannot keep such a list, or
+//! does not take a type that was given up, is said.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-use crate::engine::attachments::{Found, Place, get_fallback, listed};
+use crate::engine::attachments::{Found, Place, is_list_of, listed};
 use crate::engine::copy::Copy;
 use crate::engine::options::OnConflict;
 use crate::engine::outcome::{AttachmentOutcome, Outcome};
@@ -20,6 +21,7 @@ use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::store::content::TagOrDigest;
+use crate::store::present;
 
 /// How long another run is given to overwrite a fallback index with one that it read before ours was written. Longer
 /// than a request takes, several times.
@@ -28,32 +30,32 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// How often a fallback index is merged before giving up: each time, somebody else wrote in between.
 const MERGES: usize = 10;
 
+/// How often a list that was written may look as before until the target is taken not to keep it.
+const IN_VAIN: usize = 4;
+
 impl Copy<'_> {
-    /// Copies what was found. Nearest first: an attachment's own attachments need it as their subject.
+    /// Copies what was found. Nearest first: an attachment's own attachments need it as their subject. Then whatever was
+    /// written, of the image too, and names a subject is listed under it.
     pub async fn attach(&self, mut found: Vec<Found>) -> Result<Vec<AttachmentOutcome>, Error> {
         found.sort_by(|a, b| (a.depth, &a.manifest.digest).cmp(&(b.depth, &b.manifest.digest)));
         let mut reports = Vec::new();
         let mut unlisted: BTreeMap<&Digest, Vec<&Manifest>> = BTreeMap::new();
+        let own = self.take_unlisted();
+        for (manifest, subject) in own.iter().filter_map(|manifest| Some((manifest, manifest.subject.as_ref()?))) {
+            let at = TagOrDigest::Digest(&manifest.digest);
+            if self.is_dry_run() || self.lists(at, manifest, &subject.digest).await? {
+                continue;
+            }
+            unlisted.entry(&subject.digest).or_default().push(manifest);
+        }
         for level in found.chunk_by(|a, b| a.depth == b.depth) {
             let copied = try_join_all(level.iter().map(|attachment| self.attach_one(attachment))).await?;
-            for (attachment, (result, listed)) in level.iter().zip(copied) {
-                if !listed {
-                    unlisted.entry(&attachment.subject).or_default().push(&attachment.manifest);
+            for (attachment, copied) in level.iter().zip(copied) {
+                let Some((result, listed)) = copied else { continue };
+                if let (false, Some(subject)) = (listed, &attachment.manifest.subject) {
+                    unlisted.entry(&subject.digest).or_default().push(&attachment.manifest);
                 }
-                reports.push(AttachmentOutcome {
-                    subject: attachment.subject.clone(),
-                    digest: attachment.manifest.digest.clone(),
-                    kind: attachment.kind,
-                    artifact_type: attachment
-                        .manifest
-                        .artifact_type()
-                        .map(|text| crate::text::sanitise::line(text, 200)),
-                    tag: match &attachment.place {
-                        Place::Tag(tag) => Some(tag.clone()),
-                        Place::Referrer => None,
-                    },
-                    result,
-                });
+                reports.push(report(attachment, result));
             }
         }
         if self.is_dry_run() {
@@ -74,8 +76,9 @@ impl Copy<'_> {
         Ok(reports)
     }
 
-    /// Copies one attachment; how it ended, and whether the target lists it by itself (or need not).
-    async fn attach_one(&self, attachment: &Found) -> Result<(Outcome, bool), Error> {
+    /// Copies one attachment; how it ended, and whether the target lists it by itself (or need not). None where it is left
+    /// behind.
+    async fn attach_one(&self, attachment: &Found) -> Result<Option<(Outcome, bool)>, Error> {
         let manifest = &attachment.manifest;
         let at = match &attachment.place {
             Place::Referrer => TagOrDigest::Digest(&manifest.digest),
@@ -83,18 +86,11 @@ impl Copy<'_> {
         };
         let present = self.target.head_manifest(at).await?.map(|descriptor| descriptor.digest);
         if present.as_ref() == Some(&manifest.digest) {
-            let listed = match &attachment.place {
-                Place::Tag(_) => true,
-                Place::Referrer => match self.target.referrers(&attachment.subject).await? {
-                    Some(listed) if listed.iter().any(|entry| entry.digest == manifest.digest) => true,
-                    // It keeps a list of its own, and lost this entry: pushed again, it is listed again.
-                    Some(_) if !self.is_dry_run() => {
-                        self.put(at, manifest).await?.is_some_and(|pushed| pushed.lists_referrers)
-                    }
-                    _ => false,
-                },
+            let listed = match &manifest.subject {
+                Some(subject) => self.lists(at, manifest, &subject.digest).await?,
+                None => true,
             };
-            return Ok((Outcome::Unchanged, listed));
+            return Ok(Some((Outcome::Unchanged, listed)));
         }
         if let (Some(present), Place::Tag(tag)) = (&present, &attachment.place) {
             if self.options.on_conflict != OnConflict::Overwrite {
@@ -102,20 +98,57 @@ impl Copy<'_> {
                     "the target's `{tag}` is {present}, the source's {}; the target's is kept (`on-conflict`)",
                     manifest.digest
                 ));
-                return Ok((Outcome::Kept, true));
+                return Ok(Some((Outcome::Kept, true)));
             }
             self.meter.warn(format!("the target's `{tag}` was {present} and follows the source now"));
         }
         // Not the image: the choice of its children is not one of the attachment's.
         self.below(manifest, 1).await?;
-        Ok(match self.put(at, manifest).await? {
-            None => (Outcome::WouldCopy, true),
-            Some(pushed) => (Outcome::Copied, pushed.lists_referrers || matches!(at, TagOrDigest::Tag(_))),
-        })
+        match self.put(at, manifest).await {
+            Ok(None) => Ok(Some((Outcome::WouldCopy, true))),
+            Ok(Some(pushed)) => Ok(Some((Outcome::Copied, pushed.lists_referrers || manifest.subject.is_none()))),
+            Err(error) if manifest.is_withdrawn() && error.is_declined() && !error.is_denied() => {
+                self.meter.warn(format!(
+                    "{}, attached to {}, is left behind: it is of a type that was given up before OCI 1.1, and the target \
+                     does not take it ({})",
+                    manifest.digest,
+                    attachment.subject,
+                    error.refusal().map(ToString::to_string).unwrap_or_default()
+                ));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Adds `manifests` to the fallback index of `subject` at the target, until they stay there.
+    /// Whether the target lists by itself, under `subject`, what it has at `at`.
+    async fn lists(&self, at: TagOrDigest<'_>, manifest: &Manifest, subject: &Digest) -> Result<bool, Error> {
+        match self.target.referrers(subject).await? {
+            Some(listed) if listed.iter().any(|entry| entry.digest == manifest.digest) => Ok(true),
+            // It keeps a list of its own, and lost this entry: pushed again, it is listed again.
+            Some(_) if !self.is_dry_run() => {
+                Ok(self.put(at, manifest).await?.is_some_and(|pushed| pushed.lists_referrers))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Adds `manifests` to the fallback index of `subject` at the target. Where the target cannot keep one, that is said:
+    /// what is attached is there, and the image is whole.
     async fn list(&self, subject: &Digest, manifests: Vec<&Manifest>) -> Result<(), Error> {
+        if let Some(reason) = self.add_to_list(subject, &manifests).await? {
+            let digests: Vec<&str> = manifests.iter().map(|manifest| manifest.digest.as_str()).collect();
+            self.meter.warn(format!(
+                "the target keeps no list of what is attached to {subject} ({reason}): {} is there, and nobody finds it who \
+                 does not know its digest",
+                digests.join(", ")
+            ));
+        }
+        Ok(())
+    }
+
+    /// Merges `manifests` into the fallback index of `subject`, until they stay there; why they cannot, where they cannot.
+    async fn add_to_list(&self, subject: &Digest, manifests: &[&Manifest]) -> Result<Option<String>, Error> {
         let tag = subject.fallback_tag();
         let failed = |problem: String| Error::Registry {
             side: Side::Target,
@@ -123,26 +156,54 @@ impl Copy<'_> {
             object: self.target.object(TagOrDigest::Tag(&tag)),
             cause: Cause::Protocol(Violation::FallbackIndex(problem)),
         };
-        let (mut wrote, mut settle) = (false, SETTLE);
+        let declined = |error: Error| if error.is_declined() { Ok(Some(error.to_string())) } else { Err(error) };
+        let (mut before, mut in_vain, mut settle) = (None, 0, SETTLE);
         for _ in 0..MERGES {
-            let present = get_fallback(&self.target.to_source(), subject).await?;
-            let bytes = present.as_ref().map(|index| index.bytes.as_ref());
-            let Some(merged) = merge(bytes, &manifests).map_err(failed)? else {
-                return Ok(());
+            let found = match present(self.target.get_manifest(TagOrDigest::Tag(&tag)).await) {
+                Ok(found) => found,
+                Err(error) => return declined(error),
             };
-            // Whoever read the list before this write may write it after: look again once that is over.
-            if wrote {
+            let seen = found.as_ref().map(|manifest| manifest.digest.clone());
+            if before.is_some() && seen.as_ref() == Some(subject) {
+                return Ok(Some(format!("it answers `{tag}` with the image itself")));
+            }
+            let list = found.filter(|manifest| is_list_of(manifest, subject));
+            let bytes = list.as_ref().map(|index| index.bytes.as_ref());
+            let Some(merged) = merge(bytes, manifests).map_err(failed)? else { return Ok(None) };
+            if before.as_ref() == Some(&seen) {
+                in_vain += 1;
+                if in_vain == IN_VAIN {
+                    return Ok(Some(format!("what is written under `{tag}` is not there afterwards")));
+                }
+            } else if before.is_some() {
+                // Whoever read the list before this write may write it after: look again once that is over.
                 self.meter.say(format!("another run changed {tag} at the same time; merged again"));
             }
+            before = Some(seen);
             let digest = Digest::of(&merged);
             let index = Manifest::parse(merged.into(), None, digest).map_err(failed)?;
-            self.target.put_manifest(TagOrDigest::Tag(&tag), &index).await?;
-            wrote = true;
+            if let Err(error) = self.target.put_manifest(TagOrDigest::Tag(&tag), &index).await {
+                return declined(error);
+            }
             tokio::time::sleep(settle).await;
             // Longer each time: a registry may also show for a while what was there before.
             settle = (settle * 2).min(Duration::from_secs(8));
         }
         Err(failed(format!("others changed it {MERGES} times while it was written")))
+    }
+}
+
+fn report(attachment: &Found, result: Outcome) -> AttachmentOutcome {
+    AttachmentOutcome {
+        subject: attachment.subject.clone(),
+        digest: attachment.manifest.digest.clone(),
+        kind: attachment.kind,
+        artifact_type: attachment.manifest.artifact_type().map(|text| crate::text::sanitise::line(text, 200)),
+        tag: match &attachment.place {
+            Place::Tag(tag) => Some(tag.clone()),
+            Place::Referrer => None,
+        },
+        result,
     }
 }
 

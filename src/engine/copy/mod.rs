@@ -58,6 +58,8 @@ pub struct Copy<'a> {
     pub children: Option<&'a ChildSelection>,
     /// Attachments found, to be brought along by [`Copy::attach`].
     pub found: Mutex<Vec<Found>>,
+    /// Manifests of the image itself that name a subject, and may not be listed under it.
+    pub unlisted: Mutex<Vec<Manifest>>,
     /// Content sizes of the image manifests walked, by digest.
     pub sizes: Mutex<BTreeMap<Digest, u64>>,
 }
@@ -66,6 +68,18 @@ impl Copy<'_> {
     /// The attachments found so far; they are found no more.
     pub fn take_found(&self) -> Vec<Found> {
         std::mem::take(&mut *self.found.locked())
+    }
+
+    /// Notes a manifest of the image itself, written with this answer or found there, that its subject's list must name: the
+    /// duty of whoever pushes it (distribution-spec, "Pushing Manifests with Subject").
+    pub fn note_subject(&self, manifest: &Manifest, pushed: Option<ManifestPush>) {
+        if manifest.subject.is_some() && !pushed.is_some_and(|pushed| pushed.lists_referrers) {
+            self.unlisted.locked().push(manifest.clone());
+        }
+    }
+
+    fn take_unlisted(&self) -> Vec<Manifest> {
+        std::mem::take(&mut *self.unlisted.locked())
     }
 
     /// The content size of an image manifest that was walked.
@@ -147,10 +161,12 @@ impl Copy<'_> {
                 }
                 let manifest = self.fetch(descriptor).await?;
                 self.below(&manifest, depth).await?;
-                if !present && self.put(at, &manifest).await?.is_none() && self.before == TargetState::Same {
+                let pushed = if present { None } else { self.put(at, &manifest).await? };
+                if !present && pushed.is_none() && self.before == TargetState::Same {
                     self.meter.manifest_missing();
                     self.meter.notice(format!("the target lacks the manifest {}; it would be sent", manifest.digest));
                 }
+                self.note_subject(&manifest, pushed);
                 Ok(())
             };
             copy.await

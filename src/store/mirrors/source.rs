@@ -22,7 +22,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::oci::reference::Reference;
 use crate::store::blob::{self, BlobStream};
-use crate::store::content::{AccountId, TagOrDigest};
+use crate::store::content::{AccountId, Listing, TagOrDigest};
 use crate::store::mirrors::health::{Hosts, classify, reason};
 use crate::store::mirrors::rules::Tags;
 use crate::store::registry::repository::Repository;
@@ -151,23 +151,24 @@ impl MirrorSource {
     }
 
     /// See [`Source::referrers`](crate::store::Source::referrers). No digest vouches for a list, so one place's "none"
-    /// proves nothing: all are asked, and what any of them lists is looked at.
-    pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
-        let mut listed: Option<Vec<Descriptor>> = None;
+    /// proves nothing: all are asked, and what any of them lists is looked at. Where one of them keeps no such list, the
+    /// fallback tag counts too: a mirror with the API knows only what it has fetched.
+    pub async fn referrers(&self, subject: &Digest) -> Result<Listing, Error> {
+        let mut listing = Listing { entries: Vec::new(), is_whole: true };
         let (mut answered, mut failures) = (false, Vec::new());
         for site in self.0.for_attachments() {
             match site.repository.referrers(subject).await {
                 Ok(entries) => {
                     answered = true;
-                    if let Some(entries) = entries {
-                        listed.get_or_insert_default().extend(entries);
-                    }
+                    listing.is_whole &= entries.is_some();
+                    listing.entries.extend(entries.unwrap_or_default());
                 }
                 Err(error) => failures.push((site, error)),
             }
         }
         self.0.tolerate_outage(answered, &failures)?;
-        Ok(listed)
+        listing.is_whole &= answered;
+        Ok(listing)
     }
 
     /// See [`Source::head_blob`](crate::store::Source::head_blob).

@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::Response;
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
 use crate::error::cause::ErrorResponse;
@@ -69,7 +69,8 @@ pub(crate) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Se
         sanitise::line(text.trim(), limit)
     };
     let request_id = request_id(headers).map(|id| safe(id, 80));
-    let mut refusal = ErrorResponse { status, request_id, ..ErrorResponse::default() };
+    let challenges = headers.contains_key(WWW_AUTHENTICATE);
+    let mut refusal = ErrorResponse { status, request_id, challenges, ..ErrorResponse::default() };
     if let Ok(envelope) = serde_json::from_slice::<Envelope>(body) {
         let mut messages = Vec::new();
         for entry in envelope.errors.iter().take(50) {

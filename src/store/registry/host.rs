@@ -94,12 +94,6 @@ impl Host {
         self.auth.learn(headers, sent, scopes).await
     }
 
-    /// Whether a mount from `from` is worth asking for.
-    pub(crate) fn may_mount(&self, from: &str) -> bool {
-        let refused = self.observed.no_mount_from.locked();
-        !self.observed.no_mount.load(Relaxed) && !refused.contains(from)
-    }
-
     /// Room in memory for one more span of a blob, if there is any.
     pub(crate) fn span(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.spans).try_acquire_owned().ok()

@@ -1,14 +1,20 @@
-//! What a host was found to support. It holds for the run and is never written down.
+//! What a host, and a repository of it, was found to support. It holds for the run and is never written down.
+//!
+//! Owns what holds for which of them. Whatever a proxy refuses, its host refuses for all; but one host may serve a cache of
+//! another registry beside repositories of its own (Artifactory, Nexus, Harbor), and what the one has shown of referrers
+//! and mounts says nothing about the other.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::error::cause::Cause;
+use crate::oci::digest::Digest;
 use crate::store::registry::quirks::Quirks;
 use crate::sync::{LockExt as _, OnceMap};
 
@@ -32,18 +38,28 @@ pub struct Observed {
     pub(crate) single_put_below: AtomicU64,
     /// Uploads with one PATCH of any size fail; only chunks are taken.
     pub(crate) chunked_only: AtomicBool,
-    /// It does not mount.
-    pub(crate) no_mount: AtomicBool,
-    /// Whether it has the referrers API; none while that is not known. Locked while it is found out, so that one request does.
-    pub(crate) referrers: tokio::sync::Mutex<Option<bool>>,
-    /// The tags of its repositories, where they were listed.
-    pub(crate) tags: OnceMap<Arc<str>, Tags>,
-    /// For each repository, whether the first of many tags that were asked for was not there.
-    pub(crate) probe_tags: OnceMap<Arc<str>, bool>,
     /// When it was last seen that more connections for one blob do not make it come faster.
     parallel_unhelpful_since: Mutex<Option<Instant>>,
+    /// Its repositories.
+    repositories: Mutex<HashMap<Arc<str>, Arc<ObservedRepository>>>,
+}
+
+/// What one repository was seen to answer.
+pub struct ObservedRepository {
+    /// Whether it has the referrers API; none while that is not known. Locked while it is found out, so that one request does.
+    pub(crate) referrers: tokio::sync::Mutex<Option<bool>>,
+    /// Whether a HEAD has found a manifest: only then does one that finds nothing say anything.
+    pub(crate) heads_find: AtomicBool,
+    /// What is under the tags that attachments are found by, as far as they were asked for.
+    pub(crate) attachment_tags: OnceMap<Box<str>, Option<Digest>>,
+    /// Its tags, where they were listed.
+    pub(crate) tags: OnceCell<Tags>,
+    /// Whether the first of many tags that were asked for was not there.
+    pub(crate) probe_tag: OnceCell<bool>,
+    /// It does not mount.
+    no_mount: AtomicBool,
     /// It does not mount from these repositories.
-    pub(crate) no_mount_from: Mutex<HashSet<String>>,
+    no_mount_from: Mutex<HashSet<String>>,
     /// A HEAD is saved where a mount from the repository itself answers 201 for a blob that is there.
     self_mount: Mutex<SelfMount>,
     /// Whether it has opened an upload for a blob that was not expected to be there.
@@ -56,15 +72,68 @@ impl Observed {
         Self {
             single_put_below: AtomicU64::new(quirks.single_put_below),
             chunked_only: AtomicBool::new(false),
-            no_mount: AtomicBool::new(false),
-            referrers: tokio::sync::Mutex::default(),
-            tags: OnceMap::default(),
-            probe_tags: OnceMap::default(),
             parallel_unhelpful_since: Mutex::default(),
+            repositories: Mutex::default(),
+        }
+    }
+
+    /// What is known of its repository `name`.
+    pub(crate) fn repository(&self, name: &Arc<str>, quirks: &Quirks) -> Arc<ObservedRepository> {
+        let mut repositories = self.repositories.locked();
+        let known = repositories.entry(Arc::clone(name)).or_insert_with(|| Arc::new(ObservedRepository::new(quirks)));
+        Arc::clone(known)
+    }
+
+    /// More connections for one blob did not make it come faster.
+    pub(crate) fn parallel_was_unhelpful(&self) {
+        *self.parallel_unhelpful_since.locked() = Some(Instant::now());
+    }
+
+    /// Whether that was found lately.
+    pub(crate) fn is_parallel_unhelpful(&self, lately: Duration) -> bool {
+        let when = *self.parallel_unhelpful_since.locked();
+        when.is_some_and(|when| when.elapsed() < lately)
+    }
+
+    /// An upload by `method` has worked; what was refused before it need not be tried first again.
+    pub(crate) fn takes(&self, method: UploadMethod, size: u64) {
+        match method {
+            UploadMethod::Monolithic => {}
+            UploadMethod::Streamed => drop(self.single_put_below.fetch_min(size, Relaxed)),
+            UploadMethod::Chunked => self.chunked_only.store(true, Relaxed),
+        }
+    }
+}
+
+impl ObservedRepository {
+    /// Nothing but what is known beforehand.
+    pub(crate) fn new(quirks: &Quirks) -> Self {
+        Self {
+            referrers: tokio::sync::Mutex::default(),
+            heads_find: AtomicBool::new(false),
+            attachment_tags: OnceMap::default(),
+            tags: OnceCell::new(),
+            probe_tag: OnceCell::new(),
+            no_mount: AtomicBool::new(false),
             no_mount_from: Mutex::default(),
             self_mount: Mutex::new(if quirks.self_mount_is_silent { SelfMount::Ignored } else { SelfMount::Untested }),
             opened_upload: AtomicBool::new(false),
         }
+    }
+
+    /// Whether a mount from `from` is worth asking for.
+    pub(crate) fn may_mount(&self, from: &str) -> bool {
+        !self.no_mount.load(Relaxed) && !self.no_mount_from.locked().contains(from)
+    }
+
+    /// No mount from any repository is asked for again.
+    pub(crate) fn mounts_nothing(&self) {
+        self.no_mount.store(true, Relaxed);
+    }
+
+    /// No mount from `from` is asked for again.
+    pub(crate) fn mounts_nothing_from(&self, from: &str) {
+        self.no_mount_from.locked().insert(from.to_owned());
     }
 
     fn self_mount(&self) -> SelfMount {
@@ -100,26 +169,6 @@ impl Observed {
 
     pub(crate) fn mount_keeps_silent(&self) {
         self.set_self_mount(SelfMount::Ignored);
-    }
-
-    /// More connections for one blob did not make it come faster.
-    pub(crate) fn parallel_was_unhelpful(&self) {
-        *self.parallel_unhelpful_since.locked() = Some(Instant::now());
-    }
-
-    /// Whether that was found lately.
-    pub(crate) fn is_parallel_unhelpful(&self, lately: Duration) -> bool {
-        let when = *self.parallel_unhelpful_since.locked();
-        when.is_some_and(|when| when.elapsed() < lately)
-    }
-
-    /// An upload by `method` has worked; what was refused before it need not be tried first again.
-    pub(crate) fn takes(&self, method: UploadMethod, size: u64) {
-        match method {
-            UploadMethod::Monolithic => {}
-            UploadMethod::Streamed => drop(self.single_put_below.fetch_min(size, Relaxed)),
-            UploadMethod::Chunked => self.chunked_only.store(true, Relaxed),
-        }
     }
 }
 

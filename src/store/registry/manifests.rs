@@ -2,6 +2,8 @@
 //!
 //! Owns the rule that no manifest's bytes are used before they hash to the digest asked for. Never re-serialises.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
@@ -55,6 +57,7 @@ impl Repository {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let media_type = sanitise::line(text(CONTENT_TYPE).unwrap_or_default(), 200);
         let size = text(CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
+        self.observed.heads_find.store(true, Relaxed);
         Ok(Some(Descriptor::new(media_type, digest, size)))
     }
 
@@ -134,6 +137,9 @@ impl Repository {
             Request::new(Method::PUT, self.url(&format!("manifests/{at}")), Scopes::push(&self.name), "manifest");
         call.headers.insert(CONTENT_TYPE, media_type);
         call.body = Some(manifest.bytes.clone());
+        if let TagOrDigest::Tag(tag) = at {
+            self.forget_attachment(tag);
+        }
         let response = match self.send(&call).await {
             Ok(response) => response,
             Err(cause) if is_immutable(at, &cause) && self.is_there(at, &manifest.digest).await => {

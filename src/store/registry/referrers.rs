@@ -1,21 +1,27 @@
 //! What a registry says is attached to a digest: the referrers API (distribution-spec, "Listing Referrers").
 //!
 //! Owns telling "there is no such API here" from "the listing failed": only the first may be answered by other means,
-//! because a listing that fails must never look like an image without signatures.
+//! because a listing that fails must never look like an image without signatures. Never takes anything but an OCI index for
+//! an answer: there are registries that answer 200 with something else (sigstore/sigstore-js#1187), and registries that
+//! refuse what they do not know with 400, 401, 403, 405, 406 or 501 (google/go-containerregistry#1543, #1962;
+//! goharbor/harbor#18305).
 
 use oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE;
-use reqwest::Method;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use serde::Deserialize;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Response};
+use serde::{Deserialize, Deserializer};
+use url::Url;
 
 use crate::error::Error;
-use crate::error::cause::Cause;
+use crate::error::cause::{Cause, ErrorResponse};
 use crate::error::violation::Violation;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Descriptor;
+use crate::store::content::TagOrDigest;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::paging::next_page;
 use crate::store::registry::repository::{Purpose, Repository};
+use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::Request;
 use crate::text::sanitise;
 
@@ -24,70 +30,143 @@ const MOST_PAGES: usize = 100;
 
 const MOST_ENTRIES: usize = 10_000;
 
+/// The media type of an answer (distribution-spec, "Listing Referrers": the header must be set to it).
+const INDEX: &str = OCI_IMAGE_INDEX_MEDIA_TYPE;
+
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Page {
     #[serde(default)]
+    media_type: Option<String>,
+    /// None where there is no such field; `null` is how some write an empty list.
+    #[serde(default, deserialize_with = "list_or_null")]
     manifests: Option<Vec<Descriptor>>,
 }
 
+fn list_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Descriptor>>, D::Error> {
+    Option::<Vec<Descriptor>>::deserialize(deserializer).map(|list| Some(list.unwrap_or_default()))
+}
+
+/// What came of asking for a page.
+enum Answer {
+    Page {
+        entries: Vec<Descriptor>,
+        next: Option<Url>,
+    },
+    /// There is no such API, in the whole repository or as far as this digest tells.
+    NoApi {
+        in_repository: bool,
+    },
+}
+
 impl Repository {
-    /// Everything that names `subject` as its subject; none where the registry has no referrers API.
+    /// Everything that names `subject` as its subject; none where the repository has no referrers API.
     pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
-        let mut known = Some(self.host.observed.referrers.lock().await);
+        let mut known = Some(self.observed.referrers.lock().await);
         match known.as_deref() {
             Some(Some(false)) => return Ok(None),
             Some(Some(true)) => known = None,
             _ => {}
         }
-        let failed = |cause| {
-            self.error("GET referrers", self.object(crate::store::content::TagOrDigest::Digest(subject)), cause)
-        };
+        let failed = |cause| self.error("GET referrers", self.object(TagOrDigest::Digest(subject)), cause);
         let mut found: Vec<Descriptor> = Vec::new();
         let mut next = Some(self.url(&format!("referrers/{subject}")));
-        for _ in 0..MOST_PAGES {
+        for number in 0..MOST_PAGES {
             let Some(url) = next.take() else { return Ok(Some(found)) };
-            let mut call = Request::new(Method::GET, url.clone(), self.scopes(), "referrers");
-            call.headers.insert(ACCEPT, HeaderValue::from_static(OCI_IMAGE_INDEX_MEDIA_TYPE));
-            // GHCR answered with a redirect to its web interface (artifacthub/hub#4785): that is no API.
-            call.follow_redirects = false;
-            let response = match self.send(&call).await {
-                Ok(response) => response,
-                Err(Cause::Refused(refusal)) if found.is_empty() && matches!(refusal.status, 300..=399 | 404 | 405) => {
-                    // A registry that has listed before has lost this one repository; that is no reason to stop asking.
-                    // Nor does a repository that is not there say anything about the others.
-                    let absent = refusal.code.as_deref() == Some("NAME_UNKNOWN");
-                    if let Some(known) = known.as_deref_mut().filter(|_| !absent) {
+            let entries = match self.referrers_page(url, number == 0).await.map_err(failed)? {
+                Answer::Page { entries, next: after } => {
+                    next = after;
+                    entries
+                }
+                // A repository that has listed before has lost this one; that is no reason to stop asking.
+                Answer::NoApi { in_repository } => {
+                    if let Some(known) = known.as_deref_mut().filter(|_| in_repository) {
                         *known = Some(false);
                     }
                     return Ok(None);
                 }
-                Err(cause) => return Err(failed(cause)),
             };
-            // A web interface that answers every path with its page.
-            let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            if found.is_empty() && content_type.is_some_and(|value| value.starts_with("text/html")) {
-                if let Some(known) = known.as_deref_mut() {
-                    *known = Some(false);
-                }
-                return Ok(None);
-            }
             if let Some(mut known) = known.take() {
                 *known = Some(true);
             }
-            next = next_page(response.headers(), &url).map_err(|violation| failed(Cause::Protocol(violation)))?;
-            if next.as_ref().is_some_and(|next| !self.is_home(next)) {
-                return Err(failed(Cause::Protocol(Violation::NextPageElsewhere)));
-            }
-            let bytes = self.small_body(response).await.map_err(failed)?;
-            let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
-                failed(Cause::Protocol(Violation::ListingUnreadable(sanitise::line(&error.to_string(), 200))))
-            })?;
-            found.extend(page.manifests.unwrap_or_default());
+            found.extend(entries);
             if found.len() > MOST_ENTRIES {
                 return Err(failed(Cause::Protocol(Violation::TooManyEntries { limit: MOST_ENTRIES })));
             }
         }
         Err(failed(Cause::Protocol(Violation::TooManyPages { limit: MOST_PAGES })))
+    }
+
+    /// One page; only of the first something else may come. One that breaks off is asked for again.
+    async fn referrers_page(&self, url: Url, is_first: bool) -> Result<Answer, Cause> {
+        let mut call = Request::new(Method::GET, url, self.scopes(), "referrers");
+        call.headers.insert(ACCEPT, HeaderValue::from_static(INDEX));
+        // GHCR answered with a redirect to its web interface (artifacthub/hub#4785): that is no API.
+        call.stays_home = true;
+        let mut budget = RetryBudget::new(&self.limits);
+        loop {
+            let response = match self.send(&call).await {
+                Ok(response) => response,
+                Err(Cause::Refused(refusal)) if is_first && means_no_api(&refusal) => {
+                    return Ok(self.without_api(&refusal));
+                }
+                Err(Cause::Protocol(Violation::RedirectWithoutLocation | Violation::TooManyRedirects { .. }))
+                    if is_first =>
+                {
+                    return Ok(Answer::NoApi { in_repository: false });
+                }
+                Err(cause) => return Err(cause),
+            };
+            // A web interface that answers every path with its page.
+            if is_first && media_type(response.headers()) == "text/html" {
+                return Ok(Answer::NoApi { in_repository: true });
+            }
+            match self.read_page(response, is_first).await {
+                Err(cause @ Cause::Connection { .. }) => self.pause(&mut budget, cause, "referrers").await?,
+                result => return result,
+            }
+        }
+    }
+
+    async fn read_page(&self, response: Response, is_first: bool) -> Result<Answer, Cause> {
+        let headers = response.headers().clone();
+        let next = next_page(&headers, response.url()).map_err(Cause::Protocol)?;
+        if next.as_ref().is_some_and(|next| !self.is_home(next)) {
+            return Err(Cause::Protocol(Violation::NextPageElsewhere));
+        }
+        let bytes = self.small_body(response).await?;
+        let is_index = media_type(&headers) == INDEX;
+        let unreadable = |problem: &str| Cause::Protocol(Violation::ListingUnreadable(sanitise::line(problem, 200)));
+        let page = match serde_json::from_slice::<Page>(&bytes) {
+            Ok(page) => page,
+            Err(_) if is_first && !is_index => return Ok(Answer::NoApi { in_repository: false }),
+            Err(error) => return Err(unreadable(&error.to_string())),
+        };
+        match page.manifests {
+            // What is listed is found, whatever the list calls itself; that nothing is, only an index proves.
+            Some(entries) if is_index || page.media_type.as_deref() == Some(INDEX) || !entries.is_empty() => {
+                Ok(Answer::Page { entries, next })
+            }
+            _ if is_first => Ok(Answer::NoApi { in_repository: false }),
+            _ => Err(unreadable("it is no OCI index")),
+        }
+    }
+
+    /// The refusal for which there is no API. Of one that says "not you" nobody knows whether there is: that is said.
+    fn without_api(&self, refusal: &ErrorResponse) -> Answer {
+        if matches!(refusal.status, 401 | 403) {
+            self.meter.warn(format!(
+                "{} refuses to list what refers to an image ({refusal}): attachments are looked for under their tags only",
+                self.place()
+            ));
+        }
+        // 400 may be of this digest's algorithm; a repository or a manifest that is not there says nothing of others.
+        let in_repository = match refusal.status {
+            300..=399 | 405 | 406 | 501 => true,
+            404 => !matches!(refusal.code.as_deref(), Some("NAME_UNKNOWN" | "MANIFEST_UNKNOWN")),
+            _ => false,
+        };
+        Answer::NoApi { in_repository }
     }
 
     /// What this end's requests need. The scope of the job, not of the single request: one token serves it all.
@@ -97,4 +176,20 @@ impl Repository {
             Purpose::Write => Scopes::push(&self.name),
         }
     }
+}
+
+/// Whether a refusal is how a registry answers that has no referrers API. With a challenge it is a credential that is
+/// missing: then nothing is known.
+fn means_no_api(refusal: &ErrorResponse) -> bool {
+    match refusal.status {
+        300..=399 | 400 | 404 | 405 | 406 | 501 => true,
+        401 | 403 => !refusal.challenges,
+        _ => false,
+    }
+}
+
+/// The media type of an answer without its parameters, in lower case.
+fn media_type(headers: &HeaderMap) -> String {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }

@@ -93,11 +93,14 @@ impl Registries {
             host
         };
         let limits = Timeouts::patient(self.settings.patience);
+        let name = reference.repository().into();
+        let observed = host.observed.repository(&name, &host.quirks);
         Ok(Repository {
             host,
+            observed,
             account,
             reference: Arc::new(reference.clone()),
-            name: reference.repository().into(),
+            name,
             side,
             purpose,
             meter,

@@ -9,6 +9,7 @@ use crate::observe::meter::Meter;
 use crate::oci::reference::Reference;
 use crate::store::content::AccountId;
 use crate::store::registry::host::Host;
+use crate::store::registry::learned::ObservedRepository;
 use crate::store::registry::retry::Timeouts;
 
 /// One repository of one registry, as one end of one image's copy.
@@ -20,6 +21,8 @@ pub struct Repository {
     /// Of that host.
     pub account: AccountId,
     pub name: Arc<str>,
+    /// What was learnt of it in this run.
+    pub(crate) observed: Arc<ObservedRepository>,
     pub side: Side,
     pub purpose: Purpose,
     pub meter: Arc<Meter>,

@@ -38,6 +38,8 @@ pub(crate) struct Request<'a> {
     pub(crate) class: RequestClass,
     /// Whether a redirect is followed, or is the answer itself.
     pub(crate) follow_redirects: bool,
+    /// Whether a redirect to another origin is the answer all the same.
+    pub(crate) stays_home: bool,
     /// What is asked, for the log.
     pub(crate) label: &'a str,
 }
@@ -52,6 +54,7 @@ impl<'a> Request<'a> {
             body: None,
             class: RequestClass::Small,
             follow_redirects: true,
+            stays_home: false,
             label,
         }
     }
@@ -204,9 +207,18 @@ impl Repository {
             if !(may_follow && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED) {
                 return Ok(response);
             }
+            if call.stays_home && !self.leads_home(&url, response.headers()) {
+                return Ok(response);
+            }
             url = self.next_hop(&url, response.headers())?;
         }
         Err(Cause::Protocol(Violation::TooManyRedirects { limit: HOPS }))
+    }
+
+    /// Whether a redirect stays with this registry.
+    fn leads_home(&self, url: &Url, headers: &HeaderMap) -> bool {
+        let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
+        location.and_then(|location| url.join(location).ok()).is_some_and(|next| self.is_home(&next))
     }
 
     fn next_hop(&self, url: &Url, headers: &HeaderMap) -> Result<Url, Cause> {

@@ -2,17 +2,19 @@
 //!
 //! Owns when a listing may be believed, and when it is worth its request. It is a short cut and no more: where it is refused,
 //! too long, or may have been cut short, nothing is known and each tag is asked for by itself. Never says that a tag is
-//! there; that is for a HEAD.
+//! there; that is for a HEAD. Never says that an attachment is not: what a cache has not fetched yet it does not list
+//! (goharbor/harbor#15513, project-zot/zot#4081), so the tags that attachments are found by are asked for one by one.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use reqwest::Method;
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::oci::manifest::Descriptor;
+use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::content::TagOrDigest;
+use crate::store::present;
 use crate::store::registry::learned::Tags;
 use crate::store::registry::paging::next_page;
 use crate::store::registry::repository::Repository;
@@ -35,8 +37,8 @@ struct Page {
 impl Repository {
     /// Whether a whole listing of this repository, made once in a run, does not have `tag`. `false` where it has it, and
     /// where nothing is known.
-    pub async fn lacks_tag(&self, tag: &str) -> bool {
-        let known = self.host.observed.tags.entry(Arc::clone(&self.name));
+    async fn lacks_tag(&self, tag: &str) -> bool {
+        let known = &self.observed.tags;
         known.get_or_init(|| self.all_tags()).await.as_ref().is_some_and(|tags| !tags.contains(tag))
     }
 
@@ -45,9 +47,10 @@ impl Repository {
     /// The first is asked for by itself. Where it is not there, the others most likely are not either, and one listing says
     /// so for all of them; where it is there, a listing would be a request too many for a run that changes nothing.
     pub async fn head_one_of_many(&self, tag: &str) -> Result<Option<Descriptor>, Error> {
-        let probe = self.host.observed.probe_tags.entry(Arc::clone(&self.name));
         let mut own = None;
-        let absent = probe
+        let absent = self
+            .observed
+            .probe_tag
             .get_or_init(|| async {
                 let found = own.insert(self.head_manifest(TagOrDigest::Tag(tag)).await);
                 let absent = matches!(found, Ok(None));
@@ -69,8 +72,42 @@ impl Repository {
 
     /// Whether a listing that was made already says that `tag` is not there.
     pub fn is_known_to_lack(&self, tag: &str) -> bool {
-        let listed = self.host.observed.tags.known(&self.name);
-        listed.and_then(|listed| Some(!listed.get()?.as_ref()?.contains(tag))).unwrap_or(false)
+        let listed = self.observed.tags.get().and_then(Option::as_ref);
+        listed.is_some_and(|tags| !tags.contains(tag))
+    }
+
+    /// The manifest under `tag`, by which an attachment is found; none where there is none. Asked for once in a run.
+    ///
+    /// By HEAD where there is `likely` none, if one has found something in this repository: there are registries whose HEAD
+    /// never does, and of them only a GET learns that there is nothing.
+    pub async fn find_attachment(&self, tag: &str, likely: bool) -> Result<Option<Manifest>, Error> {
+        let at = TagOrDigest::Tag(tag);
+        let by_head = !likely && self.observed.heads_find.load(Relaxed);
+        let known = self.observed.attachment_tags.entry(tag.into());
+        let mut own = None;
+        let digest = known
+            .get_or_try_init(|| async {
+                if by_head {
+                    return Ok(self.head_manifest(at).await?.map(|found| found.digest));
+                }
+                own = present(self.get_manifest(at).await)?;
+                Ok::<_, Error>(own.as_ref().map(|found| found.digest.clone()))
+            })
+            .await?;
+        let Some(digest) = digest else { return Ok(None) };
+        if own.is_some() {
+            return Ok(own);
+        }
+        match present(self.get_manifest(TagOrDigest::Digest(digest)).await)? {
+            Some(manifest) => Ok(Some(manifest)),
+            // A registry that knows it by its tag only.
+            None => self.get_manifest(at).await.map(Some),
+        }
+    }
+
+    /// What was written under `tag` is asked for anew by whoever reads it.
+    pub(crate) fn forget_attachment(&self, tag: &str) {
+        self.observed.attachment_tags.forget(tag);
     }
 
     async fn all_tags(&self) -> Tags {

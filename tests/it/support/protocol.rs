@@ -360,6 +360,7 @@ fn answer(call: &Call<'_>, is_token: bool) -> Answer {
 }
 
 fn get_manifest(call: &Call<'_>, name: &str, reference: &str) -> Answer {
+    let by_digest = lock(&call.node.switches).tags_of_digests.then(|| reference.replacen('-', ":", 1));
     let mut content = lock(&call.node.content);
     let unknown = |what: &str| Reply::error(404, "MANIFEST_UNKNOWN", what);
     let Some(repository) = content.repositories.get_mut(name) else {
@@ -370,6 +371,7 @@ fn get_manifest(call: &Call<'_>, name: &str, reference: &str) -> Answer {
         return Err(unknown("manifest unknown"));
     }
     let digest = repository.tags.get(reference).map_or(reference, String::as_str);
+    let digest = by_digest.as_deref().filter(|digest| repository.manifests.contains_key(*digest)).unwrap_or(digest);
     let manifest = repository.manifests.get(digest).ok_or_else(|| unknown("manifest unknown"))?;
     // As distribution does: a client that does not name the type gets a 404, not another type.
     let accepted: Vec<&str> = call.headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();

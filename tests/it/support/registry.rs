@@ -72,6 +72,8 @@ pub struct Switches {
     pub sparse_allowed: bool,
     /// Largest page of the referrers API; `None`: there is no such API (404).
     pub referrers: Option<usize>,
+    /// A tag `sha256-<hex>` is answered with the manifest of that digest, whatever was pushed under it (GitLab).
+    pub tags_of_digests: bool,
     /// Largest page of `tags/list`.
     pub tag_page: usize,
     /// `n` above this earns 413 (quay).
@@ -91,6 +93,7 @@ impl Default for Switches {
         Self {
             sparse_allowed: false,
             referrers: None,
+            tags_of_digests: false,
             tag_page: 100,
             tags_refuse_above: None,
             null_tags: false,

@@ -3,8 +3,6 @@
 //! Owns that nothing is sent which the registry has, or can link from another of its repositories, and the opening of
 //! uploads. What is sent goes by `upload_session`. Never starts a second upload where a refused mount opened one.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use futures_util::future::{BoxFuture, Either, select};
 use reqwest::{Method, StatusCode};
 
@@ -17,8 +15,8 @@ use crate::store::content::Presence;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::blobs::upload_session::{BlobOpener, BlobUpload, SMALL_BYTES, Session};
 use crate::store::registry::repository::Repository;
+use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::Request;
-use crate::sync::LockExt as _;
 
 /// What an upload that was asked for turned out to be.
 enum Opened {
@@ -34,7 +32,7 @@ impl Repository {
     pub async fn push_blob(&self, request: BlobPushRequest<'_>) -> Result<BlobPush, Error> {
         let BlobPushRequest { descriptor, mount_from: from, presence, source } = request;
         if presence != Presence::Corrupt
-            && self.host.observed.mount_is_silent(None)
+            && self.observed.mount_is_silent(None)
             && self.head_blob(descriptor).await?.is_some()
         {
             return Ok(BlobPush::Exists);
@@ -54,7 +52,7 @@ impl Repository {
             Opened::Session(session) => session,
         };
         if presence == Presence::Unlikely {
-            self.host.observed.opened();
+            self.observed.opened();
         }
         upload.opener = BlobOpener { source, opened };
         upload.run(session, permit).await?;
@@ -79,7 +77,7 @@ impl Repository {
         descriptor.size <= SMALL_BYTES
             && from.is_none()
             && presence == Presence::Unlikely
-            && self.host.observed.is_as_expected()
+            && self.observed.is_as_expected()
     }
 
     /// Opens an upload, or finds that none is needed.
@@ -87,10 +85,10 @@ impl Repository {
         if presence == Presence::Corrupt {
             return self.open_upload().await.map(Opened::Session);
         }
-        let observed = &self.host.observed;
+        let observed = &self.observed;
         let mount_source = from.unwrap_or(&self.name);
         let exists = || async { self.head_blob(descriptor).await.is_ok_and(|size| size.is_some()) };
-        if self.host.may_mount(mount_source) && !observed.mount_is_silent(from) {
+        if observed.may_mount(mount_source) && !observed.mount_is_silent(from) {
             match self.mount(descriptor, mount_source).await {
                 Ok(Opened::Mounted) => {
                     if from.is_none() {
@@ -106,17 +104,18 @@ impl Repository {
                     }
                     return Ok(opened);
                 }
-                // These statuses refuse the mount and not the push: which it was, an ordinary upload tells.
-                Err(Cause::Refused(refusal)) if matches!(refusal.status, 400 | 401 | 403 | 404 | 405) => {
-                    if refusal.status == 404 {
-                        let mut refused = observed.no_mount_from.locked();
-                        refused.insert(mount_source.to_owned());
-                    } else {
-                        observed.no_mount.store(true, Relaxed);
+                // Refused or misunderstood in whatever way, it says nothing of the push: an ordinary upload tells
+                // (distribution-spec, "Mounting a blob from another repository": 202 is what registries that do not mount
+                // should answer, and not what they do: containerd/containerd#14086).
+                Err(cause) if is_of_mount(&cause, from) => match &cause {
+                    // Of this pair of repositories; a token service may refuse two scopes at once (GitLab:
+                    // estesp/manifest-tool#53).
+                    Cause::Token { .. } => observed.mounts_nothing_from(mount_source),
+                    Cause::Refused(refusal) if matches!(refusal.status, 401 | 403 | 404) => {
+                        observed.mounts_nothing_from(mount_source);
                     }
-                }
-                // A token service may refuse two scopes at once (GitLab: estesp/manifest-tool#53).
-                Err(Cause::Token { .. }) if from.is_some() => observed.no_mount.store(true, Relaxed),
+                    _ => observed.mounts_nothing(),
+                },
                 Err(cause) => return Err(cause),
             }
         }
@@ -142,7 +141,24 @@ impl Repository {
         url.query_pairs_mut().append_pair("mount", descriptor.digest.as_str()).append_pair("from", from);
         let scopes = Scopes::push(&self.name);
         let scopes = if *from == *self.name { scopes } else { scopes.and_pull(from) };
-        let response = self.send(&Request::new(Method::POST, url, scopes, "blob upload")).await?;
+        let call = Request::new(Method::POST, url, scopes, "blob upload");
+        let mut budget = RetryBudget::new(&self.limits);
+        let response = loop {
+            let permit = self.acquire(call.class, &mut budget).await;
+            if let Some(cause) = self.host.given_up() {
+                return Err(cause);
+            }
+            let cause = match self.send_once(&call).await {
+                Ok(response) => break response,
+                Err(cause) => cause,
+            };
+            drop(permit);
+            // Answered so twice, it is no accident: not waited for, because there is another way.
+            if is_server_failure(&cause) && budget.attempts() > 0 {
+                return Err(cause);
+            }
+            self.pause(&mut budget, cause, call.label).await?;
+        };
         if response.status() == StatusCode::CREATED {
             return Ok(Opened::Mounted);
         }
@@ -162,4 +178,20 @@ async fn initiate_and_open(
         // One that failed is opened again in its turn, with the whole budget.
         Either::Right((opened, initiating)) => (initiating.await, opened.ok()),
     }
+}
+
+/// Whether a mount that failed so is all that failed. An outage and a registry that sheds load are no answer to it; nor is
+/// a token that is refused for this repository alone, or an upload that would lead where none may go.
+fn is_of_mount(cause: &Cause, from: Option<&str>) -> bool {
+    match cause {
+        Cause::Refused(refusal) => !matches!(refusal.status, 429 | 503),
+        Cause::Token { .. } => from.is_some(),
+        Cause::Protocol(violation) => !violation.is_unsafe_address(),
+        Cause::Connection { .. } | Cause::OutOfPatience { .. } => false,
+    }
+}
+
+/// Whether the server failed at this request, and does not shed load.
+fn is_server_failure(cause: &Cause) -> bool {
+    matches!(cause, Cause::Refused(refusal) if refusal.status >= 500 && refusal.status != 503)
 }

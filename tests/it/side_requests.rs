@@ -1,0 +1,184 @@
+//! Side requests never fail the main job: what is asked beside what is to be done may be refused in any way, and the image
+//! arrives; what does not come along is said.
+
+use std::time::{Duration, Instant};
+
+use crate::support::images::{self, EMPTY, Image, OCI_INDEX, Object};
+use crate::support::{Fault, Registry, Run, What};
+
+const SIGNATURE: &str = "application/vnd.cncf.notary.signature";
+
+const ORAS_ARTIFACT: &str = "application/vnd.cncf.oras.artifact.manifest.v1+json";
+
+fn tag_of(digest: &str) -> String {
+    digest.replace(':', "-")
+}
+
+#[tokio::test]
+async fn a_mount_that_is_refused_in_whatever_way_is_followed_by_an_upload() {
+    for status in [301, 400, 401, 403, 404, 405, 406, 409, 415, 422, 500, 501, 502, 504] {
+        let (source, target) = (Registry::start(), Registry::start());
+        source.seed(&images::single(), "library/app:1");
+        target.fault(Fault::on("POST", "mount=", What::status(status)).always());
+        let run = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1")).input("patience", "60s");
+        let began = Instant::now();
+        let outcome = run.run().await;
+        assert_eq!(outcome.code, 0, "{status}\n{outcome}\n{}", target.lines());
+        assert!(began.elapsed() < Duration::from_secs(10), "{status}: {:?}", began.elapsed());
+        target.is_whole("mirror/app", "1").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_a_mount_that_means_nothing_is_followed_by_an_upload() {
+    for what in [What::status(200), What::status(202), What::status(204)] {
+        let (source, target) = (Registry::start(), Registry::start());
+        source.seed(&images::single(), "library/app:1");
+        target.fault(Fault::on("POST", "mount=", what.clone()).always());
+        let outcome = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1")).run().await;
+        assert_eq!(outcome.code, 0, "{what:?}\n{outcome}\n{}", target.lines());
+        target.is_whole("mirror/app", "1").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_mount_that_fails_once_is_asked_for_again() {
+    let registry = Registry::start();
+    let image = images::single();
+    registry.seed(&image, "library/app:1");
+    registry.fault(Fault::on("POST", "mount=", What::status(502)));
+    Run::copy(&registry.name("library/app:1"), &registry.name("mirror/app:1")).succeeds().await;
+    assert_eq!(registry.count("PUT", "/blobs/uploads/"), 0, "{}", registry.lines());
+}
+
+#[tokio::test]
+async fn one_repository_that_does_not_mount_says_nothing_about_another_of_its_host() {
+    let registry = Registry::start();
+    let image = images::single();
+    for name in ["library/a", "library/b"] {
+        registry.seed(&image, &format!("{name}:1"));
+    }
+    registry.fault(Fault::on("POST", "/v2/cache/a/blobs/uploads/?mount=", What::MountAnswer(405)).always());
+    let line = |from: &str, to: &str| format!("{} => {}", registry.name(from), registry.name(to));
+    let lines = [line("library/a:1", "cache/a:1"), line("library/b:1", "own/b:1")].join("\n");
+    registry.fault(Fault::on("HEAD", "/v2/library/b/manifests/1", What::Delay(300)));
+    let outcome = Run::new().input("images", &lines).succeeds().await;
+    let sent = registry.count("PUT", "/v2/own/b/blobs/uploads/");
+    assert_eq!(sent, 0, "{outcome}\n{}", registry.lines());
+}
+
+#[tokio::test]
+async fn a_list_that_the_target_cannot_keep_is_said_and_the_tag_is_written_soon() {
+    for (name, fault) in [
+        ("answers with the image itself", None),
+        ("refuses the tag", Some(("PUT", What::error(400, "TAG_INVALID", "not such a tag")))),
+        ("has immutable tags", Some(("PUT", What::error(409, "TAG_IMMUTABLE", "no")))),
+        ("lets nobody write it", Some(("PUT", What::error(403, "DENIED", "no")))),
+        ("lets nobody read it", Some(("GET", What::error(403, "DENIED", "no")))),
+        ("forgets it", Some(("PUT", What::AcceptButForget))),
+    ] {
+        let (source, target, image) = (Registry::start(), Registry::start(), images::single());
+        source.switch(|switches| switches.referrers = Some(10));
+        source.seed(&image, "a:1");
+        let signature = images::referrer_of(&image, SIGNATURE);
+        source.seed(&signature, "a");
+        match &fault {
+            None => target.switch(|switches| switches.tags_of_digests = true),
+            Some((method, what)) => {
+                let path = format!("/manifests/{}", tag_of(image.digest()));
+                target.fault(Fault::on(method, path, what.clone()).always());
+            }
+        }
+        let began = Instant::now();
+        let outcome = Run::copy(&source.name("a:1"), &target.name("b:1")).run().await;
+        assert_eq!(outcome.code, 0, "{name}\n{outcome}\n{}", target.lines());
+        assert_eq!(target.tag("b", "1").as_deref(), Some(image.digest()), "{name}");
+        assert!(target.manifest("b", signature.digest()).is_some(), "{name}");
+        assert!(outcome.says("the target keeps no list of what is attached to"), "{name}\n{outcome}");
+        assert!(outcome.says(signature.digest()), "{name}\n{outcome}");
+        let limit = if name == "forgets it" { 12 } else { 4 };
+        assert!(began.elapsed() < Duration::from_secs(limit), "{name}: {:?}", began.elapsed());
+    }
+}
+
+/// An attachment of the type that was given up before OCI 1.1.
+fn outdated(subject: &Image) -> Image {
+    let sbom = Object::new("text/plain", "sbom");
+    let text = format!(
+        r#"{{"mediaType":"{ORAS_ARTIFACT}","artifactType":"example/sbom","blobs":[{}],"subject":{}}}"#,
+        sbom.descriptor(),
+        subject.root().descriptor()
+    );
+    images::raw(ORAS_ARTIFACT, text, vec![sbom])
+}
+
+#[tokio::test]
+async fn an_attachment_of_an_outdated_type_comes_along_or_is_left_behind_with_a_word() {
+    for takes in [true, false] {
+        let (source, target, image) = (Registry::start(), Registry::start(), images::single());
+        source.switch(|switches| switches.referrers = Some(10));
+        source.seed(&image, "a:1");
+        let attachment = outdated(&image);
+        source.seed(&attachment, "a");
+        if !takes {
+            let path = format!("/manifests/{}", attachment.digest());
+            target.fault(Fault::on("PUT", path, What::error(400, "MANIFEST_INVALID", "unknown type")).always());
+        }
+        let outcome = Run::copy(&source.name("a:1"), &target.name("b:1")).succeeds().await;
+        assert_eq!(target.manifest("b", attachment.digest()).is_some(), takes, "{outcome}");
+        assert_eq!(outcome.says("is left behind"), !takes, "{outcome}");
+        if takes {
+            let arrived = target.manifest("b", attachment.digest()).unwrap();
+            assert_eq!((arrived.media_type.as_str(), &arrived.bytes), (ORAS_ARTIFACT, &attachment.root().bytes));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_attachment_that_cannot_be_read_as_a_manifest_is_left_behind_with_a_word() {
+    let (source, target, image) = (Registry::start(), Registry::start(), images::single());
+    source.seed(&image, "a:1");
+    let unknown =
+        images::raw("application/vnd.example.thing.v9+json", format!(r#"{{"about":"{}"}}"#, image.digest()), vec![]);
+    source.seed(&unknown, "a");
+    let live = images::referrer_of(&image, SIGNATURE);
+    source.seed(&live, "a");
+    seed_list(&source, "a", &image, &[unknown.root().descriptor(), live.root().descriptor()]);
+    let outcome = Run::copy(&source.name("a:1"), &target.name("b:1")).succeeds().await;
+    assert!(outcome.says(unknown.digest()) && outcome.says("left behind"), "{outcome}");
+    assert!(target.manifest("b", live.digest()).is_some(), "{outcome}");
+}
+
+fn seed_list(registry: &Registry, repository: &str, subject: &Image, entries: &[String]) {
+    let index = format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{}]}}"#, entries.join(","));
+    registry.seed(&images::raw(OCI_INDEX, index, vec![]), &format!("{repository}:{}", tag_of(subject.digest())));
+}
+
+#[tokio::test]
+async fn what_is_listed_and_was_deleted_is_said() {
+    for attachments in ["all", "signatures"] {
+        let (source, target, image) = (Registry::start(), Registry::start(), images::single());
+        source.seed(&image, "a:1");
+        let live = images::referrer_of(&image, SIGNATURE);
+        source.seed(&live, "a");
+        let gone = Object::new(EMPTY, "gone");
+        seed_list(&source, "a", &image, &[gone.descriptor(), live.root().descriptor()]);
+        let run = Run::copy(&source.name("a:1"), &target.name("b:1")).input("attachments", attachments);
+        let outcome = run.succeeds().await;
+        assert!(outcome.says(&gone.digest) && outcome.says("was deleted there"), "{outcome}");
+        assert!(target.manifest("b", live.digest()).is_some(), "{outcome}");
+        assert!(!target.lines().contains(&gone.digest), "{}", target.lines());
+    }
+}
+
+#[tokio::test]
+async fn a_listed_attachment_that_cannot_be_asked_for_fails_the_image() {
+    let (source, target, image) = (Registry::start(), Registry::start(), images::single());
+    source.seed(&image, "a:1");
+    let live = images::referrer_of(&image, SIGNATURE);
+    source.seed(&live, "a");
+    seed_list(&source, "a", &image, &[live.root().descriptor()]);
+    source.fault(Fault::on("GET", live.digest(), What::error(403, "DENIED", "no")).always());
+    Run::copy(&source.name("a:1"), &target.name("b:1")).fails_with(1).await;
+    assert_eq!(target.tag("b", "1"), None);
+}
