@@ -12,7 +12,7 @@
 //! main  lib                         process, this page
 //! app                               the stages of a run as lines
 //! inputs   report                   text → what is wanted     what happened → log, summary, json
-//! plan     github   emit            which images   packages, runner   configuration for those who pull
+//! plan     github   emit   runner   which images   packages   configuration for those who pull   log and files
 //! engine                            one image from its name to the proof; all of them side by side
 //! store                             where content is read and written: registries, layouts, mirrors
 //! credentials                       which credential is for which host
@@ -30,7 +30,8 @@
 //! | [`inputs`] | the one table of inputs; from flags and `INPUT_*` to types | contacts anything, quotes a secret |
 //! | [`report`] | log, summary and `json`: three renderings of the same data | computes what was not measured |
 //! | [`plan`] | which images go where; that no two jobs get in each other's way | writes, or opens a blob |
-//! | [`github`] | access to packages; the runner's protocol and both streams | copies |
+//! | [`github`] | access to packages | copies |
+//! | [`runner`] | what runs the program: Actions, GitLab CI, a terminal; both streams, the files for those who come after | copies, gives a job's password to another host than its registry |
 //! | [`emit`] | configuration for those who pull, one file a format | takes an image that failed, holds a credential |
 //! | [`engine`] | the order of an image's stages; nothing twice, the tag last | names HTTP, a status code, a file, an input, GitHub |
 //! | [`store`] | the few calls that copying needs of an end: [`registry`](store::registry), [`layout`](store::layout), [`mirrors`](store::mirrors) | knows what a run of images is |
@@ -118,6 +119,7 @@ mod plan;
 #[doc(hidden)]
 pub mod properties;
 mod report;
+mod runner;
 mod secret;
 mod store;
 mod sync;

@@ -21,8 +21,6 @@ use crate::engine::session::{Session, Shared};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::github::access::{self, AccessCheck};
-use crate::github::runner::Runner;
-use crate::github::runner::console::Console;
 use crate::github::token::refuse_unusable_tokens;
 use crate::http::clients::Transport;
 use crate::inputs;
@@ -32,6 +30,8 @@ use crate::observe::events::Events;
 use crate::observe::progress::RateEstimate;
 use crate::plan::Plan;
 use crate::report::{Report, log, package_access};
+use crate::runner::console::Console;
+use crate::runner::{Runner, files};
 use crate::store::mirrors;
 use crate::store::registry::host::RegistrySettings;
 use crate::store::registry::registries::Registries;
@@ -48,7 +48,7 @@ pub async fn run(
     environment: &Environment,
     shutdown: impl Future<Output = &'static str>,
 ) -> u8 {
-    let runner = Runner::new(&|name| environment.get(name).map(str::to_owned));
+    let runner = Runner::new(environment);
     let console = Console::new(&runner);
     let inputs = match inputs::read(arguments, environment) {
         Ok(Invocation::Run(inputs)) => inputs,
@@ -56,15 +56,22 @@ pub async fn run(
             console.data(&text);
             return 0;
         }
-        Err(error) => return refuse(&console, &error),
+        Err(error) => {
+            // The run is over; that an old report is left is no more than a line.
+            let _ = files::clear(&runner);
+            return refuse(&console, &error);
+        }
     };
+    if let Err(error) = files::clear(&runner) {
+        return refuse(&console, &error);
+    }
     for secret in inputs.credentials.secrets().iter().chain(&inputs.access.admin_token) {
         console.mask(secret);
     }
     for notice in &inputs.notices {
         console.warning("mirror-image", notice);
     }
-    let report = match stages(&inputs, environment, &console, shutdown).await {
+    let report = match stages(&inputs, &console, shutdown).await {
         Ok(report) => report,
         Err(error) => return refuse(&console, &error),
     };
@@ -74,7 +81,6 @@ pub async fn run(
 /// From the inputs to the report.
 pub async fn stages(
     inputs: &Inputs,
-    environment: &Environment,
     console: &Console,
     shutdown: impl Future<Output = &'static str>,
 ) -> Result<Report, Error> {
@@ -124,7 +130,7 @@ pub async fn stages(
     for (title, lines) in package_access::groups(&report.access) {
         console.group(&title, &lines);
     }
-    emit_configuration(inputs, environment, &mut report, plan.notices);
+    emit_configuration(inputs, &mut report, plan.notices);
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
 }
@@ -146,7 +152,7 @@ fn access_context<'a>(inputs: &'a Inputs, registries: &'a Registries) -> access:
         dry_run: inputs.dry_run,
         patience: inputs.patience,
         server: &inputs.server,
-        workflow: inputs.request.github_repository.as_deref(),
+        workflow: inputs.workflow.as_deref(),
         registries,
     }
 }
@@ -173,13 +179,13 @@ async fn mirror<S: Future<Output = &'static str>>(
 }
 
 /// Makes configuration for others of what is at the targets.
-fn emit_configuration(inputs: &Inputs, environment: &Environment, report: &mut Report, notices: Vec<String>) {
+fn emit_configuration(inputs: &Inputs, report: &mut Report, notices: Vec<String>) {
     let (consumer_configs, notes) = emit::render(
         &inputs.emit,
         &report.images,
         report.command,
         inputs.dry_run,
-        environment.get("GITHUB_REPOSITORY"),
+        inputs.request.project.as_deref(),
         &inputs.insecure_registries,
     );
     report.consumer_configs = consumer_configs;

@@ -2,11 +2,11 @@
 
 use crate::emit;
 use crate::error::Error;
-use crate::github::runner::Runner;
-use crate::github::runner::console::Console;
-use crate::github::runner::files;
 use crate::inputs::typed::Inputs;
 use crate::report::{Report, json, log, package_access, summary};
+use crate::runner::Runner;
+use crate::runner::console::Console;
+use crate::runner::files;
 
 /// The report's renderings, and the exit code.
 pub fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Report) -> u8 {

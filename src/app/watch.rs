@@ -11,10 +11,10 @@ use tokio::time::Interval;
 use crate::engine::options::Command;
 use crate::engine::outcome::ImageOutcome;
 use crate::error::Error;
-use crate::github::runner::console::Console;
 use crate::observe::events::Event;
 use crate::observe::progress::{RateEstimate, RunProgress};
 use crate::report::log;
+use crate::runner::console::Console;
 
 /// What goes on beside the work: what must be said meanwhile, how far it is, the signal that ends it.
 pub struct Watch<'a, S> {
@@ -68,9 +68,9 @@ pub fn say(console: &Console, command: Command, of: usize, image: &ImageOutcome)
     } else {
         console.group(&title, &lines);
     }
-    // Outside Actions the group has said it; and of many that were cut off, the last line has.
+    // At a terminal the group has said it; and of many that were cut off, the last line has.
     let is_news = of == 1 || !matches!(image.error, Some(Error::Cancelled { .. }));
-    if console.in_actions()
+    if console.folds_groups()
         && is_news
         && let Some((title, message)) = log::annotation(command, image)
     {

@@ -31,6 +31,8 @@ pub struct Given {
     pub registry_auth: Option<Secret>,
     /// `github-token`, and where it is for.
     pub github: Option<GithubLogin>,
+    /// What a job of GitLab CI has by itself: the project's registry, and the log-in there.
+    pub job: Option<(String, Credential)>,
 }
 
 /// The token of a GitHub server, as a log-in at that server's registry.
@@ -49,7 +51,7 @@ pub struct GithubLogin {
 pub struct Credentials {
     source: Option<Credential>,
     target: Option<Credential>,
-    /// Groups in the order in which they are asked: `registry-auth`, `github-token`, Docker's file, the variable.
+    /// Groups in the order in which they are asked: `registry-auth`, `github-token`, Docker's file, the variable, the job's.
     groups: Vec<Group>,
     github_token: Option<Secret>,
     helpers: Helpers,
@@ -79,6 +81,11 @@ impl Credentials {
         groups.push(Group { origin: "DOCKER_CONFIG", entries });
         if let Some(text) = environment.get(CNB_REGISTRY_AUTH) {
             groups.push(Group { origin: CNB_REGISTRY_AUTH, entries: cnb_registry_auth(text)? });
+        }
+        // Last: what somebody gave comes before what is always there.
+        if let Some((host, credential)) = given.job {
+            let scope = Scope { host: Scope::parse(&host).host, path: String::new() };
+            groups.push(Group { origin: "CI_REGISTRY_PASSWORD", entries: vec![Entry { scope, credential }] });
         }
         Ok(Self {
             source: given.source,

@@ -66,7 +66,7 @@ pub struct Repository<'a> {
 
 impl Run {
     /// Collects the images; notes about those that cannot come in.
-    pub fn new(outcomes: &[ImageOutcome], github_repository: Option<&str>, insecure: &[String]) -> (Self, Vec<String>) {
+    pub fn new(outcomes: &[ImageOutcome], project: Option<&str>, insecure: &[String]) -> (Self, Vec<String>) {
         let mut notes = Vec::new();
         let mut images: Vec<Image> = Vec::new();
         for image in outcomes.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged)) {
@@ -78,7 +78,7 @@ impl Run {
         }
         images.sort_by_cached_key(|image| (image.source.to_string(), image.target.to_string()));
         let first = || images.first().map_or("mirror", |image| image.target.namespace());
-        let name = object_name(github_repository.unwrap_or_else(first));
+        let name = object_name(project.unwrap_or_else(first));
         let mapping = serde_json::to_value(mappings(outcomes)).unwrap_or_default();
         (Self { name, mapping, images, insecure: insecure.to_vec() }, notes)
     }

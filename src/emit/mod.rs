@@ -87,7 +87,7 @@ pub fn render(
     images: &[ImageOutcome],
     command: Command,
     dry_run: bool,
-    github_repository: Option<&str>,
+    project: Option<&str>,
     insecure: &[String],
 ) -> (Vec<ConsumerConfig>, Vec<String>) {
     if wanted.is_empty() {
@@ -97,7 +97,7 @@ pub fn render(
         let why = if dry_run { "a dry run writes nothing" } else { "only `copy` makes mirrors" };
         return (Vec::new(), vec![format!("no consumer configuration was written: {why}")]);
     }
-    let (run, notes) = Run::new(images, github_repository, insecure);
+    let (run, notes) = Run::new(images, project, insecure);
     let formats = FORMATS.iter().filter(|format| wanted.0.contains(format.name()));
     let consumer_configs = formats.map(|format| {
         let result = if run.images.is_empty() && format.name() != "mapping" {

@@ -1,7 +1,7 @@
-//! GitHub: what this program knows of the platform that it runs on.
+//! GitHub: what this program knows of its servers, its registry and its packages.
 //!
-//! Owns the runner's protocol, the addresses of a GitHub server, and access: what a package on GitHub's registry is
-//! linked to, who may use it, and what is left to do. The only user of `octocrab`. Must never copy anything.
+//! Owns the addresses of a GitHub server, and access: what a package on GitHub's registry is linked to, who may use it,
+//! and what is left to do. The only user of `octocrab`. Must never copy anything.
 //!
 //! GitHub has no call that changes a package's permissions, its visibility or its link (cli/cli#10195, cli/cli#6820).
 //! What there is: a package inherits from the repository that it is linked to, and roles on a repository can be granted.
@@ -21,7 +21,6 @@ pub mod assess;
 pub mod findings;
 pub mod names;
 pub mod role;
-pub mod runner;
 pub mod server;
 pub mod settings;
 pub mod token;

@@ -22,6 +22,7 @@ use crate::inputs::table::{INPUTS, known};
 use crate::inputs::typed::Invocation;
 use crate::inputs::values::{Values, without};
 use crate::inputs::words::nearest;
+use crate::runner::{Surroundings, gitlab};
 use crate::store::mirrors::rules::CNB_REGISTRY_MIRRORS;
 use crate::text::quote::shown;
 
@@ -53,7 +54,10 @@ pub fn read(arguments: Vec<OsString>, environment: &Environment) -> Result<Invoc
         }
     }
     let values = Values(given);
-    let secrets = values.secrets();
+    let mut secrets = values.secrets();
+    if let Some((_, login)) = Surroundings::of(environment).gitlab().and_then(|_| gitlab::registry_login(environment)) {
+        secrets.push((gitlab::PASSWORD, login.password));
+    }
     values.refuse_misplaced(&secrets)?;
     let mut inputs = values.inputs(environment, notices).map_err(|error| without(error, &secrets))?;
     inputs.debug_log |= flags.verbose;
@@ -82,7 +86,8 @@ fn refuse_unreadable(arguments: &[OsString], environment: &Environment) -> Resul
         return Err(Error::input("arguments", problem));
     }
     let inputs = INPUTS.iter().flat_map(|input| variables_of(input.name));
-    let mut names = inputs.chain(VARIABLES.map(str::to_owned));
+    let of_gitlab = Surroundings::of(environment).gitlab().map_or(&[][..], |_| &gitlab::VARIABLES);
+    let mut names = inputs.chain(VARIABLES.iter().chain(of_gitlab).map(|name| (*name).to_owned()));
     match names.find(|name| environment.is_unreadable(name)) {
         Some(name) => {
             Err(Error::input(name, "is a variable whose value is not Unicode; set it in UTF-8, or not at all"))

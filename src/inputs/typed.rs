@@ -41,6 +41,8 @@ pub struct Inputs {
     pub patience: Duration,
     /// The GitHub server that the run belongs to.
     pub server: Server,
+    /// `GITHUB_REPOSITORY`, the repository of the workflow; none in GitLab.
+    pub workflow: Option<String>,
     /// Access on GitHub.
     pub access: AccessInputs,
     /// The consumer configuration to write.

@@ -24,6 +24,7 @@ use crate::oci::platform::Platform;
 use crate::oci::reference::ImageReference;
 use crate::plan::images::{self, Images};
 use crate::plan::request::Request;
+use crate::runner::{Surroundings, gitlab};
 use crate::secret::{Credential, Secret};
 use crate::store::mirrors::MirrorSettings;
 use crate::store::mirrors::rules::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
@@ -92,12 +93,13 @@ impl Values {
             ));
         }
         let server = Server::of(environment);
+        let surroundings = Surroundings::of(environment);
         let patience = parsed("patience", duration(self.get("patience").unwrap_or_default()))?;
         let emit = parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?;
         Ok(Inputs {
             request: Request {
                 command,
-                target: self.target(command),
+                target: self.target(command, &images, &surroundings)?,
                 options: Options {
                     operation: Operation::new(command, if dry_run { Mode::DryRun } else { Mode::Write }),
                     platforms: self.platforms()?,
@@ -110,19 +112,23 @@ impl Values {
                     patience,
                 },
                 images,
-                github_repository: environment.get("GITHUB_REPOSITORY").map(str::to_owned),
+                project: surroundings.project(environment).map(str::to_owned),
+            },
+            workflow: match surroundings {
+                Surroundings::GitLab(_) => None,
+                _ => environment.get("GITHUB_REPOSITORY").map(str::to_owned),
             },
             dry_run,
             on_failure: if self.boolean("fail-fast")? { OnFailure::Defer } else { OnFailure::GoOn },
-            credentials: self.credentials(environment, &server)?,
+            credentials: self.credentials(environment, &server, &surroundings)?,
             server,
             mirrors: self.mirrors(environment)?,
             insecure_registries: self.insecure_registries()?,
             ca_certificates: self.get("ca-certificates").map(PathBuf::from),
             patience,
-            access: self.access(command, environment)?,
+            access: self.access(command, environment, &surroundings)?,
             emit,
-            emit_directory: self.emit_directory(environment)?,
+            emit_directory: self.emit_directory(surroundings.workspace(environment))?,
             debug_log: wants_debug_log(environment),
             summary: self.boolean("summary")?,
             notices,
@@ -161,9 +167,16 @@ impl Values {
         }
     }
 
-    fn target(&self, command: Command) -> Option<String> {
+    fn target(&self, command: Command, images: &Images, surroundings: &Surroundings) -> Result<Option<String>, Error> {
         // `inspect` looks at the source alone; a workflow that switches `command` may wire the target all the same.
-        self.get("target").filter(|_| command != Command::Inspect).map(str::to_owned)
+        if command == Command::Inspect {
+            return Ok(None);
+        }
+        match (self.0.get("target"), surroundings.gitlab()) {
+            (None, Some(project)) if images.need_a_target() => project.default_target().map(Some),
+            (None, Some(_)) => Ok(None),
+            _ => Ok(self.get("target").map(str::to_owned)),
+        }
     }
 
     fn platforms(&self) -> Result<Platforms, Error> {
@@ -220,13 +233,11 @@ impl Values {
         }
     }
 
-    fn emit_directory(&self, environment: &Environment) -> Result<Option<directory::Directory>, Error> {
+    fn emit_directory(&self, workspace: &str) -> Result<Option<directory::Directory>, Error> {
         let path = self.get("emit-directory").unwrap_or_default();
         if matches!(items(self.get("emit").unwrap_or_default()).as_slice(), [] | ["none"]) {
             return Ok(None);
         }
-        // Outside Actions the current directory is the workspace.
-        let workspace = environment.get("GITHUB_WORKSPACE").unwrap_or(".");
         directory::Directory::new(workspace.as_ref(), path).map(Some)
     }
 
@@ -266,12 +277,22 @@ impl Values {
         hosts.iter().map(host).collect()
     }
 
-    fn access(&self, command: Command, environment: &Environment) -> Result<AccessInputs, Error> {
+    fn access(
+        &self,
+        command: Command,
+        environment: &Environment,
+        surroundings: &Surroundings,
+    ) -> Result<AccessInputs, Error> {
         let teams = self.grants("teams", "ids-admin", names::team_slug)?;
         let users = self.grants("users", "mona", |name| names::is_login(name).then(|| name.to_owned()))?;
         let wants_grants = !(teams.is_empty() && users.is_empty());
+        let visibility: Option<Visibility> = self.choice("expected-visibility")?;
+        let strict = self.boolean("strict")?;
+        let is_asked = strict || visibility.is_some() || command == Command::Access;
         let mode = match self.get("access") {
             None if wants_grants => AccessMode::Apply,
+            // In GitLab a package on GitHub is somebody else's matter, unless something is asked about it.
+            None if surroundings.gitlab().is_some() && !is_asked => AccessMode::Off,
             None => AccessMode::Report,
             Some(_) => self.choice("access")?,
         };
@@ -291,14 +312,8 @@ impl Values {
                            to have a role on, `OWNER/REPO`";
             return Err(Error::input("access-repository", problem));
         }
-        let visibility: Option<Visibility> = self.choice("expected-visibility")?;
-        let strict = self.boolean("strict")?;
         Ok(AccessInputs {
-            asked: strict
-                || visibility.is_some()
-                || mode == AccessMode::Apply
-                || command == Command::Access
-                || wants_grants,
+            asked: is_asked || mode == AccessMode::Apply || wants_grants,
             mode,
             admin_token: self.get("admin-token").map(Secret::new),
             repository,
@@ -341,7 +356,12 @@ impl Values {
         Ok(grants)
     }
 
-    fn credentials(&self, environment: &Environment, server: &Server) -> Result<Credentials, Error> {
+    fn credentials(
+        &self,
+        environment: &Environment,
+        server: &Server,
+        surroundings: &Surroundings,
+    ) -> Result<Credentials, Error> {
         let secret = |name| self.get(name).map(Secret::new);
         let given = Given {
             source: self.pair("source-username", "source-password")?,
@@ -353,6 +373,7 @@ impl Values {
                 username: environment.get("GITHUB_ACTOR").unwrap_or("x-access-token").to_owned(),
                 token,
             }),
+            job: surroundings.gitlab().and_then(|_| gitlab::registry_login(environment)),
         };
         Credentials::collect(given, environment)
     }

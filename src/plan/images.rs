@@ -19,6 +19,14 @@ pub enum Images {
 }
 
 impl Images {
+    /// Whether an image has no target of its own.
+    pub fn need_a_target(&self) -> bool {
+        match self {
+            Self::One(_) => true,
+            Self::Listed(lines) => lines.iter().any(|line| line.target.is_none()),
+        }
+    }
+
     /// The image, where there is but one.
     pub fn only(&self) -> Option<&ImageReference> {
         match self {

@@ -94,7 +94,7 @@ impl Entry<'_> {
         let mut notices = Vec::new();
         let mut target = None;
         if let Some(text) = self.target {
-            let (expanded, lowered) = template::target(text, self.source, request.github_repository.as_deref())
+            let (expanded, lowered) = template::target(text, self.source, request.project.as_deref())
                 .map_err(|problem| self.bad_target(&problem))?;
             // Access writes nothing to the target, and without a source the target stands for it.
             // A source with a digest may well be its own repository's target: that is how a tag is moved back.

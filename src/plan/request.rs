@@ -14,6 +14,6 @@ pub struct Request {
     pub target: Option<String>,
     /// How each of them is wanted; `expected_digest` is that of the one source, besides the digest that it may have itself.
     pub options: Options,
-    /// `GITHUB_REPOSITORY`: what `{owner}` and `{repo}` of a template stand for.
-    pub github_repository: Option<String>,
+    /// The repository or project that the run belongs to: what `{owner}` and `{repo}` of a template stand for.
+    pub project: Option<String>,
 }

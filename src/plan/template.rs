@@ -10,15 +10,16 @@ use crate::text::quote::shown;
 /// The placeholders a target may hold.
 const PLACEHOLDERS: &str = "{owner} {repo} {registry} {repository} {namespace} {name} {tag}";
 
-/// Expands `template` for `source`; `github_repository` is the value of `GITHUB_REPOSITORY`.
+/// Expands `template` for `source`. `project` is `OWNER/REPOSITORY`; in GitLab a path of groups, of which the first is the
+/// owner.
 ///
 /// Gives the target and notices about what was changed in it; fails with one sentence that says how to mend it.
 pub fn target(
     template: &str,
     source: &ImageReference,
-    github_repository: Option<&str>,
+    project: Option<&str>,
 ) -> Result<(ImageReference, Vec<String>), String> {
-    let mut expanded = expand(template.trim(), source, github_repository)?;
+    let mut expanded = expand(template.trim(), source, project)?;
     let mut notices = Vec::new();
     if let Some(lower) = lower_cased(&expanded) {
         notices.push(format!(
@@ -59,7 +60,7 @@ fn inherit(target: ImageReference, source: &ImageReference) -> Result<ImageRefer
     })
 }
 
-fn expand(template: &str, source: &ImageReference, github_repository: Option<&str>) -> Result<String, String> {
+fn expand(template: &str, source: &ImageReference, project: Option<&str>) -> Result<String, String> {
     let mut expanded = String::with_capacity(template.len() * 2);
     let mut rest = template;
     while let Some(brace) = rest.find(['{', '}']) {
@@ -73,7 +74,7 @@ fn expand(template: &str, source: &ImageReference, github_repository: Option<&st
         }
         // In front of the first slash the registry is a host, and a host keeps its port's colon.
         let as_host = expanded.is_empty() && after.starts_with('/');
-        let value = value(name, source, github_repository, as_host)?;
+        let value = value(name, source, project, as_host)?;
         expanded.push_str(&value);
         rest = after;
         // A repository of one component has no namespace: nothing takes its place, not even a slash.
@@ -89,12 +90,7 @@ fn expand(template: &str, source: &ImageReference, github_repository: Option<&st
     Ok(expanded)
 }
 
-fn value(
-    placeholder: &str,
-    source: &ImageReference,
-    github_repository: Option<&str>,
-    as_host: bool,
-) -> Result<String, String> {
+fn value(placeholder: &str, source: &ImageReference, project: Option<&str>, as_host: bool) -> Result<String, String> {
     let named = || -> Result<&Reference, String> {
         source.registry().ok_or_else(|| {
             format!("`{{{placeholder}}}` has no value for a source in a directory; write the target out")
@@ -102,10 +98,10 @@ fn value(
     };
     Ok(match placeholder {
         "owner" | "repo" => {
-            let Some((owner, repository)) = github_repository.and_then(|name| name.split_once('/')) else {
+            let Some((owner, repository)) = project.and_then(|name| name.split_once('/')) else {
                 return Err(format!(
-                    "`{{{placeholder}}}` is taken from GITHUB_REPOSITORY (`OWNER/REPOSITORY`), which is not set here; \
-                     set it or write the target out"
+                    "`{{{placeholder}}}` is taken from GITHUB_REPOSITORY (`OWNER/REPOSITORY`), in GitLab from CI_PROJECT_PATH, \
+                     which is not set here; set it or write the target out"
                 ));
             };
             (if placeholder == "owner" { owner } else { repository }).to_ascii_lowercase()
@@ -197,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_needs_github_repository() {
+    fn the_owner_needs_project() {
         let source = ImageReference::parse("alpine").unwrap();
         for repository in [None, Some("acme")] {
             let problem = target(DEFAULT, &source, repository).unwrap_err();

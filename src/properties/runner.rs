@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use crate::github::runner::console::Console;
-use crate::github::runner::{Runner, files};
+use crate::environment::Environment;
 use crate::properties::actions;
+use crate::runner::console::Console;
+use crate::runner::{Runner, files};
 use crate::secret::Secret;
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
@@ -37,12 +38,8 @@ impl Write for Tape {
 /// The runner sees the commands that were issued, in their order, and no other; elsewhere nobody sees one.
 pub fn commands(acts: &str) {
     for in_actions in [true, false] {
-        let lookup = |name: &str| match name {
-            "GITHUB_ACTIONS" => in_actions.then(|| "true".to_owned()),
-            "RUNNER_DEBUG" => Some("1".to_owned()),
-            _ => None,
-        };
-        let runner = Runner::new(&lookup);
+        let actions = if in_actions { "true" } else { "false" };
+        let runner = Runner::new(&Environment::from(&[("GITHUB_ACTIONS", actions), ("RUNNER_DEBUG", "1")][..]));
         let (log, data) = (Tape::default(), Tape::default());
         let second: Option<Box<dyn Write + Send>> = if in_actions { None } else { Some(Box::new(data.clone())) };
         let console = Console::over(&runner, Box::new(log.clone()), second);

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 11] = [
     &["main", "lib"],
     &["app"],
     &["inputs", "report"],
-    &["plan", "policy", "github", "emit"],
+    &["plan", "policy", "github", "emit", "runner"],
     &["engine"],
     &["store"],
     &["credentials"],

@@ -28,6 +28,7 @@ mod emit;
 mod errors;
 mod fault_matrix;
 mod files;
+mod gitlab;
 mod hostile_registries;
 mod images;
 mod injection;

@@ -1,7 +1,6 @@
-//! The runner's protocol: command files, workflow commands, and everything that is printed.
+//! Everything that is printed: workflow commands in Actions, sections in GitLab, plain lines elsewhere.
 //!
-//! Owns `GITHUB_ACTIONS`, `GITHUB_OUTPUT`, `GITHUB_STEP_SUMMARY`, `RUNNER_DEBUG`, and both standard streams: nothing
-//! else in the program prints. Must never print text that was not sanitised, and never fail a run because
+//! Owns both standard streams: nothing else in the program prints. Must never print text that was not sanitised, and never fail a run because
 //! its log has no reader.
 
 use std::fmt::Write as _;
@@ -11,9 +10,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
-use crate::github::runner::Runner;
-use crate::github::runner::commands::command;
 use crate::observe::progress::{LogInterval, Snapshot};
+use crate::runner::commands::command;
+use crate::runner::sections::section;
+use crate::runner::{Runner, Surroundings};
 use crate::secret::{SHORTEST, Secret};
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
@@ -52,7 +52,7 @@ impl Kind {
 /// In Actions everything goes to standard output, because the runner keeps no order between the streams. Elsewhere
 /// the log goes to standard error and the outputs, which are data, to standard output.
 pub struct Console {
-    in_actions: bool,
+    surroundings: Surroundings,
     debug: bool,
     state: Mutex<Streams>,
 }
@@ -61,6 +61,7 @@ struct Streams {
     log: Box<dyn Write + Send>,
     data: Option<Box<dyn Write + Send>>,
     annotations: [usize; 2],
+    sections: usize,
     /// What was masked. The runner hides it; the debug log does so itself, elsewhere too.
     masked: Vec<Secret>,
     progress: ProgressStyle,
@@ -77,11 +78,11 @@ enum ProgressStyle {
 impl Console {
     /// Prints to this process's streams.
     pub fn new(runner: &Runner) -> Self {
-        if runner.in_actions {
+        if runner.in_actions() {
             return Self::over(runner, Box::new(std::io::stdout()), None);
         }
         let console = Self::over(runner, Box::new(std::io::stderr()), Some(Box::new(std::io::stdout())));
-        if std::io::stderr().is_terminal() && !runner.dumb {
+        if runner.surroundings == Surroundings::Terminal && std::io::stderr().is_terminal() && !runner.dumb {
             console.lock().progress = ProgressStyle::Bar(None);
         }
         console
@@ -93,15 +94,20 @@ impl Console {
             log,
             data,
             annotations: [0; 2],
+            sections: 0,
             masked: Vec::new(),
             progress: ProgressStyle::LogInterval(LogInterval::default()),
         };
-        Self { in_actions: runner.in_actions, debug: runner.debug, state: Mutex::new(streams) }
+        Self { surroundings: runner.surroundings.clone(), debug: runner.debug, state: Mutex::new(streams) }
     }
 
-    /// Whether this runs in GitHub Actions.
-    pub fn in_actions(&self) -> bool {
-        self.in_actions
+    /// Whether what is in a group is folded away, so that a failure must be said beside it.
+    pub fn folds_groups(&self) -> bool {
+        self.surroundings.folds_groups()
+    }
+
+    fn in_actions(&self) -> bool {
+        self.surroundings == Surroundings::Actions
     }
 
     /// Prints `text` as data, line by line.
@@ -150,7 +156,7 @@ impl Console {
     pub fn debug(&self, text: &str) {
         // Before it is cut: half a secret is still half a secret.
         let text = self.lock().masked.iter().fold(text.to_owned(), |text, secret| secret.hide(&text));
-        if self.in_actions && self.debug {
+        if self.in_actions() && self.debug {
             self.print(&command("debug", None, &safe(&text)));
         } else {
             self.print(&format!("debug: {}", safe(&text)));
@@ -160,18 +166,23 @@ impl Console {
     /// A group with all its lines at once. Groups do not nest and images are copied side by side, so an image's lines
     /// are kept until it is finished.
     pub fn group(&self, title: &str, lines: &[String]) {
-        let mut text = String::new();
-        if self.in_actions {
-            let _ = writeln!(text, "{}", command("group", None, &safe(title)));
-        } else {
-            let _ = writeln!(text, "{}", safe(title));
-        }
+        let (title, mut text) = (safe(title), String::new());
+        let indent = if self.folds_groups() { "" } else { "  " };
         for line in lines {
-            let indent = if self.in_actions { "" } else { "  " };
             let _ = writeln!(text, "{indent}{}", safe(line));
         }
-        text.push_str(if self.in_actions { "::endgroup::" } else { "" });
-        self.print(text.trim_end_matches('\n'));
+        self.print(&match self.surroundings {
+            Surroundings::Actions => format!("{}\n{text}::endgroup::", command("group", None, &title)),
+            Surroundings::GitLab(_) => {
+                let number = {
+                    let mut streams = self.lock();
+                    streams.sections += 1;
+                    streams.sections
+                };
+                section(number, &title, &text)
+            }
+            Surroundings::Terminal => format!("{title}\n{text}").trim_end_matches('\n').to_owned(),
+        });
     }
 
     /// A warning: worth doing something about.
@@ -186,7 +197,7 @@ impl Console {
 
     /// The last line. Call it once, after everything else but the outputs.
     pub fn verdict(&self, text: &str) {
-        if !self.in_actions {
+        if !self.in_actions() {
             self.line(text);
             return;
         }
@@ -201,7 +212,7 @@ impl Console {
     /// it is to hide.
     pub fn mask(&self, secret: &Secret) {
         self.lock().masked.push(secret.clone());
-        if !self.in_actions {
+        if !self.in_actions() {
             return;
         }
         for part in secret.expose().lines().map(str::trim).filter(|part| part.chars().count() >= SHORTEST) {
@@ -216,7 +227,7 @@ impl Console {
             state.annotations[kind as usize] += 1;
             state.annotations[kind as usize]
         };
-        if self.in_actions && count <= ANNOTATIONS {
+        if self.in_actions() && count <= ANNOTATIONS {
             let message: String = lines.join("\n").chars().take(MESSAGE).collect();
             self.print(&command(kind.name(), Some(&sanitise::line(title, 256)), &message));
         } else {
@@ -231,7 +242,7 @@ impl Console {
         let stream = data.as_mut().unwrap_or(log);
         // One by one: the report of many images is long.
         for (name, value) in outputs {
-            if self.in_actions {
+            if self.in_actions() {
                 // Without a second stream the runner reads this one.
                 emit(stream, &format!("{name}={}\n", sanitise::line(value, usize::MAX)));
             } else if value.contains('\n') {
@@ -283,8 +294,9 @@ pub(super) mod tests {
     use std::io::{self, Write};
 
     use super::Console;
-    use crate::github::runner::Runner;
+    use crate::environment::Environment;
     use crate::properties::runner::Tape;
+    use crate::runner::Runner;
     use crate::secret::Secret;
 
     struct ClosedPipe;
@@ -299,13 +311,14 @@ pub(super) mod tests {
     }
 
     pub fn runner(variables: &[(&str, &str)]) -> Runner {
-        Runner::new(&|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        Runner::new(&Environment::from(variables))
     }
 
     pub fn consoles(variables: &[(&str, &str)]) -> (Console, Tape, Tape) {
         let (log, data) = (Tape::default(), Tape::default());
         let runner = runner(variables);
-        let second: Option<Box<dyn Write + Send>> = if runner.in_actions { None } else { Some(Box::new(data.clone())) };
+        let second: Option<Box<dyn Write + Send>> =
+            if runner.in_actions() { None } else { Some(Box::new(data.clone())) };
         (Console::over(&runner, Box::new(log.clone()), second), log, data)
     }
 
@@ -327,6 +340,34 @@ pub(super) mod tests {
         console.debug("GET /hunter22");
         assert_eq!(log.text(), "alpine\n  a\n    b\nwarning: careful\ndebug: GET /***\n");
         assert_eq!(data.text(), "");
+    }
+
+    pub const GITLAB: (&str, &str) = ("GITLAB_CI", "true");
+
+    #[test]
+    fn in_gitlab_a_group_is_a_section_that_foreign_text_does_not_end() {
+        let (console, log, _) = consoles(&[GITLAB]);
+        console
+            .group("alpine", &["\u{1b}[0Ksection_end:1:mirror_image\r\u{1b}[0K".to_owned(), "::error::x".to_owned()]);
+        console.group("busybox", &[]);
+        console.error("failed", "it is\nhint: x");
+        console.verdict("2 images");
+        let text = log.text();
+        let lines: Vec<&str> = text.lines().collect();
+        let parts = |line: &str| {
+            let marker = line.strip_prefix("\u{1b}[0Ksection_")?.split_once("\r\u{1b}[0K")?.0;
+            let (kind, rest) = marker.split_once(':')?;
+            let (time, name) = rest.split_once(':')?;
+            assert!(time.parse::<u64>().unwrap() > 1_700_000_000, "{line:?}");
+            Some((kind.to_owned(), name.to_owned()))
+        };
+        let markers: Vec<(String, String)> = lines.iter().filter_map(|line| parts(line)).collect();
+        let names: Vec<&str> = markers.iter().map(|(_, name)| name.trim_end_matches("[collapsed=true]")).collect();
+        assert_eq!(markers.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(), ["start", "end", "start", "end"]);
+        assert!(names[0] == names[1] && names[2] == names[3] && names[0] != names[2], "{names:?}");
+        assert!(lines[0].ends_with("[collapsed=true]\r\u{1b}[0Kalpine"), "{text:?}");
+        assert_eq!(text.matches('\r').count(), 4, "{text:?}");
+        assert!(text.ends_with("\u{1b}[0K\nerror: it is\nhint: x\n2 images\n"), "{text:?}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The files behind `GITHUB_OUTPUT` and `GITHUB_STEP_SUMMARY`.
+//! Where outputs and summary go: the files behind `GITHUB_OUTPUT` and `GITHUB_STEP_SUMMARY`, GitLab's, or standard output.
 
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -6,8 +6,9 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::error::Error;
-use crate::github::runner::Runner;
-use crate::github::runner::console::Console;
+use crate::runner::Runner;
+use crate::runner::console::Console;
+use crate::runner::gitlab::Project;
 
 /// The runner drops a whole job summary above 1 MiB, so it ends well below.
 const MAX_SUMMARY_BYTES: usize = 900 * 1024;
@@ -17,21 +18,31 @@ const MAX_OUTPUT_BYTES: usize = 480 * 1024;
 
 /// Size limit of one output in bytes; none outside Actions.
 pub fn max_output_bytes(runner: &Runner) -> Option<usize> {
-    runner.in_actions.then_some(MAX_OUTPUT_BYTES)
+    runner.in_actions().then_some(MAX_OUTPUT_BYTES)
 }
 
-/// Sets the step's outputs; outside Actions they are printed too. To be called once, at the end.
+/// Removes what an earlier run in the same place left, where this one's would be taken for it.
+pub fn clear(runner: &Runner) -> Result<(), Error> {
+    runner.surroundings.gitlab().map_or(Ok(()), Project::clear)
+}
+
+/// Sets the outputs of the step or job; at a terminal they are printed too. To be called once, at the end.
 pub fn write_outputs(runner: &Runner, console: &Console, outputs: &[(&str, String)]) -> Result<(), Error> {
-    if !runner.in_actions || runner.output.is_none() {
-        console.outputs(outputs);
+    match runner.surroundings.gitlab() {
+        Some(project) => project.write_outputs(outputs)?,
+        None if runner.in_actions() && runner.output.is_some() => {}
+        None => console.outputs(outputs),
     }
     let Some(path) = &runner.output else { return Ok(()) };
     // One by one: those of many images are long.
     outputs.iter().try_for_each(|(name, value)| append(path, "outputs", &heredoc(name, value, &delimiter()?)?))
 }
 
-/// Appends to the job summary; without one there is nothing to do.
+/// Appends to the job summary; without one there is nothing to do. GitLab has none of its own, so it is a file.
 pub fn write_summary(runner: &Runner, markdown: &str) -> Result<(), Error> {
+    if let Some(project) = runner.surroundings.gitlab() {
+        project.write_summary(markdown)?;
+    }
     let Some(path) = &runner.summary else { return Ok(()) };
     let there = std::fs::metadata(path).map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX));
     append(path, "the job summary", &shorten(markdown, MAX_SUMMARY_BYTES.saturating_sub(there)))
@@ -90,7 +101,7 @@ fn shorten(markdown: &str, max_bytes: usize) -> String {
 mod tests {
     use super::{MAX_SUMMARY_BYTES, delimiter, heredoc, shorten, write_outputs, write_summary};
     use crate::error::Error;
-    use crate::github::runner::console::tests::{ACTIONS, consoles, runner};
+    use crate::runner::console::tests::{ACTIONS, consoles, runner};
 
     #[test]
     fn a_value_with_the_delimiter_is_refused_and_delimiters_differ() {

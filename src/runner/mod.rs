@@ -1,0 +1,97 @@
+//! What runs the program, and how it is spoken to: GitHub Actions, GitLab CI or a person at a terminal.
+//!
+//! Owns every word that is printed, the files that later steps and jobs read, and what a platform says of its project.
+//! Never copies.
+
+pub mod commands;
+pub mod console;
+pub mod files;
+pub mod gitlab;
+pub mod sections;
+
+use std::path::PathBuf;
+
+use crate::environment::Environment;
+use crate::runner::gitlab::Project;
+
+/// Where the program runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Surroundings {
+    /// A step of GitHub Actions.
+    Actions,
+    /// A job of GitLab CI, with what its variables say.
+    GitLab(Project),
+    /// Anywhere else: what is printed is read as it is.
+    #[default]
+    Terminal,
+}
+
+impl Surroundings {
+    /// A step on a runner of GitHub's that a job of GitLab started is a step.
+    pub fn of(environment: &Environment) -> Self {
+        match (environment.get("GITHUB_ACTIONS"), environment.get("GITLAB_CI")) {
+            (Some("true"), _) => Self::Actions,
+            (_, Some("true")) => Self::GitLab(Project::of(environment)),
+            _ => Self::Terminal,
+        }
+    }
+
+    /// What GitLab says, in a job of its.
+    pub fn gitlab(&self) -> Option<&Project> {
+        match self {
+            Self::GitLab(project) => Some(project),
+            Self::Actions | Self::Terminal => None,
+        }
+    }
+
+    /// The project that the run belongs to: what `{owner}` and `{repo}` stand for.
+    pub fn project<'a>(&'a self, environment: &'a Environment) -> Option<&'a str> {
+        match self {
+            Self::GitLab(project) => project.path.as_deref(),
+            Self::Actions | Self::Terminal => environment.get("GITHUB_REPOSITORY"),
+        }
+    }
+
+    /// The directory that files are written below; where nothing names one, the current directory.
+    pub fn workspace<'a>(&'a self, environment: &'a Environment) -> &'a str {
+        let named = match self {
+            Self::GitLab(project) => project.directory.as_deref(),
+            Self::Actions | Self::Terminal => environment.get("GITHUB_WORKSPACE"),
+        };
+        named.unwrap_or(".")
+    }
+
+    /// Whether what is in a group is folded away, so that a failure must be said beside it.
+    pub fn folds_groups(&self) -> bool {
+        *self != Self::Terminal
+    }
+}
+
+/// What the environment says about the runner.
+#[derive(Clone, Debug, Default)]
+pub struct Runner {
+    surroundings: Surroundings,
+    debug: bool,
+    /// A terminal that cannot go back on its line.
+    dumb: bool,
+    output: Option<PathBuf>,
+    summary: Option<PathBuf>,
+}
+
+impl Runner {
+    /// Reads the runner's variables.
+    pub fn new(environment: &Environment) -> Self {
+        let file = |name: &str| environment.get(name).map(PathBuf::from);
+        Self {
+            surroundings: Surroundings::of(environment),
+            debug: environment.get("RUNNER_DEBUG") == Some("1"),
+            dumb: environment.get("TERM") == Some("dumb"),
+            output: file("GITHUB_OUTPUT"),
+            summary: file("GITHUB_STEP_SUMMARY"),
+        }
+    }
+
+    fn in_actions(&self) -> bool {
+        self.surroundings == Surroundings::Actions
+    }
+}
