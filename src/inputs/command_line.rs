@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction};
+use clap::{Arg, ArgAction, ValueHint};
 
 use crate::error::Error;
 use crate::inputs::table::{INPUTS, Kind, known};
@@ -16,6 +16,12 @@ use crate::text::quote::shown;
 /// The positional words, of which there are up to three.
 const WORDS: &str = "words";
 
+/// The command that prints what shells and `man` know of the command line. No input: it is for nobody's workflow.
+pub const COMPLETIONS: &str = "completions";
+
+/// What follows it.
+pub const FORMS: &str = "bash|zsh|fish|man";
+
 /// A flag only, no input: the runner has a variable of its own for it.
 const VERBOSE: &str = "verbose";
 
@@ -24,7 +30,10 @@ pub fn command_line() -> clap::Command {
     let mut command = clap::Command::new("mirror-image")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Mirrors a container image from one registry to another, its digests kept")
-        .override_usage("mirror-image [copy|inspect|verify|access [SOURCE [TARGET]]] [--INPUT VALUE]...")
+        .override_usage(format!(
+            "mirror-image [copy|inspect|verify|access [SOURCE [TARGET]]] [--INPUT VALUE]...\n       mirror-image {COMPLETIONS} \
+             {FORMS}"
+        ))
         .after_help(
             "Every flag can be given as a variable instead: INPUT_DRY_RUN=true is --dry-run. Give passwords and tokens \
              that way.",
@@ -47,6 +56,7 @@ pub fn command_line() -> clap::Command {
         command = command.arg(match input.kind {
             // `--dry-run` must not swallow the word after it.
             Kind::Boolean => arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL"),
+            Kind::File => arg.value_hint(ValueHint::AnyPath).value_name(value_name(input.kind)),
             Kind::List | Kind::SecretLines => arg.action(ArgAction::Append).value_name(value_name(input.kind)),
             _ => arg.value_name(value_name(input.kind)),
         });
@@ -67,6 +77,12 @@ pub fn value_name(kind: Kind) -> &'static str {
         Kind::SecretLines => "LINES",
         Kind::Duration => "TIME",
     }
+}
+
+/// The words behind `completions`, where that is the command.
+pub fn completions(matches: &clap::ArgMatches) -> Option<Vec<&str>> {
+    let mut words = matches.get_many::<String>(WORDS)?.map(String::as_str);
+    (words.next() == Some(COMPLETIONS)).then(|| words.collect())
 }
 
 /// What the command line says, by input; values that are blank are left out.

@@ -4,6 +4,7 @@
 //! positional word.
 
 pub mod command_line;
+pub mod completions;
 pub mod table;
 pub mod typed;
 pub mod values;
@@ -17,7 +18,7 @@ use clap::error::ErrorKind;
 use crate::credentials::cnb::CNB_REGISTRY_AUTH;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::inputs::command_line::{Flags, command_line, explain};
+use crate::inputs::command_line::{Flags, command_line, completions, explain};
 use crate::inputs::table::{INPUTS, known};
 use crate::inputs::typed::Invocation;
 use crate::inputs::values::{Values, without};
@@ -32,7 +33,10 @@ use crate::text::quote::shown;
 pub fn read(arguments: Vec<OsString>, environment: &Environment) -> Result<Invocation, Error> {
     refuse_unreadable(&arguments, environment)?;
     let flags = match command_line().try_get_matches_from(arguments) {
-        Ok(matches) => Flags::of(&matches)?,
+        Ok(matches) => match completions(&matches) {
+            Some(forms) => return completions::render(&forms).map(Invocation::Print),
+            None => Flags::of(&matches)?,
+        },
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Invocation::Print(error.render().to_string()));
         }

@@ -16,7 +16,7 @@ use crate::store::mirrors::MirrorSettings;
 pub enum Invocation {
     /// A run.
     Run(Box<Inputs>),
-    /// A text to print, and nothing else: `--help`, `--version`.
+    /// A text to print, and nothing else: `--help`, `--version`, `completions`.
     Print(String),
 }
 
