@@ -92,7 +92,14 @@ pub async fn missing_attachments(
     let mut found: Vec<Found> = few_at_once(searches).await?;
     found.sort_by(|a, b| (&a.subject, &a.manifest.digest).cmp(&(&b.subject, &b.manifest.digest)));
     let by_subject = found.chunk_by(|a, b| a.subject == b.subject);
-    few_at_once(by_subject.map(|attachments| missing_of_one(target, attachments).boxed())).await
+    let mut missing = few_at_once(by_subject.map(|attachments| missing_of_one(target, attachments).boxed())).await?;
+    if let Some(subject) = manifest.subject.as_ref().filter(|_| which != Attachments::None) {
+        let listed = attachments::listed(&target.to_source(), &subject.digest).await?;
+        if !listed.iter().any(|entry| entry.digest == manifest.digest) {
+            missing.push(format!("its subject is {}, and no list says so: nobody finds it", subject.digest));
+        }
+    }
+    Ok(missing)
 }
 
 /// What all of `work` finds, a few at once: what waits for its turn has not been made.
