@@ -26,10 +26,12 @@ impl Format for SourcePolicy {
             let mut names = vec![format!("@{}", image.digest)];
             if let Some(tag) = image.source.tag() {
                 names.extend([format!(":{tag}"), format!(":{tag}@{}", image.digest)]);
-                let tag = if tag == "latest" { String::new() } else { format!(":{tag}") };
-                contexts.entry(format!("{}{tag}", familiar(&image.source))).or_insert_with(|| to.clone());
-            } else {
-                contexts.entry(format!("{}@{}", familiar(&image.source), image.digest)).or_insert_with(|| to.clone());
+            }
+            for suffix in &names {
+                // A context is looked up as Docker's tools print the name, which ends before a last `:latest`.
+                let name = format!("{}{suffix}", familiar(&image.source));
+                let name = name.strip_suffix(":latest").unwrap_or(&name).to_owned();
+                contexts.entry(name).or_insert_with(|| to.clone());
             }
             for suffix in names {
                 rules.entry(format!("docker-image://{name}{suffix}")).or_insert_with(|| to.clone());
