@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
+use crate::text::blank::trimmed;
+
 /// The environment variables, so that nothing else looks at the process's own.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -29,7 +31,7 @@ impl Environment {
     /// A variable without surrounding blanks; one that is empty or blank counts as not set, and so does one that is not
     /// Unicode ([`Environment::is_unreadable`]).
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+        self.values.get(name).map(|value| trimmed(value)).filter(|value| !value.is_empty())
     }
 
     /// Whether a variable is set to something that is not Unicode.

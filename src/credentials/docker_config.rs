@@ -11,6 +11,7 @@ use crate::credentials::scope::{Entry, Scope};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
+use crate::text::blank::unmarked;
 use crate::text::quote::shown;
 
 /// Docker writes padded base64; people paste it without.
@@ -62,7 +63,7 @@ pub fn docker_config(environment: &Environment) -> Result<(Vec<Entry>, Helpers),
         Err(error) => return Err(problem(format!("cannot be read ({}); mend or remove it", error.kind()))),
     };
     // The parser's own words may quote the file, so only the place is said.
-    let config: DockerConfig = serde_json::from_slice(&text).map_err(|error| {
+    let config: DockerConfig = serde_json::from_slice(unmarked(&text)).map_err(|error| {
         problem(format!(
             "is not a Docker configuration (line {}, column {}); mend or remove it",
             error.line(),

@@ -3,13 +3,14 @@
 use crate::credentials::scope::{Entry, Scope};
 use crate::error::Error;
 use crate::secret::{Credential, Secret};
+use crate::text::blank::trimmed;
 
 /// Reads the lines of `registry-auth`.
 ///
 /// Only newlines separate, and the password is the rest of its line: passwords may hold commas and blanks.
 pub fn registry_auth(text: &str) -> Result<Vec<Entry>, Error> {
     let mut entries = Vec::new();
-    for (number, line) in text.lines().map(str::trim).enumerate() {
+    for (number, line) in text.lines().map(trimmed).enumerate() {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::http::address::is_loopback;
 use crate::http::failure::innermost;
 use crate::sync::LockExt as _;
+use crate::text::blank::unmarked;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -72,7 +73,7 @@ impl Transport {
                 let shown = path.display();
                 let pem = std::fs::read(path)
                     .map_err(|error| Error::input("ca-certificates", format!("`{shown}` cannot be read: {error}")))?;
-                let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+                let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(unmarked(&pem)).collect();
                 roots.ok().filter(|roots| !roots.is_empty()).ok_or_else(|| {
                     Error::input("ca-certificates", format!("`{shown}` holds no certificate in PEM form"))
                 })?

@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, ValueHint};
 use crate::error::Error;
 use crate::inputs::table::{INPUTS, Kind, known};
 use crate::inputs::words::nearest;
+use crate::text::blank::trimmed;
 use crate::text::quote::shown;
 
 /// The positional words, of which there are up to three.
@@ -97,7 +98,7 @@ impl Flags {
         let mut values = BTreeMap::new();
         for input in INPUTS {
             let Some(given) = matches.get_many::<String>(input.name) else { continue };
-            let value = given.map(|value| value.trim()).collect::<Vec<_>>().join("\n");
+            let value = given.map(|value| trimmed(value)).collect::<Vec<_>>().join("\n");
             if !value.trim().is_empty() {
                 values.insert(input.name, value);
             }

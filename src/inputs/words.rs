@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
+use crate::text::blank::trimmed;
 use crate::text::quote::shown;
 
 /// Splits a list at newlines and commas; a line that begins with `#` is a comment.
 pub fn items(text: &str) -> Vec<&str> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let lines = text.lines().map(trimmed).filter(|line| !line.starts_with('#'));
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 

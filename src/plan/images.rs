@@ -5,6 +5,7 @@
 //! that may be a password: what of a reference may be shown, the reference's own sentence shows.
 
 use crate::oci::reference::ImageReference;
+use crate::text::blank::trimmed;
 
 /// How a line is written, for sentences.
 const SHAPE: &str = "write `SOURCE` or `SOURCE => TARGET`";
@@ -55,7 +56,7 @@ pub struct Line {
 /// Fails with one sentence that names the line and says how to mend it.
 pub fn parse(text: &str) -> Result<Vec<Line>, String> {
     let mut images = Vec::new();
-    for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+    for (number, line) in (1..).zip(text.lines().map(trimmed)) {
         if line.starts_with('#') {
             continue;
         }
@@ -116,6 +117,8 @@ mod tests {
                     (2, alpine.clone(), to("e")),
                 ],
             ),
+            // What Windows editors put before a text, and joined files have inside.
+            ("\u{feff}# made\r\n\u{feff}alpine\r\n", vec![(2, alpine.clone(), None)]),
             ("oci:in:1 => oci:out", vec![(1, "oci:in:1".to_owned(), to("oci:out"))]),
             // What a target's text is worth is judged when it is expanded.
             ("alpine => no such thing", vec![(1, alpine, to("no such thing"))]),

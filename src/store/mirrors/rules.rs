@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::http::address;
 use crate::oci::reference::{Reference, canonical_host};
 use crate::oci::vendor::DOCKER_HUB;
+use crate::text::blank::trimmed;
 use crate::text::choice::Choice;
 use crate::text::quote::shown;
 
@@ -141,7 +142,7 @@ impl Rules {
     }
 
     fn add(&mut self, text: &str, origin: &'static str, insecure: &[String]) -> Result<(), Error> {
-        let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+        let lines = text.lines().map(trimmed).filter(|line| !line.starts_with('#'));
         let rules = lines.flat_map(|line| line.split(';')).map(str::trim).filter(|rule| !rule.is_empty());
         let rules: Vec<&str> = rules.collect();
         // What stands before an `@` may be a password, with any separator in it: no part of such a text is quoted.
