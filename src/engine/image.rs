@@ -18,7 +18,7 @@ use crate::engine::options::{
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
 use crate::engine::resolve::{self, Resolved};
 use crate::engine::session::Session;
-use crate::engine::verify;
+use crate::engine::verify::{self, Comparison};
 use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
@@ -214,8 +214,10 @@ impl<'a> ImageTask<'a> {
         let Resolved { root, chosen, children, .. } = resolved;
         let root = match &source.store {
             // Who served it is told for each image.
-            Source::Mirrors(_) => root.manifest(&source.store).await?,
-            Source::Registry(_) | Source::Layout(_) => reader.manifest(&wanted, root.manifest(&source.store)).await?,
+            Source::Mirrors(_) => root.manifest(&source.store, source.at()).await?,
+            Source::Registry(_) | Source::Layout(_) => {
+                reader.manifest(&wanted, root.manifest(&source.store, source.at())).await?
+            }
         };
         let copy = Copy {
             source: &source.store,
@@ -392,7 +394,7 @@ impl<'a> ImageTask<'a> {
         self.check_expected_digest(&resolved)?;
         self.session.gate.admit(&resolved, &source.store).await?;
         let mut chosen = resolved.chosen.clone();
-        let root = resolved.root.manifest(&source.store).await?;
+        let root = resolved.root.manifest(&source.store, source.at()).await?;
         if chosen.is_none() && !root.is_index() {
             chosen = resolve::platform_of_image(&source.store, &root).await?;
         }
@@ -417,14 +419,12 @@ impl<'a> ImageTask<'a> {
             None => return Err(different(vec![format!("it does not exist; the source is {wanted}")])),
         }
         let chosen = resolved.chosen.clone();
-        let root = resolved.root.clone().manifest(&source.store).await?;
+        let root = resolved.root.clone().manifest(&source.store, source.at()).await?;
         let children = resolved.children.as_ref();
         self.describe(&root, chosen.as_ref(), children, |_| None);
-        let (mut differences, attachments) = tokio::try_join!(
-            verify::differences(&source.store, &target.store, &root, children, 0),
-            verify::missing_attachments(&source.store, &target.store, &root, children, self.job.options.attachments)
-        )?;
-        differences.extend(attachments);
+        let comparison =
+            Comparison { source: &source.store, target: &target.store, attachments: self.job.options.attachments };
+        let differences = comparison.differences(&root, children).await?;
         if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
     }
 

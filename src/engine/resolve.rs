@@ -62,10 +62,10 @@ impl Root {
         }
     }
 
-    /// Its manifest, fetched by digest if it was not before.
-    pub async fn manifest(self, source: &Source) -> Result<Manifest, Error> {
+    /// Its manifest, fetched by digest if it was not before; `at` is what was resolved to it.
+    pub async fn manifest(self, source: &Source, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
         match self {
-            Self::Known(digest) => source.get_manifest(TagOrDigest::Digest(&digest)).await,
+            Self::Known(digest) => source.get_resolved(&digest, at).await,
             Self::Fetched(manifest) => Ok(*manifest),
         }
     }

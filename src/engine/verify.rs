@@ -2,10 +2,10 @@
 //!
 //! Owns the proof that a digest at the target is the one at the source. Never writes.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt as _, try_join_all};
+use futures_util::future::{BoxFuture, FutureExt as _, try_join, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -47,59 +47,150 @@ pub async fn read_back(target: &Target, at: TagOrDigest<'_>, digest: &Digest, pa
     }
 }
 
-/// Everything below `manifest` that the target lacks or has with another size, a sentence each.
-///
-/// `children`: the children that were chosen, where not all were. A HEAD for each manifest and blob; the bytes behind them were hashed by the registry when it took them.
-pub fn differences<'a>(
-    source: &'a Source,
-    target: &'a Target,
-    manifest: &'a Manifest,
-    children: Option<&'a ChildSelection>,
-    depth: usize,
-) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-    async move {
-        let mut found = Vec::new();
-        if depth > DEEPEST {
-            return Ok(found);
-        }
-        let mut listed = HashSet::new();
-        let chosen = |child: &&Descriptor| children.is_none_or(|chosen| chosen.contains(&child.digest));
-        let children: Vec<&Descriptor> =
-            manifest.children().filter(chosen).filter(|child| listed.insert(&child.digest)).collect();
-        let blobs: Vec<&Descriptor> =
-            manifest.blobs(false).into_iter().filter(|blob| listed.insert(&blob.digest)).collect();
-        let children = children.into_iter().map(|child| child_differences(source, target, child, depth).boxed());
-        let blobs = blobs.into_iter().map(|blob| blob_differences(target, blob).boxed());
-        found.extend(few_at_once(children.chain(blobs)).await?);
-        found.sort();
-        Ok(found)
-    }
-    .boxed()
+/// The two ends that are compared. Never writes; a HEAD for each manifest and blob, and what they say is believed: the
+/// registry hashed the bytes behind them when it took them.
+pub struct Comparison<'a> {
+    /// What is right.
+    pub source: &'a Source,
+    /// What is looked at.
+    pub target: &'a Target,
+    /// Which attachments are to be there.
+    pub attachments: Attachments,
 }
 
-/// Attachments of `manifest` and of its children that the target lacks, or has and does not list, a sentence each.
-pub async fn missing_attachments(
-    source: &Source,
-    target: &Target,
-    manifest: &Manifest,
-    children: Option<&ChildSelection>,
-    which: Attachments,
-) -> Result<Vec<String>, Error> {
-    let listed = manifest.children().map(|child| &child.digest);
-    let chosen = listed.filter(|digest| children.is_none_or(|chosen| chosen.contains(*digest)));
-    let subjects: BTreeSet<&Digest> = std::iter::once(&manifest.digest).chain(chosen).collect();
-    let searches = subjects.into_iter().map(|subject| attachments::search(source, subject, which, 0));
-    let mut found: Vec<Found> = few_at_once(searches).await?;
-    found.sort_by(|a, b| (&a.subject, &a.manifest.digest).cmp(&(&b.subject, &b.manifest.digest)));
-    let by_subject = found.chunk_by(|a, b| a.subject == b.subject);
-    let mut missing = few_at_once(by_subject.map(|attachments| missing_of_one(target, attachments).boxed())).await?;
-    if let Some(subject) = manifest.subject.as_ref().filter(|_| which != Attachments::None) {
-        let listed = attachments::listed(&target.to_source(), &subject.digest).await?;
-        if !listed.iter().any(|entry| entry.digest == manifest.digest) {
-            missing.push(format!("its subject is {}, and no list says so: nobody finds it", subject.digest));
-        }
+type Differences<'a> = BoxFuture<'a, Result<Vec<String>, Error>>;
+
+impl Comparison<'_> {
+    /// Everything that the target lacks of `root`, whose manifest it has, a sentence each: what is below it, or has another
+    /// size, and what is attached to it and to what is below.
+    ///
+    /// `children`: the children that were chosen, where not all were.
+    pub async fn differences(&self, root: &Manifest, children: Option<&ChildSelection>) -> Result<Vec<String>, Error> {
+        let (mut below, attached) = try_join(self.below(root, children, 0), self.attached(&root.digest)).await?;
+        below.extend(attached);
+        below.extend(self.unlisted(root).await?);
+        Ok(below)
     }
-    Ok(missing)
+
+    /// Where a manifest of the image itself names a subject: that the subject's list at the target does not name it.
+    async fn unlisted(&self, manifest: &Manifest) -> Result<Option<String>, Error> {
+        let Some(subject) = manifest.subject.as_ref().filter(|_| self.attachments != Attachments::None) else {
+            return Ok(None);
+        };
+        let listed = attachments::listed(&self.target.to_source(), &subject.digest).await?;
+        let is_listed = listed.iter().any(|entry| entry.digest == manifest.digest);
+        let problem = || format!("its subject is {}, and no list says so: nobody finds it", subject.digest);
+        Ok((!is_listed).then(problem))
+    }
+
+    fn below<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+        children: Option<&'a ChildSelection>,
+        depth: usize,
+    ) -> Differences<'a> {
+        async move {
+            let mut found = Vec::new();
+            if depth > DEEPEST {
+                return Ok(found);
+            }
+            let mut listed = HashSet::new();
+            let chosen = |child: &&Descriptor| children.is_none_or(|chosen| chosen.contains(&child.digest));
+            let children: Vec<&Descriptor> =
+                manifest.children().filter(chosen).filter(|child| listed.insert(&child.digest)).collect();
+            let blobs: Vec<&Descriptor> =
+                manifest.blobs(false).into_iter().filter(|blob| listed.insert(&blob.digest)).collect();
+            let children = children.into_iter().map(|child| self.child(child, depth).boxed());
+            let blobs = blobs.into_iter().map(|blob| match manifest.is_index() {
+                true => self.child(blob, depth).boxed(),
+                false => self.blob(blob).boxed(),
+            });
+            found.extend(few_at_once(children.chain(blobs)).await?);
+            found.sort();
+            Ok(found)
+        }
+        .boxed()
+    }
+
+    /// An entry of an index, which is a blob where it is no manifest: as copy has it.
+    async fn child(&self, child: &Descriptor, depth: usize) -> Result<Vec<String>, Error> {
+        let at = TagOrDigest::Digest(&child.digest);
+        if !child.may_be_manifest()
+            && let Some(size) = self.target.head_blob(child).await?
+        {
+            return Ok(wrong_size(child, size).into_iter().collect());
+        }
+        let mut known = None;
+        if !child.is_manifest() {
+            known = match self.source.get_manifest(at).await {
+                Ok(manifest) => Some(manifest),
+                Err(error) if error.is_no_manifest() => return self.blob(child).await,
+                Err(error) => return Err(error),
+            };
+        }
+        let compared = async {
+            if self.target.head_manifest(at).await?.is_none() {
+                let platform = child.platform.as_ref().map(|platform| format!(" ({platform})")).unwrap_or_default();
+                return Ok(vec![format!("manifest {}{platform} is missing", child.digest)]);
+            }
+            let manifest = match known {
+                Some(manifest) => manifest,
+                None => self.source.get_manifest(at).await?,
+            };
+            let (mut below, unlisted) =
+                try_join(self.below(&manifest, None, depth + 1), self.unlisted(&manifest)).await?;
+            below.extend(unlisted.map(|problem| format!("manifest {}: {problem}", child.digest)));
+            Ok(below)
+        };
+        let (mut below, attached) = try_join(compared, self.attached(&child.digest)).await?;
+        below.extend(attached);
+        Ok(below)
+    }
+
+    async fn blob(&self, blob: &Descriptor) -> Result<Vec<String>, Error> {
+        Ok(match self.target.head_blob(blob).await? {
+            None => vec![format!("blob {} is missing", blob.digest)],
+            Some(size) => wrong_size(blob, size).into_iter().collect(),
+        })
+    }
+
+    /// Attachments of `subject` that the target lacks, has in part, or has and does not list.
+    async fn attached(&self, subject: &Digest) -> Result<Vec<String>, Error> {
+        let mut found = attachments::search(self.source, subject, self.attachments, 0).await?;
+        found.sort_by(|a, b| (&a.subject, &a.manifest.digest).cmp(&(&b.subject, &b.manifest.digest)));
+        let by_subject = found.chunk_by(|a, b| a.subject == b.subject);
+        few_at_once(by_subject.map(|attachments| self.attached_to_one(attachments).boxed())).await
+    }
+
+    /// The same for attachments of one subject, whose list at the target is read once.
+    async fn attached_to_one(&self, attachments: &[Found]) -> Result<Vec<String>, Error> {
+        let readable = &self.target.to_source();
+        let list = &OnceCell::new();
+        let missing = try_join_all(attachments.iter().map(|found| async move {
+            let at = match &found.place {
+                Place::Referrer => TagOrDigest::Digest(&found.manifest.digest),
+                Place::Tag(tag) => TagOrDigest::Tag(tag),
+            };
+            let name = format!("{} {} of {}", found.kind.name(), found.manifest.digest, found.subject);
+            let there = self.target.head_manifest(at).await?.is_some_and(|there| there.digest == found.manifest.digest);
+            if !there {
+                return Ok::<_, Error>(vec![format!("{name} is missing")]);
+            }
+            if found.place == Place::Referrer
+                && !list
+                    .get_or_try_init(|| attachments::listed(readable, &found.subject))
+                    .await?
+                    .iter()
+                    .any(|entry| entry.digest == found.manifest.digest)
+            {
+                return Ok(vec![format!("{name} is there, and no list says so: nobody finds it")]);
+            }
+            let below = self.below(&found.manifest, None, 1).await?;
+            Ok(below.into_iter().map(|problem| format!("{name}: {problem}")).collect())
+        }))
+        .await?;
+        Ok(missing.into_iter().flatten().collect())
+    }
 }
 
 /// What all of `work` finds, a few at once: what waits for its turn has not been made.
@@ -116,57 +207,6 @@ async fn few_at_once<'a, T>(
     }
 }
 
-/// The same for attachments of one subject, whose list at the target is read once.
-async fn missing_of_one(target: &Target, attachments: &[Found]) -> Result<Vec<String>, Error> {
-    let readable = target.to_source();
-    let readable = &readable;
-    let list = OnceCell::new();
-    let list = &list;
-    let missing = try_join_all(attachments.iter().map(|found| async move {
-        let at = match &found.place {
-            Place::Referrer => TagOrDigest::Digest(&found.manifest.digest),
-            Place::Tag(tag) => TagOrDigest::Tag(tag),
-        };
-        let there = target.head_manifest(at).await?.is_some_and(|there| there.digest == found.manifest.digest);
-        let problem = if !there {
-            "is missing"
-        } else if found.place == Place::Referrer
-            && !list
-                .get_or_try_init(|| attachments::listed(readable, &found.subject))
-                .await?
-                .iter()
-                .any(|entry| entry.digest == found.manifest.digest)
-        {
-            "is there, and no list says so: nobody finds it"
-        } else {
-            return Ok::<_, Error>(None);
-        };
-        Ok(Some(format!("{} {} of {} {problem}", found.kind.name(), found.manifest.digest, found.subject)))
-    }))
-    .await?;
-    Ok(missing.into_iter().flatten().collect())
-}
-
-async fn child_differences(
-    source: &Source,
-    target: &Target,
-    child: &Descriptor,
-    depth: usize,
-) -> Result<Vec<String>, Error> {
-    if target.head_manifest(TagOrDigest::Digest(&child.digest)).await?.is_none() {
-        let platform = child.platform.as_ref().map(|platform| format!(" ({platform})")).unwrap_or_default();
-        return Ok(vec![format!("manifest {}{platform} is missing", child.digest)]);
-    }
-    let manifest = source.get_manifest(TagOrDigest::Digest(&child.digest)).await?;
-    differences(source, target, &manifest, None, depth + 1).await
-}
-
-async fn blob_differences(target: &Target, blob: &Descriptor) -> Result<Vec<String>, Error> {
-    Ok(match target.head_blob(blob).await? {
-        None => vec![format!("blob {} is missing", blob.digest)],
-        Some(size) if size != blob.size => {
-            vec![format!("blob {} has {size} bytes, the source {}", blob.digest, blob.size)]
-        }
-        Some(_) => Vec::new(),
-    })
+fn wrong_size(blob: &Descriptor, size: u64) -> Option<String> {
+    (size != blob.size).then(|| format!("blob {} has {size} bytes, the source {}", blob.digest, blob.size))
 }

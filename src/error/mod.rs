@@ -164,6 +164,13 @@ impl Error {
         matches!(self, Self::Registry { cause: Cause::Refused(refusal), .. } if refusal.status == 404)
     }
 
+    /// Whether what was asked for as a manifest is not there, or is none: some registries look at the name only and
+    /// answer with the bytes of a blob, others find fault with the question.
+    pub fn is_no_manifest(&self) -> bool {
+        let is_odd = |refusal: &ErrorResponse| matches!(refusal.status, 400 | 406 | 415);
+        self.is_absent() || matches!(self, Self::Content { .. }) || self.refusal().is_some_and(is_odd)
+    }
+
     /// Whether access was refused, by the registry or by its token service.
     pub fn is_denied(&self) -> bool {
         self.refusal().is_some_and(|refusal| matches!(refusal.status, 401 | 403))
@@ -172,6 +179,12 @@ impl Error {
     /// Whether the registry itself, which knows the caller, refuses access.
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Registry { cause: Cause::Refused(refusal), .. } if refusal.status == 403)
+    }
+
+    /// Whether a HEAD was refused in a way that need not hold for a GET.
+    pub fn is_refused_head(&self) -> bool {
+        let Self::Registry { cause: Cause::Refused(refusal), .. } = self else { return false };
+        matches!(refusal.status, 400 | 403 | 405 | 406 | 501)
     }
 
     /// Whether the registry understood and declined: what was asked for has not happened. No answer, and a server's

@@ -52,7 +52,7 @@ pub const ACCEPT: &str = concat!(
 #[serde(rename_all = "camelCase", remote = "Self")]
 pub struct Descriptor {
     /// Media type of the content.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::oci::null_is_none")]
     pub media_type: String,
     /// Digest of the content.
     pub digest: Digest,
@@ -62,7 +62,7 @@ pub struct Descriptor {
     #[serde(default)]
     pub platform: Option<Platform>,
     /// Annotations of an index entry.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "annotations")]
     pub annotations: Option<BTreeMap<String, String>>,
     /// Artifact type of an index entry.
     #[serde(default)]
@@ -109,6 +109,13 @@ impl Descriptor {
         is_index_type(&self.media_type) || is_image_type(&self.media_type) || is_schema1(&self.media_type)
     }
 
+    /// Whether this, as an entry of an index, is to be asked for as a manifest. An index lists manifests (image-spec, "OCI
+    /// Image Index"), so whatever is not surely a blob is one, under a type of its own or none: asked for as a blob, a
+    /// registry that keeps both in one store would give it, and what it lists would be lost.
+    pub fn may_be_manifest(&self) -> bool {
+        self.is_manifest() || !is_blob_type(&self.media_type)
+    }
+
     /// Whether this is a layer that registries do not hold: its bytes come from `urls` alone
     /// (image-spec, "Non-Distributable Layers"; Docker's foreign layers).
     pub fn is_foreign(&self) -> bool {
@@ -139,6 +146,27 @@ fn is_image_type(media_type: &str) -> bool {
 /// Artifacts before OCI 1.1: they have `blobs`, and no config.
 fn is_withdrawn_type(media_type: &str) -> bool {
     media_type == ARTIFACT || media_type == ORAS_ARTIFACT
+}
+
+/// Whether this is a layer's type or a config's. `BuildKit` lists both in the index of a build cache.
+fn is_blob_type(media_type: &str) -> bool {
+    let ends = ["+gzip", "+zstd", "+tar", ".tar"];
+    let parts = [".layer.", ".rootfs.", ".config.", ".cacheconfig.", ".container.image."];
+    ends.iter().any(|end| media_type.ends_with(end)) || parts.iter().any(|part| media_type.contains(part))
+}
+
+/// A type that says nothing but how bytes are to be shown.
+fn is_generic_type(media_type: &str) -> bool {
+    let known =
+        ["application/json", "application/octet-stream", "binary/octet-stream", "application/x-www-form-urlencoded"];
+    media_type.is_empty() || media_type.starts_with("text/") || known.contains(&media_type)
+}
+
+/// Annotations, of which Go programs write one without a value as `null`, and all of none too.
+fn annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    let read = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
+    let value = |(key, value): (String, Option<String>)| (key, value.unwrap_or_default());
+    Ok(read.map(|all| all.into_iter().map(value).collect()))
 }
 
 fn is_schema1(media_type: &str) -> bool {
@@ -199,14 +227,60 @@ struct Parsed {
     blobs: Option<Vec<Descriptor>>,
     #[serde(default)]
     subject: Option<Descriptor>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "annotations")]
     annotations: Option<BTreeMap<String, String>>,
+}
+
+impl Parsed {
+    /// What the bytes are to be read as: what the header or the field says, where it is known, else what they look like;
+    /// none for what may be schema 1.
+    fn read_as<'a>(&'a self, header: Option<&'a str>) -> Result<Option<&'a str>, String> {
+        let mut named = [header, self.media_type.as_deref()].into_iter().flatten();
+        match (named.find(|name| is_index_type(name) || is_image_type(name)), self) {
+            (Some(known), _) => Ok(Some(known)),
+            (None, Self { manifests: Some(_), .. }) => Ok(Some(media::OCI_IMAGE_INDEX_MEDIA_TYPE)),
+            (None, Self { config: Some(_), .. }) => Ok(Some(media::OCI_IMAGE_MEDIA_TYPE)),
+            (None, Self { schema_version: Some(1), .. }) => Ok(None),
+            (None, _) => Err("is neither an image manifest nor an index".to_owned()),
+        }
+    }
+
+    /// What is wrong with reading it so.
+    fn check(&self, read_as: &str, header: Option<&str>) -> Result<(), String> {
+        let is_known = |name: &str| is_index_type(name) || is_image_type(name);
+        // What one reader takes for an index and another for an image is two images with one digest (CVE-2021-41190).
+        if let (Some(field), Some(header)) = (self.media_type.as_deref(), header)
+            && is_known(field)
+            && is_known(header)
+            && field != header
+        {
+            return Err(format!("is served as `{header}` and calls itself `{field}`"));
+        }
+        let (has_entries, has_content) = (self.manifests.is_some(), self.config.is_some() || self.layers.is_some());
+        if if is_index_type(read_as) { has_content } else { has_entries } {
+            return Err(format!("is served as `{read_as}` and has the parts of an index and of an image"));
+        }
+        // Without layers it is whole: an artifact that is all in its annotations (image-spec#1025), `null` where a Go
+        // program had none.
+        if is_image_type(read_as) && !is_withdrawn_type(read_as) && self.config.is_none() {
+            return Err(format!("is served as `{read_as}` and has no config"));
+        }
+        Ok(())
+    }
+
+    /// The type to push it with: the one that it names (distribution-spec, "Pushing Manifests": a client MUST send the
+    /// value of `mediaType` where there is one), else the one that it was served with, else what it was read as.
+    fn pushed_as<'a>(&'a self, header: Option<&'a str>, read_as: &'a str) -> &'a str {
+        let can_be_sent = |name: &&str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+        let named = self.media_type.as_deref().filter(can_be_sent);
+        named.or(header.filter(can_be_sent).filter(|header| !is_generic_type(header))).unwrap_or(read_as)
+    }
 }
 
 impl Manifest {
     /// Reads `bytes`, which the registry called `content_type`.
     ///
-    /// The header decides the media type; where it is generic, the `mediaType` field does, then the structure. Fails
+    /// The header decides how they are read; where it is generic, the `mediaType` field does, then the structure. Fails
     /// with a sentence for what is not a manifest, or not one that can be copied exactly.
     pub fn parse(bytes: Bytes, content_type: Option<&str>, digest: Digest) -> Result<Self, String> {
         let header = content_type.map(|value| value.split(';').next().unwrap_or_default().trim());
@@ -219,40 +293,10 @@ impl Manifest {
         }
         let parsed: Parsed =
             serde_json::from_slice(&bytes).map_err(|error| format!("is not a manifest that can be read: {error}"))?;
-        let field = parsed.media_type.as_deref();
-        let media_type = [header, field]
-            .into_iter()
-            .flatten()
-            .find(|value| is_index_type(value) || is_image_type(value))
-            .map(str::to_owned);
-        let media_type = match (media_type, &parsed) {
-            (Some(media_type), _) => media_type,
-            (None, Parsed { manifests: Some(_), .. }) => media::OCI_IMAGE_INDEX_MEDIA_TYPE.to_owned(),
-            (None, Parsed { config: Some(_), layers: Some(_), .. }) => media::OCI_IMAGE_MEDIA_TYPE.to_owned(),
-            (None, Parsed { schema_version: Some(1), .. }) => return Self::parse_schema1(bytes, SCHEMA1[0], digest),
-            (None, _) => return Err("is neither an image manifest nor an index".to_owned()),
-        };
-        // What one reader takes for an index and another for an image is two images with one digest (CVE-2021-41190).
-        if let (Some(field), true) =
-            (field, header.is_some_and(|header| is_index_type(header) || is_image_type(header)))
-            && (is_index_type(field) || is_image_type(field))
-            && field != media_type
-        {
-            return Err(format!("is served as `{media_type}` and calls itself `{field}`"));
-        }
-        let (has_entries, has_content) =
-            (parsed.manifests.is_some(), parsed.config.is_some() || parsed.layers.is_some());
-        let ambiguous = if is_index_type(&media_type) { has_content } else { has_entries };
-        if ambiguous {
-            return Err(format!("is served as `{media_type}` and has the parts of an index and of an image"));
-        }
-        if is_image_type(&media_type)
-            && !is_withdrawn_type(&media_type)
-            && !(parsed.config.is_some() && parsed.layers.is_some())
-        {
-            return Err(format!("is served as `{media_type}` and has no config or no layers"));
-        }
-        let content = if is_index_type(&media_type) {
+        let Some(read_as) = parsed.read_as(header)? else { return Self::parse_schema1(bytes, SCHEMA1[0], digest) };
+        parsed.check(read_as, header)?;
+        let media_type = parsed.pushed_as(header, read_as).to_owned();
+        let content = if is_index_type(read_as) {
             // Some tools write `"manifests": null` for an empty index.
             Content::Index(parsed.manifests.unwrap_or_default())
         } else {
@@ -277,6 +321,7 @@ impl Manifest {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Schema1 {
+            #[serde(deserialize_with = "crate::oci::null_is_none")]
             fs_layers: Vec<Layer>,
         }
         #[derive(Deserialize)]
@@ -345,16 +390,16 @@ impl Manifest {
             || config.media_type == media::IMAGE_DOCKER_CONFIG_MEDIA_TYPE
     }
 
-    /// The manifests that this one lists.
+    /// The manifests that this one lists, and what may be one: see [`Descriptor::may_be_manifest`].
     pub fn children(&self) -> impl Iterator<Item = &Descriptor> {
-        self.entries().iter().filter(|entry| entry.is_manifest())
+        self.entries().iter().filter(|entry| entry.may_be_manifest())
     }
 
     /// The blobs that this one needs at the target, in order, with repetitions: config first; foreign layers are not
     /// among them unless they are asked for, index entries that are not manifests are.
     pub fn blobs(&self, include_foreign: bool) -> Vec<&Descriptor> {
         match &self.content {
-            Content::Index(entries) => entries.iter().filter(|entry| !entry.is_manifest()).collect(),
+            Content::Index(entries) => entries.iter().filter(|entry| !entry.may_be_manifest()).collect(),
             Content::Schema1(_) => Vec::new(),
             Content::Image { config, layers } => config
                 .as_deref()
@@ -412,6 +457,15 @@ impl Manifest {
             }
         }
     }
+}
+
+/// What is said where `list` gives a manifest whose digest is right another size than it has.
+pub fn wrong_size(list: &str, manifest: &Manifest, said: u64) -> String {
+    format!(
+        "{list} says that the manifest {} has {said} bytes, and it has {}; its digest is right, so it is taken as it is",
+        manifest.digest,
+        manifest.bytes.len()
+    )
 }
 
 /// The bytes that the first signature is over.
@@ -514,7 +568,7 @@ mod tests {
             ),
             (r#"{"manifests":[],"layers":[]}"#, None, "parts of an index and of an image"),
             (r#"{"layers":[]}"#, Some("application/vnd.oci.image.index.v1+json"), "parts of an index and of an image"),
-            (r#"{"layers":[]}"#, Some("application/vnd.oci.image.manifest.v1+json"), "no config or no layers"),
+            (r#"{"layers":[]}"#, Some("application/vnd.oci.image.manifest.v1+json"), "has no config"),
             (
                 r#"{"manifests":[],"mediaType":"application/vnd.oci.image.index.v1+json"}"#,
                 Some("application/vnd.docker.distribution.manifest.list.v2+json"),

@@ -8,3 +8,10 @@ pub mod manifest;
 pub mod platform;
 pub mod reference;
 pub mod vendor;
+
+use serde::{Deserialize, Deserializer};
+
+/// Go programs write `null` for what is empty, and read it so.
+fn null_is_none<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}

@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub struct Platform {
     /// Go's name of the operating system: `linux`.
+    #[serde(deserialize_with = "crate::oci::null_is_none")]
     pub os: String,
     /// Go's name of the processor: `amd64`.
+    #[serde(deserialize_with = "crate::oci::null_is_none")]
     pub architecture: String,
     /// The processor's variant: `v7`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -64,6 +64,18 @@ impl Source {
         }
     }
 
+    /// The manifest of this digest, which `at` was resolved to. A cache may know an image by its digest only once its tag
+    /// was pulled (zot#2584, Nexus proxies): then it is asked for by the tag, and is taken where the digest is the same.
+    pub async fn get_resolved(&self, digest: &Digest, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
+        match (self.get_manifest(TagOrDigest::Digest(digest)).await, at) {
+            (Err(error), TagOrDigest::Tag(_)) if error.is_absent() => match self.get_manifest(at).await {
+                Ok(manifest) if manifest.digest == *digest => Ok(manifest),
+                _ => Err(error),
+            },
+            (result, _) => result,
+        }
+    }
+
     /// The descriptors of what names `subject` as its subject, as far as this end lists it.
     pub async fn referrers(&self, subject: &Digest) -> Result<Listing, Error> {
         match self {
@@ -83,7 +95,7 @@ impl Source {
         }
         let found = self.head_manifest(TagOrDigest::Tag(tag)).await?;
         let Some(found) = found else { return Ok(None) };
-        self.get_manifest(TagOrDigest::Digest(&found.digest)).await.map(Some)
+        self.get_resolved(&found.digest, TagOrDigest::Tag(tag)).await.map(Some)
     }
 
     /// The same for a tag under which a list of attachments is kept.
@@ -97,7 +109,7 @@ impl Source {
     /// The blob's size, or none where it is not there.
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
         match self {
-            Self::Registry(repository) => repository.head_blob(descriptor).await,
+            Self::Registry(repository) => repository.blob_size(descriptor).await,
             Self::Layout(layout) => layout.head_blob(descriptor).await,
             Self::Mirrors(mirrors) => mirrors.head_blob(descriptor).await,
         }
@@ -205,7 +217,7 @@ impl Target {
     /// The blob's size, or none where it is not there.
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
         match self {
-            Self::Registry(repository) => repository.head_blob(descriptor).await,
+            Self::Registry(repository) => repository.blob_size(descriptor).await,
             Self::Layout(layout) => layout.head_blob(descriptor).await,
         }
     }

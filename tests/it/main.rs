@@ -37,6 +37,7 @@ mod large;
 mod layers;
 mod layouts;
 mod leaks;
+mod lenient;
 mod malformed_layouts;
 mod mirrors;
 mod multi_target;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::engine::attachments::{Found, Place, is_list_of, listed};
 use crate::engine::copy::Copy;
-use crate::engine::options::OnConflict;
+use crate::engine::options::{OnConflict, TargetState};
 use crate::engine::outcome::{AttachmentOutcome, Outcome};
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
@@ -86,6 +86,10 @@ impl Copy<'_> {
         };
         let present = self.target.head_manifest(at).await?.map(|descriptor| descriptor.digest);
         if present.as_ref() == Some(&manifest.digest) {
+            if self.before == TargetState::Same {
+                // Looked through like the image itself: a signature whose layer is gone proves nothing.
+                self.below(manifest, 1).await?;
+            }
             let listed = match &manifest.subject {
                 Some(subject) => self.lists(at, manifest, &subject.digest).await?,
                 None => true,

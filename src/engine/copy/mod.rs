@@ -24,7 +24,7 @@ use crate::error::{Error, Side};
 use crate::observe::counts::BlobPush;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
-use crate::oci::manifest::{DEEPEST, Descriptor, Manifest, is_index_type};
+use crate::oci::manifest::{DEEPEST, Descriptor, Manifest, is_index_type, wrong_size};
 use crate::store::blob::BlobPushRequest;
 use crate::store::content::{ManifestPush, Presence, TagOrDigest};
 use crate::store::{Source, StoredBlob, Target};
@@ -138,7 +138,10 @@ impl Copy<'_> {
                     let _permit = permit;
                     match part {
                         Part::Child(child) => self.child(child, depth + 1).await,
-                        Part::Blob(blob, announced) => self.part(blob, announced, manifest, depth).await,
+                        Part::Blob(blob, announced) if manifest.is_index() => {
+                            self.entry(blob, announced, depth + 1).await
+                        }
+                        Part::Blob(blob, announced) => self.announced_blob(blob, announced).await,
                         Part::BlobWithoutSize(digest) => self.blob_without_size(digest).await,
                     }
                 })
@@ -147,9 +150,20 @@ impl Copy<'_> {
         .boxed()
     }
 
-    /// Makes one child manifest, and everything below it, exist at the target; once in a run.
+    /// Makes one child manifest, and everything below it, exist at the target; once in a run. What only may be a manifest
+    /// is asked for as one, and is a blob where it is none.
     async fn child(&self, descriptor: &Descriptor, depth: usize) -> Result<(), Error> {
         let at = TagOrDigest::Digest(&descriptor.digest);
+        let mut fetched = None;
+        if !descriptor.is_manifest() {
+            match self.fetch(descriptor).await {
+                Ok(manifest) => fetched = Some(manifest),
+                Err(error) if error.is_no_manifest() => {
+                    return self.announced_blob(descriptor, self.announce(descriptor)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
         let once = self.shared.ledger.manifest(self.target.account(), self.target.repository(), &descriptor.digest);
         let copied = once.get_or_try_init(|| async {
             let copy = async {
@@ -159,7 +173,10 @@ impl Copy<'_> {
                 if present && self.before == TargetState::Different && !is_index_type(&descriptor.media_type) {
                     return Ok(());
                 }
-                let manifest = self.fetch(descriptor).await?;
+                let manifest = match fetched {
+                    Some(manifest) => manifest,
+                    None => self.fetch(descriptor).await?,
+                };
                 self.below(&manifest, depth).await?;
                 let pushed = if present { None } else { self.put(at, &manifest).await? };
                 if !present && pushed.is_none() && self.before == TargetState::Same {
@@ -183,14 +200,13 @@ impl Copy<'_> {
         Ok(())
     }
 
-    /// A child's manifest, as its descriptor says.
+    /// A child's manifest. Published indexes have wrong sizes in them, and whoever pulls them goes by the digest
+    /// (containerd#2401: `k8s.gcr.io/coredns:1.1.3`): that is said, and the index stays as it is.
     async fn fetch(&self, descriptor: &Descriptor) -> Result<Manifest, Error> {
         let get = self.source.get_manifest(TagOrDigest::Digest(&descriptor.digest));
         let manifest = self.reader.manifest(&descriptor.digest, get).await?;
-        let length = manifest.bytes.len() as u64;
-        if length != descriptor.size {
-            let problem = format!("its descriptor says {} bytes, there are {length}", descriptor.size);
-            return Err(self.bad(&descriptor.digest, problem));
+        if manifest.bytes.len() as u64 != descriptor.size {
+            self.meter.notice(wrong_size("the index", &manifest, descriptor.size));
         }
         Ok(manifest)
     }
@@ -204,25 +220,24 @@ impl Copy<'_> {
         news
     }
 
-    /// A blob; or what an index lists under a type that is not known, which may be a manifest all the same.
-    async fn part(
-        &self,
-        descriptor: &Descriptor,
-        announced: bool,
-        parent: &Manifest,
-        depth: usize,
-    ) -> Result<(), Error> {
-        match self.blob(descriptor).await {
-            Ok(BlobPush::Uploaded) => Ok(()),
-            Ok(_) => {
-                if announced {
-                    self.meter.expect_fewer_bytes(descriptor.size);
-                }
-                Ok(())
-            }
-            Err(error) if parent.is_index() && error.is_absent() => self.child(descriptor, depth + 1).await,
-            Err(error) => Err(error),
+    /// An entry of an index under a blob's type, which may be a manifest all the same.
+    async fn entry(&self, descriptor: &Descriptor, announced: bool, depth: usize) -> Result<(), Error> {
+        // In a dry run nothing is read that would show which it is.
+        if self.is_dry_run() {
+            return self.child(descriptor, depth).await;
         }
+        match self.announced_blob(descriptor, announced).await {
+            Err(error) if error.is_absent() => self.child(descriptor, depth).await,
+            result => result,
+        }
+    }
+
+    /// A blob, which this image has announced or another one.
+    async fn announced_blob(&self, descriptor: &Descriptor, announced: bool) -> Result<(), Error> {
+        if self.blob(descriptor).await? != BlobPush::Uploaded && announced {
+            self.meter.expect_fewer_bytes(descriptor.size);
+        }
+        Ok(())
     }
 
     async fn blob_without_size(&self, digest: &Digest) -> Result<(), Error> {
@@ -335,7 +350,15 @@ impl Copy<'_> {
         }
         for child in manifest.children().filter(is_missing) {
             self.shared.ledger.forget_manifest(self.target.account(), self.target.repository(), &child.digest);
-            let child_manifest = self.fetch(child).await?;
+            let child_manifest = match self.fetch(child).await {
+                Ok(manifest) => manifest,
+                Err(error) if !child.is_manifest() && error.is_no_manifest() => {
+                    self.shared.ledger.forget_blob(self.target.account(), &child.digest);
+                    self.blob(child).await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             self.below(&child_manifest, 1).await?;
             Box::pin(self.put(TagOrDigest::Digest(&child.digest), &child_manifest)).await?;
         }

@@ -402,13 +402,15 @@ impl Files {
     /// A manifest, its bytes checked; none where its file is missing.
     pub fn load(&self, at: TagOrDigest<'_>, found: &Found) -> Result<Option<Manifest>, Error> {
         let Some(bytes) = self.blob_bytes(&found.digest)? else { return Ok(None) };
-        if let Some(expected) = found.size.filter(|size| *size != bytes.len() as u64) {
-            return Err(self.wrong_size(&found.digest, expected, bytes.len() as u64));
-        }
         let mut hasher = found.digest.hasher();
         hasher.update(&bytes);
         let actual = hasher.finish();
         if actual != found.digest {
+            // Cut short, or another file: its size tells sooner than its digest what is wrong. With the right digest it
+            // is right, whatever the entry says of its size.
+            if let Some(expected) = found.size.filter(|size| *size != bytes.len() as u64) {
+                return Err(self.wrong_size(&found.digest, expected, bytes.len() as u64));
+            }
             return Err(Error::DigestMismatch {
                 side: self.side,
                 object: self.object(at),

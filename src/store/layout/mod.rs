@@ -35,7 +35,7 @@ use crate::observe::counts::BlobPush;
 use crate::observe::meter::Meter;
 use crate::oci::artifact::is_attachment_tag;
 use crate::oci::digest::Digest;
-use crate::oci::manifest::{Descriptor, Manifest};
+use crate::oci::manifest::{Descriptor, Manifest, wrong_size};
 use crate::store::blob::{BlobSource, BlobStream};
 use crate::store::content::{AccountId, ManifestPush, TagOrDigest};
 use crate::store::layout::files::{Files, Place, blob, blocking};
@@ -119,23 +119,24 @@ impl Layout {
             let Some(entry) = files.find(place.at())? else { return Ok(None) };
             match files.load(place.at(), &entry) {
                 Err(Error::Content { .. } | Error::DigestMismatch { .. }) if files.side == Side::Target => Ok(None),
-                result => result,
+                result => Ok(result?.map(|manifest| (manifest, entry.size))),
             }
         })
         .await?;
-        found.map(|manifest| self.counted(manifest).map(|manifest| manifest.descriptor())).transpose()
+        found.map(|(manifest, said)| self.counted(manifest, said).map(|manifest| manifest.descriptor())).transpose()
     }
 
     /// Reads a manifest: at most 4 MiB, hashed, its size compared with its entry.
     pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
         let (files, place) = (Arc::clone(&self.files), Place::of(at));
-        let manifest = blocking(move || {
+        let (manifest, said) = blocking(move || {
             let at = place.at();
             let Some(entry) = files.find(at)? else { return Err(files.absent(at)) };
-            files.load(at, &entry)?.ok_or_else(|| files.missing(&entry.digest))
+            let manifest = files.load(at, &entry)?.ok_or_else(|| files.missing(&entry.digest))?;
+            Ok((manifest, entry.size))
         })
         .await?;
-        self.counted(manifest)
+        self.counted(manifest, said)
     }
 
     /// Writes the manifest's bytes as they are; under a tag it becomes an entry of `index.json` of that name.
@@ -264,7 +265,7 @@ impl Layout {
                 let descriptor = read_entry(entry).map_err(|problem| files.bad(problem))?;
                 let is_attachment = || Ok(files.attachment(&descriptor)?.subject.is_some());
                 if candidates.iter().any(|known| known.digest == descriptor.digest)
-                    || (!named && descriptor.is_manifest() && is_attachment()?)
+                    || (!named && descriptor.may_be_manifest() && is_attachment()?)
                 {
                     continue;
                 }
@@ -309,10 +310,15 @@ impl Layout {
                         continue;
                     }
                 };
-                if !descriptor.is_manifest() {
+                if !descriptor.may_be_manifest() {
                     continue;
                 }
-                let attachment = files.attachment(&descriptor)?;
+                let attachment = match files.attachment(&descriptor) {
+                    Ok(attachment) => attachment,
+                    // Of a type of its own, and no manifest: a blob is no attachment.
+                    Err(error) if !descriptor.is_manifest() && error.is_no_manifest() => continue,
+                    Err(error) => return Err(error),
+                };
                 if attachment.subject.as_ref() == Some(&subject) {
                     found.push(attachment.descriptor);
                 }
@@ -334,7 +340,11 @@ impl Layout {
         .await
     }
 
-    fn counted(&self, manifest: Manifest) -> Result<Manifest, Error> {
+    /// A manifest that was read, of which its entry has `said` a size.
+    fn counted(&self, manifest: Manifest, said: Option<u64>) -> Result<Manifest, Error> {
+        if let Some(said) = said.filter(|said| *said != manifest.bytes.len() as u64) {
+            self.meter.notice(wrong_size(&format!("`{INDEX}`"), &manifest, said));
+        }
         self.meter.read(manifest.bytes.len());
         self.meter
             .manifest_budget()

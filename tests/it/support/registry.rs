@@ -70,6 +70,10 @@ pub(super) fn text(line: &str, headers: &HeaderMap, body: &[u8]) -> String {
 pub struct Switches {
     /// Manifests are taken although their blobs or children are absent.
     pub sparse_allowed: bool,
+    /// Manifests are taken although an entry of an index has a wrong size.
+    pub wrong_sizes_allowed: bool,
+    /// Manifests and blobs are one store: manifests are answered below `blobs/` too.
+    pub one_store: bool,
     /// Largest page of the referrers API; `None`: there is no such API (404).
     pub referrers: Option<usize>,
     /// A tag `sha256-<hex>` is answered with the manifest of that digest, whatever was pushed under it (GitLab).
@@ -92,6 +96,8 @@ impl Default for Switches {
     fn default() -> Self {
         Self {
             sparse_allowed: false,
+            wrong_sizes_allowed: false,
+            one_store: false,
             referrers: None,
             tags_of_digests: false,
             tag_page: 100,

@@ -11,7 +11,8 @@
 use std::sync::Arc;
 
 use futures_util::stream::StreamExt as _;
-use reqwest::Method;
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
+use reqwest::{Method, StatusCode};
 
 use crate::error::Error;
 use crate::error::cause::Cause;
@@ -62,6 +63,40 @@ impl Repository {
         Ok(stream.boxed())
     }
 
+    /// A blob's size, or none where it is not there. Where the answer to HEAD is none (refused by a CDN whose signed
+    /// address is for GET alone) or may be none (a proxy makes every length 0: godoxy#169), a GET of its first byte settles
+    /// it.
+    pub async fn blob_size(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
+        match self.head_blob(descriptor).await {
+            Ok(Some(size)) if size != descriptor.size && (size == 0 || descriptor.size > 0) => {
+                self.ranged_size(descriptor).await
+            }
+            Err(error) if error.is_refused_head() => match self.ranged_size(descriptor).await {
+                Ok(size) => Ok(size),
+                Err(_) => Err(error),
+            },
+            result => result,
+        }
+    }
+
+    /// The same from a GET of its first byte, whose answer names the size of the whole.
+    async fn ranged_size(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
+        let url = self.url(&format!("blobs/{}", descriptor.digest));
+        let mut call = Request::new(Method::GET, url, self.scopes(), "size of a blob");
+        call.headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
+        let whole = match self.send(&call).await {
+            Ok(response) if response.status() == StatusCode::PARTIAL_CONTENT => total(response.headers()),
+            Ok(response) => response.content_length(),
+            Err(cause) if is_absent(&cause) => return Ok(None),
+            // No first byte.
+            Err(Cause::Refused(refusal)) if refusal.status == 416 => Some(0),
+            Err(cause) => {
+                return Err(self.error("GET blob", self.object(TagOrDigest::Digest(&descriptor.digest)), cause));
+            }
+        };
+        Ok(Some(whole.unwrap_or(descriptor.size)))
+    }
+
     /// Asks whether a blob is there; its size.
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
         let call = Request::new(Method::HEAD, self.url(&format!("blobs/{}", descriptor.digest)), self.scopes(), "blob");
@@ -75,6 +110,11 @@ impl Repository {
             Err(cause) => Err(self.error("HEAD blob", self.object(TagOrDigest::Digest(&descriptor.digest)), cause)),
         }
     }
+}
+
+/// The size of the whole, from `Content-Range: bytes 0-0/500`.
+fn total(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_RANGE)?.to_str().ok()?.rsplit_once('/')?.1.trim().parse().ok()
 }
 
 fn is_absent(cause: &Cause) -> bool {
