@@ -156,12 +156,9 @@ impl Copy<'_> {
         let at = TagOrDigest::Digest(&descriptor.digest);
         let mut fetched = None;
         if !descriptor.is_manifest() {
-            match self.fetch(descriptor).await {
-                Ok(manifest) => fetched = Some(manifest),
-                Err(error) if error.is_no_manifest() => {
-                    return self.announced_blob(descriptor, self.announce(descriptor)).await;
-                }
-                Err(error) => return Err(error),
+            fetched = Box::pin(self.manifest_or_blob(descriptor)).await?;
+            if fetched.is_none() {
+                return Ok(());
             }
         }
         let once = self.shared.ledger.manifest(self.target.account(), self.target.repository(), &descriptor.digest);
@@ -191,6 +188,17 @@ impl Copy<'_> {
         // Outside: another image of the run may have brought this child, and failed before what hangs on it.
         try_join(copied, self.look_for_attachments(&descriptor.digest)).await?;
         Ok(())
+    }
+
+    /// The manifest of what may be one; where it is none, the blob is brought.
+    async fn manifest_or_blob(&self, descriptor: &Descriptor) -> Result<Option<Manifest>, Error> {
+        match self.fetch(descriptor).await {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(error) if error.is_no_manifest() => {
+                self.announced_blob(descriptor, self.announce(descriptor)).await.map(|()| None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Notes what hangs on `subject` at the source.
@@ -224,10 +232,10 @@ impl Copy<'_> {
     async fn entry(&self, descriptor: &Descriptor, announced: bool, depth: usize) -> Result<(), Error> {
         // In a dry run nothing is read that would show which it is.
         if self.is_dry_run() {
-            return self.child(descriptor, depth).await;
+            return Box::pin(self.child(descriptor, depth)).await;
         }
         match self.announced_blob(descriptor, announced).await {
-            Err(error) if error.is_absent() => self.child(descriptor, depth).await,
+            Err(error) if error.is_absent() => Box::pin(self.child(descriptor, depth)).await,
             result => result,
         }
     }
