@@ -346,31 +346,38 @@ impl Copy<'_> {
             Err(error) => error,
         };
         let Some(missing) = error.misses_parts() else { return Err(error) };
-        let is_missing = |descriptor: &&Descriptor| missing.is_empty() || missing.contains(&descriptor.digest);
-        let include_foreign = self.options.foreign_layers == ForeignLayers::Include;
-        for blob in manifest.blobs(include_foreign).into_iter().filter(is_missing) {
-            self.shared.ledger.forget_blob(self.target.account(), &blob.digest);
-            self.blob(blob).await.map(drop)?;
-        }
         // What was left out on purpose is not what the registry lost.
         if self.children.is_some() && manifest.is_index() {
             return Err(error);
         }
+        Box::pin(self.send_again(manifest, missing)).await?;
+        self.target.put_manifest(at, manifest).await.map(Some)
+    }
+
+    /// Sends what the target was believed to have: `missing` of what `manifest` lists, or all of it where none is named.
+    async fn send_again(&self, manifest: &Manifest, missing: &[Digest]) -> Result<(), Error> {
+        let is_missing = |descriptor: &&Descriptor| missing.is_empty() || missing.contains(&descriptor.digest);
+        let (account, repository) = (self.target.account(), self.target.repository());
+        let include_foreign = self.options.foreign_layers == ForeignLayers::Include;
+        for blob in manifest.blobs(include_foreign).into_iter().filter(is_missing) {
+            self.shared.ledger.forget_blob(account, &blob.digest);
+            self.blob(blob).await.map(drop)?;
+        }
         for child in manifest.children().filter(is_missing) {
-            self.shared.ledger.forget_manifest(self.target.account(), self.target.repository(), &child.digest);
+            self.shared.ledger.forget_manifest(account, repository, &child.digest);
             let child_manifest = match self.fetch(child).await {
                 Ok(manifest) => manifest,
                 Err(error) if !child.is_manifest() && error.is_no_manifest() => {
-                    self.shared.ledger.forget_blob(self.target.account(), &child.digest);
+                    self.shared.ledger.forget_blob(account, &child.digest);
                     self.blob(child).await?;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
             self.below(&child_manifest, 1).await?;
-            Box::pin(self.put(TagOrDigest::Digest(&child.digest), &child_manifest)).await?;
+            self.put(TagOrDigest::Digest(&child.digest), &child_manifest).await?;
         }
-        self.target.put_manifest(at, manifest).await.map(Some)
+        Ok(())
     }
 
     fn bad(&self, digest: &Digest, problem: String) -> Error {
