@@ -232,7 +232,7 @@ impl<'a> ImageTask<'a> {
             unlisted: Mutex::default(),
             sizes: Mutex::default(),
         };
-        self.transfer(&copy, target_at, &root, chosen.as_ref()).await
+        Box::pin(self.transfer(&copy, target_at, &root, chosen.as_ref())).await
     }
 
     /// Sends what the target lacks: what is below the root, the attachments, the tag.

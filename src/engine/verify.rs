@@ -101,9 +101,8 @@ impl Comparison<'_> {
             let blobs: Vec<&Descriptor> =
                 manifest.blobs(false).into_iter().filter(|blob| listed.insert(&blob.digest)).collect();
             let children = children.into_iter().map(|child| self.child(child, depth).boxed());
-            let blobs = blobs.into_iter().map(|blob| match manifest.is_index() {
-                true => self.child(blob, depth).boxed(),
-                false => self.blob(blob).boxed(),
+            let blobs = blobs.into_iter().map(|blob| {
+                if manifest.is_index() { self.child(blob, depth).boxed() } else { self.blob(blob).boxed() }
             });
             found.extend(few_at_once(children.chain(blobs)).await?);
             found.sort();
