@@ -318,6 +318,16 @@ fn tokens() -> Vec<Example> {
             GHCR,
             somebody("ghcr.io", refused(403, "DENIED", "requested access to the resource is denied")),
         ),
+        push(
+            "the token service has a name of somebody else",
+            OTHER,
+            Cause::Token {
+                service: "tokens.example".to_owned(),
+                refusal: Box::new(unauthorized()),
+                with_credential: false,
+                kept_back: Some("registry.example.com = tokens.example".to_owned()),
+            },
+        ),
         read("the token service cannot be found", OTHER, nobody("auth.example.com", no_address())),
     ]
 }
@@ -484,11 +494,11 @@ fn refused(status: u16, code: &str, message: &str) -> Cause {
 }
 
 fn nobody(service: &str, refusal: Cause) -> Cause {
-    Cause::Token { service: service.to_owned(), refusal: Box::new(refusal), with_credential: false }
+    Cause::Token { service: service.to_owned(), refusal: Box::new(refusal), with_credential: false, kept_back: None }
 }
 
 fn somebody(service: &str, refusal: Cause) -> Cause {
-    Cause::Token { service: service.to_owned(), refusal: Box::new(refusal), with_credential: true }
+    Cause::Token { service: service.to_owned(), refusal: Box::new(refusal), with_credential: true, kept_back: None }
 }
 
 fn connection(kind: ConnectionFailure, detail: &str) -> Cause {

@@ -140,6 +140,7 @@ fn registries(inputs: &Inputs, transport: &Transport) -> Registries {
     let settings = RegistrySettings {
         insecure: inputs.insecure_registries.clone(),
         patience: inputs.patience,
+        token_services: inputs.token_services.clone(),
         github: inputs.server.registry().map(str::to_owned),
     };
     Registries::new(transport.clone(), settings, inputs.credentials.clone())

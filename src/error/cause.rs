@@ -21,6 +21,8 @@ pub enum Cause {
         refusal: Box<Cause>,
         /// Whether a credential was sent to it.
         with_credential: bool,
+        /// The line of `token-services` by which it would have been, where there is one that was kept back.
+        kept_back: Option<String>,
     },
     /// No answer came: the connection failed or broke.
     Connection {
@@ -109,7 +111,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
-            Self::Token { service, refusal, with_credential } => {
+            Self::Token { service, refusal, with_credential, .. } => {
                 let credential = if *with_credential { "with the given credential" } else { "without a credential" };
                 write!(f, "token from {service} {credential}: {refusal}")
             }

@@ -18,12 +18,22 @@ pub struct Failure<'a> {
     pub cause: Option<&'a Cause>,
     /// Where the token service refused: whether it was given a credential.
     pub with_credential: Option<bool>,
+    /// The line of `token-services` by which it would be given one that was kept back.
+    pub kept_back: Option<&'a str>,
 }
 
 impl<'a> Failure<'a> {
     pub fn of(error: &'a Error) -> Self {
-        let mut failure =
-            Self { error, side: None, action: "", host: "", repository: "", cause: None, with_credential: None };
+        let mut failure = Self {
+            error,
+            side: None,
+            action: "",
+            host: "",
+            repository: "",
+            cause: None,
+            with_credential: None,
+            kept_back: None,
+        };
         let Error::Registry { side, action, object, cause } = error else { return failure };
         (failure.side, failure.action) = (Some(*side), action);
         if let Some(reference) = object.reference() {
@@ -32,9 +42,10 @@ impl<'a> Failure<'a> {
         let mut cause = cause;
         loop {
             match cause {
-                Cause::Token { service, refusal, with_credential } => {
+                Cause::Token { service, refusal, with_credential, kept_back } => {
                     if refusal.refusal().is_some() {
                         failure.with_credential = Some(*with_credential);
+                        failure.kept_back = kept_back.as_deref();
                     } else {
                         // The host that does not answer is then the token service's.
                         failure.host = service;

@@ -202,7 +202,18 @@ const RULES: &[Rule] = &[
         is: |f| matches!(f.status(), 401 | 403),
         hints: &[
             when(
-                |f| f.is_anonymous(),
+                |f| f.kept_back.is_some(),
+                |f| {
+                    format!(
+                        "the credential for `{}` was kept back, because its token service has a name of somebody else: if \
+                         it is the registry's, write `{}` in `token-services`",
+                        f.host,
+                        f.kept_back.unwrap_or_default()
+                    )
+                },
+            ),
+            when(
+                |f| f.is_anonymous() && f.kept_back.is_none(),
                 |f| {
                     format!(
                         "no credential was given for `{}`: set {}, or a line in `registry-auth`",

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::{Level, debug};
 use url::Url;
 
+use crate::http::challenge;
 use crate::http::failure::classify;
 use crate::oci::digest::Digest;
 
@@ -93,7 +94,7 @@ fn described(headers: &HeaderMap) -> String {
     add(&digest, value(&digest).and_then(|text| text.parse().ok()).map(|digest: Digest| digest.to_string()));
     add(&header::RETRY_AFTER, value(&header::RETRY_AFTER).and_then(|text| number(text).or_else(|| date(text))));
     add(&header::LOCATION, value(&header::LOCATION).and_then(host));
-    add(&header::WWW_AUTHENTICATE, value(&header::WWW_AUTHENTICATE).and_then(challenge));
+    add(&header::WWW_AUTHENTICATE, value(&header::WWW_AUTHENTICATE).and_then(schemes));
     add(&header::LINK, Some("present".to_owned()));
     text
 }
@@ -110,20 +111,19 @@ fn host(location: &str) -> Option<String> {
 }
 
 /// The schemes that are offered, and the hosts of the token services.
-fn challenge(text: &str) -> Option<String> {
-    let offered = http_auth::parse_challenges(text).ok()?;
+fn schemes(text: &str) -> Option<String> {
+    let offered = challenge::parse(text);
     let offered: Vec<String> = offered
         .iter()
         .map(|one| {
-            let realm = one.params.iter().find(|(name, _)| name.eq_ignore_ascii_case("realm"));
-            let realm = realm.and_then(|(_, realm)| Url::parse(&realm.to_unescaped()).ok());
+            let realm = one.parameter("realm").and_then(|realm| Url::parse(realm).ok());
             let realm = realm.as_ref().and_then(Url::host).map_or_else(String::new, |host| format!(" by {host}"));
             let known = ["Basic", "Bearer", "Digest", "Negotiate", "NTLM"];
-            let scheme = known.iter().find(|known| one.scheme.eq_ignore_ascii_case(known)).unwrap_or(&"another scheme");
+            let scheme = known.iter().find(|known| one.is(known)).unwrap_or(&"another scheme");
             format!("{scheme}{realm}")
         })
         .collect();
-    Some(offered.join(" or "))
+    (!offered.is_empty()).then(|| offered.join(" or "))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod body;
+pub mod challenge;
 pub mod clients;
 pub mod exchange;
 pub mod failure;

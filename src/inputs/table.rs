@@ -148,6 +148,12 @@ pub const INPUTS: &[Input] = &[
         "Credentials for several registries, `HOST[/PATH] USERNAME PASSWORD` a line, the password to the end of the line. The longest match wins; a line with only a host is skipped.",
     ),
     input(
+        "token-services",
+        Kind::List,
+        None,
+        "Token services of another domain that may see a registry's credential, `REGISTRY = HOST[:PORT]` a line. Without a line a token service sees it only where it belongs to the registry.",
+    ),
+    input(
         "registry-mirrors",
         Kind::List,
         None,

@@ -33,6 +33,8 @@ pub struct Inputs {
     pub credentials: Credentials,
     /// Hosts (`host[:port]`, lower case) spoken to over plain HTTP; loopback is not among them and always is.
     pub insecure_registries: Vec<String>,
+    /// Registries (`host[:port]`, lower case), and the token service of another owner that may see their credential.
+    pub token_services: Vec<(String, String)>,
     /// Where images are read instead of their own registry.
     pub mirrors: MirrorSettings,
     /// A PEM file of further certificate authorities.

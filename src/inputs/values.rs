@@ -21,7 +21,7 @@ use crate::inputs::words::{duration, items, nearest};
 use crate::observe::debug_log;
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
-use crate::oci::reference::ImageReference;
+use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::images::{self, Images};
 use crate::plan::request::Request;
 use crate::runner::{Surroundings, gitlab};
@@ -123,6 +123,7 @@ impl Values {
             credentials: self.credentials(environment, &server, &surroundings)?,
             server,
             mirrors: self.mirrors(environment)?,
+            token_services: self.token_services()?,
             insecure_registries: self.insecure_registries()?,
             ca_certificates: self.get("ca-certificates").map(PathBuf::from),
             patience,
@@ -258,23 +259,29 @@ impl Values {
     }
 
     fn insecure_registries(&self) -> Result<Vec<String>, Error> {
-        let hosts = items(self.get("insecure-registries").unwrap_or_default());
         let host = |text: &&str| {
-            // A reference with a stand-in for the repository has exactly the hosts that are allowed here.
-            let probe = crate::oci::reference::Reference::parse(&format!("{text}/x"));
-            match probe {
-                Ok(probe) if probe.registry() == text.to_ascii_lowercase() => Ok(probe.registry().to_owned()),
-                // A host without a dot is a name in this network, which a reference cannot tell from a path.
-                _ if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => {
-                    Ok(text.to_ascii_lowercase())
-                }
-                _ => {
-                    let problem = format!("`{}` is not a host; write `host` or `host:port`, nothing else", shown(text));
-                    Err(Error::input("insecure-registries", problem))
-                }
-            }
+            host(text).ok_or_else(|| {
+                let problem = format!("`{}` is not a host; write `host` or `host:port`, nothing else", shown(text));
+                Error::input("insecure-registries", problem)
+            })
         };
-        hosts.iter().map(host).collect()
+        items(self.get("insecure-registries").unwrap_or_default()).iter().map(host).collect()
+    }
+
+    fn token_services(&self) -> Result<Vec<(String, String)>, Error> {
+        let pair = |line: &&str| {
+            let problem = |what: &str| {
+                let problem = format!("`{}` {what}; write `REGISTRY = HOST` or `REGISTRY = HOST:PORT`", shown(line));
+                Error::input("token-services", problem)
+            };
+            let (registry, service) = line.split_once('=').ok_or_else(|| problem("names no token service"))?;
+            let registry = host(registry.trim()).ok_or_else(|| problem("has no host before its `=`"))?;
+            let service = host(service.trim()).ok_or_else(|| problem("has no host after its `=`"))?;
+            // As an address has it: without the port that everybody means.
+            let service = service.strip_suffix(":443").map(str::to_owned).unwrap_or(service);
+            Ok((registry, service))
+        };
+        items(self.get("token-services").unwrap_or_default()).iter().map(pair).collect()
     }
 
     fn access(
@@ -398,6 +405,16 @@ impl Values {
 /// The runner's way to ask for the debug log, and the one that programs written in Rust have.
 fn wants_debug_log(environment: &Environment) -> bool {
     environment.get("RUNNER_DEBUG") == Some("1") || environment.get("RUST_LOG").is_some_and(debug_log::is_asked_for)
+}
+
+/// The host, with its port where there is one, in lower case.
+fn host(text: &str) -> Option<String> {
+    // A reference with a stand-in for the repository has exactly the hosts that are allowed here.
+    let probe = Reference::parse(&format!("{text}/x"));
+    let is_host = probe.is_ok_and(|probe| probe.registry() == text.to_ascii_lowercase());
+    // A host without a dot is a name in this network, which a reference cannot tell from a path.
+    let is_label = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (is_host || is_label).then(|| text.to_ascii_lowercase())
 }
 
 pub fn parsed<T>(name: &str, result: Result<T, String>) -> Result<T, Error> {

@@ -93,7 +93,12 @@ mod tests {
     #[test]
     fn what_a_failure_says_about_a_place() {
         let refused = |status| Cause::Refused(ErrorResponse { status, ..ErrorResponse::default() });
-        let token = |cause| Cause::Token { service: "t".to_owned(), refusal: Box::new(cause), with_credential: false };
+        let token = |cause| Cause::Token {
+            service: "t".to_owned(),
+            refusal: Box::new(cause),
+            with_credential: false,
+            kept_back: None,
+        };
         let broken = Cause::Connection { kind: ConnectionFailure::Dns, detail: String::new() };
         for (cause, class) in [
             (refused(401), EndpointStatus::NotReadable),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use url::Url;
 
@@ -15,8 +15,9 @@ use crate::error::cause::Cause;
 use crate::http::address::is_plain_http;
 use crate::http::clients::{Pool, Transport};
 use crate::secret::Credential;
-use crate::store::registry::auth::Auth;
+use crate::store::registry::auth::realm::Allowed;
 use crate::store::registry::auth::token::Scopes;
+use crate::store::registry::auth::{Auth, Learnt};
 use crate::store::registry::concurrency::Concurrency;
 use crate::store::registry::learned::Observed;
 use crate::store::registry::quirks::Quirks;
@@ -32,8 +33,23 @@ pub struct RegistrySettings {
     pub insecure: Vec<String>,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
+    /// Token services that the user lets see a registry's credential: the registry's name, and the service's host, with its
+    /// port where that is not the usual one.
+    pub token_services: Vec<(String, String)>,
     /// The registry of the GitHub server that this run belongs to, whatever its name.
     pub github: Option<String>,
+}
+
+impl RegistrySettings {
+    /// The token services that may see the credential of the registry `name`.
+    fn allowed(&self, name: &str) -> Vec<Allowed> {
+        let services = self.token_services.iter().filter(|(registry, _)| registry == name);
+        let allowed = |(_, host): &(String, String)| Allowed {
+            over_plain_http: is_plain_http(host, &self.insecure),
+            host: host.clone(),
+        };
+        services.map(allowed).collect()
+    }
 }
 
 /// One registry under one credential.
@@ -45,6 +61,8 @@ pub struct Host {
     /// The run's permits for read-ahead.
     spans: Arc<Semaphore>,
     pub(crate) concurrency: Concurrency,
+    /// Whether it was asked how it wants to be asked; locked while it is.
+    pub(crate) greeted: OnceCell<()>,
     /// Whether it has answered anything in this run.
     pub answered: AtomicBool,
     /// When and why it was given up, where it never has: each image of a list would wait as long and hear the same.
@@ -73,11 +91,12 @@ impl Host {
         transport.client(&base, Pool::Small, false)?;
         Ok(Self {
             name: name.to_owned(),
-            auth: Auth::new(base.clone(), credential, quirks.token_service),
+            auth: Auth::new(name, base.clone(), credential, quirks.token_service, settings.allowed(name)),
             base,
             transport: transport.clone(),
             spans,
             concurrency: Concurrency::new(quirks.is_gentle),
+            greeted: OnceCell::new(),
             answered: AtomicBool::new(false),
             given_up: Mutex::default(),
             observed: Observed::new(&quirks),
@@ -91,7 +110,7 @@ impl Host {
 
     /// Learns from a 401; whether another attempt is worth it.
     pub(crate) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
-        self.auth.learn(headers, sent, scopes).await
+        self.auth.learn(headers, sent, scopes).await != Learnt::Nothing
     }
 
     /// Room in memory for one more span of a blob, if there is any.

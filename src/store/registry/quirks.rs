@@ -83,6 +83,46 @@ impl Quirks {
     }
 }
 
+/// Registries whose token service is known to have a name of another owner, by the suffix list and the clouds that are shared
+/// (`auth/realm.rs`), or to be told by name all the same. `*` is any label, `{region}` the same one in both.
+const TOKEN_SERVICES: [(&str, &str); 9] = [
+    ("registry-1.docker.io", "auth.docker.io"),
+    ("registry.gitlab.com", "gitlab.com"),
+    ("rg.{region}.scw.cloud", "api.scaleway.com"),
+    // Personal registries of every region have been seen to name the first region's.
+    ("registry.{region}.aliyuncs.com", "dockerauth.{region}.aliyuncs.com"),
+    ("registry.{region}.aliyuncs.com", "dockerauth.cn-hangzhou.aliyuncs.com"),
+    ("*.{region}.personal.cr.aliyuncs.com", "dockerauth.{region}.aliyuncs.com"),
+    ("*.{region}.personal.cr.aliyuncs.com", "dockerauth.cn-hangzhou.aliyuncs.com"),
+    ("*.{region}.cr.aliyuncs.com", "dockerauth.{region}.aliyuncs.com"),
+    ("*.{region}.cr.aliyuncs.com", "dockerauth-ee.{region}.aliyuncs.com"),
+];
+
+/// Whether `service` is known to be the token service of `registry`; hosts in lower case, without ports.
+pub fn is_known_token_service(registry: &str, service: &str) -> bool {
+    TOKEN_SERVICES.iter().any(|(pattern, known)| {
+        region(pattern, registry).is_some_and(|region| known.replace("{region}", region) == service)
+    })
+}
+
+/// The label at `{region}`, or nothing, where `host` fits the pattern.
+fn region<'a>(pattern: &str, host: &'a str) -> Option<&'a str> {
+    let mut region = "";
+    if pattern.split('.').count() != host.split('.').count() {
+        return None;
+    }
+    for (wanted, label) in pattern.split('.').zip(host.split('.')) {
+        match wanted {
+            "*" => {}
+            // A region has a hyphen, `cn-hangzhou`, and no service of a customer's begins as one does: `oss-cn-hangzhou`.
+            "{region}" if label.split_once('-').is_some_and(|(country, _)| country.len() == 2) => region = label,
+            wanted if wanted == label => {}
+            _ => return None,
+        }
+    }
+    Some(region)
+}
+
 #[cfg(test)]
 mod tests {
     use super::Quirks;

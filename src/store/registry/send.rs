@@ -18,12 +18,17 @@ use crate::http::address::{self, is_loopback};
 use crate::http::clients::Pool;
 use crate::http::exchange;
 use crate::http::failure::classify;
+use crate::store::registry::auth::Learnt;
 use crate::store::registry::auth::token::{Scopes, TokenContext};
 use crate::store::registry::concurrency::{Permit, RequestClass};
 use crate::store::registry::error_response;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::{self, Retry, RetryBudget, WORTH_SAYING};
 use crate::text::sanitise;
+
+/// How often a request is sent again for what its refusal taught: without anything, with the token for its repository, with
+/// that for the repository that the challenge names, and with a new one for one that ran out.
+const MOST_ROUNDS: usize = 3;
 
 /// Redirects that are followed.
 const HOPS: usize = 5;
@@ -135,24 +140,57 @@ impl Repository {
     }
 
     async fn authorized(&self, call: &Request<'_>) -> Result<Response, Cause> {
-        let mut has_new_token = false;
+        let mut round = 0;
         loop {
             let authorization = self.authorization(&call.scopes).await?;
-            let response = self.follow(call, authorization.as_ref()).await?;
+            let sent = authorization.as_ref();
+            let response = self.follow(call, sent).await?;
             if response.status().is_success() {
+                self.host.auth.accepted(&call.scopes, sent);
                 return Ok(response);
             }
             // A storage host that a redirect led to must not tell us whom to give this registry's credential.
-            if response.status() == StatusCode::UNAUTHORIZED
-                && !has_new_token
+            let is_worth_another = round < MOST_ROUNDS
                 && self.is_home(response.url())
-                && self.host.auth.learn(response.headers(), authorization.as_ref(), &call.scopes).await
-            {
-                has_new_token = true;
-                continue;
+                && (self.learns(&response, call, sent, round).await || sent.is_none() && self.greets(&response).await);
+            if !is_worth_another {
+                return Err(self.refused(response, sent).await);
             }
-            return Err(self.refused(response, authorization.as_ref()).await);
+            round += 1;
         }
+    }
+
+    /// Whether a 401 has taught something that makes another request worth it: a new token for one that ran out, once, and
+    /// each other way to ask.
+    async fn learns(&self, response: &Response, call: &Request<'_>, sent: Option<&HeaderValue>, round: usize) -> bool {
+        response.status() == StatusCode::UNAUTHORIZED
+            && match self.host.auth.learn(response.headers(), sent, &call.scopes).await {
+                Learnt::Nothing => false,
+                Learnt::Renew => round == 0,
+                Learnt::Change => true,
+            }
+    }
+
+    /// Whether the host wants a credential where a request without one was refused, or answered 404, and no challenge came
+    /// with it: `GET /v2/` tells (distribution-spec, "Determining Support"), once a run.
+    async fn greets(&self, refusal: &Response) -> bool {
+        let is_hidden =
+            matches!(refusal.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND);
+        if !is_hidden || !self.host.auth.is_unasked() {
+            return false;
+        }
+        let greet = async {
+            let mut url = self.host.base.clone();
+            url.set_path("/v2/");
+            let Ok(request) = self.request(Method::GET, &url, Pool::Small, None) else { return };
+            if let Ok(greeting) = answer(request, self.limits.answer).await
+                && greeting.status() == StatusCode::UNAUTHORIZED
+            {
+                self.host.auth.learn_host(greeting.headers());
+            }
+        };
+        self.host.greeted.get_or_init(|| greet).await;
+        !self.host.auth.is_unasked()
     }
 
     /// What the registry said to a request that carried `authorization`, without what it was sent.

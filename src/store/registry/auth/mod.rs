@@ -5,6 +5,7 @@
 //! for an upload names only `pull`: arg-sh/argsh#135). A credential goes to this host, and to its token service only
 //! where the realm rule allows.
 
+pub mod known;
 pub mod realm;
 pub mod token;
 
@@ -18,32 +19,49 @@ use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::error::cause::Cause;
+use crate::error::cause::{Cause, ConnectionFailure};
 use crate::error::violation::Violation;
+use crate::http::challenge;
 use crate::secret::{BEARER_TOKEN, Credential, Secret};
-use crate::store::registry::auth::realm::Trust;
+use crate::store::registry::auth::known::{Approach, Asked, Known, Scheme};
+use crate::store::registry::auth::realm::{Allowed, Trust};
 use crate::store::registry::auth::token::{Scopes, Token, TokenContext, ask, header, secrets_of, token_request};
-use crate::store::registry::retry::RetryBudget;
+use crate::store::registry::retry::{RetryBudget, WORTH_SAYING};
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
 
 /// How long a token service may take.
 const TOKEN: Duration = Duration::from_secs(30);
 
+/// The most scopes of a challenge that are asked for, and the most characters of one.
+const MOST_SCOPES: usize = 8;
+const LONGEST_SCOPE: usize = 512;
+
 pub(crate) struct Auth {
+    /// The registry's name, as references and inputs have it.
+    name: String,
     credential: Option<Credential>,
     registry: Url,
-    scheme: Mutex<Option<Scheme>>,
-    tokens: Mutex<HashMap<Scopes, Arc<tokio::sync::Mutex<CachedToken>>>>,
+    /// The token services that the user lets see the credential.
+    allowed: Vec<Allowed>,
+    known: Mutex<Known>,
+    tokens: Mutex<HashMap<TokenKey, Arc<tokio::sync::Mutex<CachedToken>>>>,
     /// Whether the token service has given a token in this run.
     served: AtomicBool,
 }
 
-/// How this host wants to be asked.
-#[derive(Clone, PartialEq)]
-pub(crate) enum Scheme {
-    Basic,
-    Bearer { realm: Url, service: Option<String> },
+/// What a token is for: the service that gives it, and the scopes.
+type TokenKey = (Url, Option<String>, Vec<String>);
+
+/// What a 401 has taught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Learnt {
+    /// Nothing that would be answered differently.
+    Nothing,
+    /// To ask for a new token like the one that was refused.
+    Renew,
+    /// To ask in another way than it was asked.
+    Change,
 }
 
 /// The token of one set of scopes. The lock around it is the single flight: the first request asks, the others wait for its answer.
@@ -57,18 +75,22 @@ struct CachedToken {
 impl Auth {
     /// `token_service`: realm and service, where they are known before the registry has named them.
     pub(crate) fn new(
+        name: &str,
         registry: Url,
         credential: Option<Credential>,
         token_service: Option<(&'static str, &'static str)>,
+        allowed: Vec<Allowed>,
     ) -> Self {
         let bearer = |(realm, service): (&str, &str)| {
             Some(Scheme::Bearer { realm: Url::parse(realm).ok()?, service: Some(service.to_owned()) })
         };
         let scheme = token_service.and_then(bearer);
         Self {
+            name: name.to_owned(),
             credential,
             registry,
-            scheme: Mutex::new(scheme),
+            allowed,
+            known: Mutex::new(Known::beforehand(scheme)),
             tokens: Mutex::default(),
             served: AtomicBool::new(false),
         }
@@ -86,25 +108,57 @@ impl Auth {
         }
     }
 
-    /// The `Authorization` of a request that needs `scopes`; none where the host has not asked for any yet.
+    /// The `Authorization` of a request that needs `scopes`; none where nothing has asked for any yet.
     pub(crate) async fn authorization(
         &self,
         scopes: &Scopes,
         context: &TokenContext<'_>,
     ) -> Result<Option<HeaderValue>, Cause> {
-        let scheme = self.scheme.locked().clone();
-        match scheme {
+        let approach = self.known.locked().approach(scopes);
+        match &approach.scheme {
             None => Ok(None),
             Some(Scheme::Basic) => self.credential.as_ref().map(|credential| header(&credential.basic())).transpose(),
-            Some(Scheme::Bearer { realm, service }) => {
+            Some(scheme @ Scheme::Bearer { realm, service }) => {
                 if let Some(Credential { username, password }) = &self.credential
                     && username == BEARER_TOKEN
                 {
                     return header(&Secret::new(format!("Bearer {}", password.expose()))).map(Some);
                 }
-                self.token(&realm, service.as_deref(), scopes, context).await.map(Some)
+                if let Some(cause) = self.known.locked().heard(scopes, scheme).filter(|_| !approach.is_guess) {
+                    return Err(cause);
+                }
+                match self.token(realm, service.as_deref(), &approach.scopes, context).await {
+                    // What holds for another repository need not hold for this one: it is asked itself.
+                    Err(cause) if approach.is_guess && cause.refusal().is_some_and(|refusal| refusal.status < 429) => {
+                        self.known.locked().misguessed(scopes, scheme.clone(), cause);
+                        Ok(None)
+                    }
+                    token => token.map(Some),
+                }
             }
         }
+    }
+
+    /// A request with `scopes` was let in.
+    pub(crate) fn accepted(&self, scopes: &Scopes, sent: Option<&HeaderValue>) {
+        if sent.is_some() {
+            self.known.locked().prove(scopes);
+        }
+    }
+
+    /// Whether there is a credential that nothing has asked for: what is hidden from the anonymous may be answered 404.
+    pub(crate) fn is_unasked(&self) -> bool {
+        self.has_credential() && self.known.locked().is_silent()
+    }
+
+    /// Learns from the host's answer to `GET /v2/`. Its scope counts for nothing: GHCR's is a placeholder.
+    pub(crate) fn learn_host(&self, headers: &HeaderMap) -> bool {
+        let asked = self.challenge(headers);
+        let has_learnt = asked.is_some();
+        if let Some(asked) = asked {
+            self.known.locked().learn_host(asked.scheme);
+        }
+        has_learnt
     }
 
     /// What a request with this `Authorization` may be answered with by mistake: the credential, and the token.
@@ -113,63 +167,82 @@ impl Auth {
         secrets_of(self.credential.as_ref()).into_iter().chain(token).collect()
     }
 
-    /// Learns from a 401. Answers whether the request is worth sending once more.
-    pub(crate) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
-        let Some(scheme) = self.challenge(headers) else { return false };
-        if scheme == Scheme::Basic && (self.credential.is_none() || sent.is_some()) {
-            return false;
+    /// Learns from a 401 to a request with `scopes` that carried `sent`.
+    pub(crate) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> Learnt {
+        let Some(asked) = self.challenge(headers) else { return Learnt::Nothing };
+        let sent_basic = sent.is_some_and(|sent| sent.as_bytes().starts_with(b"Basic "));
+        if asked.scheme == Scheme::Basic && (self.credential.is_none() || sent_basic) {
+            return Learnt::Nothing;
         }
-        *self.scheme.locked() = Some(scheme);
-        if let Some(sent) = sent {
-            let cached = self.cached(scopes);
-            let mut cached = cached.lock().await;
-            // Only the token that was refused: another task may have renewed it meanwhile.
-            if cached.token.as_ref().is_some_and(|token| token.header == sent) {
-                cached.token = None;
-            }
-        }
-        true
+        let (before, after) = {
+            let mut known = self.known.locked();
+            let before = known.approach(scopes);
+            known.learn(scopes, asked, sent.is_some() && !sent_basic);
+            (before, known.approach(scopes))
+        };
+        let Some(sent) = sent else { return Learnt::Change };
+        let was_dropped = self.drop_token(&before, sent).await;
+        let is_same = before.scheme == after.scheme && before.scopes == after.scopes;
+        if was_dropped && is_same { Learnt::Renew } else { self.other_than(&after, sent).await }
     }
 
-    /// The scheme that the challenges of an answer ask for; Bearer before Basic.
-    pub(crate) fn challenge(&self, headers: &HeaderMap) -> Option<Scheme> {
+    /// Forgets the token that was refused, and no other: another task may have renewed it meanwhile.
+    async fn drop_token(&self, approach: &Approach, sent: &HeaderValue) -> bool {
+        let Some(cached) = self.cached(approach) else { return false };
+        let mut cached = cached.lock().await;
+        cached.token.take_if(|token| token.header == sent).is_some()
+    }
+
+    /// Whether a request that follows `approach` carries something other than `sent`.
+    async fn other_than(&self, approach: &Approach, sent: &HeaderValue) -> Learnt {
+        if self.credential.as_ref().is_some_and(|credential| credential.username == BEARER_TOKEN) {
+            return Learnt::Renew;
+        }
+        let Some(cached) = self.cached(approach) else { return Learnt::Change };
+        let is_sent = cached.lock().await.token.as_ref().is_some_and(|token| token.header == sent);
+        if is_sent { Learnt::Renew } else { Learnt::Change }
+    }
+
+    /// What the challenges of an answer ask for; Bearer before Basic.
+    pub(crate) fn challenge(&self, headers: &HeaderMap) -> Option<Asked> {
         let mut basic = None;
         for value in headers.get_all(WWW_AUTHENTICATE) {
-            let Ok(challenges) = http_auth::parse_challenges(value.to_str().ok()?) else { continue };
-            for challenge in challenges {
-                if challenge.scheme.eq_ignore_ascii_case("basic") {
-                    basic = Some(Scheme::Basic);
+            // What people read of it, a realm's name, need not be ASCII.
+            for challenge in challenge::parse(&String::from_utf8_lossy(value.as_bytes())) {
+                if challenge.is("basic") {
+                    basic = Some(Asked { scheme: Scheme::Basic, scopes: Vec::new() });
                 }
-                if !challenge.scheme.eq_ignore_ascii_case("bearer") {
+                if !challenge.is("bearer") {
                     continue;
                 }
-                let parameter = |name: &str| {
-                    let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-                    found.map(|(_, value)| value.to_unescaped())
-                };
-                let Some(realm) = parameter("realm").and_then(|realm| self.registry.join(&realm).ok()) else {
+                let Some(realm) = challenge.parameter("realm").and_then(|realm| self.registry.join(realm).ok()) else {
                     continue;
                 };
-                return Some(Scheme::Bearer { realm, service: parameter("service") });
+                let scheme = Scheme::Bearer { realm, service: challenge.parameter("service").map(str::to_owned) };
+                return Some(Asked { scheme, scopes: scopes_of(challenge.parameter("scope").unwrap_or_default()) });
             }
         }
         basic
     }
 
-    fn cached(&self, scopes: &Scopes) -> Arc<tokio::sync::Mutex<CachedToken>> {
-        let mut tokens = self.tokens.locked();
-        Arc::clone(tokens.entry(scopes.clone()).or_default())
+    fn cached(&self, approach: &Approach) -> Option<Arc<tokio::sync::Mutex<CachedToken>>> {
+        let Some(Scheme::Bearer { realm, service }) = approach.scheme.clone() else { return None };
+        Some(self.cached_at((realm, service, approach.scopes.clone())))
+    }
+
+    fn cached_at(&self, key: TokenKey) -> Arc<tokio::sync::Mutex<CachedToken>> {
+        Arc::clone(self.tokens.locked().entry(key).or_default())
     }
 
     async fn token(
         &self,
         realm: &Url,
         service: Option<&str>,
-        scopes: &Scopes,
+        scopes: &[String],
         context: &TokenContext<'_>,
     ) -> Result<HeaderValue, Cause> {
         let arrived = Instant::now();
-        let cached = self.cached(scopes);
+        let cached = self.cached_at((realm.clone(), service.map(str::to_owned), scopes.to_vec()));
         let mut cached = cached.lock().await;
         if let Some(token) = cached.token.as_ref().filter(|token| Instant::now() < token.until) {
             return Ok(token.header.clone());
@@ -194,17 +267,22 @@ impl Auth {
         &self,
         realm: &Url,
         service: Option<&str>,
-        scopes: &Scopes,
+        scopes: &[String],
         context: &TokenContext<'_>,
     ) -> Result<Token, Cause> {
         let host = sanitise::line(realm.host_str().unwrap_or_default(), 100);
-        let credential = match realm::judge(realm, &self.registry) {
+        let mut kept_back = None;
+        let credential = match realm::judge(realm, &self.registry, &self.allowed) {
             Trust::Own => self.credential.as_ref(),
-            Trust::Foreign(reason) => {
+            Trust::Foreign => {
                 if self.has_credential() {
-                    context
-                        .meter
-                        .notice(format!("{reason}; the credential is kept back and an anonymous token asked for"));
+                    let line = format!("{} = {}", self.name, sanitise::line(&realm::authority(realm), 100));
+                    context.meter.notice(format!(
+                        "its token service {host} does not belong to {}; the credential is kept back and an anonymous \
+                         token asked for; if it is {}'s, write `{line}` in `token-services`",
+                        self.name, self.name
+                    ));
+                    kept_back = Some(line);
                 }
                 None
             }
@@ -214,6 +292,7 @@ impl Auth {
             service: host.clone(),
             refusal: Box::new(cause),
             with_credential: credential.is_some(),
+            kept_back: kept_back.clone(),
         };
         let mut budget = RetryBudget::new(context.limits);
         loop {
@@ -228,18 +307,25 @@ impl Auth {
                         return Ok(token);
                     }
                     Ok(Err(cause)) => cause,
-                    Err(_) => Cause::Connection {
-                        kind: crate::error::cause::ConnectionFailure::Timeout,
-                        detail: format!("{} s", TOKEN.as_secs()),
-                    },
+                    Err(_) => {
+                        Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", TOKEN.as_secs()) }
+                    }
                 };
             // A service that has given no token yet may be a mistyped name: not worth minutes.
             let never_answered = !self.served.load(Relaxed);
             let wait = budget.next(cause, never_answered).map_err(wrap)?;
-            if wait > crate::store::registry::retry::WORTH_SAYING {
+            if wait > WORTH_SAYING {
                 context.meter.say(format!("waiting {} s for the token service {host}", wait.as_secs()));
             }
             tokio::time::sleep(wait).await;
         }
     }
+}
+
+/// The scopes that a challenge names, as far as they are any.
+fn scopes_of(text: &str) -> Vec<String> {
+    let is_scope = |scope: &&str| {
+        scope.len() <= LONGEST_SCOPE && scope.contains(':') && scope.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    text.split_ascii_whitespace().filter(is_scope).take(MOST_SCOPES).map(str::to_owned).collect()
 }

@@ -1,7 +1,9 @@
 //! The realm rule: which token service may see a credential.
 //!
 //! A registry names its token service itself, in the `WWW-Authenticate` header. Followed blindly, a compromised or
-//! mistyped registry names any host and is handed the password. Pure: decides from names alone, contacts nothing.
+//! mistyped registry names any host and is handed the password. Its own are the registry's host, names of the same owner by
+//! the public suffix list, those of a few known registries (`quirks`), and those that the user names (`token-services`).
+//! Pure: decides from names alone, contacts nothing.
 
 use std::net::Ipv4Addr;
 
@@ -9,20 +11,30 @@ use url::Url;
 
 use crate::error::violation::TokenServiceFault;
 use crate::http::address::{address, is_internal, is_this_machine};
+use crate::store::registry::quirks::is_known_token_service;
 
 /// What a token service may be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// Belongs to the registry: may see its credential.
+    /// Belongs to the registry, or was named by the user: may see its credential.
     Own,
-    /// Does not belong to the registry: may be asked for an anonymous token; the reason.
-    Foreign(String),
+    /// Does not belong to the registry: may be asked for an anonymous token.
+    Foreign,
     /// Must not be contacted; why.
     Never(TokenServiceFault),
 }
 
+/// A token service that the user lets see one registry's credential: a line of `token-services`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    /// Its host, and its port where that is not the usual one.
+    pub host: String,
+    /// Whether it may be spoken to without TLS, as a registry of that name may.
+    pub over_plain_http: bool,
+}
+
 /// Judges the token service at `realm` for the registry at `registry`.
-pub(crate) fn judge(realm: &Url, registry: &Url) -> Trust {
+pub(crate) fn judge(realm: &Url, registry: &Url, allowed: &[Allowed]) -> Trust {
     let service = realm.host_str().unwrap_or_default();
     let home = registry.host_str().unwrap_or_default();
     if realm.scheme() != "https" && !(realm.scheme() == "http" && registry.scheme() == "http") {
@@ -34,6 +46,10 @@ pub(crate) fn judge(realm: &Url, registry: &Url) -> Trust {
     if service == home {
         return Trust::Own;
     }
+    let name = authority(realm);
+    if allowed.iter().any(|allowed| allowed.host == name && (realm.scheme() == "https" || allowed.over_plain_http)) {
+        return Trust::Own;
+    }
     if is_this_machine(realm.host()) && !is_this_machine(registry.host()) {
         return Trust::Never(TokenServiceFault::ThisMachine);
     }
@@ -43,102 +59,127 @@ pub(crate) fn judge(realm: &Url, registry: &Url) -> Trust {
         return Trust::Never(TokenServiceFault::InternalAddress);
     }
     // Plain HTTP was allowed for the registry's host, not for others.
-    if realm.scheme() == "https" && registry.scheme() == "https" && same_owner(service, home) {
+    let over_tls = realm.scheme() == "https" && registry.scheme() == "https";
+    if over_tls && (same_owner(service, home) || is_known_token_service(home, service)) {
         return Trust::Own;
     }
-    Trust::Foreign(format!("its token service {service} does not belong to {home}"))
+    Trust::Foreign
 }
 
-/// Parents under which names are given to the public: sharing one says nothing about the owner.
-///
-/// Not the public suffix list: it has neither `azurecr.io` nor `pkg.dev`, and would make the program a tenth larger.
-const SHARED_PARENTS: [&str; 56] = [
+/// The host of a token service, with its port where that is not the usual one: as a line of `token-services` names it.
+pub(crate) fn authority(realm: &Url) -> String {
+    let host = realm.host_str().unwrap_or_default();
+    realm.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Clouds, tunnels and the like whose customers have hosts below one domain that the public suffix list does not part (some
+/// were taken from it when nobody vouched for them any more): below these a host belongs to nobody but itself.
+const SHARED_DOMAINS: &[&str] = &[
+    "afraid.org",
+    "aliyuncs.com",
     "amazonaws.com",
-    "appspot.com",
-    "azure-api.net",
+    "amazonaws.com.cn",
+    "amazonaws.eu",
+    "api.aws",
+    "appdomain.cloud",
+    "azure.com",
+    "azure.us",
     "azurecontainer.io",
     "azurecontainerapps.io",
+    "azurecr.cn",
+    "azurecr.de",
     "azurecr.io",
-    "azurefd.net",
-    "azurewebsites.net",
+    "azurecr.us",
+    "b-cdn.net",
     "backblazeb2.com",
-    "cloudapp.azure.com",
-    "cloudapp.net",
+    "baidubce.com",
+    "bcebos.com",
+    "cfapps.io",
+    "chinacloudapi.cn",
+    "city.kawasaki.jp",
+    "city.kitakyushu.jp",
+    "city.kobe.jp",
+    "city.nagoya.jp",
+    "city.sapporo.jp",
+    "city.sendai.jp",
+    "city.yokohama.jp",
     "cloudflarestorage.com",
-    "cloudfront.net",
-    "cloudfunctions.net",
-    "ddns.net",
-    "deno.dev",
-    "digitaloceanspaces.com",
+    "cloudshell.dev",
+    "cloudworkstations.dev",
+    "container-registry.ovh.net",
+    "devtunnels.ms",
     "docker.internal",
-    "duckdns.org",
-    "dyndns.org",
-    "firebaseapp.com",
-    "fly.dev",
     "ghe.com",
     "github.dev",
-    "github.io",
-    "gitlab.io",
+    "gitpod.io",
+    "glitch.me",
     "googleusercontent.com",
-    "herokuapp.com",
-    "hf.space",
+    "gradio.live",
+    "ivolces.com",
+    "jcloudcs.com",
     "jfrog.io",
+    "kinsta.app",
     "koyeb.app",
-    "linodeobjects.com",
-    "loca.lt",
-    "netlify.app",
-    "ngrok-free.app",
-    "ngrok-free.dev",
-    "ngrok.app",
-    "ngrok.dev",
-    "ngrok.io",
+    "lhr.life",
+    "lvh.me",
+    "modal.run",
+    "mooo.com",
+    "myhuaweicloud.cn",
+    "myhuaweicloud.com",
+    "myqcloud.com",
     "nip.io",
-    "ondigitalocean.app",
-    "onrender.com",
+    "ntruss.com",
+    "ocir.io",
+    "on.aws",
+    "ondemand.com",
     "openshiftapps.com",
-    "pages.dev",
+    "oraclecloud.com",
+    "packetriot.net",
+    "pagekite.me",
+    "pinggy.io",
+    "pinggy.link",
     "pkg.dev",
-    "r2.dev",
+    "playit.gg",
     "railway.app",
-    "run.app",
+    "scalingo.io",
+    "scw.cloud",
+    "serveo.net",
+    "serveousercontent.com",
+    "sevalla.app",
+    "sharedwithexpose.com",
     "sslip.io",
-    "trafficmanager.net",
-    "trycloudflare.com",
-    "ts.net",
-    "vercel.app",
-    "web.app",
+    "tencentcloudcr.com",
+    "traefik.me",
+    "volces.com",
     "windows.net",
-    "workers.dev",
+    "xip.io",
+    "your-objectstorage.com",
+    "zrok.io",
 ];
 
-/// Whether two names share a parent domain that one owner holds: `auth.docker.io` and `registry-1.docker.io`; the
-/// parent itself counts, `gitlab.com` for `registry.gitlab.com`.
+/// Whether two names belong to one owner: both are the same registrable domain, or below it, by the public suffix list
+/// with its private part. `auth.docker.io` and `registry-1.docker.io`; the domain itself counts, `gitlab.com` for
+/// `registry.gitlab.com`.
 fn same_owner(service: &str, home: &str) -> bool {
     // The parts of an address are no domains.
     let is_address = |name: &str| name.starts_with('[') || name.parse::<Ipv4Addr>().is_ok();
     if is_address(service) || is_address(home) {
         return false;
     }
-    let labels = |name: &str| name.trim_end_matches('.').split('.').rev().map(str::to_owned).collect::<Vec<_>>();
-    let (service, home) = (labels(service), labels(home));
-    let shared: Vec<_> = service.iter().zip(&home).take_while(|(a, b)| a == b).map(|(a, _)| a.as_str()).collect();
-    if shared.len() < 2 {
+    let (service, home) = (service.trim_end_matches('.'), home.trim_end_matches('.'));
+    let is_shared =
+        |suffix: &&str| home.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    if SHARED_DOMAINS.iter().any(is_shared) {
         return false;
     }
-    let parent = shared.iter().rev().copied().collect::<Vec<_>>().join(".");
-    if SHARED_PARENTS.iter().any(|suffix| parent == *suffix || parent.ends_with(&format!(".{suffix}"))) {
-        return false;
-    }
-    // `co.uk`, `com.au`, `ac.jp`: a two-letter country under which a short generic label is a public suffix.
-    let generic = ["ac", "co", "com", "edu", "go", "gob", "gov", "ne", "net", "nom", "or", "org"];
-    !(shared.len() == 2 && shared[0].len() == 2 && (generic.contains(&shared[1]) || shared[1].len() == 2))
+    psl::domain_str(home).is_some_and(|domain| psl::domain_str(service) == Some(domain))
 }
 
 #[cfg(test)]
 mod tests {
     use url::Url;
 
-    use super::{Trust, judge};
+    use super::{Allowed, SHARED_DOMAINS, Trust, judge};
 
     #[test]
     fn a_credential_goes_to_the_registrys_own_token_service_only() {
@@ -199,12 +240,98 @@ mod tests {
             ("http://localhost:5000/", "http://127.0.0.2:5001/token", "never"),
             ("http://registry.corp/", "http://other.corp/token", "foreign"),
         ] {
-            let trust = match judge(&Url::parse(realm).expect(realm), &Url::parse(registry).expect(registry)) {
+            let trust = match judge(&Url::parse(realm).expect(realm), &Url::parse(registry).expect(registry), &[]) {
                 Trust::Own => "own",
-                Trust::Foreign(_) => "foreign",
+                Trust::Foreign => "foreign",
                 Trust::Never(_) => "never",
             };
             assert_eq!(trust, expected, "{registry} → {realm}");
         }
+    }
+    /// Registry and token service are two customers of one provider: the first is told the second's name by whoever broke in.
+    #[test]
+    fn two_customers_of_one_provider_have_two_owners() {
+        for (registry, service) in [
+            ("a.azurecr.us", "b.azurecr.us"),
+            ("acme.us.com", "evil.us.com"),
+            ("acme.gen.in", "evil.gen.in"),
+            ("acme.tencentcloudcr.com", "evil.tencentcloudcr.com"),
+            ("rg.fr-par.scw.cloud", "evil.functions.fnc.fr-par.scw.cloud"),
+            ("reg.up.railway.app", "evil.up.railway.app"),
+            ("reg.oraclecloud.com", "evil.compat.objectstorage.eu-frankfurt-1.oraclecloud.com"),
+            ("reg.app.github.dev", "evil.app.github.dev"),
+            ("reg.synology.me", "evil.synology.me"),
+            ("reg.qld.gov.au", "evil.qld.gov.au"),
+            ("reg.city.yokohama.jp", "evil.city.yokohama.jp"),
+            ("acme.jfrog.io", "evil.jfrog.io"),
+            ("europe-docker.pkg.dev", "us-docker.pkg.dev"),
+            ("1.dkr.ecr.eu-west-1.amazonaws.com", "lb-1.eu-west-1.elb.amazonaws.com"),
+            ("containers.acme.ghe.com", "containers.evil.ghe.com"),
+            ("registry.cn-hangzhou.aliyuncs.com", "dockerauth.oss-cn-hangzhou.aliyuncs.com"),
+            ("registry.cn-hangzhou.aliyuncs.com", "evil.cn-hangzhou.fc.aliyuncs.com"),
+            ("rg.fr-par.scw.cloud", "api.evil.scaleway.com"),
+            ("evil.fr-par.scw.cloud", "api.scaleway.com"),
+            // A suffix itself belongs to nobody.
+            ("github.io", "evil.github.io"),
+            ("azurecr.io", "evil.azurecr.io"),
+            // What the suffix list does not know is parted below its last label.
+            ("registry.corp", "evil.corp"),
+        ] {
+            assert_eq!(trust(registry, service, &[]), Trust::Foreign, "{registry} → {service}");
+        }
+    }
+
+    #[test]
+    fn one_owners_hosts_and_the_known_pairs_belong_together() {
+        for (registry, service) in [
+            ("registry-1.docker.io", "auth.docker.io"),
+            ("registry.gitlab.com", "gitlab.com"),
+            ("docker.elastic.co", "docker-auth.elastic.co"),
+            ("registry.digitalocean.com", "api.digitalocean.com"),
+            ("registry.example.co.uk", "auth.example.co.uk"),
+            ("registry.acme.corp", "auth.acme.corp"),
+            ("rg.fr-par.scw.cloud", "api.scaleway.com"),
+            ("registry.cn-beijing.aliyuncs.com", "dockerauth.cn-beijing.aliyuncs.com"),
+            ("registry.cn-beijing.aliyuncs.com", "dockerauth.cn-hangzhou.aliyuncs.com"),
+            ("acme-registry.cn-hangzhou.cr.aliyuncs.com", "dockerauth-ee.cn-hangzhou.aliyuncs.com"),
+            ("crpi-x.cn-beijing.personal.cr.aliyuncs.com", "dockerauth.cn-hangzhou.aliyuncs.com"),
+        ] {
+            assert_eq!(trust(registry, service, &[]), Trust::Own, "{registry} → {service}");
+        }
+    }
+
+    #[test]
+    fn a_token_service_that_the_user_names_may_see_the_credential_at_its_port_and_over_tls() {
+        let allowed = |host: &str, over_plain_http| vec![Allowed { host: host.to_owned(), over_plain_http }];
+        let own = |registry: &str, realm: &str, allowed: &[Allowed]| {
+            judge(&Url::parse(realm).expect(realm), &Url::parse(registry).expect(registry), allowed)
+        };
+        for (registry, realm, line, plain, expected) in [
+            ("https://r.example.com/", "https://tokens.example/t", "tokens.example", false, true),
+            ("https://r.example.com/", "https://tokens.example:8443/t", "tokens.example", false, false),
+            ("https://r.example.com/", "https://tokens.example:8443/t", "tokens.example:8443", false, true),
+            ("https://r.example.com/", "https://a.tokens.example/t", "tokens.example", false, false),
+            ("https://r.example.com/", "https://10.0.0.1/t", "10.0.0.1", false, true),
+            ("https://r.example.com/", "http://tokens.example/t", "tokens.example", true, false),
+            ("https://r.example.com/", "https://u@tokens.example/t", "tokens.example", false, false),
+            ("http://127.0.0.1:5000/", "http://localhost:5001/t", "localhost:5001", true, true),
+            ("http://registry.corp/", "http://tokens.example/t", "tokens.example", false, false),
+            ("http://registry.corp/", "https://tokens.example/t", "tokens.example", false, true),
+        ] {
+            assert_eq!(own(registry, realm, &allowed(line, plain)) == Trust::Own, expected, "{registry} → {realm}");
+        }
+    }
+
+    #[test]
+    fn what_is_parted_by_hand_the_suffix_list_does_not_part() {
+        assert!(SHARED_DOMAINS.is_sorted());
+        for domain in SHARED_DOMAINS {
+            assert!(psl::suffix_str(domain) != Some(*domain), "the suffix list has {domain}: the row can go");
+        }
+    }
+
+    fn trust(registry: &str, service: &str, allowed: &[Allowed]) -> Trust {
+        let url = |host: &str| Url::parse(&format!("https://{host}/token")).expect(host);
+        judge(&url(service), &url(registry), allowed)
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use url::Url;
 
@@ -29,34 +30,71 @@ pub const LARGEST_ANSWER: usize = 1024 * 1024;
 
 /// What a request needs, as the token specification writes it: `repository:library/alpine:pull`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Scopes(Vec<String>);
+pub struct Scopes {
+    repository: String,
+    actions: &'static str,
+    /// The repository that a mount reads from.
+    from: Option<String>,
+}
 
 impl Scopes {
     pub(crate) fn pull(repository: &str) -> Self {
-        Self(vec![format!("repository:{repository}:pull")])
+        Self { repository: repository.to_owned(), actions: "pull", from: None }
     }
 
     pub(crate) fn push(repository: &str) -> Self {
-        Self(vec![format!("repository:{repository}:pull,push")])
+        Self { actions: "pull,push", ..Self::pull(repository) }
     }
 
     /// For a mount: to push here, and to read there.
-    pub(crate) fn and_pull(mut self, repository: &str) -> Self {
-        self.0.push(format!("repository:{repository}:pull"));
-        self
+    pub(crate) fn and_pull(self, repository: &str) -> Self {
+        Self { from: Some(repository.to_owned()), ..self }
     }
+
+    /// The repository that the request is about.
+    pub(crate) fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    fn own(&self) -> impl Iterator<Item = String> {
+        let from = self.from.iter().map(|from| format!("repository:{from}:pull"));
+        std::iter::once(format!("repository:{}:{}", self.repository, self.actions)).chain(from)
+    }
+
+    /// Whether `named` has another resource than these do.
+    pub(crate) fn misses(&self, named: &[String]) -> bool {
+        let own: Vec<String> = self.own().collect();
+        named.iter().any(|named| own.iter().all(|own| resource(own) != resource(named)))
+    }
+
+    /// What is asked for: these, or what the registry calls them, with the actions that the job needs: a challenge may name
+    /// fewer (GHCR's for an upload).
+    pub(crate) fn asked(&self, renamed: &[String]) -> Vec<String> {
+        if renamed.is_empty() {
+            return self.own().collect();
+        }
+        let with_actions = |scope: &String| {
+            let mut asked = scope.clone();
+            let named = scope.rsplit(':').next().unwrap_or_default();
+            let missing = self.actions.split(',').filter(|action| !named.split(',').any(|named| named == *action));
+            for action in missing.filter(|_| scope.starts_with("repository:")) {
+                asked.push(',');
+                asked.push_str(action);
+            }
+            asked
+        };
+        renamed.iter().map(with_actions).collect()
+    }
+}
+
+/// A scope without its actions.
+fn resource(scope: &str) -> &str {
+    scope.rsplit_once(':').map_or(scope, |(resource, _)| resource)
 }
 
 pub struct Token {
     pub header: HeaderValue,
     pub until: Instant,
-}
-
-#[derive(Deserialize)]
-pub struct TokenResponse {
-    token: Option<String>,
-    access_token: Option<String>,
-    expires_in: Option<u64>,
 }
 
 /// What a token request needs from outside.
@@ -70,7 +108,7 @@ pub struct TokenContext<'a> {
 pub fn token_request(
     realm: &Url,
     service: Option<&str>,
-    scopes: &Scopes,
+    scopes: &[String],
     credential: Option<&Credential>,
     context: &TokenContext<'_>,
 ) -> Result<reqwest::RequestBuilder, Cause> {
@@ -83,7 +121,7 @@ pub fn token_request(
         form.append_pair("grant_type", "refresh_token")
             .append_pair("refresh_token", password.expose())
             .append_pair("client_id", "mirror-image")
-            .append_pair("scope", &scopes.0.join(" "));
+            .append_pair("scope", &scopes.join(" "));
         if let Some(service) = service {
             form.append_pair("service", service);
         }
@@ -92,7 +130,7 @@ pub fn token_request(
             .header("content-type", "application/x-www-form-urlencoded")
             .body(form.finish()));
     }
-    let mut request = client.get(token_address(realm, service, &scopes.0));
+    let mut request = client.get(token_address(realm, service, scopes));
     if let Some(credential) = credential {
         request = request.header(AUTHORIZATION, header(&credential.basic())?);
     }
@@ -138,23 +176,49 @@ pub async fn read_token(response: reqwest::Response, meter: &Meter) -> Result<To
         BodyError::TooLarge => Cause::Protocol(Violation::TokenTooLarge { limit: LARGEST_ANSWER }),
         BodyError::Broken(error) => classify(&error),
     })?;
-    let answer: Option<TokenResponse> = serde_json::from_slice(&body).ok();
-    let Some(TokenResponse { token, access_token, expires_in }) = answer else {
+    let Ok(answer) = serde_json::from_slice::<Map<String, Value>>(&body) else {
         return Err(Cause::Protocol(Violation::TokenUnreadable));
     };
-    let Some(text) = token.or(access_token).filter(|token| !token.is_empty()) else {
+    // Either name may be there and empty beside the other.
+    let member = |name: &str| answer.get(name).and_then(Value::as_str).filter(|token| !token.is_empty());
+    let Some(text) = member("token").or_else(|| member("access_token")) else {
         return Err(Cause::Protocol(Violation::TokenMissing));
     };
-    let lifetime = expires_in.map(Duration::from_secs).or_else(|| lifetime_of_jwt(&text)).unwrap_or(LIFETIME);
+    let lifetime = answer.get("expires_in").and_then(seconds).or_else(|| lifetime_of_jwt(text)).unwrap_or(LIFETIME);
     // Before it is masked: the command that masks shows it as it is in the log itself.
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Cause::Protocol(Violation::TokenMalformed));
     }
     let header = header(&Secret::new(format!("Bearer {text}")))?;
-    meter.mask(Secret::new(text));
+    if is_like_a_secret(text) {
+        meter.mask(Secret::new(text));
+    }
     // Renewed early, so that it does not expire on its way.
     let margin = (lifetime / 4).min(Duration::from_secs(30));
     Ok(Token { header, until: Instant::now() + lifetime.saturating_sub(margin).min(Duration::from_secs(3600)) })
+}
+
+/// A time span, in the forms that token services have been seen to write it: a number, a number with a fraction, a text with
+/// one. One that is none, or says that the token is of no use, says nothing: the token's own claims count, or the
+/// specification's default.
+fn seconds(value: &Value) -> Option<Duration> {
+    let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|lifetime| !lifetime.is_zero())
+}
+
+/// Whether a token has the length and the shape of a secret. A token service chooses the token, and what is masked is hidden
+/// in the whole job and taken out of its outputs: by `sha256`, a digest or a host's name nothing of those would be left.
+///
+/// Every token of a registry that is made at random, or is base64 (JWT, GHCR), has so many letters of both cases and digits
+/// in a row; digests, commits, UUIDs, names and addresses are written in one case. A token that is not masked is not
+/// printed either: what a registry says is searched for it.
+fn is_like_a_secret(token: &str) -> bool {
+    /// What a name has in a row by chance is shorter.
+    const LONG: usize = 16;
+    let has = |part: &str, is: fn(&u8) -> bool| part.bytes().any(|byte| is(&byte));
+    token.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| part.len() >= LONG).any(|part| {
+        has(part, u8::is_ascii_uppercase) && has(part, u8::is_ascii_lowercase) && has(part, u8::is_ascii_digit)
+    })
 }
 
 /// `exp` less `iat`, or `nbf` where that is missing: all by the issuer's clock, so that ours may be wrong.

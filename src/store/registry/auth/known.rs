@@ -1,0 +1,117 @@
+//! How a host, and each of its repositories, wants to be asked.
+//!
+//! What one repository taught holds for that repository: one host may have repositories that want Basic beside others that
+//! want a token, of another service each (Nexus behind one name). For a repository that was not asked yet it is a guess,
+//! which saves the request that would only be answered 401.
+
+use std::collections::HashMap;
+
+use url::Url;
+
+use crate::error::cause::Cause;
+use crate::store::registry::auth::token::Scopes;
+
+/// How a registry wants to be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Scheme {
+    Basic,
+    Bearer { realm: Url, service: Option<String> },
+}
+
+/// What the challenges of one answer ask for.
+pub(crate) struct Asked {
+    pub(crate) scheme: Scheme,
+    /// The scopes that it names.
+    pub(crate) scopes: Vec<String>,
+}
+
+/// How a request is to be authorized.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Approach {
+    pub(super) scheme: Option<Scheme>,
+    /// Taught by another repository: it need not hold here.
+    pub(super) is_guess: bool,
+    /// The scopes to ask for.
+    pub(super) scopes: Vec<String>,
+}
+
+/// What is known of one host.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Known beforehand: no guess.
+    beforehand: Option<Scheme>,
+    /// What any of its repositories, or the host itself, has last asked for.
+    host: Option<Scheme>,
+    repositories: HashMap<String, Repository>,
+}
+
+#[derive(Default)]
+struct Repository {
+    scheme: Option<Scheme>,
+    /// The scopes that it named where those that were meant for it were refused, as a gateway's that rewrites paths.
+    renamed: Vec<String>,
+    /// A request with its present scopes was let in: they are right.
+    is_proven: bool,
+    /// What was guessed for it, and how the token service refused that.
+    misguess: Option<(Scheme, Option<Cause>)>,
+}
+
+impl Known {
+    pub(super) fn beforehand(scheme: Option<Scheme>) -> Self {
+        Self { host: scheme.clone(), beforehand: scheme, repositories: HashMap::new() }
+    }
+
+    /// How a request with `scopes` is authorized now.
+    pub(super) fn approach(&self, scopes: &Scopes) -> Approach {
+        let own = self.repositories.get(scopes.repository());
+        let taught = own.and_then(|own| own.scheme.clone());
+        let is_guess = taught.is_none() && self.host != self.beforehand;
+        let guess = || self.host.clone().filter(|_| own.is_none_or(|own| own.misguess.is_none()));
+        Approach {
+            scheme: taught.or_else(guess),
+            is_guess,
+            scopes: scopes.asked(own.map_or(&[], |own| own.renamed.as_slice())),
+        }
+    }
+
+    /// Whether nothing has said how the host wants to be asked.
+    pub(super) fn is_silent(&self) -> bool {
+        self.host.is_none()
+    }
+
+    /// The host itself was asked.
+    pub(super) fn learn_host(&mut self, scheme: Scheme) {
+        self.host = Some(scheme);
+    }
+
+    /// A repository was asked and has answered 401.
+    pub(super) fn learn(&mut self, scopes: &Scopes, asked: Asked, sent_token: bool) {
+        let own = self.repositories.entry(scopes.repository().to_owned()).or_default();
+        if sent_token && !own.is_proven && matches!(asked.scheme, Scheme::Bearer { .. }) && scopes.misses(&asked.scopes)
+        {
+            own.renamed = asked.scopes;
+        }
+        own.scheme = Some(asked.scheme.clone());
+        self.host = Some(asked.scheme);
+    }
+
+    /// A request with `scopes` was let in with what it carried.
+    pub(super) fn prove(&mut self, scopes: &Scopes) {
+        if let Some(own) = self.repositories.get_mut(scopes.repository()) {
+            own.is_proven = true;
+        }
+    }
+
+    /// The token service that was guessed for this repository refuses it.
+    pub(super) fn misguessed(&mut self, scopes: &Scopes, scheme: Scheme, cause: Cause) {
+        let own = self.repositories.entry(scopes.repository().to_owned()).or_default();
+        own.misguess = Some((scheme, Some(cause)));
+    }
+
+    /// How `scheme` was refused when it was a guess, where it was none: it need not be asked again to hear the same.
+    pub(super) fn heard(&mut self, scopes: &Scopes, scheme: &Scheme) -> Option<Cause> {
+        let own = self.repositories.get_mut(scopes.repository())?;
+        let (guess, cause) = own.misguess.as_mut()?;
+        cause.take().filter(|_| guess == scheme)
+    }
+}
