@@ -550,9 +550,8 @@ async fn a_foreign_token_service_is_asked_without_the_credential() {
     let target = Registry::start();
     let outcome = public.run(&format!("{NAME}/library/app:1"), &target.name("mirror/app:1")).fails_with(1).await;
     assert!(outcome.says("tokens.example does not belong to registry.test; the credential is kept back"), "{outcome}");
-    // Said beside the failure too: it is the way to say yes.
     let line = format!("write `{NAME} = tokens.example` in `token-services`");
-    assert!(outcome.log.matches(&line).count() >= 2, "{outcome}");
+    assert!(outcome.says(&line), "{outcome}");
     assert_eq!(public.strangers(), BTreeSet::from(["CONNECT tokens.example:443 HTTP/1.1".to_owned()]));
 }
 

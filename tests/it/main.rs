@@ -44,6 +44,7 @@ mod multi_target;
 mod network_faults;
 mod platforms;
 mod quirky_registries;
+mod registry_logins;
 mod regressions;
 mod rendering;
 mod repair;

@@ -74,6 +74,18 @@ pub struct TokenAuth {
     pub refuse_lesser: bool,
     /// The challenge names `pull` also where a push was refused (GHCR).
     pub challenge_names_pull: bool,
+    /// The challenge, made of the realm; none: as distribution writes it.
+    pub challenge: Option<fn(&str) -> String>,
+    /// The service's answer, made of the token.
+    pub reply: Option<fn(&str) -> serde_json::Value>,
+    /// The token that everybody gets.
+    pub token: Option<String>,
+    /// The repository that tokens name in place of the one that requests name (a gateway that rewrites paths).
+    pub renamed: Option<(&'static str, &'static str)>,
+    /// Repositories whose names begin so want Basic.
+    pub basic_below: Option<&'static str>,
+    /// The status, without a challenge, for all that is asked without a credential, but for `/v2/`.
+    pub hidden_as: Option<u16>,
 }
 
 impl TokenAuth {
@@ -90,6 +102,23 @@ impl TokenAuth {
             refuse_two_scopes: false,
             refuse_lesser: false,
             challenge_names_pull: false,
+            challenge: None,
+            reply: None,
+            token: None,
+            renamed: None,
+            basic_below: None,
+            hidden_as: None,
+        }
+    }
+
+    fn takes_basic(&self, repository: &str) -> bool {
+        self.basic_below.is_some_and(|prefix| repository.starts_with(prefix))
+    }
+
+    fn name_of<'a>(&self, repository: &'a str) -> &'a str {
+        match self.renamed {
+            Some((asked, meant)) if asked == repository => meant,
+            _ => repository,
         }
     }
 
@@ -203,7 +232,18 @@ impl Keys {
                 let pair = given.and_then(|given| given.strip_prefix("Basic ")).and_then(decode);
                 ("Basic realm=\"Registry Realm\"".to_owned(), pair == Some(format!("{user}:{password}")))
             }
+            Auth::Token(auth) if auth.hidden_as.is_some() && given.is_none() && !wanted.is_empty() => {
+                return Err(Reply::error(auth.hidden_as.unwrap_or(404), "NAME_UNKNOWN", "no such repository"));
+            }
+            Auth::Token(auth) if wanted.iter().take(1).any(|(name, _)| auth.takes_basic(name)) => {
+                let pair = given.and_then(|given| given.strip_prefix("Basic ")).and_then(decode);
+                let known = |known: &Account| pair.as_ref() == Some(&format!("{}:{}", known.user, known.password));
+                ("Basic realm=Für alle Leser".to_owned(), auth.accounts.iter().any(known))
+            }
             Auth::Token(auth) => {
+                let renamed: Vec<_> =
+                    wanted.iter().map(|(name, action)| (auth.name_of(name).to_owned(), *action)).collect();
+                let wanted = renamed.as_slice();
                 let issued =
                     given.and_then(|given| given.strip_prefix("Bearer ")).and_then(|token| self.tokens.get(token));
                 let live = issued.filter(|issued| issued.until > Instant::now());
@@ -227,6 +267,9 @@ impl Keys {
 
     fn bearer(&self, auth: &TokenAuth, host: SocketAddr, wanted: &[(String, &str)]) -> String {
         let realm = self.realm.clone().unwrap_or_else(|| format!("http://{host}/token"));
+        if let Some(challenge) = auth.challenge {
+            return challenge(&realm);
+        }
         let service = auth.service.as_ref().map(|service| format!(",service=\"{service}\"")).unwrap_or_default();
         let mut scopes: Vec<(String, Vec<&str>)> = Vec::new();
         for (repository, action) in wanted {
@@ -310,10 +353,13 @@ impl Keys {
         }
         // Unique over all registries of the test run: a token at the wrong host must be recognisable.
         self.number = ISSUED.fetch_add(1, Ordering::Relaxed);
-        let token = self.write(&auth, &access);
+        let token = auth.token.clone().unwrap_or_else(|| self.write(&auth, &access));
         let mut reply = json!({ auth.member: token });
         if let Some(seconds) = auth.expires_in {
             reply["expires_in"] = json!(seconds);
+        }
+        if let Some(answer) = auth.reply {
+            reply = answer(&token);
         }
         self.tokens.insert(token, Issued { access, until: Instant::now() + auth.lifetime });
         Ok(Reply::new(200).json(&reply))
