@@ -10,14 +10,10 @@
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "the tests' support, of which this uses a part")]
 #[allow(clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::expect_used, reason = "linted with the tests")]
 mod support {
-    pub mod faults;
     pub mod images;
-    pub mod protocol;
     pub mod real;
     pub mod registry;
-    mod socket;
-    pub mod tls;
-    pub mod token;
+    pub use registry::token;
 }
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is there to be read")]
 #![allow(unreachable_pub, reason = "an example has no readers outside of it")]
 
-mod far_end;
+mod synthetic_registry;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use far_end::{FarEnd, Faults, Image};
+use synthetic_registry::{FarEnd, Faults, Image};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -5,7 +5,7 @@
 //! name (scenario): [faults at the source] / [faults at the target] => [what must hold];
 //! ```
 //!
-//! `Holds` says what else is asked of every row (tests/it/support/scenario.rs).
+//! `Holds` says what else is asked of every row (tests/it/support/run/scenario.rs).
 
 use std::time::{Duration, SystemTime};
 

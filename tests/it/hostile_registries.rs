@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use crate::support::images::{self, EMPTY, Image, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Object, sha256};
 use crate::support::run::memory_limit;
 use crate::support::tls::{Certificate, NAME, Proxy};
-use crate::support::{Account, Auth, Fault, Outcome, Registry, Run, TokenAuth, What, endless};
+use crate::support::{Account, Auth, Fault, Outcome, Registry, Run, TokenAuth, What, infinite_body};
 
 fn run(source: &Registry, target: &Registry) -> Run {
     Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1"))
@@ -672,7 +672,7 @@ async fn heads_and_trailers_that_never_end_end_the_run_within_bounds() {
         ("chunks of one byte", chunked, "1\r\n \r\n"),
         ("a chunk's extension", &*format!("{chunked}1;").leak(), "x"),
     ] {
-        let (source, target) = (endless::serve(head, again).await, Registry::start());
+        let (source, target) = (infinite_body::serve(head, again).await, Registry::start());
         let outcome = Run::copy(&format!("{source}/library/app:1"), &target.name("mirror/app:1")).run().await;
         let problems = unexpected(&outcome, &target, &["source"]);
         assert!(problems.is_empty(), "{name}: {problems:?}\n{outcome}");

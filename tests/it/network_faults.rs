@@ -9,9 +9,9 @@
 
 use std::path::PathBuf;
 
-use crate::support::breaking::Break::{Cut, Reset, Stall};
-use crate::support::breaking::Direction::{Answers, Requests};
-use crate::support::breaking::{Breaking, Plan};
+use crate::support::flaky_proxy::Break::{Cut, Reset, Stall};
+use crate::support::flaky_proxy::Direction::{Answers, Requests};
+use crate::support::flaky_proxy::{FlakyProxy, Plan};
 use crate::support::real::{self, RealRegistry};
 use crate::support::{Run, images};
 
@@ -75,9 +75,10 @@ async fn copy_through(before_source: Option<Plan>, before_target: Option<Plan>, 
     let image = images::big(usize::try_from(SIZE).unwrap(), 64);
     let (source, target) = (real::docker_registry(), real::docker_registry());
     real::push(&image, &source.name("library/app:1"), &[]);
-    let before = |registry: &RealRegistry, plan: Option<Plan>| plan.map(|plan| Breaking::before(registry.host(), plan));
+    let before =
+        |registry: &RealRegistry, plan: Option<Plan>| plan.map(|plan| FlakyProxy::before(registry.host(), plan));
     let (source_way, target_way) = (before(&source, before_source), before(&target, before_target));
-    let name = |registry: &RealRegistry, way: &Option<Breaking>, reference: &str| {
+    let name = |registry: &RealRegistry, way: &Option<FlakyProxy>, reference: &str| {
         way.as_ref().map_or_else(|| registry.name(reference), |way| way.name(reference))
     };
     let from = name(&source, &source_way, "library/app:1");
@@ -90,7 +91,7 @@ async fn copy_through(before_source: Option<Plan>, before_target: Option<Plan>, 
         let stored = std::fs::read(blob_file(&target, &blob.digest)).unwrap();
         assert_eq!(images::sha256(&stored), blob.digest);
     }
-    let broken = |way: &Option<Breaking>| way.as_ref().map_or(0, Breaking::broken);
+    let broken = |way: &Option<FlakyProxy>| way.as_ref().map_or(0, FlakyProxy::broken);
     for held in holds {
         let good = match held {
             SourceBroken(times) => broken(&source_way) >= *times,
@@ -100,7 +101,7 @@ async fn copy_through(before_source: Option<Plan>, before_target: Option<Plan>, 
                 source_way.as_ref().is_some_and(|way| way.answered() <= SIZE + more + heads_and_manifests)
             }
         };
-        let answered = source_way.as_ref().map(Breaking::answered);
+        let answered = source_way.as_ref().map(FlakyProxy::answered);
         let counts = format!("{} and {} broken, {answered:?} answered", broken(&source_way), broken(&target_way));
         assert!(good, "{held:?}: {counts}\n{outcome}\n{:#?}\n{:#?}", source.requests(), target.requests());
     }

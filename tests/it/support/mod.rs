@@ -3,25 +3,16 @@
 
 #[path = "../../../src/properties/actions.rs"]
 pub mod actions;
-pub mod breaking;
-pub mod endless;
-pub mod faults;
 pub mod github;
 pub mod images;
-mod protocol;
-pub mod random;
 pub mod real;
 pub mod registry;
 pub mod run;
-pub mod scenario;
-mod socket;
-pub mod tls;
-pub mod token;
 
-pub use faults::{Fault, Hook, LocationForm, Moment, What};
 pub use github::GitHub;
-pub use registry::Registry;
-pub use run::{Outcome, Run};
+pub use registry::faults::{Fault, Hook, LocationForm, Moment, What};
+pub use registry::{Registry, faults, flaky_proxy, infinite_body, random, tls, token};
+pub use run::{Outcome, Run, scenario};
 pub use token::{Account, Auth, TokenAuth, TokenFormat};
 
 /// An address that refuses connections for as long as this lives: the port is taken, and nothing listens at it.

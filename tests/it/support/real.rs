@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::images::Image;
-use super::token::Signer;
+use crate::support::token::Signer;
 
 /// How to install each program.
 const INSTALL: [(&str, &str); 10] = [

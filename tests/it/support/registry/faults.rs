@@ -217,7 +217,7 @@ impl What {
 
     /// Also what a target says that stored something else on a PUT.
     pub fn wrong_digest_header() -> Self {
-        Self::Header("docker-content-digest", Some(super::images::sha256(b"something else")))
+        Self::Header("docker-content-digest", Some(crate::support::images::sha256(b"something else")))
     }
 
     pub fn no_content_type() -> Self {

@@ -12,10 +12,10 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
+use super::double::{Content, Node, Recorded, Upload, lock};
 use super::faults::{Hook, LocationForm, Moment, What};
-use super::images::{self, Object};
-use super::registry::{Content, Node, Recorded, Upload, lock};
 use super::socket::ConnectionEnd;
+use crate::support::images::{self, Object};
 
 /// What the distribution specification asks registries to accept at least.
 const MANIFEST_CAP: usize = 4 << 20;
@@ -310,7 +310,7 @@ fn answer(call: &Call<'_>, is_token: bool) -> Answer {
             }
             What::Echo(status) => {
                 let line = format!("{} {}?{:?}", call.method, call.path, call.query);
-                let request = super::registry::text(&line, call.headers, &call.body);
+                let request = super::double::text(&line, call.headers, &call.body);
                 return Err(Reply::error(*status, "DENIED", &format!("not this: {request}")));
             }
             What::Redirect { to, status } => {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use mirror_image::internals::Side;
 
-use super::images::Image;
-use super::registry::{Recorded, Registry};
-use super::run::{Outcome, Run};
-use super::tls::{Certificate, NAME, Proxy};
-use super::token::{Account, Auth, TokenAuth};
-use super::{Fault, LocationForm, What};
+use super::{Outcome, Run};
+use crate::support::images::Image;
+use crate::support::registry::{Recorded, Registry};
+use crate::support::tls::{Certificate, NAME, Proxy};
+use crate::support::token::{Account, Auth, TokenAuth};
+use crate::support::{Fault, LocationForm, What};
 
 /// Where the source has the image, and where the target gets it.
 const SOURCE: &str = "library/app";

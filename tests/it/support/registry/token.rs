@@ -156,7 +156,7 @@ impl Signer {
     /// Makes a key in `directory`.
     pub fn new(directory: &Path) -> Self {
         let (key, certificate) = (directory.join("token.key"), directory.join("token.crt"));
-        super::real::run(
+        crate::support::real::run(
             Command::new("openssl")
                 .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tests", "-keyout"])
                 .arg(&key)
@@ -179,7 +179,7 @@ impl Signer {
         std::fs::write(input.path(), &text).unwrap();
         let mut openssl = Command::new("openssl");
         openssl.args(["dgst", "-sha256", "-sign"]).arg(self.directory.join("token.key")).arg(input.path());
-        format!("{text}.{}", URL_SAFE_NO_PAD.encode(super::real::run(&mut openssl)))
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(crate::support::real::run(&mut openssl)))
     }
 }
 

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 /// Waits for connections.
-pub(super) struct Door {
+pub(super) struct Listener {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<TlsAcceptor>,
 }
@@ -39,8 +39,8 @@ impl ConnectionEnd {
     }
 }
 
-impl Connected<IncomingStream<'_, Door>> for ConnectionEnd {
-    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+impl Connected<IncomingStream<'_, Listener>> for ConnectionEnd {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
         stream.io().end.clone()
     }
 }
@@ -59,13 +59,13 @@ impl Drop for Wire {
     }
 }
 
-impl Listener for Door {
+impl axum::serve::Listener for Listener {
     type Io = Socket;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Socket, SocketAddr) {
         loop {
-            let (stream, address) = Listener::accept(&mut self.listener).await;
+            let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
             let end = ConnectionEnd::default();
             let wire = Wire { stream, end: end.clone() };
             match &self.tls {

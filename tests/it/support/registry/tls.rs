@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::real::tool;
+use crate::support::real::tool;
 
 /// The name that certificates are for.
 pub const NAME: &str = "registry.test";

@@ -61,7 +61,7 @@ impl Plan {
 }
 
 /// The network; it ends when this is dropped.
-pub struct Breaking {
+pub struct FlakyProxy {
     address: SocketAddr,
     counts: Arc<Counts>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -76,7 +76,7 @@ struct Counts {
 /// What the kernel may hold for a connection: what a reset can swallow.
 const BUFFER: u32 = 64 * 1024;
 
-impl Breaking {
+impl FlakyProxy {
     /// In front of `registry`, an address with a port.
     pub fn before(registry: &str, plan: Plan) -> Self {
         let counts = Arc::<Counts>::default();
@@ -121,7 +121,7 @@ impl Breaking {
     }
 }
 
-impl Drop for Breaking {
+impl Drop for FlakyProxy {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());

@@ -12,12 +12,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response};
 use serde_json::{Value, json};
 
-use super::faults::{Fault, What};
-use super::registry::Registry;
-use super::token::{Account, Auth, TokenAuth, TokenFormat};
+use crate::support::faults::{Fault, What};
+use crate::support::registry::Registry;
+use crate::support::token::{Account, Auth, TokenAuth, TokenFormat};
 
 /// The page whose list of calls is the law.
-const DOCUMENTED: &str = include_str!("../../../docs/access.md");
+const DOCUMENTED: &str = include_str!("../../../../docs/access.md");
 
 /// One request as it arrived, and the status of the answer.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Asked {
 
     /// The whole request as text.
     pub fn text(&self) -> String {
-        super::registry::text(&self.line(), &self.headers, self.body.as_bytes())
+        crate::support::registry::text(&self.line(), &self.headers, self.body.as_bytes())
     }
 }
 

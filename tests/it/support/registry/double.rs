@@ -11,11 +11,11 @@ use bytes::Bytes;
 use tokio_rustls::TlsAcceptor;
 
 use super::faults::Fault;
-use super::images::{self, Image, Object};
 use super::protocol::handle;
-use super::socket::{ConnectionEnd, Door};
+use super::socket::{ConnectionEnd, Listener};
 use super::tls::Certificate;
 use super::token::{Auth, Keys};
+use crate::support::images::{self, Image, Object};
 
 /// One request as it arrived, and what was answered (`status` is 0 while unanswered or when the connection was cut).
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Recorded {
 }
 
 /// A request as text, what is inside a base64 `user:password` too.
-pub(super) fn text(line: &str, headers: &HeaderMap, body: &[u8]) -> String {
+pub(in crate::support) fn text(line: &str, headers: &HeaderMap, body: &[u8]) -> String {
     let mut text = format!("{line}\n");
     for (name, value) in headers {
         let value = String::from_utf8_lossy(value.as_bytes());
@@ -220,7 +220,7 @@ impl Registry {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 let router = axum::Router::new().fallback(handle).with_state(state);
                 let service = router.into_make_service_with_connect_info::<ConnectionEnd>();
-                axum::serve(Door { listener, tls }, service).await.unwrap();
+                axum::serve(Listener { listener, tls }, service).await.unwrap();
             });
             let _ = runtime.block_on(stopped);
         });
