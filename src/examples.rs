@@ -58,7 +58,8 @@ macro_rules! kinds {
 
 kinds! {
     Error::Input { .. } => Input of INPUT;
-    Error::Registry { cause: Cause::Refused(_), .. } => Refused of REFUSED;
+    Error::Registry { cause: Cause::Refused(_) | Cause::Interrupted(_), .. } => Refused of REFUSED;
+    Error::Registry { cause: Cause::Elsewhere { .. }, .. } => Elsewhere of CONNECTION;
     Error::Registry { cause: Cause::Token { .. }, .. } => Token of TOKEN;
     Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Dns, .. }, .. } => Dns of CONNECTION;
     Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Refused, .. }, .. } => NothingListens of CONNECTION;
@@ -358,7 +359,46 @@ fn no_answers() -> Vec<Example> {
         push(
             "the registry speaks plain HTTP",
             OTHER,
-            tls(TlsFailure::Handshake, "received corrupt message of type InvalidContentType"),
+            tls(TlsFailure::PlainHttp, "received corrupt message of type InvalidContentType"),
+        ),
+        push(
+            "the registry's TLS is too old, or it wants a client's certificate",
+            OTHER,
+            tls(TlsFailure::Handshake, "received fatal alert: ProtocolVersion"),
+        ),
+        read(
+            "the host that keeps the registry's blobs is not reached",
+            OTHER,
+            elsewhere(Lead::Redirect, "storage.example.com", connection(ConnectionFailure::Timeout, "60 s")),
+        ),
+        send(
+            "a proxy hides the registry's port from it",
+            OTHER,
+            elsewhere(
+                Lead::Upload,
+                "registry.example.com:80",
+                connection(ConnectionFailure::Refused, "Connection refused (os error 111)"),
+            ),
+        ),
+        send(
+            "an upload is lost in the middle",
+            OTHER,
+            Cause::Interrupted(ErrorResponse {
+                status: 404,
+                code: Some("BLOB_UPLOAD_UNKNOWN".to_owned()),
+                message: "blob upload unknown to registry".to_owned(),
+                ..ErrorResponse::default()
+            }),
+        ),
+        read(
+            "the host that keeps the registry's blobs does not let this runner in",
+            OTHER,
+            Cause::Refused(ErrorResponse {
+                status: 403,
+                message: "a web page, not a registry's answer".to_owned(),
+                elsewhere: Some("cdn.example.com".to_owned()),
+                ..ErrorResponse::default()
+            }),
         ),
         read("a firewall swallows everything", OTHER, connection(ConnectionFailure::Timeout, "60 s")),
         read("a download stands still", OTHER, connection(ConnectionFailure::Stalled, "no byte for 30 s")),
@@ -499,6 +539,10 @@ fn nobody(service: &str, refusal: Cause) -> Cause {
 
 fn somebody(service: &str, refusal: Cause) -> Cause {
     Cause::Token { service: service.to_owned(), refusal: Box::new(refusal), with_credential: true, kept_back: None }
+}
+
+fn elsewhere(by: Lead, host: &str, failure: Cause) -> Cause {
+    Cause::Elsewhere { by, host: host.to_owned(), failure: Box::new(failure) }
 }
 
 fn connection(kind: ConnectionFailure, detail: &str) -> Cause {

@@ -87,8 +87,18 @@ pub async fn source(source: &Source, at: TagOrDigest<'_>, platforms: &Platforms)
 }
 
 /// What the target has under `at`; none where there is nothing.
+///
+/// Registries are known that answer a HEAD of a manifest with 404 and give it to who asks with GET (Nexus:
+/// crazy-max/diun#1614): only a GET proves that nothing is there.
 pub async fn target(target: &Target, at: TagOrDigest<'_>) -> Result<Option<Digest>, Error> {
-    Ok(target.head_manifest(at).await?.map(|descriptor| descriptor.digest))
+    if let Some(found) = target.head_manifest(at).await? {
+        return Ok(Some(found.digest));
+    }
+    match target.get_manifest(at).await {
+        Ok(manifest) => Ok(Some(manifest.digest)),
+        Err(error) if error.is_absent() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The same where whatever is there is to be overwritten, by one of `same_repository_count` images that go to the same repository.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::engine::attachments::{self, Found, Place};
 use crate::engine::options::{Attachments, ChildSelection};
+use crate::engine::resolve;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{DEEPEST, Descriptor, Manifest};
@@ -29,7 +30,7 @@ pub async fn read_back(target: &Target, at: TagOrDigest<'_>, digest: &Digest, pa
     let started = Instant::now();
     let mut pause = Duration::from_millis(250);
     loop {
-        let found = target.head_manifest(at).await?.map(|descriptor| descriptor.digest);
+        let found = resolve::target(target, at).await?;
         if found.as_ref() == Some(digest) {
             return Ok(());
         }
@@ -128,7 +129,7 @@ impl Comparison<'_> {
             };
         }
         let compared = async {
-            if self.target.head_manifest(at).await?.is_none() {
+            if resolve::target(self.target, at).await?.is_none() {
                 let platform = child.platform.as_ref().map(|platform| format!(" ({platform})")).unwrap_or_default();
                 return Ok(vec![format!("manifest {}{platform} is missing", child.digest)]);
             }
@@ -171,7 +172,7 @@ impl Comparison<'_> {
                 Place::Tag(tag) => TagOrDigest::Tag(tag),
             };
             let name = format!("{} {} of {}", found.kind.name(), found.manifest.digest, found.subject);
-            let there = self.target.head_manifest(at).await?.is_some_and(|there| there.digest == found.manifest.digest);
+            let there = resolve::target(self.target, at).await?.is_some_and(|there| there == found.manifest.digest);
             if !there {
                 return Ok::<_, Error>(vec![format!("{name} is missing")]);
             }

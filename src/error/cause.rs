@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::violation::Violation;
+use crate::error::violation::{Lead, Violation};
 use crate::oci::digest::Digest;
 
 /// Why a request failed.
@@ -31,6 +31,17 @@ pub enum Cause {
         /// The library's own words.
         detail: String,
     },
+    /// The registry led to another host, and from there no answer came.
+    Elsewhere {
+        /// How it led there.
+        by: Lead,
+        /// The other host, with its port where that tells it from the registry.
+        host: String,
+        /// What failed there.
+        failure: Box<Cause>,
+    },
+    /// The registry refused in the middle of an upload what a new upload, or a new token, may mend.
+    Interrupted(ErrorResponse),
     /// The answer breaks the specification or a rule of this program.
     Protocol(Violation),
     /// Trying stopped because nothing moved for this long; the last failure follows.
@@ -68,7 +79,9 @@ pub enum TlsFailure {
     WrongName,
     /// The certificate is not trusted for another reason: an unknown authority, most often.
     Certificate,
-    /// The handshake: the server does not speak TLS, most often.
+    /// The server does not speak TLS.
+    PlainHttp,
+    /// Another fault of the handshake: no version or cipher in common, most often.
     Handshake,
 }
 
@@ -89,10 +102,15 @@ pub struct ErrorResponse {
     pub retry_after: Option<Duration>,
     /// Whether it says how to be let in (`WWW-Authenticate`).
     pub challenges: bool,
+    /// The host that answered, where the registry had led to another.
+    pub elsewhere: Option<String>,
 }
 
 impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(host) = &self.elsewhere {
+            write!(f, "it leads to {host}, which answers ")?;
+        }
         write!(f, "{}", self.status)?;
         if let Some(code) = &self.code {
             write!(f, " {code}")?;
@@ -110,7 +128,8 @@ impl fmt::Display for ErrorResponse {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Refused(refusal) | Self::Interrupted(refusal) => refusal.fmt(f),
+            Self::Elsewhere { by, host, failure } => write!(f, "{by} to {host}: {failure}"),
             Self::Token { service, refusal, with_credential, .. } => {
                 let credential = if *with_credential { "with the given credential" } else { "without a credential" };
                 write!(f, "token from {service} {credential}: {refusal}")
@@ -119,7 +138,11 @@ impl fmt::Display for Cause {
                 f.write_str(match kind {
                     ConnectionFailure::Dns => "the host name has no address",
                     ConnectionFailure::Refused => "nothing listens there",
-                    ConnectionFailure::Tls(_) => "TLS failed",
+                    ConnectionFailure::Tls(TlsFailure::Expired) => "TLS failed: the certificate is out of date",
+                    ConnectionFailure::Tls(TlsFailure::WrongName) => "TLS failed: the certificate is for another name",
+                    ConnectionFailure::Tls(TlsFailure::Certificate) => "TLS failed: the certificate is not trusted",
+                    ConnectionFailure::Tls(TlsFailure::PlainHttp) => "TLS failed: what answers does not speak TLS",
+                    ConnectionFailure::Tls(TlsFailure::Handshake) => "TLS failed",
                     ConnectionFailure::Timeout | ConnectionFailure::Stalled => "no answer in time",
                     ConnectionFailure::Broken => "the connection broke",
                 })?;
@@ -142,8 +165,10 @@ impl Cause {
     /// The refusal inside.
     pub fn refusal(&self) -> Option<&ErrorResponse> {
         match self {
-            Self::Refused(refusal) => Some(refusal),
-            Self::Token { refusal: inner, .. } | Self::OutOfPatience { last: inner, .. } => inner.refusal(),
+            Self::Refused(refusal) | Self::Interrupted(refusal) => Some(refusal),
+            Self::Token { refusal: inner, .. }
+            | Self::OutOfPatience { last: inner, .. }
+            | Self::Elsewhere { failure: inner, .. } => inner.refusal(),
             Self::Connection { .. } | Self::Protocol(_) => None,
         }
     }
@@ -152,8 +177,10 @@ impl Cause {
     pub fn is_connection(&self) -> bool {
         match self {
             Self::Connection { .. } => true,
-            Self::Token { refusal: inner, .. } | Self::OutOfPatience { last: inner, .. } => inner.is_connection(),
-            Self::Refused(_) | Self::Protocol(_) => false,
+            Self::Token { refusal: inner, .. }
+            | Self::OutOfPatience { last: inner, .. }
+            | Self::Elsewhere { failure: inner, .. } => inner.is_connection(),
+            Self::Refused(_) | Self::Interrupted(_) | Self::Protocol(_) => false,
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Failure<'a> {
     pub with_credential: Option<bool>,
     /// The line of `token-services` by which it would be given one that was kept back.
     pub kept_back: Option<&'a str>,
+    /// The registry, where [`Self::host`] is another host that it led to.
+    pub led_by: Option<&'a str>,
 }
 
 impl<'a> Failure<'a> {
@@ -33,6 +35,7 @@ impl<'a> Failure<'a> {
             cause: None,
             with_credential: None,
             kept_back: None,
+            led_by: None,
         };
         let Error::Registry { side, action, object, cause } = error else { return failure };
         (failure.side, failure.action) = (Some(*side), action);
@@ -53,11 +56,33 @@ impl<'a> Failure<'a> {
                     cause = refusal;
                 }
                 Cause::OutOfPatience { last, .. } => cause = last,
-                Cause::Refused(_) | Cause::Connection { .. } | Cause::Protocol(_) => break,
+                Cause::Elsewhere { host, failure: inner, .. } => {
+                    failure.led_to(host);
+                    cause = inner;
+                }
+                Cause::Refused(_) | Cause::Interrupted(_) | Cause::Connection { .. } | Cause::Protocol(_) => break,
             }
+        }
+        if let Some(host) = cause.refusal().and_then(|refusal| refusal.elsewhere.as_deref()) {
+            failure.led_to(host);
         }
         failure.cause = Some(cause);
         failure
+    }
+
+    fn led_to(&mut self, host: &'a str) {
+        (self.led_by, self.host) = (Some(self.host), host);
+    }
+
+    /// Whether the registry lost an upload in its middle.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self.cause, Some(Cause::Interrupted(_)))
+    }
+
+    /// Whether the host that failed has the registry's name, and another port.
+    pub fn has_other_port(&self) -> bool {
+        let name = |host: &'a str| host.rsplit_once(':').map_or(host, |(name, _)| name);
+        self.led_by.is_some_and(|registry| name(registry) == name(self.host))
     }
 
     fn refusal(&self) -> Option<&'a ErrorResponse> {

@@ -75,6 +75,31 @@ const ECR_REPOSITORY: fn(&Failure<'_>) -> String = |f| {
     reason = "the method is no function for every lifetime, as a row is"
 )]
 const RULES: &[Rule] = &[
+    // Where the registry led to another host, its credential is not what is missing there.
+    Rule {
+        is: |f| f.led_by.is_some() && f.status() != 0 && f.status() < 500 && f.status() != 429,
+        hints: &[
+            always(|f| {
+                format!(
+                    "`{}` keeps what `{}` led to: check that a firewall, a proxy or an allow-list lets this runner in there",
+                    f.host,
+                    f.led_by.unwrap_or_default()
+                )
+            }),
+            always(|_| "run again: the address is signed for a short time, and what is finished is kept".to_owned()),
+        ],
+    },
+    Rule {
+        is: |f| f.is_connection(ConnectionFailure::Refused) && f.has_other_port(),
+        hints: &[always(|f| {
+            format!(
+                "`{}` names itself by an address that nothing listens at: set its external address, or let the proxy before \
+                 it pass `Host` and `X-Forwarded-Port` on",
+                f.led_by.unwrap_or_default()
+            )
+        })],
+    },
+    Rule { is: |f| f.is_interrupted() && f.status() != 401, hints: &[RUN_AGAIN] },
     // GitHub dresses throttling up as a 403: it must come before everything about permissions.
     Rule {
         is: |f| f.says("secondary rate limit"),
@@ -406,11 +431,20 @@ const RULES: &[Rule] = &[
     Rule { is: |f| f.is_tls(TlsFailure::WrongName), hints: &[always(NAMES), always(AUTHORITY)] },
     Rule { is: |f| f.is_tls(TlsFailure::Certificate), hints: &[always(AUTHORITY), always(NAMES)] },
     Rule {
+        is: |f| f.is_tls(TlsFailure::PlainHttp),
+        hints: &[always(|f| {
+            format!(
+                "if `{}` speaks plain HTTP, name it in `insecure-registries`: everything is then sent in the clear, the \
+                 credential too",
+                f.host
+            )
+        })],
+    },
+    Rule {
         is: |f| f.is_tls(TlsFailure::Handshake),
-        hints: &[
-            always(|f| format!("if `{}` speaks plain HTTP, name it in `insecure-registries`", f.host)),
-            always(AUTHORITY),
-        ],
+        hints: &[always(|f| {
+            format!("`{}` must speak TLS 1.2 or 1.3 with a usual cipher, without a certificate of its clients", f.host)
+        })],
     },
     Rule {
         is: |f| f.is_connection(ConnectionFailure::Stalled),

@@ -196,7 +196,14 @@ impl Error {
     /// Whether the question was not answered at all: no connection, no token, no patience left.
     pub fn is_outage(&self) -> bool {
         let Self::Registry { cause, .. } = self else { return false };
-        matches!(cause, Cause::Connection { .. } | Cause::OutOfPatience { .. } | Cause::Token { .. })
+        matches!(
+            cause,
+            Cause::Connection { .. }
+                | Cause::Elsewhere { .. }
+                | Cause::Interrupted(_)
+                | Cause::OutOfPatience { .. }
+                | Cause::Token { .. }
+        )
     }
 
     /// Where the registry lacks parts of a manifest: those that it names, or nothing where it names none.

@@ -23,6 +23,11 @@ pub enum Violation {
     },
     /// A redirect without a `Location` that can be read.
     RedirectWithoutLocation,
+    /// A request that writes is redirected to `host`, another host.
+    WriteRedirected {
+        /// Where to.
+        host: String,
+    },
     /// More redirects than are followed.
     TooManyRedirects {
         /// How many are.
@@ -156,6 +161,9 @@ impl fmt::Display for Violation {
                 write!(f, "{by} to {host}, an address of this machine or link; not followed")
             }
             Self::RedirectWithoutLocation => f.write_str("answered with a redirect that names no address"),
+            Self::WriteRedirected { host } => {
+                write!(f, "redirects what is written to {host}, another host; not followed")
+            }
             Self::TooManyRedirects { limit } => write!(f, "answered with more than {limit} redirects"),
             Self::TokenService { service, fault } => {
                 fault.write(f, service)?;

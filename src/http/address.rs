@@ -100,8 +100,12 @@ pub fn names_local_address(url: &Url) -> bool {
 
 /// Whether `host`, with its port if any, is spoken to over plain HTTP: this machine, and what is named in `insecure`.
 pub fn is_plain_http(host: &str, insecure: &[String]) -> bool {
-    Url::parse(&format!("http://{host}/")).is_ok_and(|url| is_loopback(url.host()))
-        || insecure.iter().any(|named| named.eq_ignore_ascii_case(host))
+    Url::parse(&format!("http://{host}/")).is_ok_and(|url| is_loopback(url.host())) || is_named(host, insecure)
+}
+
+/// Whether `host`, with its port if any, is among `named`.
+pub fn is_named(host: &str, named: &[String]) -> bool {
+    named.iter().any(|named| named.eq_ignore_ascii_case(host))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The HTTP clients: connections, TLS, proxy.
 //!
-//! Owns how bytes reach a host. Knows no registry, follows no redirect (the rules for that are in `host`), keeps no
+//! Owns how bytes reach a host. Knows no registry, follows no redirect (the rules for that are in the registry's `send`), keeps no
 //! credential.
 
 use std::collections::HashMap;

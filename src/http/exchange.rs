@@ -4,6 +4,7 @@
 //! does next. Never a query (a signed address is a credential), a user name, a body, a header that is not well-formed.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use tracing::{Level, debug};
 use url::Url;
 
+use crate::error::cause::{Cause, ConnectionFailure};
 use crate::http::challenge;
 use crate::http::failure::classify;
 use crate::oci::digest::Digest;
@@ -29,6 +31,15 @@ pub async fn send(request: RequestBuilder) -> reqwest::Result<Response> {
         Err(error) => exchange.failed(&classify(error)),
     }
     answer
+}
+
+/// Sends `request` and waits at most `limit` for the head of the answer.
+pub async fn answer(request: RequestBuilder, limit: Duration) -> Result<Response, Cause> {
+    match tokio::time::timeout(limit, send(request)).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(error)) => Err(classify(&error)),
+        Err(_) => Err(Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", limit.as_secs()) }),
+    }
 }
 
 /// A request under way. Dropped without an answer, it was given up: that is told too.

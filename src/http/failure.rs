@@ -1,40 +1,51 @@
 //! What went wrong with a connection, told from the HTTP library's nested errors.
 
-use rustls::{AlertDescription, CertificateError};
+use std::error::Error as StdError;
+
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use crate::error::cause::{Cause, ConnectionFailure, TlsFailure};
 use crate::text::sanitise;
 
 /// The same for an error that another library wraps around the HTTP client's.
 pub fn connection_failure(error: &(dyn std::error::Error + 'static)) -> Cause {
-    let mut source = Some(error);
-    while let Some(inner) = source {
-        if let Some(own) = inner.downcast_ref::<reqwest::Error>() {
-            return classify(own);
-        }
-        source = inner.source();
+    let own = chain(error).find_map(|inner| inner.downcast_ref::<reqwest::Error>());
+    own.map_or_else(|| Cause::Connection { kind: ConnectionFailure::Broken, detail: String::new() }, classify)
+}
+
+/// `error` and what is inside it, the outermost first.
+///
+/// An `std::io::Error` that wraps another error gives as its source that error's source and not the error itself: TLS
+/// failures come in two of them on a direct connection, and would be passed over.
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |outer: &&'a (dyn StdError + 'static)| inside(*outer))
+}
+
+fn inside<'a>(outer: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match outer.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => outer.source(),
     }
-    Cause::Connection { kind: ConnectionFailure::Broken, detail: String::new() }
 }
 
 /// What kind of failure kept an answer away.
 pub fn classify(error: &reqwest::Error) -> Cause {
     let mut kind = if error.is_timeout() { ConnectionFailure::Timeout } else { ConnectionFailure::Broken };
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = source {
+    for inner in chain(error) {
         if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-            kind = ConnectionFailure::Tls(tls_failure(tls));
+            // A record that is wrong in the middle of a body is a broken connection, and worth another; with TLS 1.3 only
+            // the alert about a missing client certificate comes as late.
+            if error.is_connect() || matches!(tls, rustls::Error::AlertReceived(_)) {
+                kind = ConnectionFailure::Tls(tls_failure(tls));
+            }
         } else if let Some(io) = inner.downcast_ref::<std::io::Error>() {
             if io.kind() == std::io::ErrorKind::ConnectionRefused {
                 kind = ConnectionFailure::Refused;
-            } else if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                kind = ConnectionFailure::Tls(tls_failure(tls));
             }
         } else if inner.to_string().starts_with("dns error") {
             // hyper-util gives no type to tell a failed look-up by, only these words.
             kind = ConnectionFailure::Dns;
         }
-        source = inner.source();
     }
     Cause::Connection { kind, detail: sanitise::line(&innermost(error), 200) }
 }
@@ -56,17 +67,12 @@ fn tls_failure(error: &rustls::Error) -> TlsFailure {
             | AlertDescription::CertificateUnknown
             | AlertDescription::CertificateRequired,
         ) => TlsFailure::Certificate,
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => TlsFailure::PlainHttp,
         _ => TlsFailure::Handshake,
     }
 }
 
 /// The last error of the chain: the others only say that a request failed, with its URL.
-pub fn innermost(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = inner.to_string();
-        source = inner.source();
-    }
-    text
+pub fn innermost(error: &(dyn StdError + 'static)) -> String {
+    chain(error).last().unwrap_or(error).to_string()
 }

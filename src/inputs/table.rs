@@ -175,7 +175,7 @@ pub const INPUTS: &[Input] = &[
         "insecure-registries",
         Kind::List,
         None,
-        "Hosts that are spoken to over plain HTTP, separated by commas or newlines. Loopback addresses and `localhost` always are.",
+        "Hosts that are spoken to over plain HTTP, separated by commas or newlines. Loopback addresses and `localhost` always are, unless they turn out to speak TLS.",
     ),
     input(
         "ca-certificates",

@@ -53,3 +53,4 @@ mod side_requests;
 mod support;
 mod test_registry;
 mod tls;
+mod upload_forms;

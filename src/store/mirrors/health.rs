@@ -64,13 +64,13 @@ pub fn classify_cause(cause: &Cause) -> EndpointStatus {
     match cause {
         Cause::Connection { .. } => EndpointStatus::Unreachable,
         Cause::Protocol(_) => EndpointStatus::Broken,
-        Cause::OutOfPatience { last, .. } => classify_cause(last),
+        Cause::OutOfPatience { last: inner, .. } | Cause::Elsewhere { failure: inner, .. } => classify_cause(inner),
         Cause::Token { refusal, .. } => match classify_cause(refusal) {
             // A token service refuses what it does not know in many ways.
             EndpointStatus::Absent | EndpointStatus::Broken => EndpointStatus::NotReadable,
             other => other,
         },
-        Cause::Refused(refusal) => match refusal.status {
+        Cause::Refused(refusal) | Cause::Interrupted(refusal) => match refusal.status {
             401 | 403 => EndpointStatus::NotReadable,
             404 | 410 => EndpointStatus::Absent,
             408 | 425 | 429 | 499..=599 => EndpointStatus::Busy,

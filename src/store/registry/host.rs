@@ -5,15 +5,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::error::Error;
-use crate::error::cause::Cause;
-use crate::http::address::is_plain_http;
+use crate::error::cause::{Cause, ConnectionFailure, TlsFailure};
+use crate::http::address::{is_named, is_plain_http};
 use crate::http::clients::{Pool, Transport};
+use crate::http::exchange::answer;
 use crate::secret::Credential;
 use crate::store::registry::auth::realm::Allowed;
 use crate::store::registry::auth::token::Scopes;
@@ -25,6 +27,9 @@ use crate::sync::LockExt as _;
 
 /// How long a host that never answered is not asked again by the images that come after.
 pub const GIVEN_UP: Duration = Duration::from_secs(30);
+
+/// How long a registry on this machine may take to show that it speaks TLS.
+const TLS_PROBE: Duration = Duration::from_secs(10);
 
 /// How registries are spoken to in this run.
 #[derive(Clone, Debug)]
@@ -55,7 +60,10 @@ impl RegistrySettings {
 /// One registry under one credential.
 pub struct Host {
     pub name: String,
-    pub base: Url,
+    /// Its address as it was named; see [`Self::base`].
+    named: Url,
+    /// The same with TLS, where a registry on this machine turned out to speak it.
+    secure: OnceCell<Option<Url>>,
     pub auth: Auth,
     pub transport: Transport,
     /// The run's permits for read-ahead.
@@ -92,7 +100,13 @@ impl Host {
         Ok(Self {
             name: name.to_owned(),
             auth: Auth::new(name, base.clone(), credential, quirks.token_service, settings.allowed(name)),
-            base,
+            // Whoever says plain HTTP gets it.
+            secure: if plain && !is_named(name, &settings.insecure) {
+                OnceCell::new()
+            } else {
+                OnceCell::new_with(Some(None))
+            },
+            named: base,
             transport: transport.clone(),
             spans,
             concurrency: Concurrency::new(quirks.is_gentle),
@@ -102,6 +116,55 @@ impl Host {
             observed: Observed::new(&quirks),
             quirks,
         })
+    }
+
+    /// Its address.
+    pub(crate) fn base(&self) -> &Url {
+        self.secure.get().and_then(Option::as_ref).unwrap_or(&self.named)
+    }
+
+    /// `url` with the scheme that this host is spoken to by now.
+    pub(crate) fn at_present(&self, url: &Url) -> Url {
+        let mut url = url.clone();
+        if url.origin() == self.named.origin() {
+            // Both schemes are special ones, for which this cannot fail.
+            let _ = url.set_scheme(self.base().scheme());
+        }
+        url
+    }
+
+    /// Whether the answer to a request to `url`, or its failure, means that this host speaks TLS. A registry on this machine
+    /// is spoken to without; servers with TLS answer that with 400, or close the connection. One more connection tells.
+    pub(crate) async fn turns_out_to_speak_tls(&self, url: &Url, answered: Result<StatusCode, &Cause>) -> bool {
+        let is_plain = url.scheme() == "http" && url.origin() == self.named.origin();
+        // Another request found out meanwhile.
+        if is_plain && self.secure.get().is_some_and(Option::is_some) {
+            return true;
+        }
+        let is_possible = match answered {
+            Ok(status) => status == StatusCode::BAD_REQUEST,
+            Err(Cause::Connection { kind, .. }) => *kind == ConnectionFailure::Broken,
+            Err(_) => false,
+        };
+        if !is_possible || !is_plain || !self.never_answered() {
+            return false;
+        }
+        self.secure.get_or_init(|| self.tls()).await.is_some()
+    }
+
+    /// Its address with TLS, where it speaks that: with a certificate that is no good, too, which is then said.
+    async fn tls(&self) -> Option<Url> {
+        let mut url = self.named.clone();
+        url.set_scheme("https").ok()?;
+        url.set_path("/v2/");
+        let client = self.transport.client(&url, Pool::Small, false).ok()?;
+        let speaks = match answer(client.get(url.clone()), TLS_PROBE).await {
+            Ok(_) => true,
+            Err(Cause::Connection { kind: ConnectionFailure::Tls(failure), .. }) => failure != TlsFailure::PlainHttp,
+            Err(_) => false,
+        };
+        url.set_path("/");
+        speaks.then_some(url)
     }
 
     pub(crate) fn is(&self, name: &str, credential: Option<&Credential>) -> bool {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::error::cause::Cause;
+use crate::error::cause::ErrorResponse;
 use crate::oci::digest::Digest;
 use crate::store::registry::quirks::Quirks;
 use crate::sync::{LockExt as _, OnceMap};
@@ -184,19 +184,40 @@ pub enum UploadMethod {
 }
 
 impl UploadMethod {
-    /// The method to try next, where the refusal is of this one and not of the content.
-    pub fn after(self, cause: &Cause) -> Option<Self> {
-        let Cause::Refused(refusal) = cause else { return None };
-        // 400 is also how a lost session and wrong bytes are answered.
-        let is_about_method = match refusal.status {
-            411 | 413 | 416 => true,
-            400 => refusal.code.as_deref().is_none_or(|code| matches!(code, "UNKNOWN" | "UNSUPPORTED" | "BAD_REQUEST")),
-            _ => false,
-        };
+    /// The method to try where this one is refused.
+    pub(crate) fn next(self) -> Option<Self> {
         match self {
-            Self::Monolithic if is_about_method => Some(Self::Streamed),
-            Self::Streamed if is_about_method => Some(Self::Chunked),
-            _ => None,
+            Self::Monolithic => Some(Self::Streamed),
+            Self::Streamed => Some(Self::Chunked),
+            Self::Chunked => None,
+        }
+    }
+}
+
+/// What a refusal in the middle of an upload is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The way in which the bytes came. Registries say so in every way there is: `DIGEST_INVALID`, because they made nothing of
+    /// the body (pulp/pulp_container#1219), 400, 404, 405, 411, 413, 416, 501.
+    OfMethod,
+    /// That, or a fault that passes.
+    Doubtful,
+    /// Who sends, how much, or when.
+    Other,
+}
+
+impl Refusal {
+    pub(crate) fn of(refusal: &ErrorResponse) -> Self {
+        let is_rate = || refusal.message.to_ascii_lowercase().contains("rate limit");
+        match refusal.status {
+            401 | 402 | 407 | 408 | 421 | 423 | 425 | 429 | 451 | 499 => Self::Other,
+            // The registry has let the upload be opened; what refuses it without a registry's words is something before it.
+            403 if refusal.code.is_some() || is_rate() => Self::Other,
+            // A session that is lost.
+            404 if refusal.code.as_deref() == Some("BLOB_UPLOAD_UNKNOWN") => Self::Doubtful,
+            400..=499 | 501 | 505 => Self::OfMethod,
+            500 => Self::Doubtful,
+            _ => Self::Other,
         }
     }
 }

@@ -224,7 +224,7 @@ fn is_immutable(at: TagOrDigest<'_>, cause: &Cause) -> bool {
 
 fn is_mute(cause: &Cause) -> bool {
     // A token service's refusal has its words; a quota's is worth no further request.
-    matches!(cause, Cause::Refused(refusal) if refusal.message.is_empty() && matches!(refusal.status, 400..=428))
+    matches!(cause, Cause::Refused(refusal) if refusal.message.is_empty() && matches!(refusal.status, 400..=428 | 501))
         || matches!(cause, Cause::OutOfPatience { last, .. } if last.refusal().is_some_and(|refusal| refusal.message.is_empty()))
 }
 

@@ -27,7 +27,8 @@ pub(crate) enum Retry {
 pub(crate) fn classify(cause: &Cause) -> Retry {
     match cause {
         Cause::Refused(refusal) => classify_response(refusal),
-        Cause::Token { refusal, .. } => classify(refusal),
+        Cause::Token { refusal, .. } | Cause::Elsewhere { failure: refusal, .. } => classify(refusal),
+        Cause::Interrupted(_) => Retry::Backoff,
         Cause::Connection { kind: ConnectionFailure::Tls(_), .. }
         | Cause::Protocol(_)
         | Cause::OutOfPatience { .. } => Retry::Never,
@@ -142,6 +143,11 @@ impl RetryBudget {
         }
         self.attempts += 1;
         if self.has_alternatives && (self.attempts > 1 || cause.refusal().is_none()) {
+            return Err(cause);
+        }
+        // A token that is refused as often as it is renewed is not the right one.
+        let is_unauthorized = matches!(&cause, Cause::Interrupted(refusal) if refusal.status == 401);
+        if is_unauthorized && self.attempts >= ATTEMPTS_NEVER_ANSWERED {
             return Err(cause);
         }
         let waited = self.since.elapsed();

@@ -3,21 +3,20 @@
 //! Owns sending: the token, the permit, the repetition, the redirects, the count. Never knows what a manifest
 //! or a blob is.
 
+use std::fmt::Write as _;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::error::cause::{Cause, ConnectionFailure};
+use crate::error::cause::{Cause, ErrorResponse};
 use crate::error::violation::{Lead, Violation};
 use crate::http::address::{self, is_loopback};
 use crate::http::clients::Pool;
-use crate::http::exchange;
-use crate::http::failure::classify;
+use crate::http::exchange::answer;
 use crate::store::registry::auth::Learnt;
 use crate::store::registry::auth::token::{Scopes, TokenContext};
 use crate::store::registry::concurrency::{Permit, RequestClass};
@@ -31,7 +30,7 @@ use crate::text::sanitise;
 const MOST_ROUNDS: usize = 3;
 
 /// Redirects that are followed.
-const HOPS: usize = 5;
+pub(crate) const HOPS: usize = 5;
 
 /// One request.
 pub(crate) struct Request<'a> {
@@ -68,7 +67,7 @@ impl<'a> Request<'a> {
 impl Repository {
     /// `/v2/<name>/<rest>` of this repository. `rest` is built from parsed references and digests.
     pub(crate) fn url(&self, rest: &str) -> Url {
-        let mut url = self.host.base.clone();
+        let mut url = self.host.base().clone();
         url.set_path(&format!("/v2/{}/{rest}", self.name));
         url
     }
@@ -180,7 +179,7 @@ impl Repository {
             return false;
         }
         let greet = async {
-            let mut url = self.host.base.clone();
+            let mut url = self.host.base().clone();
             url.set_path("/v2/");
             let Ok(request) = self.request(Method::GET, &url, Pool::Small, None) else { return };
             if let Ok(greeting) = answer(request, self.limits.answer).await
@@ -195,7 +194,29 @@ impl Repository {
 
     /// What the registry said to a request that carried `authorization`, without what it was sent.
     pub(crate) async fn refused(&self, response: Response, authorization: Option<&HeaderValue>) -> Cause {
-        Cause::Refused(error_response::read(response, &self.host.auth.secrets(authorization)).await)
+        let elsewhere = self.elsewhere(response.url());
+        let refusal = error_response::read(response, &self.host.auth.secrets(authorization)).await;
+        Cause::Refused(ErrorResponse { elsewhere, ..refusal })
+    }
+
+    /// The host of `url` for messages, where it is not this registry: with its port where it has the registry's name, because
+    /// the port is then all that tells the two.
+    fn elsewhere(&self, url: &Url) -> Option<String> {
+        if self.is_home(url) {
+            return None;
+        }
+        let host = sanitise::line(url.host_str().unwrap_or_default(), 100);
+        let namesake = url.host() == self.host.base().host();
+        let port = url.port().or_else(|| url.port_or_known_default().filter(|_| namesake));
+        Some(port.map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
+    }
+
+    /// `cause`, said of the host of `url` where that is not this registry and did not answer.
+    pub(crate) fn blame(&self, url: &Url, by: Lead, cause: Cause) -> Cause {
+        match (cause, self.elsewhere(url)) {
+            (cause @ Cause::Connection { .. }, Some(host)) => Cause::Elsewhere { by, host, failure: Box::new(cause) },
+            (cause, _) => cause,
+        }
     }
 
     /// The `Authorization` that a request with `scopes` carries now.
@@ -227,48 +248,57 @@ impl Repository {
 
     /// Whether `url` has this registry's scheme, host and port.
     pub(crate) fn is_home(&self, url: &Url) -> bool {
-        url.origin() == self.host.base.origin()
+        url.origin() == self.host.base().origin()
     }
 
     async fn follow(&self, call: &Request<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Cause> {
         let pipe = if call.class == RequestClass::Small { Pool::Small } else { Pool::Blob };
-        let mut url = call.url.clone();
+        let mut url = self.host.at_present(&call.url);
+        let reads = matches!(call.method, Method::GET | Method::HEAD);
         for _ in 0..=HOPS {
             let mut request =
                 self.request(call.method.clone(), &url, pipe, authorization)?.headers(call.headers.clone());
             if let Some(body) = &call.body {
                 request = request.body(body.clone());
+            } else if !reads {
+                // Proxies refuse a POST that does not say how long it is with 411 (RFC 9110, 8.6: it should be said).
+                request = request.header(CONTENT_LENGTH, HeaderValue::from(0));
             }
-            let response = answer(request, self.limits.answer).await?;
+            let answered = answer(request, self.limits.answer).await;
+            if self.host.turns_out_to_speak_tls(&url, answered.as_ref().map(Response::status)).await {
+                url = self.host.at_present(&url);
+                continue;
+            }
+            let response = answered.map_err(|cause| self.blame(&url, Lead::Redirect, cause))?;
             self.host.answered.store(true, Relaxed);
-            let may_follow = call.follow_redirects && matches!(call.method, Method::GET | Method::HEAD);
-            if !(may_follow && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED) {
-                return Ok(response);
-            }
-            if call.stays_home && !self.leads_home(&url, response.headers()) {
-                return Ok(response);
-            }
-            url = self.next_hop(&url, response.headers())?;
+            let next = if !call.follow_redirects || (call.stays_home && !self.leads_home(&url, response.headers())) {
+                None
+            } else if reads && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
+                Some(self.next_hop(&url, response.headers())?)
+            } else if reads {
+                None
+            } else {
+                self.next_write(&response)?
+            };
+            let Some(next) = next else { return Ok(response) };
+            url = next;
         }
         Err(Cause::Protocol(Violation::TooManyRedirects { limit: HOPS }))
     }
 
     /// Whether a redirect stays with this registry.
     fn leads_home(&self, url: &Url, headers: &HeaderMap) -> bool {
-        let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
-        location.and_then(|location| url.join(location).ok()).is_some_and(|next| self.is_home(&next))
+        location(headers).and_then(|location| url.join(&location).ok()).is_some_and(|next| self.is_home(&next))
     }
 
     fn next_hop(&self, url: &Url, headers: &HeaderMap) -> Result<Url, Cause> {
-        let next = headers
-            .get(LOCATION)
-            .and_then(|location| location.to_str().ok())
-            .and_then(|location| url.join(location).ok())
+        let next = location(headers)
+            .and_then(|location| url.join(&location).ok())
             .ok_or(Cause::Protocol(Violation::RedirectWithoutLocation))?;
         self.check_elsewhere(&next, Lead::Redirect)?;
         // GHCR sends what it does not know to the web interface: not found.
         if let Some(web) = self.host.quirks.not_found_redirects_to.filter(|web| next.host_str() == Some(web)) {
-            return Err(Cause::Refused(crate::error::cause::ErrorResponse {
+            return Err(Cause::Refused(ErrorResponse {
                 status: 404,
                 message: format!("redirects to {web} instead of answering"),
                 ..Default::default()
@@ -277,28 +307,49 @@ impl Repository {
         Ok(next)
     }
 
+    /// Where a request that writes is to be sent once more: with 307 and 308, which keep method and body (RFC 9110, 15.4.8),
+    /// and within this registry only. Another host would be sent content that was meant for this one.
+    pub(crate) fn next_write(&self, response: &Response) -> Result<Option<Url>, Cause> {
+        if !matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+            return Ok(None);
+        }
+        let next = location(response.headers())
+            .and_then(|location| response.url().join(&location).ok())
+            .ok_or(Cause::Protocol(Violation::RedirectWithoutLocation))?;
+        match self.elsewhere(&next) {
+            Some(host) => Err(Cause::Protocol(Violation::WriteRedirected { host })),
+            None => Ok(Some(next)),
+        }
+    }
+
     /// Refuses addresses that a registry must not send us to.
     pub(crate) fn check_elsewhere(&self, next: &Url, by: Lead) -> Result<(), Cause> {
         if self.is_home(next) {
             return Ok(());
         }
         let host = sanitise::line(next.host_str().unwrap_or_default(), 100);
-        if !matches!(next.scheme(), "https" | "http") || (next.scheme() == "http" && self.host.base.scheme() == "https")
+        if !matches!(next.scheme(), "https" | "http")
+            || (next.scheme() == "http" && self.host.base().scheme() == "https")
         {
             return Err(Cause::Protocol(Violation::WithoutTls { by, host }));
         }
-        if address::names_local_address(next) && !is_loopback(self.host.base.host()) {
+        if address::names_local_address(next) && !is_loopback(self.host.base().host()) {
             return Err(Cause::Protocol(Violation::LocalAddress { by, host }));
         }
         Ok(())
     }
 }
 
-/// Sends `request` and waits at most `limit` for the head of the answer.
-pub(crate) async fn answer(request: reqwest::RequestBuilder, limit: Duration) -> Result<Response, Cause> {
-    match tokio::time::timeout(limit, exchange::send(request)).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(classify(&error)),
-        Err(_) => Err(Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", limit.as_secs()) }),
-    }
+/// The header `Location`. Registries send names as they are, in UTF-8, where a header should have them escaped: every byte
+/// that is no ASCII is.
+pub(crate) fn location(headers: &HeaderMap) -> Option<String> {
+    let bytes = headers.get(LOCATION)?.as_bytes();
+    Some(bytes.iter().fold(String::with_capacity(bytes.len()), |mut text, byte| {
+        if byte.is_ascii() {
+            text.push(char::from(*byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    }))
 }

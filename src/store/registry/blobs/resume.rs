@@ -95,6 +95,7 @@ impl RangeReader {
                 self.open().await?;
             }
             let Some((response, _)) = &mut self.answer else { continue };
+            let from = response.url().clone();
             let cause = match tokio::time::timeout(self.repository.limits.stall, response.chunk()).await {
                 // A few bytes now and then keep nothing alive.
                 Ok(Ok(Some(_))) if self.budget.is_over() => Cause::Connection {
@@ -121,6 +122,7 @@ impl RangeReader {
             };
             self.answer = None;
             self.redirected_to = None;
+            let cause = self.repository.blame(&from, Lead::Redirect, cause);
             self.repository.pause(&mut self.budget, cause, "blob").await?;
         }
     }

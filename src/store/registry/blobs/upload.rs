@@ -184,10 +184,10 @@ async fn initiate_and_open(
 /// a token that is refused for this repository alone, or an upload that would lead where none may go.
 fn is_of_mount(cause: &Cause, from: Option<&str>) -> bool {
     match cause {
-        Cause::Refused(refusal) => !matches!(refusal.status, 429 | 503),
+        Cause::Refused(refusal) | Cause::Interrupted(refusal) => !matches!(refusal.status, 429 | 503),
         Cause::Token { .. } => from.is_some(),
         Cause::Protocol(violation) => !violation.is_unsafe_address(),
-        Cause::Connection { .. } | Cause::OutOfPatience { .. } => false,
+        Cause::Connection { .. } | Cause::Elsewhere { .. } | Cause::OutOfPatience { .. } => false,
     }
 }
 

@@ -18,25 +18,25 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RANGE};
 use reqwest::{Body, Method, Response, StatusCode};
 use url::Url;
 
 use crate::error::Error;
-use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
+use crate::error::cause::{Cause, ConnectionFailure};
 use crate::error::violation::{Lead, Violation};
 use crate::http::clients::Pool;
-use crate::http::exchange;
+use crate::http::exchange::{self, answer};
 use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
 use crate::store::blob::{self, BlobSource, BlobStream};
 use crate::store::content::TagOrDigest;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::concurrency::{Permit, RequestClass};
-use crate::store::registry::learned::UploadMethod;
+use crate::store::registry::learned::{Refusal, UploadMethod};
 use crate::store::registry::repository::Repository;
-use crate::store::registry::retry::RetryBudget;
-use crate::store::registry::send::{Request, answer};
+use crate::store::registry::retry::{self, Retry, RetryBudget};
+use crate::store::registry::send::{HOPS, Request, location};
 use crate::sync::LockExt as _;
 
 /// Blobs up to this size in bytes count as small requests: they are over before a large one has begun.
@@ -49,12 +49,20 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(300);
 /// The size of a chunk: below GHCR's limit of 4 MiB for a PATCH with `Content-Range` (oras-project/rust-oci-client#35).
 const CHUNK_BYTES: usize = 3 * 1024 * 1024;
 
+/// The smallest chunk that a registry takes, but for the last (distribution-spec, "Pushing a blob in chunks").
+const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+
+/// The most that a registry's wish makes a chunk: each is kept in memory, and sixteen are under way.
+const LARGEST_CHUNK_BYTES: usize = 32 * 1024 * 1024;
+
 /// An upload that the registry keeps open.
 pub(super) struct Session {
     /// Where the rest of the blob goes.
     url: Url,
     /// Bytes of the blob that the registry has.
     offset: u64,
+    /// How large each chunk is, but for the last.
+    chunk_bytes: usize,
 }
 
 /// Opens a blob at its source; the first time it may be open already.
@@ -78,6 +86,8 @@ enum UploadError {
     Source(Error),
     /// The target failed.
     Target(Cause),
+    /// The target wants the same at another place of its own.
+    Redirected(Url),
 }
 
 impl From<Cause> for UploadError {
@@ -108,6 +118,10 @@ pub(super) struct BlobUpload<'a> {
     /// Bytes came wrong once, and were asked for again.
     had_wrong_bytes: bool,
     may_resume: bool,
+    /// Redirects that were followed.
+    hops: usize,
+    /// How often this method has ended in a way that a busy registry ends in, too.
+    doubtful: u32,
 }
 
 impl<'a> BlobUpload<'a> {
@@ -122,6 +136,8 @@ impl<'a> BlobUpload<'a> {
             farthest: 0,
             had_wrong_bytes: false,
             may_resume: true,
+            hops: 0,
+            doubtful: 0,
         }
     }
 
@@ -168,6 +184,14 @@ impl<'a> BlobUpload<'a> {
                     self.repository.host.observed.takes(self.method, self.descriptor.size);
                     return Ok(());
                 }
+                Err(UploadError::Redirected(url)) => {
+                    self.hops += 1;
+                    if self.hops > HOPS {
+                        let cause = Cause::Protocol(Violation::TooManyRedirects { limit: HOPS });
+                        return Err(self.failed("PUT blob", cause));
+                    }
+                    next = Some(Session { url, ..session });
+                }
                 Err(UploadError::Source(error)) => self.read_again(error)?,
                 Err(UploadError::Target(cause)) => {
                     match self.recover(cause, &session, is_resumed, moved.load(Relaxed)).await? {
@@ -196,8 +220,8 @@ impl<'a> BlobUpload<'a> {
 
     /// What to do after the target failed at a session that had taken the first `moved` bytes.
     async fn recover(&mut self, cause: Cause, session: &Session, is_resumed: bool, moved: u64) -> Result<Next, Error> {
-        if let Some(method) = self.method.after(&cause).filter(|_| !is_resumed) {
-            self.method = method;
+        if let Some(method) = self.next_method(&cause).filter(|_| !is_resumed) {
+            (self.method, self.doubtful) = (method, 0);
             return Ok(Next::Anew);
         }
         if moved > self.farthest {
@@ -229,6 +253,19 @@ impl<'a> BlobUpload<'a> {
         Ok(resumed.map_or(Next::Anew, Next::Resume))
     }
 
+    /// The method to try after a refusal. What may be a passing fault is a refusal of the method the second time.
+    fn next_method(&mut self, cause: &Cause) -> Option<UploadMethod> {
+        let refusal = cause.refusal()?;
+        match Refusal::of(refusal) {
+            Refusal::Other => None,
+            Refusal::OfMethod => self.method.next(),
+            Refusal::Doubtful => {
+                self.doubtful += 1;
+                self.method.next().filter(|_| self.doubtful > 1)
+            }
+        }
+    }
+
     /// Sends what `session` has not got, and closes it. `moved` counts the bytes that it has.
     async fn stream(&mut self, session: &mut Session, moved: &Arc<AtomicU64>) -> Result<(), UploadError> {
         let size = self.descriptor.size;
@@ -246,7 +283,7 @@ impl<'a> BlobUpload<'a> {
                 }
                 UploadMethod::Streamed => {
                     let response = self.repository.send_body(Method::PATCH, &session.url, stream, rest, moved).await?;
-                    *session = Session { offset: size, ..self.repository.session(&response)? };
+                    *session = self.repository.renewed(session, size, &response)?;
                 }
                 UploadMethod::Chunked => self.send_chunks(session, stream, moved).await?,
             }
@@ -254,7 +291,8 @@ impl<'a> BlobUpload<'a> {
         self.repository.commit(&session.url, self.descriptor).await
     }
 
-    /// `PATCH`es of at most [`CHUNK_BYTES`], each with its `Content-Range`.
+    /// `PATCH`es of the session's size of chunks, each with its `Content-Range`. Where one is taken in part, what is left of
+    /// it goes with what follows: no chunk but the last is smaller.
     async fn send_chunks(
         &mut self,
         session: &mut Session,
@@ -268,9 +306,16 @@ impl<'a> BlobUpload<'a> {
             if let Some(piece) = piece {
                 buffer.extend_from_slice(&piece);
             }
-            while buffer.len() >= CHUNK_BYTES || (last && !buffer.is_empty()) {
-                let chunk = buffer.split_to(CHUNK_BYTES.min(buffer.len())).freeze();
-                self.send_whole_chunk(session, chunk, moved).await?;
+            while buffer.len() >= session.chunk_bytes || (last && !buffer.is_empty()) {
+                let mut chunk = buffer.split_to(session.chunk_bytes.min(buffer.len())).freeze();
+                let taken = self.send_part_of_chunk(session, &chunk, moved).await?;
+                // At most the chunk's length.
+                let _ = chunk.split_to(taken);
+                if !chunk.is_empty() {
+                    let rest = std::mem::take(&mut buffer);
+                    buffer = BytesMut::from(&chunk[..]);
+                    buffer.unsplit(rest);
+                }
             }
             if last {
                 return Ok(());
@@ -278,34 +323,43 @@ impl<'a> BlobUpload<'a> {
         }
     }
 
-    /// Sends `chunk`; where that breaks, the rest of it from where the registry has it.
-    async fn send_whole_chunk(
+    /// Sends `chunk`; where that breaks, asks how much of it the registry has. How many bytes of it that is.
+    async fn send_part_of_chunk(
         &mut self,
         session: &mut Session,
-        mut chunk: Bytes,
+        chunk: &Bytes,
         moved: &AtomicU64,
-    ) -> Result<(), UploadError> {
-        while !chunk.is_empty() {
-            let from = session.offset;
-            match self.repository.send_chunk(session, &chunk).await {
-                Ok(renewed) => *session = renewed,
-                Err(cause) => {
-                    self.repository.pause(&mut self.budget, cause, "blob upload").await?;
-                    let known = self.repository.resume_offset(session, self.descriptor).await?;
-                    let until = from + chunk.len() as u64;
-                    *session = known.filter(|known| (from..=until).contains(&known.offset)).ok_or_else(lost)?;
-                }
-            }
-            let taken = session.offset - from;
-            // At most the chunk's length.
-            let _ = chunk.split_to(usize::try_from(taken).unwrap_or(chunk.len()));
-            moved.fetch_add(taken, Relaxed);
-            self.repository.meter.written(usize::try_from(taken).unwrap_or(usize::MAX));
-            if taken > 0 {
-                self.budget.progress();
+    ) -> Result<usize, UploadError> {
+        let from = session.offset;
+        match self.repository.send_chunk(session, chunk).await {
+            Ok(renewed) => *session = renewed,
+            Err(cause) => {
+                self.repository.pause(&mut self.budget, cause, "blob upload").await?;
+                let known = self.offset_in_place(session).await?;
+                let until = from + chunk.len() as u64;
+                *session = known.filter(|known| (from..=until).contains(&known.offset)).ok_or_else(lost)?;
             }
         }
-        Ok(())
+        let taken = usize::try_from(session.offset - from).unwrap_or(chunk.len()).min(chunk.len());
+        moved.fetch_add(taken as u64, Relaxed);
+        self.repository.meter.written(taken);
+        if taken > 0 {
+            self.budget.progress();
+        }
+        Ok(taken)
+    }
+
+    /// How much of the upload the registry has, asked in the place that this upload holds. To wait for another would be to
+    /// wait for uploads that wait for the same: where load was shed there may be one place for all.
+    async fn offset_in_place(&mut self, session: &Session) -> Result<Option<Session>, Cause> {
+        loop {
+            match self.repository.send_once(&self.repository.offset_call(session)).await {
+                Err(cause) if retry::classify(&cause) != Retry::Never => {
+                    self.repository.pause(&mut self.budget, cause, "blob upload").await?;
+                }
+                answered => return self.repository.offset_in(answered, session, self.descriptor),
+            }
+        }
     }
 }
 
@@ -313,10 +367,23 @@ impl Repository {
     /// Asks how much of an upload the registry has (distribution-spec, "Pushing a blob in chunks", resuming); none where
     /// it knows nothing of it any more, or does not say.
     async fn resume_offset(&self, session: &Session, descriptor: &Descriptor) -> Result<Option<Session>, Cause> {
-        let scopes = Scopes::push(&self.name);
-        let mut call = Request::new(Method::GET, session.url.clone(), scopes, "blob upload");
+        self.offset_in(self.send(&self.offset_call(session)).await, session, descriptor)
+    }
+
+    fn offset_call(&self, session: &Session) -> Request<'static> {
+        let mut call = Request::new(Method::GET, session.url.clone(), Scopes::push(&self.name), "blob upload");
         call.follow_redirects = false;
-        let response = match self.send(&call).await {
+        call
+    }
+
+    /// What an answer to [`Self::offset_call`] says.
+    fn offset_in(
+        &self,
+        answered: Result<Response, Cause>,
+        session: &Session,
+        descriptor: &Descriptor,
+    ) -> Result<Option<Session>, Cause> {
+        let response = match answered {
             Ok(response) => response,
             Err(Cause::Refused(refusal)) if refusal.status < 500 => return Ok(None),
             Err(cause) => return Err(cause),
@@ -327,17 +394,24 @@ impl Repository {
             Ok(renewed) => renewed.url,
             Err(_) => session.url.clone(),
         };
-        Ok(Some(Session { url, offset }))
+        Ok(Some(Session { url, offset, chunk_bytes: session.chunk_bytes }))
+    }
+
+    /// `session` after `response` to a body, when the registry has `offset` bytes. One that names no other place means the
+    /// same.
+    fn renewed(&self, session: &Session, offset: u64, response: &Response) -> Result<Session, Cause> {
+        let url = match self.session(response) {
+            Ok(renewed) => renewed.url,
+            Err(Cause::Protocol(Violation::UploadWithoutLocation)) => session.url.clone(),
+            Err(cause) => return Err(cause),
+        };
+        Ok(Session { url, offset, chunk_bytes: session.chunk_bytes })
     }
 
     /// The session, with nothing in it, that an answer names: absolute, relative, with a query, without a leading slash.
     pub(super) fn session(&self, response: &Response) -> Result<Session, Cause> {
-        let location = response
-            .headers()
-            .get(LOCATION)
-            .and_then(|location| location.to_str().ok())
-            .ok_or(Cause::Protocol(Violation::UploadWithoutLocation))?;
-        let mut url = response.url().join(location).map_err(|_| Cause::Protocol(Violation::UploadLocationInvalid))?;
+        let location = location(response.headers()).ok_or(Cause::Protocol(Violation::UploadWithoutLocation))?;
+        let mut url = response.url().join(&location).map_err(|_| Cause::Protocol(Violation::UploadLocationInvalid))?;
         // A registry behind a TLS proxy that it does not know of names itself with http.
         let home = response.url();
         if url.scheme() == "http" && home.scheme() == "https" && url.host() == home.host() {
@@ -345,7 +419,9 @@ impl Repository {
             let _ = url.set_scheme("https");
         }
         self.check_elsewhere(&url, Lead::Upload)?;
-        Ok(Session { url, offset: 0 })
+        let least = response.headers().get(CHUNK_MIN_LENGTH).and_then(|least| least.to_str().ok()?.trim().parse().ok());
+        let chunk_bytes = least.unwrap_or(0).clamp(CHUNK_BYTES, LARGEST_CHUNK_BYTES);
+        Ok(Session { url, offset: 0, chunk_bytes })
     }
 
     /// The method for a blob of this size, as far as is known of the host.
@@ -382,7 +458,10 @@ impl Repository {
         if let Some(error) = failure.locked().take() {
             return Err(UploadError::Source(error));
         }
-        let response = result?;
+        let response = result.map_err(|cause| self.blame(url, Lead::Upload, cause))?;
+        if let Some(next) = self.next_write(&response)? {
+            return Err(UploadError::Redirected(next));
+        }
         if !response.status().is_success() {
             return Err(self.refused_body(response, authorization.as_ref()).await.into());
         }
@@ -458,19 +537,38 @@ impl Repository {
             headers.insert(CONTENT_RANGE, range);
         }
         let authorization = self.authorization(&Scopes::push(&self.name)).await?;
-        let request = self
-            .request(Method::PATCH, &session.url, Pool::Blob, authorization.as_ref())?
-            .headers(headers)
-            .body(chunk.clone());
-        let response = answer(request, self.commit_limit()).await?;
+        let response = self.deliver(Method::PATCH, &session.url, &headers, chunk, authorization.as_ref()).await?;
         if response.status().is_success() {
-            return Ok(Session { offset, ..self.session(&response)? });
+            return self.renewed(session, offset, &response);
         }
         Err(match self.refused_body(response, authorization.as_ref()).await {
             // It has other bytes than were counted here: it is asked which.
-            Cause::Refused(refusal) if refusal.status == 416 => broken(&refusal),
+            Cause::Refused(refusal) if refusal.status == 416 => Cause::Interrupted(refusal),
             cause => restartable(cause),
         })
+    }
+
+    /// Sends a body that is in memory, within this registry also to where a redirect leads.
+    async fn deliver(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: &Bytes,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Cause> {
+        let mut url = url.clone();
+        for _ in 0..=HOPS {
+            let request = self.request(method.clone(), &url, Pool::Blob, authorization)?;
+            let request = request.headers(headers.clone()).body(body.clone());
+            let answered = answer(request, self.commit_limit()).await;
+            let response = answered.map_err(|cause| self.blame(&url, Lead::Upload, cause))?;
+            match self.next_write(&response)? {
+                Some(next) => url = next,
+                None => return Ok(response),
+            }
+        }
+        Err(Cause::Protocol(Violation::TooManyRedirects { limit: HOPS }))
     }
 
     /// The PUT that closes a session.
@@ -478,11 +576,8 @@ impl Repository {
         let url = with_digest(session.clone(), descriptor);
         for renewed in [false, true] {
             let authorization = self.authorization(&Scopes::push(&self.name)).await?;
-            let request = self
-                .request(Method::PUT, &url, Pool::Blob, authorization.as_ref())?
-                .headers(body_headers(0))
-                .body(Bytes::new());
-            let response = answer(request, self.commit_limit()).await?;
+            let nothing = Bytes::new();
+            let response = self.deliver(Method::PUT, &url, &body_headers(0), &nothing, authorization.as_ref()).await?;
             if response.status().is_success() {
                 return Ok(());
             }
@@ -502,8 +597,11 @@ impl Repository {
     /// What the registry said to a request whose body was sent, or a part of it. Where the token ran out under it, the next
     /// attempt has a new one.
     async fn refused_body(&self, response: Response, sent: Option<&HeaderValue>) -> Cause {
-        self.expired(&response, sent).await;
-        self.refused(response, sent).await
+        let expired = self.expired(&response, sent).await;
+        match self.refused(response, sent).await {
+            Cause::Refused(refusal) if expired => Cause::Interrupted(refusal),
+            cause => cause,
+        }
     }
 
     /// Whether the registry wants another token than was sent, and there may be one.
@@ -521,7 +619,10 @@ fn body_headers(length: u64) -> HeaderMap {
 }
 
 fn with_digest(mut session: Url, descriptor: &Descriptor) -> Url {
-    session.query_pairs_mut().append_pair("digest", descriptor.digest.as_str());
+    // An address that a redirect led to has it already.
+    if !session.query_pairs().any(|(name, _)| name == "digest") {
+        session.query_pairs_mut().append_pair("digest", descriptor.digest.as_str());
+    }
     session
 }
 
@@ -534,25 +635,17 @@ fn offset_of(headers: &HeaderMap) -> Option<u64> {
     Some(if last == 0 { 0 } else { last.checked_add(1)? })
 }
 
-/// A session that is lost, or a token that ran out under a body, is no refusal of the blob: it can be sent again.
+/// A session that is lost is no refusal of the blob: it can be sent again.
 fn restartable(cause: Cause) -> Cause {
     match cause {
         Cause::Refused(refusal)
-            if refusal.status == 401
-                || (refusal.status == 404
-                    && matches!(
-                        refusal.code.as_deref(),
-                        None | Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")
-                    )) =>
+            if refusal.status == 404
+                && matches!(refusal.code.as_deref(), None | Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")) =>
         {
-            broken(&refusal)
+            Cause::Interrupted(refusal)
         }
         other => other,
     }
-}
-
-fn broken(refusal: &ErrorResponse) -> Cause {
-    Cause::Connection { kind: ConnectionFailure::Broken, detail: refusal.to_string() }
 }
 
 fn lost() -> UploadError {

@@ -175,6 +175,19 @@ impl Registry {
         Self::serve_over(Some(certificate.acceptor()), "127.0.0.1", Arc::default(), keys, true)
     }
 
+    /// The same, by its address on this machine, at any address of it.
+    pub fn with_tls_at(address: &str, certificate: &Certificate) -> Self {
+        let keys = Arc::new(Mutex::new(Keys::new(Auth::Open)));
+        Self::serve_as(
+            Some(certificate.acceptor()),
+            |address| format!("https://{address}"),
+            address,
+            Arc::default(),
+            keys,
+            true,
+        )
+    }
+
     /// A blob storage host on 127.0.0.2 with this registry's content: same paths, no credentials wanted, every header
     /// recorded. The target of `What::Redirect` and `LocationForm::OtherHost`.
     pub fn plain_redirect_store(&self) -> Self {
@@ -199,12 +212,26 @@ impl Registry {
         keys: Arc<Mutex<Keys>>,
         guarded: bool,
     ) -> Self {
+        let scheme = if tls.is_some() { Some(format!("https://{}", super::tls::NAME)) } else { None };
+        let url = |address: SocketAddr| scheme.unwrap_or_else(|| format!("http://{address}"));
+        Self::serve_as(tls, url, host, content, keys, guarded)
+    }
+
+    /// `url`: how one at an address calls itself.
+    fn serve_as(
+        tls: Option<TlsAcceptor>,
+        url: impl FnOnce(SocketAddr) -> String,
+        host: &str,
+        content: Arc<Mutex<Content>>,
+        keys: Arc<Mutex<Keys>>,
+        guarded: bool,
+    ) -> Self {
         let listener = std::net::TcpListener::bind((host, 0)).expect("a loopback address can be bound");
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let node = Arc::new(Node {
             address,
-            url: if tls.is_some() { format!("https://{}", super::tls::NAME) } else { format!("http://{address}") },
+            url: url(address),
             content,
             keys,
             guarded,

@@ -67,7 +67,7 @@ pub enum What {
     Status { status: u16, headers: Vec<(String, String)>, body: String },
     /// An error with this status whose message repeats the whole request, secrets decoded, as debug pages do.
     Echo(u16),
-    /// To another place; `{path}` stands for the path that was asked for.
+    /// To another place; `{path}` and `{query}` stand for those that were asked for.
     Redirect { to: String, status: u16 },
     /// Milliseconds before the request's body is read.
     Delay(u64),
@@ -107,6 +107,8 @@ pub enum What {
     MountAnswer(u16),
     /// PUT bodies of blobs above this many bytes are refused with this status, and the session ends.
     RefuseMonolithicAbove(usize, u16),
+    /// Bodies of blobs without `Content-Range` are refused with this status and code (none where it is empty), and the session ends.
+    RefuseWhole(u16, &'static str),
     /// PATCH bodies with `Content-Range` above this many bytes: 416 (GHCR).
     ChunkLimit(usize),
     /// On a manifest PUT: the next HEADs and GETs of that tag and digest answer 404, this often each.
@@ -164,6 +166,8 @@ pub enum LocationForm {
     NoSlash,
     /// With a second parameter, percent-encoded, that must come back intact.
     WithQuery,
+    /// With a second parameter that has letters in it which are no ASCII, not escaped.
+    Utf8,
     /// On another origin, such as `store.url()`.
     OtherHost(String),
     Missing,

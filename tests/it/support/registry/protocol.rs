@@ -314,7 +314,9 @@ fn answer(call: &Call<'_>, is_token: bool) -> Answer {
                 return Err(Reply::error(*status, "DENIED", &format!("not this: {request}")));
             }
             What::Redirect { to, status } => {
-                let location = to.replace("{path}", call.path);
+                let query: String =
+                    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&call.query).finish();
+                let location = to.replace("{path}", call.path).replace("{query}", &query);
                 return Err(Reply::new(*status).header("location", location));
             }
             What::Loses(digest) => {
@@ -566,6 +568,10 @@ fn upload(call: &Call<'_>, name: &str, session: &str) -> Answer {
                 let reply = Reply::new(*status).header("content-type", "text/plain");
                 return Err(reply.body("the body is too big for one PUT"));
             }
+            What::RefuseWhole(status, code) if call.header("content-range").is_none() && size > 0 => {
+                content.uploads.remove(session);
+                return Err(if code.is_empty() { Reply::new(*status) } else { Reply::error(*status, code, "not so") });
+            }
             What::ChunkLimit(limit)
                 if call.method == Method::PATCH && call.header("content-range").is_some() && size > *limit =>
             {
@@ -712,6 +718,7 @@ fn relocate(mut reply: Reply, form: &LocationForm) -> Reply {
         LocationForm::Relative => reply.header("location", &location[origin..]),
         LocationForm::NoSlash => reply.header("location", &location[location.rfind('/').expect("a slash") + 1..]),
         LocationForm::WithQuery => reply.header("location", format!("{location}&signature=a%2Fb%3D%2B")),
+        LocationForm::Utf8 => reply.header("location", format!("{location}&label=größe")),
         LocationForm::OtherHost(base) => reply.header("location", format!("{base}{}", &location[origin..])),
     }
 }

@@ -22,6 +22,11 @@ pub struct Certificate {
 
 impl Certificate {
     pub fn new() -> Self {
+        Self::naming(&format!("DNS:{NAME}"))
+    }
+
+    /// For other names, as OpenSSL writes them: `IP:127.0.0.1`.
+    pub fn naming(names: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let text = |name: &str| path(name).display().to_string();
@@ -30,7 +35,7 @@ impl Certificate {
         tool("openssl", &[&authority[..], &[&text("ca.key")], &new_key].concat());
         let request = ["req", "-subj", "/CN=registry.test", "-out", &text("leaf.csr"), "-keyout", &text("leaf.key")];
         tool("openssl", &[&request[..], &new_key].concat());
-        std::fs::write(path("names"), format!("subjectAltName=DNS:{NAME}\n")).unwrap();
+        std::fs::write(path("names"), format!("subjectAltName={names}\n")).unwrap();
         tool(
             "openssl",
             &[
@@ -40,6 +45,26 @@ impl Certificate {
             .concat(),
         );
         Self { directory }
+    }
+
+    /// The same certificate, good for a month that is over.
+    pub fn expired(self) -> Self {
+        let text = |name: &str| self.path(name).display().to_string();
+        let directory = self.directory.path().display();
+        let config = format!(
+            "[ca]\ndefault_ca=own\n[own]\ndatabase={directory}/issued\nnew_certs_dir={directory}\nrand_serial=yes\n\
+             default_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n"
+        );
+        std::fs::write(self.path("config"), config).unwrap();
+        std::fs::write(self.path("issued"), "").unwrap();
+        let period = ["-startdate", "20200101000000Z", "-enddate", "20200201000000Z"];
+        let files = ["-in", &text("leaf.csr"), "-out", &text("leaf.pem"), "-cert", &text("ca.pem")];
+        let rest = ["-keyfile", &text("ca.key"), "-extfile", &text("names")];
+        tool(
+            "openssl",
+            &[&["ca", "-batch", "-notext", "-config", &text("config")][..], &period, &files, &rest].concat(),
+        );
+        self
     }
 
     fn path(&self, name: &str) -> PathBuf {
