@@ -151,7 +151,8 @@ impl Repository {
             // A storage host that a redirect led to must not tell us whom to give this registry's credential.
             let is_worth_another = round < MOST_ROUNDS
                 && self.is_home(response.url())
-                && (self.learns(&response, call, sent, round).await || sent.is_none() && self.greets(&response).await);
+                && (Box::pin(self.learns(&response, call, sent, round)).await
+                    || sent.is_none() && Box::pin(self.greets(&response)).await);
             if !is_worth_another {
                 return Err(self.refused(response, sent).await);
             }

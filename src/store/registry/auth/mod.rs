@@ -127,7 +127,8 @@ impl Auth {
                 if let Some(cause) = self.known.locked().heard(scopes, scheme).filter(|_| !approach.is_guess) {
                     return Err(cause);
                 }
-                match self.token(realm, service.as_deref(), &approach.scopes, context).await {
+                // Rare and large: kept out of the future of every request.
+                match Box::pin(self.token(realm, service.as_deref(), &approach.scopes, context)).await {
                     // What holds for another repository need not hold for this one: it is asked itself.
                     Err(cause) if approach.is_guess && cause.refusal().is_some_and(|refusal| refusal.status < 429) => {
                         self.known.locked().misguessed(scopes, scheme.clone(), cause);
