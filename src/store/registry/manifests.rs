@@ -40,7 +40,7 @@ impl Repository {
         let response = match self.send(&call).await {
             Ok(response) => response,
             Err(cause) if is_absent(&cause) => return Ok(None),
-            Err(cause) if is_mute(&cause) => return self.explained(at, cause).await.map(Some),
+            Err(cause) if is_mute(&cause) => return self.explained(at, cause).await,
             Err(cause) => return Err(self.error("HEAD manifest", self.object(at), cause)),
         };
         let headers = response.headers();
@@ -61,10 +61,12 @@ impl Repository {
         Ok(Some(Descriptor::new(media_type, digest, size)))
     }
 
-    /// The answer to a HEAD has no words. A GET has them; at a registry that knows no HEAD it is the answer.
-    async fn explained(&self, at: TagOrDigest<'_>, cause: Cause) -> Result<Descriptor, Error> {
+    /// The answer to a HEAD has no words. A GET has them; at a registry that knows no HEAD it is the answer, also where it says
+    /// that nothing is there.
+    async fn explained(&self, at: TagOrDigest<'_>, cause: Cause) -> Result<Option<Descriptor>, Error> {
         match self.get_manifest(at).await {
-            Ok(manifest) => Ok(manifest.descriptor()),
+            Ok(manifest) => Ok(Some(manifest.descriptor())),
+            Err(error) if error.is_absent() => Ok(None),
             Err(error) if error.refusal().is_some_and(|refusal| !refusal.message.is_empty()) => Err(error),
             Err(_) => Err(self.error("HEAD manifest", self.object(at), cause)),
         }
