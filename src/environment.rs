@@ -5,8 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
-use crate::text::blank::trimmed;
-
 /// The environment variables, so that nothing else looks at the process's own.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -31,7 +29,7 @@ impl Environment {
     /// A variable without surrounding blanks; one that is empty or blank counts as not set, and so does one that is not
     /// Unicode ([`Environment::is_unreadable`]).
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(|value| trimmed(value)).filter(|value| !value.is_empty())
+        self.values.get(name).map(|value| value.trim_matches(is_blank)).filter(|value| !value.is_empty())
     }
 
     /// Whether a variable is set to something that is not Unicode.
@@ -42,6 +40,11 @@ impl Environment {
     pub(crate) fn inputs(&self) -> impl Iterator<Item = &str> {
         self.values.keys().filter(|name| self.get(name).is_some()).filter_map(|name| name.strip_prefix("INPUT_"))
     }
+}
+
+/// The mark that Windows editors put before a text is as blank as a space.
+fn is_blank(character: char) -> bool {
+    character.is_whitespace() || character == '\u{feff}'
 }
 
 impl FromIterator<(OsString, OsString)> for Environment {

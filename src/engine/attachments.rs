@@ -91,6 +91,16 @@ pub fn search<'a>(
     .boxed()
 }
 
+/// Leaves out what is attached to `subject`, and what is attached to that and to nothing else.
+pub fn leave(found: &mut Vec<Found>, subject: &Digest) {
+    let mut gone = vec![subject.clone()];
+    while let Some(subject) = gone.pop() {
+        let left: Vec<Found> = found.extract_if(.., |attachment| attachment.subject == subject).collect();
+        let stays = |digest: &Digest| found.iter().any(|attachment| attachment.manifest.digest == *digest);
+        gone.extend(left.into_iter().map(|attachment| attachment.manifest.digest).filter(|digest| !stays(digest)));
+    }
+}
+
 /// Whether anything seems to be attached to `subject`; what it is, is not looked at.
 async fn has_any(source: &Source, subject: &Digest, which: Attachments) -> Result<bool, Error> {
     if !listed(source, subject).await?.is_empty() {

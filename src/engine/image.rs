@@ -9,8 +9,11 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
+use crate::engine::attachments;
+use crate::engine::choice::Effect;
 use crate::engine::copy::Copy;
 use crate::engine::copy::fan_out::Subscriber;
+use crate::engine::copy::root::RootChoice;
 use crate::engine::job::Job;
 use crate::engine::options::{
     Check, ChildSelection, Mode, OnConflict, Operation, Options, Platforms, TargetState, UnchangedDetail,
@@ -82,6 +85,7 @@ struct Known {
     platforms: Vec<PlatformOutcome>,
     is_container: bool,
     attachments: Vec<AttachmentOutcome>,
+    effect: Option<Effect>,
 }
 
 impl<'a> ImageTask<'a> {
@@ -100,7 +104,8 @@ impl<'a> ImageTask<'a> {
     /// Does what is to be done with the image.
     pub async fn work(&self) -> Result<Outcome, Error> {
         match self.job.options.operation {
-            Operation::Copy(_) => self.copy().await,
+            // The largest of all: most of a run's images wait for their turn.
+            Operation::Copy(_) => Box::pin(self.copy()).await,
             Operation::Inspect => self.inspect().await,
             Operation::Verify => self.verify().await,
             Operation::Access => self.find_target().await,
@@ -116,6 +121,7 @@ impl<'a> ImageTask<'a> {
             Ok(outcome) => (outcome, None),
             Err(error) => (Outcome::Failed, Some(error)),
         };
+        notices.extend(known.effect.iter().flat_map(|effect| effect.sentences(result)));
         // A failure says nothing about the target that is not known.
         let digest = known.digest.filter(|_| result != Outcome::Failed || self.tag() == Tag::Written);
         ImageOutcome {
@@ -193,6 +199,7 @@ impl<'a> ImageTask<'a> {
         self.record(&resolved);
         self.check_expected_digest(&resolved)?;
         self.session.gate.admit(&resolved, &source.store).await?;
+        let resolved = self.as_before(resolved, &target, found.as_ref().ok().and_then(Option::as_ref)).await?;
         let wanted = resolved.root.digest().clone();
         let (target_at, found) = match (target.tag.as_deref(), early) {
             (Some(tag), _) => (TagOrDigest::Tag(tag), found?),
@@ -211,7 +218,7 @@ impl<'a> ImageTask<'a> {
         if let Some(repository) = target.store.registry().filter(|_| before != TargetState::Same) {
             self.session.gate.before_write(repository, before).await?;
         }
-        let Resolved { root, chosen, children, .. } = resolved;
+        let Resolved { root, chosen, children, smaller, .. } = resolved;
         let root = match &source.store {
             // Who served it is told for each image.
             Source::Mirrors(_) => root.manifest(&source.store, source.at()).await?,
@@ -228,11 +235,13 @@ impl<'a> ImageTask<'a> {
             options: &self.job.options,
             before,
             children: children.as_ref(),
+            refused: Mutex::default(),
+            may_rewrite: smaller.is_some(),
             found: Mutex::default(),
             unlisted: Mutex::default(),
             sizes: Mutex::default(),
         };
-        Box::pin(self.transfer(&copy, target_at, &root, chosen.as_ref())).await
+        self.transfer(&copy, target_at, (&root, smaller.as_deref()), chosen.as_ref()).await
     }
 
     /// Sends what the target lacks: what is below the root, the attachments, the tag.
@@ -240,20 +249,25 @@ impl<'a> ImageTask<'a> {
         &self,
         copy: &Copy<'_>,
         target_at: TagOrDigest<'_>,
-        root: &Manifest,
+        (root, smaller): (&Manifest, Option<&Manifest>),
         chosen: Option<&Platform>,
     ) -> Result<Outcome, Error> {
         let below = tokio::try_join!(copy.below(root, 0), copy.look_for_attachments(&root.digest));
         self.describe(root, chosen, copy.children, |digest| copy.size_of(digest));
         below?;
-        let found = copy.take_found();
+        let mut found = copy.take_found();
         let mut pushed = None;
-        if copy.before != TargetState::Same && (!found.is_empty() || root.subject.is_some()) {
+        let mut root = copy.choose_root(root, smaller);
+        if copy.before != TargetState::Same && (!found.is_empty() || root.root.subject.is_some()) {
             // Attachments name their subject by digest: it must be there before them, the tag after them. So must what is an
             // attachment itself before it is listed.
-            pushed = copy.put(TagOrDigest::Digest(&root.digest), root).await?;
+            pushed = copy.put_root(None, &mut root).await?;
         }
-        copy.note_subject(root, pushed);
+        // What hangs on an index that was rewritten names one that is not there.
+        if let Some(replaced) = root.replaced {
+            attachments::leave(&mut found, replaced);
+        }
+        copy.note_subject(root.root, pushed);
         let attachments = copy.attach(found).await?;
         self.known().attachments = attachments;
         if copy.before == TargetState::Same {
@@ -262,7 +276,11 @@ impl<'a> ImageTask<'a> {
         if copy.options.operation == Operation::Copy(Mode::DryRun) {
             return Ok(Outcome::WouldCopy);
         }
-        self.publish(copy, target_at, root).await
+        let tag = match target_at {
+            TagOrDigest::Tag(tag) => Some(tag),
+            TagOrDigest::Digest(_) => None,
+        };
+        self.publish(copy, tag, root).await
     }
 
     /// Compares what the target has with what it is to have: how it looks before the copy, or how the image ends where
@@ -331,21 +349,54 @@ impl<'a> ImageTask<'a> {
     }
 
     /// Makes visible what is whole at the target, and reads it back.
-    async fn publish(&self, copy: &Copy<'_>, at: TagOrDigest<'_>, root: &Manifest) -> Result<Outcome, Error> {
+    async fn publish(&self, copy: &Copy<'_>, tag: Option<&str>, mut root: RootChoice<'_>) -> Result<Outcome, Error> {
         self.set_tag(Tag::Unknown);
-        copy.put(at, root).await.inspect_err(|error| {
+        copy.put_root(tag, &mut root).await.inspect_err(|error| {
             // Refused is refused; no answer, and a server's failure, is no knowledge.
             if error.is_declined() {
                 self.set_tag(Tag::Untouched);
             }
         })?;
+        self.note_root(&root);
         // In a layout, what has no tag is found by an entry of its own.
-        if let (Target::Layout(layout), TagOrDigest::Digest(_)) = (copy.target, at) {
-            layout.add_referrer(root).await?;
+        if let (Target::Layout(layout), None) = (copy.target, tag) {
+            layout.add_referrer(root.root).await?;
         }
         self.set_tag(Tag::Written);
-        verify::read_back(copy.target, at, &root.digest, self.job.options.patience).await?;
+        verify::read_back(copy.target, root.at(tag), &root.root.digest, self.job.options.patience).await?;
         Ok(Outcome::Copied)
+    }
+
+    /// Notes that the root is another one than was resolved.
+    fn note_root(&self, root: &RootChoice<'_>) {
+        if root.replaced.is_some() {
+            let (mut known, digest) = (self.known(), &root.root.digest);
+            known.digest = Some(digest.clone());
+            known.effect = known.effect.take().map(|effect| effect.rewritten(digest));
+        }
+    }
+
+    /// What an earlier run has made of `subset: auto` at this target: where the smaller index is there, that is what is
+    /// wanted.
+    async fn as_before(
+        &self,
+        resolved: Resolved,
+        target: &Endpoint<Target>,
+        by_tag: Option<&Digest>,
+    ) -> Result<Resolved, Error> {
+        let Some(smaller) = resolved.smaller.as_ref().map(|smaller| smaller.digest.clone()) else {
+            return Ok(resolved);
+        };
+        let is_there = match target.tag {
+            Some(_) => by_tag == Some(&smaller),
+            None => target.store.head_manifest(TagOrDigest::Digest(&smaller)).await?.is_some(),
+        };
+        if !is_there {
+            return Ok(resolved);
+        }
+        let resolved = resolved.rewritten();
+        self.record(&resolved);
+        Ok(resolved)
     }
 
     /// Says that a tag moves, and from where: that is how it is moved back.
@@ -358,7 +409,8 @@ impl<'a> ImageTask<'a> {
     /// Whether a target with the right digest has the children that were chosen too; with no choice, the index speaks
     /// for them.
     async fn is_unchanged(&self, target: &Target, resolved: &Resolved) -> Result<bool, Error> {
-        let chosen = resolved.children.iter().flatten().map(|digest| target.head_manifest(TagOrDigest::Digest(digest)));
+        let chosen = resolved.children.iter().flat_map(|chosen| &chosen.kept);
+        let chosen = chosen.map(|digest| target.head_manifest(TagOrDigest::Digest(digest)));
         let unchanged = try_join_all(chosen).await?.iter().all(Option::is_some);
         if unchanged && self.job.options.unchanged == UnchangedDetail::Platforms {
             let root = target.get_manifest(TagOrDigest::Digest(resolved.root.digest())).await?;
@@ -409,11 +461,20 @@ impl<'a> ImageTask<'a> {
         self.record(&resolved);
         self.check_expected_digest(&resolved)?;
         self.session.gate.admit(&resolved, &source.store).await?;
+        let by_tag = match &target.tag {
+            Some(tag) => resolve::target(&target.store, TagOrDigest::Tag(tag)).await?,
+            None => None,
+        };
+        let resolved = self.as_before(resolved, &target, by_tag.as_ref()).await?;
         let wanted = resolved.root.digest().clone();
         // The tag is what people pull by; the digest only where there is no tag.
         let target_at = target.tag.as_deref().map_or(TagOrDigest::Digest(&wanted), TagOrDigest::Tag);
         let different = |differences| Error::Different { reference: target.store.object(target_at), differences };
-        match resolve::target(&target.store, target_at).await? {
+        let found = match target_at {
+            TagOrDigest::Tag(_) => by_tag,
+            TagOrDigest::Digest(_) => resolve::target(&target.store, target_at).await?,
+        };
+        match found {
             Some(found) if found == wanted => {}
             Some(found) => return Err(different(vec![format!("it is {found}, the source is {wanted}")])),
             None => return Err(different(vec![format!("it does not exist; the source is {wanted}")])),
@@ -422,9 +483,9 @@ impl<'a> ImageTask<'a> {
         let root = resolved.root.clone().manifest(&source.store, source.at()).await?;
         let children = resolved.children.as_ref();
         self.describe(&root, chosen.as_ref(), children, |_| None);
-        let comparison =
-            Comparison { source: &source.store, target: &target.store, attachments: self.job.options.attachments };
-        let differences = comparison.differences(&root, children).await?;
+        let attachments = self.job.options.attachments;
+        let comparison = Comparison { source: &source.store, target: &target.store, attachments, children };
+        let differences = comparison.differences(&root).await?;
         if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
     }
 
@@ -489,10 +550,8 @@ impl<'a> ImageTask<'a> {
     }
 
     fn record(&self, resolved: &Resolved) {
-        for notice in &resolved.notices {
-            self.meter.notice(notice.clone());
-        }
         let mut known = self.known();
+        known.effect.clone_from(&resolved.effect);
         known.source_digest = Some(resolved.named.clone());
         known.digest = Some(resolved.root.digest().clone());
         if let Some(platform) = &resolved.chosen {

@@ -112,6 +112,8 @@ pub enum Platforms {
 /// What becomes of an index of which only some platforms are copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subset {
+    /// Sparse; where the target refuses that, rewritten.
+    Auto,
     /// It is kept, byte for byte; the platforms left out are missing at the target.
     Sparse,
     /// A smaller one is written, with a digest of its own.
@@ -119,7 +121,8 @@ pub enum Subset {
 }
 
 impl Choice for Subset {
-    const ALL: &'static [(&'static str, Self)] = &[("sparse", Self::Sparse), ("rewrite", Self::Rewrite)];
+    const ALL: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("sparse", Self::Sparse), ("rewrite", Self::Rewrite)];
 }
 
 /// What becomes of the other images when one has failed.
@@ -160,8 +163,23 @@ impl Choice for Attachments {
         &[("all", Self::All), ("signatures", Self::Signatures), ("none", Self::None)];
 }
 
-/// Children of an index that were chosen.
-pub type ChildSelection = HashSet<Digest>;
+/// What was chosen of an index, and of the indexes in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChildSelection {
+    /// The indexes of which not all is wanted.
+    pub partial: HashSet<Digest>,
+    /// What they and all others list that is.
+    pub kept: HashSet<Digest>,
+    /// The images that were asked for.
+    pub platforms: Vec<(Platform, Digest)>,
+}
+
+impl ChildSelection {
+    /// Whether `child`, which `parent` lists, is wanted.
+    pub fn has(&self, parent: &Digest, child: &Digest) -> bool {
+        !self.partial.contains(parent) || self.kept.contains(child)
+    }
+}
 
 /// Whether the target is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

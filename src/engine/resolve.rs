@@ -3,14 +3,13 @@
 //! Owns that a tag is asked once and everything after goes by digest: a tag may move between two requests. Never writes, and
 //! never fetches a manifest where its digest is enough.
 
-use std::collections::HashSet;
-
+use crate::engine::choice::{Effect, Image, Tree};
 use crate::engine::options::{ChildSelection, Platforms, Subset};
 use crate::engine::outcome::PlatformOutcome;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Content, Descriptor, Manifest};
-use crate::oci::platform::{self, Platform, Selection};
+use crate::oci::platform::Platform;
 use crate::store::content::TagOrDigest;
 use crate::store::{Source, StoredBlob, Target};
 
@@ -19,9 +18,6 @@ const LARGEST_CONFIG: u64 = 4 * 1024 * 1024;
 
 /// So many images for one repository are worth a listing of its tags.
 const MANY: usize = 4;
-
-/// The annotation by which a rewritten index names the one it was made from.
-const ORIGINAL_DIGEST: &str = "io.github.mirror-image.original-digest";
 
 /// What a source name stands for.
 pub struct Resolved {
@@ -33,14 +29,31 @@ pub struct Resolved {
     pub chosen: Option<Platform>,
     /// Where the index is kept and several platforms were chosen: the children that are copied.
     pub children: Option<ChildSelection>,
-    /// What the choice means for the digests, a sentence each.
-    pub notices: Vec<String>,
+    /// Where the index is kept as long as the target takes it so: the smaller one that it gets otherwise.
+    pub smaller: Option<Box<Manifest>>,
+    /// What the choice means for the digests.
+    pub effect: Option<Effect>,
 }
 
 impl Resolved {
     /// All of `root`.
     pub fn whole(root: Root) -> Self {
-        Self { named: root.digest().clone(), root, chosen: None, children: None, notices: Vec::new() }
+        Self { named: root.digest().clone(), root, chosen: None, children: None, smaller: None, effect: None }
+    }
+
+    /// The smaller index in place of the one that is kept, where there is one.
+    #[must_use]
+    pub fn rewritten(self) -> Self {
+        match self.smaller {
+            Some(smaller) => Self {
+                effect: self.effect.map(|effect| effect.rewritten(&smaller.digest)),
+                root: Root::Fetched(smaller),
+                children: None,
+                smaller: None,
+                ..self
+            },
+            None => self,
+        }
     }
 }
 
@@ -127,67 +140,39 @@ pub async fn fetched(source: &Source, at: TagOrDigest<'_>) -> Result<Resolved, E
 }
 
 async fn one_platform(source: &Source, at: TagOrDigest<'_>, wanted: &Platform) -> Result<Resolved, Error> {
-    let mut manifest = source.get_manifest(at).await?;
-    let named = manifest.digest.clone();
-    let absent = |available: Vec<Platform>| Error::Platform {
-        reference: source.object(at),
-        wanted: wanted.to_string(),
-        available: available.iter().map(ToString::to_string).collect(),
-    };
-    // An index may hold indexes; each level is asked for the same platform.
-    for _ in 0..crate::oci::manifest::DEEPEST {
-        if !manifest.is_index() {
-            let platform = platform_of_image(source, &manifest).await?;
-            return match platform {
-                Some(platform) if wanted.matches(&platform) => {
-                    let root = Root::Fetched(Box::new(manifest));
-                    Ok(Resolved { named, chosen: Some(platform), ..Resolved::whole(root) })
-                }
-                Some(platform) => Err(absent(vec![platform])),
-                None => Err(absent(Vec::new())),
-            };
-        }
-        let (platform, entry) = choose(source, at, &manifest, wanted)?;
-        if !crate::oci::manifest::is_index_type(&entry.media_type) {
-            return Ok(Resolved { named, chosen: Some(platform), ..Resolved::whole(Root::Known(entry.digest)) });
-        }
-        manifest = source.get_manifest(TagOrDigest::Digest(&entry.digest)).await?;
+    let root = source.get_manifest(at).await?;
+    let named = root.digest.clone();
+    if !root.is_index() {
+        let platform = single(source, at, &root, std::slice::from_ref(wanted)).await?;
+        return Ok(Resolved { named, chosen: platform, ..Resolved::whole(Root::Fetched(Box::new(root))) });
     }
-    Err(absent(Vec::new()))
+    let tree = Tree::read(source, root, std::slice::from_ref(wanted)).await?;
+    let image = tree.image(source, at, wanted)?;
+    let attestations = tree.attestations(image);
+    Ok(Resolved {
+        named,
+        chosen: Some(image.platform.clone()),
+        effect: (!attestations.is_empty()).then_some(Effect::Alone(attestations)),
+        ..Resolved::whole(Root::Known(image.entry.digest.clone()))
+    })
 }
 
-/// The entry of an index for one platform.
-fn choose(
+/// The platform of a single image, of which all of `wanted` must be.
+async fn single(
     source: &Source,
     at: TagOrDigest<'_>,
-    index: &Manifest,
-    wanted: &Platform,
-) -> Result<(Platform, Descriptor), Error> {
-    let (platforms, entries): (Vec<Platform>, Vec<&Descriptor>) = images(index).unzip();
-    let names = |platforms: &[&Platform]| platforms.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let chosen = match platform::select(wanted, &platforms) {
-        Selection::One(number) => platforms.get(number).zip(entries.get(number)),
-        Selection::Absent => None,
-        Selection::Ambiguous(several) => {
-            let several: Vec<&Platform> = several.iter().filter_map(|number| platforms.get(*number)).collect();
-            return Err(Error::Content {
-                side: Side::Source,
-                object: source.object(at),
-                problem: format!(
-                    "`{wanted}` stands for several of its entries; name one: {}",
-                    names(&several).join(", ")
-                ),
-            });
-        }
-    };
-    let Some((platform, entry)) = chosen else {
-        return Err(Error::Platform {
+    image: &Manifest,
+    wanted: &[Platform],
+) -> Result<Option<Platform>, Error> {
+    let available = platform_of_image(source, image).await?;
+    match wanted.iter().find(|wanted| !available.as_ref().is_some_and(|own| wanted.matches(own))) {
+        None => Ok(available),
+        Some(absent) => Err(Error::Platform {
             reference: source.object(at),
-            wanted: wanted.to_string(),
-            available: names(&platforms.iter().collect::<Vec<_>>()),
-        });
-    };
-    Ok((platform.clone(), (*entry).clone()))
+            wanted: absent.to_string(),
+            available: available.iter().map(ToString::to_string).collect(),
+        }),
+    }
 }
 
 /// Several platforms: the index as it is with only their children copied, or a smaller index.
@@ -197,65 +182,33 @@ async fn several_platforms(
     wanted: &[Platform],
     subset: Subset,
 ) -> Result<Resolved, Error> {
-    let index = source.get_manifest(at).await?;
-    if !index.is_index() {
-        let available = platform_of_image(source, &index).await?;
-        let absent = wanted.iter().find(|wanted| !available.as_ref().is_some_and(|own| wanted.matches(own)));
-        return match absent {
-            None => Ok(Resolved { chosen: available, ..Resolved::whole(Root::Fetched(Box::new(index))) }),
-            Some(absent) => Err(Error::Platform {
-                reference: source.object(at),
-                wanted: absent.to_string(),
-                available: available.iter().map(ToString::to_string).collect(),
-            }),
-        };
+    let root = source.get_manifest(at).await?;
+    if !root.is_index() {
+        let chosen = single(source, at, &root, wanted).await?;
+        return Ok(Resolved { chosen, ..Resolved::whole(Root::Fetched(Box::new(root))) });
     }
-    let chosen: Vec<(Platform, Descriptor)> =
-        wanted.iter().map(|wanted| choose(source, at, &index, wanted)).collect::<Result<_, _>>()?;
-    let wanted: Vec<String> = chosen.iter().map(|(platform, _)| platform.to_string()).collect();
-    let wanted = wanted.join(", ");
-    let images_kept: HashSet<&str> = chosen.iter().map(|(_, entry)| entry.digest.as_str()).collect();
-    // Build attestations follow the image that they are about.
-    let follows = |entry: &Descriptor| {
-        entry.is_attestation()
-            && entry.annotation("vnd.docker.reference.digest").is_some_and(|about| images_kept.contains(about))
+    let tree = Tree::read(source, root, wanted).await?;
+    let images: Vec<Image> =
+        wanted.iter().map(|wanted| tree.image(source, at, wanted).cloned()).collect::<Result<_, _>>()?;
+    let Some(selection) = tree.select(&images) else {
+        return Ok(Resolved::whole(Root::Fetched(Box::new(tree.into_root()))));
     };
-    let kept: HashSet<Digest> = index
-        .entries()
-        .iter()
-        .filter(|entry| images_kept.contains(entry.digest.as_str()) || follows(entry))
-        .map(|entry| entry.digest.clone())
-        .collect();
-    if index.entries().iter().all(|entry| kept.contains(&entry.digest)) {
-        return Ok(Resolved::whole(Root::Fetched(Box::new(index))));
-    }
-    match subset {
-        Subset::Sparse => {
-            let notice = format!(
-                "sparse index: `@{}` and the digests of {wanted} work at the target; its other platforms are not there",
-                index.digest
-            );
-            let whole = Resolved::whole(Root::Fetched(Box::new(index)));
-            Ok(Resolved { children: Some(kept), notices: vec![notice], ..whole })
-        }
-        Subset::Rewrite => {
-            let named = index.digest.clone();
-            let smaller = index.keeping(&kept, ORIGINAL_DIGEST).map_err(|problem| Error::Content {
-                side: Side::Source,
-                object: source.object(at),
-                problem,
-            })?;
-            let notices = vec![
-                format!(
-                    "the digest changed: the index was rewritten for {wanted}; {named} became {}, and only the new one and \
-                     the digests of these platforms work at the target",
-                    smaller.digest
-                ),
-                "attachments of the original index are left behind: they name its digest, not the new one".to_owned(),
-            ];
-            Ok(Resolved { named, notices, ..Resolved::whole(Root::Fetched(Box::new(smaller))) })
-        }
-    }
+    let platforms: Vec<String> = images.iter().map(|image| image.platform.to_string()).collect();
+    let (named, platforms) = (tree.root().digest.clone(), platforms.join(", "));
+    let bad = |problem| Error::Content { side: Side::Source, object: source.object(at), problem };
+    let smaller =
+        (subset != Subset::Sparse).then(|| tree.rewritten(&selection).map(Box::new)).transpose().map_err(bad)?;
+    let sparse = Resolved {
+        effect: Some(Effect::Sparse {
+            index: named.clone(),
+            platforms,
+            otherwise: smaller.as_ref().map(|smaller| smaller.digest.clone()),
+        }),
+        children: Some(selection),
+        smaller,
+        ..Resolved::whole(Root::Fetched(Box::new(tree.into_root())))
+    };
+    Ok(if subset == Subset::Rewrite { sparse.rewritten() } else { sparse })
 }
 
 /// The entries of an index that are images for a platform, attestations left out.
@@ -274,14 +227,15 @@ pub fn platforms(
     children: Option<&ChildSelection>,
     size: impl Fn(&Digest) -> Option<u64>,
 ) -> Vec<PlatformOutcome> {
-    images(manifest)
-        .filter(|(_, entry)| children.is_none_or(|chosen| chosen.contains(&entry.digest)))
-        .map(|(platform, entry)| PlatformOutcome {
-            platform: platform.to_string(),
-            digest: entry.digest.clone(),
-            size: size(&entry.digest),
-        })
-        .collect()
+    let outcome = |(platform, digest): (&Platform, &Digest)| PlatformOutcome {
+        platform: platform.to_string(),
+        digest: digest.clone(),
+        size: size(digest),
+    };
+    match children {
+        Some(chosen) => chosen.platforms.iter().map(|(platform, digest)| outcome((platform, digest))).collect(),
+        None => images(manifest).map(|(platform, entry)| outcome((&platform, &entry.digest))).collect(),
+    }
 }
 
 /// The platform of a single image, from its config; none for what is no image.

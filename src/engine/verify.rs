@@ -57,6 +57,8 @@ pub struct Comparison<'a> {
     pub target: &'a Target,
     /// Which attachments are to be there.
     pub attachments: Attachments,
+    /// What was chosen, where not all was.
+    pub children: Option<&'a ChildSelection>,
 }
 
 type Differences<'a> = BoxFuture<'a, Result<Vec<String>, Error>>;
@@ -64,10 +66,8 @@ type Differences<'a> = BoxFuture<'a, Result<Vec<String>, Error>>;
 impl Comparison<'_> {
     /// Everything that the target lacks of `root`, whose manifest it has, a sentence each: what is below it, or has another
     /// size, and what is attached to it and to what is below.
-    ///
-    /// `children`: the children that were chosen, where not all were.
-    pub async fn differences(&self, root: &Manifest, children: Option<&ChildSelection>) -> Result<Vec<String>, Error> {
-        let (mut below, attached) = try_join(self.below(root, children, 0), self.attached(&root.digest)).await?;
+    pub async fn differences(&self, root: &Manifest) -> Result<Vec<String>, Error> {
+        let (mut below, attached) = try_join(self.below(root, 0), self.attached(&root.digest)).await?;
         below.extend(attached);
         below.extend(self.unlisted(root).await?);
         Ok(below)
@@ -84,19 +84,15 @@ impl Comparison<'_> {
         Ok((!is_listed).then(problem))
     }
 
-    fn below<'a>(
-        &'a self,
-        manifest: &'a Manifest,
-        children: Option<&'a ChildSelection>,
-        depth: usize,
-    ) -> Differences<'a> {
+    fn below<'a>(&'a self, manifest: &'a Manifest, depth: usize) -> Differences<'a> {
         async move {
             let mut found = Vec::new();
             if depth > DEEPEST {
                 return Ok(found);
             }
             let mut listed = HashSet::new();
-            let chosen = |child: &&Descriptor| children.is_none_or(|chosen| chosen.contains(&child.digest));
+            let chosen =
+                |child: &&Descriptor| self.children.is_none_or(|chosen| chosen.has(&manifest.digest, &child.digest));
             let children: Vec<&Descriptor> =
                 manifest.children().filter(chosen).filter(|child| listed.insert(&child.digest)).collect();
             let blobs: Vec<&Descriptor> =
@@ -137,8 +133,7 @@ impl Comparison<'_> {
                 Some(manifest) => manifest,
                 None => self.source.get_manifest(at).await?,
             };
-            let (mut below, unlisted) =
-                try_join(self.below(&manifest, None, depth + 1), self.unlisted(&manifest)).await?;
+            let (mut below, unlisted) = try_join(self.below(&manifest, depth + 1), self.unlisted(&manifest)).await?;
             below.extend(unlisted.map(|problem| format!("manifest {}: {problem}", child.digest)));
             Ok(below)
         };
@@ -185,7 +180,7 @@ impl Comparison<'_> {
             {
                 return Ok(vec![format!("{name} is there, and no list says so: nobody finds it")]);
             }
-            let below = self.below(&found.manifest, None, 1).await?;
+            let below = self.below(&found.manifest, 1).await?;
             Ok(below.into_iter().map(|problem| format!("{name}: {problem}")).collect())
         }))
         .await?;

@@ -206,6 +206,15 @@ impl Error {
         )
     }
 
+    /// Whether an index may have been refused for children that are not there. Registries have as many answers for that as
+    /// there are registries; these are no rights, no quota, no tag that cannot be moved.
+    pub fn may_miss_children(&self) -> bool {
+        let is_other = |code: &str| matches!(code, "TAG_INVALID" | "DENIED" | "UNAUTHORIZED" | "TOOMANYREQUESTS");
+        self.refusal().is_some_and(|refusal| {
+            matches!(refusal.status, 400 | 404 | 422) && !refusal.code.as_deref().is_some_and(is_other)
+        })
+    }
+
     /// Where the registry lacks parts of a manifest: those that it names, or nothing where it names none.
     pub fn misses_parts(&self) -> Option<&[Digest]> {
         let refusal = self.refusal()?;

@@ -109,8 +109,8 @@ pub const INPUTS: &[Input] = &[
     input(
         "subset",
         Kind::Choice(words::<Subset>),
-        Some("sparse"),
-        "Several but not all platforms: `sparse` keeps the index and its digest and copies only those; `rewrite` writes a smaller index with a new digest.",
+        Some("auto"),
+        "Several but not all platforms: `sparse` keeps the index and its digest and copies only those; `rewrite` writes a smaller index with a new digest; `auto` is `sparse`, and where the target refuses that `rewrite`, with a warning. With `expected-digest`, `auto` is `sparse`.",
     ),
     input(
         "attachments",

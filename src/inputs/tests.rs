@@ -151,7 +151,7 @@ fn each_kind_of_bad_input_gets_its_own_sentence() {
         ),
         (
             &["copy", "a/b", "--platforms", "linux/amd64,linux/arm64", "--subset=some"],
-            "input `subset`: `some` is not one of sparse, rewrite",
+            "input `subset`: `some` is not one of auto, sparse, rewrite",
         ),
         (&["copy", "a/b", "--platforms", "linux/amd64,arm64"], "did you mean `linux/arm64`?"),
         (&["copy", "a/b", "--platforms", "all,linux/arm64"], "input `platforms`: has `all` beside other names"),

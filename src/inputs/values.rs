@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::credentials::{Credentials, GithubLogin, Given};
 use crate::emit::{self, directory};
-use crate::engine::options::{Command, Mode, OnFailure, Operation, Options, Platforms, UnchangedDetail};
+use crate::engine::options::{Command, Mode, OnFailure, Operation, Options, Platforms, Subset, UnchangedDetail};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::github::names;
@@ -182,7 +182,11 @@ impl Values {
 
     fn platforms(&self) -> Result<Platforms, Error> {
         // Looked at whatever the choice: a mistake in an input is one.
-        let subset = self.choice("subset")?;
+        let subset = match self.choice("subset")? {
+            // Who names the digest wants that one, or none.
+            Subset::Auto if self.get("expected-digest").is_some() => Subset::Sparse,
+            subset => subset,
+        };
         let mut names = items(self.get("platforms").unwrap_or_default());
         names.dedup();
         match names.as_slice() {

@@ -3,7 +3,7 @@
 //! Owns: parsing far enough to list children, blobs, platforms and the subject. Never re-serialises: what is pushed is
 //! what was fetched, byte for byte, because the digest is over those bytes.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use oci_client::manifest as media;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
@@ -417,15 +418,20 @@ impl Manifest {
         }
     }
 
-    /// A smaller index: the entries in `kept`, in their order and as they are, and an annotation that names the
-    /// original. The one place where a manifest is written anew, on the user's explicit wish.
-    pub fn keeping(&self, kept: &HashSet<Digest>, annotation: &str) -> Result<Self, String> {
-        let mut index: serde_json::Value = serde_json::from_slice(&self.bytes).map_err(|error| error.to_string())?;
-        let entries = index.get_mut("manifests").and_then(serde_json::Value::as_array_mut).ok_or("has no entries")?;
-        entries.retain(|entry| {
-            let digest = entry.get("digest").and_then(serde_json::Value::as_str);
-            digest.is_some_and(|digest| kept.iter().any(|kept| kept.as_str() == digest))
-        });
+    /// The entries of an index as they are written.
+    pub fn raw_entries(&self) -> Result<Vec<Value>, String> {
+        let mut index: Value = serde_json::from_slice(&self.bytes).map_err(|error| error.to_string())?;
+        match index.get_mut("manifests").map(Value::take) {
+            Some(Value::Array(entries)) => Ok(entries),
+            _ => Err("has no entries".to_owned()),
+        }
+    }
+
+    /// The same index with `entries` alone, as they are written, and an annotation that names the original. The one place
+    /// where a manifest is written anew, because the user wishes it or the target takes no other.
+    pub fn keeping(&self, entries: Vec<Value>, annotation: &str) -> Result<Self, String> {
+        let mut index: Value = serde_json::from_slice(&self.bytes).map_err(|error| error.to_string())?;
+        index["manifests"] = entries.into();
         // Docker's manifest list has no annotations.
         if self.media_type == media::OCI_IMAGE_INDEX_MEDIA_TYPE {
             index["annotations"][annotation] = self.digest.as_str().into();

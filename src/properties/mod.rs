@@ -15,8 +15,6 @@ pub mod registry;
 pub mod runner;
 pub mod text;
 
-use std::collections::HashSet;
-
 use bytes::Bytes;
 use serde_json::Value;
 use url::Url;
@@ -194,14 +192,14 @@ fn assert_can_be_made_smaller(manifest: &Manifest) {
     if !manifest.is_index() || manifest.entries().is_empty() || str::from_utf8(&manifest.bytes).is_err() {
         return;
     }
-    let kept: HashSet<Digest> = manifest.entries().iter().step_by(2).map(|entry| entry.digest.clone()).collect();
-    let smaller = match manifest.keeping(&kept, "original") {
+    let every_second = |entries: Vec<serde_json::Value>| entries.into_iter().step_by(2).collect();
+    let smaller = match manifest.raw_entries().and_then(|entries| manifest.keeping(every_second(entries), "original")) {
         Ok(smaller) => smaller,
         // A number that no machine has (`1e4644`) in a field that nobody reads is copied as it is, and cannot be written anew.
         Err(_) if serde_json::from_slice::<serde_json::Value>(&manifest.bytes).is_err() => return,
         Err(problem) => panic!("{problem}"),
     };
-    let expected: Vec<_> = manifest.entries().iter().filter(|entry| kept.contains(&entry.digest)).collect();
+    let expected: Vec<_> = manifest.entries().iter().step_by(2).collect();
     assert_eq!(smaller.entries().iter().collect::<Vec<_>>(), expected);
     assert!(smaller.digest.matches(&smaller.bytes));
 }

@@ -7,6 +7,7 @@ pub mod attach;
 pub mod fan_out;
 pub mod ledger;
 pub mod limit;
+pub mod root;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -54,8 +55,12 @@ pub struct Copy<'a> {
     pub options: &'a Options,
     /// How the target looked.
     pub before: TargetState,
-    /// The children of the root that are copied; all of them where there is no choice.
+    /// What is copied of the index, and of the indexes in it; all of them where there is no choice.
     pub children: Option<&'a ChildSelection>,
+    /// The refusal of an index in the index of which not all is copied, where there is another way.
+    pub refused: Mutex<Option<Error>>,
+    /// Whether there is another way: a smaller index.
+    pub may_rewrite: bool,
     /// Attachments found, to be brought along by [`Copy::attach`].
     pub found: Mutex<Vec<Found>>,
     /// Manifests of the image itself that name a subject, and may not be listed under it.
@@ -111,7 +116,7 @@ impl Copy<'_> {
             // A blob or child listed twice is one blob.
             let mut listed = HashSet::new();
             let chosen =
-                |child: &&Descriptor| depth > 0 || self.children.is_none_or(|chosen| chosen.contains(&child.digest));
+                |child: &&Descriptor| self.children.is_none_or(|chosen| chosen.has(&manifest.digest, &child.digest));
             let children: Vec<&Descriptor> =
                 manifest.children().filter(chosen).filter(|child| listed.insert(&child.digest)).collect();
             let blobs: Vec<&Descriptor> =
@@ -175,7 +180,14 @@ impl Copy<'_> {
                     None => self.fetch(descriptor).await?,
                 };
                 self.below(&manifest, depth).await?;
-                let pushed = if present { None } else { self.put(at, &manifest).await? };
+                let pushed = if present { Ok(None) } else { self.put(at, &manifest).await };
+                let pushed = match pushed {
+                    Err(error) if self.may_rewrite && self.is_partial(&manifest) && error.may_miss_children() => {
+                        self.refused.locked().get_or_insert(error);
+                        return Ok(());
+                    }
+                    pushed => pushed?,
+                };
                 if !present && pushed.is_none() && self.before == TargetState::Same {
                     self.meter.manifest_missing();
                     self.meter.notice(format!("the target lacks the manifest {}; it would be sent", manifest.digest));
@@ -347,7 +359,7 @@ impl Copy<'_> {
         };
         let Some(missing) = error.misses_parts() else { return Err(error) };
         // What was left out on purpose is not what the registry lost.
-        if self.children.is_some() && manifest.is_index() {
+        if self.is_partial(manifest) {
             return Err(error);
         }
         Box::pin(self.send_again(manifest, missing)).await?;
@@ -378,6 +390,11 @@ impl Copy<'_> {
             self.put(TagOrDigest::Digest(&child.digest), &child_manifest).await?;
         }
         Ok(())
+    }
+
+    /// Whether parts of an index were left out on purpose.
+    fn is_partial(&self, manifest: &Manifest) -> bool {
+        self.children.is_some_and(|chosen| chosen.partial.contains(&manifest.digest))
     }
 
     fn bad(&self, digest: &Digest, problem: String) -> Error {
