@@ -252,6 +252,7 @@ impl<'a> ImageTask<'a> {
         (root, smaller): (&Manifest, Option<&Manifest>),
         chosen: Option<&Platform>,
     ) -> Result<Outcome, Error> {
+        copy.check_directory(root).await?;
         let below = tokio::try_join!(copy.below(root, 0), copy.look_for_attachments(&root.digest));
         self.describe(root, chosen, copy.children, |digest| copy.size_of(digest));
         below?;

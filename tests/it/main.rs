@@ -48,8 +48,9 @@ mod registry_logins;
 mod regressions;
 mod rendering;
 mod repair;
-mod side_requests;
 #[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]
+mod saved_directories;
+mod side_requests;
 mod support;
 mod test_registry;
 mod tls;

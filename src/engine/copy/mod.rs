@@ -96,6 +96,32 @@ impl Copy<'_> {
         self.options.operation != Operation::Copy(Mode::Write)
     }
 
+    /// Says of a directory that has an index and only some of what it lists which platforms it has: `docker save` and `ctr
+    /// images export` write what was pulled.
+    pub async fn check_directory(&self, root: &Manifest) -> Result<(), Error> {
+        let Source::Layout(_) = self.source else { return Ok(()) };
+        let (mut here, mut missing) = (Vec::new(), 0);
+        let chosen = |child: &&Descriptor| self.children.is_none_or(|chosen| chosen.has(&root.digest, &child.digest));
+        for child in root.children().filter(chosen) {
+            match (self.source.head_blob(child).await?, &child.platform) {
+                (None, _) => missing += 1,
+                (Some(_), Some(platform)) if !platform.is_unknown() => here.push(platform.to_string()),
+                (Some(_), _) => {}
+            }
+        }
+        if missing == 0 || here.is_empty() {
+            return Ok(());
+        }
+        let here = here.join(",");
+        Err(self.bad(
+            &root.digest,
+            format!(
+                "{missing} of the manifests that this index lists are not in the directory, as `docker save` writes it: it has \
+                 {here} alone; set `platforms: {here}`"
+            ),
+        ))
+    }
+
     /// Makes everything that `manifest` lists exist at the target.
     pub fn below<'b>(&'b self, manifest: &'b Manifest, depth: usize) -> BoxFuture<'b, Result<(), Error>> {
         async move {

@@ -18,7 +18,7 @@ use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
 use crate::store::content::TagOrDigest;
-use crate::store::layout::index::{Found, INDEX, Index, LARGEST_INDEX, referrer, shortened, unreadable};
+use crate::store::layout::index::{Found, INDEX, Index, LARGEST_INDEX, described, referrer, shortened, unreadable};
 use crate::store::layout::shared::{Attachment, Layouts, Listed, Shared};
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
@@ -136,9 +136,15 @@ impl Files {
         let TagOrDigest::Tag(tag) = at else {
             return self.bad("is not there".to_owned());
         };
-        let names = self.index().map(|index| index.names()).unwrap_or_default();
-        let names = if names.is_empty() { "no names".to_owned() } else { shortened(&names) };
-        let problem = format!("`{INDEX}` has no entry of this name; it has {names}");
+        let index = self.index().ok();
+        let names = index.as_ref().map(|index| index.names()).unwrap_or_default();
+        let has = if names.is_empty() {
+            let entries: Vec<String> = index.iter().flat_map(|index| index.entries()).map(described).collect();
+            format!("no names; name one as `{}@DIGEST`, the only image as `{0}`: {}", self.place(), shortened(&entries))
+        } else {
+            shortened(&names)
+        };
+        let problem = format!("`{INDEX}` has no entry of this name; it has {has}");
         Error::Content { side: self.side, object: self.object(TagOrDigest::Tag(tag)), problem }
     }
 
@@ -394,7 +400,9 @@ impl Files {
             TagOrDigest::Digest(digest) => Ok(Some(Found { digest: digest.clone(), size: None, media_type: None })),
             // A tag is written by its exact name, so at the target only that counts.
             TagOrDigest::Tag(tag) => {
-                self.index()?.named(tag, self.side == Side::Source).map_err(|problem| self.bad(problem))
+                let (index, is_source) = (self.index()?, self.side == Side::Source);
+                let named = index.named(tag, is_source).map_err(|problem| self.bad(problem))?;
+                Ok(named.or_else(|| if is_source { index.saved(tag) } else { None }))
             }
         }
     }

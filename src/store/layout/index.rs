@@ -8,6 +8,7 @@ use oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::oci::artifact::{Kind, cosign_tags};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::text::sanitise;
@@ -79,6 +80,12 @@ impl Index {
         names.into_iter().map(str::to_owned).collect()
     }
 
+    /// Whether one name stands for several things.
+    pub fn has_ambiguous_names(&self) -> bool {
+        let named = self.entries().filter_map(|entry| Some((name(entry)?, entry.get("digest")?.as_str()?)));
+        named.collect::<BTreeSet<_>>().len() > self.names().len()
+    }
+
     /// The entry whose name is `tag`, or, where `full` names count, a reference with that tag.
     pub fn named(&self, tag: &str, full: bool) -> Result<Option<Found>, String> {
         let suffix = format!(":{tag}");
@@ -95,6 +102,22 @@ impl Index {
         }
         let found = read_entry(first)?;
         Ok(Some(Found { digest: found.digest, size: Some(found.size), media_type: Some(found.media_type) }))
+    }
+
+    /// What `cosign save` has kept for the only image in the directory, by the tag that it has in a registry: entries have
+    /// neither a name nor a subject there, only a kind (sigstore/cosign, `pkg/oci/layout`).
+    pub fn saved(&self, tag: &str) -> Option<Found> {
+        let mut images = self.entries().filter(|entry| matches!(saved_kind(entry), Some("image" | "imageIndex")));
+        let (Some(image), None) = (images.next(), images.next()) else { return None };
+        let (_, kind) = cosign_tags(&read_entry(image).ok()?.digest).find(|(own, _)| own == tag)?;
+        let kind = match kind {
+            Kind::Signature => "sigs",
+            Kind::Attestation => "atts",
+            Kind::Sbom => "sboms",
+            Kind::Artifact => return None,
+        };
+        let found = read_entry(self.entries().find(|entry| saved_kind(entry) == Some(kind))?).ok()?;
+        Some(Found { digest: found.digest, size: Some(found.size), media_type: Some(found.media_type) })
     }
 
     /// Gives `entry` the name `tag` alone; whether anything changed.
@@ -131,14 +154,7 @@ impl Index {
 }
 
 pub fn ambiguous(tag: &str, entries: &[&Value]) -> String {
-    let digest = |entry: &Value| entry.get("digest").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let each: Vec<String> = entries
-        .iter()
-        .map(|entry| match annotation(entry, FULL_NAME).or_else(|| name(entry)) {
-            Some(name) => format!("{name} {}", digest(entry)),
-            None => digest(entry),
-        })
-        .collect();
+    let each: Vec<String> = entries.iter().map(|entry| described(entry)).collect();
     format!(
         "`{INDEX}` has several entries for `{}`; name one by its digest: {}",
         sanitise::line(tag, 200),
@@ -148,6 +164,26 @@ pub fn ambiguous(tag: &str, entries: &[&Value]) -> String {
 
 pub fn annotation<'a>(entry: &'a Value, key: &str) -> Option<&'a str> {
     entry.get("annotations")?.get(key)?.as_str()
+}
+
+/// What `cosign save` says that an entry is: `image`, `imageIndex`, `sigs`, `atts`.
+fn saved_kind(entry: &Value) -> Option<&str> {
+    annotation(entry, "kind")?.strip_prefix("dev.cosignproject.cosign/")
+}
+
+/// Whether `cosign save` keeps an entry for another one.
+pub fn is_saved_attachment(entry: &Value) -> bool {
+    saved_kind(entry).is_some_and(|kind| !matches!(kind, "image" | "imageIndex"))
+}
+
+/// An entry as people are told of it: by the name that it has besides its tag, else by its name, and by its digest.
+pub fn described(entry: &Value) -> String {
+    let digest = entry.get("digest").and_then(Value::as_str).unwrap_or_default();
+    match (annotation(entry, FULL_NAME).or_else(|| name(entry)), saved_kind(entry)) {
+        (Some(name), _) => format!("{name} {digest}"),
+        (None, Some(kind)) => format!("{digest} ({kind} of `cosign save`)"),
+        (None, None) => digest.to_owned(),
+    }
 }
 
 pub fn name(entry: &Value) -> Option<&str> {

@@ -39,7 +39,9 @@ use crate::oci::manifest::{Descriptor, Manifest, wrong_size};
 use crate::store::blob::{BlobSource, BlobStream};
 use crate::store::content::{AccountId, ManifestPush, TagOrDigest};
 use crate::store::layout::files::{Files, Place, blob, blocking};
-use crate::store::layout::index::{INDEX, Index, LARGEST_INDEX, NAME, entry, name, read_entry, referrer, shortened};
+use crate::store::layout::index::{
+    INDEX, Index, LARGEST_INDEX, NAME, described, entry, is_saved_attachment, name, read_entry, referrer, shortened,
+};
 use crate::store::layout::shared::{Layouts, Lock};
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
@@ -259,7 +261,7 @@ impl Layout {
             // `oras` lists the images of an index and all attachments besides the index; only that has a name.
             let named = index.entries().any(|entry| name(entry).is_some_and(|name| !is_attachment_tag(name)));
             for entry in index.entries().filter(|entry| !name(entry).is_some_and(is_attachment_tag)) {
-                if named != name(entry).is_some() {
+                if named != name(entry).is_some() || is_saved_attachment(entry) {
                     continue;
                 }
                 let descriptor = read_entry(entry).map_err(|problem| files.bad(problem))?;
@@ -274,6 +276,12 @@ impl Layout {
             match (candidates.pop(), candidates.is_empty()) {
                 (None, _) => Err(files.bad(format!("`{INDEX}` lists no image"))),
                 (Some(only), true) => Ok(only),
+                // `docker save` of two images names both `latest`.
+                (Some(_), false) if named && index.has_ambiguous_names() => Err(files.bad(format!(
+                    "has several images of one tag; name one as `{}@DIGEST`: {}",
+                    files.place(),
+                    shortened(&index.entries().map(described).collect::<Vec<_>>())
+                ))),
                 (Some(_), false) if named => Err(files.bad(format!(
                     "has several images; name one as `{}:TAG`: {}",
                     files.place(),
