@@ -145,7 +145,17 @@ const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror/alpine:3.
 const OTHER: &str = "registry.example.com:5000/team/app:1";
 
 pub(crate) fn examples() -> Vec<Example> {
-    [bad_inputs(), limits(), refusals_of_access(), refusals_of_content(), tokens(), no_answers(), others()].concat()
+    [
+        bad_inputs(),
+        limits(),
+        refusals_of_access(),
+        refusals_of_content(),
+        tokens(),
+        no_connections(),
+        no_answers(),
+        others(),
+    ]
+    .concat()
 }
 
 fn bad_inputs() -> Vec<Example> {
@@ -333,11 +343,8 @@ fn tokens() -> Vec<Example> {
     ]
 }
 
-fn no_answers() -> Vec<Example> {
+fn no_connections() -> Vec<Example> {
     let tls = |failure, detail| connection(ConnectionFailure::Tls(failure), detail);
-    let last = Box::new(refused(503, "UNAVAILABLE", "service unavailable"));
-    let waited = Duration::from_secs(300);
-    let wait = ErrorResponse { status: 429, retry_after: Some(Duration::from_secs(600)), ..ErrorResponse::default() };
     vec![
         read("the name is misspelt, or known inside a network only", OTHER, no_address()),
         push(
@@ -366,6 +373,15 @@ fn no_answers() -> Vec<Example> {
             OTHER,
             tls(TlsFailure::Handshake, "received fatal alert: ProtocolVersion"),
         ),
+    ]
+}
+
+/// No answer, though there was a connection; and answers that are none.
+fn no_answers() -> Vec<Example> {
+    let last = Box::new(refused(503, "UNAVAILABLE", "service unavailable"));
+    let waited = Duration::from_secs(300);
+    let wait = ErrorResponse { status: 429, retry_after: Some(Duration::from_secs(600)), ..ErrorResponse::default() };
+    vec![
         read(
             "the host that keeps the registry's blobs is not reached",
             OTHER,

@@ -216,20 +216,20 @@ fn blames(outcome: &Outcome, host: &str) {
 async fn a_dead_storage_host_is_blamed_and_not_the_registry() {
     let dead = ClosedPort::new();
     let (source, _target, run) = pair(&images::single());
-    let to = format!("http://{}{{path}}?signature=hunter2", dead);
+    let to = format!("http://{dead}{{path}}?signature=hunter2");
     source.fault(Fault::on("GET", "/blobs/", What::redirect(to)).always());
     let outcome = run.fails_with(1).await;
-    blames(&outcome, &format!("redirects to {}: nothing listens there", dead));
+    blames(&outcome, &format!("redirects to {dead}: nothing listens there"));
 }
 
 #[tokio::test]
 async fn a_dead_place_for_an_upload_is_blamed_and_not_the_registry() {
     let dead = ClosedPort::new();
     let (_source, target, run) = pair(&images::single());
-    let elsewhere = LocationForm::OtherHost(format!("http://{}", dead));
+    let elsewhere = LocationForm::OtherHost(format!("http://{dead}"));
     target.fault(Fault::on("POST", "/uploads/", What::Location(elsewhere)).always());
     let outcome = run.fails_with(1).await;
-    blames(&outcome, &format!("sends the upload to {}: nothing listens there", dead));
+    blames(&outcome, &format!("sends the upload to {dead}: nothing listens there"));
     assert!(outcome.says("names itself by an address that nothing listens at"), "{outcome}");
 }
 

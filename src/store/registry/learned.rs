@@ -198,7 +198,7 @@ impl UploadMethod {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The way in which the bytes came. Registries say so in every way there is: `DIGEST_INVALID`, because they made nothing of
-    /// the body (pulp/pulp_container#1219), 400, 404, 405, 411, 413, 416, 501.
+    /// the body (`pulp/pulp_container#1219`), 400, 404, 405, 411, 413, 416, 501.
     OfMethod,
     /// That, or a fault that passes.
     Doubtful,

@@ -28,11 +28,10 @@ pub(crate) fn classify(cause: &Cause) -> Retry {
     match cause {
         Cause::Refused(refusal) => classify_response(refusal),
         Cause::Token { refusal, .. } | Cause::Elsewhere { failure: refusal, .. } => classify(refusal),
-        Cause::Interrupted(_) => Retry::Backoff,
         Cause::Connection { kind: ConnectionFailure::Tls(_), .. }
         | Cause::Protocol(_)
         | Cause::OutOfPatience { .. } => Retry::Never,
-        Cause::Connection { .. } => Retry::Backoff,
+        Cause::Interrupted(_) | Cause::Connection { .. } => Retry::Backoff,
     }
 }
 

@@ -4,4 +4,5 @@ pub mod download;
 pub mod read_ahead;
 pub mod resume;
 pub mod upload;
+pub mod upload_requests;
 pub mod upload_session;

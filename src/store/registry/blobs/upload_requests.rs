@@ -1,0 +1,359 @@
+//! The requests of an upload session: its offset, a body, a chunk, the PUT that closes it.
+//!
+//! Owns what one request says and what its answer means. Never decides what follows a failure.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RANGE};
+use reqwest::{Body, Method, Response, StatusCode};
+use url::Url;
+
+use crate::error::Error;
+use crate::error::cause::{Cause, ConnectionFailure};
+use crate::error::violation::{Lead, Violation};
+use crate::http::clients::Pool;
+use crate::http::exchange::{self, answer};
+use crate::http::failure::classify;
+use crate::oci::manifest::Descriptor;
+use crate::store::blob::BlobStream;
+use crate::store::registry::auth::token::Scopes;
+use crate::store::registry::learned::UploadMethod;
+use crate::store::registry::repository::Repository;
+use crate::store::registry::send::{HOPS, Request, location};
+use crate::sync::LockExt as _;
+
+/// How long the answer to a finished body may take: registries verify and move large blobs before they answer
+/// (moby/moby#53700).
+pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The size of a chunk: below GHCR's limit of 4 MiB for a PATCH with `Content-Range` (oras-project/rust-oci-client#35).
+pub const CHUNK_BYTES: usize = 3 * 1024 * 1024;
+
+/// The smallest chunk that a registry takes, but for the last (distribution-spec, "Pushing a blob in chunks").
+pub const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+
+/// The most that a registry's wish makes a chunk: each is kept in memory, and sixteen are under way.
+pub const LARGEST_CHUNK_BYTES: usize = 32 * 1024 * 1024;
+
+/// An upload that the registry keeps open.
+pub struct Session {
+    /// Where the rest of the blob goes.
+    pub url: Url,
+    /// Bytes of the blob that the registry has.
+    pub offset: u64,
+    /// How large each chunk is, but for the last.
+    pub chunk_bytes: usize,
+}
+
+/// Why a session was not completed.
+pub enum UploadError {
+    /// The source failed; the target is not to blame.
+    Source(Error),
+    /// The target failed.
+    Target(Cause),
+    /// The target wants the same at another place of its own.
+    Redirected(Url),
+}
+
+impl From<Cause> for UploadError {
+    fn from(cause: Cause) -> Self {
+        Self::Target(cause)
+    }
+}
+
+impl Repository {
+    /// Asks how much of an upload the registry has (distribution-spec, "Pushing a blob in chunks", resuming); none where
+    /// it knows nothing of it any more, or does not say.
+    pub async fn resume_offset(&self, session: &Session, descriptor: &Descriptor) -> Result<Option<Session>, Cause> {
+        self.offset_in(self.send(&self.offset_call(session)).await, session, descriptor)
+    }
+
+    pub fn offset_call(&self, session: &Session) -> Request<'static> {
+        let mut call = Request::new(Method::GET, session.url.clone(), Scopes::push(&self.name), "blob upload");
+        call.follow_redirects = false;
+        call
+    }
+
+    /// What an answer to [`Self::offset_call`] says.
+    pub fn offset_in(
+        &self,
+        answered: Result<Response, Cause>,
+        session: &Session,
+        descriptor: &Descriptor,
+    ) -> Result<Option<Session>, Cause> {
+        let response = match answered {
+            Ok(response) => response,
+            Err(Cause::Refused(refusal)) if refusal.status < 500 => return Ok(None),
+            Err(cause) => return Err(cause),
+        };
+        let offset = offset_of(response.headers()).filter(|offset| *offset <= descriptor.size);
+        let Some(offset) = offset else { return Ok(None) };
+        let url = match self.session(&response) {
+            Ok(renewed) => renewed.url,
+            Err(_) => session.url.clone(),
+        };
+        Ok(Some(Session { url, offset, chunk_bytes: session.chunk_bytes }))
+    }
+
+    /// `session` after `response` to a body, when the registry has `offset` bytes. One that names no other place means the
+    /// same.
+    pub fn renewed(&self, session: &Session, offset: u64, response: &Response) -> Result<Session, Cause> {
+        let url = match self.session(response) {
+            Ok(renewed) => renewed.url,
+            Err(Cause::Protocol(Violation::UploadWithoutLocation)) => session.url.clone(),
+            Err(cause) => return Err(cause),
+        };
+        Ok(Session { url, offset, chunk_bytes: session.chunk_bytes })
+    }
+
+    /// The session, with nothing in it, that an answer names: absolute, relative, with a query, without a leading slash.
+    pub(super) fn session(&self, response: &Response) -> Result<Session, Cause> {
+        let location = location(response.headers()).ok_or(Cause::Protocol(Violation::UploadWithoutLocation))?;
+        let mut url = response.url().join(&location).map_err(|_| Cause::Protocol(Violation::UploadLocationInvalid))?;
+        // A registry behind a TLS proxy that it does not know of names itself with http.
+        let home = response.url();
+        if url.scheme() == "http" && home.scheme() == "https" && url.host() == home.host() {
+            // Both schemes are special ones, for which this cannot fail.
+            let _ = url.set_scheme("https");
+        }
+        self.check_elsewhere(&url, Lead::Upload)?;
+        let least = response.headers().get(CHUNK_MIN_LENGTH).and_then(|least| least.to_str().ok()?.trim().parse().ok());
+        let chunk_bytes = least.unwrap_or(0).clamp(CHUNK_BYTES, LARGEST_CHUNK_BYTES);
+        Ok(Session { url, offset: 0, chunk_bytes })
+    }
+
+    /// The method for a blob of this size, as far as is known of the host.
+    pub fn upload_method(&self, size: u64) -> UploadMethod {
+        let observed = &self.host.observed;
+        if observed.chunked_only.load(Relaxed) {
+            UploadMethod::Chunked
+        } else if size < observed.single_put_below.load(Relaxed) {
+            UploadMethod::Monolithic
+        } else {
+            UploadMethod::Streamed
+        }
+    }
+
+    /// One request whose body is all of `stream`, `length` bytes.
+    pub async fn send_body(
+        &self,
+        method: Method,
+        url: &Url,
+        stream: BlobStream,
+        length: u64,
+        moved: &Arc<AtomicU64>,
+    ) -> Result<Response, UploadError> {
+        let failure: Arc<Mutex<Option<Error>>> = Arc::default();
+        let is_starving: Arc<AtomicBool> = Arc::default();
+        let body = self.counted_body(stream, moved, &failure, &is_starving);
+        let mut headers = body_headers(length);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        let authorization = self.authorization(&Scopes::push(&self.name)).await?;
+        // An empty stream with a length of 0 is sent as no body at all by some HTTP libraries' rules; say it plainly.
+        let body = if length == 0 { Body::from(Bytes::new()) } else { body };
+        let request = self.request(method, url, Pool::Blob, authorization.as_ref())?.headers(headers).body(body);
+        let result = self.watched(request, moved.load(Relaxed) + length, moved, &is_starving).await;
+        if let Some(error) = failure.locked().take() {
+            return Err(UploadError::Source(error));
+        }
+        let response = result.map_err(|cause| self.blame(url, Lead::Upload, cause))?;
+        if let Some(next) = self.next_write(&response)? {
+            return Err(UploadError::Redirected(next));
+        }
+        if !response.status().is_success() {
+            return Err(self.refused_body(response, authorization.as_ref()).await.into());
+        }
+        Ok(response)
+    }
+
+    /// `stream` as a body that counts what goes. Keeps the source's `failure`, which the HTTP library would hide, and
+    /// whether the body `is_starving`: waiting for the source.
+    fn counted_body(
+        &self,
+        mut stream: BlobStream,
+        moved: &Arc<AtomicU64>,
+        failure: &Arc<Mutex<Option<Error>>>,
+        is_starving: &Arc<AtomicBool>,
+    ) -> Body {
+        let (failure, is_starving) = (Arc::clone(failure), Arc::clone(is_starving));
+        let (moved, meter) = (Arc::clone(moved), Arc::clone(&self.meter));
+        Body::wrap_stream(futures_util::stream::poll_fn(move |context| {
+            let polled = stream.poll_next_unpin(context);
+            is_starving.store(polled.is_pending(), Relaxed);
+            polled.map(|piece| {
+                Some(match piece? {
+                    Ok(piece) => {
+                        moved.fetch_add(piece.len() as u64, Relaxed);
+                        meter.written(piece.len());
+                        Ok(piece)
+                    }
+                    Err(error) => {
+                        *failure.locked() = Some(error);
+                        Err(std::io::Error::other("the source failed"))
+                    }
+                })
+            })
+        }))
+    }
+
+    /// Sends `request` and watches that its body moves: a limit on the whole would cut large blobs off. While the source
+    /// is what is waited for (`is_starving`), its own patience counts, not the target's.
+    async fn watched(
+        &self,
+        request: reqwest::RequestBuilder,
+        size: u64,
+        moved: &AtomicU64,
+        is_starving: &AtomicBool,
+    ) -> Result<Response, Cause> {
+        let sending = exchange::send(request);
+        tokio::pin!(sending);
+        let mut seen = moved.load(Relaxed);
+        loop {
+            let limit = if seen >= size { self.commit_limit() } else { self.limits.stall * 2 };
+            tokio::select! {
+                result = &mut sending => return result.map_err(|error| classify(&error)),
+                () = tokio::time::sleep(limit) => {
+                    let now = moved.load(Relaxed);
+                    if now == seen && !is_starving.load(Relaxed) {
+                        let detail = format!("nothing moved for {} s", limit.as_secs());
+                        return Err(Cause::Connection { kind: ConnectionFailure::Stalled, detail });
+                    }
+                    seen = now;
+                }
+            }
+        }
+    }
+
+    /// One `PATCH`; the session after it.
+    pub async fn send_chunk(&self, session: &Session, chunk: &Bytes) -> Result<Session, Cause> {
+        let length = chunk.len() as u64;
+        let offset = session.offset + length;
+        let mut headers = body_headers(length);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        // Without `bytes `: the specification's form for uploads ("Pushing a blob in chunks").
+        if let Ok(range) = HeaderValue::from_str(&format!("{}-{}", session.offset, offset - 1)) {
+            headers.insert(CONTENT_RANGE, range);
+        }
+        let authorization = self.authorization(&Scopes::push(&self.name)).await?;
+        let response = self.deliver(Method::PATCH, &session.url, &headers, chunk, authorization.as_ref()).await?;
+        if response.status().is_success() {
+            return self.renewed(session, offset, &response);
+        }
+        Err(match self.refused_body(response, authorization.as_ref()).await {
+            // It has other bytes than were counted here: it is asked which.
+            Cause::Refused(refusal) if refusal.status == 416 => Cause::Interrupted(refusal),
+            cause => restartable(cause),
+        })
+    }
+
+    /// Sends a body that is in memory, within this registry also to where a redirect leads.
+    async fn deliver(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: &Bytes,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Cause> {
+        let mut url = url.clone();
+        for _ in 0..=HOPS {
+            let request = self.request(method.clone(), &url, Pool::Blob, authorization)?;
+            let request = request.headers(headers.clone()).body(body.clone());
+            let answered = answer(request, self.commit_limit()).await;
+            let response = answered.map_err(|cause| self.blame(&url, Lead::Upload, cause))?;
+            match self.next_write(&response)? {
+                Some(next) => url = next,
+                None => return Ok(response),
+            }
+        }
+        Err(Cause::Protocol(Violation::TooManyRedirects { limit: HOPS }))
+    }
+
+    /// The PUT that closes a session.
+    pub async fn commit(&self, session: &Url, descriptor: &Descriptor) -> Result<(), UploadError> {
+        let url = with_digest(session.clone(), descriptor);
+        for renewed in [false, true] {
+            let authorization = self.authorization(&Scopes::push(&self.name)).await?;
+            let nothing = Bytes::new();
+            let response = self.deliver(Method::PUT, &url, &body_headers(0), &nothing, authorization.as_ref()).await?;
+            if response.status().is_success() {
+                return Ok(());
+            }
+            // All bytes are there: an expired token costs a new token, not a new upload.
+            if renewed || !self.expired(&response, authorization.as_ref()).await {
+                return Err(self.refused(response, authorization.as_ref()).await.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// How long the registry may take to answer a finished body: nothing moves meanwhile.
+    fn commit_limit(&self) -> Duration {
+        COMMIT_TIMEOUT.min(self.limits.patience)
+    }
+
+    /// What the registry said to a request whose body was sent, or a part of it. Where the token ran out under it, the next
+    /// attempt has a new one.
+    async fn refused_body(&self, response: Response, sent: Option<&HeaderValue>) -> Cause {
+        let expired = self.expired(&response, sent).await;
+        match self.refused(response, sent).await {
+            Cause::Refused(refusal) if expired => Cause::Interrupted(refusal),
+            cause => cause,
+        }
+    }
+
+    /// Whether the registry wants another token than was sent, and there may be one.
+    async fn expired(&self, response: &Response, sent: Option<&HeaderValue>) -> bool {
+        response.status() == StatusCode::UNAUTHORIZED
+            && self.is_home(response.url())
+            && self.host.learn(response.headers(), sent, &Scopes::push(&self.name)).await
+    }
+}
+
+pub fn body_headers(length: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers
+}
+
+pub fn with_digest(mut session: Url, descriptor: &Descriptor) -> Url {
+    // An address that a redirect led to has it already.
+    if !session.query_pairs().any(|(name, _)| name == "digest") {
+        session.query_pairs_mut().append_pair("digest", descriptor.digest.as_str());
+    }
+    session
+}
+
+/// How many bytes of an upload a registry has: `Range: 0-499`, or `bytes=0-499`.
+///
+/// `0-0` is said of one byte and of none (distribution): it counts as none.
+pub fn offset_of(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(RANGE)?.to_str().ok()?.trim();
+    let last: u64 = text.strip_prefix("bytes=").unwrap_or(text).strip_prefix("0-")?.parse().ok()?;
+    Some(if last == 0 { 0 } else { last.checked_add(1)? })
+}
+
+/// A session that is lost is no refusal of the blob: it can be sent again.
+pub fn restartable(cause: Cause) -> Cause {
+    match cause {
+        Cause::Refused(refusal)
+            if refusal.status == 404
+                && matches!(refusal.code.as_deref(), None | Some("BLOB_UPLOAD_UNKNOWN" | "BLOB_UPLOAD_INVALID")) =>
+        {
+            Cause::Interrupted(refusal)
+        }
+        other => other,
+    }
+}
+
+pub fn lost() -> UploadError {
+    UploadError::Target(Cause::Connection {
+        kind: ConnectionFailure::Broken,
+        detail: "the registry knows nothing of the upload any more".to_owned(),
+    })
+}
