@@ -48,7 +48,6 @@ mod registry_logins;
 mod regressions;
 mod rendering;
 mod repair;
-#[allow(dead_code, reason = "a kit: some parts wait for the tests of later features")]
 mod saved_directories;
 mod side_requests;
 mod support;

@@ -120,7 +120,6 @@ impl Image {
 #[derive(Clone, Debug)]
 pub struct Pointer {
     pub digest: String,
-    pub media_type: String,
     pub size: u64,
     /// Child of an index, as opposed to a config or a layer.
     pub child: bool,
@@ -139,7 +138,6 @@ pub fn references(manifest: &[u8]) -> Vec<Pointer> {
             size: descriptor["size"].as_u64().unwrap_or(u64::MAX),
             child,
             foreign: descriptor["urls"].is_array() || media_type.contains("foreign"),
-            media_type,
         })
     };
     let mut all: Vec<Pointer> = pointer(&json["config"], false).into_iter().collect();

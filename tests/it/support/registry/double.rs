@@ -469,11 +469,6 @@ impl Registry {
         lock(&self.node.keys).realm = Some(realm.to_owned());
     }
 
-    /// Every token issued so far is refused from now on.
-    pub fn revoke_tokens(&self) {
-        lock(&self.node.keys).revoke();
-    }
-
     pub fn issued_tokens(&self) -> Vec<String> {
         lock(&self.node.keys).issued()
     }

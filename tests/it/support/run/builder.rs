@@ -254,11 +254,6 @@ impl Outcome {
         lines.lines().filter(|line| !line.starts_with("::add-mask::")).map(|line| format!("{line}\n")).collect()
     }
 
-    /// The commands that the runner finds in the log.
-    pub fn commands(&self) -> Vec<actions::Command> {
-        actions::commands(&self.log)
-    }
-
     pub fn says(&self, text: &str) -> bool {
         self.log.contains(text)
     }
