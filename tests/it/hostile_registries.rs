@@ -265,10 +265,11 @@ async fn descriptors_that_lie_or_say_two_things_are_refused() {
             &["source", "404"],
         ),
         (
+            // The digest is right, so it is the target's to refuse.
             "child larger than said",
             with_child(sized(single.root(), "5")),
             same,
-            &["source", "its descriptor says 5 bytes"],
+            &["says that the manifest", "has 5 bytes", "target", "a descriptor has a wrong size"],
         ),
         ("upper case in a layer's digest", with_layer(named(&layer, &upper)), same, &["source", "lower-case letters"]),
         (
