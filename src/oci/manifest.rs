@@ -257,6 +257,9 @@ impl Parsed {
         {
             return Err(format!("is served as `{header}` and calls itself `{field}`"));
         }
+        if let Some(field) = self.media_type.as_deref().filter(|field| is_schema1(field)) {
+            return Err(format!("is read as `{read_as}` and calls itself `{field}`"));
+        }
         let (has_entries, has_content) = (self.manifests.is_some(), self.config.is_some() || self.layers.is_some());
         if if is_index_type(read_as) { has_content } else { has_entries } {
             return Err(format!("is served as `{read_as}` and has the parts of an index and of an image"));
@@ -270,10 +273,13 @@ impl Parsed {
     }
 
     /// The type to push it with: the one that it names (distribution-spec, "Pushing Manifests": a client MUST send the
-    /// value of `mediaType` where there is one), else the one that it was served with, else what it was read as.
+    /// value of `mediaType` where there is one), else the one that it was served with, else what it was read as. A type
+    /// that nobody knows counts only where the parts tell the next reader what this is.
     fn pushed_as<'a>(&'a self, header: Option<&'a str>, read_as: &'a str) -> &'a str {
         let can_be_sent = |name: &&str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
-        let named = self.media_type.as_deref().filter(can_be_sent);
+        let is_told = self.manifests.is_some() || self.config.is_some();
+        let is_read = |name: &&str| is_told || is_index_type(name) || is_image_type(name);
+        let named = self.media_type.as_deref().filter(can_be_sent).filter(is_read);
         named.or(header.filter(can_be_sent).filter(|header| !is_generic_type(header))).unwrap_or(read_as)
     }
 }

@@ -62,11 +62,12 @@ impl Repository {
     }
 
     /// The answer to a HEAD has no words. A GET has them; at a registry that knows no HEAD it is the answer, also where it says
-    /// that nothing is there.
+    /// that nothing is there. One that sheds load knows HEAD: to ask it on in another way would be to hammer it.
     async fn explained(&self, at: TagOrDigest<'_>, cause: Cause) -> Result<Option<Descriptor>, Error> {
+        let sheds_load = cause.refusal().is_some_and(|refusal| matches!(refusal.status, 429 | 503));
         match self.get_manifest(at).await {
             Ok(manifest) => Ok(Some(manifest.descriptor())),
-            Err(error) if error.is_absent() => Ok(None),
+            Err(error) if error.is_absent() && !sheds_load => Ok(None),
             Err(error) if error.refusal().is_some_and(|refusal| !refusal.message.is_empty()) => Err(error),
             Err(_) => Err(self.error("HEAD manifest", self.object(at), cause)),
         }
