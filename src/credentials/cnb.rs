@@ -6,7 +6,7 @@ use crate::credentials::docker_config::basic;
 use crate::credentials::scope::{Entry, Scope};
 use crate::error::Error;
 use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
-use crate::text::quote::shown;
+use crate::text::quote::quote;
 
 pub const CNB_REGISTRY_AUTH: &str = "CNB_REGISTRY_AUTH";
 
@@ -40,7 +40,7 @@ pub fn cnb_registry_auth(text: &str) -> Result<Vec<Entry>, Error> {
                 format!(
                     "has no usable header for {}; write `Basic` and base64 of `USERNAME:PASSWORD`, `Bearer TOKEN` or \
                      `X-Identity TOKEN`",
-                    shown(&scope.host)
+                    quote(&scope.host)
                 ),
             ));
         };

@@ -12,7 +12,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
 use crate::text::blank::unmarked;
-use crate::text::quote::shown;
+use crate::text::quote::quote;
 
 /// Docker writes padded base64; people paste it without.
 pub const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -85,7 +85,7 @@ pub fn docker_config(environment: &Environment) -> Result<(Vec<Entry>, Helpers),
             Err(what) => {
                 return Err(problem(format!(
                     "has {what} for {}; log in again or remove the entry",
-                    shown(&scope.host)
+                    quote(&scope.host)
                 )));
             }
         }

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::directory;
 use crate::emit::files::EmittedFile;
 use crate::error::Error;
-use crate::text::quote::shown;
+use crate::text::quote::quote;
 
 /// The input.
 const INPUT: &str = "emit-directory";
@@ -27,7 +27,7 @@ impl Directory {
     pub fn new(workspace: &Path, path: &str) -> Result<Self, Error> {
         let outside = || {
             let problem = "`{}` is not below the workspace; name a directory in it, without `..` and without links out";
-            Error::input(INPUT, problem.replace("{}", &shown(path)))
+            Error::input(INPUT, problem.replace("{}", &quote(path)))
         };
         let open = |path: &Path| Ok((directory::Directory::open(path)?, path.canonicalize()?));
         let (root, workspace) = open(workspace).map_err(|error: std::io::Error| {

@@ -29,7 +29,7 @@ use crate::emit::format::{Format, Run};
 use crate::engine::options::Command;
 use crate::engine::outcome::ImageOutcome;
 use crate::error::Error;
-use crate::text::quote::shown;
+use crate::text::quote::quote;
 
 /// Every format, in the order in which they are shown.
 const FORMATS: &[&dyn Format] = &[
@@ -66,7 +66,7 @@ impl Wanted {
                 word => {
                     let names: Vec<&'static str> = FORMATS.iter().map(|format| format.name()).collect();
                     let Some(name) = names.iter().find(|name| **name == word) else {
-                        return Err(format!("`{}` is not one of all, none, {}", shown(word), names.join(", ")));
+                        return Err(format!("`{}` is not one of all, none, {}", quote(word), names.join(", ")));
                     };
                     wanted.insert(*name);
                 }

@@ -77,10 +77,10 @@ impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Repository(reference) => f.write_str(&reference.name())?,
-            Place::Directory(directory) => write!(f, "oci:{}", sanitise::line(&directory.to_string_lossy(), 300))?,
+            Place::Directory(directory) => write!(f, "oci:{}", sanitise::one_line(&directory.to_string_lossy(), 300))?,
         }
         if let Some(tag) = &self.tag {
-            write!(f, ":{}", sanitise::line(tag, 200))?;
+            write!(f, ":{}", sanitise::one_line(tag, 200))?;
         }
         if let Some(digest) = &self.digest {
             write!(f, "@{digest}")?;

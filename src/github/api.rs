@@ -164,11 +164,11 @@ impl Api {
         let accounts = if kind == Owner::Organisation { "orgs" } else { "users" };
         let path = path(&[accounts, owner, "packages", "container", name]);
         seen(self.call(Some(token), Method::Get, &path, JSON).await, |found: Found| Package {
-            visibility: found.visibility.map(|text| sanitise::line(&text, 60)),
+            visibility: found.visibility.map(|text| sanitise::one_line(&text, 60)),
             repository: found
                 .repository
                 .and_then(|linked| linked.full_name)
-                .map(|text| sanitise::line(&text, 200))
+                .map(|text| sanitise::one_line(&text, 200))
                 .filter(|text| !text.is_empty()),
             versions: found.version_count,
         })
@@ -186,7 +186,7 @@ impl Api {
             return Lookup::Found(TeamRole::Some);
         }
         seen(reply, |found: Found| match (found.role_name, found.permissions) {
-            (Some(role), _) => TeamRole::Is(Role::parse(&sanitise::line(&role, 60))),
+            (Some(role), _) => TeamRole::Is(Role::parse(&sanitise::one_line(&role, 60))),
             // Old Enterprise servers name no role; there are no custom ones either.
             (None, Some(permissions)) => {
                 let has = |name: &&str| permissions.get(*name).copied().unwrap_or(false);
@@ -225,7 +225,7 @@ impl Api {
         let path = format!("{}/permission", collaborator_path(login, repository));
         seen(self.call(Some(token), Method::Get, &path, JSON).await, |found: Found| {
             let role = found.role_name.filter(|role| !role.is_empty()).or(found.permission).unwrap_or_default();
-            Role::parse(&sanitise::line(&role, 60))
+            Role::parse(&sanitise::one_line(&role, 60))
         })
     }
 
@@ -266,7 +266,7 @@ impl Api {
                 invitee.is_some_and(|invitee| invitee.eq_ignore_ascii_case(login))
             };
             if let Some(found) = invitations.iter().find(is_theirs) {
-                return Lookup::Found(Some(sanitise::line(found.permissions.as_deref().unwrap_or("unknown"), 60)));
+                return Lookup::Found(Some(sanitise::one_line(found.permissions.as_deref().unwrap_or("unknown"), 60)));
             }
             if invitations.len() < 100 {
                 break;
@@ -365,7 +365,7 @@ impl Api {
             Err(_) => return Err(timed_out()),
         };
         let request_id = head.headers.get("x-github-request-id").and_then(|value| value.to_str().ok());
-        let request_id = request_id.map(|id| sanitise::line(id, 80));
+        let request_id = request_id.map(|id| sanitise::one_line(id, 80));
         let reply = Reply { status: head.status.as_u16(), body, request_id, token: token.cloned() };
         Ok((reply, wait_asked(&head.headers, SystemTime::now())))
     }
@@ -442,7 +442,7 @@ fn message(reply: &Reply) -> String {
     match serde_json::from_slice::<Problem>(&reply.body) {
         Ok(Problem { message }) => {
             let message = reply.token.as_ref().map_or_else(|| message.clone(), |token| token.hide(&message));
-            sanitise::line(&message, 300)
+            sanitise::one_line(&message, 300)
         }
         Err(_) if reply.body.is_empty() => String::new(),
         Err(_) => "not an API's answer".to_owned(),

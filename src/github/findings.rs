@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::text::sanitise::line;
+use crate::text::sanitise::one_line;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -104,7 +104,7 @@ impl Check {
     /// With what was read.
     #[must_use]
     pub fn found(mut self, found: &dyn std::fmt::Display) -> Self {
-        self.found = Some(line(&found.to_string(), 200));
+        self.found = Some(one_line(&found.to_string(), 200));
         self
     }
 

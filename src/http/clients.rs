@@ -26,7 +26,7 @@ use crate::text::blank::unmarked;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// The same where there is another place to ask.
-const CONNECT_HASTY: Duration = Duration::from_secs(5);
+const CONNECT_WITH_ALTERNATIVES: Duration = Duration::from_secs(5);
 
 /// The clients of a run.
 ///
@@ -46,7 +46,7 @@ struct Shared {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {
     pipe: Pool,
-    hasty: bool,
+    has_alternatives: bool,
     /// Loopback hosts are never asked through a proxy, which would look for the registry on its own machine.
     loopback: bool,
     tls: bool,
@@ -87,16 +87,16 @@ impl Transport {
         self.client(base, Pool::Small, false)
     }
 
-    /// The client for a request to `url`; `hasty`: one that does not wait long for a connection.
+    /// The client for a request to `url`; `has_alternatives`: one that does not wait long for a connection.
     ///
     /// Fails when the system's CA certificates, which are read for the first host that needs them, are of no use.
-    pub(crate) fn client(&self, url: &Url, pipe: Pool, hasty: bool) -> Result<Client, Error> {
+    pub(crate) fn client(&self, url: &Url, pipe: Pool, has_alternatives: bool) -> Result<Client, Error> {
         let loopback = is_loopback(url.host());
         // A proxy may be spoken to over TLS whatever the host behind it speaks.
         let tls = !loopback || url.scheme() == "https";
         // Without TLS there is no HTTP/2, and blobs and manifests share the connections.
         let pipe = if loopback || url.scheme() != "https" { Pool::Blob } else { pipe };
-        let kind = Kind { pipe, hasty, loopback, tls };
+        let kind = Kind { pipe, has_alternatives, loopback, tls };
         let mut clients = self.0.clients.locked();
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
@@ -112,7 +112,7 @@ impl Shared {
         let mut builder = Client::builder()
             .user_agent(concat!("mirror-image/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
-            .connect_timeout(if kind.hasty { CONNECT_HASTY } else { CONNECT })
+            .connect_timeout(if kind.has_alternatives { CONNECT_WITH_ALTERNATIVES } else { CONNECT })
             .pool_idle_timeout(Duration::from_secs(60))
             .tcp_keepalive(Duration::from_secs(30));
         let http2 = kind.pipe == Pool::Small;

@@ -47,7 +47,7 @@ pub fn classify(error: &reqwest::Error) -> Cause {
             kind = ConnectionFailure::Dns;
         }
     }
-    Cause::Connection { kind, detail: sanitise::line(&innermost(error), 200) }
+    Cause::Connection { kind, detail: sanitise::one_line(&innermost(error), 200) }
 }
 
 /// What TLS failed at: the server's certificate, or the handshake.

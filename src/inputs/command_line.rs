@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::inputs::table::{INPUTS, Kind, known};
 use crate::inputs::words::nearest;
 use crate::text::blank::trimmed;
-use crate::text::quote::shown;
+use crate::text::quote::quote;
 
 /// The positional words, of which there are up to three.
 const WORDS: &str = "words";
@@ -146,7 +146,7 @@ pub fn explain(error: &clap::Error) -> Error {
         ErrorKind::UnknownArgument if is_long && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') => {
             let hint = nearest(name, INPUTS.iter().map(|input| input.name));
             let hint = hint.map_or_else(String::new, |name| format!("; did you mean `--{name}`?"));
-            Error::input(format!("--{}", shown(name)), format!("is not known{hint} (`mirror-image --help` lists all)"))
+            Error::input(format!("--{}", quote(name)), format!("is not known{hint} (`mirror-image --help` lists all)"))
         }
         ErrorKind::UnknownArgument => Error::input(
             "arguments",

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::inputs::command_line::{COMPLETIONS, FORMS, command_line};
 use crate::inputs::table::{INPUTS, Kind};
 use crate::text::choice::words;
-use crate::text::quote::shown;
+use crate::text::quote::quote;
 
 /// The text for what is named behind `completions`.
 pub fn render(names: &[&str]) -> Result<String, Error> {
@@ -23,7 +23,7 @@ pub fn render(names: &[&str]) -> Result<String, Error> {
         ["zsh"] => Ok(script(Shell::Zsh)),
         ["fish"] => Ok(script(Shell::Fish)),
         ["man"] => manual().map_err(|error| problem(format!("has no manual page ({error})"))),
-        [other] => Err(problem(format!("has no `{}`", shown(other)))),
+        [other] => Err(problem(format!("has no `{}`", quote(other)))),
         _ => Err(problem("needs one word".to_owned())),
     }
 }

@@ -25,7 +25,7 @@ use crate::inputs::values::{Values, without};
 use crate::inputs::words::nearest;
 use crate::runner::{Surroundings, gitlab};
 use crate::store::mirrors::rules::CNB_REGISTRY_MIRRORS;
-use crate::text::quote::shown;
+use crate::text::quote::quote;
 
 /// Reads the arguments (without the program's own name) and the environment.
 ///
@@ -117,7 +117,7 @@ pub fn unknown_variables(environment: &Environment) -> Vec<String> {
         }
         let hint = nearest(&name, INPUTS.iter().map(|input| input.name));
         let hint = hint.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
-        notices.push(format!("input `{}` is not known and has no effect{hint}", shown(&name)));
+        notices.push(format!("input `{}` is not known and has no effect{hint}", quote(&name)));
     }
     notices
 }

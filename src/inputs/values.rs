@@ -29,7 +29,7 @@ use crate::secret::{Credential, Secret};
 use crate::store::mirrors::MirrorSettings;
 use crate::store::mirrors::rules::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
 use crate::text::choice::{self, Choice};
-use crate::text::quote::shown;
+use crate::text::quote::quote;
 
 /// The value of a secret input, with the input's name.
 pub type Named = (&'static str, Secret);
@@ -152,7 +152,7 @@ impl Values {
                 }
                 None => String::new(),
             };
-            Error::input(name, format!("`{}` is not one of {}{hint}", shown(value), words.join(", ")))
+            Error::input(name, format!("`{}` is not one of {}{hint}", quote(value), words.join(", ")))
         })
     }
 
@@ -162,7 +162,7 @@ impl Values {
             "true" | "True" | "TRUE" => Ok(true),
             "false" | "False" | "FALSE" => Ok(false),
             other => {
-                let problem = format!("`{}` is not one of true, True, TRUE, false, False, FALSE", shown(other));
+                let problem = format!("`{}` is not one of true, True, TRUE, false, False, FALSE", quote(other));
                 Err(Error::input(name, problem))
             }
         }
@@ -265,7 +265,7 @@ impl Values {
     fn insecure_registries(&self) -> Result<Vec<String>, Error> {
         let host = |text: &&str| {
             host(text).ok_or_else(|| {
-                let problem = format!("`{}` is not a host; write `host` or `host:port`, nothing else", shown(text));
+                let problem = format!("`{}` is not a host; write `host` or `host:port`, nothing else", quote(text));
                 Error::input("insecure-registries", problem)
             })
         };
@@ -275,7 +275,7 @@ impl Values {
     fn token_services(&self) -> Result<Vec<(String, String)>, Error> {
         let pair = |line: &&str| {
             let problem = |what: &str| {
-                let problem = format!("`{}` {what}; write `REGISTRY = HOST` or `REGISTRY = HOST:PORT`", shown(line));
+                let problem = format!("`{}` {what}; write `REGISTRY = HOST` or `REGISTRY = HOST:PORT`", quote(line));
                 Error::input("token-services", problem)
             };
             let (registry, service) = line.split_once('=').ok_or_else(|| problem("names no token service"))?;
@@ -314,7 +314,7 @@ impl Values {
         }
         let repository = self.get("access-repository").or_else(|| environment.get("GITHUB_REPOSITORY"));
         if let Some(text) = self.get("access-repository").filter(|text| !names::is_repository(text)) {
-            let problem = format!("`{}` is not a repository; write `OWNER/REPO`, without a host", shown(text));
+            let problem = format!("`{}` is not a repository; write `OWNER/REPO`, without a host", quote(text));
             return Err(Error::input("access-repository", problem));
         }
         let repository = repository.filter(|text| names::is_repository(text)).map(str::to_owned);
@@ -345,7 +345,7 @@ impl Values {
         let mut grants: Vec<Grant> = Vec::new();
         for item in items(self.get(input).unwrap_or_default()) {
             let problem =
-                |what: &str| Error::input(input, format!("`{}` {what}; write `{example}=write`", shown(item)));
+                |what: &str| Error::input(input, format!("`{}` {what}; write `{example}=write`", quote(item)));
             let Some((name, word)) = item.split_once('=') else { return Err(problem("has no role")) };
             let (name, word) = (name.trim(), word.trim());
             let Some(permission) = Permission::parse(word) else {

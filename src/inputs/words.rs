@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::text::blank::trimmed;
-use crate::text::quote::shown;
+use crate::text::quote::quote;
 
 /// Splits a list at newlines and commas; a line that begins with `#` is a comment.
 pub fn items(text: &str) -> Vec<&str> {
@@ -16,7 +16,7 @@ pub fn items(text: &str) -> Vec<&str> {
 /// Reads `90s`, `5m`, `1m30s`, `1h`; a number alone is seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
     const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-    let longer = || format!("`{}` is longer than a day; write at most `24h`", shown(text));
+    let longer = || format!("`{}` is longer than a day; write at most `24h`", quote(text));
     let number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // Fractions of a second are no patience, and humantime panics where one is added to the longest time there is.
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"wdhms".contains(&byte)) && !text.contains("ms");
@@ -26,10 +26,10 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         false => Err(humantime::DurationError::Empty),
     };
     match read {
-        Ok(Duration::ZERO) => Err(format!("`{}` is no time at all; write at least `1s`", shown(text))),
+        Ok(Duration::ZERO) => Err(format!("`{}` is no time at all; write at least `1s`", quote(text))),
         Ok(time) if time <= LONGEST => Ok(time),
         Ok(_) | Err(humantime::DurationError::NumberOverflow) => Err(longer()),
-        Err(_) => Err(format!("`{}` is not a time span; write it like `90s`, `5m`, `1m30s` or `1h`", shown(text))),
+        Err(_) => Err(format!("`{}` is not a time span; write it like `90s`, `5m`, `1m30s` or `1h`", quote(text))),
     }
 }
 

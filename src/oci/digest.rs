@@ -89,28 +89,28 @@ impl FromStr for Digest {
 
     /// Fails with a sentence that says what is wrong with `text`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let shown = || sanitise::line(text, 200);
+        let quoted = || sanitise::one_line(text, 200);
         let Some((algorithm, hex)) = text.split_once(':') else {
-            return Err(format!("`{}` is not a digest; write it as `sha256:` and 64 hexadecimal digits", shown()));
+            return Err(format!("`{}` is not a digest; write it as `sha256:` and 64 hexadecimal digits", quoted()));
         };
         let Some((_, length)) = Algorithm::of(algorithm) else {
             return Err(format!(
                 "`{}` uses the algorithm `{}`; `sha256` and `sha512` can be checked, others cannot",
-                shown(),
-                sanitise::line(algorithm, 40)
+                quoted(),
+                sanitise::one_line(algorithm, 40)
             ));
         };
         if hex.len() != length {
             return Err(format!(
                 "`{}` has {} characters after `{algorithm}:`; there must be {length}",
-                shown(),
+                quoted(),
                 hex.chars().count()
             ));
         }
         if !hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(format!(
                 "`{}` may hold only the digits 0-9 and the lower-case letters a-f after the colon",
-                shown()
+                quoted()
             ));
         }
         Ok(Self { text: text.into() })

@@ -80,7 +80,7 @@ impl Platform {
             (Some(platform), None) => Ok(platform),
             (_, meant) => {
                 let hint = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
-                Err(format!("`{}` is not an OS/ARCH[/VARIANT]{hint}", crate::text::quote::shown(text.trim())))
+                Err(format!("`{}` is not an OS/ARCH[/VARIANT]{hint}", crate::text::quote::quote(text.trim())))
             }
         }
     }
@@ -157,7 +157,7 @@ impl fmt::Display for Platform {
         let version = version.map(|version| format!("({version})")).unwrap_or_default();
         let variant = self.variant().map(|variant| format!("/{variant}")).unwrap_or_default();
         let whole = format!("{}{version}/{}{variant}", self.os, self.architecture);
-        f.write_str(&crate::text::sanitise::line(&whole, LONGEST))
+        f.write_str(&crate::text::sanitise::one_line(&whole, LONGEST))
     }
 }
 

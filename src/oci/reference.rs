@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use crate::oci::digest::Digest;
 use crate::oci::vendor::{DOCKER_HUB, Vendor};
-use crate::text::quote::shown;
+use crate::text::quote::quote;
 
 /// The tag that is meant when neither tag nor digest is written.
 const DEFAULT_TAG: &str = "latest";
@@ -44,7 +44,7 @@ impl Reference {
         parts.refuse_missing_repository(text)?;
         parts.refuse_upper_case()?;
         if parts.repository.contains(':') {
-            return Err(format!("`{}` has more than one tag; write `REPOSITORY:TAG`", shown(text)));
+            return Err(format!("`{}` has more than one tag; write `REPOSITORY:TAG`", quote(text)));
         }
         // A host with `_`, which DNS does not know and some networks do, passes where it could be a component.
         if !((is_host_name(&parts.host) || is_component(&parts.host)) && parts.repository.split('/').all(is_component))
@@ -52,7 +52,7 @@ impl Reference {
             return Err(format!(
                 "`{}` is not an image reference; {SHAPE}, where a repository may hold a-z, 0-9 and, between them, `.`, \
                  `_`, `-` and `/`",
-                shown(text)
+                quote(text)
             ));
         }
         let registry = if parts.host.is_empty() { DOCKER_HUB.to_owned() } else { canonical_host(&parts.host) };
@@ -63,7 +63,7 @@ impl Reference {
         if repository.len() > LONGEST_REPOSITORY {
             return Err(format!(
                 "the repository of `{}` is longer than {LONGEST_REPOSITORY} characters; shorten it",
-                shown(text)
+                quote(text)
             ));
         }
         Ok(Self::new(registry, repository, parts.tag.map(str::to_owned), parts.digest))
@@ -210,13 +210,13 @@ impl LayoutReference {
             check_tag(tag)?;
         }
         if directory.is_empty() {
-            return Err(format!("`oci:{}` names no directory; write `oci:DIRECTORY[:tag]`", shown(text)));
+            return Err(format!("`oci:{}` names no directory; write `oci:DIRECTORY[:tag]`", quote(text)));
         }
         // It is repeated in outputs and lists, a line each.
         if directory.chars().any(crate::text::sanitise::is_unseen) {
             return Err(format!(
                 "`oci:{}` has characters in the directory's name that nobody sees, such as a line break; rename it",
-                shown(text)
+                quote(text)
             ));
         }
         Ok(Self { directory: directory.into(), tag: tag.map(str::to_owned), digest })
@@ -254,7 +254,7 @@ impl ImageReference {
             return Err(format!(
                 "`{}`: `{prefix}:` is not read here. Unpack an OCI archive with `mkdir D && tar -xf FILE -C D` and name it \
                  `oci:D`; for anything else make a layout with `skopeo copy {prefix}:… oci:D:TAG`",
-                shown(text.trim())
+                quote(text.trim())
             ));
         }
         if prefix == "oci" && !layout.starts_with("//") {
@@ -356,16 +356,16 @@ impl<'a> Parts<'a> {
         };
         // What follows may be the rest of a line that belongs into `registry-auth`.
         if let Some((first, _)) = text.split_once(char::is_whitespace) {
-            return Err(format!("has a space and more after `{}`; a reference has no space in it", shown(first)));
+            return Err(format!("has a space and more after `{}`; a reference has no space in it", quote(first)));
         }
-        let whole = shown(text);
+        let whole = quote(text);
         if let Some((scheme, rest)) = whole.split_once("://") {
             let rest = rest.trim_start_matches("***@");
             return Err(format!("`{whole}` begins with `{scheme}://`; write only `{rest}`"));
         }
         let digest = digest.map(str::parse).transpose()?;
         if left.ends_with('/') && left.matches('/').count() > 1 {
-            return Err(format!("`{}` ends with a slash; leave it out", shown(left)));
+            return Err(format!("`{}` ends with a slash; leave it out", quote(left)));
         }
         let (name, tag) = split_tag(left);
         if let Some(tag) = tag {
@@ -382,12 +382,12 @@ impl<'a> Parts<'a> {
     /// Refuses names without a repository, among them the ones that a parser would turn into a Docker Hub image:
     /// `test.com:5000` is, to every client, `docker.io/library/test.com` with the tag `5000`.
     fn refuse_missing_repository(&self, text: &str) -> Result<(), String> {
-        let text = shown(text);
+        let text = quote(text);
         if self.repository.is_empty() {
             return Err(match self.host.as_str() {
                 "" => format!("`{text}` names no repository; {SHAPE}"),
                 host => {
-                    format!("`{text}` names a registry and no repository; write `{}/REPOSITORY[:tag]`", shown(host))
+                    format!("`{text}` names a registry and no repository; write `{}/REPOSITORY[:tag]`", quote(host))
                 }
             });
         }
@@ -395,7 +395,7 @@ impl<'a> Parts<'a> {
             return Err(format!("`{text}` has nothing between two slashes; leave one out"));
         }
         if self.host.is_empty() && !self.repository.contains('/') && is_host(self.repository) {
-            let name = shown(self.repository);
+            let name = quote(self.repository);
             return Err(format!(
                 "`{text}` looks like a registry without a repository; write `{name}[:port]/REPOSITORY[:tag]`, or \
                  `docker.io/library/{text}` if the Docker Hub image of that name is meant"
@@ -409,7 +409,7 @@ impl<'a> Parts<'a> {
             return Ok(());
         }
         let slash = if self.host.is_empty() { "" } else { "/" };
-        let name = format!("{}{slash}{}", shown(&self.host), shown(self.repository));
+        let name = format!("{}{slash}{}", quote(&self.host), quote(self.repository));
         Err(format!("`{name}` has upper case; registries accept only `{}`", name.to_ascii_lowercase()))
     }
 }
@@ -459,7 +459,7 @@ fn check_port(host: &str) -> Result<(), String> {
         Some(rest) => {
             let (address, port) = rest.split_once(']').unwrap_or_default();
             if address.parse::<std::net::Ipv6Addr>().is_err() || !(port.is_empty() || port.starts_with(':')) {
-                return Err(format!("`{}` is not an IPv6 address; write `[::1]:5000`", shown(host)));
+                return Err(format!("`{}` is not an IPv6 address; write `[::1]:5000`", quote(host)));
             }
             port.strip_prefix(':')
         }
@@ -467,7 +467,7 @@ fn check_port(host: &str) -> Result<(), String> {
     };
     match port {
         Some(port) if port.starts_with('+') || !port.parse::<u16>().is_ok_and(|number| number > 0) => {
-            Err(format!("`{}` has no valid port after the colon; write a number from 1 to 65535", shown(host)))
+            Err(format!("`{}` has no valid port after the colon; write a number from 1 to 65535", quote(host)))
         }
         _ => Ok(()),
     }
@@ -479,13 +479,13 @@ fn check_tag(tag: &str) -> Result<(), String> {
         return Err("has nothing after the last colon; write a tag there or leave the colon out".to_owned());
     };
     if tag.len() > 128 {
-        return Err(format!("the tag `{}` is longer than 128 characters; shorten it", shown(tag)));
+        return Err(format!("the tag `{}` is longer than 128 characters; shorten it", quote(tag)));
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if matches!(first, '.' | '-') || !tag.chars().all(allowed) {
         return Err(format!(
             "`{}` is not a tag; it may hold letters, digits, `_`, `.` and `-`, and not begin with `.` or `-`",
-            shown(tag)
+            quote(tag)
         ));
     }
     Ok(())

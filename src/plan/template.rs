@@ -5,7 +5,7 @@
 
 use crate::oci::digest::Digest;
 use crate::oci::reference::{ImageReference, Reference, lower_cased};
-use crate::text::quote::shown;
+use crate::text::quote::quote;
 
 /// The placeholders a target may hold.
 const PLACEHOLDERS: &str = "{owner} {repo} {registry} {repository} {namespace} {name} {tag}";
@@ -24,8 +24,8 @@ pub fn target(
     if let Some(lower) = lower_cased(&expanded) {
         notices.push(format!(
             "target `{}` is written in lower case, `{}`: registries accept no upper case in a repository",
-            shown(&expanded),
-            shown(&lower)
+            quote(&expanded),
+            quote(&lower)
         ));
         expanded = lower;
     }
@@ -46,7 +46,7 @@ fn inherit(target: ImageReference, source: &ImageReference) -> Result<ImageRefer
                 (None, Some(digest)) => reference.with_digest(digest),
                 (None, None) => {
                     let name = reference.name();
-                    let source = shown(&source.to_string());
+                    let source = quote(&source.to_string());
                     return Err(format!("has no tag, and neither has `{source}`; write one, `{name}:TAG`"));
                 }
             })
@@ -67,10 +67,10 @@ fn expand(template: &str, source: &ImageReference, project: Option<&str>) -> Res
         expanded.push_str(&rest[..brace]);
         let opened = &rest[brace..];
         let Some((name, after)) = opened.strip_prefix('{').and_then(|inner| inner.split_once('}')) else {
-            return Err(format!("`{}` has a `{{` without `}}` or the other way round; mend it", shown(template)));
+            return Err(format!("`{}` has a `{{` without `}}` or the other way round; mend it", quote(template)));
         };
         if name.contains('{') {
-            return Err(format!("`{}` has a `{{` inside `{{`; mend it", shown(template)));
+            return Err(format!("`{}` has a `{{` inside `{{`; mend it", quote(template)));
         }
         // In front of the first slash the registry is a host, and a host keeps its port's colon.
         let as_host = expanded.is_empty() && after.starts_with('/');
@@ -115,12 +115,12 @@ fn value(placeholder: &str, source: &ImageReference, project: Option<&str>, as_h
         "tag" => source
             .tag()
             .ok_or_else(|| {
-                let source = shown(&source.to_string());
+                let source = quote(&source.to_string());
                 format!("`{{tag}}` has no value: `{source}` has no tag; write one in its place")
             })?
             .to_owned(),
         other => {
-            return Err(format!("`{{{}}}` is not a placeholder; there are {PLACEHOLDERS}", shown(other)));
+            return Err(format!("`{{{}}}` is not a placeholder; there are {PLACEHOLDERS}", quote(other)));
         }
     })
 }

@@ -142,7 +142,7 @@ pub fn manifest(data: &[u8]) {
     let digest = Digest::of(bytes);
     let manifest = match Manifest::parse(Bytes::copy_from_slice(bytes), content_type, digest.clone()) {
         Ok(manifest) => manifest,
-        Err(problem) => return assert_safe(&sanitise::line(&problem, 300), 300),
+        Err(problem) => return assert_safe(&sanitise::one_line(&problem, 300), 300),
     };
     assert_eq!((&manifest.bytes[..], &manifest.digest), (bytes, &digest));
     assert!(http::HeaderValue::from_str(&manifest.media_type).is_ok());

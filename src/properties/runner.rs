@@ -52,7 +52,7 @@ pub fn commands(acts: &str) {
                 let count = annotations.entry(name).or_default();
                 *count += 1;
                 if *count <= 9 {
-                    issued.push((name, Some(sanitise::line(title, 256))));
+                    issued.push((name, Some(sanitise::one_line(title, 256))));
                 }
             };
             match letter {

@@ -6,14 +6,18 @@ use crate::text::sanitise;
 /// Text from outside. It becomes one line that neither terminal nor runner acts on, and Markdown that shows what that line
 /// says and is nothing else: no link, no picture, no markup, no further cell.
 pub fn text(text: &str) {
-    let line = sanitise::line(text, usize::MAX);
-    assert_eq!(sanitise::line(&line, usize::MAX), line, "what is safe stays as it is");
+    let line = sanitise::one_line(text, usize::MAX);
+    assert_eq!(sanitise::one_line(&line, usize::MAX), line, "what is safe stays as it is");
     for limit in [1, 2, 7, 63] {
-        assert!(sanitise::line(text, limit).chars().count() <= limit);
+        assert!(sanitise::one_line(text, limit).chars().count() <= limit);
     }
-    for shown in
-        [&line, &sanitise::line(text, 7), &sanitise::markdown(text), &sanitise::prose(text), &sanitise::code(text)]
-    {
+    for shown in [
+        &line,
+        &sanitise::one_line(text, 7),
+        &sanitise::markdown(text),
+        &sanitise::markdown_text(text),
+        &sanitise::code(text),
+    ] {
         assert!(!shown.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')), "{shown:?}");
         assert_eq!(actions::commands(shown), [], "{shown:?}");
     }
@@ -21,7 +25,7 @@ pub fn text(text: &str) {
     assert_eq!(rendered(&sanitise::markdown(text)), Ok(unspaced(&line)));
     // Its pairs of back-ticks are markup on purpose.
     let without_ticks = |text: String| unspaced(&text.replace('`', ""));
-    assert_eq!(rendered(&sanitise::prose(text)).map(without_ticks), Ok(without_ticks(line.clone())));
+    assert_eq!(rendered(&sanitise::markdown_text(text)).map(without_ticks), Ok(without_ticks(line.clone())));
     if !line.is_empty() {
         let said = |shown: String| unspaced(&shown.replace(['`', '\''], "'"));
         let cell = |text: &str| rendered(&format!("| a | b |\n| --- | --- |\n| {text} | end |\n"));

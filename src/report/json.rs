@@ -227,7 +227,7 @@ impl<'a> Image<'a> {
 fn failure(image: &ImageOutcome) -> Option<Failure<'_>> {
     let error = image.error.as_ref()?;
     // A sentence is put together from parts, each safe by itself; together they are printed by scripts, so they are made safe again.
-    let safe = |text: &str| sanitise::line(text, usize::MAX);
+    let safe = |text: &str| sanitise::one_line(text, usize::MAX);
     Some(Failure {
         message: safe(&error.to_string()),
         side: side(error),

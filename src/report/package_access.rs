@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::github::findings::{Check, Findings, Status};
-use crate::text::sanitise::{code, line, markdown, prose};
+use crate::text::sanitise::{code, markdown, markdown_text, one_line};
 
 /// `access: 3 OK, 1 NEEDS-TOKEN`; nothing where nothing was checked.
 pub fn headline(findings: &Findings) -> Option<String> {
@@ -66,7 +66,8 @@ pub fn summary(findings: &Findings) -> String {
         return String::new();
     }
     let mut text = "### Access\n\n".to_owned();
-    let cell = |value: &Option<String>| value.as_deref().map_or_else(|| "–".to_owned(), |value| code(&line(value, 80)));
+    let cell =
+        |value: &Option<String>| value.as_deref().map_or_else(|| "–".to_owned(), |value| code(&one_line(value, 80)));
     for (subject, checks) in &subjects {
         let _ = writeln!(text, "**{}**\n", code(subject).replace("\\|", "|"));
         text.push_str("| Check | Wanted | Found | Status |\n| --- | --- | --- | --- |\n");
@@ -91,7 +92,7 @@ pub fn summary(findings: &Findings) -> String {
             // The link is made of our own server's address and percent-encoded names.
             let link = check.link.as_ref().map_or(String::new(), |link| format!(" [Open the page]({link})"));
             let subject = code(&check.subject).replace("\\|", "|");
-            let _ = writeln!(text, "- [ ] {subject}: {}.{link}", prose(check.sentence.trim_end_matches('.')));
+            let _ = writeln!(text, "- [ ] {subject}: {}.{link}", markdown_text(check.sentence.trim_end_matches('.')));
         }
         text.push('\n');
     }

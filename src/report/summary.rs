@@ -14,7 +14,7 @@ use crate::report::Report;
 use crate::report::figures::{Moved, moved, pinned, row_bytes, total_bytes};
 use crate::report::log::{amounts, headline, others, outcome, pull};
 use crate::report::package_access;
-use crate::text::sanitise::{code, line, markdown, prose};
+use crate::text::sanitise::{code, markdown, markdown_text, one_line};
 use crate::text::units::{count, duration, size};
 
 /// So many rows are read at a glance; more of those where nothing happened are folded away.
@@ -199,7 +199,7 @@ fn failures(text: &mut String, report: &Report) {
     text.push_str("**Under way when the run was cancelled**\n\n");
     within(text, DETAILS, "image", cancelled.into_iter(), |text, (image, _)| {
         let state = image.state.as_deref().unwrap_or_default();
-        let _ = writeln!(text, "- {}: {}", plain_code(&image.source.to_string()), prose(state));
+        let _ = writeln!(text, "- {}: {}", plain_code(&image.source.to_string()), markdown_text(state));
     });
     text.push('\n');
 }
@@ -208,19 +208,19 @@ fn failure(text: &mut String, image: &ImageOutcome, error: &Error) {
     let target =
         image.target.as_ref().map_or(String::new(), |target| format!(" → {}", plain_code(&target.to_string())));
     let _ = writeln!(text, "### Failed: {}{target}\n", plain_code(&image.source.to_string()));
-    let _ = writeln!(text, "> {}\n", prose(&error.to_string()));
+    let _ = writeln!(text, "> {}\n", markdown_text(&error.to_string()));
     if let Some(state) = &image.state {
-        let _ = writeln!(text, "State: {}\n", prose(state));
+        let _ = writeln!(text, "State: {}\n", markdown_text(state));
     }
     let hints = error.hints();
     for hint in &hints {
-        let _ = writeln!(text, "- {}", prose(hint));
+        let _ = writeln!(text, "- {}", markdown_text(hint));
     }
     if !hints.is_empty() {
         text.push('\n');
     }
     for site in others(image) {
-        let _ = writeln!(text, "- {}", prose(&site));
+        let _ = writeln!(text, "- {}", markdown_text(&site));
     }
     if image.sites.len() > 1 {
         text.push('\n');
@@ -258,7 +258,7 @@ fn notices(text: &mut String, report: &Report) {
             names.push(format!("{last} and {} others", images.len() - NAMED));
         }
         let subject = if several && !names.is_empty() { format!("{}: ", names.join(", ")) } else { String::new() };
-        let _ = writeln!(text, "- {subject}{}", prose(notice));
+        let _ = writeln!(text, "- {subject}{}", markdown_text(notice));
     });
     text.push('\n');
 }
@@ -276,7 +276,7 @@ fn pulls(text: &mut String, report: &Report) {
     let block = |text: &mut String| {
         let (mut shown, mut left) = (0, DETAILS);
         text.push_str("```sh\n");
-        for command in lines.iter().map(|command| line(command, usize::MAX)) {
+        for command in lines.iter().map(|command| one_line(command, usize::MAX)) {
             let Some(less) = left.checked_sub(command.len() + 1) else { break };
             (shown, left) = (shown + 1, less);
             let _ = writeln!(text, "{command}");
@@ -329,7 +329,7 @@ fn consumer_configs(text: &mut String, report: &Report) {
     let mut problems = String::new();
     for config in &report.consumer_configs {
         if let Some(problem) = &config.problem {
-            let _ = writeln!(problems, "- {}: {}", code(config.format), prose(problem));
+            let _ = writeln!(problems, "- {}: {}", code(config.format), markdown_text(problem));
         }
         for file in &config.files {
             let title = format!("Pull from the mirror: <code>{}</code>", markdown(&file.path));

@@ -122,7 +122,7 @@ impl Console {
 
     /// One line of the log.
     pub fn line(&self, text: &str) {
-        self.print(&safe(text));
+        self.print(&log_line(text));
     }
 
     /// How far the run is, where it is time to say so.
@@ -157,19 +157,19 @@ impl Console {
         // Before it is cut: half a secret is still half a secret.
         let text = self.lock().masked.iter().fold(text.to_owned(), |text, secret| secret.hide(&text));
         if self.in_actions() && self.debug {
-            self.print(&command("debug", None, &safe(&text)));
+            self.print(&command("debug", None, &log_line(&text)));
         } else {
-            self.print(&format!("debug: {}", safe(&text)));
+            self.print(&format!("debug: {}", log_line(&text)));
         }
     }
 
     /// A group with all its lines at once. Groups do not nest and images are copied side by side, so an image's lines
     /// are kept until it is finished.
     pub fn group(&self, title: &str, lines: &[String]) {
-        let (title, mut text) = (safe(title), String::new());
+        let (title, mut text) = (log_line(title), String::new());
         let indent = if self.folds_groups() { "" } else { "  " };
         for line in lines {
-            let _ = writeln!(text, "{indent}{}", safe(line));
+            let _ = writeln!(text, "{indent}{}", log_line(line));
         }
         self.print(&match self.surroundings {
             Surroundings::Actions => format!("{}\n{text}::endgroup::", command("group", None, &title)),
@@ -205,7 +205,7 @@ impl Console {
         if errors > ANNOTATIONS {
             self.print(&command("error", None, &format!("… and {} more", errors - ANNOTATIONS)));
         }
-        self.print(&command("notice", Some("mirror-image"), &safe(text)));
+        self.print(&command("notice", Some("mirror-image"), &log_line(text)));
     }
 
     /// Tells the runner to hide a value, each of its lines too. Elsewhere nothing is printed: there it would show what
@@ -221,7 +221,7 @@ impl Console {
     }
 
     fn annotate(&self, kind: Kind, title: &str, message: &str) {
-        let lines: Vec<String> = message.lines().map(safe).collect();
+        let lines: Vec<String> = message.lines().map(log_line).collect();
         let count = {
             let mut state = self.lock();
             state.annotations[kind as usize] += 1;
@@ -229,7 +229,7 @@ impl Console {
         };
         if self.in_actions() && count <= ANNOTATIONS {
             let message: String = lines.join("\n").chars().take(MESSAGE).collect();
-            self.print(&command(kind.name(), Some(&sanitise::line(title, 256)), &message));
+            self.print(&command(kind.name(), Some(&sanitise::one_line(title, 256)), &message));
         } else {
             self.print(&format!("{}: {}", kind.name(), lines.join("\n")));
         }
@@ -244,7 +244,7 @@ impl Console {
         for (name, value) in outputs {
             if self.in_actions() {
                 // Without a second stream the runner reads this one.
-                emit(stream, &format!("{name}={}\n", sanitise::line(value, usize::MAX)));
+                emit(stream, &format!("{name}={}\n", sanitise::one_line(value, usize::MAX)));
             } else if value.contains('\n') {
                 let mut end = "EOF".to_owned();
                 while value.lines().any(|line| line == end) {
@@ -284,9 +284,9 @@ fn new_bar() -> ProgressBar {
 }
 
 /// A line for the log, its own indentation kept.
-fn safe(text: &str) -> String {
+fn log_line(text: &str) -> String {
     let indent = text.len() - text.trim_start_matches(' ').len();
-    format!("{}{}", &text[..indent.min(16)], sanitise::line(text, LINE))
+    format!("{}{}", &text[..indent.min(16)], sanitise::one_line(text, LINE))
 }
 
 #[cfg(test)]

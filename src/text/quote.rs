@@ -3,8 +3,8 @@
 //! Owns how it is shortened and what is never shown of it: a user name before an `@`.
 
 /// `text` made fit to be printed.
-pub fn shown(text: &str) -> String {
-    crate::text::sanitise::line(&without_user(text), 200)
+pub fn quote(text: &str) -> String {
+    crate::text::sanitise::one_line(&without_user(text), 200)
 }
 
 /// `text` without the user name and the password in it: what stands before an `@` that no digest follows.
@@ -32,7 +32,7 @@ mod tests {
             ("ghcr.io/a:1@sha256:00", "ghcr.io/a:1@sha256:00"),
             ("packages/@acme/x", "packages/@acme/x"),
         ] {
-            assert_eq!(crate::text::quote::shown(text), expected);
+            assert_eq!(crate::text::quote::quote(text), expected);
         }
     }
 }

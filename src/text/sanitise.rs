@@ -14,7 +14,7 @@ const BREAK: char = '⏎';
 ///
 /// The runner looks for `##[` anywhere in a line and for `::` at its start (runner: `ActionCommand.cs`), on both
 /// streams: a registry that could put either there could set this action's outputs.
-pub fn line(text: &str, limit: usize) -> String {
+pub fn one_line(text: &str, limit: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(4096));
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
@@ -120,7 +120,7 @@ fn skip_control_string(characters: &mut Peekable<Chars<'_>>) {
 
 /// `text` as one line of Markdown that shows the characters themselves, in a table's cell or in running text.
 pub fn markdown(text: &str) -> String {
-    escape(&line(text, usize::MAX))
+    escape(&one_line(text, usize::MAX))
 }
 
 fn escape(text: &str) -> String {
@@ -158,12 +158,12 @@ fn escape(text: &str) -> String {
 pub fn code(text: &str) -> String {
     // A pipe ends the cell even inside a code span (GFM, "Tables"), unless a backslash of ours, not of the text's, stands
     // before it; a back-tick ends the span.
-    format!("`{}`", line(text, usize::MAX).replace('`', "'").replace("\\|", "\\ |").replace('|', "\\|"))
+    format!("`{}`", one_line(text, usize::MAX).replace('`', "'").replace("\\|", "\\ |").replace('|', "\\|"))
 }
 
 /// A sentence as Markdown outside a table: back-ticks in pairs stay code, everything else is escaped.
-pub fn prose(text: &str) -> String {
-    let text = line(text, usize::MAX);
+pub fn markdown_text(text: &str) -> String {
+    let text = one_line(text, usize::MAX);
     let parts: Vec<&str> = text.split('`').collect();
     if parts.len().is_multiple_of(2) || parts.iter().skip(1).step_by(2).any(|part| part.trim().is_empty()) {
         return escape(&text);
@@ -183,7 +183,7 @@ pub fn prose(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{code, line, markdown, prose};
+    use super::{code, markdown, markdown_text, one_line};
 
     #[test]
     fn each_kind_of_foreign_text_becomes_one_harmless_line() {
@@ -217,15 +217,15 @@ mod tests {
             ("an address in the middle stays", "dial tcp [::1]:5000", "dial tcp [::1]:5000"),
             ("broken bytes leave one mark", "a\u{fffd}\u{fffd}\u{fffd}b", "a\u{fffd}b"),
         ] {
-            assert_eq!(line(text, 200), expected, "{what}");
+            assert_eq!(one_line(text, 200), expected, "{what}");
         }
     }
 
     #[test]
     fn long_text_is_cut_at_the_limit_with_a_mark() {
-        assert_eq!(line("abcdef", 6), "abcdef");
-        assert_eq!(line("abcdefg", 6), "abcde…");
-        assert_eq!(line("世界世界", 3), "世界…");
+        assert_eq!(one_line("abcdef", 6), "abcdef");
+        assert_eq!(one_line("abcdefg", 6), "abcde…");
+        assert_eq!(one_line("世界世界", 3), "世界…");
     }
 
     #[test]
@@ -250,8 +250,8 @@ mod tests {
 
     #[test]
     fn prose_keeps_pairs_of_back_ticks() {
-        assert_eq!(prose("set `a_b` for <x>"), "set `a_b` for &lt;x&gt;");
-        assert_eq!(prose("a ` b <x>"), "a \\` b &lt;x&gt;");
-        assert_eq!(prose("``` a"), "\\`\\`\\` a");
+        assert_eq!(markdown_text("set `a_b` for <x>"), "set `a_b` for &lt;x&gt;");
+        assert_eq!(markdown_text("a ` b <x>"), "a \\` b &lt;x&gt;");
+        assert_eq!(markdown_text("``` a"), "\\`\\`\\` a");
     }
 }

@@ -202,7 +202,7 @@ fn report(attachment: &Found, result: Outcome) -> AttachmentOutcome {
         subject: attachment.subject.clone(),
         digest: attachment.manifest.digest.clone(),
         kind: attachment.kind,
-        artifact_type: attachment.manifest.artifact_type().map(|text| crate::text::sanitise::line(text, 200)),
+        artifact_type: attachment.manifest.artifact_type().map(|text| crate::text::sanitise::one_line(text, 200)),
         tag: match &attachment.place {
             Place::Tag(tag) => Some(tag.clone()),
             Place::Referrer => None,

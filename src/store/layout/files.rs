@@ -155,7 +155,7 @@ impl Files {
     /// A file of the layout could not be read or written.
     pub fn failed_file(&self, action: &str, relative: &str, digest: Option<&Digest>, error: &io::Error) -> Error {
         if leads_out(error) {
-            let directory = shown(&self.directory);
+            let directory = quote(&self.directory);
             let problem = format!(
                 "is a link that leads out of the layout; if that is meant, copy what it leads to: `cp -rL {directory} D`"
             );
@@ -176,7 +176,7 @@ impl Files {
         if !found.is_file() {
             return Err(self.bad("is not a directory".to_owned()));
         }
-        let file = shown(&self.directory);
+        let file = quote(&self.directory);
         Err(self.bad(format!(
             "is a file, not a directory; unpack an archive with `mkdir D && tar -xf {file} -C D`, or have buildx write a \
              directory: `--output type=oci,tar=false,dest=D`"
@@ -191,7 +191,7 @@ impl Files {
         match mark.get("imageLayoutVersion").and_then(Value::as_str) {
             Some(version) if version.starts_with("1.") => Ok(true),
             Some(version) => {
-                let version = sanitise::line(version, 40);
+                let version = sanitise::one_line(version, 40);
                 Err(self.bad_file(MARK, None, &format!("says version `{version}`; only 1.0.0 is known")))
             }
             None => Err(self.bad_file(MARK, None, "has no `imageLayoutVersion`")),
@@ -200,7 +200,7 @@ impl Files {
 
     /// For a directory without a mark: what it may be, and what to do.
     pub fn what_it_is(&self) -> String {
-        let directory = shown(&self.directory);
+        let directory = quote(&self.directory);
         let opened = self.opened().ok().flatten();
         let has = |name: &str| opened.is_some_and(|opened| matches!(opened.metadata(name), Ok(Some(_))));
         if has("manifest.json") && has("version") {
@@ -430,7 +430,7 @@ impl Files {
         manifest.map(Some).map_err(|problem| Error::Content {
             side: self.side,
             object: self.object(at),
-            problem: sanitise::line(&problem, 300),
+            problem: sanitise::one_line(&problem, 300),
         })
     }
 
@@ -501,9 +501,9 @@ pub fn real_root(directory: &Path) -> io::Result<PathBuf> {
 }
 
 pub fn failed(side: Side, action: &str, path: &Path, error: &io::Error) -> Error {
-    Error::Local(format!("{side}: cannot {action} {}: {}", shown(path), sanitise::line(&error.to_string(), 200)))
+    Error::Local(format!("{side}: cannot {action} {}: {}", quote(path), sanitise::one_line(&error.to_string(), 200)))
 }
 
-pub fn shown(path: &Path) -> String {
-    sanitise::line(&path.to_string_lossy(), 300)
+pub fn quote(path: &Path) -> String {
+    sanitise::one_line(&path.to_string_lossy(), 300)
 }

@@ -157,7 +157,7 @@ pub fn ambiguous(tag: &str, entries: &[&Value]) -> String {
     let each: Vec<String> = entries.iter().map(|entry| described(entry)).collect();
     format!(
         "`{INDEX}` has several entries for `{}`; name one by its digest: {}",
-        sanitise::line(tag, 200),
+        sanitise::one_line(tag, 200),
         shortened(&each)
     )
 }
@@ -191,8 +191,9 @@ pub fn name(entry: &Value) -> Option<&str> {
 }
 
 pub fn read_entry(entry: &Value) -> Result<Descriptor, String> {
-    <Descriptor as Deserialize>::deserialize(entry)
-        .map_err(|error| format!("an entry of `{INDEX}` cannot be read: {}", sanitise::line(&error.to_string(), 300)))
+    <Descriptor as Deserialize>::deserialize(entry).map_err(|error| {
+        format!("an entry of `{INDEX}` cannot be read: {}", sanitise::one_line(&error.to_string(), 300))
+    })
 }
 
 /// A descriptor as an entry.
@@ -228,11 +229,11 @@ pub fn referrer(manifest: &Manifest) -> Descriptor {
 }
 
 pub fn unreadable(error: &serde_json::Error) -> String {
-    format!("cannot be read: {}", sanitise::line(&error.to_string(), 200))
+    format!("cannot be read: {}", sanitise::one_line(&error.to_string(), 200))
 }
 
 pub fn shortened(names: &[String]) -> String {
-    let mut text = names.iter().take(LISTED).map(|name| sanitise::line(name, 200)).collect::<Vec<_>>().join(", ");
+    let mut text = names.iter().take(LISTED).map(|name| sanitise::one_line(name, 200)).collect::<Vec<_>>().join(", ");
     if names.len() > LISTED {
         text.push_str(", …");
     }

@@ -461,7 +461,7 @@ impl Layout {
                     self.meter.notice(format!(
                         "{} cannot be locked ({}); only one run at a time may write to it",
                         self.files.place(),
-                        sanitise::line(&error.to_string(), 200)
+                        sanitise::one_line(&error.to_string(), 200)
                     ));
                     return Ok(Lock { _here: here, _file: None });
                 }

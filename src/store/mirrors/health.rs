@@ -48,7 +48,7 @@ pub fn reason(error: &Error) -> String {
         Error::Content { problem, .. } => problem.clone(),
         other => other.to_string(),
     };
-    crate::text::sanitise::line(&reason, 1_000)
+    crate::text::sanitise::one_line(&reason, 1_000)
 }
 
 /// What a failure says about the place.

@@ -22,7 +22,7 @@ use crate::oci::reference::{Reference, canonical_host};
 use crate::oci::vendor::DOCKER_HUB;
 use crate::text::blank::trimmed;
 use crate::text::choice::Choice;
-use crate::text::quote::shown;
+use crate::text::quote::quote;
 
 /// The input.
 const INPUT: &str = "registry-mirrors";
@@ -153,7 +153,7 @@ impl Rules {
         }
         for (number, text) in rules.into_iter().enumerate() {
             let (key, mirrors) = parse_rule(text, insecure).map_err(|problem| {
-                Error::input(origin, format!("rule {} (`{}`) {problem}", number + 1, shown(text)))
+                Error::input(origin, format!("rule {} (`{}`) {problem}", number + 1, quote(text)))
             })?;
             // A key that is written twice has the mirrors of both lines, as kaniko has it.
             let index = self.0.iter().position(|rule| rule.key == key).unwrap_or_else(|| {
@@ -331,7 +331,7 @@ fn parse_mirror(text: &str, insecure: &[String]) -> Result<Mirror, String> {
     if scheme == "http" && !address::is_plain_http(&mirror.host, insecure) {
         return Err(format!(
             "has an `http://` mirror; write `https://`, or name `{}` in `insecure-registries`",
-            shown(&mirror.host)
+            quote(&mirror.host)
         ));
     }
     Ok(mirror)
@@ -345,7 +345,7 @@ fn split_path(text: &str) -> (&str, &str) {
 
 /// A host may stand without a dot here, where it cannot be taken for a path: `m1:5000`.
 fn check_host(host: &str) -> Result<(), String> {
-    let problem = || format!("has `{}`, which is not a host; {SHAPE}", shown(host));
+    let problem = || format!("has `{}`, which is not a host; {SHAPE}", quote(host));
     if host.starts_with('[') {
         // The reference's parser knows IPv6 addresses.
         return Reference::parse(&format!("{host}/x")).map(|_| ()).map_err(|_| problem());
@@ -371,9 +371,9 @@ fn check_path(path: &str) -> Result<(), String> {
     }
     let lower = path.to_ascii_lowercase();
     if lower != path && is_repository(&lower) {
-        return Err(format!("has upper case in a path, `{}`; registries accept only `{}`", shown(path), shown(&lower)));
+        return Err(format!("has upper case in a path, `{}`; registries accept only `{}`", quote(path), quote(&lower)));
     }
-    Err(format!("has `{}`, which is not a path of repositories; leave tag, digest and query out", shown(path)))
+    Err(format!("has `{}`, which is not a path of repositories; leave tag, digest and query out", quote(path)))
 }
 
 #[cfg(test)]

@@ -389,14 +389,14 @@ impl State {
         };
         let Ok(Some((index, named))) = answer else { return self.at_original(original, tag, bytes).await };
         let Some(mirror) = self.sites.get(index) else { return Ok(None) };
-        let hasty = Endpoint {
+        let impatient = Endpoint {
             repository: original.repository.with_alternatives(),
             name: original.name.clone(),
             host: original.host.clone(),
             is_mirror: false,
             is_last: false,
         };
-        match self.attempt(&hasty, head(&hasty, at)).await {
+        match self.attempt(&impatient, head(&impatient, at)).await {
             Ok(Some(descriptor)) if descriptor.digest == *named.digest() => Ok(Some(self.remember(index, named))),
             Ok(Some(descriptor)) => {
                 self.meter.warn(format!(

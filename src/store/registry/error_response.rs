@@ -66,7 +66,7 @@ pub(crate) async fn read(response: Response, secrets: &[Secret]) -> ErrorRespons
 pub(crate) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Secret]) -> ErrorResponse {
     let safe = |text: &str, limit| {
         let text = secrets.iter().fold(text.to_owned(), |text, secret| secret.hide(&text));
-        sanitise::line(text.trim(), limit)
+        sanitise::one_line(text.trim(), limit)
     };
     let request_id = request_id(headers).map(|id| safe(id, 80));
     let challenges = headers.contains_key(WWW_AUTHENTICATE);

@@ -55,7 +55,7 @@ impl Repository {
             return Err(self.mismatch(at, asked, digest.to_string()));
         }
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let media_type = sanitise::line(text(CONTENT_TYPE).unwrap_or_default(), 200);
+        let media_type = sanitise::one_line(text(CONTENT_TYPE).unwrap_or_default(), 200);
         let size = text(CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
         self.observed.heads_find.store(true, Relaxed);
         Ok(Some(Descriptor::new(media_type, digest, size)))
@@ -127,7 +127,7 @@ impl Repository {
         Manifest::parse(bytes, content_type, actual).map_err(|problem| Error::Content {
             side: self.side,
             object: self.object(at),
-            problem: sanitise::line(&problem, 300),
+            problem: sanitise::one_line(&problem, 300),
         })
     }
 

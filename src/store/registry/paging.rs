@@ -16,7 +16,7 @@ pub fn next_page(headers: &HeaderMap, current: &Url) -> Result<Option<Url>, Viol
         while let Some((address, after)) = rest.split_once('<').and_then(|(_, link)| link.split_once('>')) {
             let (parameters, others) = split_unquoted(after, ',');
             if is_next(parameters) {
-                let problem = |_| Violation::NextPageUnreadable { address: sanitise::line(address, 200) };
+                let problem = |_| Violation::NextPageUnreadable { address: sanitise::one_line(address, 200) };
                 return current.join(address).map(Some).map_err(problem);
             }
             rest = others;

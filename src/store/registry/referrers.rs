@@ -136,7 +136,8 @@ impl Repository {
         }
         let bytes = self.small_body(response).await?;
         let is_index = media_type(&headers) == INDEX;
-        let unreadable = |problem: &str| Cause::Protocol(Violation::ListingUnreadable(sanitise::line(problem, 200)));
+        let unreadable =
+            |problem: &str| Cause::Protocol(Violation::ListingUnreadable(sanitise::one_line(problem, 200)));
         let page = match serde_json::from_slice::<Page>(&bytes) {
             Ok(page) => page,
             Err(_) if is_first && !is_index => return Ok(Answer::NoApi { in_repository: false }),

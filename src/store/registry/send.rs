@@ -206,7 +206,7 @@ impl Repository {
         if self.is_home(url) {
             return None;
         }
-        let host = sanitise::line(url.host_str().unwrap_or_default(), 100);
+        let host = sanitise::one_line(url.host_str().unwrap_or_default(), 100);
         let namesake = url.host() == self.host.base().host();
         let port = url.port().or_else(|| url.port_or_known_default().filter(|_| namesake));
         Some(port.map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
@@ -328,7 +328,7 @@ impl Repository {
         if self.is_home(next) {
             return Ok(());
         }
-        let host = sanitise::line(next.host_str().unwrap_or_default(), 100);
+        let host = sanitise::one_line(next.host_str().unwrap_or_default(), 100);
         if !matches!(next.scheme(), "https" | "http")
             || (next.scheme() == "http" && self.host.base().scheme() == "https")
         {

@@ -271,13 +271,13 @@ impl Auth {
         scopes: &[String],
         context: &TokenContext<'_>,
     ) -> Result<Token, Cause> {
-        let host = sanitise::line(realm.host_str().unwrap_or_default(), 100);
+        let host = sanitise::one_line(realm.host_str().unwrap_or_default(), 100);
         let mut kept_back = None;
         let credential = match realm::judge(realm, &self.registry, &self.allowed) {
             Trust::Own => self.credential.as_ref(),
             Trust::Foreign => {
                 if self.has_credential() {
-                    let line = format!("{} = {}", self.name, sanitise::line(&realm::authority(realm), 100));
+                    let line = format!("{} = {}", self.name, sanitise::one_line(&realm::authority(realm), 100));
                     context.meter.notice(format!(
                         "its token service {host} does not belong to {}; the credential is kept back and an anonymous \
                          token asked for; if it is {}'s, write `{line}` in `token-services`",
