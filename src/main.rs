@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1).collect();
     let run = || runtime.block_on(async { mirror_image::run(arguments, &Environment::of_process(), stop()).await });
     let code = catch_unwind(AssertUnwindSafe(run)).unwrap_or(1);
-    // A look-up of a host name cannot be interrupted; nobody waits for it any more.
+    // A look-up of a host name cannot be interrupted: it is left behind, not waited for.
     runtime.shutdown_background();
     ExitCode::from(code)
 }

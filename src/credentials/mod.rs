@@ -82,7 +82,7 @@ impl Credentials {
         if let Some(text) = environment.get(CNB_REGISTRY_AUTH) {
             groups.push(Group { origin: CNB_REGISTRY_AUTH, entries: cnb_registry_auth(text)? });
         }
-        // Last: what somebody gave comes before what is always there.
+        // Last: a credential that was given comes before the one that the job always has.
         if let Some((host, credential)) = given.job {
             let scope = Scope { host: Scope::parse(&host).host, path: String::new() };
             groups.push(Group { origin: "CI_REGISTRY_PASSWORD", entries: vec![Entry { scope, credential }] });

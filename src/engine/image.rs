@@ -220,7 +220,7 @@ impl<'a> ImageTask<'a> {
         }
         let Resolved { root, chosen, children, smaller, .. } = resolved;
         let root = match &source.store {
-            // Who served it is told for each image.
+            // Asked again for each image: its report names the mirror that served it.
             Source::Mirrors(_) => root.manifest(&source.store, source.at()).await?,
             Source::Registry(_) | Source::Layout(_) => {
                 reader.manifest(&wanted, root.manifest(&source.store, source.at())).await?

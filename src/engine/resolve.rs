@@ -101,7 +101,7 @@ pub async fn source(source: &Source, at: TagOrDigest<'_>, platforms: &Platforms)
 
 /// What the target has under `at`; none where there is nothing.
 ///
-/// Registries are known that answer a HEAD of a manifest with 404 and give it to who asks with GET (Nexus:
+/// Registries are known that answer a HEAD of a manifest with 404 and answer a GET of the same with 200 (Nexus:
 /// crazy-max/diun#1614): only a GET proves that nothing is there.
 pub async fn target(target: &Target, at: TagOrDigest<'_>) -> Result<Option<Digest>, Error> {
     if let Some(found) = target.head_manifest(at).await? {

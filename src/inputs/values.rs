@@ -183,7 +183,7 @@ impl Values {
     fn platforms(&self) -> Result<Platforms, Error> {
         // Looked at whatever the choice: a mistake in an input is one.
         let subset = match self.choice("subset")? {
-            // Who names the digest wants that one, or none.
+            // A digest that is expected is the only one that is right: a smaller index would have another.
             Subset::Auto if self.get("expected-digest").is_some() => Subset::Sparse,
             subset => subset,
         };
@@ -302,7 +302,7 @@ impl Values {
         let is_asked = strict || visibility.is_some() || command == Command::Access;
         let mode = match self.get("access") {
             None if wants_grants => AccessMode::Apply,
-            // In GitLab a package on GitHub is somebody else's matter, unless something is asked about it.
+            // A job of GitLab has no token for packages on GitHub: looked at only where it is asked for.
             None if surroundings.gitlab().is_some() && !is_asked => AccessMode::Off,
             None => AccessMode::Report,
             Some(_) => self.choice("access")?,

@@ -7,12 +7,12 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use crate::observe::progress::RunProgress;
 use crate::secret::Secret;
 
-/// Something that the person who watches should know now.
+/// Something that is told while the run goes on.
 #[derive(Debug)]
 pub enum Event {
     /// One sentence.
     Notice(String),
-    /// One sentence that somebody should act on.
+    /// One sentence that asks for something to be done.
     Warning(String),
     /// A line of the debug log.
     Debug(String),

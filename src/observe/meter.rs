@@ -148,7 +148,7 @@ impl Meter {
         }
     }
 
-    /// Like [`Self::notice`], where somebody should act on it.
+    /// Like [`Self::notice`], for what asks for something to be done.
     pub fn warn(&self, sentence: String) {
         let mut notices = self.notices.locked();
         if !notices.contains(&sentence) {

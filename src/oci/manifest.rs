@@ -274,7 +274,7 @@ impl Parsed {
 
     /// The type to push it with: the one that it names (distribution-spec, "Pushing Manifests": a client MUST send the
     /// value of `mediaType` where there is one), else the one that it was served with, else what it was read as. A type
-    /// that nobody knows counts only where the parts tell the next reader what this is.
+    /// that no specification names counts only where the parts tell the next reader what this is.
     fn pushed_as<'a>(&'a self, header: Option<&'a str>, read_as: &'a str) -> &'a str {
         let can_be_sent = |name: &&str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
         let is_told = self.manifests.is_some() || self.config.is_some();

@@ -15,7 +15,7 @@ pub const DOCKER_HUB_INDEX: &str = "index.docker.io";
 /// GitHub's own registry.
 pub const GHCR: &str = "ghcr.io";
 
-/// Who runs a registry, as far as its name tells.
+/// The operator of a registry, as far as its host name tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vendor {
     /// Docker Hub, by any of its names.
@@ -26,7 +26,7 @@ pub enum Vendor {
     Quay,
     /// Amazon's private registries.
     Ecr,
-    /// Anybody else.
+    /// Any other registry.
     Other,
 }
 

@@ -22,7 +22,8 @@ pub trait BlobSource: Send + Sync {
     /// final for this attempt.
     fn open(&self) -> BoxFuture<'_, Result<BlobStream, Error>>;
 
-    /// The same for who cannot take it yet, and will most likely want it; none where that is not worth it.
+    /// The same, asked before the target is ready for bytes, so that the answer is there when it is; none where that is
+    /// not worth it.
     fn open_early(&self) -> Option<BoxFuture<'_, Result<BlobStream, Error>>> {
         None
     }

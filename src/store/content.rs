@@ -35,7 +35,7 @@ impl fmt::Display for TagOrDigest<'_> {
 }
 
 /// A registry with one credential, or the directory of a layout: what its repositories have can be linked from one into
-/// another. Given out by those who know all registries and all layouts of a run.
+/// another. Given out by `Registries` and `Layouts`, which know all of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccountId {
     /// The number of a registry.

@@ -27,7 +27,7 @@ use crate::store::present;
 /// than a request takes, several times.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// How often a fallback index is merged before giving up: each time, somebody else wrote in between.
+/// How often a fallback index is merged before giving up: each time, another writer came in between.
 const MERGES: usize = 10;
 
 /// How often a list that was written may look as before until the target is taken not to keep it.

@@ -1,7 +1,8 @@
 //! Images of one source that go to several accounts: what they need of it is read once for all of them.
 //!
-//! Owns who downloads and who is served by another's download: the first that wants a blob waits for the others, as long as
-//! other blobs of this source move on to them and a moment more, then downloads it for all that wait. Never a reason to fail
+//! Owns which target's copy downloads and which are served by its download: the first that wants a blob waits for the
+//! others, as long as other blobs of this source move on to them and a moment more, then downloads it for all that wait.
+//! Never a reason to fail
 //! or to stand still: a subscriber that joins late, falls behind or receives only part of the stream downloads the blob
 //! itself. Never takes another's word for the bytes: each end checks its own. Within one account there is nothing to share:
 //! there the ledger has a blob brought once.

@@ -1,4 +1,4 @@
-//! Who has what: the run-wide table of blobs and manifests that are known to be at a target, or on their way there.
+//! What is where: the run-wide table of blobs and manifests that are known to be at a target, or on their way there.
 //!
 //! Owns that nothing is sent twice in a run, whichever images need it, and that a blob one repository of an account has
 //! is linked into the next instead of sent. Deadlock-free: an entry for a blob waits on nothing; an entry for a manifest

@@ -35,7 +35,7 @@ pub const LARGEST_MARK: u64 = 64 * 1024;
 /// in steps of up to two seconds.
 pub const SETTLED: Duration = Duration::from_secs(2);
 
-/// Runs what may wait for a disk where it holds nobody up.
+/// Runs file system calls on the blocking pool, so that a slow disk stops no other task.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,

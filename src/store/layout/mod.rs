@@ -407,7 +407,7 @@ impl Layout {
         self.change(move |index| Ok(index.add(&digest, entry))).await
     }
 
-    /// Changes `index.json`: nobody else does between its reading and its writing.
+    /// Changes `index.json` under its lock: it is the same when it is written as when it was read.
     async fn change(
         &self,
         change: impl FnOnce(&mut Index) -> Result<bool, String> + Send + 'static,
@@ -419,7 +419,7 @@ impl Layout {
             let mut index = files.read_index()?;
             if change(&mut index).map_err(|problem| files.bad(problem))? {
                 let bytes = index.bytes().map_err(|problem| files.bad(problem))?;
-                // Written, it could not be read any more, by nobody who reads as we do.
+                // Longer than what is read of it: written, the layout could not be opened any more.
                 if bytes.len() as u64 > LARGEST_INDEX {
                     let problem = format!(
                         "would have {} bytes, more than the {LARGEST_INDEX} that are read; it is full",

@@ -438,7 +438,7 @@ impl State {
         }
     }
 
-    /// Remembers who answered.
+    /// Remembers which endpoint answered.
     fn remember(&self, index: usize, named: Named) -> Named {
         if matches!(named, Named::Manifest(_)) {
             self.prefer(index);
@@ -554,7 +554,7 @@ fn fetched<'a>(site: &'a Endpoint, tag: &'a str, bytes: bool) -> Question<'a, Na
     }
 }
 
-/// `stream`, ended where it gives next to nothing for `limit`; the time in which nobody asks it does not count.
+/// `stream`, ended where it gives next to nothing for `limit`; the time between two reads of the caller does not count.
 fn with_min_rate(stream: BlobStream, limit: Duration, object: Object) -> BlobStream {
     let state = Some((stream, Duration::ZERO, 0_u64));
     futures_util::stream::unfold(state, move |state| {

@@ -91,7 +91,7 @@ pub(crate) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Se
         refusal.message = loose.message;
     } else {
         let text = String::from_utf8_lossy(body);
-        // A proxy's or a status page: its markup helps nobody.
+        // A proxy's or a status page: its markup says nothing to a reader.
         refusal.message = if text.trim_start().starts_with('<') {
             "a web page, not a registry's answer".to_owned()
         } else {
@@ -116,7 +116,7 @@ fn missing_digest(detail: &serde_json::Value) -> Option<Digest> {
     text.parse().ok()
 }
 
-/// `Retry-After` as seconds or as a date (RFC 9110, 10.2.3). A date is by the clock of who wrote it, which the answer's
+/// `Retry-After` as seconds or as a date (RFC 9110, 10.2.3). A date is by the server's clock, which the answer's
 /// own `Date` tells; ours may be another.
 fn retry_after_header(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);

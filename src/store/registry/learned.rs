@@ -202,7 +202,7 @@ pub(crate) enum Refusal {
     OfMethod,
     /// That, or a fault that passes.
     Doubtful,
-    /// Who sends, how much, or when.
+    /// The sender, the size, or the time.
     Other,
 }
 

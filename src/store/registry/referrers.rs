@@ -153,7 +153,7 @@ impl Repository {
         }
     }
 
-    /// The refusal for which there is no API. Of one that says "not you" nobody knows whether there is: that is said.
+    /// The refusal for which there is no API. A 401 or 403 leaves open whether there is one: that is said.
     fn without_api(&self, refusal: &ErrorResponse) -> Answer {
         if matches!(refusal.status, 401 | 403) {
             self.meter.warn(format!(
