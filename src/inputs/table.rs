@@ -1,4 +1,4 @@
-//! The one table of inputs and outputs: the command line, the reader of variables, `action.yml` and the README come from
+//! The one table of inputs and outputs: the command line, the reader of variables, `action.yml` and `docs/inputs.md` come from
 //! it.
 //!
 //! Owns names, kinds, defaults and the help. Never holds the words of a choice: those are listed with the type that they
@@ -50,7 +50,7 @@ pub struct Input {
     pub kind: Kind,
     /// The value when none is given. One in `${{ }}` is the runner's to fill in, and no default elsewhere.
     pub default: Option<&'static str>,
-    /// One line for the help, `action.yml` and the README.
+    /// One line for the help, `action.yml` and `docs/inputs.md`.
     pub help: &'static str,
 }
 
@@ -66,7 +66,7 @@ impl Input {
 pub struct Output {
     /// The name in `GITHUB_OUTPUT`.
     pub name: &'static str,
-    /// One line for the help, `action.yml` and the README.
+    /// One line for the help, `action.yml` and `docs/inputs.md`.
     pub help: &'static str,
 }
 

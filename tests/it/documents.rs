@@ -1,7 +1,7 @@
-//! What is written about the program is what the program does: `action.yml` and the README follow the tables of inputs
+//! What is written about the program is what the program does: `action.yml` and `docs/inputs.md` follow the tables of inputs
 //! and outputs, `docs/errors.md` the examples of failures. `UPDATE=1 cargo test --test it documents` writes them anew.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mirror_image::internals::{INPUTS, OUTPUTS, chapters};
 
@@ -78,18 +78,87 @@ fn the_promises_name_tests_that_exist() {
 }
 
 #[test]
-fn the_readme_has_the_inputs_and_outputs_of_the_code() {
+fn the_page_of_inputs_has_the_inputs_and_outputs_of_the_code() {
     let mut section = "\n| input | default | meaning |\n| --- | --- | --- |\n".to_owned();
     for input in INPUTS {
         let default = input.default.map(|default| format!("`{default}` ")).unwrap_or_default();
         section += &format!("| `{}` | {default}| {} |\n", input.name, cell(input.help));
     }
-    assert_section("README.md", "<!-- inputs -->", "<!-- /inputs -->", &section);
+    assert_section("docs/inputs.md", "<!-- inputs -->", "<!-- /inputs -->", &section);
     let mut section = "\n| output | meaning |\n| --- | --- |\n".to_owned();
     for output in OUTPUTS {
         section += &format!("| `{}` | {} |\n", output.name, cell(output.help));
     }
-    assert_section("README.md", "<!-- outputs -->", "<!-- /outputs -->", &section);
+    assert_section("docs/inputs.md", "<!-- outputs -->", "<!-- /outputs -->", &section);
+}
+
+/// The Markdown files of the repository, by their path in it.
+fn documents() -> Vec<PathBuf> {
+    fn below(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            let (path, name) = (entry.path(), entry.file_name());
+            if path.is_dir() {
+                if name != "target" && name != ".git" && name != "corpus" {
+                    below(&path, found);
+                }
+            } else if path.extension().is_some_and(|end| end == "md") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    below(Path::new(env!("CARGO_MANIFEST_DIR")), &mut found);
+    found
+}
+
+/// `text` without what stands between fences: an example's `#` is no heading, its brackets no link.
+fn prose(text: &str) -> String {
+    let mut fenced = false;
+    let line = |line: &&str| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fence && !fenced
+    };
+    text.lines().filter(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The anchors that GitHub gives the headings of a page.
+fn anchors(text: &str) -> Vec<String> {
+    let slug = |heading: &str| -> String {
+        let kept = heading.trim().to_lowercase();
+        kept.chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+            .map(|c| if c == ' ' { '-' } else { c })
+            .collect()
+    };
+    prose(text).lines().filter(|line| line.starts_with('#')).map(|line| slug(line.trim_start_matches('#'))).collect()
+}
+
+#[test]
+fn every_link_within_the_repository_leads_to_a_page_and_a_heading_of_it() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let (mut wrong, mut links) = (Vec::new(), 0);
+    for page in documents() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in prose(&text).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            // `../../actions` is an address of GitHub's beside the files.
+            if link.contains("://") || link.starts_with("../../actions") || link.starts_with("mailto:") {
+                continue;
+            }
+            links += 1;
+            let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
+            let to = if path.is_empty() { page.clone() } else { page.parent().unwrap().join(path) };
+            let there = to.exists()
+                && anchor.is_none_or(|anchor| {
+                    anchors(&std::fs::read_to_string(&to).unwrap()).iter().any(|one| one == anchor)
+                });
+            if !there {
+                wrong.push(format!("{}: {link}", page.strip_prefix(&root).unwrap().display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these links lead nowhere:\n{}", wrong.join("\n"));
+    assert!(links > 40, "{links}");
 }
 
 /// A double-quoted YAML scalar: JSON's string is one.
