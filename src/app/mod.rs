@@ -86,7 +86,7 @@ pub async fn stages(
 ) -> Result<Report, Error> {
     let started = Instant::now();
     let command = inputs.request.command;
-    let plan = Plan::new(&inputs.request, &inputs.credentials)?;
+    let plan = Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries)?;
     if command != Command::Access {
         refuse_unusable_tokens(&plan.jobs, &inputs.credentials, &inputs.server)?;
     }

@@ -3,12 +3,15 @@
 use crate::engine::options::Options;
 use crate::error::Side;
 use crate::oci::reference::{ImageReference, Reference};
+use crate::store::place::Place;
 
 /// One image to work on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     /// Where the image is read from.
     pub source: ImageReference,
+    /// The same, however it was spelled.
+    pub source_place: Place,
     /// Where it goes; nothing for `inspect`.
     pub target: Option<ImageReference>,
     /// What is to be done with it, and how.

@@ -1,7 +1,7 @@
 //! The plan: what goes where.
 //!
 //! Owns the step from a request to jobs, and that no two jobs of a run get in each other's way: they are worked on at once.
-//! Pure: a plan that can be made contacts nothing, and a plan that cannot be made is bad input.
+//! A plan that can be made contacts nothing, and a plan that cannot be made is bad input.
 
 pub mod images;
 pub mod request;
@@ -9,15 +9,15 @@ pub mod template;
 
 use std::collections::HashMap;
 use std::collections::hash_map;
-use std::path::Component;
 
 use crate::credentials::Credentials;
 use crate::engine::job::Job;
 use crate::engine::options::{Command, Options};
 use crate::error::{Error, Side};
-use crate::oci::reference::{ImageReference, LayoutReference, Reference};
+use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::images::{Images, Line};
 use crate::plan::request::Request;
+use crate::store::place::Place;
 
 /// What is to be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,9 +28,17 @@ pub struct Plan {
     pub notices: Vec<String>,
 }
 
+/// What names a place first.
+struct Named<'a> {
+    entry: &'a Entry<'a>,
+    /// The place as it is spelled there, where it is written.
+    target: Option<ImageReference>,
+}
+
 /// One image that is asked for, and which input does.
 struct Entry<'a> {
     source: &'a ImageReference,
+    place: Place,
     /// A template; none where nothing is to have a target.
     target: Option<&'a str>,
     /// The line of `images`; none for `source` and `target`.
@@ -38,18 +46,21 @@ struct Entry<'a> {
 }
 
 impl Plan {
-    /// Works out the targets and refuses what cannot end well.
-    pub fn new(request: &Request, credentials: &Credentials) -> Result<Self, Error> {
-        let entries = entries(request);
+    /// Works out the targets and refuses what cannot end well. `insecure`: the hosts, besides this machine, that are spoken to
+    /// over plain HTTP.
+    pub fn new(request: &Request, credentials: &Credentials, insecure: &[String]) -> Result<Self, Error> {
+        let entries = entries(request, insecure);
         let mut plan = Self::default();
         // By what an entry writes, or only reads: the first that names it.
-        let mut named: HashMap<ImageReference, &Entry<'_>> = HashMap::new();
+        let mut named: HashMap<Place, Named<'_>> = HashMap::new();
         for entry in &entries {
-            let job = entry.job(request)?;
-            match named.entry(key(job.target.as_ref().unwrap_or(&job.source))) {
-                hash_map::Entry::Vacant(vacant) => drop(vacant.insert(entry)),
-                hash_map::Entry::Occupied(first) if key(first.get().source) == key(&job.source) => {
-                    plan.notices.extend(entry.repeats(first.get()));
+            let (job, place) = entry.job(request, insecure)?;
+            match named.entry(place) {
+                hash_map::Entry::Vacant(vacant) => {
+                    vacant.insert(Named { entry, target: job.target.clone() });
+                }
+                hash_map::Entry::Occupied(first) if first.get().entry.place == entry.place => {
+                    plan.notices.extend(entry.repeats(first.get().entry));
                     continue;
                 }
                 hash_map::Entry::Occupied(first) => {
@@ -74,15 +85,16 @@ impl Plan {
 }
 
 /// The images that are asked for, in order.
-fn entries<'a>(request: &'a Request) -> Vec<Entry<'a>> {
+fn entries<'a>(request: &'a Request, insecure: &[String]) -> Vec<Entry<'a>> {
     let target = request.target.as_deref();
+    let place = |source: &ImageReference| Place::of(source, insecure);
     match &request.images {
-        Images::One(source) => vec![Entry { source, target, line: None }],
+        Images::One(source) => vec![Entry { source, place: place(source), target, line: None }],
         Images::Listed(lines) => {
             let entry = |line: &'a Line| {
                 // `inspect` looks at the sources alone, also where a list for `copy` is handed to it.
                 let own = line.target.as_deref().filter(|_| request.command != Command::Inspect);
-                Entry { source: &line.source, target: own.or(target), line: Some(line) }
+                Entry { source: &line.source, place: place(&line.source), target: own.or(target), line: Some(line) }
             };
             lines.iter().map(entry).collect()
         }
@@ -90,27 +102,31 @@ fn entries<'a>(request: &'a Request) -> Vec<Entry<'a>> {
 }
 
 impl Entry<'_> {
-    fn job(&self, request: &Request) -> Result<Job, Error> {
+    /// The job, and the place that it writes, or only reads.
+    fn job(&self, request: &Request, insecure: &[String]) -> Result<(Job, Place), Error> {
         let mut notices = Vec::new();
-        let mut target = None;
+        let (mut target, mut place) = (None, self.place.clone());
         if let Some(text) = self.target {
             let (expanded, lowered) = template::target(text, self.source, request.project.as_deref())
                 .map_err(|problem| self.bad_target(&problem))?;
             // Access writes nothing to the target, and without a source the target stands for it.
             // A source with a digest may well be its own repository's target: that is how a tag is moved back.
-            if request.command != Command::Access && key(self.source) == key(&expanded) {
+            place = Place::of(&expanded, insecure);
+            if request.command != Command::Access && place == self.place {
                 return Err(self.bad_target(&format!("`{expanded}` is the source itself; name another place")));
             }
             notices.extend(lowered);
             target = Some(expanded);
         }
-        Ok(Job {
+        let job = Job {
             source: self.source.clone(),
+            source_place: self.place.clone(),
             target,
             options: self.options(request),
             same_repository_count: 1,
             notices,
-        })
+        };
+        Ok((job, place))
     }
 
     /// What is wanted of all images; a source's own digest is what it must resolve to.
@@ -153,18 +169,23 @@ impl Entry<'_> {
     }
 
     /// Two sources for one tag.
-    fn contradicts(&self, first: &Self, target: &ImageReference) -> Error {
+    fn contradicts(&self, first: &Named<'_>, target: &ImageReference) -> Error {
+        let target = match &first.target {
+            Some(spelled) if spelled != target => format!("`{spelled}`, which is `{target}` too"),
+            _ => format!("`{target}`"),
+        };
+        let first = first.entry;
         let (one, other) = (first.number(), self.number());
         let (source, second) = (first.source, self.source);
         if self.has_own_target() || first.has_own_target() {
             let lines = if one == other { format!("line {one}") } else { format!("lines {one} and {other}") };
             let problem = format!(
-                "{lines} would write both `{source}` and `{second}` to `{target}`; give one of them another target"
+                "{lines} would write both `{source}` and `{second}` to {target}; give one of them another target"
             );
             return Error::input("images", problem);
         }
         let problem = format!(
-            "sends both `{source}` (line {one} of `images`) and `{second}` (line {other}) to `{target}`; write \
+            "sends both `{source}` (line {one} of `images`) and `{second}` (line {other}) to {target}; write \
              `{{repository}}` or `{{tag}}` into it, or give these lines targets of their own"
         );
         Error::input("target", problem)
@@ -186,22 +207,11 @@ fn count_same_repository(jobs: &mut [Job]) {
     }
 }
 
-/// What a reference names, however it was typed.
-fn key(reference: &ImageReference) -> ImageReference {
-    match reference {
-        ImageReference::Registry(_) => reference.clone(),
-        ImageReference::Layout(layout) => {
-            let directory = layout.directory.components().filter(|part| *part != Component::CurDir).collect();
-            ImageReference::Layout(LayoutReference { directory, ..layout.clone() })
-        }
-    }
-}
-
 /// One image is not read where another one is written: all are worked on at once, and which comes first is chance.
-fn refuse_chains(entries: &[Entry<'_>], named: &HashMap<ImageReference, &Entry<'_>>) -> Result<(), Error> {
+fn refuse_chains(entries: &[Entry<'_>], named: &HashMap<Place, Named<'_>>) -> Result<(), Error> {
     for entry in entries {
-        if let Some(writer) = named.get(&key(entry.source)) {
-            let (reader, writer) = (entry.number(), writer.number());
+        if let Some(writer) = named.get(&entry.place) {
+            let (reader, writer) = (entry.number(), writer.entry.number());
             let problem = format!(
                 "line {reader} reads `{}`, which line {writer} writes; the images of a run are copied at once, so make it \
                  two runs",
@@ -263,7 +273,7 @@ mod tests {
     fn plan(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Plan, Error> {
         let environment = Environment::from(variables);
         match read(arguments.iter().map(Into::into).collect(), &environment)? {
-            Invocation::Run(inputs) => Plan::new(&inputs.request, &inputs.credentials),
+            Invocation::Run(inputs) => Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries),
             Invocation::Print(text) => panic!("{text}"),
         }
     }
@@ -348,6 +358,14 @@ mod tests {
             ),
             ("a/b:1 => x/y:1, a/b:2 => x/y:1", &[], "input `images`: line 1 would write both"),
             ("alpine:3 => oci:out, busybox:3 => oci:./out", &[], "input `images`: line 1 would write both"),
+            (
+                "a/b:1 => 127.0.0.1:5000/x:1\nc/d:1 => localhost:5000/x:1",
+                &[],
+                "would write both `docker.io/a/b:1` and `docker.io/c/d:1` to `127.0.0.1:5000/x:1`, which is \
+                 `localhost:5000/x:1` too; give",
+            ),
+            ("a/b => r.test/x:1\nr.test:443/x:1 => c.test/d", &[], "reads `r.test:443/x:1`, which line 1 writes"),
+            ("r.test/x:1 => r.test:443/x:1", &[], "is the source itself"),
             (
                 "a/b:1\nc/d:1",
                 &to("quay.io/x/y"),

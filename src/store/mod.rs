@@ -7,6 +7,7 @@ pub mod blob;
 pub mod content;
 pub mod layout;
 pub mod mirrors;
+pub mod place;
 pub mod registry;
 
 use std::sync::Arc;

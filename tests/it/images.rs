@@ -360,6 +360,39 @@ async fn lists_that_cannot_be_meant_end_with_2_before_any_connection() {
 }
 
 #[tokio::test]
+async fn one_target_spelled_in_two_ways_is_one_target() {
+    let (source, target) = (Registry::start(), Registry::start());
+    for name in ["library/a:1", "library/b:1"] {
+        source.seed(&images::release(1), name);
+    }
+    let all = tempfile::tempdir().unwrap();
+    let (there, root) = (all.path().join("there"), all.path().display());
+    std::fs::create_dir(&there).unwrap();
+    std::os::unix::fs::symlink("there", all.path().join("link")).unwrap();
+    std::os::unix::fs::symlink("new", all.path().join("dangling")).unwrap();
+    let port = target.host().rsplit_once(':').unwrap().1.to_owned();
+    let loopback = |host: &str| format!("{host}:{port}/x:1");
+    for (one, other) in [
+        ("oci:lay:1".to_owned(), "oci:none/../lay:1".to_owned()),
+        (format!("oci:{root}/there:1"), format!("oci:{root}/link:1")),
+        (format!("oci:{root}/new:1"), format!("oci:{root}/dangling:1")),
+        ("registry.test/x:1".to_owned(), "registry.test:443/x:1".to_owned()),
+        ("index.docker.io/a/x:1".to_owned(), "docker.io:443/a/x:1".to_owned()),
+        (loopback("127.0.0.1"), loopback("localhost")),
+        (loopback("127.1"), loopback("[::1]")),
+    ] {
+        let list = format!("{} => {one}\n{} => {other}", source.name("library/a:1"), source.name("library/b:1"));
+        let outcome = Run::new().input("images", &list).fails_with(2).await;
+        let sentence = format!("lines 1 and 2 would write both `{}`", source.name("library/a:1"));
+        assert!(outcome.says(&sentence), "{one} and {other}\n{outcome}");
+    }
+    let source_is_target = format!("{} => {}", target.name("x:1"), loopback("localhost"));
+    let outcome = Run::new().input("images", &source_is_target).fails_with(2).await;
+    assert!(outcome.says("is the source itself"), "{outcome}");
+    assert_eq!(source.requests() + target.requests(), 0, "{}{}", source.lines(), target.lines());
+}
+
+#[tokio::test]
 async fn a_password_for_the_one_source_goes_to_no_second_registry() {
     let releases = Releases::new(1);
     let other = Registry::start();
