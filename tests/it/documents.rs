@@ -161,6 +161,55 @@ fn every_link_within_the_repository_leads_to_a_page_and_a_heading_of_it() {
     assert!(links > 40, "{links}");
 }
 
+/// What stands between fences, without blank lines and comments, which are in each page's own language.
+fn examples(text: &str) -> Vec<String> {
+    let mut parts = text.split("\n```");
+    parts.next();
+    let code = |part: &str| {
+        let lines = part
+            .lines()
+            .skip(1)
+            .map(str::trim_end)
+            .filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    parts.step_by(2).map(code).collect()
+}
+
+/// What the Chinese page tells people to type is what the English pages do, so that neither falls behind.
+#[test]
+fn the_chinese_page_has_the_commands_inputs_and_links_of_the_english_ones() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let chinese = std::fs::read_to_string(root.join("README.zh-CN.md")).unwrap();
+    let english: String = documents()
+        .iter()
+        .filter(|page| !page.ends_with("README.zh-CN.md"))
+        .map(|page| std::fs::read_to_string(page).unwrap())
+        .collect();
+    let known = examples(&english);
+    let known: Vec<&str> = known.iter().flat_map(|example| example.lines()).map(str::trim).collect();
+    let own = examples(&chinese);
+    assert!(own.len() >= 6, "{}", own.len());
+    for line in own.iter().flat_map(|example| example.lines()).map(str::trim) {
+        assert!(known.contains(&line), "no English page has the line: {line}");
+    }
+    for input in chinese
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|code| code.contains('-') && code.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+    {
+        assert!(INPUTS.iter().any(|known| known.name == input.trim_start_matches('-')), "there is no input `{input}`");
+    }
+    let links = |text: &str| -> Vec<String> {
+        prose(text).split("](").skip(1).filter_map(|rest| Some(rest.split(')').next()?.to_owned())).collect()
+    };
+    let readme = links(&std::fs::read_to_string(root.join("README.md")).unwrap());
+    for link in links(&chinese).iter().filter(|link| *link != "README.md") {
+        assert!(readme.contains(link), "README.md has no link to {link}");
+    }
+}
+
 /// A double-quoted YAML scalar: JSON's string is one.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap()
