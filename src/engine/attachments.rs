@@ -16,7 +16,7 @@ use crate::oci::artifact::{Kind, bundle, cosign_tags};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::content::{Listing, TagOrDigest};
-use crate::store::{Source, StoredBlob};
+use crate::store::{Source, StoredBlob, Target, present};
 
 /// How long a chain of attachments of attachments may be: a signed SBOM needs two.
 const DEEPEST: usize = 4;
@@ -115,12 +115,53 @@ async fn has_any(source: &Source, subject: &Digest, which: Attachments) -> Resul
 }
 
 /// What is listed as attached to `subject`, whether it is or not.
-pub async fn listed(source: &Source, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
+async fn listed(source: &Source, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
     let Listing { mut entries, is_whole } = source.referrers(subject).await?;
     if !is_whole && let Some(list) = get_fallback(source, subject).await? {
         entries.extend_from_slice(list.entries());
     }
     Ok(entries)
+}
+
+/// What a target lists as attached to something.
+pub enum TargetList {
+    /// The list, whether what it names is there or not.
+    Entries(Vec<Descriptor>),
+    /// It keeps no such list; why.
+    NotKept(String),
+}
+
+impl TargetList {
+    /// That of `subject`. What may not be read, and a fallback tag that answers with the image itself, is no list that lacks
+    /// something: a copy can do no more there, and has said so.
+    pub async fn read(target: &Target, subject: &Digest) -> Result<Self, Error> {
+        if let Some(listed) = target.referrers(subject).await? {
+            return Ok(Self::Entries(listed));
+        }
+        let tag = subject.fallback_tag();
+        match present(target.get_manifest(TagOrDigest::Tag(&tag)).await) {
+            Ok(Some(found)) if found.digest == *subject => Ok(Self::NotKept(answers_itself(&tag))),
+            Ok(Some(list)) => Ok(Self::Entries(list.entries().to_vec())),
+            Ok(None) => Ok(Self::Entries(Vec::new())),
+            Err(error) if error.is_declined() => Ok(Self::NotKept(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Why a target keeps no list under `tag` that resolves it as a digest.
+pub fn answers_itself(tag: &str) -> String {
+    format!("it answers `{tag}` with the image itself")
+}
+
+/// That `attached` are at the target, which for this `reason` does not list them under `subject`.
+pub fn not_listed(subject: &Digest, attached: &[&Digest], reason: &str) -> String {
+    let digests: Vec<&str> = attached.iter().map(|digest| digest.as_str()).collect();
+    format!(
+        "the target keeps no list of what is attached to {subject} ({reason}): {} is there, and nobody finds it who does not \
+         know its digest",
+        digests.join(", ")
+    )
 }
 
 /// The manifests that name `subject` as their subject, and what each is.

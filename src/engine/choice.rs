@@ -41,7 +41,7 @@ impl Tree {
     /// Reads the indexes in `root`, but for those that are for another platform than any of `wanted`.
     pub async fn read(source: &Source, root: Manifest, wanted: &[Platform]) -> Result<Self, Error> {
         let mut tree = Self { indexes: Vec::new(), images: Vec::new() };
-        let mut seen = HashSet::new();
+        let mut is_index: HashMap<Digest, bool> = HashMap::new();
         let below = |index: &Manifest, platform: Option<&Platform>, path: &[usize]| {
             let entries = index.children().filter(|entry| !entry.is_attestation());
             entries.map(|entry| (entry.clone(), platform.cloned(), path.to_vec())).collect::<Vec<_>>()
@@ -52,14 +52,20 @@ impl Tree {
         while let Some((entry, inherited, mut path)) = waiting.pop() {
             let platform = entry.platform.clone().filter(|own| !own.is_unknown()).or(inherited);
             let is_wanted = platform.as_ref().is_none_or(|own| wanted.iter().any(|wanted| wanted.matches(own)));
-            if !is_index_type(&entry.media_type) || !is_wanted {
+            // Whether what was read is an index; what was none is an image each time that it is listed.
+            let was_index = is_index.get(&entry.digest).copied();
+            if was_index == Some(true) || path.len() > DEEPEST {
+                continue;
+            }
+            let mut index = None;
+            if is_wanted && was_index.is_none() && may_be_index(&entry) {
+                index = index_at(source, &entry).await?;
+                is_index.insert(entry.digest.clone(), index.is_some());
+            }
+            let Some(index) = index else {
                 tree.images.extend(platform.map(|platform| Image { platform, entry, path }));
                 continue;
-            }
-            if path.len() >= DEEPEST || !seen.insert(entry.digest.clone()) {
-                continue;
-            }
-            let index = source.get_manifest(TagOrDigest::Digest(&entry.digest)).await?;
+            };
             path.push(tree.indexes.len());
             waiting.extend(below(&index, platform.as_ref(), &path).into_iter().rev());
             tree.indexes.push(index);
@@ -148,6 +154,20 @@ impl Tree {
             }
         }
         self.root().keeping(entries, ORIGINAL_DIGEST)
+    }
+}
+
+/// Whether an entry has to be read to know whether it is an index: one of a type of its own, or of none, may be.
+fn may_be_index(entry: &Descriptor) -> bool {
+    is_index_type(&entry.media_type) || (entry.may_be_manifest() && !entry.is_manifest())
+}
+
+/// The index that an entry names; none where it names something else.
+async fn index_at(source: &Source, entry: &Descriptor) -> Result<Option<Manifest>, Error> {
+    match source.get_manifest(TagOrDigest::Digest(&entry.digest)).await {
+        Ok(manifest) => Ok(Some(manifest).filter(Manifest::is_index)),
+        Err(error) if !entry.is_manifest() && error.is_no_manifest() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -10,7 +10,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::engine::attachments::{self, Found, Place};
+use crate::engine::attachments::{self, Found, Place, TargetList, not_listed};
 use crate::engine::options::{Attachments, ChildSelection};
 use crate::engine::resolve;
 use crate::error::{Error, Side};
@@ -78,10 +78,21 @@ impl Comparison<'_> {
         let Some(subject) = manifest.subject.as_ref().filter(|_| self.attachments != Attachments::None) else {
             return Ok(None);
         };
-        let listed = attachments::listed(&self.target.to_source(), &subject.digest).await?;
-        let is_listed = listed.iter().any(|entry| entry.digest == manifest.digest);
-        let problem = || format!("its subject is {}, and no list says so: nobody finds it", subject.digest);
-        Ok((!is_listed).then(problem))
+        let list = TargetList::read(self.target, &subject.digest).await?;
+        Ok(self
+            .lacks(&list, &subject.digest, &manifest.digest)
+            .then(|| format!("its subject is {}, and no list says so: nobody finds it", subject.digest)))
+    }
+
+    /// Whether the list of `subject` lacks `attached`. Of a target that keeps none that is said, as the copy did.
+    fn lacks(&self, list: &TargetList, subject: &Digest, attached: &Digest) -> bool {
+        match list {
+            TargetList::Entries(listed) => !listed.iter().any(|entry| entry.digest == *attached),
+            TargetList::NotKept(reason) => {
+                self.source.meter().warn(not_listed(subject, &[attached], reason));
+                false
+            }
+        }
     }
 
     fn below<'a>(&'a self, manifest: &'a Manifest, depth: usize) -> Differences<'a> {
@@ -159,7 +170,6 @@ impl Comparison<'_> {
 
     /// The same for attachments of one subject, whose list at the target is read once.
     async fn attached_to_one(&self, attachments: &[Found]) -> Result<Vec<String>, Error> {
-        let readable = &self.target.to_source();
         let list = &OnceCell::new();
         let missing = try_join_all(attachments.iter().map(|found| async move {
             let at = match &found.place {
@@ -172,11 +182,11 @@ impl Comparison<'_> {
                 return Ok::<_, Error>(vec![format!("{name} is missing")]);
             }
             if found.place == Place::Referrer
-                && !list
-                    .get_or_try_init(|| attachments::listed(readable, &found.subject))
-                    .await?
-                    .iter()
-                    .any(|entry| entry.digest == found.manifest.digest)
+                && self.lacks(
+                    list.get_or_try_init(|| TargetList::read(self.target, &found.subject)).await?,
+                    &found.subject,
+                    &found.manifest.digest,
+                )
             {
                 return Ok(vec![format!("{name} is there, and no list says so: nobody finds it")]);
             }

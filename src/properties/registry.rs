@@ -2,6 +2,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -17,6 +18,7 @@ use crate::store::registry::error_response;
 use crate::store::registry::paging::next_page;
 use crate::store::registry::quirks::is_known_token_service;
 use crate::store::registry::retry::{Retry, RetryBudget, Timeouts, classify};
+use crate::store::registry::server::Server;
 
 fn values<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = HeaderValue> {
     lines.filter_map(|line| HeaderValue::from_bytes(line).ok())
@@ -37,7 +39,7 @@ pub fn challenge(data: &[u8]) {
         headers.append(WWW_AUTHENTICATE, value);
     }
     let credential = Credential { username: "ann".to_owned(), password: Secret::new("secret") };
-    let auth = Auth::new("registry", registry.clone(), Some(credential), None, Vec::new());
+    let auth = Auth::new("registry", Arc::new(Server::fixed(registry.clone())), Some(credential), None, Vec::new());
     let Some(Scheme::Bearer { realm, service }) = auth.challenge(&headers).map(|asked| asked.scheme) else { return };
     let plain = realm.scheme() == "http";
     let trust = realm::judge(&realm, &registry, &[]);

@@ -231,14 +231,6 @@ impl Target {
         }
     }
 
-    /// The same end, read.
-    pub fn to_source(&self) -> Source {
-        match self {
-            Self::Registry(repository) => Source::Registry(repository.clone()),
-            Self::Layout(layout) => Source::Layout(layout.clone()),
-        }
-    }
-
     /// The repository, where this end is a registry.
     pub fn registry(&self) -> Option<&Repository> {
         match self {

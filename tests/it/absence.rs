@@ -201,10 +201,11 @@ async fn tags_of_one_digest_ask_for_its_signatures_once() {
     let outcome = Run::new().input("images", &lines).succeeds().await;
     signed.assert_arrived(&outcome, "four tags");
     let name = tag_of(signed.image.digest());
-    for (method, suffix) in [("HEAD", ".sig"), ("HEAD", ".att"), ("HEAD", ".sbom"), ("GET", "")] {
+    // By HEAD or by GET: that depends on which of the images was the first to hear of the repository.
+    for suffix in [".sig", ".att", ".sbom", ""] {
         let path = format!("/manifests/{name}{suffix}");
-        let asked = signed.source.log().into_iter().filter(|it| it.method == method && it.path.ends_with(&path));
-        assert_eq!(asked.count(), 1, "{method} {suffix}\n{}", signed.source.lines());
+        let asked = signed.source.log().into_iter().filter(|it| it.path.ends_with(&path));
+        assert_eq!(asked.count(), 1, "{suffix}\n{}", signed.source.lines());
     }
     assert_eq!(signed.source.count("GET", "/tags/list"), 0, "{}", signed.source.lines());
 }

@@ -1,6 +1,6 @@
 //! Platform choices: the digest that comes out, and what of the image is at the target afterwards.
 
-use crate::support::images::{self, Image};
+use crate::support::images::{self, Image, OCI_INDEX, Object};
 use crate::support::{Fault, Registry, Run, What};
 
 fn copy(image: &Image, platforms: &str, subset: &str, sparse_allowed: bool) -> (Registry, Registry, Run) {
@@ -260,6 +260,37 @@ async fn one_platform_says_that_its_attestations_stay() {
     // Of an image without any there is nothing to say.
     let (_source, _target, run) = copy(&images::three_platforms(), "linux/arm64", "auto", false);
     assert!(!run.succeeds().await.says("provenance"));
+}
+
+/// `images::nested_index()` whose entry for the inner index says `media_type` of it; none: nothing.
+fn nested_under(media_type: Option<&str>) -> Image {
+    let mut image = images::nested_index();
+    let text = String::from_utf8(image.root().bytes.to_vec()).unwrap();
+    let own = format!(r#""mediaType": "{OCI_INDEX}""#);
+    let (head, entries) = text.split_once("\"manifests\"").unwrap();
+    let other =
+        media_type.map_or_else(|| r#""annotations":{}"#.to_owned(), |other| format!(r#""mediaType":"{other}""#));
+    assert!(entries.contains(&own));
+    let root = Object::new(OCI_INDEX, format!("{head}\"manifests\"{}", entries.replacen(&own, &other, 1)));
+    let last = image.manifests.len() - 1;
+    image.manifests[last] = root;
+    image
+}
+
+#[tokio::test]
+async fn an_index_in_the_index_under_a_type_of_its_own_or_none_is_read_through() {
+    let inner = images::three_platforms();
+    for media_type in [Some("application/vnd.example.fat.v1+json"), None] {
+        let image = nested_under(media_type);
+        for platforms in ["linux/arm64", "linux/arm64,linux/s390x"] {
+            let (_source, target, run) = copy(&image, platforms, "rewrite", true);
+            let outcome = run.succeeds().await;
+            let there = target.manifests("mirror/app");
+            assert!(there.iter().any(|digest| digest == inner.child("linux/arm64")), "{media_type:?} {outcome}");
+            assert!(!there.iter().any(|digest| digest == inner.child("linux/amd64")), "{media_type:?} {outcome}");
+            target.is_whole("mirror/app", "1").unwrap();
+        }
+    }
 }
 
 #[tokio::test]

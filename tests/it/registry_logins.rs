@@ -146,6 +146,24 @@ async fn basic_beside_bearer_on_one_host_holds_for_each_repository() {
 }
 
 #[tokio::test]
+async fn a_guess_that_the_token_service_refuses_is_given_up_for_what_the_repository_says() {
+    let account = Account::new("ann", PASSWORD).only(&["two/"], &["two/"]);
+    let auth = TokenAuth { basic_below: Some("one/"), refuse_lesser: true, ..TokenAuth::new(vec![account]) };
+    let (registry, image) = (guarded(auth), images::three_platforms());
+    registry.seed(&image, "two/app:1");
+    let line = format!("{} ann {PASSWORD}", registry.host());
+    // Which child goes is known once the source has answered: what it asked for is a guess at the target, which is asked then.
+    let from = registry.name(&format!("two/app@{}", image.digest()));
+    let run =
+        Run::copy(&from, &registry.name("one/app")).input("registry-auth", &line).input("platforms", "linux/arm64");
+    let outcome = run.run().await;
+    assert_eq!(outcome.code, 0, "{outcome}\n{}", registry.lines());
+    registry.is_whole("one/app", image.child("linux/arm64")).unwrap();
+    let guesses = scopes(&registry).into_iter().filter(|scope| scope.contains("one/app")).count();
+    assert_eq!(guesses, 1, "it was guessed, and once: {}", registry.lines());
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_not_tried_again_for_what_was_guessed() {
     let registry = guarded(tokens());
     registry.seed(&images::single(), "library/app:1");

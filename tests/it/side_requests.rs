@@ -4,11 +4,15 @@
 use std::time::{Duration, Instant};
 
 use crate::support::images::{self, EMPTY, Image, OCI_INDEX, Object};
-use crate::support::{Fault, Registry, Run, What};
+use crate::support::{Fault, Outcome, Registry, Run, What};
 
 const SIGNATURE: &str = "application/vnd.cncf.notary.signature";
 
 const ORAS_ARTIFACT: &str = "application/vnd.cncf.oras.artifact.manifest.v1+json";
+
+fn result(outcome: &Outcome) -> String {
+    outcome.json()["images"][0]["result"].as_str().unwrap().to_owned()
+}
 
 fn tag_of(digest: &str) -> String {
     digest.replace(':', "-")
@@ -99,6 +103,54 @@ async fn a_list_that_the_target_cannot_keep_is_said_and_the_tag_is_written_soon(
         let limit = if name == "forgets it" { 12 } else { 4 };
         assert!(began.elapsed() < Duration::from_secs(limit), "{name}: {:?}", began.elapsed());
     }
+}
+
+#[tokio::test]
+async fn copy_verify_and_the_deep_check_agree_about_a_target_that_resolves_the_tag_of_the_list() {
+    for name in ["answers with the image itself", "lets nobody read it"] {
+        let (source, target, image) = (Registry::start(), Registry::start(), images::three_platforms());
+        source.switch(|switches| switches.referrers = Some(10));
+        source.seed(&image, "a:1");
+        let attached = images::referrer_of(&image, SIGNATURE);
+        source.seed(&attached, "a");
+        if name == "answers with the image itself" {
+            target.switch(|switches| switches.tags_of_digests = true);
+        } else {
+            let path = format!("/manifests/{}", tag_of(image.digest()));
+            target.fault(Fault::on("GET", path, What::error(403, "DENIED", "no")).always());
+        }
+        let warning = format!("the target keeps no list of what is attached to {}", image.digest());
+        let copy = || Run::copy(&source.name("a:1"), &target.name("b:1"));
+        assert!(copy().succeeds().await.says(&warning), "{name}");
+        let puts = target.count("PUT", "/manifests/");
+        let deep = copy().input("check", "deep").succeeds().await;
+        assert!(deep.says(&warning) && result(&deep) == "unchanged", "{name}\n{deep}");
+        let dry = copy().input("check", "deep").input("dry-run", "true").succeeds().await;
+        assert!(dry.says(&warning) && result(&dry) == "unchanged", "{name}\n{dry}");
+        let verified = copy().command("verify").succeeds().await;
+        assert!(verified.says(&warning) && result(&verified) == "verified", "{name}\n{verified}");
+        assert_eq!(target.count("PUT", "/manifests/"), puts, "{name}: written again\n{}", target.lines());
+        // What is lost is missed all the same.
+        assert!(target.forget("b", attached.digest()));
+        let verified = copy().command("verify").fails_with(1).await;
+        assert!(verified.says("is missing"), "{name}\n{verified}");
+        copy().input("check", "deep").succeeds().await;
+        assert!(target.manifest("b", attached.digest()).is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_tag_of_the_list_that_names_the_image_gives_way_to_the_list() {
+    // oc-mirror names what it has no other name for so.
+    let (source, target, image) = (Registry::start(), Registry::start(), images::single());
+    source.switch(|switches| switches.referrers = Some(10));
+    source.seed(&image, "a:1");
+    let signature = images::referrer_of(&image, SIGNATURE);
+    source.seed(&signature, "a");
+    target.seed(&image, &format!("b:{}", tag_of(image.digest())));
+    let outcome = Run::copy(&source.name("a:1"), &target.name("b:1")).succeeds().await;
+    let list = target.tag("b", &tag_of(image.digest())).and_then(|digest| target.manifest("b", &digest)).unwrap();
+    assert!(String::from_utf8_lossy(&list.bytes).contains(signature.digest()), "{outcome}");
 }
 
 /// An attachment of the type that was given up before OCI 1.1.

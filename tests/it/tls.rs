@@ -4,7 +4,7 @@
 use crate::rendering::assert_voices;
 use crate::support::real::{self, Options};
 use crate::support::tls::{Certificate, NAME, Proxy};
-use crate::support::{Auth, Fault, LocationForm, Outcome, Registry, Run, What, images};
+use crate::support::{Account, Auth, Fault, LocationForm, Outcome, Registry, Run, TokenAuth, What, images};
 
 #[tokio::test]
 async fn a_registry_behind_a_proxy_with_a_ca_of_its_own() {
@@ -83,6 +83,19 @@ async fn a_registry_on_this_machine_that_speaks_tls_is_read_and_written() {
     run.succeeds().await;
     target.is_whole("mirror/app", "1").unwrap();
     run.command("verify").succeeds().await;
+}
+
+#[tokio::test]
+async fn a_relative_realm_of_a_registry_on_this_machine_is_asked_over_tls_too() {
+    let certificate = Certificate::naming(HERE);
+    let (source, target) = (Registry::with_tls_at("127.0.0.1", &certificate), Registry::start());
+    source.set_auth(Auth::Token(TokenAuth::new(vec![Account::new("ann", "secret")])));
+    source.set_realm("/token");
+    source.seed(&images::single(), "library/app:1");
+    let run = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1"));
+    let run = run.input("source-username", "ann").input("source-password", "secret");
+    run.input("ca-certificates", &certificate.authority()).succeeds().await;
+    target.is_whole("mirror/app", "1").unwrap();
 }
 
 #[tokio::test]

@@ -157,14 +157,23 @@ async fn a_redirect_in_letters_that_are_no_ascii_is_followed() {
 
 #[tokio::test]
 async fn a_piece_that_is_taken_without_a_location_is_followed_at_the_same_place() {
-    let image = images::single();
-    let put = Fault::on("PUT", "/uploads/", What::RefuseWhole(405, "UNSUPPORTED")).always();
-    let (_source, target, run) = pair(&image);
-    target.fault(put);
-    target.fault(Fault::on("PATCH", "/uploads/", What::Location(LocationForm::Missing)).always());
-    let outcome = run.run().await;
-    // The double renews the address with each answer, and takes no other: that it was asked is what counts.
-    assert!(!outcome.says("without a place"), "{outcome}\n{}", target.lines());
+    // In one piece, and in several: the registry takes none but chunks of 3 MiB.
+    for size in [1000, 7 * MEBIBYTE] {
+        let image = images::big(size, 9);
+        let put = Fault::on("PUT", "/uploads/", What::RefuseWhole(405, "UNSUPPORTED")).always();
+        let patch = Fault::on("PATCH", "/uploads/", What::RefuseWhole(405, "UNSUPPORTED")).always();
+        let (_source, target, run) = pair(&image);
+        target.switch(|switches| switches.uploads_stay = true);
+        target.fault(put);
+        if size > MEBIBYTE {
+            target.fault(patch);
+        }
+        target.fault(Fault::on("PATCH", "/uploads/", What::Location(LocationForm::Missing)).always());
+        let outcome = run.run().await;
+        assert_eq!(outcome.code, 0, "{size}: {outcome}\n{}", target.lines());
+        target.is_whole("mirror/app", "1").unwrap();
+        assert!(target.count("PATCH", "/uploads/") > usize::from(size > MEBIBYTE), "{}", target.lines());
+    }
 }
 
 #[tokio::test]

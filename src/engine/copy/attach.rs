@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-use crate::engine::attachments::{Found, Place, is_list_of, listed};
+use crate::engine::attachments::{Found, Place, TargetList, answers_itself, is_list_of, not_listed};
 use crate::engine::copy::Copy;
 use crate::engine::options::{OnConflict, TargetState};
 use crate::engine::outcome::{AttachmentOutcome, Outcome};
@@ -60,20 +60,41 @@ impl Copy<'_> {
         }
         if self.is_dry_run() {
             for (subject, manifests) in unlisted {
-                let listed = listed(&self.target.to_source(), subject).await?;
-                let lost = |report: &&mut AttachmentOutcome| {
-                    report.subject == *subject
-                        && manifests.iter().any(|manifest| manifest.digest == report.digest)
-                        && !listed.iter().any(|entry| entry.digest == report.digest)
-                };
-                for report in reports.iter_mut().filter(lost) {
-                    report.result = Outcome::WouldCopy;
-                }
+                self.announce_list(subject, &manifests, &mut reports).await?;
             }
             return Ok(reports);
         }
-        try_join_all(unlisted.into_iter().map(|(subject, manifests)| self.list(subject, manifests))).await?;
+        // What an earlier run brought it has tried to list.
+        let is_news = |subject: &Digest| {
+            let was_sent = |report: &AttachmentOutcome| report.subject == *subject && report.result == Outcome::Copied;
+            self.before != TargetState::Same || reports.iter().any(was_sent)
+        };
+        let lists = unlisted.into_iter().map(|(subject, manifests)| self.list(subject, manifests, is_news(subject)));
+        try_join_all(lists).await?;
         Ok(reports)
+    }
+
+    /// What a copy would do about the list of `subject`, which is to name `manifests`: those that it lacks would be listed.
+    async fn announce_list(
+        &self,
+        subject: &Digest,
+        manifests: &[&Manifest],
+        reports: &mut [AttachmentOutcome],
+    ) -> Result<(), Error> {
+        let digests: Vec<&Digest> = manifests.iter().map(|manifest| &manifest.digest).collect();
+        match TargetList::read(self.target, subject).await? {
+            TargetList::NotKept(reason) => self.meter.warn(not_listed(subject, &digests, &reason)),
+            TargetList::Entries(listed) => {
+                let lacks = |digest: &Digest| !listed.iter().any(|entry| entry.digest == *digest);
+                let is_lost = |report: &&mut AttachmentOutcome| {
+                    report.subject == *subject && digests.contains(&&report.digest) && lacks(&report.digest)
+                };
+                for report in reports.iter_mut().filter(is_lost) {
+                    report.result = Outcome::WouldCopy;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Copies one attachment; how it ended, and whether the target lists it by itself (or need not). None where it is left
@@ -139,20 +160,24 @@ impl Copy<'_> {
 
     /// Adds `manifests` to the fallback index of `subject` at the target. Where the target cannot keep one, that is said:
     /// what is attached is there, and the image is whole.
-    async fn list(&self, subject: &Digest, manifests: Vec<&Manifest>) -> Result<(), Error> {
-        if let Some(reason) = self.add_to_list(subject, &manifests).await? {
-            let digests: Vec<&str> = manifests.iter().map(|manifest| manifest.digest.as_str()).collect();
-            self.meter.warn(format!(
-                "the target keeps no list of what is attached to {subject} ({reason}): {} is there, and nobody finds it who \
-                 does not know its digest",
-                digests.join(", ")
-            ));
+    async fn list(&self, subject: &Digest, manifests: Vec<&Manifest>, is_news: bool) -> Result<(), Error> {
+        if let Some(reason) = self.add_to_list(subject, &manifests, is_news).await? {
+            let digests: Vec<&Digest> = manifests.iter().map(|manifest| &manifest.digest).collect();
+            self.meter.warn(not_listed(subject, &digests, &reason));
         }
         Ok(())
     }
 
     /// Merges `manifests` into the fallback index of `subject`, until they stay there; why they cannot, where they cannot.
-    async fn add_to_list(&self, subject: &Digest, manifests: &[&Manifest]) -> Result<Option<String>, Error> {
+    ///
+    /// A target that answers the tag with the image itself may still keep what is written there: it is tried, where there is
+    /// news to list (`is_news`).
+    async fn add_to_list(
+        &self,
+        subject: &Digest,
+        manifests: &[&Manifest],
+        is_news: bool,
+    ) -> Result<Option<String>, Error> {
         let tag = subject.fallback_tag();
         let failed = |problem: String| Error::Registry {
             side: Side::Target,
@@ -168,8 +193,8 @@ impl Copy<'_> {
                 Err(error) => return declined(error),
             };
             let seen = found.as_ref().map(|manifest| manifest.digest.clone());
-            if before.is_some() && seen.as_ref() == Some(subject) {
-                return Ok(Some(format!("it answers `{tag}` with the image itself")));
+            if (before.is_some() || !is_news) && seen.as_ref() == Some(subject) {
+                return Ok(Some(answers_itself(&tag)));
             }
             let list = found.filter(|manifest| is_list_of(manifest, subject));
             let bytes = list.as_ref().map(|index| index.bytes.as_ref());

@@ -23,6 +23,7 @@ use crate::store::registry::auth::{Auth, Learnt};
 use crate::store::registry::concurrency::Concurrency;
 use crate::store::registry::learned::Observed;
 use crate::store::registry::quirks::Quirks;
+use crate::store::registry::server::Server;
 use crate::sync::LockExt as _;
 
 /// How long a host that never answered is not asked again by the images that come after.
@@ -60,10 +61,8 @@ impl RegistrySettings {
 /// One registry under one credential.
 pub struct Host {
     pub name: String,
-    /// Its address as it was named; see [`Self::base`].
-    named: Url,
-    /// The same with TLS, where a registry on this machine turned out to speak it.
-    secure: OnceCell<Option<Url>>,
+    /// Its address, which those who ask for its tokens know too.
+    server: Arc<Server>,
     pub auth: Auth,
     pub transport: Transport,
     /// The run's permits for read-ahead.
@@ -97,16 +96,13 @@ impl Host {
             .map_err(|error| Error::Local(format!("`{name}` is not a host name: {error}")))?;
         // What would keep every request from being sent is said before the first one.
         transport.client(&base, Pool::Small, false)?;
+        // Whoever says plain HTTP gets it.
+        let may_speak_tls = plain && !is_named(name, &settings.insecure);
+        let server = Arc::new(if may_speak_tls { Server::plain_until_tried(base) } else { Server::fixed(base) });
         Ok(Self {
             name: name.to_owned(),
-            auth: Auth::new(name, base.clone(), credential, quirks.token_service, settings.allowed(name)),
-            // Whoever says plain HTTP gets it.
-            secure: if plain && !is_named(name, &settings.insecure) {
-                OnceCell::new()
-            } else {
-                OnceCell::new_with(Some(None))
-            },
-            named: base,
+            auth: Auth::new(name, Arc::clone(&server), credential, quirks.token_service, settings.allowed(name)),
+            server,
             transport: transport.clone(),
             spans,
             concurrency: Concurrency::new(quirks.is_gentle),
@@ -120,25 +116,20 @@ impl Host {
 
     /// Its address.
     pub(crate) fn base(&self) -> &Url {
-        self.secure.get().and_then(Option::as_ref).unwrap_or(&self.named)
+        self.server.base()
     }
 
     /// `url` with the scheme that this host is spoken to by now.
     pub(crate) fn at_present(&self, url: &Url) -> Url {
-        let mut url = url.clone();
-        if url.origin() == self.named.origin() {
-            // Both schemes are special ones, for which this cannot fail.
-            let _ = url.set_scheme(self.base().scheme());
-        }
-        url
+        self.server.at_present(url)
     }
 
     /// Whether the answer to a request to `url`, or its failure, means that this host speaks TLS. A registry on this machine
     /// is spoken to without; servers with TLS answer that with 400, or close the connection. One more connection tells.
     pub(crate) async fn turns_out_to_speak_tls(&self, url: &Url, answered: Result<StatusCode, &Cause>) -> bool {
-        let is_plain = url.scheme() == "http" && url.origin() == self.named.origin();
+        let is_plain = url.scheme() == "http" && url.origin() == self.server.named().origin();
         // Another request found out meanwhile.
-        if is_plain && self.secure.get().is_some_and(Option::is_some) {
+        if is_plain && self.server.secure().get().is_some_and(Option::is_some) {
             return true;
         }
         let is_possible = match answered {
@@ -149,12 +140,12 @@ impl Host {
         if !is_possible || !is_plain || !self.never_answered() {
             return false;
         }
-        self.secure.get_or_init(|| self.tls()).await.is_some()
+        self.server.secure().get_or_init(|| self.tls()).await.is_some()
     }
 
     /// Its address with TLS, where it speaks that: with a certificate that is no good, too, which is then said.
     async fn tls(&self) -> Option<Url> {
-        let mut url = self.named.clone();
+        let mut url = self.server.named().clone();
         url.set_scheme("https").ok()?;
         url.set_path("/v2/");
         let client = self.transport.client(&url, Pool::Small, false).ok()?;

@@ -18,4 +18,5 @@ pub mod registries;
 pub mod repository;
 pub mod retry;
 pub mod send;
+pub mod server;
 pub mod tags;

@@ -27,6 +27,7 @@ use crate::store::registry::auth::known::{Approach, Asked, Known, Scheme};
 use crate::store::registry::auth::realm::{Allowed, Trust};
 use crate::store::registry::auth::token::{Scopes, Token, TokenContext, ask, header, secrets_of, token_request};
 use crate::store::registry::retry::{RetryBudget, WORTH_SAYING};
+use crate::store::registry::server::Server;
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
 
@@ -41,7 +42,7 @@ pub(crate) struct Auth {
     /// The registry's name, as references and inputs have it.
     name: String,
     credential: Option<Credential>,
-    registry: Url,
+    server: Arc<Server>,
     /// The token services that the user lets see the credential.
     allowed: Vec<Allowed>,
     known: Mutex<Known>,
@@ -76,7 +77,7 @@ impl Auth {
     /// `token_service`: realm and service, where they are known before the registry has named them.
     pub(crate) fn new(
         name: &str,
-        registry: Url,
+        server: Arc<Server>,
         credential: Option<Credential>,
         token_service: Option<(&'static str, &'static str)>,
         allowed: Vec<Allowed>,
@@ -88,7 +89,7 @@ impl Auth {
         Self {
             name: name.to_owned(),
             credential,
-            registry,
+            server,
             allowed,
             known: Mutex::new(Known::beforehand(scheme)),
             tokens: Mutex::default(),
@@ -216,7 +217,8 @@ impl Auth {
                 if !challenge.is("bearer") {
                     continue;
                 }
-                let Some(realm) = challenge.parameter("realm").and_then(|realm| self.registry.join(realm).ok()) else {
+                let Some(realm) = challenge.parameter("realm").and_then(|realm| self.server.base().join(realm).ok())
+                else {
                     continue;
                 };
                 let scheme = Scheme::Bearer { realm, service: challenge.parameter("service").map(str::to_owned) };
@@ -273,7 +275,7 @@ impl Auth {
     ) -> Result<Token, Cause> {
         let host = sanitise::one_line(realm.host_str().unwrap_or_default(), 100);
         let mut kept_back = None;
-        let credential = match realm::judge(realm, &self.registry, &self.allowed) {
+        let credential = match realm::judge(realm, self.server.base(), &self.allowed) {
             Trust::Own => self.credential.as_ref(),
             Trust::Foreign => {
                 if self.has_credential() {

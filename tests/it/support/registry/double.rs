@@ -78,6 +78,8 @@ pub struct Switches {
     pub referrers: Option<usize>,
     /// A tag `sha256-<hex>` is answered with the manifest of that digest, whatever was pushed under it (GitLab).
     pub tags_of_digests: bool,
+    /// An upload keeps its address from its beginning to its end.
+    pub uploads_stay: bool,
     /// Largest page of `tags/list`.
     pub tag_page: usize,
     /// `n` above this earns 413 (quay).
@@ -100,6 +102,7 @@ impl Default for Switches {
             one_store: false,
             referrers: None,
             tags_of_digests: false,
+            uploads_stay: false,
             tag_page: 100,
             tags_refuse_above: None,
             null_tags: false,

@@ -538,7 +538,7 @@ fn created_blob(name: &str, digest: &str) -> Reply {
 /// The answer that hands out the session's next `Location`.
 fn progress(content: &mut Content, call: &Call<'_>, name: &str, session: &str, status: u16) -> Reply {
     let upload = content.uploads.get_mut(session).expect("the session is open");
-    upload.state += 1;
+    upload.state += u64::from(!lock(&call.node.switches).uploads_stay);
     upload.signed = call.whats.iter().any(|what| matches!(what, What::Location(LocationForm::WithQuery)));
     let location = format!("{}/v2/{name}/blobs/uploads/{session}?_state={}", call.node.url, upload.state);
     let last = upload.data.len().saturating_sub(1);
