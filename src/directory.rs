@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, Metadata, OpenOptions};
+use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt as _};
+use rustix::fs::OFlags;
 
 /// How the names of files begin that are not whole yet. A killed run leaves them behind.
 pub const TEMPORARY: &str = ".tmp-";
@@ -33,13 +34,14 @@ impl Directory {
 
     /// Opens a regular file to read it; none where there is nothing.
     pub fn open_file(&self, path: impl AsRef<Path>) -> io::Result<Option<File>> {
-        // The check comes before the opening: to open a pipe waits for its other end.
-        match self.metadata(&path)? {
-            None => return Ok(None),
-            Some(metadata) if metadata.is_file() => {}
-            Some(_) => return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")),
+        // To open a pipe waits for its other end.
+        let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+        let opened = self.0.open_with(path, OpenOptions::new().read(true).custom_flags(flags));
+        let Some(file) = found(opened)?.map(cap_std::fs::File::into_std) else { return Ok(None) };
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
         }
-        Ok(found(self.0.open(path))?.map(cap_std::fs::File::into_std))
+        Ok(Some(file))
     }
 
     /// A file's bytes; none where there is nothing. Fails with [`ErrorKind::FileTooLarge`] beyond `max_bytes`.

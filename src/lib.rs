@@ -19,7 +19,7 @@
 //! observe  http                     counted and told while it happens     connections, TLS, addresses
 //! error                             what went wrong, and what to do
 //! oci                               names and content as the specifications have them
-//! text  secret  environment  directory  sync   what knows nothing of images
+//! text  secret  environment  directory  regular_file  sync   what knows nothing of images
 //! ```
 //!
 //! # Folders
@@ -42,7 +42,7 @@
 //! | [`oci`] | reference, digest, manifest, platform; whose registry a host is | contacts, prints, re-serialises what is copied |
 //! | [`text`] | foreign text made safe; words of choices; numbers as words | knows anything of images |
 //! | [`secret`], [`environment`] | what cannot be printed; the process's variables, read once | |
-//! | [`directory`], [`sync`] | a directory that nothing leads out of; locks, and what is asked once for all that wait | |
+//! | [`directory`], [`regular_file`], [`sync`] | a directory that nothing leads out of; a file that a name never makes wait; locks, and what is asked once for all that wait | |
 //!
 //! `examples` has one of each failure; `docs/errors.md` is made of it. `properties` says what must hold for any input; the
 //! property tests and the fuzz targets call it. The program uses neither.
@@ -118,6 +118,7 @@ mod plan;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod properties;
+mod regular_file;
 mod report;
 mod runner;
 mod secret;

@@ -4,24 +4,48 @@ use std::any::Any;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use mirror_image::Environment;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
-/// Resolves with the name of the first signal that asks the program to stop.
+/// How long a run that was told to stop may take to say what it did. What still stands then, in a write to a pipe that
+/// nobody reads or at a file system that does not answer, would stand for ever.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Resolves with the name of the first signal that asks the program to stop. Ends the process where the run does not.
 ///
 /// As process 1 of a container the kernel ignores signals without a handler; the runner sends SIGINT, and SIGTERM 7.5
 /// seconds later.
 fn stop() -> impl Future<Output = &'static str> {
     // Now, not when the future is first looked at: a signal may come at any moment.
     let handlers = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (tell, told) = oneshot::channel();
+    // On a thread of the runtime's: that of the run may be the one that stands still.
+    tokio::spawn(async {
+        let (Ok(mut interrupt), Ok(mut terminate)) = handlers else { return };
+        let (name, code) = tokio::select! {
+            _ = interrupt.recv() => ("SIGINT", 130),
+            _ = terminate.recv() => ("SIGTERM", 143),
+        };
+        // Not heard any more where the report is written already.
+        let _ = tell.send(name);
+        tokio::time::sleep(LAST_WORDS).await;
+        end(code);
+    });
     async {
-        let (Ok(mut interrupt), Ok(mut terminate)) = handlers else { return std::future::pending().await };
-        tokio::select! {
-            _ = interrupt.recv() => "SIGINT",
-            _ = terminate.recv() => "SIGTERM",
+        match told.await {
+            Ok(name) => name,
+            Err(_) => std::future::pending().await,
         }
     }
+}
+
+/// Ends the process at once.
+#[expect(clippy::exit, reason = "the thread that would return the code stands still")]
+fn end(code: i32) -> ! {
+    std::process::exit(code)
 }
 
 /// What is said of a fault of this program: where it is, and a literal of ours. Never a text that was put together: it

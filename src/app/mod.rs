@@ -30,8 +30,9 @@ use crate::observe::events::Events;
 use crate::observe::progress::RateEstimate;
 use crate::plan::Plan;
 use crate::report::{Report, log, package_access};
+use crate::runner::Runner;
 use crate::runner::console::Console;
-use crate::runner::{Runner, files};
+use crate::runner::files::{self, Files};
 use crate::store::mirrors;
 use crate::store::registry::host::RegistrySettings;
 use crate::store::registry::registries::Registries;
@@ -53,8 +54,7 @@ pub async fn run(
     let inputs = match inputs::read(arguments, environment) {
         Ok(Invocation::Run(inputs)) => inputs,
         Ok(Invocation::Print(text)) => {
-            console.data(&text);
-            return 0;
+            return console.data(&text).map_or_else(|error| refuse(&console, &error), |()| 0);
         }
         Err(error) => {
             // The run is over; that an old report is left is no more than a line.
@@ -65,6 +65,10 @@ pub async fn run(
     if let Err(error) = files::clear(&runner) {
         return refuse(&console, &error);
     }
+    let files = match Files::open(&runner, inputs.summary) {
+        Ok(files) => files,
+        Err(error) => return refuse(&console, &error),
+    };
     for secret in inputs.credentials.secrets().iter().chain(&inputs.access.admin_token) {
         console.mask(secret);
     }
@@ -75,7 +79,7 @@ pub async fn run(
         Ok(report) => report,
         Err(error) => return refuse(&console, &error),
     };
-    publish(&runner, &console, &inputs, &report)
+    publish(files, &console, &inputs, &report)
 }
 
 /// From the inputs to the report.

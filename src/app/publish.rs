@@ -4,13 +4,13 @@ use crate::emit;
 use crate::error::Error;
 use crate::inputs::typed::Inputs;
 use crate::report::{Report, json, log, package_access, summary};
-use crate::runner::Runner;
 use crate::runner::console::Console;
-use crate::runner::files;
+use crate::runner::files::Files;
 
 /// The report's renderings, and the exit code.
-pub fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Report) -> u8 {
+pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Report) -> u8 {
     let mut code = report.exit_code();
+    files.make_room();
     let mut failed = |result: Result<(), Error>| {
         if let Err(error) = result {
             console.error("mirror-image", &error.to_string());
@@ -27,7 +27,7 @@ pub fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Rep
         console.line(&line);
     }
     if inputs.summary {
-        failed(files::write_summary(runner, &summary::render(report)));
+        failed(files.write_summary(&summary::render(report)));
     }
     for (title, message) in package_access::annotations(&report.access) {
         if report.access.strict {
@@ -36,12 +36,12 @@ pub fn publish(runner: &Runner, console: &Console, inputs: &Inputs, report: &Rep
             console.warning(&title, &message);
         }
     }
-    let context = json::Context { max_bytes: files::max_output_bytes(runner), ..Default::default() };
+    let context = json::Context { max_bytes: files.max_output_bytes(), ..Default::default() };
     let outputs = json::outputs(report, &context);
     for warning in &outputs.warnings {
         console.warning("mirror-image", warning);
     }
     console.verdict(&log::verdict(report));
-    failed(files::write_outputs(runner, console, &outputs.values));
+    failed(files.write_outputs(console, &outputs.values));
     code
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::credentials::scope::{Entry, Scope};
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::regular_file;
 use crate::secret::{BEARER_TOKEN, Credential, IDENTITY_TOKEN, Secret};
 use crate::text::blank::unmarked;
 use crate::text::quote::quote;
@@ -19,6 +20,9 @@ pub const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// Hosts whose credentials lie with a helper program.
 #[derive(Clone, Debug, Default)]
@@ -55,10 +59,13 @@ pub fn docker_config(environment: &Environment) -> Result<(Vec<Entry>, Helpers),
         (None, None) => return Ok(Default::default()),
     };
     let problem = |what: String| Error::input("DOCKER_CONFIG", format!("{} {what}", file.display()));
-    let text = match std::fs::read(&file) {
+    let text = match regular_file::read(&file, LARGEST) {
         Ok(text) => text,
         Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
             return Ok(Default::default());
+        }
+        Err(error) if regular_file::is_no_file(&error) => {
+            return Err(problem(format!("cannot be read: {error}; mend or remove it")));
         }
         Err(error) => return Err(problem(format!("cannot be read ({}); mend or remove it", error.kind()))),
     };

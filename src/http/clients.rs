@@ -19,8 +19,12 @@ use url::Url;
 use crate::error::Error;
 use crate::http::address::is_loopback;
 use crate::http::failure::innermost;
+use crate::regular_file;
 use crate::sync::LockExt as _;
 use crate::text::blank::unmarked;
+
+/// The largest file of certificates that is read, in bytes.
+const LARGEST_BUNDLE: u64 = 16 * 1024 * 1024;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -71,7 +75,7 @@ impl Transport {
             None => Vec::new(),
             Some(path) => {
                 let shown = path.display();
-                let pem = std::fs::read(path)
+                let pem = regular_file::read(path, LARGEST_BUNDLE)
                     .map_err(|error| Error::input("ca-certificates", format!("`{shown}` cannot be read: {error}")))?;
                 let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(unmarked(&pem)).collect();
                 roots.ok().filter(|roots| !roots.is_empty()).ok_or_else(|| {

@@ -23,6 +23,7 @@ use crate::inputs::table::{INPUTS, known};
 use crate::inputs::typed::Invocation;
 use crate::inputs::values::{Values, without};
 use crate::inputs::words::nearest;
+use crate::regular_file;
 use crate::runner::{Surroundings, gitlab};
 use crate::store::mirrors::rules::CNB_REGISTRY_MIRRORS;
 use crate::text::quote::quote;
@@ -32,6 +33,7 @@ use crate::text::quote::quote;
 /// A flag wins over `INPUT_FOO-BAR`, that over `INPUT_FOO_BAR`, that over the default.
 pub fn read(arguments: Vec<OsString>, environment: &Environment) -> Result<Invocation, Error> {
     refuse_unreadable(&arguments, environment)?;
+    refuse_endless(environment)?;
     let flags = match command_line().try_get_matches_from(arguments) {
         Ok(matches) => match completions(&matches) {
             Some(forms) => return completions::render(&forms).map(Invocation::Print),
@@ -69,7 +71,8 @@ pub fn read(arguments: Vec<OsString>, environment: &Environment) -> Result<Invoc
 }
 
 /// The variables that are read besides inputs. `HOME` is not among them: a home of any name may have no login in it.
-const VARIABLES: [&str; 10] = [
+const VARIABLES: [&str; 18] = [
+    "ALL_PROXY",
     CNB_REGISTRY_AUTH,
     CNB_REGISTRY_MIRRORS,
     "DOCKER_CONFIG",
@@ -80,6 +83,13 @@ const VARIABLES: [&str; 10] = [
     "GITHUB_SERVER_URL",
     "GITHUB_STEP_SUMMARY",
     "GITHUB_WORKSPACE",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
 ];
 
 /// Refuses what is not Unicode, in an argument or in a variable that would be read: a password that counts as not given
@@ -97,6 +107,18 @@ fn refuse_unreadable(arguments: &[OsString], environment: &Environment) -> Resul
             Err(Error::input(name, "is a variable whose value is not Unicode; set it in UTF-8, or not at all"))
         }
         None => Ok(()),
+    }
+}
+
+/// Refuses a bundle of certificates that is no file: what reads it waits for as long as a pipe has no other end.
+fn refuse_endless(environment: &Environment) -> Result<(), Error> {
+    const BUNDLE: &str = "SSL_CERT_FILE";
+    match environment.get(BUNDLE).map(|path| regular_file::check(path.as_ref())) {
+        Some(Err(error)) if regular_file::is_no_file(&error) => {
+            Err(Error::input(BUNDLE, format!("names what cannot be read: {error}; name a file, or leave it out")))
+        }
+        // A file that is not there is said where a certificate is needed.
+        _ => Ok(()),
     }
 }
 

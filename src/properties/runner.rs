@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::environment::Environment;
 use crate::properties::actions;
+use crate::runner::Runner;
 use crate::runner::console::Console;
-use crate::runner::{Runner, files};
+use crate::runner::files::{self, Files};
 use crate::secret::Secret;
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
@@ -80,7 +81,9 @@ pub fn commands(acts: &str) {
                 "o" => {
                     // Names are ours, values may hold what is not.
                     let outputs = [("json", message.to_owned()), ("image", title.to_owned())];
-                    assert!(files::write_outputs(&runner, &console, &outputs).is_ok());
+                    let written =
+                        Files::open(&runner, false).and_then(|mut files| files.write_outputs(&console, &outputs));
+                    assert!(written.is_ok());
                 }
                 _ => console.line(message),
             }

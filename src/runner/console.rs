@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
+use crate::error::Error;
 use crate::observe::progress::{LogInterval, Snapshot};
 use crate::runner::commands::command;
 use crate::runner::sections::section;
@@ -110,14 +111,12 @@ impl Console {
         self.surroundings == Surroundings::Actions
     }
 
-    /// Prints `text` as data, line by line.
-    pub fn data(&self, text: &str) {
+    /// Prints `text` as data, line by line. Data is what was asked for: fails where it cannot be written.
+    pub fn data(&self, text: &str) -> Result<(), Error> {
         let mut streams = self.lock();
         let streams = &mut *streams;
         let out = streams.data.as_mut().unwrap_or(&mut streams.log);
-        // A closed pipe: its reader has ended.
-        let _ = writeln!(out, "{}", text.trim_end());
-        let _ = out.flush();
+        writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()).map_err(|error| unwritten(&error))
     }
 
     /// One line of the log.
@@ -235,26 +234,28 @@ impl Console {
         }
     }
 
-    /// Outputs as data: `name=value`, or the heredoc form where a value has several lines.
-    pub fn outputs(&self, outputs: &[(&str, String)]) {
+    /// Outputs as data: `name=value`, or the heredoc form where a value has several lines. Fails where they cannot be written.
+    pub fn outputs(&self, outputs: &[(&str, String)]) -> Result<(), Error> {
         let mut state = self.lock();
         let Streams { log, data, .. } = &mut *state;
         let stream = data.as_mut().unwrap_or(log);
         // One by one: the report of many images is long.
         for (name, value) in outputs {
-            if self.in_actions() {
+            let text = if self.in_actions() {
                 // Without a second stream the runner reads this one.
-                emit(stream, &format!("{name}={}\n", sanitise::one_line(value, usize::MAX)));
+                format!("{name}={}\n", sanitise::one_line(value, usize::MAX))
             } else if value.contains('\n') {
                 let mut end = "EOF".to_owned();
                 while value.lines().any(|line| line == end) {
                     end.push('_');
                 }
-                emit(stream, &format!("{name}<<{end}\n{value}\n{end}\n"));
+                format!("{name}<<{end}\n{value}\n{end}\n")
             } else {
-                emit(stream, &format!("{name}={value}\n"));
-            }
+                format!("{name}={value}\n")
+            };
+            stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).map_err(|error| unwritten(&error))?;
         }
+        Ok(())
     }
 
     fn print(&self, text: &str) {
@@ -269,6 +270,11 @@ impl Console {
     fn lock(&self) -> std::sync::MutexGuard<'_, Streams> {
         self.state.locked()
     }
+}
+
+/// Data that nobody got.
+fn unwritten(error: &std::io::Error) -> Error {
+    Error::Local(format!("cannot write to standard output: {error}"))
 }
 
 /// Writes what can be written. A closed pipe means that its reader has ended, which is no reason to stop copying.
@@ -407,6 +413,6 @@ pub(super) mod tests {
         let console = Console::over(&runner(&[]), Box::new(ClosedPipe), Some(Box::new(ClosedPipe)));
         console.line("x");
         console.group("x", &[]);
-        console.outputs(&[("a", "b".to_owned())]);
+        assert!(console.outputs(&[("a", "b".to_owned())]).is_err());
     }
 }

@@ -1,11 +1,15 @@
 //! Where outputs and summary go: the files behind `GITHUB_OUTPUT` and `GITHUB_STEP_SUMMARY`, GitLab's, or standard output.
+//!
+//! Owns that what the end of a run needs is there from its beginning: a file that cannot be opened is said before anything is
+//! contacted, and connections that took all descriptors leave room for the report.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::regular_file;
 use crate::runner::Runner;
 use crate::runner::console::Console;
 use crate::runner::gitlab::Project;
@@ -16,46 +20,102 @@ const MAX_SUMMARY_BYTES: usize = 900 * 1024;
 /// GitHub takes 1 MB, counted in UTF-16, of what a job hands on to others.
 const MAX_OUTPUT_BYTES: usize = 480 * 1024;
 
-/// Size limit of one output in bytes; none outside Actions.
-pub fn max_output_bytes(runner: &Runner) -> Option<usize> {
-    runner.in_actions().then_some(MAX_OUTPUT_BYTES)
-}
-
 /// Removes what an earlier run in the same place left, where this one's would be taken for it.
 pub fn clear(runner: &Runner) -> Result<(), Error> {
     runner.surroundings.gitlab().map_or(Ok(()), Project::clear)
 }
 
-/// Sets the outputs of the step or job; at a terminal they are printed too. To be called once, at the end.
-pub fn write_outputs(runner: &Runner, console: &Console, outputs: &[(&str, String)]) -> Result<(), Error> {
-    match runner.surroundings.gitlab() {
-        Some(project) => project.write_outputs(outputs)?,
-        None if runner.in_actions() && runner.output.is_some() => {}
-        None => console.outputs(outputs),
-    }
-    let Some(path) = &runner.output else { return Ok(()) };
-    // One by one: those of many images are long.
-    outputs.iter().try_for_each(|(name, value)| append(path, "outputs", &heredoc(name, value, &delimiter()?)?))
+/// How many files are open at once while the end of a run is written: a directory, a folder of it, a file, and room.
+const SPARE: usize = 8;
+
+/// What the end of a run is written to.
+pub struct Files {
+    runner: Runner,
+    output: Option<Appended>,
+    summary: Option<Appended>,
+    /// Descriptors that nothing else can take.
+    spare: Vec<File>,
 }
 
-/// Appends to the job summary; without one there is nothing to do. GitLab has none of its own, so it is a file.
-pub fn write_summary(runner: &Runner, markdown: &str) -> Result<(), Error> {
-    if let Some(project) = runner.surroundings.gitlab() {
-        project.write_summary(markdown)?;
-    }
-    let Some(path) = &runner.summary else { return Ok(()) };
-    let there = std::fs::metadata(path).map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX));
-    append(path, "the job summary", &shorten(markdown, MAX_SUMMARY_BYTES.saturating_sub(there)))
+/// A file that something is added to.
+struct Appended {
+    path: PathBuf,
+    /// What it holds, for sentences.
+    what: &'static str,
+    file: File,
 }
 
-/// Appends `text` in one write, so that a killed run leaves all of it or nothing.
-fn append(path: &Path, what: &str, text: &str) -> Result<(), Error> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|error| Error::Local(format!("cannot write {what} to `{}`: {error}", path.display())))
+impl Files {
+    /// Opens what there is; the summary only where one is wanted.
+    pub fn open(runner: &Runner, wants_summary: bool) -> Result<Self, Error> {
+        let open = |path: &Option<PathBuf>, name, what| {
+            path.as_ref().map(|path| Appended::open(path.clone(), name, what)).transpose()
+        };
+        let summary = if wants_summary { &runner.summary } else { &None };
+        Ok(Self {
+            output: open(&runner.output, "GITHUB_OUTPUT", "outputs")?,
+            summary: open(summary, "GITHUB_STEP_SUMMARY", "the job summary")?,
+            spare: (0..SPARE).map_while(|_| File::open("/dev/null").ok()).collect(),
+            runner: runner.clone(),
+        })
+    }
+
+    /// The end has come: what was kept for it is free.
+    pub fn make_room(&mut self) {
+        self.spare.clear();
+    }
+
+    /// Size limit of one output in bytes; none outside Actions.
+    pub fn max_output_bytes(&self) -> Option<usize> {
+        self.runner.in_actions().then_some(MAX_OUTPUT_BYTES)
+    }
+
+    /// Sets the outputs of the step or job; at a terminal they are printed too. To be called once, at the end.
+    pub fn write_outputs(&mut self, console: &Console, outputs: &[(&str, String)]) -> Result<(), Error> {
+        match self.runner.surroundings.gitlab() {
+            Some(project) => project.write_outputs(outputs)?,
+            None if self.runner.in_actions() && self.output.is_some() => {}
+            None => console.outputs(outputs)?,
+        }
+        let Some(output) = &mut self.output else { return Ok(()) };
+        // One by one: those of many images are long.
+        outputs.iter().try_for_each(|(name, value)| output.add(&heredoc(name, value, &delimiter()?)?))
+    }
+
+    /// Appends to the job summary; without one there is nothing to do. GitLab has none of its own, so it is a file.
+    pub fn write_summary(&mut self, markdown: &str) -> Result<(), Error> {
+        if let Some(project) = self.runner.surroundings.gitlab() {
+            project.write_summary(markdown)?;
+        }
+        let Some(summary) = &mut self.summary else { return Ok(()) };
+        let there = summary.file.metadata().map_or(0, |file| usize::try_from(file.len()).unwrap_or(usize::MAX));
+        summary.add(&shorten(markdown, MAX_SUMMARY_BYTES.saturating_sub(there)))
+    }
+}
+
+impl Appended {
+    fn open(path: PathBuf, name: &str, what: &'static str) -> Result<Self, Error> {
+        match regular_file::append(&path) {
+            Ok(file) => Ok(Self { path, what, file }),
+            Err(error) if regular_file::is_no_file(&error) => Err(Error::input(
+                name,
+                format!(
+                    "`{}` cannot be written: {error}, and its reader may never come; name a file, or /dev/stdout",
+                    path.display()
+                ),
+            )),
+            Err(error) => Err(cannot_write(what, &path, &error)),
+        }
+    }
+
+    /// Appends `text` in one write, so that a killed run leaves all of it or nothing.
+    fn add(&mut self, text: &str) -> Result<(), Error> {
+        self.file.write_all(text.as_bytes()).map_err(|error| cannot_write(self.what, &self.path, &error))
+    }
+}
+
+fn cannot_write(what: &str, path: &Path, error: &std::io::Error) -> Error {
+    Error::Local(format!("cannot write {what} to `{}`: {error}", path.display()))
 }
 
 /// An output in the form that allows any value: `NAME<<DELIMITER`, the value, `DELIMITER`.
@@ -99,7 +159,7 @@ fn shorten(markdown: &str, max_bytes: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_SUMMARY_BYTES, delimiter, heredoc, shorten, write_outputs, write_summary};
+    use super::{Files, MAX_SUMMARY_BYTES, delimiter, heredoc, shorten};
     use crate::error::Error;
     use crate::runner::console::tests::{ACTIONS, consoles, runner};
 
@@ -126,12 +186,8 @@ mod tests {
         std::fs::write(&path, "before=1\n").unwrap();
         let variables = [ACTIONS, ("GITHUB_OUTPUT", path.to_str().unwrap())];
         let (console, log, _) = consoles(&variables);
-        write_outputs(
-            &runner(&variables),
-            &console,
-            &[("digest", "sha256:00".to_owned()), ("images", "a\nb".to_owned())],
-        )
-        .unwrap();
+        let outputs = [("digest", "sha256:00".to_owned()), ("images", "a\nb".to_owned())];
+        Files::open(&runner(&variables), true).unwrap().write_outputs(&console, &outputs).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "before=1");
@@ -148,7 +204,7 @@ mod tests {
     fn outside_actions_outputs_are_printed_as_data() {
         let (console, log, data) = consoles(&[]);
         let outputs = [("changed", "true".to_owned()), ("images", "a\nEOF\nb".to_owned())];
-        write_outputs(&runner(&[]), &console, &outputs).unwrap();
+        Files::open(&runner(&[]), true).unwrap().write_outputs(&console, &outputs).unwrap();
         assert_eq!(data.text(), "changed=true\nimages<<EOF_\na\nEOF\nb\nEOF_\n");
         assert_eq!(log.text(), "");
     }
@@ -156,18 +212,25 @@ mod tests {
     #[test]
     fn in_actions_without_a_file_outputs_cannot_become_commands() {
         let (console, log, _) = consoles(&[ACTIONS]);
-        write_outputs(&runner(&[ACTIONS]), &console, &[("images", "a\n::error::x".to_owned())]).unwrap();
+        let outputs = [("images", "a\n::error::x".to_owned())];
+        Files::open(&runner(&[ACTIONS]), true).unwrap().write_outputs(&console, &outputs).unwrap();
         assert_eq!(log.text(), "images=a ⏎ : :error::x\n");
     }
 
     #[test]
     fn a_file_that_cannot_be_written_is_named() {
-        let variables = [ACTIONS, ("GITHUB_OUTPUT", "/nowhere/output"), ("GITHUB_STEP_SUMMARY", "/nowhere/summary")];
-        let (console, _, _) = consoles(&variables);
-        let runner = runner(&variables);
-        let problem = write_outputs(&runner, &console, &[("digest", String::new())]).unwrap_err().to_string();
+        let open = |name, path| Files::open(&runner(&[ACTIONS, (name, path)]), true);
+        let problem = open("GITHUB_OUTPUT", "/nowhere/output").err().unwrap().to_string();
         assert!(problem.starts_with("cannot write outputs to `/nowhere/output`: "), "{problem}");
-        let problem = write_summary(&runner, "x").unwrap_err().to_string();
+        let problem = open("GITHUB_STEP_SUMMARY", "/nowhere/summary").err().unwrap().to_string();
         assert!(problem.starts_with("cannot write the job summary to `/nowhere/summary`: "), "{problem}");
+        assert!(Files::open(&runner(&[ACTIONS, ("GITHUB_STEP_SUMMARY", "/nowhere/summary")]), false).is_ok());
+        let (console, _, _) = consoles(&[ACTIONS]);
+        let mut full = open("GITHUB_OUTPUT", "/dev/full").unwrap();
+        let problem = full.write_outputs(&console, &[("digest", String::new())]).unwrap_err().to_string();
+        assert!(problem.starts_with("cannot write outputs to `/dev/full`: No space left"), "{problem}");
+        let mut full = open("GITHUB_STEP_SUMMARY", "/dev/full").unwrap();
+        let problem = full.write_summary("x").unwrap_err().to_string();
+        assert!(problem.starts_with("cannot write the job summary to `/dev/full`: No space left"), "{problem}");
     }
 }

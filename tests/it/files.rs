@@ -1,4 +1,8 @@
-//! Nothing is written to disk but what the runner reads: a full disk stops nothing, and nothing is left behind.
+//! Nothing is written to disk but what the runner reads: a full disk stops nothing, and nothing is left behind. What is no
+//! file makes nothing wait, and what was asked for and could not be written is a failure.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::support::images;
 use crate::support::{Fault, Registry, Run, What};
@@ -42,4 +46,98 @@ async fn a_run_leaves_no_file_but_its_outputs_and_its_summary() {
     let outcome = running.finish().await;
     assert_eq!(outcome.code, 143, "{outcome}");
     assert!(outcome.files.keys().eq(THE_RUNNERS), "{:?}\n{outcome}", outcome.files.keys());
+}
+
+/// A pipe with a name, and nobody at either end.
+fn pipe(path: &Path) -> String {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    path.display().to_string()
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_is_bad_input_at_once() {
+    let (source, target) = (Registry::start(), Registry::start());
+    source.seed(&images::single(), "library/app:1");
+    let all = tempfile::tempdir().unwrap();
+    let at = pipe(&all.path().join("config.json"));
+    let folder = all.path().display().to_string();
+    let copy = || Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1"));
+    for (name, run) in [
+        ("ca-certificates", copy().input("ca-certificates", &at)),
+        ("DOCKER_CONFIG", copy().env("DOCKER_CONFIG", &folder)),
+        ("GITHUB_OUTPUT", copy().env("GITHUB_OUTPUT", &at)),
+        ("GITHUB_STEP_SUMMARY", copy().env("GITHUB_STEP_SUMMARY", &at)),
+        ("SSL_CERT_FILE", copy().env("SSL_CERT_FILE", &at)),
+    ] {
+        let outcome = run.fails_with(2).await;
+        assert!(outcome.says(&format!("input `{name}`: ")) && outcome.says("it is a pipe"), "{name}\n{outcome}");
+    }
+    // What never ends is no file either, and a directory is not waited for.
+    for (name, path, code) in [
+        ("ca-certificates", "/dev/zero", 2),
+        ("ca-certificates", "/", 2),
+        ("GITHUB_OUTPUT", "/nowhere/output", 1),
+        ("GITHUB_OUTPUT", "/", 1),
+    ] {
+        let run = if name == "GITHUB_OUTPUT" { copy().env(name, path) } else { copy().input(name, path) };
+        run.fails_with(code).await;
+    }
+    assert_eq!(source.requests() + target.requests(), 0);
+    // A summary that is not wanted is not looked at.
+    copy().env("GITHUB_STEP_SUMMARY", &at).input("summary", "false").succeeds().await;
+    // The own standard output is one's own, whatever it is.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let running = copy().env("GITHUB_OUTPUT", "/dev/stdout").spawn_into(writer.into());
+    let text = tokio::task::spawn_blocking(move || std::io::read_to_string(reader).unwrap());
+    let (outcome, text) = (running.finish().await, text.await.unwrap());
+    assert!(outcome.code == 0 && text.contains("\ndigest<<ghadelimiter_"), "{text}{outcome}");
+}
+
+#[tokio::test]
+async fn what_was_asked_for_and_cannot_be_written_is_a_failure() {
+    let source = Registry::start();
+    source.seed(&images::single(), "library/app:1");
+    let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let inspect = || {
+        let run = Run::new().command("inspect").input("source", &source.name("library/app:1"));
+        run.without("GITHUB_ACTIONS").without("GITHUB_OUTPUT").env("GITHUB_OUTPUT", "")
+    };
+    for run in [inspect(), inspect().arg("--help"), inspect().arg("completions").arg("bash")] {
+        let outcome = run.spawn_into(full()).finish().await;
+        assert_eq!(outcome.code, 1, "{outcome}");
+        assert!(outcome.stderr.contains("cannot write to standard output: No space left"), "{outcome}");
+    }
+    // A reader that went away before it had what it asked for.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let outcome = inspect().spawn_into(writer.into()).finish().await;
+    assert_eq!(outcome.code, 1, "{outcome}");
+    assert!(outcome.stderr.contains("cannot write to standard output: Broken pipe"), "{outcome}");
+    // The log is another matter: nothing stops where nobody reads it.
+    let target = Registry::start();
+    let copy = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1"));
+    assert_eq!(copy.spawn_into(full()).finish().await.code, 0);
+    for name in ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"] {
+        let outcome = copy.clone().env(name, "/dev/full").fails_with(1).await;
+        assert!(outcome.says("to `/dev/full`: No space left on device"), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_keeps_no_signal_from_ending_the_run() {
+    let list = "registry.invalid/app:1\n".repeat(3000);
+    let run = Run::new().input("images", &list).input("target", "registry.invalid/mirror/{name}");
+    for (name, code) in [("TERM", 143), ("INT", 130)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut running = run.spawn_into(writer.into());
+        // A notice for each line that repeats the first: more than a pipe holds.
+        while rustix::io::ioctl_fionread(&reader).unwrap() < 60_000 {
+            assert!(!running.has_ended());
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        running.signal(name);
+        let outcome = running.finish().await;
+        assert_eq!(outcome.code, code, "{outcome}");
+        drop(reader);
+    }
 }

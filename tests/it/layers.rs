@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 11] = [
     &["observe", "http"],
     &["error"],
     &["oci"],
-    &["text", "secret", "environment", "directory", "sync"],
+    &["text", "secret", "environment", "directory", "regular_file", "sync"],
 ];
 
 /// What only tests are made of. It may use everything; nothing may use it but `lib.rs`, which shows it to the tests.

@@ -96,6 +96,16 @@ impl Run {
     /// Starts the program and does not wait.
     pub fn spawn(&self) -> Running {
         let directory = tempfile::tempdir().expect("a temporary directory");
+        let stdout = File::create(directory.path().join("stdout")).unwrap();
+        self.spawn_in(directory, stdout.into())
+    }
+
+    /// The same with standard output going to `stdout`.
+    pub fn spawn_into(&self, stdout: Stdio) -> Running {
+        self.spawn_in(tempfile::tempdir().expect("a temporary directory"), stdout)
+    }
+
+    fn spawn_in(&self, directory: TempDir, stdout: Stdio) -> Running {
         let file = |name: &str| directory.path().join(name);
         let workspace = file("workspace");
         for folder in [&workspace, &file("tmp")] {
@@ -112,7 +122,7 @@ impl Run {
             command.env(variable, file(name));
         }
         command.envs(&self.environment).stdin(Stdio::null());
-        command.stdout(File::create(file("stdout")).unwrap()).stderr(File::create(file("stderr")).unwrap());
+        command.stdout(stdout).stderr(File::create(file("stderr")).unwrap());
         let child = command.spawn().expect("the program starts");
         Running { child, directory }
     }
