@@ -103,7 +103,7 @@ impl Image {
     }
 
     /// What is wrong with a copy in the storage of another registry: a tag with another digest, an object that is not
-    /// there or not whole. Nobody is asked over HTTP, which would show in the access log.
+    /// there or not whole. Nothing is asked over HTTP, which would show in the access log.
     pub(crate) fn wrong_at(&self, root: &Path) -> Option<String> {
         for (tag, digest) in &self.tags {
             let link = tag_link(root, self.kind.repository(), tag);

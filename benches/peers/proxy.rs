@@ -204,7 +204,7 @@ fn deliver(pieces: &Receiver<Piece>, mut to: TcpStream, passes: impl Fn(&[u8])) 
         // Before it is written: the next request may be here before the next line of this thread.
         passes(&bytes);
         if to.write_all(&bytes).is_err() {
-            // Nobody listens there any more: the other end is to learn of it.
+            // Its peer is gone: the other end is to learn of it.
             let _ = to.shutdown(Shutdown::Both);
             return;
         }

@@ -106,7 +106,7 @@ async fn an_artifact_that_is_mirrored_by_itself_is_listed_under_its_subject() {
         if !api && !by_digest {
             let verify = Run::copy(&source.name(&reference), &target.name("b:sbom")).command("verify");
             verify.succeeds().await;
-            // Who lost the list gets it again.
+            // A list that was lost is written again.
             target.forget("b", &target.tag("b", &tag_of(image.digest())).unwrap());
             assert!(verify.fails_with(1).await.says("no list says so"));
             run.clone().input("check", "deep").succeeds().await;

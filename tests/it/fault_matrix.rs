@@ -430,7 +430,7 @@ matrix! {
     throttled_by_503_without_a_time (layer()):
         [get(What::status(503))] / [post(What::status(503)).times(2)]
         => [Copied];
-    // Once: who came back before the time would be let in, and who slept it would never end.
+    // Once: a client that came back too early would be let in, and one that slept that long would never end.
     throttled_longer_than_patience_by_seconds (layer()):
         [] / [on("PUT", "/manifests/1", retry_after(429, 3600))]
         => [Failed, Says("429"), Asked(Target, "PUT", "/manifests/1", 1), Silent("trying again")];

@@ -581,7 +581,7 @@ async fn redirects_in_a_circle_end_and_uploads_are_not_redirected() {
     assert!(target.carries(PASSWORD) && stranger.log().is_empty(), "{}", stranger.lines());
 }
 
-/// Where blobs lie may be anybody's: who is led there and asked for a password there does not have it, nor a token for it.
+/// A storage host may be anybody's: a request that is redirected to one and challenged there sends neither password nor token.
 #[tokio::test]
 async fn a_storage_host_that_asks_for_a_password_is_not_told_whom_to_ask() {
     let auth = || Auth::Token(TokenAuth::new(vec![Account::new("ann", PASSWORD)]));

@@ -267,7 +267,7 @@ async fn a_list_as_large_as_one_may_be_is_read_within_bounds() {
     let source = format!("oci:{}:1", place.layout.display());
     let run = Run::copy(&source, &target.name("mirror/app:1"));
     for number in 0..2 {
-        // As one that somebody made before.
+        // As an earlier run would have made it.
         let hour = std::time::SystemTime::now() - Duration::from_secs(3600);
         fs::File::options().append(true).open(&path).unwrap().set_modified(hour).unwrap();
         let outcome = run.clone().input("target", &target.name(&format!("mirror/app{number}:1"))).succeeds().await;
@@ -279,7 +279,7 @@ async fn a_list_as_large_as_one_may_be_is_read_within_bounds() {
     }
 }
 
-/// A list that would be larger than what is read is not written: nobody could read the layout afterwards.
+/// A list that would be larger than what is read is not written: the layout could not be read afterwards.
 #[tokio::test]
 async fn a_list_that_is_full_takes_nothing_more_and_stays_as_it_is() {
     let (place, source) = (Place::with(&image()), Registry::start());

@@ -205,7 +205,7 @@ async fn bytes_that_were_wrong_once_are_read_anew_by_all() {
     for size in [100, 3 * MEBIBYTE] {
         let release = Release::new(images::big(size, 3));
         let directory = tempfile::tempdir().unwrap();
-        // Each blob once: who reads it wrong twice is right to give up.
+        // Each blob once: a second wrong read of the same blob would rightly end the attempt.
         for blob in &release.image.blobs {
             release.source.fault(Fault::on("GET", &blob.digest, What::WrongBytes(size / 2)));
         }

@@ -16,7 +16,7 @@ macro_rules! assert_voices {
 }
 pub(super) use assert_voices;
 
-/// Without what depends on who was first: many blobs are on their way when one of them is refused.
+/// Without what depends on the order of events: many blobs are on their way when one of them is refused.
 fn calm(mut outcome: Outcome) -> Outcome {
     let counts = regex::Regex::new(r"\d+ requests(, [0-9.]+ [KMG]?i?B (read|sent))?").unwrap();
     for text in [&mut outcome.stdout, &mut outcome.summary] {

@@ -144,7 +144,7 @@ pub(super) struct Node {
     pub(super) url: String,
     pub(super) content: Arc<Mutex<Content>>,
     pub(super) keys: Arc<Mutex<Keys>>,
-    /// Storage hosts ask nobody for credentials.
+    /// Storage hosts want no credentials.
     pub(super) guarded: bool,
     pub(super) log: Mutex<Vec<Recorded>>,
     pub(super) faults: Mutex<Vec<Fault>>,
@@ -172,7 +172,7 @@ impl Registry {
         Self::serve(address, Arc::default(), Arc::new(Mutex::new(Keys::new(auth))), true)
     }
 
-    /// An open registry that speaks TLS, and HTTP/2 to who wants it.
+    /// An open registry that speaks TLS, and HTTP/2 where the client offers it.
     pub fn with_tls(certificate: &Certificate) -> Self {
         let keys = Arc::new(Mutex::new(Keys::new(Auth::Open)));
         Self::serve_over(Some(certificate.acceptor()), "127.0.0.1", Arc::default(), keys, true)

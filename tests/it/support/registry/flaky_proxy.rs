@@ -165,7 +165,7 @@ async fn connection(client: TcpStream, registry: String, plan: Plan, counts: Arc
             // A socket that is closed with something unread is reset: what still comes is read away.
             let _ = tokio::time::timeout(Duration::from_secs(2), drain(&mut requests.from)).await;
         }
-        // Until who waits has had enough.
+        // Until the client gives up.
         Break::Stall => {
             if plan.direction == Direction::Answers {
                 drain(&mut requests.from).await;

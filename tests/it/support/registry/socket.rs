@@ -71,7 +71,7 @@ impl axum::serve::Listener for Listener {
             match &self.tls {
                 None => return (Socket { stream: Box::pin(wire), end }, address),
                 Some(tls) => {
-                    // Who does not get through the handshake is no guest.
+                    // A connection whose handshake fails is closed.
                     if let Ok(stream) = tls.accept(wire).await {
                         return (Socket { stream: Box::pin(stream), end }, address);
                     }
