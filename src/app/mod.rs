@@ -29,6 +29,9 @@ use crate::observe::debug_log;
 use crate::observe::events::Events;
 use crate::observe::progress::RateEstimate;
 use crate::plan::Plan;
+use crate::plan::list::expand::{self, Expansion};
+use crate::plan::request::Images;
+use crate::report::list::ListReport;
 use crate::report::{Report, log, package_access};
 use crate::runner::Runner;
 use crate::runner::console::Console;
@@ -90,25 +93,16 @@ pub async fn stages(
 ) -> Result<Report, Error> {
     let started = Instant::now();
     let command = inputs.request.command;
-    let plan = Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries)?;
+    let mut plan = Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries)?;
     if command != Command::Access {
         refuse_unusable_tokens(&plan.jobs, &inputs.credentials, &inputs.server)?;
     }
     let transport = Transport::new(inputs.ca_certificates.as_deref())?;
     let registries = registries(inputs, &transport);
-    let access = AccessCheck::new(access_context(inputs, &registries), &plan.jobs, &transport);
-    let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
-    let shared = Shared::default();
     let (events, heard) = Events::new();
     if inputs.debug_log {
         debug_log::start(events.clone());
     }
-    let session =
-        Session { registries: &registries, mirrors: &mirrors, shared: &shared, gate: &access, events: &events };
-    for line in inputs.mirrors.rules.describe().iter().chain(&plan.notices) {
-        console.line(line);
-    }
-
     let mut report = Report::new(command, inputs.dry_run);
     let mut watch = Watch {
         console,
@@ -119,8 +113,31 @@ pub async fn stages(
         looks: tokio::time::interval(LOOK),
         shutdown: Box::pin(shutdown.fuse()),
     };
+    if let Images::List(list) = &inputs.request.images {
+        match watch.until(expand::expand(list, &inputs.request, &registries, &events)).await {
+            Ok(expansion) => {
+                plan = listed(inputs, &expansion)?;
+                report.list = Some(ListReport::new(expansion));
+            }
+            Err(signal) => report.cancelled = Some(signal),
+        }
+    }
+    let access = AccessCheck::new(access_context(inputs, &registries), &plan.jobs, &transport);
+    let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
+    let shared = Shared::default();
+    let session =
+        Session { registries: &registries, mirrors: &mirrors, shared: &shared, gate: &access, events: &events };
+    for line in inputs.mirrors.rules.describe().iter().chain(&plan.notices) {
+        console.line(line);
+    }
+    if let Some((title, lines)) = report.list.as_ref().and_then(ListReport::group) {
+        console.group(&title, &lines);
+    }
+
     let mut queue = Queue::new(&session, &plan.jobs, inputs.on_failure);
-    mirror(&mut watch, &mut queue, &mut report, plan.jobs.len()).await;
+    if report.cancelled.is_none() {
+        mirror(&mut watch, &mut queue, &mut report, plan.jobs.len()).await;
+    }
     report.images = queue.finish();
     if let Some((title, lines)) = log::deferred(&report) {
         console.group(&title, &lines);
@@ -134,9 +151,22 @@ pub async fn stages(
     for (title, lines) in package_access::groups(&report.access) {
         console.group(&title, &lines);
     }
+    for image in report.list.iter().flat_map(ListReport::failed) {
+        say(console, command, plan.jobs.len() + 1, &image);
+        report.images.push(image);
+    }
     emit_configuration(inputs, &mut report, plan.notices);
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
+}
+
+/// The plan of a list whose tags are known. What is wrong with it could not be seen before; nothing is written yet.
+fn listed(inputs: &Inputs, expansion: &Expansion) -> Result<Plan, Error> {
+    let plan = Plan::of_list(&expansion.lines, &inputs.request, &inputs.credentials, &inputs.insecure_registries);
+    plan.map_err(|error| match error {
+        Error::Input { problem, .. } => Error::Local(format!("nothing was written: {problem}")),
+        other => other,
+    })
 }
 
 /// The registries of the run, with its credentials.

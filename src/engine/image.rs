@@ -16,7 +16,7 @@ use crate::engine::copy::fan_out::Subscriber;
 use crate::engine::copy::root::RootChoice;
 use crate::engine::job::Job;
 use crate::engine::options::{
-    Check, ChildSelection, Mode, OnConflict, Operation, Options, Platforms, TargetState, UnchangedDetail,
+    Check, ChildSelection, Mode, OnConflict, Operation, Options, Platforms, SourceTag, TargetState, UnchangedDetail,
 };
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
 use crate::engine::resolve::{self, Resolved};
@@ -190,12 +190,19 @@ impl<'a> ImageTask<'a> {
     }
 
     async fn copy(&self) -> Result<Outcome, Error> {
-        let source = self.source().await?;
         let target = self.target("is missing")?;
+        let asked = self.never_moves(&target).await?;
+        if let Some(Some(found)) = &asked {
+            return self.stays(&target.store, found).await;
+        }
+        let source = self.source().await?;
         let reader = self.session.shared.fan_out.join(&self.job.source.to_string(), target.store.account());
         // Where only the source's digest names the target, the target can be asked once that is known.
         let early = target.tag.as_deref().map(TagOrDigest::Tag).or(target.digest.as_ref().map(TagOrDigest::Digest));
-        let (resolved, found) = self.find_both(&source, (&target.store, early), &reader).await?;
+        let (resolved, found) = match asked {
+            Some(found) => (resolve::source(&source.store, source.at(), &self.job.options.platforms).await?, Ok(found)),
+            None => self.find_both(&source, (&target.store, early), &reader).await?,
+        };
         self.record(&resolved);
         self.check_expected_digest(&resolved)?;
         self.session.gate.admit(&resolved, &source.store).await?;
@@ -312,6 +319,28 @@ impl<'a> ImageTask<'a> {
             }
             OnConflict::Fail => Err(Error::Conflict { reference: target.object(at), actual, wanted: wanted.clone() }),
         }
+    }
+
+    /// Of a tag that never moves, what the target has under its name; nothing of others, and where every part is to be looked
+    /// at.
+    async fn never_moves(&self, target: &Endpoint<Target>) -> Result<Option<Option<Digest>>, Error> {
+        let Options { source_tag, check, .. } = &self.job.options;
+        match (source_tag, &target.tag) {
+            (SourceTag::Immutable, Some(tag)) if *check == Check::Quick => {
+                self.target_digest(&target.store, TagOrDigest::Tag(tag)).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What is at the target is what is wanted, whatever the source says.
+    async fn stays(&self, target: &Target, found: &Digest) -> Result<Outcome, Error> {
+        self.known().digest = Some(found.clone());
+        if self.job.options.unchanged == UnchangedDetail::Platforms {
+            let root = target.get_manifest(TagOrDigest::Digest(found)).await?;
+            self.describe(&root, None, None, |_| None);
+        }
+        Ok(Outcome::Unchanged)
     }
 
     /// What the source is, and what the target has where it is to go, as far as that can be asked yet: side by side.

@@ -44,6 +44,8 @@ pub struct Options {
     pub on_conflict: OnConflict,
     /// What the source must resolve to.
     pub expected_digest: Option<Digest>,
+    /// Whether the source's tag may have moved.
+    pub source_tag: SourceTag,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
 }
@@ -98,6 +100,15 @@ impl Choice for OnConflict {
         &[("overwrite", Self::Overwrite), ("keep", Self::Keep), ("fail", Self::Fail)];
 }
 
+/// Whether a tag of the source may have moved since it was copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceTag {
+    /// It may: it is asked for.
+    MayMove,
+    /// It never does: what is at the target under its name is it, and the source is not asked.
+    Immutable,
+}
+
 /// Which platforms of the source are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Platforms {
@@ -107,6 +118,17 @@ pub enum Platforms {
     One(Platform),
     /// Several, but not all.
     Several(Vec<Platform>, Subset),
+}
+
+impl Platforms {
+    /// These; none of them is all.
+    pub fn of(mut named: Vec<Platform>, subset: Subset) -> Self {
+        match named.len() {
+            0 => Self::All,
+            1 => Self::One(named.remove(0)),
+            _ => Self::Several(named, subset),
+        }
+    }
 }
 
 /// What becomes of an index of which only some platforms are copied.

@@ -62,7 +62,7 @@ mod tests {
     use crate::credentials::{Credentials, GithubLogin, Given};
     use crate::engine::job::Job;
     use crate::engine::options::{
-        Attachments, Check, ForeignLayers, Mode, OnConflict, Operation, Options, Platforms, UnchangedDetail,
+        Attachments, Check, ForeignLayers, Mode, OnConflict, Operation, Options, Platforms, SourceTag, UnchangedDetail,
     };
     use crate::environment::Environment;
     use crate::error::Error;
@@ -85,6 +85,7 @@ mod tests {
                 unchanged: UnchangedDetail::Digest,
                 on_conflict: OnConflict::Overwrite,
                 expected_digest: None,
+                source_tag: SourceTag::MayMove,
                 patience: Duration::ZERO,
             },
             same_repository_count: 1,

@@ -10,8 +10,8 @@ use clap::{Arg, ArgAction, ValueHint};
 
 use crate::error::Error;
 use crate::inputs::table::{INPUTS, Kind, known};
-use crate::inputs::words::nearest;
 use crate::text::blank::trimmed;
+use crate::text::nearest::nearest;
 use crate::text::quote::quote;
 
 /// The positional words, of which there are up to three.

@@ -5,6 +5,7 @@
 
 pub mod command_line;
 pub mod completions;
+pub mod config;
 pub mod table;
 pub mod typed;
 pub mod values;
@@ -22,10 +23,10 @@ use crate::inputs::command_line::{Flags, command_line, completions, explain};
 use crate::inputs::table::{INPUTS, known};
 use crate::inputs::typed::Invocation;
 use crate::inputs::values::{Values, without};
-use crate::inputs::words::nearest;
 use crate::regular_file;
 use crate::runner::{Surroundings, gitlab};
 use crate::store::mirrors::rules::CNB_REGISTRY_MIRRORS;
+use crate::text::nearest::nearest;
 use crate::text::quote::quote;
 
 /// Reads the arguments (without the program's own name) and the environment.

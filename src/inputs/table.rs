@@ -86,7 +86,7 @@ pub const INPUTS: &[Input] = &[
         "source",
         Kind::Reference,
         None,
-        "The image to read: `[registry/]repository[:tag][@digest]` (Docker Hub short names work), or `oci:DIRECTORY[:tag]`, an OCI image layout. This or `images` is required.",
+        "The image to read: `[registry/]repository[:tag][@digest]` (Docker Hub short names work), or `oci:DIRECTORY[:tag]`, an OCI image layout. This, `images` or `config` is required.",
     ),
     input(
         "target",
@@ -99,6 +99,12 @@ pub const INPUTS: &[Input] = &[
         Kind::List,
         None,
         "Many images in place of `source`: `SOURCE` or `SOURCE => TARGET` a line. A target is written as in `target`, which counts for the lines without one. They are worked on together, and what one has brought is not sent for the next.",
+    ),
+    input(
+        "config",
+        Kind::List,
+        None,
+        "Many images by lists, in place of `source`: paths or globs of files below the workspace. A YAML file selects tags by pattern, version and age; any other has `SOURCE` or `SOURCE => TARGET` a line.",
     ),
     input(
         "platforms",

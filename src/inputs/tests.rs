@@ -12,7 +12,7 @@ use crate::inputs::typed::{Inputs, Invocation};
 use crate::inputs::words::items;
 use crate::observe::events::Event;
 use crate::oci::reference::Reference;
-use crate::plan::images::Images;
+use crate::plan::request::Images;
 use crate::secret::{Credential, Secret};
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -32,6 +32,7 @@ fn sources(inputs: &Inputs) -> String {
     let sources: Vec<String> = match &inputs.request.images {
         Images::One(source) => vec![source.to_string()],
         Images::Listed(lines) => lines.iter().map(|line| line.source.to_string()).collect(),
+        Images::List(list) => list.entries.iter().map(|entry| entry.source.to_string()).collect(),
     };
     sources.join(" ")
 }

@@ -4,31 +4,35 @@
 //! after its secrets were taken out.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::credentials::{Credentials, GithubLogin, Given};
 use crate::emit::{self, directory};
-use crate::engine::options::{Command, Mode, OnFailure, Operation, Options, Platforms, Subset, UnchangedDetail};
+use crate::engine::options::{
+    Command, Mode, OnFailure, Operation, Options, Platforms, SourceTag, Subset, UnchangedDetail,
+};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::github::names;
 use crate::github::role::Permission;
 use crate::github::server::Server;
 use crate::github::settings::{AccessInputs, AccessMode, Grant, Visibility};
+use crate::inputs::config;
 use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::Inputs;
-use crate::inputs::words::{duration, items, nearest};
+use crate::inputs::words::{duration, items};
 use crate::observe::debug_log;
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::{ImageReference, Reference};
-use crate::plan::images::{self, Images};
-use crate::plan::request::Request;
+use crate::plan::images;
+use crate::plan::request::{Images, Request};
 use crate::runner::{Surroundings, gitlab};
 use crate::secret::{Credential, Secret};
 use crate::store::mirrors::MirrorSettings;
 use crate::store::mirrors::rules::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
 use crate::text::choice::{self, Choice};
+use crate::text::nearest::nearest;
 use crate::text::quote::quote;
 
 /// The value of a secret input, with the input's name.
@@ -83,7 +87,8 @@ impl Values {
 
     pub fn inputs(&self, environment: &Environment, notices: Vec<String>) -> Result<Inputs, Error> {
         let command = self.choice("command")?;
-        let images = self.images(command)?;
+        let surroundings = Surroundings::of(environment);
+        let images = self.images(command, surroundings.workspace(environment))?;
         let dry_run = self.boolean("dry-run")?;
         if dry_run && !matches!(command, Command::Copy | Command::Access) {
             let command = command.word();
@@ -93,7 +98,6 @@ impl Values {
             ));
         }
         let server = Server::of(environment);
-        let surroundings = Surroundings::of(environment);
         let patience = parsed("patience", duration(self.get("patience").unwrap_or_default()))?;
         let emit = parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?;
         Ok(Inputs {
@@ -109,8 +113,10 @@ impl Values {
                     unchanged: if emit.is_empty() { UnchangedDetail::Digest } else { UnchangedDetail::Platforms },
                     on_conflict: self.choice("on-conflict")?,
                     expected_digest: self.expected_digest(&images)?,
+                    source_tag: SourceTag::MayMove,
                     patience,
                 },
+                subset: self.choice("subset")?,
                 images,
                 project: surroundings.project(environment).map(str::to_owned),
             },
@@ -203,10 +209,14 @@ impl Values {
         }
     }
 
-    fn images(&self, command: Command) -> Result<Images, Error> {
+    fn images(&self, command: Command, workspace: &str) -> Result<Images, Error> {
         let (source, list) = (self.get("source"), self.get("images"));
-        if source.is_some() && list.is_some() {
-            return Err(Error::input("images", "is given, and `source` is too; leave one of them out"));
+        let given = ["source", "images", "config"].into_iter().filter(|name| self.get(name).is_some());
+        if let [first, .., last] = given.collect::<Vec<_>>().as_slice() {
+            return Err(Error::input(*last, format!("is given, and `{first}` is too; leave one of them out")));
+        }
+        if let Some(files) = self.get("config") {
+            return config::read(Path::new(workspace), &items(files)).map(Images::List);
         }
         if let Some(list) = list {
             return parsed("images", images::parse(list)).map(Images::Listed);
@@ -214,8 +224,7 @@ impl Values {
         // Access is about the target alone: with one that is spelled out no source is needed, and it stands for both.
         let alone = self.0.get("target").map(String::as_str).filter(|_| command == Command::Access);
         let Some(text) = source.or(alone) else {
-            let problem =
-                "is missing; name an image, for example `docker.io/library/alpine:3.20`, or several by `images`";
+            let problem = "is missing; name an image, for example `docker.io/library/alpine:3.20`, or several by `images` or `config`";
             return Err(Error::input("source", problem));
         };
         let name = if source.is_some() { "source" } else { "target" };
@@ -226,7 +235,7 @@ impl Values {
         let Some(text) = self.get("expected-digest") else { return Ok(None) };
         let expected: Digest = parsed("expected-digest", text.parse())?;
         let Some(source) = images.only() else {
-            let problem = "is for one image, and `images` has more; write `SOURCE@DIGEST` there instead";
+            let problem = "is for one image, and a list may have more; write `SOURCE@DIGEST` there instead";
             return Err(Error::input("expected-digest", problem));
         };
         match source.digest() {

@@ -1,4 +1,4 @@
-//! How lists and time spans are written, and which word was meant.
+//! How lists and time spans are written.
 //!
 //! Pure functions over text; they do not know which input it is from.
 
@@ -31,14 +31,6 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Ok(_) | Err(humantime::DurationError::NumberOverflow) => Err(longer()),
         Err(_) => Err(format!("`{}` is not a time span; write it like `90s`, `5m`, `1m30s` or `1h`", quote(text))),
     }
-}
-
-/// The word that `text` was probably meant to be.
-pub fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let text = text.to_ascii_lowercase().replace('_', "-");
-    let (distance, word) =
-        words.map(|word| (strsim::levenshtein(&text, word), word)).min_by_key(|(distance, _)| *distance)?;
-    (distance <= 2.min(word.len() / 2)).then_some(word)
 }
 
 #[cfg(test)]

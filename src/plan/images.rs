@@ -4,38 +4,40 @@
 //! whether two lines contradict each other, is the plan's. A sentence about a line names its number and quotes nothing
 //! that may be a password: what of a reference may be shown, the reference's own sentence shows.
 
+use std::fmt;
+
+use crate::engine::options::Options;
 use crate::oci::reference::ImageReference;
+use crate::plan::list::yaml::Position;
 use crate::text::blank::trimmed;
 
 /// How a line is written, for sentences.
 const SHAPE: &str = "write `SOURCE` or `SOURCE => TARGET`";
 
-/// Which images are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Images {
-    /// The one of the input `source`.
-    One(ImageReference),
-    /// Those of the input `images`.
-    Listed(Vec<Line>),
+/// Where an image is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum At {
+    /// A line of the input `images`, from 1; several between commas stand on one.
+    Line(usize),
+    /// In the list that the input `config` names.
+    List(Position),
 }
 
-impl Images {
-    /// Whether an image has no target of its own.
-    pub fn need_a_target(&self) -> bool {
+impl At {
+    /// The input that asks.
+    pub fn input(&self) -> &'static str {
         match self {
-            Self::One(_) => true,
-            Self::Listed(lines) => lines.iter().any(|line| line.target.is_none()),
+            Self::Line(_) => "images",
+            Self::List(_) => "config",
         }
     }
+}
 
-    /// The image, where there is but one.
-    pub fn only(&self) -> Option<&ImageReference> {
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::One(source) => Some(source),
-            Self::Listed(lines) => match lines.as_slice() {
-                [line] => Some(&line.source),
-                _ => None,
-            },
+            Self::Line(number) => write!(f, "line {number}"),
+            Self::List(position) => position.fmt(f),
         }
     }
 }
@@ -43,12 +45,14 @@ impl Images {
 /// One image of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// The number of the line it stands on, from 1; several between commas stand on one.
-    pub number: usize,
+    /// Where it is asked for.
+    pub at: At,
     /// Where the image is read from.
     pub source: ImageReference,
     /// Where it goes, a template as the input `target` is; none where that input says it.
     pub target: Option<String>,
+    /// How it is wanted, where that differs from the other images of the run.
+    pub options: Option<Options>,
 }
 
 /// Reads the list. Newlines and commas separate, a line that starts with `#` is a comment.
@@ -56,14 +60,14 @@ pub struct Line {
 /// Fails with one sentence that names the line and says how to mend it.
 pub fn parse(text: &str) -> Result<Vec<Line>, String> {
     let mut images = Vec::new();
-    for (number, line) in (1..).zip(text.lines().map(trimmed)) {
-        if line.starts_with('#') {
-            continue;
-        }
-        for item in line.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-            let (source, target) = image(item).map_err(|problem| format!("line {number} {problem}"))?;
-            images.push(Line { number, source, target });
-        }
+    for (number, line) in (1..).zip(text.lines()) {
+        let of_line = of_line(line).map_err(|problem| format!("line {number} {problem}"))?;
+        images.extend(of_line.into_iter().map(|(source, target)| Line {
+            at: At::Line(number),
+            source,
+            target,
+            options: None,
+        }));
     }
     if images.is_empty() {
         return Err(format!("names no image; {SHAPE} a line"));
@@ -71,7 +75,17 @@ pub fn parse(text: &str) -> Result<Vec<Line>, String> {
     Ok(images)
 }
 
-fn image(item: &str) -> Result<(ImageReference, Option<String>), String> {
+/// The images of one line; none for a comment.
+pub fn of_line(line: &str) -> Result<Vec<(ImageReference, Option<String>)>, String> {
+    let line = trimmed(line);
+    if line.starts_with('#') {
+        return Ok(Vec::new());
+    }
+    line.split(',').map(str::trim).filter(|item| !item.is_empty()).map(image).collect()
+}
+
+/// One image: `SOURCE` or `SOURCE => TARGET`.
+pub fn image(item: &str) -> Result<(ImageReference, Option<String>), String> {
     // No reference has such a word, so it cannot be part of one.
     if item.split_whitespace().any(|word| word.starts_with('#')) {
         return Err("has a comment behind it; give the comment a line of its own".to_owned());
@@ -92,12 +106,18 @@ fn image(item: &str) -> Result<(ImageReference, Option<String>), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{At, parse};
 
     /// Number, source and target of each image; the sentence where there is one.
     fn read(text: &str) -> Result<Vec<(usize, String, Option<String>)>, String> {
         let images = parse(text)?;
-        Ok(images.into_iter().map(|line| (line.number, line.source.to_string(), line.target)).collect())
+        Ok(images
+            .into_iter()
+            .map(|line| match line.at {
+                At::Line(number) => (number, line.source.to_string(), line.target),
+                At::List(position) => panic!("{position}"),
+            })
+            .collect())
     }
 
     #[test]

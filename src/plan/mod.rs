@@ -4,19 +4,22 @@
 //! A plan that can be made contacts nothing, and a plan that cannot be made is bad input.
 
 pub mod images;
+pub mod list;
 pub mod request;
 pub mod template;
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::collections::hash_map;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::credentials::Credentials;
 use crate::engine::job::Job;
 use crate::engine::options::{Command, Options};
 use crate::error::{Error, Side};
 use crate::oci::reference::{ImageReference, Reference};
-use crate::plan::images::{Images, Line};
-use crate::plan::request::Request;
+use crate::plan::images::{At, Line};
+use crate::plan::list::expand;
+use crate::plan::request::{Images, Request};
 use crate::store::place::Place;
 
 /// What is to be done.
@@ -41,7 +44,7 @@ struct Entry<'a> {
     place: Place,
     /// A template; none where nothing is to have a target.
     target: Option<&'a str>,
-    /// The line of `images`; none for `source` and `target`.
+    /// The line of `images` or of a list; none for `source` and `target`.
     line: Option<&'a Line>,
 }
 
@@ -49,8 +52,34 @@ impl Plan {
     /// Works out the targets and refuses what cannot end well. `insecure`: the hosts, besides this machine, that are spoken to
     /// over plain HTTP.
     pub fn new(request: &Request, credentials: &Credentials, insecure: &[String]) -> Result<Self, Error> {
-        let entries = entries(request, insecure);
+        let listed = match &request.images {
+            Images::One(source) => Err(source),
+            Images::Listed(lines) => Ok(Cow::Borrowed(lines.as_slice())),
+            Images::List(list) => Ok(Cow::Owned(expand::named(list, request))),
+        };
+        Self::of(listed.as_deref().map_err(|source| *source), request, credentials, insecure)
+    }
+
+    /// The same for the images of a list once its tags are known. What cannot end well was not visible before.
+    pub fn of_list(
+        lines: &[Line],
+        request: &Request,
+        credentials: &Credentials,
+        insecure: &[String],
+    ) -> Result<Self, Error> {
+        Self::of(Ok(lines), request, credentials, insecure)
+    }
+
+    fn of(
+        images: Result<&[Line], &ImageReference>,
+        request: &Request,
+        credentials: &Credentials,
+        insecure: &[String],
+    ) -> Result<Self, Error> {
+        let entries = entries(images, request, insecure);
         let mut plan = Self::default();
+        // Of a list a pattern may select a thousand tags twice: that is one sentence.
+        let mut repeated: BTreeMap<(String, String), (usize, &Entry<'_>, &Entry<'_>)> = BTreeMap::new();
         // By what an entry writes, or only reads: the first that names it.
         let mut named: HashMap<Place, Named<'_>> = HashMap::new();
         for entry in &entries {
@@ -60,7 +89,13 @@ impl Plan {
                     vacant.insert(Named { entry, target: job.target.clone() });
                 }
                 hash_map::Entry::Occupied(first) if first.get().entry.place == entry.place => {
-                    plan.notices.extend(entry.repeats(first.get().entry));
+                    let first = first.get().entry;
+                    if entry.options(request) != first.options(request) {
+                        return Err(entry.differs(first));
+                    }
+                    let key = (entry.at().to_string(), first.at().to_string());
+                    let key = if entry.is_in_list() { key } else { (key.0, format!("{} {}", key.1, entry.source)) };
+                    repeated.entry(key).or_insert((0, entry, first)).0 += 1;
                     continue;
                 }
                 hash_map::Entry::Occupied(first) => {
@@ -72,6 +107,7 @@ impl Plan {
             }
             plan.jobs.push(job);
         }
+        plan.notices.extend(repeated.into_values().map(|(count, entry, first)| entry.repeats(first, count)));
         if request.command == Command::Copy {
             refuse_chains(&entries, &named)?;
         }
@@ -84,13 +120,17 @@ impl Plan {
     }
 }
 
-/// The images that are asked for, in order.
-fn entries<'a>(request: &'a Request, insecure: &[String]) -> Vec<Entry<'a>> {
+/// The images that are asked for, in order: those of lines, or the one.
+fn entries<'a>(
+    images: Result<&'a [Line], &'a ImageReference>,
+    request: &'a Request,
+    insecure: &[String],
+) -> Vec<Entry<'a>> {
     let target = request.target.as_deref();
     let place = |source: &ImageReference| Place::of(source, insecure);
-    match &request.images {
-        Images::One(source) => vec![Entry { source, place: place(source), target, line: None }],
-        Images::Listed(lines) => {
+    match images {
+        Err(source) => vec![Entry { source, place: place(source), target, line: None }],
+        Ok(lines) => {
             let entry = |line: &'a Line| {
                 // `inspect` looks at the sources alone, also where a list for `copy` is handed to it.
                 let own = line.target.as_deref().filter(|_| request.command != Command::Inspect);
@@ -129,15 +169,20 @@ impl Entry<'_> {
         Ok((job, place))
     }
 
-    /// What is wanted of all images; a source's own digest is what it must resolve to.
+    /// What is wanted of the image; a source's own digest is what it must resolve to.
     fn options(&self, request: &Request) -> Options {
-        let expected = request.options.expected_digest.as_ref().or(self.source.digest()).cloned();
-        Options { expected_digest: expected, ..request.options.clone() }
+        let options = self.line.and_then(|line| line.options.as_ref()).unwrap_or(&request.options);
+        let expected = options.expected_digest.as_ref().or(self.source.digest()).cloned();
+        Options { expected_digest: expected, ..options.clone() }
     }
 
-    /// The number of its line, for sentences.
-    fn number(&self) -> usize {
-        self.line.map_or(1, |line| line.number)
+    /// Where it is asked for, for sentences.
+    fn at(&self) -> At {
+        self.line.map_or(At::Line(1), |line| line.at.clone())
+    }
+
+    fn is_in_list(&self) -> bool {
+        matches!(self.at(), At::List(_))
     }
 
     fn has_own_target(&self) -> bool {
@@ -145,27 +190,36 @@ impl Entry<'_> {
     }
 
     fn bad_target(&self, problem: &str) -> Error {
-        let number = self.number();
+        let at = self.at();
         match self.line {
             None => Error::input("target", problem),
-            Some(_) if self.has_own_target() => {
-                Error::input("images", format!("line {number} (its target): {problem}"))
-            }
+            Some(_) if self.has_own_target() => Error::input(at.input(), format!("{at} (its target): {problem}")),
             Some(line) => {
-                Error::input("target", format!("for line {number} of `images` (`{}`): {problem}", line.source))
+                let of = if self.is_in_list() { "" } else { " of `images`" };
+                Error::input("target", format!("for {at}{of} (`{}`): {problem}", line.source))
             }
         }
     }
 
-    /// That `first` asks for the same.
-    fn repeats(&self, first: &Self) -> Option<String> {
-        let (number, before) = (self.line?.number, first.number());
-        let source = self.source;
-        Some(if number == before {
-            format!("line {number} of `images` names `{source}` twice; it is done once")
+    /// That `first` asks for the same, in `count` cases.
+    fn repeats(&self, first: &Self, count: usize) -> String {
+        let (at, before, source) = (self.at(), first.at(), self.source);
+        if self.is_in_list() {
+            let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            return format!("{at} asks for what {before} asks for (`{source}`{more}); it is done once");
+        }
+        if at == before {
+            format!("{at} of `images` names `{source}` twice; it is done once")
         } else {
-            format!("line {number} of `images` is the same as line {before} (`{source}`); it is done once")
-        })
+            format!("{at} of `images` is the same as {before} (`{source}`); it is done once")
+        }
+    }
+
+    /// The same image for the same target, in two ways.
+    fn differs(&self, first: &Self) -> Error {
+        let (at, before, source) = (self.at(), first.at(), self.source);
+        let problem = format!("{before} and {at} ask for `{source}` with different settings; leave it to one of them");
+        Error::input(at.input(), problem)
     }
 
     /// Two sources for one tag.
@@ -175,17 +229,22 @@ impl Entry<'_> {
             _ => format!("`{target}`"),
         };
         let first = first.entry;
-        let (one, other) = (first.number(), self.number());
+        let (one, other) = (first.at(), self.at());
         let (source, second) = (first.source, self.source);
-        if self.has_own_target() || first.has_own_target() {
-            let lines = if one == other { format!("line {one}") } else { format!("lines {one} and {other}") };
+        if self.is_in_list() || self.has_own_target() || first.has_own_target() {
+            let lines = match (&one, &other) {
+                (At::Line(one), At::Line(other)) if one == other => format!("line {one}"),
+                (At::Line(one), At::Line(other)) => format!("lines {one} and {other}"),
+                (one, other) if one == other => one.to_string(),
+                (one, other) => format!("{one} and {other}"),
+            };
             let problem = format!(
                 "{lines} would write both `{source}` and `{second}` to {target}; give one of them another target"
             );
-            return Error::input("images", problem);
+            return Error::input(other.input(), problem);
         }
         let problem = format!(
-            "sends both `{source}` (line {one} of `images`) and `{second}` (line {other}) to {target}; write \
+            "sends both `{source}` ({one} of `images`) and `{second}` ({other}) to {target}; write \
              `{{repository}}` or `{{tag}}` into it, or give these lines targets of their own"
         );
         Error::input("target", problem)
@@ -211,13 +270,13 @@ fn count_same_repository(jobs: &mut [Job]) {
 fn refuse_chains(entries: &[Entry<'_>], named: &HashMap<Place, Named<'_>>) -> Result<(), Error> {
     for entry in entries {
         if let Some(writer) = named.get(&entry.place) {
-            let (reader, writer) = (entry.number(), writer.entry.number());
+            let (reader, writer) = (entry.at(), writer.entry.at());
             let problem = format!(
-                "line {reader} reads `{}`, which line {writer} writes; the images of a run are copied at once, so make it \
+                "{reader} reads `{}`, which {writer} writes; the images of a run are copied at once, so make it \
                  two runs",
                 entry.source
             );
-            return Err(Error::input("images", problem));
+            return Err(Error::input(reader.input(), problem));
         }
     }
     Ok(())

@@ -1,7 +1,43 @@
 //! What was asked for, typed: all that a plan is made of.
 
-use crate::engine::options::{Command, Options};
-use crate::plan::images::Images;
+use crate::engine::options::{Command, Options, Subset};
+use crate::oci::reference::ImageReference;
+use crate::plan::images::Line;
+use crate::plan::list::schema::List;
+
+/// Which images are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Images {
+    /// The one of the input `source`.
+    One(ImageReference),
+    /// Those of the input `images`.
+    Listed(Vec<Line>),
+    /// Those of the lists that the input `config` names.
+    List(List),
+}
+
+impl Images {
+    /// Whether an image has no target of its own.
+    pub fn need_a_target(&self) -> bool {
+        match self {
+            Self::One(_) => true,
+            Self::Listed(lines) => lines.iter().any(|line| line.target.is_none()),
+            Self::List(list) => list.entries.iter().any(|entry| entry.settings.targets.is_none()),
+        }
+    }
+
+    /// The image, where there is but one.
+    pub fn only(&self) -> Option<&ImageReference> {
+        match self {
+            Self::One(source) => Some(source),
+            Self::Listed(lines) => match lines.as_slice() {
+                [line] => Some(&line.source),
+                _ => None,
+            },
+            Self::List(_) => None,
+        }
+    }
+}
 
 /// Which images are wanted where, and what is to be done with them.
 #[derive(Clone, Debug)]
@@ -14,6 +50,8 @@ pub struct Request {
     pub target: Option<String>,
     /// How each of them is wanted; `expected_digest` is that of the one source, besides the digest that it may have itself.
     pub options: Options,
+    /// What becomes of an index of which only some platforms are copied, for those that name their own.
+    pub subset: Subset,
     /// The repository or project that the run belongs to: what `{owner}` and `{repo}` of a template stand for.
     pub project: Option<String>,
 }

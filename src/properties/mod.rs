@@ -99,7 +99,8 @@ pub fn images(text: &str) {
     };
     assert!(!lines.is_empty());
     for line in lines {
-        assert!((1..=text.lines().count()).contains(&line.number), "{line:?}");
+        let images::At::Line(number) = line.at else { panic!("{line:?}") };
+        assert!((1..=text.lines().count()).contains(&number), "{line:?}");
         assert_eq!(ImageReference::parse(&line.source.to_string()), Ok(line.source.clone()));
         assert!(line.target.as_deref().is_none_or(|target| !target.is_empty() && target.trim() == target), "{line:?}");
     }

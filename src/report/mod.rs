@@ -5,6 +5,7 @@
 
 pub mod figures;
 pub mod json;
+pub mod list;
 pub mod log;
 pub mod package_access;
 pub mod summary;
@@ -15,6 +16,7 @@ use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::error::Error;
 use crate::github::findings::Findings;
 use crate::observe::counts::Traffic;
+use crate::report::list::ListReport;
 
 /// What a whole run did.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct Report {
     pub cancelled: Option<&'static str>,
     /// Access on GitHub.
     pub access: Findings,
+    /// What a list has come to, where there is one.
+    pub list: Option<ListReport>,
 }
 
 impl Report {
@@ -49,12 +53,13 @@ impl Report {
             duration_ms: 0,
             cancelled: None,
             access: Findings::default(),
+            list: None,
         }
     }
 
-    /// Requests, bytes and pulls of all images.
+    /// Requests, bytes and pulls of all images, and of listing the tags of a list.
     pub fn traffic(&self) -> Traffic {
-        let mut total = Traffic::default();
+        let mut total = self.list.as_ref().map(|list| list.traffic).unwrap_or_default();
         for image in &self.images {
             total += image.traffic;
         }

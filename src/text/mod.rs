@@ -6,6 +6,7 @@
 pub mod blank;
 pub mod choice;
 pub mod json;
+pub mod nearest;
 pub mod quote;
 pub mod sanitise;
 pub mod units;

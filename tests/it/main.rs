@@ -39,6 +39,7 @@ mod layouts;
 mod leaks;
 mod lenient;
 mod malformed_layouts;
+mod mirror_list;
 mod mirrors;
 mod multi_target;
 mod network_faults;

@@ -19,4 +19,5 @@ pub mod repository;
 pub mod retry;
 pub mod send;
 pub mod server;
+pub mod tag_list;
 pub mod tags;

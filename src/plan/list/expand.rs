@@ -1,0 +1,181 @@
+//! From a list to the images that it stands for.
+//!
+//! Owns that the tags of a repository are listed once in a run, however many entries select among them, and that an entry that
+//! fails takes no other with it. Asks for listings, and for the times of those tags alone whose rules need them. Never holds
+//! more than the listings of a few repositories.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use crate::engine::options::{Options, SourceTag};
+use crate::error::object::Object;
+use crate::error::{Error, Side};
+use crate::observe::counts::Traffic;
+use crate::observe::events::Events;
+use crate::observe::meter::Meter;
+use crate::oci::digest::Digest;
+use crate::oci::reference::{ImageReference, Reference};
+use crate::plan::images::{At, Line};
+use crate::plan::list::schema::{Entry, List};
+use crate::plan::list::tags::{Selection, nothing_matched};
+use crate::plan::list::times;
+use crate::plan::request::Request;
+use crate::store::registry::registries::Registries;
+use crate::store::registry::repository::Purpose;
+
+/// Repositories whose tags are listed at once.
+const AT_ONCE: usize = 8;
+
+/// What a list stands for.
+#[derive(Debug, Default)]
+pub struct Expansion {
+    /// The images, in the order of the list.
+    pub lines: Vec<Line>,
+    /// The entries that select tags, in order.
+    pub entries: Vec<ExpandedEntry>,
+    /// What the listings have cost.
+    pub traffic: Traffic,
+}
+
+/// What has become of an entry that selects tags.
+#[derive(Clone, Debug)]
+pub struct ExpandedEntry {
+    /// Where it begins.
+    pub at: At,
+    /// The repository; its tag is `*`.
+    pub source: ImageReference,
+    /// What its rules have come to.
+    pub result: Result<Selection, Error>,
+}
+
+/// The images that a list names, without those that patterns select: what is known before anything is asked.
+pub fn named(list: &List, request: &Request) -> Vec<Line> {
+    let nothing = Selection::default();
+    list.entries.iter().flat_map(|entry| lines(entry, &nothing, request)).collect()
+}
+
+/// Lists tags and applies the rules.
+pub async fn expand(list: &List, request: &Request, registries: &Registries, events: &Events) -> Expansion {
+    let meter = Arc::new(Meter::new(events.clone()));
+    let mut selections = select(list, registries, &meter).await;
+    let mut expansion = Expansion::default();
+    for (number, entry) in list.entries.iter().enumerate() {
+        let selection = selections.remove(&number);
+        let nothing = Selection::default();
+        let selected = selection.as_ref().and_then(|selection| selection.as_ref().ok()).unwrap_or(&nothing);
+        expansion.lines.extend(lines(entry, selected, request));
+        if let (Some(result), ImageReference::Registry(reference)) = (selection, &entry.source) {
+            let source = ImageReference::Registry(reference.with_tag("*"));
+            expansion.entries.push(ExpandedEntry { at: At::List(entry.position.clone()), source, result });
+        }
+    }
+    expansion.traffic = meter.traffic();
+    expansion
+}
+
+/// By its number, what each entry selects that has patterns.
+async fn select(list: &List, registries: &Registries, meter: &Arc<Meter>) -> HashMap<usize, Result<Selection, Error>> {
+    let mut repositories: Vec<(&Reference, Vec<usize>)> = Vec::new();
+    let mut known: HashMap<(&str, &str), usize> = HashMap::new();
+    for (number, entry) in list.entries.iter().enumerate() {
+        let (Some(rules), ImageReference::Registry(reference)) = (&entry.tags, &entry.source) else { continue };
+        if rules.items.is_empty() {
+            continue;
+        }
+        let at = *known.entry((reference.registry(), reference.repository())).or_insert_with(|| {
+            repositories.push((reference, Vec::new()));
+            repositories.len() - 1
+        });
+        repositories[at].1.push(number);
+    }
+    let work = repositories.into_iter().map(|(reference, numbers)| async move {
+        let entries: Vec<&Entry> = numbers.iter().map(|number| &list.entries[*number]).collect();
+        let found = of_repository(reference, &entries, registries, meter).await;
+        numbers.into_iter().zip(found).collect::<Vec<_>>()
+    });
+    stream::iter(work).buffer_unordered(AT_ONCE).flat_map(stream::iter).collect().await
+}
+
+/// What each of `entries` selects in one repository.
+async fn of_repository(
+    reference: &Reference,
+    entries: &[&Entry],
+    registries: &Registries,
+    meter: &Arc<Meter>,
+) -> Vec<Result<Selection, Error>> {
+    let listed = async {
+        let repository = registries.open(Side::Source, reference, Purpose::Read, Arc::clone(meter))?;
+        let tags = repository.list_tags().await?;
+        Ok::<_, Error>((repository, tags))
+    };
+    let (repository, tags) = match listed.await {
+        Ok(listed) => listed,
+        Err(error) => return entries.iter().map(|_| Err(error.clone())).collect(),
+    };
+    let mut selections = Vec::new();
+    for entry in entries {
+        let Some(rules) = &entry.tags else { continue };
+        let tags = || tags.iter().map(|tag| &**tag);
+        let bad = |problem: String| Error::Content {
+            side: Side::Source,
+            object: Object::repository(reference.clone()),
+            problem: format!("{problem} ({})", entry.position),
+        };
+        let mut result = Ok(Selection::new(rules, &entry.settings, tags()));
+        if let Ok(selection) = &result
+            && selection.needs_times(&entry.settings)
+        {
+            result = match times::of(&repository, &selection.selected).await {
+                Ok(times) => selection.clone().by_time(&entry.settings, SystemTime::now(), &times).map_err(bad),
+                Err(error) => Err(error),
+            };
+        }
+        let is_optional = entry.settings.optional.unwrap_or(false);
+        selections.push(match result {
+            Ok(selection) if selection.selected.is_empty() && !is_optional => {
+                Err(bad(nothing_matched(&selection, rules, tags())))
+            }
+            result => result,
+        });
+    }
+    selections
+}
+
+/// The images of an entry, each with each of its targets.
+fn lines(entry: &Entry, selection: &Selection, request: &Request) -> Vec<Line> {
+    let sources: Vec<(ImageReference, Option<String>)> = match (&entry.tags, &entry.source) {
+        (Some(rules), ImageReference::Registry(repository)) => {
+            let source = |(tag, digest): (&str, Option<&Digest>)| {
+                let tagged = repository.with_tag(tag);
+                let source = digest.map_or_else(|| tagged.clone(), |digest| tagged.pinned(digest.clone()));
+                (ImageReference::Registry(source), Some(tag.to_owned()))
+            };
+            selection.tags(rules).into_iter().map(source).collect()
+        }
+        (_, source) => vec![(source.clone(), source.tag().map(str::to_owned))],
+    };
+    let options = entry.settings.apply(&request.options, request.subset);
+    let immutable = entry.settings.immutable.as_deref().unwrap_or_default();
+    let targets: Vec<Option<&String>> = match &entry.settings.targets {
+        Some(targets) => targets.iter().map(Some).collect(),
+        None => vec![None],
+    };
+    let mut lines = Vec::new();
+    for (source, tag) in sources {
+        let never_moves = tag.is_some_and(|tag| immutable.iter().any(|pattern| pattern.matches(&tag)));
+        let source_tag = if never_moves { SourceTag::Immutable } else { SourceTag::MayMove };
+        for target in &targets {
+            lines.push(Line {
+                at: At::List(entry.position.clone()),
+                source: source.clone(),
+                target: target.cloned(),
+                options: Some(Options { source_tag: source_tag.clone(), ..options.clone() }),
+            });
+        }
+    }
+    lines
+}

@@ -1,0 +1,12 @@
+//! The mirror list: which tags of which repositories go where.
+//!
+//! Owns the text of a list, the rules by which tags are selected, and what is remembered of them. Never holds a credential,
+//! never writes to a registry.
+
+pub mod expand;
+pub mod pattern;
+pub mod schema;
+pub mod tags;
+pub mod times;
+pub mod version;
+pub mod yaml;

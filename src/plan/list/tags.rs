@@ -1,0 +1,251 @@
+//! Which tags an entry of the list selects: its rules over the tags that there are.
+//!
+//! Owns the order of the rules, and the account of what each of them selected and left out. Pure: whoever calls it brings the
+//! tags, and the times of those that it asks for. The same tags in another order select the same.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, SystemTime};
+
+use crate::oci::artifact::is_attachment_tag;
+use crate::oci::digest::Digest;
+use crate::plan::list::schema::{By, Newest, Settings, TagRules, UnknownAge, is_tag};
+use crate::plan::list::version::Version;
+use crate::text::units;
+
+/// Tags that are named for each step.
+const EXAMPLES: usize = 3;
+
+/// What the rules of an entry have come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The tags that patterns have selected and no rule has left out: versions first, the highest before all others.
+    pub selected: Vec<String>,
+    /// What each rule has done, in their order.
+    pub steps: Vec<Step>,
+}
+
+/// What one rule has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The rule, as it was written.
+    pub rule: String,
+    /// What it did with the tags.
+    pub effect: Effect,
+    /// How many tags.
+    pub count: usize,
+    /// The first of them.
+    pub examples: Vec<String>,
+}
+
+/// What a rule does with tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// They are wanted.
+    Selected,
+    /// They are not.
+    LeftOut,
+}
+
+impl Step {
+    fn new(rule: impl Into<String>, effect: Effect, tags: &[&str]) -> Self {
+        let examples = tags.iter().take(EXAMPLES).map(|tag| (*tag).to_owned()).collect();
+        Self { rule: rule.into(), effect, count: tags.len(), examples }
+    }
+
+    /// A line for people.
+    pub fn sentence(&self) -> String {
+        let verb = match self.effect {
+            Effect::Selected => "selected",
+            Effect::LeftOut => "left out",
+        };
+        let more = if self.count > self.examples.len() { ", …" } else { "" };
+        let examples = match self.examples.as_slice() {
+            [] => String::new(),
+            tags => format!(": {}{more}", tags.join(", ")),
+        };
+        format!("{} {verb} {}{examples}", self.rule, units::count(self.count as u64, "tag"))
+    }
+}
+
+/// When the image under a tag was made; none where it does not say.
+pub type Times = HashMap<String, Option<SystemTime>>;
+
+impl Selection {
+    /// Applies the rules that need no times: patterns, `exclude`, and `newest` by version.
+    pub fn new<'a>(rules: &TagRules, settings: &Settings, tags: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut steps = Vec::new();
+        // A listing is a stranger's: what is no tag cannot be asked for. What was made of a digest comes along with its image.
+        let mut known: Vec<&str> = tags.into_iter().filter(|tag| is_tag(tag) && !is_attachment_tag(tag)).collect();
+        known.sort_unstable();
+        known.dedup();
+        in_order(&mut known);
+        let versions: HashMap<&str, Version> = known.iter().filter_map(|tag| Some((*tag, Version::of(tag)?))).collect();
+        let mut is_wanted = vec![false; known.len()];
+        for item in &rules.items {
+            let has = |tag: &&str| {
+                let version = versions.get(tag);
+                let patterns = [&item.pattern, &item.regex];
+                patterns.into_iter().flatten().all(|pattern| pattern.matches(tag))
+                    && item
+                        .range
+                        .as_ref()
+                        .is_none_or(|(range, _)| version.is_some_and(|version| range.has(version, item.pre_releases)))
+                    && item.variant.as_ref().is_none_or(|variant| {
+                        version.is_some_and(|version| {
+                            variant.matches(&version.variant)
+                                && (item.range.is_some() || item.pre_releases || !version.is_pre_release())
+                        })
+                    })
+            };
+            let mut matched = Vec::new();
+            for (tag, is_wanted) in known.iter().zip(&mut is_wanted).filter(|(tag, _)| has(tag)) {
+                *is_wanted = true;
+                matched.push(*tag);
+            }
+            steps.push(Step::new(item.to_string(), Effect::Selected, &matched));
+        }
+        let mut selected: Vec<&str> =
+            known.iter().zip(is_wanted).filter_map(|(tag, is_wanted)| is_wanted.then_some(*tag)).collect();
+        for pattern in &rules.exclude {
+            let left_out = drop_where(&mut selected, |tag| pattern.matches(tag));
+            steps.push(Step::new(format!("exclude {pattern}"), Effect::LeftOut, &left_out));
+        }
+        if let Some(newest) = settings.newest.filter(|newest| newest.by == By::Version) {
+            let none = drop_where(&mut selected, |tag| !versions.contains_key(tag));
+            if !none.is_empty() {
+                steps.push(Step::new("newest (of what is no version)", Effect::LeftOut, &none));
+            }
+            let left_out = keep_newest(&mut selected, newest);
+            steps.push(Step::new(rule(newest), Effect::LeftOut, &left_out));
+        }
+        Self { selected: selected.into_iter().map(str::to_owned).collect(), steps }
+    }
+
+    /// Whether rules are left that need the times of what is selected.
+    pub fn needs_times(&self, settings: &Settings) -> bool {
+        let by_time = settings.newest.is_some_and(|newest| newest.by == By::Time);
+        !self.selected.is_empty() && (by_time || settings.newer_than.is_some() || settings.minimum_age.is_some())
+    }
+
+    /// Applies the rules that need times: ages, and `newest` by time. Fails where an image does not say when it was made, and
+    /// nothing says what becomes of it.
+    pub fn by_time(self, settings: &Settings, now: SystemTime, times: &Times) -> Result<Self, String> {
+        let Self { selected: tags, mut steps } = self;
+        let mut selected: Vec<&str> = tags.iter().map(String::as_str).collect();
+        let time = |tag: &str| times.get(tag).copied().flatten();
+        let has_none = |tag: &&&str| time(tag).is_none();
+        match settings.unknown_age.unwrap_or(UnknownAge::Fail) {
+            UnknownAge::Fail => {
+                if let Some(tag) = selected.iter().find(has_none) {
+                    let others = selected.iter().filter(has_none).count() - 1;
+                    let others = if others > 0 { format!(" and {others} more") } else { String::new() };
+                    return Err(format!(
+                        "`{tag}`{others} does not say when it was made, as images that are built reproducibly do not; \
+                         write `unknown-age: keep` or `drop`"
+                    ));
+                }
+            }
+            UnknownAge::Keep => {}
+            UnknownAge::Drop => {
+                let left_out = drop_where(&mut selected, |tag| time(tag).is_none());
+                steps.push(Step::new("unknown-age drop", Effect::LeftOut, &left_out));
+            }
+        }
+        // Made in the future is made now.
+        let age = |tag: &str| time(tag).map(|time| now.duration_since(time).unwrap_or_default());
+        if let Some(limit) = settings.newer_than {
+            let left_out = drop_where(&mut selected, |tag| age(tag).is_some_and(|age| age > limit));
+            steps.push(Step::new(format!("newer-than {}", span(limit)), Effect::LeftOut, &left_out));
+        }
+        if let Some(limit) = settings.minimum_age {
+            let left_out = drop_where(&mut selected, |tag| age(tag).is_some_and(|age| age < limit));
+            steps.push(Step::new(format!("minimum-age {}", span(limit)), Effect::LeftOut, &left_out));
+        }
+        if let Some(newest) = settings.newest.filter(|newest| newest.by == By::Time) {
+            selected.sort_by_key(|tag| Reverse(time(tag).unwrap_or(SystemTime::UNIX_EPOCH)));
+            let left_out = keep_newest(&mut selected, newest);
+            steps.push(Step::new(rule(newest), Effect::LeftOut, &left_out));
+            in_order(&mut selected);
+        }
+        let selected = selected.into_iter().map(str::to_owned).collect();
+        Ok(Self { selected, steps })
+    }
+
+    /// All tags of the entry, each with what it must be: those that are named first.
+    pub fn tags<'a>(&'a self, rules: &'a TagRules) -> Vec<(&'a str, Option<&'a Digest>)> {
+        let named = rules.exact.iter().map(|exact| (exact.tag.as_str(), exact.digest.as_ref()));
+        let others = self.selected.iter().map(String::as_str);
+        let others = others.filter(|tag| !rules.exact.iter().any(|exact| exact.tag == **tag));
+        named.chain(others.map(|tag| (tag, None))).collect()
+    }
+}
+
+/// Why an entry has no tag, with those that are most like what it asks for.
+pub fn nothing_matched<'a>(selection: &Selection, rules: &TagRules, tags: impl IntoIterator<Item = &'a str>) -> String {
+    let matched: usize =
+        selection.steps.iter().filter(|step| step.effect == Effect::Selected).map(|step| step.count).sum();
+    let steps: Vec<String> = selection.steps.iter().map(Step::sentence).collect();
+    if matched > 0 {
+        return format!("the rules leave no tag ({}); mend them, or write `optional: true`", steps.join("; "));
+    }
+    let wanted: Vec<String> = rules.items.iter().map(ToString::to_string).collect();
+    let distance = |tag: &str| wanted.iter().map(|text| strsim::levenshtein(text, tag)).min().unwrap_or(0);
+    let mut nearest: Vec<(usize, Reverse<Option<Version>>, &str)> = tags
+        .into_iter()
+        .filter(|tag| is_tag(tag) && !is_attachment_tag(tag))
+        .map(|tag| (distance(tag), Reverse(Version::of(tag)), tag))
+        .collect();
+    nearest.sort_unstable();
+    nearest.truncate(5);
+    let wanted = wanted.join(" or ");
+    match nearest.as_slice() {
+        [] => format!("no tag is `{wanted}`: the repository has none"),
+        nearest => {
+            let names: Vec<&str> = nearest.iter().map(|(_, _, tag)| *tag).collect();
+            format!("no tag is `{wanted}`; the nearest are {}; mend it, or write `optional: true`", names.join(", "))
+        }
+    }
+}
+
+fn rule(newest: Newest) -> String {
+    let by = if newest.by == By::Time { " by time" } else { "" };
+    let of = if newest.across_variants { " across variants" } else { "" };
+    format!("newest {}{by}{of}", newest.count)
+}
+
+fn span(time: Duration) -> String {
+    humantime::format_duration(time).to_string().replace(' ', "")
+}
+
+/// Versions before all others, the highest first and of each its variants by name; what is none by its name.
+fn in_order(tags: &mut [&str]) {
+    tags.sort_by_cached_key(|tag| {
+        let version = Version::of(tag).map(|version| (Reverse((version.numbers, version.rank)), version.variant));
+        (version.is_none(), version, (*tag).to_owned())
+    });
+}
+
+/// Of tags that are in order, the first `count`: of each variant, or of all.
+fn keep_newest<'a>(tags: &mut Vec<&'a str>, newest: Newest) -> Vec<&'a str> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    drop_where(tags, |tag| {
+        let variant = match Version::of(tag) {
+            Some(version) if !newest.across_variants => version.variant,
+            _ => String::new(),
+        };
+        let count = counts.entry(variant).or_insert(0);
+        *count += 1;
+        *count > newest.count
+    })
+}
+
+/// Takes out what is so, and gives it.
+fn drop_where<'a>(tags: &mut Vec<&'a str>, mut is_so: impl FnMut(&str) -> bool) -> Vec<&'a str> {
+    let (dropped, kept) = tags.drain(..).partition(|tag| is_so(tag));
+    *tags = kept;
+    dropped
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! What became of a list: which tags each entry has selected, and why.
+//!
+//! Owns the sentences about entries. Never selects.
+
+use crate::engine::outcome::ImageOutcome;
+use crate::observe::counts::Traffic;
+use crate::plan::list::expand::{ExpandedEntry, Expansion};
+use crate::text::units::count;
+
+/// What a list has come to.
+#[derive(Clone, Debug)]
+pub struct ListReport {
+    /// The entries that select tags, in order.
+    pub entries: Vec<ExpandedEntry>,
+    /// How many images the whole list stands for.
+    pub images: usize,
+    /// What it cost to list tags.
+    pub traffic: Traffic,
+}
+
+impl ListReport {
+    /// What is told of an expansion whose images are worked on.
+    pub fn new(expansion: Expansion) -> Self {
+        let Expansion { lines, entries, traffic } = expansion;
+        Self { entries, images: lines.len(), traffic }
+    }
+
+    /// For the log: a title, and what each rule has done.
+    pub fn group(&self) -> Option<(String, Vec<String>)> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let title = format!(
+            "the list: {}; tags selected by {}",
+            count(self.images as u64, "image"),
+            if self.entries.len() == 1 { "1 entry".to_owned() } else { format!("{} entries", self.entries.len()) }
+        );
+        Some((title, self.entries.iter().flat_map(sentences).collect()))
+    }
+
+    /// The entries that failed, as the report's other images are.
+    pub fn failed(&self) -> impl Iterator<Item = ImageOutcome> + use<> {
+        let failed = self.entries.iter().filter_map(|entry| {
+            let error = entry.result.as_ref().err()?.clone();
+            let state = Some("nothing was written for this entry".to_owned());
+            Some(ImageOutcome { error: Some(error), state, ..ImageOutcome::new(entry.source.clone(), None) })
+        });
+        failed.collect::<Vec<_>>().into_iter()
+    }
+}
+
+fn sentences(entry: &ExpandedEntry) -> Vec<String> {
+    let head = format!("{} {}", entry.at, entry.source);
+    match &entry.result {
+        Ok(selection) => {
+            let selected = count(selection.selected.len() as u64, "tag");
+            let steps = selection.steps.iter().map(|step| format!("  {}", step.sentence()));
+            std::iter::once(format!("{head}: {selected}")).chain(steps).collect()
+        }
+        Err(_) => vec![format!("{head}: failed, see below")],
+    }
+}

@@ -1,0 +1,314 @@
+//! The mirror list: which tags it selects of what a registry lists, what that costs, and what becomes of a bad one.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::support::images::{self, Image};
+use crate::support::{Fault, Outcome, Registry, Run, What};
+
+/// A source and a target, and a workspace with lists in it.
+struct Lists {
+    source: Registry,
+    target: Registry,
+    workspace: TempDir,
+}
+
+impl Lists {
+    fn new() -> Self {
+        Self { source: Registry::start(), target: Registry::start(), workspace: tempfile::tempdir().unwrap() }
+    }
+
+    /// One image under all these tags.
+    fn tags(&self, repository: &str, image: &Image, tags: &[&str]) {
+        self.source.seed(image, &format!("{repository}:{}", tags[0]));
+        for tag in tags {
+            self.source.set_tag(repository, tag, image.digest());
+        }
+    }
+
+    /// Writes a file; `SOURCE` and `TARGET` in it are the two registries.
+    fn write(&self, name: &str, text: &str) {
+        let text = text.replace("SOURCE", &self.source.host()).replace("TARGET", &self.target.host());
+        std::fs::write(self.path().join(name), text).unwrap();
+    }
+
+    fn path(&self) -> &Path {
+        self.workspace.path()
+    }
+
+    /// A run with this list as `images.yml`.
+    fn run(&self, list: &str) -> Run {
+        self.write("images.yml", list);
+        Run::new().input("config", "images.yml").env("GITHUB_WORKSPACE", &self.path().display().to_string())
+    }
+
+    fn requests(&self) -> String {
+        format!("source\n{}target\n{}", self.source.lines(), self.target.lines())
+    }
+
+    fn reset(&self) {
+        self.source.reset();
+        self.target.reset();
+    }
+}
+
+/// Target and result of each image, in the order of the report, without the registry.
+fn results(outcome: &Outcome) -> Vec<String> {
+    let json = outcome.json();
+    let images = json["images"].as_array().expect("a list of images");
+    let of = |image: &serde_json::Value| {
+        let target = image["target"].as_str().or(image["source"].as_str()).expect("a name");
+        format!("{} {}", target.split_once('/').expect("a host").1, image["result"].as_str().expect("a result"))
+    };
+    images.iter().map(of).collect()
+}
+
+#[tokio::test]
+async fn tags_are_selected_by_pattern_and_each_goes_to_each_target() {
+    let lists = Lists::new();
+    lists.tags("library/app", &images::single(), &["1.0", "1.1", "1.1-alpine", "1.2", "latest", "2.0-rc1"]);
+    let run = lists.run(
+        r#"
+version: 1
+defaults:
+  target: TARGET/{name}
+images:
+  - SOURCE/library/app:latest
+  - source: SOURCE/library/app
+    target: [TARGET/a, "TARGET/b/{name}"]
+    tags:
+      - semver: ">=1.1"
+        variant: ""
+      - 2.0-rc1
+"#,
+    );
+    let outcome = run.succeeds().await;
+    assert_eq!(
+        results(&outcome),
+        [
+            "app:latest copied",
+            "a:2.0-rc1 copied",
+            "b/app:2.0-rc1 copied",
+            "a:1.2 copied",
+            "b/app:1.2 copied",
+            "a:1.1 copied",
+            "b/app:1.1 copied",
+        ]
+    );
+    assert!(outcome.says("semver >=1.1, no variant selected 2 tags: 1.2, 1.1"), "{outcome}");
+    assert_eq!(lists.source.count("GET", "/tags/list"), 1, "{}", lists.requests());
+    assert_eq!(outcome.json()["totals"]["images"], 7);
+    // The listing counts among the run's requests, and the second run asks no more than it must.
+    lists.reset();
+    let again = run.succeeds().await;
+    assert_eq!(lists.source.count("HEAD", "/manifests/"), 7, "{}", lists.requests());
+    assert_eq!(lists.source.requests(), 8, "{}", lists.requests());
+    assert_eq!(lists.target.requests(), 7, "{}", lists.requests());
+    assert_eq!(again.json()["totals"]["requests"], 15);
+}
+
+#[tokio::test]
+async fn one_repository_is_listed_once_and_immutable_tags_are_not_asked_for_at_the_source() {
+    let lists = Lists::new();
+    lists.tags("app", &images::single(), &["1.0.0", "1.0.1", "1.0", "edge"]);
+    let run = lists.run(
+        r#"
+defaults:
+  target: TARGET/app
+  immutable: '/\d+\.\d+\.\d+/'
+images:
+  - {source: SOURCE/app, tags: "1.*"}
+  - {source: SOURCE/app, tags: "*", exclude: "1*"}
+"#,
+    );
+    run.succeeds().await;
+    assert_eq!(lists.source.count("GET", "/tags/list"), 1, "{}", lists.requests());
+    lists.reset();
+    // A tag that never moves is what is at the target, whatever the source has.
+    lists.tags("app", &images::docker_single(), &["1.0.0"]);
+    lists.source.set_tag("app", "1.0", images::docker_single().digest());
+    let again = run.succeeds().await;
+    assert_eq!(results(&again), ["app:1.0.1 unchanged", "app:1.0 copied", "app:1.0.0 unchanged", "app:edge unchanged"]);
+    let requests = lists.requests();
+    assert_eq!(lists.source.count("HEAD", "/manifests/1.0."), 0, "{requests}");
+    assert_eq!(lists.source.count("HEAD", "/manifests/edge"), 1, "{requests}");
+    assert_eq!(lists.target.count("HEAD", "/manifests/1.0.0"), 1, "{requests}");
+    // Where every part is looked at, the source is asked too.
+    lists.reset();
+    run.clone().input("check", "deep").run().await;
+    assert_eq!(lists.source.count("HEAD", "/manifests/1.0.1"), 1, "{}", lists.requests());
+}
+
+#[tokio::test]
+async fn listings_are_read_whole_however_a_registry_pages() {
+    let lists = Lists::new();
+    let tags: Vec<String> = (0..250).map(|number| format!("1.{number}")).collect();
+    let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+    lists.tags("app", &images::single(), &tags);
+    let run = lists.run("images: [{source: SOURCE/app, target: TARGET/app, tags: '*'}]").input("dry-run", "true");
+    let count = |outcome: &Outcome| outcome.json()["totals"]["images"].as_u64().unwrap();
+    assert_eq!(count(&run.succeeds().await), 250);
+    lists.source.switch(|switches| switches.absolute_links = true);
+    assert_eq!(count(&run.succeeds().await), 250);
+    // A page size that is refused, once and for good.
+    lists.source.switch(|switches| switches.tags_refuse_above = Some(100));
+    assert_eq!(count(&run.succeeds().await), 250);
+    lists.source.switch(|switches| (switches.tags_refuse_above, switches.tag_page) = (Some(50), 50));
+    assert_eq!(count(&run.succeeds().await), 250);
+    lists.source.switch(|switches| (switches.tags_refuse_above, switches.tag_page) = (None, 100));
+    // Pages that do not say that there are more.
+    lists.source.fault(Fault::on("GET", "/tags/list", What::Header("link", None)).always());
+    assert_eq!(count(&run.succeeds().await), 250);
+    lists.source.clear_faults();
+    // The inner address of a registry behind a proxy: its path is asked for here.
+    let elsewhere = "<http://inner.test:5000/v2/app/tags/list?last=1.188&n=100>; rel=\"next\"";
+    lists.source.fault(Fault::on("GET", "/tags/list?n=1000", What::Header("link", Some(elsewhere.into()))));
+    assert!(count(&run.succeeds().await) > 100);
+    lists.source.clear_faults();
+    // A page that leads to itself never ends.
+    lists.reset();
+    let same = "</v2/app/tags/list?n=1000>; rel=\"next\"";
+    lists.source.fault(Fault::on("GET", "/tags/list", What::Header("link", Some(same.into()))).always());
+    let outcome = run.fails_with(1).await;
+    assert!(outcome.says("the listing has more than 1 pages"), "{outcome}");
+    assert!(lists.source.count("GET", "/tags/list") < 10, "{}", lists.requests());
+}
+
+#[tokio::test]
+async fn an_entry_that_fails_takes_no_other_with_it() {
+    let lists = Lists::new();
+    lists.tags("app", &images::single(), &["1.0", "1.1"]);
+    let run = lists.run(
+        r#"
+defaults: {target: "TARGET/{repository}"}
+images:
+  - {source: SOURCE/app, tags: "1.1"}
+  - {source: SOURCE/app, tags: "2.*"}
+  - {source: SOURCE/none, tags: "*"}
+  - {source: SOURCE/app, tags: ["9.*", "1.0"], optional: true}
+"#,
+    );
+    let outcome = run.fails_with(1).await;
+    assert_eq!(results(&outcome), ["app:1.1 copied", "app:1.0 copied", "app:* failed", "none:* failed"]);
+    assert!(outcome.says("no tag is `2.*`; the nearest are 1.1, 1.0; mend it"), "{outcome}");
+    assert!(outcome.says("(images.yml:5:5)") && outcome.says("NAME_UNKNOWN"), "{outcome}");
+    // A registry that has none says so in its own way.
+    lists.source.switch(|switches| switches.null_tags = true);
+    lists.write("images.yml", "images: [{source: SOURCE/app, target: TARGET/x, tags: '*', exclude: '*'}]");
+    let outcome = run.fails_with(1).await;
+    assert!(
+        outcome.says("the rules leave no tag (* selected 2 tags: 1.1, 1.0; exclude * left out 2 tags"),
+        "{outcome}"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_list_is_bad_input_and_nothing_is_contacted() {
+    let lists = Lists::new();
+    for (list, sentence) in [
+        (
+            "images:\n  - source: SOURCE/app\n    tag: [a]\n",
+            "images.yml:3:5: an image has no key `tag`; did you mean `tags`?",
+        ),
+        ("images:\n\t- a\n", "images.yml:2:"),
+        ("images: [SOURCE/a => TARGET/x:1, SOURCE/b => TARGET/x:1]", "images.yml:1:10 and images.yml:1:"),
+        ("images: [{source: SOURCE/a, target: 'TARGET/x:1', tags: [a, b]}]", "would write both"),
+        ("images: [SOURCE/a => TARGET/x, TARGET/x => TARGET/y]", "which images.yml:1:10 writes"),
+        (
+            "images:\n  - SOURCE/a => TARGET/x\n  - {source: SOURCE/a, target: TARGET/x, platforms: linux/amd64}\n",
+            "images.yml:2:5 and images.yml:3:5 ask for `",
+        ),
+    ] {
+        let outcome = lists.run(list).fails_with(2).await;
+        assert!(outcome.says(sentence), "{list}\n{outcome}");
+        assert_eq!(lists.source.requests() + lists.target.requests(), 0, "{list}\n{}", lists.requests());
+    }
+    let outcome = lists.run("images: [a]").input("images", "b").fails_with(2).await;
+    assert!(outcome.says("input `config`: is given, and `images` is too"), "{outcome}");
+}
+
+#[tokio::test]
+async fn a_clash_that_only_the_tags_show_stops_the_run_before_the_first_write() {
+    let lists = Lists::new();
+    lists.tags("a", &images::single(), &["1.0"]);
+    lists.tags("b", &images::single(), &["1.0"]);
+    let list = "images:\n  - {source: SOURCE/a, target: TARGET/x, tags: '*'}\n  - {source: SOURCE/b, target: TARGET/x, tags: '*'}\n";
+    let outcome = lists.run(list).fails_with(1).await;
+    assert!(outcome.says("nothing was written: images.yml:2:5 and images.yml:3:5 would write both"), "{outcome}");
+    assert_eq!(lists.target.requests(), 0, "{}", lists.requests());
+    // The same tag for the same target in two entries is one image, unless they want it in two ways.
+    let twice = "images:\n  - {source: SOURCE/a, target: TARGET/x, tags: '*'}\n  - {source: SOURCE/a, target: TARGET/x, tags: '1*'}\n";
+    let outcome = lists.run(twice).succeeds().await;
+    assert_eq!(results(&outcome), ["x:1.0 copied"]);
+    assert!(outcome.says("images.yml:3:5 asks for what images.yml:2:5 asks for"), "{outcome}");
+    let differs = twice.replace("'1*'", "'1*', on-conflict: keep");
+    let outcome = lists.run(&differs).fails_with(1).await;
+    assert!(outcome.says("images.yml:2:5 and images.yml:3:5 ask for"), "{outcome}");
+}
+
+#[tokio::test]
+async fn what_an_entry_says_counts_for_it_alone() {
+    let lists = Lists::new();
+    let image = images::three_platforms();
+    lists.tags("app", &image, &["1"]);
+    let list = "
+images:
+  - SOURCE/app:1 => TARGET/all
+  - {source: SOURCE/app, target: TARGET/one, tags: ['1'], platforms: linux/amd64}
+  - {source: 'SOURCE/app:1', target: TARGET/kept, on-conflict: keep}
+";
+    lists.target.seed(&images::single(), "kept:1");
+    let outcome = lists.run(list).succeeds().await;
+    assert_eq!(results(&outcome), ["all:1 copied", "one:1 copied", "kept:1 kept"]);
+    assert_eq!(lists.target.tag("all", "1").as_deref(), Some(image.digest()));
+    assert_eq!(lists.target.tag("one", "1").as_deref(), Some(image.child("linux/amd64")));
+}
+
+#[tokio::test]
+async fn a_pinned_tag_must_be_what_it_is_pinned_to() {
+    let lists = Lists::new();
+    let (image, other) = (images::single(), images::docker_single());
+    lists.tags("app", &image, &["1.0"]);
+    lists.tags("app", &other, &["1.1"]);
+    let pinned =
+        format!("images: [{{source: SOURCE/app, target: TARGET/app, tags: ['1.0@{0}', '1.1@{0}']}}]", image.digest());
+    let outcome = lists.run(&pinned).run().await;
+    assert_eq!(lists.target.tag("app", "1.0").as_deref(), Some(image.digest()), "{outcome}");
+    assert_eq!(lists.source.count("GET", "/tags/list"), 0, "{}", lists.requests());
+}
+
+#[tokio::test]
+async fn ages_ask_for_the_times_of_what_is_left_only() {
+    let lists = Lists::new();
+    lists.tags("app", &images::single(), &["1.0", "1.1", "1.2", "edge"]);
+    let run = lists.run(
+        "images: [{source: SOURCE/app, target: TARGET/app, tags: '1.*', newest: 2, newer-than: 30d, unknown-age: keep}]",
+    );
+    let outcome = run.input("dry-run", "true").succeeds().await;
+    let requests = lists.requests();
+    assert_eq!(lists.source.count("GET", "/manifests/1.0"), 0, "{requests}");
+    assert_eq!(lists.source.count("GET", "/manifests/edge"), 0, "{requests}");
+    assert!(lists.source.count("GET", "/manifests/1.2") >= 1, "{requests}");
+    assert_eq!(outcome.json()["totals"]["images"], 2, "{outcome}");
+}
+
+#[tokio::test]
+async fn fifty_thousand_tags_are_read_in_bounded_memory() {
+    let lists = Lists::new();
+    let image = images::single();
+    lists.source.seed(&image, "app:1.0.0");
+    for number in 0..50_000 {
+        lists.source.set_tag(
+            "app",
+            &format!("{}.{}.{}-build-of-the-night", number / 1000, number % 1000, number),
+            image.digest(),
+        );
+    }
+    lists.source.switch(|switches| switches.tag_page = 1_000);
+    let list = "images: [{source: SOURCE/app, target: TARGET/app, tags: [{semver: '*'}], newest: {count: 3, across-variants: true}}]";
+    let outcome = lists.run(list).input("dry-run", "true").succeeds().await;
+    assert_eq!(outcome.json()["totals"]["images"], 3);
+    assert!(outcome.says("semver * selected 50001 tags"), "{outcome}");
+    assert!(lists.source.count("GET", "/tags/list") <= 52, "{}", lists.source.count("GET", "/tags/list"));
+}
