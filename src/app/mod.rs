@@ -54,6 +54,7 @@ pub async fn run(
 ) -> u8 {
     let runner = Runner::new(environment);
     let console = Console::new(&runner);
+    let usage = inputs::usage(&arguments, environment);
     let inputs = match inputs::read(arguments, environment) {
         Ok(Invocation::Run(inputs)) => inputs,
         Ok(Invocation::Print(text)) => {
@@ -62,7 +63,11 @@ pub async fn run(
         Err(error) => {
             // The run is over; that an old report is left is no more than a line.
             let _ = files::clear(&runner);
-            return refuse(&console, &error);
+            let code = refuse(&console, &error);
+            for line in usage.iter().flat_map(|usage| usage.trim_end().lines()) {
+                console.line(line);
+            }
+            return code;
         }
     };
     if let Err(error) = files::clear(&runner) {

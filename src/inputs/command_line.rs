@@ -1,68 +1,221 @@
-//! The command line, made from the table.
+//! The command line, made from the table: a subcommand for each command, with the flags that it looks at.
 //!
-//! Owns flags, positional words and the sentence about what cannot be parsed. Never repeats a value: it may be a password in
-//! the wrong place.
+//! Owns subcommands, flags, positional words and the sentence about what cannot be parsed. Never repeats a value: it may be a
+//! password in the wrong place.
 
 use std::collections::BTreeMap;
 
+use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, ValueHint};
+use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 
+use crate::engine::options::Command;
 use crate::error::Error;
-use crate::inputs::table::{INPUTS, Kind, known};
+use crate::inputs::table::{Group, INPUTS, Input, Kind, known};
 use crate::text::blank::trimmed;
+use crate::text::choice::Choice as _;
 use crate::text::nearest::nearest;
 use crate::text::quote::quote;
 
-/// The positional words, of which there are up to three.
-const WORDS: &str = "words";
-
-/// The command that prints what shells and `man` know of the command line. No input: it is for nobody's workflow.
+/// The subcommand that prints what shells and `man` know of the command line. No input: it is for nobody's workflow.
 pub const COMPLETIONS: &str = "completions";
 
-/// What follows it.
-pub const FORMS: &str = "bash|zsh|fish|man";
+/// The subcommand that says what `--version` does.
+pub const VERSION: &str = "version";
 
 /// A flag only, no input: the runner has a variable of its own for it.
 const VERBOSE: &str = "verbose";
 
-/// The command line, made from the table.
-pub fn command_line() -> clap::Command {
+/// What a subcommand is told by position; each is an input, but for those of `completions`.
+const SOURCE: Word = Word { id: "SOURCE", input: "source", is_needed: true };
+const TARGET: Word = Word { id: "TARGET", input: "target", is_needed: false };
+
+/// A positional word.
+struct Word {
+    /// As the usage shows it.
+    id: &'static str,
+    /// The input that it stands for.
+    input: &'static str,
+    /// Whether the usage shows it without brackets. It may come from a variable all the same.
+    is_needed: bool,
+}
+
+/// One that works on images.
+struct Subcommand {
+    command: Command,
+    about: &'static str,
+    words: &'static [Word],
+    /// What it does, and how that is written.
+    examples: &'static [(&'static str, &'static str)],
+}
+
+const SUBCOMMANDS: [Subcommand; 4] = [
+    Subcommand {
+        command: Command::Copy,
+        about: "Copy images from one registry to another, their digests kept",
+        words: &[SOURCE, TARGET],
+        examples: &[
+            ("An image with all its platforms", "mirror-image copy alpine:3.20 registry.example.com/mirror/alpine"),
+            (
+                "What would be copied, and how much of it",
+                "mirror-image copy alpine:3.20 registry.example.com/mirror/alpine --dry-run",
+            ),
+            (
+                "Many, each below one path",
+                "mirror-image copy --images alpine:3.20,busybox:1.37 --target 'registry.example.com/mirror/{name}'",
+            ),
+        ],
+    },
+    Subcommand {
+        command: Command::Inspect,
+        about: "Show an image's digest, and that of each of its platforms",
+        words: &[SOURCE],
+        examples: &[
+            ("Every platform with its digest and size", "mirror-image inspect alpine:3.20"),
+            ("The digest of one platform", "mirror-image inspect alpine:3.20 --platforms linux/arm64"),
+        ],
+    },
+    Subcommand {
+        command: Command::Verify,
+        about: "Compare a copy with its source, part by part; write nothing",
+        words: &[SOURCE, TARGET],
+        examples: &[("A mirror", "mirror-image verify alpine:3.20 registry.example.com/mirror/alpine")],
+    },
+    Subcommand {
+        command: Command::Access,
+        about: "Check or grant access to a package on GitHub; copy nothing",
+        words: &[SOURCE, TARGET],
+        examples: &[(
+            "Let a team read what is mirrored below a repository",
+            "INPUT_ADMIN_TOKEN=… mirror-image access --target ghcr.io/octo/mirrors/alpine:3.20 \\\n      --access-repository \
+             octo/mirrors --teams developers=read",
+        )],
+    },
+];
+
+/// What a command line is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It is read: every input is a flag everywhere, shown or not, and its words are judged with those of the variables.
+    Read,
+    /// It is described, to shells and to `man`: only what a command looks at, with the words of each choice.
+    Describe,
+}
+
+/// The whole command line.
+pub fn command_line(purpose: Purpose) -> clap::Command {
     let mut command = clap::Command::new("mirror-image")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Mirrors a container image from one registry to another, its digests kept")
-        .override_usage(format!(
-            "mirror-image [copy|inspect|verify|access [SOURCE [TARGET]]] [--INPUT VALUE]...\n       mirror-image {COMPLETIONS} \
-             {FORMS}"
-        ))
+        .about("Mirrors container images from one registry to another, their digests kept")
+        .override_usage("mirror-image COMMAND [SOURCE [TARGET]] [OPTIONS]")
         .after_help(
-            "Every flag can be given as a variable instead: INPUT_DRY_RUN=true is --dry-run. Give passwords and tokens \
-             that way.",
+            "`mirror-image help COMMAND` lists the options of a command, with examples.\nEvery option can be given as a \
+             variable instead: INPUT_DRY_RUN=true is --dry-run. Give passwords that way.",
         )
-        .no_binary_name(true)
-        .arg(Arg::new(WORDS).num_args(0..).hide(true))
-        .arg(Arg::new(VERBOSE).short('v').long(VERBOSE).action(ArgAction::Count).help(
-            "Print every request that is sent, without anything secret (in Actions: RUNNER_DEBUG=1; RUST_LOG=debug does the \
-             same)",
-        ));
-    for input in INPUTS {
-        let mut help = input.help.to_owned();
-        if let Kind::Choice(words) = input.kind {
-            help = format!("{help}: {}", words().join(", "));
-        }
-        if let Some(default) = input.literal_default() {
-            help = format!("{help} [default: {default}]");
-        }
-        let arg = Arg::new(input.name).long(input.name).help(help);
-        command = command.arg(match input.kind {
-            // `--dry-run` must not swallow the word after it.
-            Kind::Boolean => arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL"),
-            Kind::File => arg.value_hint(ValueHint::AnyPath).value_name(value_name(input.kind)),
-            Kind::List | Kind::SecretLines => arg.action(ArgAction::Append).value_name(value_name(input.kind)),
-            _ => arg.value_name(value_name(input.kind)),
-        });
+        .max_term_width(100)
+        .no_binary_name(purpose == Purpose::Read)
+        // A first word that is no command is judged by whoever reads `command`.
+        .allow_external_subcommands(true)
+        .arg(verbose());
+    // Without a subcommand, and before one, as `--command=inspect --source=…`.
+    for input in INPUTS.iter().filter(|_| purpose == Purpose::Read) {
+        command = command.arg(flag(input, purpose).hide(true));
     }
-    command
+    for subcommand in &SUBCOMMANDS {
+        command = command.subcommand(subcommand.parser(purpose));
+    }
+    command.subcommand(completions(purpose)).subcommand(clap::Command::new(VERSION).about("Print the version"))
+}
+
+/// The usage, for those who wrote nothing at all.
+pub fn usage() -> String {
+    command_line(Purpose::Read).render_help().to_string()
+}
+
+impl Subcommand {
+    fn parser(&self, purpose: Purpose) -> clap::Command {
+        let name = self.command.word();
+        let shown = |word: &Word| if word.is_needed { word.id.to_owned() } else { format!("[{}]", word.id) };
+        let words = self.words.iter().map(shown).collect::<Vec<_>>().join(" ");
+        let examples: Vec<String> = self.examples.iter().map(|(what, line)| format!("  {what}:\n    {line}")).collect();
+        let examples = format!("Examples:\n{}", examples.join("\n"));
+        let mut parser = clap::Command::new(name)
+            .about(self.about)
+            .override_usage(format!("mirror-image {name} {words} [OPTIONS]"))
+            .after_help(format!("{examples}\n\n`mirror-image {name} --help` has every option."))
+            .after_long_help(examples)
+            .max_term_width(100);
+        for word in self.words {
+            let about = known(word.input).map_or("", |input| input.help);
+            parser = parser.arg(Arg::new(word.id).value_name(word.id).help(first_sentence(about)).long_help(about));
+        }
+        for input in INPUTS {
+            let is_word = self.words.iter().any(|word| word.input == input.name);
+            let is_shown = !is_word && input.commands.contains(&self.command);
+            if is_shown || purpose == Purpose::Read {
+                parser = parser.arg(flag(input, purpose).hide(!is_shown));
+            }
+        }
+        parser.arg(verbose())
+    }
+}
+
+fn completions(purpose: Purpose) -> clap::Command {
+    let form = Arg::new("form").value_name("FORM").num_args(0..).help("`bash`, `zsh`, `fish` or `man`");
+    clap::Command::new(COMPLETIONS)
+        .about("Print what a shell completes with, or a manual page")
+        .override_usage(format!("mirror-image {COMPLETIONS} bash|zsh|fish\n       mirror-image {COMPLETIONS} man [COMMAND]"))
+        .after_help(
+            "Examples:\n  For this bash:\n    source <(mirror-image completions bash)\n  The manual page of a command:\n    \
+             mirror-image completions man copy | man --local-file -",
+        )
+        .arg(match purpose {
+            Purpose::Read => form,
+            Purpose::Describe => form.value_parser(["bash", "zsh", "fish", "man"]),
+        })
+}
+
+fn verbose() -> Arg {
+    let help = "Print every request that is sent, without anything secret";
+    Arg::new(VERBOSE).short('v').long(VERBOSE).action(ArgAction::Count).help(help)
+}
+
+/// The flag of an input.
+fn flag(input: &Input, purpose: Purpose) -> Arg {
+    let with_more = |text: &str| {
+        let default = input.literal_default().map(|default| format!(" [default: {default}]"));
+        format!("{text}{}", default.unwrap_or_default())
+    };
+    let mut short = first_sentence(input.help).trim_end_matches('.').to_owned();
+    if let Kind::Choice(words) = input.kind
+        && !words().iter().all(|word| short.contains(&format!("`{word}`")))
+    {
+        short = format!("{short}: {}", words().join(", "));
+    }
+    let arg = Arg::new(input.name)
+        .long(input.name)
+        .help(with_more(&short))
+        .long_help(with_more(input.help))
+        .help_heading(input.group.heading())
+        // Set up once, and looked up then.
+        .hide_short_help(matches!(input.group, Group::Registries | Group::Access));
+    let arg = match (purpose, input.kind) {
+        (Purpose::Describe, Kind::Choice(words)) => arg.value_parser(PossibleValuesParser::new(words())),
+        (Purpose::Describe, Kind::Boolean) => arg.value_parser(["true", "false"]),
+        _ => arg,
+    };
+    match input.kind {
+        // `--dry-run` must not swallow the word after it.
+        Kind::Boolean => arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL"),
+        Kind::File => arg.value_hint(ValueHint::AnyPath).value_name(value_name(input.kind)),
+        Kind::List | Kind::SecretLines => arg.action(ArgAction::Append).value_name(value_name(input.kind)),
+        _ => arg.value_name(value_name(input.kind)),
+    }
+}
+
+/// What stands before the first full stop, with it.
+fn first_sentence(text: &str) -> &str {
+    text.split_once(". ").map_or(text, |(first, _)| &text[..=first.len()])
 }
 
 pub fn value_name(kind: Kind) -> &'static str {
@@ -80,56 +233,112 @@ pub fn value_name(kind: Kind) -> &'static str {
     }
 }
 
-/// The words behind `completions`, where that is the command.
-pub fn completions(matches: &clap::ArgMatches) -> Option<Vec<&str>> {
-    let mut words = matches.get_many::<String>(WORDS)?.map(String::as_str);
-    (words.next() == Some(COMPLETIONS)).then(|| words.collect())
+/// What the command line asks for.
+pub enum Asked<'a> {
+    /// A run.
+    Run(Flags),
+    /// What stands behind `completions`.
+    Completions(Vec<&'a str>),
+    /// The version.
+    Version,
+}
+
+impl<'a> Asked<'a> {
+    /// Sorts what was written by its first word.
+    pub fn of(matches: &'a ArgMatches) -> Result<Self, Error> {
+        Ok(match matches.subcommand() {
+            Some((COMPLETIONS, words)) => {
+                Self::Completions(words.get_many::<String>("form").unwrap_or_default().map(String::as_str).collect())
+            }
+            Some((VERSION, _)) => Self::Version,
+            Some((name, of_it)) => Self::Run(Flags::behind(name, of_it, matches)?),
+            None => Self::Run(Flags::of(matches)?),
+        })
+    }
 }
 
 /// What the command line says, by input; values that are blank are left out.
+#[derive(Default)]
 pub struct Flags {
     pub values: BTreeMap<&'static str, String>,
+    /// What was given and does nothing, a sentence each.
+    pub notices: Vec<String>,
     /// `--verbose`.
     pub verbose: bool,
 }
 
 impl Flags {
-    pub fn of(matches: &clap::ArgMatches) -> Result<Self, Error> {
-        let mut values = BTreeMap::new();
+    fn of(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut flags = Self { verbose: matches.get_count(VERBOSE) > 0, ..Self::default() };
         for input in INPUTS {
             let Some(given) = matches.get_many::<String>(input.name) else { continue };
-            let value = given.map(|value| trimmed(value)).collect::<Vec<_>>().join("\n");
-            if !value.trim().is_empty() {
-                values.insert(input.name, value);
-            }
+            flags.take(input, given.map(|value| trimmed(value)).collect::<Vec<_>>().join("\n"))?;
         }
-        let mut flags = Self { values, verbose: matches.get_count(VERBOSE) > 0 };
-        flags.take_words(matches.get_many::<String>(WORDS).unwrap_or_default().map(String::as_str).collect())?;
         Ok(flags)
     }
 
-    /// Sorts the positional words: a command, the source, the target.
-    fn take_words(&mut self, words: Vec<&str>) -> Result<(), Error> {
-        if let Some(word) = words.iter().find(|word| matches!(word.to_ascii_lowercase().as_str(), "true" | "false")) {
-            let problem = format!("`{word}` stands alone; write it with the flag it belongs to, `--dry-run={word}`");
-            return Err(Error::input("arguments", problem));
-        }
-        // A first word that is no command is judged as one, so that a mistyped command never becomes an image.
-        let names = ["command", "source", "target"];
-        if words.len() > names.len() {
-            // The words are not repeated: one of them may be a password in the wrong place.
-            let problem = "are too many; write `mirror-image copy|inspect|verify|access SOURCE [TARGET]` and everything else as \
-                           flags or variables";
-            return Err(Error::input("arguments", problem));
-        }
-        for (name, word) in names.iter().zip(words).filter(|(_, word)| !word.trim().is_empty()) {
-            if self.values.insert(name, word.trim().to_owned()).is_some_and(|flag| flag != word.trim()) {
-                let problem = format!("is given twice, as a word and as `--{name}`; leave one of them out");
-                return Err(Error::input(*name, problem));
+    /// The flags before the word `name`, and those and the words behind it.
+    fn behind(name: &str, matches: &ArgMatches, before: &ArgMatches) -> Result<Self, Error> {
+        let mut flags = Self::of(before)?;
+        refuse_lonely_boolean(name)?;
+        let Some(subcommand) = SUBCOMMANDS.iter().find(|subcommand| subcommand.command.word() == name) else {
+            // Judged as a command, so that a mistyped one never becomes an image.
+            flags.take_word("command", name)?;
+            return Ok(flags);
+        };
+        flags.take_word("command", name)?;
+        let own = Self::of(matches)?;
+        flags.verbose |= own.verbose;
+        for input in INPUTS {
+            let Some(value) = own.values.get(input.name) else { continue };
+            flags.take(input, value.clone())?;
+            if !input.commands.contains(&subcommand.command) && !matches!(input.name, "command" | "dry-run") {
+                flags.notices.push(format!("`--{}` has no effect with `{name}`", input.name));
             }
+        }
+        for word in subcommand.words {
+            if let Some(value) = matches.get_one::<String>(word.id) {
+                refuse_lonely_boolean(value)?;
+                flags.take_word(word.input, value)?;
+            }
+        }
+        Ok(flags)
+    }
+
+    /// A flag's value.
+    fn take(&mut self, input: &Input, value: String) -> Result<(), Error> {
+        if value.trim().is_empty() {
+            return Ok(());
+        }
+        match self.values.get_mut(input.name) {
+            Some(list) if matches!(input.kind, Kind::List | Kind::SecretLines) => *list = format!("{list}\n{value}"),
+            Some(_) => return Err(given_twice(input.name)),
+            None => _ = self.values.insert(input.name, value),
         }
         Ok(())
     }
+
+    /// A positional word.
+    fn take_word(&mut self, name: &'static str, word: &str) -> Result<(), Error> {
+        let word = word.trim();
+        if !word.is_empty() && self.values.insert(name, word.to_owned()).is_some_and(|flag| flag != word) {
+            let problem = format!("is given twice, as a word and as `--{name}`; leave one of them out");
+            return Err(Error::input(name, problem));
+        }
+        Ok(())
+    }
+}
+
+fn given_twice(name: &str) -> Error {
+    Error::input(name, "is given more than once; give it once")
+}
+
+fn refuse_lonely_boolean(word: &str) -> Result<(), Error> {
+    if !matches!(word.to_ascii_lowercase().as_str(), "true" | "false") {
+        return Ok(());
+    }
+    let problem = format!("`{word}` stands alone; write it with the flag it belongs to, `--dry-run={word}`");
+    Err(Error::input("arguments", problem))
 }
 
 /// A sentence of ours for what the command line's parser refused. Its own may quote values, and so secrets.
@@ -146,13 +355,22 @@ pub fn explain(error: &clap::Error) -> Error {
         ErrorKind::UnknownArgument if is_long && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') => {
             let hint = nearest(name, INPUTS.iter().map(|input| input.name));
             let hint = hint.map_or_else(String::new, |name| format!("; did you mean `--{name}`?"));
-            Error::input(format!("--{}", quote(name)), format!("is not known{hint} (`mirror-image --help` lists all)"))
+            let problem = format!("is not known{hint} (`mirror-image help copy` lists those of `copy`)");
+            Error::input(format!("--{}", quote(name)), problem)
         }
-        ErrorKind::UnknownArgument => Error::input(
+        ErrorKind::UnknownArgument if argument.starts_with('-') => Error::input(
             "arguments",
             "have something that begins with `-`; flags begin with `--` (`mirror-image --help`)",
         ),
-        ErrorKind::ArgumentConflict => Error::input(name, "is given more than once; give it once"),
+        ErrorKind::UnknownArgument => Error::input(
+            "arguments",
+            "are too many; write `mirror-image copy|inspect|verify|access SOURCE [TARGET]` and everything else as flags or \
+             variables",
+        ),
+        ErrorKind::InvalidSubcommand => {
+            Error::input("arguments", "name no command to help with; `mirror-image --help` lists all")
+        }
+        ErrorKind::ArgumentConflict => given_twice(name),
         _ if known(name).is_some_and(|input| matches!(input.kind, Kind::Boolean)) => {
             Error::input(name, format!("takes its value after an equals sign, `--{name}=true`, or none"))
         }

@@ -2,76 +2,76 @@
 //!
 //! Pure: a word in, a text out.
 
-use clap::Arg;
-use clap::builder::PossibleValuesParser;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::engine::options::Command;
 use crate::error::Error;
-use crate::inputs::command_line::{COMPLETIONS, FORMS, command_line};
-use crate::inputs::table::{INPUTS, Kind};
-use crate::text::choice::words;
+use crate::inputs::command_line::{COMPLETIONS, Purpose, command_line};
 use crate::text::quote::quote;
 
 /// The text for what is named behind `completions`.
 pub fn render(names: &[&str]) -> Result<String, Error> {
-    let problem =
-        |what: String| Error::input(COMPLETIONS, format!("{what}; write `mirror-image {COMPLETIONS} {FORMS}`"));
+    let problem = |what: String| {
+        Error::input(
+            COMPLETIONS,
+            format!("{what}; write `mirror-image {COMPLETIONS} bash|zsh|fish`, or `man [COMMAND]`"),
+        )
+    };
     match names {
         ["bash"] => Ok(script(Shell::Bash)),
         ["zsh"] => Ok(script(Shell::Zsh)),
         ["fish"] => Ok(script(Shell::Fish)),
-        ["man"] => manual().map_err(|error| problem(format!("has no manual page ({error})"))),
-        [other] => Err(problem(format!("has no `{}`", quote(other)))),
-        _ => Err(problem("needs one word".to_owned())),
+        ["man"] => {
+            manual(command_line(Purpose::Describe)).map_err(|error| problem(format!("has no manual page ({error})")))
+        }
+        ["man", name] => {
+            let mut program = command_line(Purpose::Describe);
+            program.build();
+            let command =
+                program.find_subcommand(name).ok_or_else(|| problem(format!("has no `man {}`", quote(name))))?;
+            manual(command.clone()).map_err(|error| problem(format!("has no manual page ({error})")))
+        }
+        [] => Err(problem("needs one word".to_owned())),
+        [other, ..] => Err(problem(format!("has no `{}`", quote(other)))),
     }
 }
 
-/// The first word is a subcommand here, with the flags of all, because a shell offers such a word in its place only.
 fn script(shell: Shell) -> String {
-    let mut command = command_line().no_binary_name(false).disable_help_subcommand(true);
-    for input in INPUTS {
-        command = command.mut_arg(input.name, |arg| match input.kind {
-            Kind::Choice(words) => arg.value_parser(PossibleValuesParser::new(words())),
-            Kind::Boolean => arg.value_parser(["true", "false"]),
-            _ => arg,
-        });
-    }
-    let forms = Arg::new("form").value_parser(PossibleValuesParser::new(FORMS.split('|')));
-    command = command
-        .mut_args(|arg| if arg.is_positional() { arg } else { arg.global(true) })
-        .subcommands(words::<Command>().into_iter().map(clap::Command::new))
-        .subcommand(clap::Command::new(COMPLETIONS).arg(forms));
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut command, "mirror-image", &mut text);
+    clap_complete::generate(shell, &mut command_line(Purpose::Describe), "mirror-image", &mut text);
     // For bash, clap_complete spells a program with a hyphen in two ways where the program has subcommands.
     String::from_utf8_lossy(&text).replace("mirror__subcmd__image", "mirror__image")
 }
 
-fn manual() -> std::io::Result<String> {
+fn manual(command: clap::Command) -> std::io::Result<String> {
     let mut text = Vec::new();
-    Man::new(command_line()).render(&mut text)?;
+    Man::new(command).render(&mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::render;
+    use crate::engine::options::Command;
     use crate::inputs::table::INPUTS;
+    use crate::text::choice::{Choice as _, words};
 
     #[test]
-    fn each_names_every_flag() {
-        for form in ["bash", "zsh", "fish", "man"] {
-            let text = render(&[form]).unwrap();
-            for name in INPUTS.iter().map(|input| input.name).chain(["verbose", "help", "version"]) {
-                // The manual's hyphens are not to be broken at, and fish writes the dashes itself.
-                let flag = match form {
-                    "fish" => format!("-l {name} "),
-                    "man" => format!("\\-\\-{}\\fR", name.replace('-', "\\-")),
-                    _ => format!("--{name}"),
-                };
-                assert!(text.replace('\n', " ").contains(&flag), "{form} has no {flag}:\n{text}");
+    fn each_names_every_flag_of_a_command() {
+        let (bash, zsh, fish) = (render(&["bash"]).unwrap(), render(&["zsh"]).unwrap(), render(&["fish"]).unwrap());
+        for command in words::<Command>() {
+            let (man, parsed) = (render(&["man", command]).unwrap(), Command::parse(command).unwrap());
+            for input in INPUTS {
+                let (name, has) = (input.name, input.commands.contains(&parsed));
+                let is_word = matches!(name, "source" | "target");
+                // The manual's hyphens are not to be broken at.
+                let flag = format!("\\-\\-{}\\fR", name.replace('-', "\\-"));
+                assert_eq!(man.contains(&flag), has && !is_word, "{command} {name}:\n{man}");
+                let flag = format!("__fish_mirror_image_using_subcommand {command}\" -l {name} ");
+                assert_eq!(fish.contains(&flag), has && !is_word, "{command} {name}:\n{fish}");
+                for text in [&bash, &zsh] {
+                    assert!(text.contains(&format!("--{name}")) || is_word || name == "command", "{name}:\n{text}");
+                }
             }
         }
     }
@@ -96,9 +96,12 @@ mod tests {
 
     #[test]
     fn another_word_is_refused_with_those_that_there_are() {
-        for names in [&["tcsh"][..], &[], &["bash", "zsh"]] {
+        for names in [&["tcsh"][..], &[], &["bash", "zsh"], &["man", "woman"]] {
             let problem = render(names).unwrap_err();
-            assert!(problem.is_input() && problem.to_string().ends_with("completions bash|zsh|fish|man`"), "{problem}");
+            assert!(
+                problem.is_input() && problem.to_string().contains("completions bash|zsh|fish`, or `man"),
+                "{problem}"
+            );
         }
     }
 }

@@ -19,7 +19,7 @@ use clap::error::ErrorKind;
 use crate::credentials::cnb::CNB_REGISTRY_AUTH;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::inputs::command_line::{Flags, command_line, completions, explain};
+use crate::inputs::command_line::{Asked, Purpose, command_line, explain};
 use crate::inputs::table::{INPUTS, known};
 use crate::inputs::typed::Invocation;
 use crate::inputs::values::{Values, without};
@@ -35,17 +35,20 @@ use crate::text::quote::quote;
 pub fn read(arguments: Vec<OsString>, environment: &Environment) -> Result<Invocation, Error> {
     refuse_unreadable(&arguments, environment)?;
     refuse_endless(environment)?;
-    let flags = match command_line().try_get_matches_from(arguments) {
-        Ok(matches) => match completions(&matches) {
-            Some(forms) => return completions::render(&forms).map(Invocation::Print),
-            None => Flags::of(&matches)?,
-        },
+    let matches = match command_line(Purpose::Read).try_get_matches_from(arguments) {
+        Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Invocation::Print(error.render().to_string()));
         }
         Err(error) => return Err(explain(&error)),
     };
+    let flags = match Asked::of(&matches)? {
+        Asked::Run(flags) => flags,
+        Asked::Completions(words) => return completions::render(&words).map(Invocation::Print),
+        Asked::Version => return Ok(Invocation::Print(command_line(Purpose::Read).render_version())),
+    };
     let mut notices = unknown_variables(environment);
+    notices.extend(flags.notices);
     let mut given = BTreeMap::new();
     for input in INPUTS {
         let variables = variables_of(input.name);
@@ -69,6 +72,14 @@ pub fn read(arguments: Vec<OsString>, environment: &Environment) -> Result<Invoc
     let mut inputs = values.inputs(environment, notices).map_err(|error| without(error, &secrets))?;
     inputs.debug_log |= flags.verbose;
     Ok(Invocation::Run(Box::new(inputs)))
+}
+
+/// The usage, where nothing at all was asked for: neither by an argument nor by a variable.
+pub fn usage(arguments: &[OsString], environment: &Environment) -> Option<String> {
+    let is_asked = |name: &str| variables_of(name).iter().any(|name| environment.get(name).is_some());
+    let is_person = Surroundings::of(environment) == Surroundings::Terminal;
+    let asks_nothing = arguments.is_empty() && !INPUTS.iter().any(|input| is_asked(input.name));
+    (is_person && asks_nothing).then(command_line::usage)
 }
 
 /// The variables that are read besides inputs. `HOME` is not among them: a home of any name may have no login in it.

@@ -41,9 +41,53 @@ impl Kind {
     }
 }
 
+/// Under which heading an input stands in the help of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Which images, and what of them.
+    Images,
+    /// How they are worked on.
+    Run,
+    /// Who may.
+    Logins,
+    /// Where else, and how it is spoken to.
+    Registries,
+    /// Access to packages on GitHub.
+    Access,
+    /// What is left behind.
+    Results,
+}
+
+impl Group {
+    /// The heading.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Self::Images => "Images",
+            Self::Run => "Run",
+            Self::Logins => "Logins",
+            Self::Registries => "Registries and mirrors",
+            Self::Access => "Access on GitHub",
+            Self::Results => "Results",
+        }
+    }
+}
+
+const EVERY: &[Command] = &[Command::Copy, Command::Inspect, Command::Verify, Command::Access];
+const CONTENT: &[Command] = &[Command::Copy, Command::Inspect, Command::Verify];
+const TO_TARGET: &[Command] = &[Command::Copy, Command::Verify, Command::Access];
+const COPY_AND_VERIFY: &[Command] = &[Command::Copy, Command::Verify];
+const COPY_AND_ACCESS: &[Command] = &[Command::Copy, Command::Access];
+const COPY: &[Command] = &[Command::Copy];
+/// What the command line has a word for.
+const NONE: &[Command] = &[];
+
 /// One input.
 #[derive(Clone, Copy, Debug)]
 pub struct Input {
+    /// Its heading in the help.
+    pub group: Group,
+    /// The commands that look at it. Others take it and do nothing with it: a workflow may switch `command` alone.
+    pub commands: &'static [Command],
     /// The name: an action's input, a flag, and with `INPUT_` a variable.
     pub name: &'static str,
     /// What its value looks like.
@@ -70,194 +114,287 @@ pub struct Output {
     pub help: &'static str,
 }
 
-pub const fn input(name: &'static str, kind: Kind, default: Option<&'static str>, help: &'static str) -> Input {
-    Input { name, kind, default, help }
+pub const fn input(
+    group: Group,
+    commands: &'static [Command],
+    name: &'static str,
+    kind: Kind,
+    default: Option<&'static str>,
+    help: &'static str,
+) -> Input {
+    Input { group, commands, name, kind, default, help }
 }
 
 /// Every input, in the order in which they are documented.
 pub const INPUTS: &[Input] = &[
     input(
+        Group::Images,
+        NONE,
         "command",
         Kind::Choice(words::<Command>),
         Some("copy"),
         "What to do: `copy`, `inspect` (read the source and print its digests), `verify` (compare source and target, write nothing) or `access` (check or grant access on GitHub, copy nothing).",
     ),
     input(
+        Group::Images,
+        EVERY,
         "source",
         Kind::Reference,
         None,
         "The image to read: `[registry/]repository[:tag][@digest]` (Docker Hub short names work), or `oci:DIRECTORY[:tag]`, an OCI image layout. This, `images` or `config` is required.",
     ),
     input(
+        Group::Images,
+        TO_TARGET,
         "target",
         Kind::Reference,
         Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"),
         "Where it goes. No tag: the source's tag. Placeholders: `{owner}` `{repo}` of this repository, `{registry}` `{repository}` `{namespace}` `{name}` `{tag}` of the source. `oci:DIRECTORY[:tag]` writes an image layout.",
     ),
     input(
+        Group::Images,
+        EVERY,
         "images",
         Kind::List,
         None,
         "Many images in place of `source`: `SOURCE` or `SOURCE => TARGET` a line. A target is written as in `target`, which counts for the lines without one. They are worked on together, and what one has brought is not sent for the next.",
     ),
     input(
+        Group::Images,
+        EVERY,
         "config",
         Kind::List,
         None,
         "Many images by lists, in place of `source`: paths or globs of files below the workspace. A YAML file selects tags by pattern, version and age; any other has `SOURCE` or `SOURCE => TARGET` a line.",
     ),
     input(
+        Group::Images,
+        CONTENT,
         "platforms",
         Kind::List,
         Some("all"),
         "`all`, or names `os/arch[/variant]`. One: its manifest alone is copied, under its own digest. Several: see `subset`.",
     ),
     input(
+        Group::Images,
+        COPY_AND_VERIFY,
         "subset",
         Kind::Choice(words::<Subset>),
         Some("auto"),
         "Several but not all platforms: `sparse` keeps the index and its digest and copies only those; `rewrite` writes a smaller index with a new digest; `auto` is `sparse`, and where the target refuses that `rewrite`, with a warning. With `expected-digest`, `auto` is `sparse`.",
     ),
     input(
+        Group::Images,
+        CONTENT,
         "attachments",
         Kind::Choice(words::<Attachments>),
         Some("all"),
         "What comes along with an image that is copied, for the index and each platform: `all` (signatures, SBOMs, attestations, any referrer), `signatures` or `none`.",
     ),
     input(
+        Group::Images,
+        CONTENT,
         "expected-digest",
         Kind::Digest,
         None,
         "The digest that the source must resolve to; otherwise the run fails and nothing is written.",
     ),
     input(
+        Group::Run,
+        COPY,
         "on-conflict",
         Kind::Choice(words::<OnConflict>),
         Some("overwrite"),
         "What to do when the target tag exists with another digest: `overwrite`, `keep` or `fail`.",
     ),
-    input("dry-run", Kind::Boolean, Some("false"), "Stop before the first write and say what would be copied."),
     input(
+        Group::Run,
+        COPY_AND_ACCESS,
+        "dry-run",
+        Kind::Boolean,
+        Some("false"),
+        "Stop before the first write and say what would be copied.",
+    ),
+    input(
+        Group::Logins,
+        EVERY,
         "github-token",
         Kind::Secret,
         Some("${{ github.token }}"),
         "Token for `ghcr.io`, or for the registry of this GitHub Enterprise server, and for reading packages by that server's API; it is sent nowhere else.",
     ),
-    input("source-username", Kind::Text, None, "User name for the source's registry."),
-    input("source-password", Kind::Secret, None, "Password or token for the source's registry."),
-    input("target-username", Kind::Text, None, "User name for the target's registry."),
-    input("target-password", Kind::Secret, None, "Password or token for the target's registry."),
+    input(Group::Logins, EVERY, "source-username", Kind::Text, None, "User name for the source's registry."),
+    input(Group::Logins, EVERY, "source-password", Kind::Secret, None, "Password or token for the source's registry."),
+    input(Group::Logins, TO_TARGET, "target-username", Kind::Text, None, "User name for the target's registry."),
     input(
+        Group::Logins,
+        TO_TARGET,
+        "target-password",
+        Kind::Secret,
+        None,
+        "Password or token for the target's registry.",
+    ),
+    input(
+        Group::Logins,
+        EVERY,
         "registry-auth",
         Kind::SecretLines,
         None,
         "Credentials for several registries, `HOST[/PATH] USERNAME PASSWORD` a line, the password to the end of the line. The longest match wins; a line with only a host is skipped.",
     ),
     input(
+        Group::Logins,
+        EVERY,
         "token-services",
         Kind::List,
         None,
         "Token services of another domain that may see a registry's credential, `REGISTRY = HOST[:PORT]` a line. Without a line a token service sees it only where it belongs to the registry.",
     ),
     input(
+        Group::Registries,
+        CONTENT,
         "registry-mirrors",
         Kind::List,
         None,
         "Mirrors to read from, `REGISTRY[/PATH] = HOST[:PORT][/PATH], …` a line; the registry itself comes last. For a registry without a rule here those of the variable `CNB_REGISTRY_MIRRORS` count; `none` switches that off.",
     ),
     input(
+        Group::Registries,
+        CONTENT,
         "mirror-tags",
         Kind::Choice(words::<Tags>),
         Some("verify"),
         "Whom to believe about a tag: `verify` (a mirror, if the registry itself agrees or cannot be asked), `first` (whoever answers first) or `origin` (the registry itself; mirrors only deliver).",
     ),
     input(
+        Group::Registries,
+        CONTENT,
         "mirror-fallback",
         Kind::Choice(words::<Fallback>),
         Some("original"),
         "After the mirrors, ask the registry itself (`original`) or nobody (`never`).",
     ),
     input(
+        Group::Registries,
+        EVERY,
         "insecure-registries",
         Kind::List,
         None,
         "Hosts that are spoken to over plain HTTP, separated by commas or newlines. Loopback addresses and `localhost` always are, unless they turn out to speak TLS.",
     ),
     input(
+        Group::Registries,
+        EVERY,
         "ca-certificates",
         Kind::File,
         None,
         "A PEM file below the workspace with additional CA certificates to trust.",
     ),
     input(
+        Group::Access,
+        COPY_AND_ACCESS,
         "access",
         Kind::Choice(words::<AccessMode>),
         None,
         "What to do about the package's access on GitHub: `report` (the default), `apply` (grant `teams` and `users` their roles on `access-repository`; implied by them) or `off`.",
     ),
     input(
+        Group::Access,
+        COPY_AND_ACCESS,
         "admin-token",
         Kind::Secret,
         None,
         "Token for the grants: of a GitHub App, or a personal one, with Administration: write on `access-repository` and Members: read. It is sent to GitHub's API only.",
     ),
     input(
+        Group::Access,
+        COPY_AND_ACCESS,
         "access-repository",
         Kind::Text,
         None,
         "`OWNER/REPO`, the repository that the package inherits its access from. Default: this repository.",
     ),
     input(
+        Group::Access,
+        COPY_AND_ACCESS,
         "teams",
         Kind::List,
         None,
         "Teams of the organisation, `SLUG=read|write|admin` each, that are to have this role at least.",
     ),
-    input("users", Kind::List, None, "People, `LOGIN=read|write|admin` each, who are to have this role at least."),
     input(
+        Group::Access,
+        COPY_AND_ACCESS,
+        "users",
+        Kind::List,
+        None,
+        "People, `LOGIN=read|write|admin` each, who are to have this role at least.",
+    ),
+    input(
+        Group::Access,
+        COPY_AND_ACCESS,
         "expected-visibility",
         Kind::Choice(words::<Option<Visibility>>),
         Some("any"),
         "The visibility that the package must have. It is checked, never set: GitHub has no call for it.",
     ),
     input(
+        Group::Access,
+        COPY_AND_ACCESS,
         "strict",
         Kind::Boolean,
         Some("false"),
         "Fail the run when access is not as wanted: another role, link or visibility, a missing token, a step that only a person can do.",
     ),
     input(
+        Group::Run,
+        EVERY,
         "patience",
         Kind::Duration,
         Some("5m"),
         "How long to go on trying while a registry makes no progress: `30s`, `5m`, `1h`.",
     ),
     input(
+        Group::Run,
+        COPY,
         "check",
         Kind::Choice(words::<Check>),
         Some("quick"),
         "How an unchanged tag is looked at: `quick` compares digests; `deep` asks the target for every part and attachment and sends again what is missing.",
     ),
     input(
+        Group::Run,
+        EVERY,
         "fail-fast",
         Kind::Boolean,
         Some("false"),
         "After the first image that fails, begin no other: those under way go on to their end, the rest are `deferred`.",
     ),
     input(
+        Group::Images,
+        COPY_AND_VERIFY,
         "foreign-layers",
         Kind::Choice(words::<ForeignLayers>),
         Some("skip"),
         "Layers that registries do not hold (Windows base layers of old images): `skip` leaves them where their URLs say, `include` sends them to the target.",
     ),
     input(
+        Group::Results,
+        COPY,
         "emit",
         Kind::List,
         Some("none"),
         "Configuration to write for those who pull: `mapping`, `registries-conf`, `openshift`, `imagestream`, `kustomize`, `buildkit`, `cnb`, `k3s`, or `all` of these; by name only: `registries-conf-tags`, `containerd`, `buildkitd`, `kyverno`, `helm`.",
     ),
-    input("emit-directory", Kind::File, Some("mirror-image"), "Where to write it: a directory below the workspace."),
-    input("summary", Kind::Boolean, Some("true"), "Write the job summary."),
+    input(
+        Group::Results,
+        COPY,
+        "emit-directory",
+        Kind::File,
+        Some("mirror-image"),
+        "Where to write it: a directory below the workspace.",
+    ),
+    input(Group::Results, EVERY, "summary", Kind::Boolean, Some("true"), "Write the job summary."),
 ];
 
 /// Every output.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::read;
+use super::{read, usage};
 use crate::credentials::Given;
 use crate::engine::options::{Command, OnConflict, Platforms};
 use crate::environment::Environment;
@@ -14,6 +14,7 @@ use crate::observe::events::Event;
 use crate::oci::reference::Reference;
 use crate::plan::request::Images;
 use crate::secret::{Credential, Secret};
+use crate::text::choice::{Choice as _, words};
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -174,7 +175,12 @@ fn each_kind_of_bad_input_gets_its_own_sentence() {
         ),
         (&["copy", "a/b", "--registry-auth", "a.io hunter2"], "input `registry-auth`: line 1 has a user"),
         (&["copy", "a", "b", "hunter2"], "input `arguments`: are too many"),
-        (&["a", "b", "c", "hunter2"], "input `arguments`: are too many"),
+        (&["a", "b", "c", "hunter2"], "input `command`: `a` is not one of"),
+        (&["inspect", "a", "hunter2"], "input `arguments`: are too many"),
+        (&["--images", "a", "copy", "--source", "b"], "input `images`: is given, and `source` is too"),
+        (&["--patience=1s", "copy", "a/b", "--patience=2s"], "input `patience`: is given more than once"),
+        (&["--dry-run", "true", "copy", "a/b"], "input `arguments`: `true` stands alone"),
+        (&["help", "hunter2"], "input `arguments`: name no command to help with"),
         (
             &["a/b", "c/d"],
             "input `command`: `a/b` is not one of copy, inspect, verify, access; to copy it, write `copy` before it",
@@ -187,7 +193,7 @@ fn each_kind_of_bad_input_gets_its_own_sentence() {
         ),
         (&["copy", "a/b", "--source-username", "--hunter2"], "input `arguments`: have something that begins with `-`"),
         (&["copy", "a/b", "--insecure-registries", "me:hunter2@x.io"], "`***@x.io` is not a host"),
-        (&["copy", "a/b", "--frobnicate"], "input `--frobnicate`: is not known (`mirror-image --help`"),
+        (&["copy", "a/b", "--frobnicate"], "input `--frobnicate`: is not known (`mirror-image help copy`"),
         (&["copy", "a/b", "-x"], "input `arguments`: have something that begins with `-`"),
         (&["copy", "a/b", "--target"], "input `target`: has no value"),
     ] {
@@ -265,16 +271,46 @@ fn notices_are_given_for_visible_secrets_and_unknown_variables() {
 
 #[test]
 fn help_and_version_are_printed() {
-    let text = |flag: &str| match read(vec![flag.into()], &Environment::default()) {
+    let text = |arguments: &[&str]| match read(arguments.iter().map(Into::into).collect(), &Environment::default()) {
         Ok(Invocation::Print(text)) => text,
         other => panic!("{other:?}"),
     };
-    let help = text("--help");
-    for input in INPUTS {
-        assert!(help.contains(&format!("--{}", input.name)), "{}: {help}", input.name);
+    let help = text(&["--help"]);
+    assert!(help.starts_with("Mirrors") && help.contains("\n  inspect ") && !help.contains("--dry-run["), "{help}");
+    for word in words::<Command>() {
+        let command = Command::parse(word).unwrap();
+        let (whole, short) = (text(&["help", word]), text(&[word, "-h"]));
+        assert_eq!(whole, text(&[word, "--help"]));
+        assert!(short.lines().count() < whole.lines().count() && !whole.contains("${{"), "{short}\n{whole}");
+        for input in INPUTS.iter().filter(|input| !matches!(input.name, "source" | "target")) {
+            let flags = [format!("--{} <", input.name), format!("--{}[=", input.name)];
+            let is_there = flags.iter().any(|flag| whole.contains(flag));
+            assert_eq!(is_there, input.commands.contains(&command), "{word} --{}:\n{whole}", input.name);
+        }
+        assert!(short.contains("Examples:\n") && whole.contains("Examples:\n"), "{short}");
     }
-    assert!(help.starts_with("Mirrors") && !help.contains("${{"), "{help}");
-    assert_eq!(text("--version").trim(), concat!("mirror-image ", env!("CARGO_PKG_VERSION")));
+    for version in [&["--version"][..], &["-V"], &["version"]] {
+        assert_eq!(text(version).trim(), concat!("mirror-image ", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[test]
+fn whoever_asks_for_nothing_gets_the_usage() {
+    let none = Environment::default();
+    assert!(usage(&[], &none).is_some_and(|usage| usage.contains("Usage: mirror-image COMMAND")));
+    assert_eq!(usage(&["copy".into()], &none), None);
+    for variable in [("INPUT_ON_CONFLICT", "keep"), ("INPUT_DRY-RUN", "true"), ("GITHUB_ACTIONS", "true")] {
+        assert_eq!(usage(&[], &Environment::from(&[variable][..])), None, "{variable:?}");
+    }
+}
+
+#[test]
+fn a_flag_before_the_command_counts_and_one_without_effect_is_said() {
+    let list =
+        run(&["--insecure-registries=one.example.com", "copy", "a/b", "--insecure-registries=two.example.com"], &[]);
+    assert_eq!(list.insecure_registries, ["one.example.com", "two.example.com"]);
+    let inspect = run(&["inspect", "a/b", "--check=deep", "--dry-run=false"], &[]);
+    assert_eq!(inspect.notices, ["`--check` has no effect with `inspect`"]);
 }
 
 #[test]
