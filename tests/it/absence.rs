@@ -211,6 +211,33 @@ async fn tags_of_one_digest_ask_for_its_signatures_once() {
 }
 
 #[tokio::test]
+async fn what_is_asked_beside_an_image_is_four_requests_for_each_of_its_manifests() {
+    // The root, two platforms and their attestations: cosign signs all of these (`--recursive`), and only asking proves that
+    // it has not.
+    let (source, target, image) = (Registry::start(), Registry::start(), images::with_attestations());
+    source.seed(&image, "a:1");
+    let run = Run::copy(&source.name("a:1"), &target.name("b:1"));
+    let outcome = run.succeeds().await;
+    let asked = |method: &str, part: &str| {
+        source.log().iter().filter(|it| it.method == method && it.path.contains(part)).count()
+    };
+    assert_eq!(image.manifests.len(), 5);
+    assert_eq!(
+        (asked("HEAD", "/manifests/sha256-"), asked("GET", "/manifests/sha256-"), asked("GET", "/referrers/")),
+        (15, 5, 1),
+        "{outcome}\n{}",
+        source.lines()
+    );
+    assert_eq!(asked("GET", "/tags/list"), 0);
+    // Where there is the API, it answers for the fallback tag.
+    let target = Registry::start();
+    source.reset();
+    source.switch(|switches| switches.referrers = Some(10));
+    Run::copy(&source.name("a:1"), &target.name("b:1")).succeeds().await;
+    assert_eq!((asked("GET", "/manifests/sha256-"), asked("GET", "/referrers/")), (0, 5), "{}", source.lines());
+}
+
+#[tokio::test]
 async fn a_digest_whose_cosign_tags_no_registry_takes_is_not_asked_for_them() {
     let (source, target) = (Registry::start(), Registry::start());
     let image = images::single();

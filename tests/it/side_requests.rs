@@ -153,6 +153,32 @@ async fn a_tag_of_the_list_that_names_the_image_gives_way_to_the_list() {
     assert!(String::from_utf8_lossy(&list.bytes).contains(signature.digest()), "{outcome}");
 }
 
+#[tokio::test]
+async fn what_a_target_loses_from_its_own_list_is_sent_again_or_said() {
+    for (times, is_listed) in [(1, true), (usize::MAX, false)] {
+        let (source, target, image) = (Registry::start(), Registry::start(), images::single());
+        for registry in [&source, &target] {
+            registry.switch(|switches| switches.referrers = Some(10));
+        }
+        source.seed(&image, "a:1");
+        let (kept, lost) = (images::referrer_of(&image, SIGNATURE), images::referrer_of(&image, "example/sbom"));
+        for attached in [&kept, &lost] {
+            source.seed(attached, "a");
+        }
+        let list =
+            format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{}]}}"#, kept.root().descriptor());
+        let headers = vec![("content-type".to_owned(), OCI_INDEX.to_owned())];
+        let fault = Fault::on("GET", "/referrers/", What::Status { status: 200, headers, body: list });
+        target.fault(if times == 1 { fault } else { fault.always() });
+        let outcome = Run::copy(&source.name("a:1"), &target.name("b:1")).succeeds().await;
+        let puts = |image: &Image| target.count("PUT", &format!("/manifests/{}", image.digest()));
+        assert_eq!(puts(&kept), 1, "{outcome}\n{}", target.lines());
+        assert!(puts(&lost) > 1, "it was not listed, and not sent again: {outcome}\n{}", target.lines());
+        assert_eq!(outcome.says("the target keeps no list of what is attached to"), !is_listed, "{outcome}");
+        assert_eq!(outcome.says(&format!("): {} is there", lost.digest())), !is_listed, "{outcome}");
+    }
+}
+
 /// An attachment of the type that was given up before OCI 1.1.
 fn outdated(subject: &Image) -> Image {
     let sbom = Object::new("text/plain", "sbom");

@@ -243,6 +243,27 @@ async fn a_dead_place_for_an_upload_is_blamed_and_not_the_registry() {
 }
 
 #[tokio::test]
+async fn where_nothing_ever_was_is_not_tried_for_the_whole_patience() {
+    let dead = ClosedPort::new();
+    let (source, target, run) = pair(&images::single());
+    source.fault(Fault::on("GET", "/blobs/", What::redirect(format!("http://{dead}{{path}}"))).always());
+    run.input("patience", "60s").fails_with(1).await;
+    let asked = |path: &str| source.log().iter().filter(|it| it.method == "GET" && it.path.contains(path)).count();
+    let blobs = images::single().blobs;
+    let most = blobs.iter().map(|blob| asked(&blob.digest)).max().unwrap();
+    // Three times, and as often by what was opened ahead; the patience would be spent by seven.
+    assert!((2..=6).contains(&most), "{most}: {}", source.lines());
+    assert_eq!(target.tag("mirror/app", "1"), None);
+
+    let (_source, target, run) = pair(&images::single());
+    let elsewhere = LocationForm::OtherHost(format!("http://{dead}"));
+    target.fault(Fault::on("POST", "/uploads/", What::Location(elsewhere)).always());
+    run.input("patience", "60s").fails_with(1).await;
+    let opened = target.count("POST", "/uploads/");
+    assert!(opened <= 4 * blobs.len(), "{opened}: {}", target.lines());
+}
+
+#[tokio::test]
 async fn a_refusal_of_the_storage_host_is_its_own() {
     let (source, target, run) = pair(&images::single());
     let storage = source.plain_redirect_store();

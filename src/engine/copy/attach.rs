@@ -40,6 +40,7 @@ impl Copy<'_> {
         found.sort_by(|a, b| (a.depth, &a.manifest.digest).cmp(&(b.depth, &b.manifest.digest)));
         let mut reports = Vec::new();
         let mut unlisted: BTreeMap<&Digest, Vec<&Manifest>> = BTreeMap::new();
+        let mut sent: BTreeMap<&Digest, Vec<&Manifest>> = BTreeMap::new();
         let own = self.take_unlisted();
         for (manifest, subject) in own.iter().filter_map(|manifest| Some((manifest, manifest.subject.as_ref()?))) {
             let at = TagOrDigest::Digest(&manifest.digest);
@@ -52,8 +53,13 @@ impl Copy<'_> {
             let copied = try_join_all(level.iter().map(|attachment| self.attach_one(attachment))).await?;
             for (attachment, copied) in level.iter().zip(copied) {
                 let Some((result, listed)) = copied else { continue };
-                if let (false, Some(subject)) = (listed, &attachment.manifest.subject) {
-                    unlisted.entry(&subject.digest).or_default().push(&attachment.manifest);
+                if let Some(subject) = &attachment.manifest.subject {
+                    let kept = match (listed, result) {
+                        (false, _) => Some(&mut unlisted),
+                        (true, Outcome::Copied) => Some(&mut sent),
+                        (true, _) => None,
+                    };
+                    kept.into_iter().for_each(|by| by.entry(&subject.digest).or_default().push(&attachment.manifest));
                 }
                 reports.push(report(attachment, result));
             }
@@ -64,6 +70,12 @@ impl Copy<'_> {
             }
             return Ok(reports);
         }
+        for (subject, manifests) in sent.into_iter().filter(|(_, manifests)| manifests.len() > 1) {
+            let lost = self.lost_from_list(subject, manifests).await?;
+            if !lost.is_empty() {
+                unlisted.entry(subject).or_default().extend(lost);
+            }
+        }
         // What an earlier run brought it has tried to list.
         let is_news = |subject: &Digest| {
             let was_sent = |report: &AttachmentOutcome| report.subject == *subject && report.result == Outcome::Copied;
@@ -72,6 +84,32 @@ impl Copy<'_> {
         let lists = unlisted.into_iter().map(|(subject, manifests)| self.list(subject, manifests, is_news(subject)));
         try_join_all(lists).await?;
         Ok(reports)
+    }
+
+    /// Of several manifests that were sent at once, and that the target has said to list under `subject`, those that it does
+    /// not because it has no such list. A registry that reads its list, adds to it and writes it loses one of two that come
+    /// together (olareg 0.1.2 does): what is not listed is sent again, one after the other.
+    async fn lost_from_list<'b>(
+        &self,
+        subject: &Digest,
+        mut manifests: Vec<&'b Manifest>,
+    ) -> Result<Vec<&'b Manifest>, Error> {
+        let mut settle = SETTLE;
+        for _ in 0..IN_VAIN {
+            let Some(listed) = self.target.referrers(subject).await? else { return Ok(manifests) };
+            manifests.retain(|manifest| !listed.iter().any(|entry| entry.digest == manifest.digest));
+            if manifests.is_empty() {
+                return Ok(manifests);
+            }
+            for manifest in &manifests {
+                self.put(TagOrDigest::Digest(&manifest.digest), manifest).await?;
+            }
+            tokio::time::sleep(settle).await;
+            settle *= 2;
+        }
+        let digests: Vec<&Digest> = manifests.iter().map(|manifest| &manifest.digest).collect();
+        self.meter.warn(not_listed(subject, &digests, "it has said that it lists them, and does not"));
+        Ok(Vec::new())
     }
 
     /// What a copy would do about the list of `subject`, which is to name `manifests`: those that it lacks would be listed.

@@ -1,5 +1,6 @@
 //! One registry as one account sees it: address, credential, limits, what was seen of it.
 
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
@@ -72,6 +73,8 @@ pub struct Host {
     pub(crate) greeted: OnceCell<()>,
     /// Whether it has answered anything in this run.
     pub answered: AtomicBool,
+    /// Other hosts that it led to, by redirects and by places for uploads, and that have answered.
+    pub(crate) led_to: Mutex<HashSet<String>>,
     /// When and why it was given up, where it never has: each image of a list would wait as long and hear the same.
     given_up: Mutex<Option<(Instant, Cause)>>,
     /// What is known of it beforehand.
@@ -108,6 +111,7 @@ impl Host {
             concurrency: Concurrency::new(quirks.is_gentle),
             greeted: OnceCell::new(),
             answered: AtomicBool::new(false),
+            led_to: Mutex::default(),
             given_up: Mutex::default(),
             observed: Observed::new(&quirks),
             quirks,

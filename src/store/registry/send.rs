@@ -12,7 +12,7 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::error::cause::{Cause, ErrorResponse};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::violation::{Lead, Violation};
 use crate::http::address::{self, is_loopback};
 use crate::http::clients::Pool;
@@ -23,6 +23,7 @@ use crate::store::registry::concurrency::{Permit, RequestClass};
 use crate::store::registry::error_response;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::{self, Retry, RetryBudget, WORTH_SAYING};
+use crate::sync::LockExt as _;
 use crate::text::sanitise;
 
 /// How often a request is sent again for what its refusal taught: without anything, with the token for its repository, with
@@ -97,7 +98,8 @@ impl Repository {
         }
         let reason = cause.to_string();
         let never_answered = self.host.never_answered();
-        let wait = budget.next(cause, never_answered).inspect_err(|cause| {
+        let is_nowhere = self.leads_nowhere(&cause);
+        let wait = budget.next(cause, never_answered || is_nowhere).inspect_err(|cause| {
             // With alternatives it was given up too early to count for those that have none.
             if never_answered && !self.limits.has_alternatives && cause.is_connection() {
                 self.host.give_up(cause);
@@ -220,6 +222,22 @@ impl Repository {
         }
     }
 
+    /// Whether what failed is that this registry leads to a host that is not there, and never was in this run: a name that it
+    /// has by mistake, not worth minutes.
+    fn leads_nowhere(&self, cause: &Cause) -> bool {
+        let Cause::Elsewhere { host, failure, .. } = cause else { return false };
+        matches!(**failure, Cause::Connection { kind: ConnectionFailure::Dns | ConnectionFailure::Refused, .. })
+            && !self.host.led_to.locked().contains(host)
+    }
+
+    /// Notes that the host of `url` has answered.
+    pub(crate) fn heard_from(&self, url: &Url) {
+        match self.elsewhere(url) {
+            Some(host) => drop(self.host.led_to.locked().insert(host)),
+            None => self.host.answered.store(true, Relaxed),
+        }
+    }
+
     /// The `Authorization` that a request with `scopes` carries now.
     pub(crate) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>, Cause> {
         let asking = TokenContext { transport: &self.host.transport, meter: &self.meter, limits: &self.limits };
@@ -271,7 +289,7 @@ impl Repository {
                 continue;
             }
             let response = answered.map_err(|cause| self.blame(&url, Lead::Redirect, cause))?;
-            self.host.answered.store(true, Relaxed);
+            self.heard_from(&url);
             let next = if !call.follow_redirects || (call.stays_home && !self.leads_home(&url, response.headers())) {
                 None
             } else if reads && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {

@@ -162,6 +162,7 @@ impl Repository {
             return Err(UploadError::Source(error));
         }
         let response = result.map_err(|cause| self.blame(url, Lead::Upload, cause))?;
+        self.heard_from(url);
         if let Some(next) = self.next_write(&response)? {
             return Err(UploadError::Redirected(next));
         }
@@ -266,6 +267,7 @@ impl Repository {
             let request = request.headers(headers.clone()).body(body.clone());
             let answered = answer(request, self.commit_limit()).await;
             let response = answered.map_err(|cause| self.blame(&url, Lead::Upload, cause))?;
+            self.heard_from(&url);
             match self.next_write(&response)? {
                 Some(next) => url = next,
                 None => return Ok(response),
