@@ -59,7 +59,9 @@ impl Copy<'_> {
                         (true, Outcome::Copied) => Some(&mut sent),
                         (true, _) => None,
                     };
-                    kept.into_iter().for_each(|by| by.entry(&subject.digest).or_default().push(&attachment.manifest));
+                    if let Some(by_subject) = kept {
+                        by_subject.entry(&subject.digest).or_default().push(&attachment.manifest);
+                    }
                 }
                 reports.push(report(attachment, result));
             }
