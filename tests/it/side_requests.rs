@@ -165,10 +165,10 @@ async fn what_a_target_loses_from_its_own_list_is_sent_again_or_said() {
         for attached in [&kept, &lost] {
             source.seed(attached, "a");
         }
-        let list =
+        let answer =
             format!(r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{}]}}"#, kept.root().descriptor());
         let headers = vec![("content-type".to_owned(), OCI_INDEX.to_owned())];
-        let fault = Fault::on("GET", "/referrers/", What::Status { status: 200, headers, body: list });
+        let fault = Fault::on("GET", "/referrers/", What::Status { status: 200, headers, body: answer });
         target.fault(if times == 1 { fault } else { fault.always() });
         let outcome = Run::copy(&source.name("a:1"), &target.name("b:1")).succeeds().await;
         let puts = |image: &Image| target.count("PUT", &format!("/manifests/{}", image.digest()));
