@@ -12,14 +12,14 @@ COPY Cargo.toml Cargo.lock ./
 RUN mkdir src \
     && touch src/lib.rs \
     && echo 'fn main() {}' > src/main.rs \
-    && cargo auditable build --locked --release --bin mirror-image \
+    && cargo auditable build --locked --profile dist --bin mirror-image \
     && rm -r src
 
 # The program. `touch` shows Cargo that these files are newer than the empty ones.
 COPY src src
 RUN touch src/lib.rs src/main.rs \
-    && cargo auditable build --locked --release --bin mirror-image \
-    && cp target/release/mirror-image /mirror-image
+    && cargo auditable build --locked --profile dist --bin mirror-image \
+    && cp target/dist/mirror-image /mirror-image
 
 # Both files lie in `build` where they lie here, so that a directory can take the place of the stage above:
 # `buildah bud --target final --build-context build=DIRECTORY` pulls and compiles nothing (scripts/container-test).

@@ -1,8 +1,8 @@
 //! The main job on this machine, without an account and without the internet: two registries on loopback, an image
 //! with three platforms, and the action run as GitHub runs it: inputs in its environment, log, outputs and summary out.
 //!
-//! `cargo run --release --example demo`. Fails when anything is not as it says. The action is this file once more, as a
-//! child process that does what the program's `main` does: nothing is built twice.
+//! `cargo run --release --example demo [-- PROGRAM]`. Fails when anything is not as it says. Without a PROGRAM the action
+//! is this file once more, as a child process that does what the program's `main` does: nothing is built twice.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a demo is there to be read")]
 
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn demo() -> Result<()> {
-    let program = std::env::current_exe()?;
+    let program = std::env::args_os().nth(1).map_or_else(std::env::current_exe, std::path::absolute)?;
     let (source, target, image) = (Registry::start(), Registry::start(), images::three_platforms());
     source.seed(&image, SOURCE);
 
@@ -122,6 +122,8 @@ fn run(program: &Path, source: &Registry, target: &Registry) -> Result<Step> {
     println!("\n--- log");
     let status = Command::new(program)
         .env_clear()
+        // Without it nothing opens a socket on Windows.
+        .envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)))
         .env(AS_PROGRAM, "1")
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_REPOSITORY", "octo-org/mirrors")
