@@ -122,8 +122,6 @@ fn run(program: &Path, source: &Registry, target: &Registry) -> Result<Step> {
     println!("\n--- log");
     let status = Command::new(program)
         .env_clear()
-        // Without it nothing opens a socket on Windows.
-        .envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)))
         .env(AS_PROGRAM, "1")
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_REPOSITORY", "octo-org/mirrors")
