@@ -1,6 +1,7 @@
 //! The words that registries, layouts and mirrors share.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::object::Object;
 use crate::oci::digest::Digest;
@@ -44,6 +45,10 @@ pub enum AccountId {
     Layout(usize),
 }
 
+/// One repository as it is read in this run: its account, where that is known, and its name. What one of them has says
+/// nothing of what another may be given.
+pub type Origin = (Option<AccountId>, Arc<str>);
+
 /// What a registry said to a pushed manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ManifestPush {
@@ -67,6 +72,6 @@ pub enum Presence {
     Unlikely,
     /// The tag had other content, which may share blobs with this.
     Possible,
-    /// It is, with another size: to be sent whatever the registry says of having it.
-    Corrupt,
+    /// What is there does not count: it has another size, or came for another image. Sent whatever the registry says.
+    Void,
 }

@@ -21,7 +21,7 @@ use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{BlobPushRequest, BlobSource, BlobStream};
-use crate::store::content::{AccountId, Listing, ManifestPush, TagOrDigest};
+use crate::store::content::{AccountId, Listing, ManifestPush, Origin, TagOrDigest};
 use crate::store::layout::Layout;
 use crate::store::mirrors::source::MirrorSource;
 use crate::store::registry::repository::Repository;
@@ -148,6 +148,15 @@ impl Source {
             Self::Layout(layout) => Arc::clone(layout.name()),
             Self::Mirrors(mirrors) => mirrors.repository(),
         }
+    }
+
+    /// Whose content is read here. Without an account, the registry is in the name.
+    pub fn origin(&self) -> Origin {
+        let repository = match self {
+            Self::Mirrors(mirrors) if mirrors.account().is_none() => mirrors.full_name(),
+            _ => self.repository(),
+        };
+        (self.account(), repository)
     }
 
     /// What counts the requests to this end, and hears what is to be known.

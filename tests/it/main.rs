@@ -50,6 +50,7 @@ mod regressions;
 mod rendering;
 mod repair;
 mod saved_directories;
+mod shared_blobs;
 mod side_requests;
 mod support;
 mod test_registry;

@@ -4,7 +4,8 @@
 //! others, as long as other blobs of this source move on to them and a moment more, then downloads it for all that wait.
 //! Never a reason to fail
 //! or to stand still: a subscriber that joins late, falls behind or receives only part of the stream downloads the blob
-//! itself. Never takes another's word for the bytes: each end checks its own. Within one account there is nothing to share:
+//! itself. Never takes another's word for the bytes: each end checks its own. Never serves what was
+//! read in another repository than the image's own. Within one account there is nothing to share:
 //! there the ledger has a blob brought once.
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,7 +25,7 @@ use crate::error::Error;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{self, BlobSource, BlobStream};
-use crate::store::content::{AccountId, TagOrDigest};
+use crate::store::content::{AccountId, Origin, TagOrDigest};
 use crate::store::{Source, StoredBlob};
 use crate::sync::LockExt as _;
 
@@ -51,10 +52,13 @@ type Once = Arc<OnceCell<Result<Manifest, Error>>>;
 #[derive(Default)]
 pub struct FanOut {
     sources: Mutex<HashMap<String, Arc<SharedSource>>>,
-    rendezvous: Mutex<HashMap<Digest, Rendezvous>>,
+    rendezvous: Mutex<HashMap<Wanted, Rendezvous>>,
     /// A subscriber came, went, or got what it needed.
     changed: Notify,
 }
+
+/// A blob of a repository.
+type Wanted = (Origin, Digest);
 
 /// One source, and the accounts that images take it to.
 struct SharedSource {
@@ -104,7 +108,7 @@ impl FanOut {
         self.sources.locked()
     }
 
-    fn rendezvous(&self) -> MutexGuard<'_, HashMap<Digest, Rendezvous>> {
+    fn rendezvous(&self) -> MutexGuard<'_, HashMap<Wanted, Rendezvous>> {
         self.rendezvous.locked()
     }
 }
@@ -220,7 +224,8 @@ impl Subscriber<'_> {
             return blob.open().await;
         }
         let digest = &blob.descriptor.digest;
-        let stream = match self.follow(digest) {
+        let wanted = (blob.store.origin(), digest.clone());
+        let stream = match self.follow(&wanted) {
             Some(coming) => {
                 self.fan_out.changed.notify_waiters();
                 match coming.await {
@@ -233,21 +238,20 @@ impl Subscriber<'_> {
                     Err(_) => blob.open().await?,
                 }
             }
-            None => self.lead(ledger, blob).await?,
+            None => self.lead(ledger, blob, &wanted).await?,
         };
         let (source, account) = (Arc::clone(&self.source), self.account);
         Ok(stream.inspect(move |_| source.takes(account)).boxed())
     }
 
     /// Waits for the others, and downloads for all that came.
-    async fn lead(&self, ledger: &Ledger, blob: &StoredBlob<'_>) -> Result<BlobStream, Error> {
-        let digest = &blob.descriptor.digest;
-        let leader = Leader { reader: self, digest, is_over: false };
+    async fn lead(&self, ledger: &Ledger, blob: &StoredBlob<'_>, wanted: &Wanted) -> Result<BlobStream, Error> {
+        let leader = Leader { reader: self, wanted, is_over: false };
         let mut until = Instant::now() + GATHER_TIMEOUT;
         loop {
             let mut changed = std::pin::pin!(self.fan_out.changed.notified());
             changed.as_mut().enable();
-            let missing = self.missing(ledger, digest);
+            let missing = self.missing(ledger, wanted);
             if missing.is_empty() {
                 break;
             }
@@ -273,12 +277,12 @@ impl Subscriber<'_> {
     }
 
     /// What comes of a blob that another waits to read; none where this image is the one that waits.
-    fn follow(&self, digest: &Digest) -> Option<oneshot::Receiver<mpsc::Receiver<Bytes>>> {
+    fn follow(&self, wanted: &Wanted) -> Option<oneshot::Receiver<mpsc::Receiver<Bytes>>> {
         if let Some(state) = self.source.accounts().get_mut(&self.account) {
             state.late = false;
         }
         let mut rendezvous = self.fan_out.rendezvous();
-        let meeting = rendezvous.entry(digest.clone()).or_default();
+        let meeting = rendezvous.entry(wanted.clone()).or_default();
         if meeting.is_led {
             let (give, coming) = oneshot::channel();
             meeting.waiting.push((self.account, give));
@@ -289,18 +293,18 @@ impl Subscriber<'_> {
     }
 
     /// The accounts that may still want this blob, and are worth a wait.
-    fn missing(&self, ledger: &Ledger, digest: &Digest) -> Vec<AccountId> {
+    fn missing(&self, ledger: &Ledger, wanted: &Wanted) -> Vec<AccountId> {
         let others: Vec<AccountId> = {
             let accounts = self.source.accounts();
             accounts.iter().filter(|(_, state)| !state.late).map(|(other, _)| *other).collect()
         };
         let rendezvous = self.fan_out.rendezvous();
         let is_here = |other: &AccountId| {
-            rendezvous.get(digest).is_some_and(|meeting| {
+            rendezvous.get(wanted).is_some_and(|meeting| {
                 meeting.started.contains(other) || meeting.waiting.iter().any(|(account, _)| account == other)
             })
         };
-        let wants = |other: &AccountId| *other != self.account && !is_here(other) && !ledger.has(*other, digest);
+        let wants = |other: &AccountId| *other != self.account && !is_here(other) && !ledger.has(*other, &wanted.1);
         others.into_iter().filter(wants).collect()
     }
 }
@@ -308,7 +312,7 @@ impl Subscriber<'_> {
 /// The wait of the first that wants a blob. However it ends, no follower waits for it any more.
 struct Leader<'a> {
     reader: &'a Subscriber<'a>,
-    digest: &'a Digest,
+    wanted: &'a Wanted,
     is_over: bool,
 }
 
@@ -323,7 +327,7 @@ impl Leader<'_> {
 
     fn end(&self) -> Waiting {
         let mut rendezvous = self.reader.fan_out.rendezvous();
-        let Some(meeting) = rendezvous.get_mut(self.digest) else { return Vec::new() };
+        let Some(meeting) = rendezvous.get_mut(self.wanted) else { return Vec::new() };
         meeting.is_led = false;
         let waiting = std::mem::take(&mut meeting.waiting);
         meeting.started.push(self.reader.account);

@@ -1,7 +1,8 @@
 //! What is where: the run-wide table of blobs and manifests that are known to be at a target, or on their way there.
 //!
 //! Owns that nothing is sent twice in a run, whichever images need it, and that a blob one repository of an account has
-//! is linked into the next instead of sent. Deadlock-free: an entry for a blob waits on nothing; an entry for a manifest
+//! is linked into the next instead of sent, if what it is for was seen to have it too: a manifest may name any digest, of a
+//! private layer as well. Deadlock-free: an entry for a blob waits on nothing; an entry for a manifest
 //! waits only on entries below it. Never trusts an old run: it starts empty.
 
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use crate::oci::digest::Digest;
-use crate::store::content::AccountId;
+use crate::store::content::{AccountId, Origin};
 use crate::sync::{LockExt as _, OnceMap};
 
 /// The table of a run.
@@ -37,11 +38,27 @@ pub(crate) struct Blob {
     /// The first repository that had it, or in a dry run would be sent it: the others have it linked from there. Set while
     /// [`Self::first_push`] is held, so that the next caller finds it.
     pub(crate) mount_source: OnceLock<Arc<str>>,
+    /// Where it was seen to be by those who read it. An image that is read elsewhere gets nothing of it unasked.
+    origins: Mutex<Vec<Origin>>,
     /// Repositories that have it (nothing more) or are being brought it.
     repositories: Mutex<Vec<(Arc<str>, Option<Once>)>>,
 }
 
 impl Blob {
+    /// Whether it was seen at `origin`.
+    pub(crate) fn was_seen_at(&self, origin: &Origin) -> bool {
+        self.origins.locked().contains(origin)
+    }
+
+    /// It was seen at `origin`.
+    pub(crate) fn seen_at(&self, origin: Origin) {
+        let mut origins = self.origins.locked();
+        if !origins.contains(&origin) {
+            origins.reserve_exact(1);
+            origins.push(origin);
+        }
+    }
+
     /// Its push to `repository`, which happens once; none where that is over.
     pub(crate) fn push_once(&self, repository: &Arc<str>) -> Option<Once> {
         let mut repositories = self.repositories();

@@ -39,6 +39,25 @@ enum Part<'a> {
     BlobWithoutSize(&'a Digest),
 }
 
+/// Where a blob of an image is to come from.
+enum Way {
+    /// Linked from this repository of the target's account, else as in [`Self::Ask`].
+    Link(Arc<str>),
+    /// Sent, where the target does not have it.
+    Ask,
+    /// Read at its source, whatever the target has.
+    Read,
+}
+
+impl Way {
+    fn link(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Link(from) => Some(from),
+            Self::Ask | Self::Read => None,
+        }
+    }
+}
+
 /// The copy of one image.
 pub struct Copy<'a> {
     /// Where it is read.
@@ -340,28 +359,48 @@ impl Copy<'_> {
             broken = there;
         }
         let mut first = Some(blob.first_push.lock().await);
-        let mount_source = blob.mount_source.get().cloned();
-        if mount_source.is_some() {
+        if blob.mount_source.get().is_some() {
             // Links into several repositories need not wait for each other.
             first = None;
         }
-        let neighbour = || (self.source.account() == Some(self.target.account())).then(|| self.source.repository());
-        let from = mount_source.or_else(neighbour).filter(|from| from != here && broken.is_none());
+        let way = if broken.is_some() { Way::Read } else { self.way(descriptor, blob).await };
+        let from = way.link().filter(|from| *from != here);
         let source = SharedBlob::new(StoredBlob { store: self.source, descriptor }, self.reader, &self.shared.ledger);
-        let presence = match (broken, self.before) {
-            (Some(_), _) => Presence::Corrupt,
-            (None, TargetState::Absent) => Presence::Unlikely,
-            (None, TargetState::Different | TargetState::Same) => Presence::Possible,
+        let presence = match (&way, self.before) {
+            (Way::Read, _) => Presence::Void,
+            (_, TargetState::Absent) => Presence::Unlikely,
+            (_, TargetState::Different | TargetState::Same) => Presence::Possible,
         };
-        let request = BlobPushRequest { descriptor, mount_from: from.as_deref(), presence, source: &source };
+        let request = BlobPushRequest { descriptor, mount_from: from.map(AsRef::as_ref), presence, source: &source };
         let push = self.target.push_blob(request).await?;
         if let Some(has) = broken {
             self.expect_mended(descriptor, has).await?;
+        }
+        if push == BlobPush::Uploaded || push == BlobPush::Mounted {
+            blob.seen_at(self.source.origin());
         }
         let _ = blob.mount_source.set(Arc::clone(here));
         self.reader.settled();
         drop(first);
         Ok(push)
+    }
+
+    /// Where a blob is to come from. What the run knows to be at the target counts only for an image whose own source is known
+    /// to have it: that costs one HEAD where it was not seen there before. Where it is not there, the image is read as if it
+    /// were the only one, and fails as it would then.
+    async fn way(&self, descriptor: &Descriptor, blob: &Blob) -> Way {
+        let Some(known) = blob.mount_source.get() else {
+            let is_neighbour = self.source.account() == Some(self.target.account());
+            return if is_neighbour { Way::Link(self.source.repository()) } else { Way::Ask };
+        };
+        let origin = self.source.origin();
+        if !blob.was_seen_at(&origin) {
+            if !self.source.head_blob(descriptor).await.is_ok_and(|size| size == Some(descriptor.size)) {
+                return Way::Read;
+            }
+            blob.seen_at(origin);
+        }
+        Way::Link(Arc::clone(known))
     }
 
     /// A registry that has a blob need not look at what it is sent under that name (distribution keeps what it has).

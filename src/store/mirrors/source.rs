@@ -218,6 +218,11 @@ impl MirrorSource {
         self.0.reference.repository().into()
     }
 
+    /// The same with its registry.
+    pub fn full_name(&self) -> Arc<str> {
+        format!("{}/{}", self.0.reference.registry(), self.0.reference.repository()).into()
+    }
+
     /// How `at` is called in messages: by the original's name.
     pub fn object(&self, at: TagOrDigest<'_>) -> Object {
         at.of(Object::repository(self.0.reference.clone()))

@@ -32,7 +32,7 @@ impl Repository {
     /// is there is not sent.
     pub async fn push_blob(&self, request: BlobPushRequest<'_>) -> Result<BlobPush, Error> {
         let BlobPushRequest { descriptor, mount_from: from, presence, source } = request;
-        if presence != Presence::Corrupt
+        if presence != Presence::Void
             && self.observed.mount_is_silent(None)
             && self.head_blob(descriptor).await?.is_some()
         {
@@ -83,7 +83,7 @@ impl Repository {
 
     /// Opens an upload, or finds that none is needed.
     async fn initiate(&self, descriptor: &Descriptor, from: Option<&str>, presence: Presence) -> Result<Opened, Cause> {
-        if presence == Presence::Corrupt {
+        if presence == Presence::Void {
             return self.open_upload().await.map(Opened::Session);
         }
         let observed = &self.observed;
