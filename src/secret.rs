@@ -4,6 +4,8 @@
 //! memory is wiped when it is dropped. Reading the value takes the word `expose`, so that every use can be found. Also
 //! takes a secret out of the words of a server that repeats what it was sent.
 
+pub mod redactor;
+
 use secrecy::{ExposeSecret, SecretString};
 
 /// What is shown in a secret's place.
@@ -27,33 +29,11 @@ impl Secret {
         self.0.expose_secret()
     }
 
-    /// `text` with this value taken out, in whatever spelling a server or a sentence repeats it. To be called before the
-    /// text is cut: half a token is still half a token.
+    /// `text` with this value taken out, in whatever form a server or a sentence repeats it.
     pub fn hide(&self, text: &str) -> String {
-        let mut hidden = text.to_owned();
-        if self.expose().chars().count() < SHORTEST {
-            return hidden;
-        }
-        for spelling in self.spellings() {
-            if hidden.contains(&spelling) {
-                hidden = hidden.replace(&spelling, HIDDEN);
-            }
-        }
-        hidden
-    }
-
-    /// The value as it is, as a form or a query has it, as an address has it, as JSON has it; the longest first, because
-    /// one may be a part of another.
-    fn spellings(&self) -> Vec<String> {
-        let plain = self.expose().to_owned();
-        let form: String = url::form_urlencoded::byte_serialize(plain.as_bytes()).collect();
-        let address = form.replace('+', "%20");
-        let json = serde_json::Value::from(plain.as_str()).to_string();
-        let json = json.trim_start_matches('"').strip_suffix('"').unwrap_or(&json).to_owned();
-        let mut spellings = vec![plain, form, address, json];
-        spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
-        spellings.dedup();
-        spellings
+        let redactor = redactor::Redactor::default();
+        redactor.add(self);
+        redactor.hide(text).into_owned()
     }
 }
 

@@ -19,7 +19,7 @@ use crate::engine::options::Command;
 use crate::engine::queue::Queue;
 use crate::engine::session::{Session, Shared};
 use crate::environment::Environment;
-use crate::error::Error;
+use crate::error::{Error, Side};
 use crate::github::access::{self, AccessCheck};
 use crate::github::token::refuse_unusable_tokens;
 use crate::http::clients::Transport;
@@ -80,6 +80,10 @@ pub async fn run(
     for secret in inputs.credentials.secrets().iter().chain(&inputs.access.admin_token) {
         console.mask(secret);
     }
+    for credential in &inputs.proxies.credentials {
+        console.redactor().add(&credential.password);
+        console.redactor().add(&credential.pair());
+    }
     for notice in &inputs.notices {
         console.warning("mirror-image", notice);
     }
@@ -99,10 +103,12 @@ pub async fn stages(
     let started = Instant::now();
     let command = inputs.request.command;
     let mut plan = Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries)?;
+    let names = plan.jobs.iter().flat_map(|job| std::iter::once(&job.source).chain(&job.target));
+    console.redactor().open(names.map(ToString::to_string));
     if command != Command::Access {
         refuse_unusable_tokens(&plan.jobs, &inputs.credentials, &inputs.server)?;
     }
-    let transport = Transport::new(inputs.ca_certificates.as_deref())?;
+    let transport = Transport::new(inputs.ca_certificates.clone(), &inputs.proxies);
     let registries = registries(inputs, &transport);
     let (events, heard) = Events::new();
     if inputs.debug_log {
@@ -122,6 +128,10 @@ pub async fn stages(
         match watch.until(expand::expand(list, &inputs.request, &registries, &events)).await {
             Ok(expansion) => {
                 plan = listed(inputs, &expansion)?;
+                // Without the tags: those are words of the registries.
+                let ends = plan.jobs.iter().flat_map(|job| [job.end(Side::Source), job.end(Side::Target)]).flatten();
+                let names = ends.map(|end| format!("{}/{}", end.registry(), end.repository()));
+                console.redactor().open(names);
                 report.list = Some(ListReport::new(expansion));
             }
             Err(signal) => report.cancelled = Some(signal),

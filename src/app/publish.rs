@@ -21,13 +21,14 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Re
         console.line(notice);
     }
     if let Some(directory) = &inputs.emit_directory {
-        failed(emit::write(directory, &report.consumer_configs));
+        let redacted = |text: &str| console.redactor().hide_value(text).into_owned();
+        failed(emit::write(directory, &report.consumer_configs, redacted));
     }
     for line in log::consumer_configs(report) {
         console.line(&line);
     }
     if inputs.summary {
-        failed(files.write_summary(&summary::render(report)));
+        failed(files.write_summary(console, &summary::render(report)));
     }
     for (title, message) in package_access::annotations(&report.access) {
         if report.access.strict {

@@ -56,6 +56,7 @@ impl<S: Future<Output = &'static str>> Watch<'_, S> {
             Event::Warning(text) => self.console.warning("mirror-image", &text),
             Event::Debug(text) => self.console.debug(&text),
             Event::Mask(secret) => self.console.mask(&secret),
+            Event::Keep(secret) => self.console.redactor().add(&secret),
         }
     }
 }

@@ -24,7 +24,7 @@ pub mod registries_conf;
 use std::collections::BTreeSet;
 
 use crate::emit::directory::Directory;
-use crate::emit::files::ConsumerConfig;
+use crate::emit::files::{ConsumerConfig, EmittedFile};
 use crate::emit::format::{Format, Run};
 use crate::engine::options::Command;
 use crate::engine::outcome::ImageOutcome;
@@ -115,6 +115,13 @@ pub fn render(
 }
 
 /// Writes the files of all formats below `directory`.
-pub fn write(directory: &Directory, consumer_configs: &[ConsumerConfig]) -> Result<(), Error> {
-    consumer_configs.iter().flat_map(|config| &config.files).try_for_each(|file| directory.write(file))
+pub fn write(
+    directory: &Directory,
+    consumer_configs: &[ConsumerConfig],
+    redacted: impl Fn(&str) -> String,
+) -> Result<(), Error> {
+    let files = consumer_configs.iter().flat_map(|config| &config.files);
+    files
+        .map(|file| EmittedFile { text: redacted(&file.text), ..file.clone() })
+        .try_for_each(|file| directory.write(&file))
 }

@@ -56,7 +56,13 @@ const PRIVATE_OR_ABSENT: Hint = when(
 );
 
 const AUTHORITY: fn(&Failure<'_>) -> String = |f| {
-    format!("if `{}` has a certificate of your own authority, give its root with `ca-certificates: FILE.pem`", f.host)
+    // A certificate is for a host, whatever its port.
+    let name = f.host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = name.map_or(f.host, |(name, _)| name);
+    format!(
+        "if `{}` has a certificate of your own authority, give its root with `ca-certificates: {name} = FILE.pem`",
+        f.host
+    )
 };
 
 const NAMES: fn(&Failure<'_>) -> String =

@@ -14,7 +14,7 @@ pub enum Violation {
         /// Where to.
         host: String,
     },
-    /// It leads to `host`, which is this machine or its link.
+    /// It leads to `host`, which is this machine, its link or a network that the registry itself is not in.
     LocalAddress {
         /// How it leads there.
         by: Lead,
@@ -158,7 +158,7 @@ impl fmt::Display for Violation {
         match self {
             Self::WithoutTls { by, host } => write!(f, "{by} to {host} without TLS; not followed"),
             Self::LocalAddress { by, host } => {
-                write!(f, "{by} to {host}, an address of this machine or link; not followed")
+                write!(f, "{by} to {host}, which is this machine or in an internal network; not followed")
             }
             Self::RedirectWithoutLocation => f.write_str("answered with a redirect that names no address"),
             Self::WriteRedirected { host } => {

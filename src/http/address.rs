@@ -86,16 +86,24 @@ pub fn is_internal(address: IpAddr) -> bool {
     }
 }
 
-/// Whether a URL names this machine or its link, cloud metadata services among it. Private networks are not meant: a
-/// registry inside one keeps its storage there too.
-pub fn names_local_address(url: &Url) -> bool {
-    let local = |address: IpAddr| match address {
+/// Addresses of this machine and its link, and cloud metadata services: no registry inside a network keeps its storage there.
+pub fn is_local(address: IpAddr) -> bool {
+    match address {
         IpAddr::V4(v4) => {
-            v4.is_link_local() || v4.is_unspecified() || v4.is_loopback() || v4.octets() == [100, 100, 100, 200]
+            v4.is_link_local()
+                || v4.is_loopback()
+                || v4.octets()[0] == 0
+                // Alibaba's and Oracle's metadata services.
+                || matches!(v4.octets(), [100, 100, 100, 200] | [192, 0, 0, 192])
         }
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_loopback(),
-    };
-    is_this_machine(url.host()) || address(url.host()).is_some_and(local)
+        IpAddr::V6(v6) => {
+            v6.is_unicast_link_local()
+                || v6.is_unspecified()
+                || v6.is_loopback()
+                // Amazon's and Google's metadata services.
+                || matches!(v6.segments(), [0xfd00, 0xec2, .., 0x254] | [0xfd20, 0xce, .., 0x254])
+        }
+    }
 }
 
 /// Whether `host`, with its port if any, is spoken to over plain HTTP: this machine, and what is named in `insecure`.

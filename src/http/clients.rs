@@ -4,27 +4,21 @@
 //! credential.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use reqwest::{Client, redirect};
 use rustls::ClientConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls_platform_verifier::Verifier;
 use url::Url;
 
 use crate::error::Error;
 use crate::http::address::is_loopback;
 use crate::http::failure::innermost;
-use crate::regular_file;
+use crate::http::proxies::Proxies;
+use crate::http::reach::{Resolver, Seen, Zone};
+use crate::http::roots::ExtraRoots;
 use crate::sync::LockExt as _;
-use crate::text::blank::unmarked;
-
-/// The largest file of certificates that is read, in bytes.
-const LARGEST_BUNDLE: u64 = 16 * 1024 * 1024;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -40,7 +34,11 @@ const CONNECT_WITH_ALTERNATIVES: Duration = Duration::from_secs(5);
 pub struct Transport(Arc<Shared>);
 
 struct Shared {
-    extra_roots: Vec<CertificateDer<'static>>,
+    extra_roots: ExtraRoots,
+    /// Hosts of proxies.
+    proxies: Arc<[String]>,
+    /// What was looked up.
+    seen: Seen,
     /// The roots, read once; every client that speaks TLS has them.
     tls: OnceLock<Result<ClientConfig, Error>>,
     clients: Mutex<HashMap<Kind, Client>>,
@@ -54,6 +52,8 @@ struct Kind {
     /// Loopback hosts are never asked through a proxy, which would look for the registry on its own machine.
     loopback: bool,
     tls: bool,
+    /// The most internal place that a name may lead to.
+    least: Zone,
 }
 
 /// What a request carries.
@@ -67,23 +67,20 @@ pub(crate) enum Pool {
 }
 
 impl Transport {
-    /// The clients, with the system's roots and, if given, the certificates of `extra_roots` (PEM).
-    ///
-    /// Fails when the file cannot be read; nothing is contacted.
-    pub fn new(extra_roots: Option<&Path>) -> Result<Self, Error> {
-        let extra_roots = match extra_roots {
-            None => Vec::new(),
-            Some(path) => {
-                let shown = path.display();
-                let pem = regular_file::read(path, LARGEST_BUNDLE)
-                    .map_err(|error| Error::input("ca-certificates", format!("`{shown}` cannot be read: {error}")))?;
-                let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(unmarked(&pem)).collect();
-                roots.ok().filter(|roots| !roots.is_empty()).ok_or_else(|| {
-                    Error::input("ca-certificates", format!("`{shown}` holds no certificate in PEM form"))
-                })?
-            }
-        };
-        Ok(Self(Arc::new(Shared { extra_roots, tls: OnceLock::new(), clients: Mutex::default() })))
+    /// The clients, with the system's roots and those that the user adds, through these proxies. Nothing is contacted.
+    pub fn new(extra_roots: ExtraRoots, proxies: &Proxies) -> Self {
+        Self(Arc::new(Shared {
+            extra_roots,
+            proxies: proxies.hosts.clone().into(),
+            seen: Seen::default(),
+            tls: OnceLock::new(),
+            clients: Mutex::default(),
+        }))
+    }
+
+    /// The place that a registry at `url`, which the user named, turned out to be at.
+    pub(crate) fn zone(&self, url: &Url) -> Zone {
+        self.0.seen.zone(url)
     }
 
     /// The client for an API at `base`: the same proxy, roots and TLS as for registries.
@@ -95,12 +92,24 @@ impl Transport {
     ///
     /// Fails when the system's CA certificates, which are read for the first host that needs them, are of no use.
     pub(crate) fn client(&self, url: &Url, pipe: Pool, has_alternatives: bool) -> Result<Client, Error> {
+        self.client_within(Zone::Local, url, pipe, has_alternatives)
+    }
+
+    /// The same for an address that somebody else than the user brought up: a name in it leads to no place that is more
+    /// internal than `least`. An address that is a number is the caller's to judge.
+    pub(crate) fn client_within(
+        &self,
+        least: Zone,
+        url: &Url,
+        pipe: Pool,
+        has_alternatives: bool,
+    ) -> Result<Client, Error> {
         let loopback = is_loopback(url.host());
         // A proxy may be spoken to over TLS whatever the host behind it speaks.
         let tls = !loopback || url.scheme() == "https";
         // Without TLS there is no HTTP/2, and blobs and manifests share the connections.
         let pipe = if loopback || url.scheme() != "https" { Pool::Blob } else { pipe };
-        let kind = Kind { pipe, has_alternatives, loopback, tls };
+        let kind = Kind { pipe, has_alternatives, loopback, tls, least };
         let mut clients = self.0.clients.locked();
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
@@ -118,7 +127,12 @@ impl Shared {
             .redirect(redirect::Policy::none())
             .connect_timeout(if kind.has_alternatives { CONNECT_WITH_ALTERNATIVES } else { CONNECT })
             .pool_idle_timeout(Duration::from_secs(60))
-            .tcp_keepalive(Duration::from_secs(30));
+            .tcp_keepalive(Duration::from_secs(30))
+            .dns_resolver(Arc::new(Resolver {
+                least: kind.least,
+                seen: self.seen.clone(),
+                proxies: Arc::clone(&self.proxies),
+            }));
         let http2 = kind.pipe == Pool::Small;
         if !http2 {
             builder = builder.http1_only();
@@ -136,7 +150,7 @@ impl Shared {
     fn tls(&self) -> Result<&ClientConfig, Error> {
         let configure = || {
             let provider = Arc::new(ring::default_provider());
-            let verifier = Verifier::new_with_extra_roots(self.extra_roots.iter().cloned(), Arc::clone(&provider))?;
+            let verifier = self.extra_roots.verifier(&provider)?;
             let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
             Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
         };

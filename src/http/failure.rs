@@ -5,6 +5,8 @@ use std::error::Error as StdError;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use crate::error::cause::{Cause, ConnectionFailure, TlsFailure};
+use crate::error::violation::{Lead, Violation};
+use crate::http::reach::LeadsInside;
 use crate::text::sanitise;
 
 /// The same for an error that another library wraps around the HTTP client's.
@@ -42,6 +44,9 @@ pub fn classify(error: &reqwest::Error) -> Cause {
             if io.kind() == std::io::ErrorKind::ConnectionRefused {
                 kind = ConnectionFailure::Refused;
             }
+        } else if let Some(LeadsInside(host)) = inner.downcast_ref::<LeadsInside>() {
+            let host = sanitise::one_line(host, 100);
+            return Cause::Protocol(Violation::LocalAddress { by: Lead::Redirect, host });
         } else if inner.to_string().starts_with("dns error") {
             // hyper-util gives no type to tell a failed look-up by, only these words.
             kind = ConnectionFailure::Dns;

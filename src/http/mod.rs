@@ -8,3 +8,6 @@ pub mod challenge;
 pub mod clients;
 pub mod exchange;
 pub mod failure;
+pub mod proxies;
+pub mod reach;
+pub mod roots;

@@ -286,9 +286,9 @@ pub const INPUTS: &[Input] = &[
         Group::Registries,
         EVERY,
         "ca-certificates",
-        Kind::File,
+        Kind::List,
         None,
-        "A PEM file below the workspace with additional CA certificates to trust.",
+        "CA certificates to trust besides the system's, `HOST[, HOST] = FILE` a line, a PEM file below the workspace. A line of a file alone is for every host, GitHub's API and `ghcr.io` among them: whoever has that authority's key can then pass for them.",
     ),
     input(
         Group::Access,

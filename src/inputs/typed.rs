@@ -1,6 +1,5 @@
 //! What the user asked for, typed, defaulted and free of contradictions: data, and nothing that acts on it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::credentials::Credentials;
@@ -8,6 +7,8 @@ use crate::emit::{self, directory};
 use crate::engine::options::OnFailure;
 use crate::github::server::Server;
 use crate::github::settings::AccessInputs;
+use crate::http::proxies::Proxies;
+use crate::http::roots::ExtraRoots;
 use crate::plan::request::Request;
 use crate::store::mirrors::MirrorSettings;
 
@@ -37,8 +38,10 @@ pub struct Inputs {
     pub token_services: Vec<(String, String)>,
     /// Where images are read instead of their own registry.
     pub mirrors: MirrorSettings,
-    /// A PEM file of further certificate authorities.
-    pub ca_certificates: Option<PathBuf>,
+    /// Further certificate authorities.
+    pub ca_certificates: ExtraRoots,
+    /// The proxies that the environment names.
+    pub proxies: Proxies,
     /// How long to go on while a registry makes no progress.
     pub patience: Duration,
     /// The GitHub server that the run belongs to.

@@ -4,7 +4,7 @@
 //! after its secrets were taken out.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::credentials::{Credentials, GithubLogin, Given};
 use crate::emit::{self, directory};
@@ -17,6 +17,8 @@ use crate::github::names;
 use crate::github::role::Permission;
 use crate::github::server::Server;
 use crate::github::settings::{AccessInputs, AccessMode, Grant, Visibility};
+use crate::http::proxies::Proxies;
+use crate::http::roots::ExtraRoots;
 use crate::inputs::config;
 use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::Inputs;
@@ -131,7 +133,8 @@ impl Values {
             mirrors: self.mirrors(environment)?,
             token_services: self.token_services()?,
             insecure_registries: self.insecure_registries()?,
-            ca_certificates: self.get("ca-certificates").map(PathBuf::from),
+            ca_certificates: self.ca_certificates(environment, &surroundings)?,
+            proxies: Proxies::of(environment),
             patience,
             access: self.access(command, environment, &surroundings)?,
             emit,
@@ -140,6 +143,15 @@ impl Values {
             summary: self.boolean("summary")?,
             notices,
         })
+    }
+
+    /// In a workflow the files are in the workspace; GitLab keeps those that are variables beside the project.
+    fn ca_certificates(&self, environment: &Environment, surroundings: &Surroundings) -> Result<ExtraRoots, Error> {
+        let workspace = match surroundings {
+            Surroundings::GitLab(_) => None,
+            Surroundings::Actions | Surroundings::Terminal => environment.get("GITHUB_WORKSPACE").map(Path::new),
+        };
+        ExtraRoots::parse(self.get("ca-certificates").unwrap_or_default(), workspace)
     }
 
     /// The value, or the default.

@@ -18,6 +18,8 @@ pub enum Event {
     Debug(String),
     /// A value that a log must never show, not even by accident.
     Mask(Secret),
+    /// A value that this run must not show.
+    Keep(Secret),
 }
 
 /// Where events go, and the counts of the run.

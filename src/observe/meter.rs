@@ -162,7 +162,12 @@ impl Meter {
         self.events.send(Event::Notice(sentence));
     }
 
-    /// Has `secret` masked in the log before it is first used.
+    /// Has `secret` kept out of what this run shows, before it is first used.
+    pub fn keep(&self, secret: Secret) {
+        self.events.send(Event::Keep(secret));
+    }
+
+    /// The same, and masked in the log of the whole job.
     pub fn mask(&self, secret: Secret) {
         self.events.send(Event::Mask(secret));
     }

@@ -53,7 +53,8 @@ pub fn commands(acts: &str) {
                 let count = annotations.entry(name).or_default();
                 *count += 1;
                 if *count <= 9 {
-                    issued.push((name, Some(sanitise::one_line(title, 256))));
+                    let shown = console.redactor().hide(&sanitise::one_line(title, 256)).into_owned();
+                    issued.push((name, Some(shown)));
                 }
             };
             match letter {

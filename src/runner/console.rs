@@ -15,6 +15,7 @@ use crate::observe::progress::{LogInterval, Snapshot};
 use crate::runner::commands::command;
 use crate::runner::sections::section;
 use crate::runner::{Runner, Surroundings};
+use crate::secret::redactor::Redactor;
 use crate::secret::{SHORTEST, Secret};
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
@@ -55,6 +56,7 @@ impl Kind {
 pub struct Console {
     surroundings: Surroundings,
     debug: bool,
+    redactor: Redactor,
     state: Mutex<Streams>,
 }
 
@@ -63,8 +65,6 @@ struct Streams {
     data: Option<Box<dyn Write + Send>>,
     annotations: [usize; 2],
     sections: usize,
-    /// What was masked. The runner hides it; the debug log does so itself, elsewhere too.
-    masked: Vec<Secret>,
     progress: ProgressStyle,
 }
 
@@ -96,10 +96,19 @@ impl Console {
             data,
             annotations: [0; 2],
             sections: 0,
-            masked: Vec::new(),
             progress: ProgressStyle::LogInterval(LogInterval::default()),
         };
-        Self { surroundings: runner.surroundings.clone(), debug: runner.debug, state: Mutex::new(streams) }
+        Self {
+            surroundings: runner.surroundings.clone(),
+            debug: runner.debug,
+            redactor: Redactor::default(),
+            state: Mutex::new(streams),
+        }
+    }
+
+    /// What everything passes that leaves this run, on whatever way.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Whether what is in a group is folded away, so that a failure must be said beside it.
@@ -116,12 +125,14 @@ impl Console {
         let mut streams = self.lock();
         let streams = &mut *streams;
         let out = streams.data.as_mut().unwrap_or(&mut streams.log);
-        writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()).map_err(|error| unwritten(&error))
+        writeln!(out, "{}", self.redactor.hide(text.trim_end()))
+            .and_then(|()| out.flush())
+            .map_err(|error| unwritten(&error))
     }
 
     /// One line of the log.
     pub fn line(&self, text: &str) {
-        self.print(&log_line(text));
+        self.print(&self.shown(text));
     }
 
     /// How far the run is, where it is time to say so.
@@ -153,22 +164,20 @@ impl Console {
     /// A line of the debug log. The runner shows its command only with `RUNNER_DEBUG=1`: where the log was asked for in
     /// another way, it is a line like any other.
     pub fn debug(&self, text: &str) {
-        // Before it is cut: half a secret is still half a secret.
-        let text = self.lock().masked.iter().fold(text.to_owned(), |text, secret| secret.hide(&text));
         if self.in_actions() && self.debug {
-            self.print(&command("debug", None, &log_line(&text)));
+            self.print(&command("debug", None, &self.shown(text)));
         } else {
-            self.print(&format!("debug: {}", log_line(&text)));
+            self.print(&format!("debug: {}", self.shown(text)));
         }
     }
 
     /// A group with all its lines at once. Groups do not nest and images are copied side by side, so an image's lines
     /// are kept until it is finished.
     pub fn group(&self, title: &str, lines: &[String]) {
-        let (title, mut text) = (log_line(title), String::new());
+        let (title, mut text) = (self.shown(title), String::new());
         let indent = if self.folds_groups() { "" } else { "  " };
         for line in lines {
-            let _ = writeln!(text, "{indent}{}", log_line(line));
+            let _ = writeln!(text, "{indent}{}", self.shown(line));
         }
         self.print(&match self.surroundings {
             Surroundings::Actions => format!("{}\n{text}::endgroup::", command("group", None, &title)),
@@ -204,13 +213,13 @@ impl Console {
         if errors > ANNOTATIONS {
             self.print(&command("error", None, &format!("… and {} more", errors - ANNOTATIONS)));
         }
-        self.print(&command("notice", Some("mirror-image"), &log_line(text)));
+        self.print(&command("notice", Some("mirror-image"), &self.shown(text)));
     }
 
-    /// Tells the runner to hide a value, each of its lines too. Elsewhere nothing is printed: there it would show what
-    /// it is to hide.
+    /// Tells the runner to hide a value in the whole job, each of its lines too. Elsewhere nothing is printed: there it
+    /// would show what it is to hide.
     pub fn mask(&self, secret: &Secret) {
-        self.lock().masked.push(secret.clone());
+        self.redactor.add(secret);
         if !self.in_actions() {
             return;
         }
@@ -220,7 +229,7 @@ impl Console {
     }
 
     fn annotate(&self, kind: Kind, title: &str, message: &str) {
-        let lines: Vec<String> = message.lines().map(log_line).collect();
+        let lines: Vec<String> = message.lines().map(|line| self.shown(line)).collect();
         let count = {
             let mut state = self.lock();
             state.annotations[kind as usize] += 1;
@@ -228,7 +237,7 @@ impl Console {
         };
         if self.in_actions() && count <= ANNOTATIONS {
             let message: String = lines.join("\n").chars().take(MESSAGE).collect();
-            self.print(&command(kind.name(), Some(&sanitise::one_line(title, 256)), &message));
+            self.print(&command(kind.name(), Some(&self.redactor.hide(&sanitise::one_line(title, 256))), &message));
         } else {
             self.print(&format!("{}: {}", kind.name(), lines.join("\n")));
         }
@@ -241,6 +250,7 @@ impl Console {
         let stream = data.as_mut().unwrap_or(log);
         // One by one: the report of many images is long.
         for (name, value) in outputs {
+            let value = &self.redactor.hide_value(value);
             let text = if self.in_actions() {
                 // Without a second stream the runner reads this one.
                 format!("{name}={}\n", sanitise::one_line(value, usize::MAX))
@@ -256,6 +266,12 @@ impl Console {
             stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).map_err(|error| unwritten(&error))?;
         }
         Ok(())
+    }
+
+    /// A line for the log. Words of ours around it are not searched for secrets: a password such as `group` is no reason to
+    /// break a command.
+    fn shown(&self, text: &str) -> String {
+        self.redactor.hide(&log_line(text)).into_owned()
     }
 
     fn print(&self, text: &str) {

@@ -71,7 +71,9 @@ impl Files {
     }
 
     /// Sets the outputs of the step or job; at a terminal they are printed too. To be called once, at the end.
-    pub fn write_outputs(&mut self, console: &Console, outputs: &[(&str, String)]) -> Result<(), Error> {
+    pub fn write_outputs(&mut self, console: &Console, outputs: &[(&'static str, String)]) -> Result<(), Error> {
+        let hide = |(name, value): &(&'static str, String)| (*name, console.redactor().hide_value(value).into_owned());
+        let outputs = &outputs.iter().map(hide).collect::<Vec<_>>();
         match self.runner.surroundings.gitlab() {
             Some(project) => project.write_outputs(outputs)?,
             None if self.runner.in_actions() && self.output.is_some() => {}
@@ -83,7 +85,8 @@ impl Files {
     }
 
     /// Appends to the job summary; without one there is nothing to do. GitLab has none of its own, so it is a file.
-    pub fn write_summary(&mut self, markdown: &str) -> Result<(), Error> {
+    pub fn write_summary(&mut self, console: &Console, markdown: &str) -> Result<(), Error> {
+        let markdown = &*console.redactor().hide(markdown);
         if let Some(project) = self.runner.surroundings.gitlab() {
             project.write_summary(markdown)?;
         }
@@ -230,7 +233,7 @@ mod tests {
         let problem = full.write_outputs(&console, &[("digest", String::new())]).unwrap_err().to_string();
         assert!(problem.starts_with("cannot write outputs to `/dev/full`: No space left"), "{problem}");
         let mut full = open("GITHUB_STEP_SUMMARY", "/dev/full").unwrap();
-        let problem = full.write_summary("x").unwrap_err().to_string();
+        let problem = full.write_summary(&console, "x").unwrap_err().to_string();
         assert!(problem.starts_with("cannot write the job summary to `/dev/full`: No space left"), "{problem}");
     }
 }

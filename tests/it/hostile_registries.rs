@@ -523,7 +523,8 @@ async fn a_public_registry_sends_nobody_to_plain_http_or_inside() {
     }
 
     let not_followed = plain().map(|to| (to, "without TLS; not followed"));
-    let not_followed = not_followed.chain(inside.map(|to| (to, "an address of this machine or link; not followed")));
+    let not_followed =
+        not_followed.chain(inside.map(|to| (to, "which is this machine or in an internal network; not followed")));
     for (to, words) in not_followed {
         let public = Public::start(Auth::basic("ann", PASSWORD)).await;
         public.registry.seed(&images::single(), "library/app:1");

@@ -34,7 +34,7 @@ async fn a_registry_behind_a_proxy_with_a_ca_of_its_own() {
     }
 
     let outcome = Run::copy(&there, &back.name("no:1")).env("HTTPS_PROXY", &proxy.url).fails_with(1).await;
-    assert!(outcome.says("TLS failed") && outcome.says("ca-certificates: FILE.pem"), "{outcome}");
+    assert!(outcome.says("TLS failed") && outcome.says("ca-certificates: "), "{outcome}");
     assert_voices!(
         "unknown-authority",
         Run::copy(&there, &back.name("no:1")).env("HTTPS_PROXY", &proxy.url).fails_with(1).await
@@ -43,12 +43,40 @@ async fn a_registry_behind_a_proxy_with_a_ca_of_its_own() {
     assert!(outcome.says("input `ca-certificates`"), "{outcome}");
 }
 
+/// An authority that is given for one host is believed for that host and for no other; one that is given without a host, for all.
+#[tokio::test]
+async fn an_authority_is_believed_for_the_hosts_that_it_is_given_for() {
+    let certificate = Certificate::naming(&format!("DNS:{NAME},IP:127.0.0.1"));
+    let (by_name, by_address) = (Registry::with_tls(&certificate), Registry::with_tls_at("127.0.0.1", &certificate));
+    let proxy = Proxy::to(&by_name.host()).await;
+    for registry in [&by_name, &by_address] {
+        registry.seed(&images::single(), "library/app:1");
+    }
+    let sources = [format!("{NAME}/library/app:1"), by_address.name("library/app:1")];
+    let file = certificate.authority();
+    for (lines, believed) in [
+        (file.clone(), [true, true]),
+        (format!("{NAME} = {file}"), [true, false]),
+        (format!("127.0.0.1={file}"), [false, true]),
+        (format!("other.example, {} = {file}\n127.0.0.1 = {file}", NAME.to_uppercase()), [true, true]),
+        (format!("other.example = {file}"), [false, false]),
+    ] {
+        for (source, believed) in sources.iter().zip(believed) {
+            let target = Registry::start();
+            let run = Run::copy(source, &target.name("mirror/app:1")).env("HTTPS_PROXY", &proxy.url);
+            let outcome = run.input("ca-certificates", &lines).run().await;
+            assert_eq!(outcome.code, i32::from(!believed), "{source} by {lines}\n{outcome}");
+            assert!(believed || outcome.says("the certificate is not trusted"), "{outcome}");
+        }
+    }
+}
+
 const HERE: &str = "IP:127.0.0.1";
 
 /// What is wrong with TLS, and what is said and advised.
 fn faults() -> Vec<(Certificate, bool, [&'static str; 2])> {
     vec![
-        (Certificate::naming(HERE), false, ["the certificate is not trusted", "ca-certificates: FILE.pem"]),
+        (Certificate::naming(HERE), false, ["the certificate is not trusted", "ca-certificates: "]),
         (Certificate::new(), true, ["the certificate is for another name", "check that the certificate names"]),
         (Certificate::naming(HERE).expired(), true, ["the certificate is out of date", "its operator must renew it"]),
     ]

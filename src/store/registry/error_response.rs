@@ -65,8 +65,9 @@ pub(crate) async fn read(response: Response, secrets: &[Secret]) -> ErrorRespons
 
 pub(crate) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Secret]) -> ErrorResponse {
     let safe = |text: &str, limit| {
-        let text = secrets.iter().fold(text.to_owned(), |text, secret| secret.hide(&text));
-        sanitise::one_line(text.trim(), limit)
+        // First whole, because what is dropped may have parted a secret; then without it; then cut.
+        let text = sanitise::one_line(text, usize::MAX);
+        sanitise::one_line(&secrets.iter().fold(text, |text, secret| secret.hide(&text)), limit)
     };
     let request_id = request_id(headers).map(|id| safe(id, 80));
     let challenges = headers.contains_key(WWW_AUTHENTICATE);

@@ -14,9 +14,9 @@ use url::Url;
 
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::violation::{Lead, Violation};
-use crate::http::address::{self, is_loopback};
 use crate::http::clients::Pool;
 use crate::http::exchange::answer;
+use crate::http::reach::Zone;
 use crate::store::registry::auth::Learnt;
 use crate::store::registry::auth::token::{Scopes, TokenContext};
 use crate::store::registry::concurrency::{Permit, RequestClass};
@@ -217,6 +217,9 @@ impl Repository {
     /// `cause`, said of the host of `url` where that is not this registry and did not answer.
     pub(crate) fn blame(&self, url: &Url, by: Lead, cause: Cause) -> Cause {
         match (cause, self.elsewhere(url)) {
+            (Cause::Protocol(Violation::LocalAddress { host, .. }), _) => {
+                Cause::Protocol(Violation::LocalAddress { by, host })
+            }
             (cause @ Cause::Connection { .. }, Some(host)) => Cause::Elsewhere { by, host, failure: Box::new(cause) },
             (cause, _) => cause,
         }
@@ -240,7 +243,13 @@ impl Repository {
 
     /// The `Authorization` that a request with `scopes` carries now.
     pub(crate) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>, Cause> {
-        let asking = TokenContext { transport: &self.host.transport, meter: &self.meter, limits: &self.limits };
+        let asking = TokenContext {
+            transport: &self.host.transport,
+            meter: &self.meter,
+            limits: &self.limits,
+            // A service that is known before the registry was asked is not one that it brought up.
+            least: if self.host.never_answered() { Zone::Local } else { self.host.transport.zone(self.host.base()) },
+        };
         self.host.auth.authorization(scopes, &asking).await
     }
 
@@ -252,17 +261,27 @@ impl Repository {
         pipe: Pool,
         authorization: Option<&HeaderValue>,
     ) -> Result<reqwest::RequestBuilder, Cause> {
-        let client = self.host.transport.client(url, pipe, self.limits.has_alternatives);
+        let client = self.host.transport.client_within(self.least(url), url, pipe, self.limits.has_alternatives);
         self.meter.request(self.side);
+        let mut url = url.clone();
+        // Whoever leads here must not choose an `Authorization` either: the HTTP library would make one of these.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
         let mut request = client
             .map_err(|error| Cause::Protocol(Violation::NoClient(error.to_string())))?
             .request(method, url.clone())
             // A registry that compresses what it sends would change the bytes that the digest is over.
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(authorization) = authorization.filter(|_| self.is_home(url)) {
+        if let Some(authorization) = authorization.filter(|_| self.is_home(&url)) {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
         Ok(request)
+    }
+
+    /// The most internal place that `url` may lead to: where this registry itself is.
+    fn least(&self, url: &Url) -> Zone {
+        let home = self.host.base();
+        if url.host() == home.host() { Zone::Local } else { self.host.transport.zone(home) }
     }
 
     /// Whether `url` has this registry's scheme, host and port.
@@ -352,7 +371,7 @@ impl Repository {
         {
             return Err(Cause::Protocol(Violation::WithoutTls { by, host }));
         }
-        if address::names_local_address(next) && !is_loopback(self.host.base().host()) {
+        if Zone::of_host(next.host()).is_some_and(|zone| zone < self.least(next)) {
             return Err(Cause::Protocol(Violation::LocalAddress { by, host }));
         }
         Ok(())

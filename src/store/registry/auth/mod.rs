@@ -22,6 +22,7 @@ use url::Url;
 use crate::error::cause::{Cause, ConnectionFailure};
 use crate::error::violation::Violation;
 use crate::http::challenge;
+use crate::http::reach::Zone;
 use crate::secret::{BEARER_TOKEN, Credential, Secret};
 use crate::store::registry::auth::known::{Approach, Asked, Known, Scheme};
 use crate::store::registry::auth::realm::{Allowed, Trust};
@@ -297,9 +298,11 @@ impl Auth {
             with_credential: credential.is_some(),
             kept_back: kept_back.clone(),
         };
+        let is_named = realm::is_named(realm, self.server.base(), &self.allowed);
+        let least = if is_named { Zone::Local } else { context.least };
         let mut budget = RetryBudget::new(context.limits);
         loop {
-            let request = token_request(realm, service, scopes, credential, context)?;
+            let request = token_request(realm, least, service, scopes, credential, context)?;
             context.meter.token_request();
             let cause =
                 match tokio::time::timeout(TOKEN.min(context.limits.answer), ask(request, credential, context.meter))

@@ -43,11 +43,7 @@ pub(crate) fn judge(realm: &Url, registry: &Url, allowed: &[Allowed]) -> Trust {
     if !realm.username().is_empty() || realm.password().is_some() {
         return Trust::Never(TokenServiceFault::UserName);
     }
-    if service == home {
-        return Trust::Own;
-    }
-    let name = authority(realm);
-    if allowed.iter().any(|allowed| allowed.host == name && (realm.scheme() == "https" || allowed.over_plain_http)) {
+    if is_named(realm, registry, allowed) {
         return Trust::Own;
     }
     if is_this_machine(realm.host()) && !is_this_machine(registry.host()) {
@@ -64,6 +60,13 @@ pub(crate) fn judge(realm: &Url, registry: &Url, allowed: &[Allowed]) -> Trust {
         return Trust::Own;
     }
     Trust::Foreign
+}
+
+/// Whether the user named the host of the token service: as the registry, or for it. Such a one may be anywhere.
+pub(crate) fn is_named(realm: &Url, registry: &Url, allowed: &[Allowed]) -> bool {
+    let name = authority(realm);
+    let is_it = |allowed: &Allowed| allowed.host == name && (realm.scheme() == "https" || allowed.over_plain_http);
+    realm.host() == registry.host() || allowed.iter().any(is_it)
 }
 
 /// The host of a token service, with its port where that is not the usual one: as a line of `token-services` names it.

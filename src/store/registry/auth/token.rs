@@ -12,11 +12,12 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::error::cause::Cause;
-use crate::error::violation::Violation;
+use crate::error::violation::{TokenServiceFault, Violation};
 use crate::http::body::{BodyError, BoundedBody};
 use crate::http::clients::{Pool, Transport};
 use crate::http::exchange;
 use crate::http::failure::classify;
+use crate::http::reach::Zone;
 use crate::observe::meter::Meter;
 use crate::secret::{Credential, IDENTITY_TOKEN, Secret};
 use crate::store::registry::error_response;
@@ -102,17 +103,20 @@ pub struct TokenContext<'a> {
     pub(crate) transport: &'a Transport,
     pub(crate) meter: &'a Meter,
     pub(crate) limits: &'a Timeouts,
+    /// The most internal place that the service may be at.
+    pub(crate) least: Zone,
 }
 
 /// GET with Basic, or, for an identity token, the `OAuth2` POST (Azure's registry knows only that one).
 pub fn token_request(
     realm: &Url,
+    least: Zone,
     service: Option<&str>,
     scopes: &[String],
     credential: Option<&Credential>,
     context: &TokenContext<'_>,
 ) -> Result<reqwest::RequestBuilder, Cause> {
-    let client = context.transport.client(realm, Pool::Small, context.limits.has_alternatives);
+    let client = context.transport.client_within(least, realm, Pool::Small, context.limits.has_alternatives);
     let client = client.map_err(|error| Cause::Protocol(Violation::NoClient(error.to_string())))?;
     if let Some(Credential { username, password }) = credential
         && username == IDENTITY_TOKEN
@@ -160,7 +164,7 @@ pub async fn ask(
     credential: Option<&Credential>,
     meter: &Meter,
 ) -> Result<Token, Cause> {
-    let response = exchange::send(request).await.map_err(|error| classify(&error))?;
+    let response = exchange::send(request).await.map_err(|error| inside(classify(&error)))?;
     if response.status().is_redirection() {
         return Err(Cause::Protocol(Violation::TokenRedirect));
     }
@@ -168,6 +172,16 @@ pub async fn ask(
         return Err(Cause::Refused(error_response::read(response, &secrets_of(credential)).await));
     }
     read_token(response, meter).await
+}
+
+/// Said of a token service: its name leads to an internal address.
+fn inside(cause: Cause) -> Cause {
+    match cause {
+        Cause::Protocol(Violation::LocalAddress { host: service, .. }) => {
+            Cause::Protocol(Violation::TokenService { service, fault: TokenServiceFault::InternalAddress })
+        }
+        cause => cause,
+    }
 }
 
 pub async fn read_token(response: reqwest::Response, meter: &Meter) -> Result<Token, Cause> {
@@ -192,6 +206,8 @@ pub async fn read_token(response: reqwest::Response, meter: &Meter) -> Result<To
     let header = header(&Secret::new(format!("Bearer {text}")))?;
     if is_like_a_secret(text) {
         meter.mask(Secret::new(text));
+    } else if is_no_word(text) {
+        meter.keep(Secret::new(text));
     }
     // Renewed early, so that it does not expire on its way.
     let margin = (lifetime / 4).min(Duration::from_secs(30));
@@ -219,6 +235,20 @@ fn is_like_a_secret(token: &str) -> bool {
     token.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| part.len() >= LONG).any(|part| {
         has(part, u8::is_ascii_uppercase) && has(part, u8::is_ascii_lowercase) && has(part, u8::is_ascii_digit)
     })
+}
+
+/// Whether a token, if it is no secret by its shape, is no word either that a report would miss: it is long, has letters and
+/// digits, and is neither a digest nor a host.
+fn is_no_word(token: &str) -> bool {
+    /// As long as a password that is never part of a name.
+    const LONG: usize = 16;
+    let is_hexadecimal = token.rsplit(':').next().is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let is_host = Url::parse(&format!("https://{token}/")).is_ok_and(|url| url.port().is_some() || token.contains('.'));
+    token.len() >= LONG
+        && token.bytes().any(|byte| byte.is_ascii_digit())
+        && token.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && !is_hexadecimal
+        && (!is_host || token.len() > 64)
 }
 
 /// `exp` less `iat`, or `nbf` where that is missing: all by the issuer's clock, so that ours may be wrong.

@@ -122,10 +122,27 @@ impl Run {
             command.env(variable, file(name));
         }
         command.envs(&self.environment).stdin(Stdio::null());
+        if let Some(lines) = self.environment.get("INPUT_CA-CERTIFICATES") {
+            command.env("INPUT_CA-CERTIFICATES", in_workspace(&workspace, lines));
+        }
         command.stdout(stdout).stderr(File::create(file("stderr")).unwrap());
         let child = command.spawn().expect("the program starts");
         Running { child, directory }
     }
+}
+
+/// The lines of `ca-certificates`, with the files that are elsewhere copied to where a workflow has them.
+fn in_workspace(workspace: &Path, lines: &str) -> String {
+    let copied = lines.lines().enumerate().map(|(number, line)| {
+        let (hosts, path) = line.rsplit_once('=').map_or(("", line), |(hosts, path)| (hosts, path.trim()));
+        let name = format!("authority-{number}.pem");
+        match std::fs::copy(path, workspace.join(&name)) {
+            Ok(_) if hosts.is_empty() => name,
+            Ok(_) => format!("{hosts}= {name}"),
+            Err(_) => line.to_owned(),
+        }
+    });
+    copied.collect::<Vec<_>>().join("\n")
 }
 
 /// A run under way; it is killed when this is dropped.
