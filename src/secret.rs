@@ -28,13 +28,6 @@ impl Secret {
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
-
-    /// `text` with this value taken out, in whatever form a server or a sentence repeats it.
-    pub fn hide(&self, text: &str) -> String {
-        let redactor = redactor::Redactor::default();
-        redactor.add(self);
-        redactor.hide(text).into_owned()
-    }
 }
 
 impl std::fmt::Debug for Secret {

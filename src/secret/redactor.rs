@@ -116,6 +116,15 @@ impl Redactor {
     }
 }
 
+impl Secret {
+    /// `text` with this value taken out, in whatever form a server or a sentence repeats it.
+    pub fn hide(&self, text: &str) -> String {
+        let redactor = Redactor::default();
+        redactor.add(self);
+        redactor.hide(text).into_owned()
+    }
+}
+
 impl Known {
     fn add(&mut self, text: &str) {
         if text.chars().count() < SHORTEST {
