@@ -2,6 +2,7 @@
 //!
 //! Owns wiring, order and the exit code. Never holds logic that a test could want.
 
+pub mod lock;
 pub mod publish;
 pub mod watch;
 
@@ -32,7 +33,7 @@ use crate::plan::Plan;
 use crate::plan::list::expand::{self, Expansion};
 use crate::plan::request::Images;
 use crate::report::list::ListReport;
-use crate::report::{Report, log, package_access};
+use crate::report::{Report, log, package_access, plan};
 use crate::runner::Runner;
 use crate::runner::console::Console;
 use crate::runner::files::{self, Files};
@@ -127,12 +128,8 @@ pub async fn stages(
     if let Images::List(list) = &inputs.request.images {
         match watch.until(expand::expand(list, &inputs.request, &registries, &events)).await {
             Ok(expansion) => {
-                plan = listed(inputs, &expansion)?;
-                // Without the tags: those are words of the registries.
-                let ends = plan.jobs.iter().flat_map(|job| [job.end(Side::Source), job.end(Side::Target)]).flatten();
-                let names = ends.map(|end| format!("{}/{}", end.registry(), end.repository()));
-                console.redactor().open(names);
-                report.list = Some(ListReport::new(expansion));
+                plan = listed(inputs, console, &expansion)?;
+                report.list = Some(ListReport::new(expansion, plan.origins.clone()));
             }
             Err(signal) => report.cancelled = Some(signal),
         }
@@ -166,22 +163,42 @@ pub async fn stages(
     for (title, lines) in package_access::groups(&report.access) {
         console.group(&title, &lines);
     }
-    for image in report.list.iter().flat_map(ListReport::failed) {
-        say(console, command, plan.jobs.len() + 1, &image);
-        report.images.push(image);
-    }
+    conclude_list(console, &mut report);
     emit_configuration(inputs, &mut report, plan.notices);
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
 }
 
 /// The plan of a list whose tags are known. What is wrong with it could not be seen before; nothing is written yet.
-fn listed(inputs: &Inputs, expansion: &Expansion) -> Result<Plan, Error> {
-    let plan = Plan::of_list(&expansion.lines, &inputs.request, &inputs.credentials, &inputs.insecure_registries);
-    plan.map_err(|error| match error {
+fn listed(inputs: &Inputs, console: &Console, expansion: &Expansion) -> Result<Plan, Error> {
+    let made = Plan::of_list(&expansion.lines, &inputs.request, &inputs.credentials, &inputs.insecure_registries);
+    let made = made.map_err(|error| match error {
         Error::Input { problem, .. } => Error::Local(format!("nothing was written: {problem}")),
         other => other,
-    })
+    })?;
+    if inputs.request.command != Command::Access {
+        refuse_unusable_tokens(&made.jobs, &inputs.credentials, &inputs.server)?;
+    }
+    // Without the tags: those are words of the registries.
+    let ends = made.jobs.iter().flat_map(|job| [job.end(Side::Source), job.end(Side::Target)]).flatten();
+    console.redactor().open(ends.map(|end| format!("{}/{}", end.registry(), end.repository())));
+    Ok(made)
+}
+
+/// Adds the entries that failed to what became of the others, and says what a dry run would change.
+fn conclude_list(console: &Console, report: &mut Report) {
+    let Some(list) = &report.list else { return };
+    let of = report.images.len() + 1;
+    for image in list.failed() {
+        say(console, report.command, of, &image);
+        report.images.push(image);
+    }
+    if report.dry_run {
+        for line in plan::lines(report) {
+            console.line(&line);
+        }
+        report.plan = Some(plan::markdown(report, list));
+    }
 }
 
 /// The registries of the run, with its credentials.

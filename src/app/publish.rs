@@ -1,5 +1,6 @@
 //! What a run leaves behind: outputs, summary, annotations, exit code.
 
+use crate::app::lock;
 use crate::emit;
 use crate::error::Error;
 use crate::inputs::typed::Inputs;
@@ -27,6 +28,7 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Re
     for line in log::consumer_configs(report) {
         console.line(&line);
     }
+    failed(lock::write(inputs, report));
     if inputs.summary {
         failed(files.write_summary(console, &summary::render(report)));
     }

@@ -81,6 +81,7 @@ enum Tag {
 struct Known {
     source_digest: Option<Digest>,
     digest: Option<Digest>,
+    replaced: Option<Digest>,
     media_type: Option<String>,
     platforms: Vec<PlatformOutcome>,
     is_container: bool,
@@ -127,6 +128,7 @@ impl<'a> ImageTask<'a> {
         ImageOutcome {
             source_digest: known.source_digest,
             digest,
+            replaced: known.replaced,
             media_type: known.media_type,
             platforms: known.platforms,
             is_container: known.is_container,
@@ -192,7 +194,9 @@ impl<'a> ImageTask<'a> {
     async fn copy(&self) -> Result<Outcome, Error> {
         let target = self.target("is missing")?;
         let asked = self.never_moves(&target).await?;
-        if let Some(Some(found)) = &asked {
+        if let Some(Some(found)) = &asked
+            && self.is_settled(found)
+        {
             return self.stays(&target.store, found).await;
         }
         let source = self.source().await?;
@@ -321,12 +325,21 @@ impl<'a> ImageTask<'a> {
         }
     }
 
-    /// Of a tag that never moves, what the target has under its name; nothing of others, and where every part is to be looked
+    /// Whether what the target has is what is wanted, whatever the source says.
+    fn is_settled(&self, found: &Digest) -> bool {
+        match &self.job.options.source_tag {
+            SourceTag::MayMove => false,
+            SourceTag::Immutable => true,
+            SourceTag::Locked(digest) => digest == found,
+        }
+    }
+
+    /// Of a tag that does not move, what the target has under its name; nothing of others, and where every part is to be looked
     /// at.
     async fn never_moves(&self, target: &Endpoint<Target>) -> Result<Option<Option<Digest>>, Error> {
         let Options { source_tag, check, .. } = &self.job.options;
         match (source_tag, &target.tag) {
-            (SourceTag::Immutable, Some(tag)) if *check == Check::Quick => {
+            (SourceTag::Immutable | SourceTag::Locked(_), Some(tag)) if *check == Check::Quick => {
                 self.target_digest(&target.store, TagOrDigest::Tag(tag)).await.map(Some)
             }
             _ => Ok(None),
@@ -432,6 +445,7 @@ impl<'a> ImageTask<'a> {
     /// Says that a tag moves, and from where: that is how it is moved back.
     fn notice_replaced(&self, actual: &Digest) {
         let dry_run = self.job.options.operation == Operation::Copy(Mode::DryRun);
+        self.known().replaced = Some(actual.clone());
         let verb = if dry_run { "would replace" } else { "replaces" };
         self.meter.notice(format!("{verb} {actual}, which the target's tag pointed at"));
     }

@@ -107,6 +107,8 @@ pub enum SourceTag {
     MayMove,
     /// It never does: what is at the target under its name is it, and the source is not asked.
     Immutable,
+    /// It is known to be this: where that is at the target, the source is not asked.
+    Locked(Digest),
 }
 
 /// Which platforms of the source are wanted.

@@ -19,6 +19,8 @@ pub struct ImageOutcome {
     pub source_digest: Option<Digest>,
     /// The digest at the target (`copy`, `verify`) or of the source (`inspect`).
     pub digest: Option<Digest>,
+    /// What the target's tag pointed at, where it was something else and is to move.
+    pub replaced: Option<Digest>,
     /// Media type of what the digest names.
     pub media_type: Option<String>,
     /// The platforms, in the order of the index; empty for an artifact without platforms.
@@ -126,6 +128,7 @@ impl ImageOutcome {
             target,
             source_digest: None,
             digest: None,
+            replaced: None,
             media_type: None,
             platforms: Vec::new(),
             is_container: false,

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::directory::{Directory, leads_out};
 use crate::error::Error;
+use crate::plan::list::lock::{Lock, Update};
 use crate::plan::list::pattern::Pattern;
 use crate::plan::list::schema::List;
 use crate::text::quote::quote;
@@ -31,26 +32,48 @@ pub fn read(workspace: &Path, names: &[&str]) -> Result<List, Error> {
             if seen.contains(&path) {
                 continue;
             }
-            list.read(&path.display().to_string(), &text(&directory, &path)?)?;
+            let name = path.display().to_string();
+            let Some(text) = text(INPUT, &directory, &path)? else {
+                let problem = format!("`{}` is not there; name a file below the workspace", quote(&name));
+                return Err(Error::input(INPUT, problem));
+            };
+            list.read(&name, &text)?;
             seen.push(path);
         }
     }
     Ok(list)
 }
 
-fn text(directory: &Directory, path: &Path) -> Result<String, Error> {
+/// Reads the lock file of a list; one that is not there yet has no line.
+pub fn lock(workspace: &Path, path: &str, update: Update) -> Result<Lock, Error> {
+    let directory = Directory::open(workspace).map_err(|error| {
+        Error::input("lock", format!("needs the workspace {}, which cannot be read: {error}", workspace.display()))
+    })?;
+    match text("lock", &directory, Path::new(path))? {
+        Some(text) => Lock::parse(path, &text, update),
+        None if update == Update::Frozen => {
+            let problem =
+                format!("`{}` is not there, and `frozen` holds to it; run without `frozen` first", quote(path));
+            Err(Error::input("lock", problem))
+        }
+        None => Lock::parse(path, "", update),
+    }
+}
+
+/// The text of a file; none where there is no file.
+fn text(input: &str, directory: &Directory, path: &Path) -> Result<Option<String>, Error> {
     let name = quote(&path.display().to_string());
-    let problem = |problem: &str| Error::input(INPUT, format!("`{name}` {problem}"));
+    let problem = |problem: &str| Error::input(input, format!("`{name}` {problem}"));
     let bytes = match directory.read(path, LARGEST) {
         Ok(Some(bytes)) => bytes,
-        Ok(None) => return Err(problem("is not there; name a file below the workspace")),
+        Ok(None) => return Ok(None),
         Err(error) if leads_out(&error) => return Err(problem("leads out of the workspace; name a file below it")),
         Err(error) if error.kind() == ErrorKind::FileTooLarge => {
             return Err(problem("is larger than 4 MiB, which no list is; split it"));
         }
         Err(error) => return Err(problem(&format!("cannot be read: {error}"))),
     };
-    String::from_utf8(bytes).map_err(|_| problem("is not text in UTF-8; save it so"))
+    String::from_utf8(bytes).map(Some).map_err(|_| problem("is not text in UTF-8; save it so"))
 }
 
 /// The files of a name, relative to the workspace: the one, or those that a glob has, in order.

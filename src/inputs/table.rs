@@ -169,6 +169,30 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         Group::Images,
+        COPY,
+        "lock",
+        Kind::File,
+        None,
+        "The lock file of a list, below the workspace: which digest each tag had. It is written by every run that may change a line, a dry run too.",
+    ),
+    input(
+        Group::Images,
+        COPY,
+        "frozen",
+        Kind::Boolean,
+        Some("false"),
+        "A tag that is not in the lock, or that is another digest at its source, fails; nothing in the lock changes.",
+    ),
+    input(
+        Group::Images,
+        COPY,
+        "lock-update",
+        Kind::Text,
+        Some("all"),
+        "Which lines of the lock may change: `none`, `missing` (those that are not there yet), `all`, or a glob for names as the lock has them, `docker.io/library/nginx:*`.",
+    ),
+    input(
+        Group::Images,
         CONTENT,
         "platforms",
         Kind::List,
@@ -406,6 +430,10 @@ pub const OUTPUTS: &[Output] = &[
     Output {
         name: "json",
         help: "The whole report: source, target, digest, platforms with their digests, result, requests, bytes and error of each image; totals.",
+    },
+    Output {
+        name: "plan",
+        help: "With `dry-run` over a list: what would be added and moved, and why, as Markdown of at most 60 KiB.",
     },
     Output { name: "mapping", help: "JSON list of `{source, target, digest, tags, platforms}`." },
     Output {

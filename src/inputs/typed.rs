@@ -1,5 +1,6 @@
 //! What the user asked for, typed, defaulted and free of contradictions: data, and nothing that acts on it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::credentials::Credentials;
@@ -26,6 +27,8 @@ pub enum Invocation {
 pub struct Inputs {
     /// Which images are wanted where.
     pub request: Request,
+    /// The directory that files are named below.
+    pub workspace: PathBuf,
     /// Whether to stop before the first write.
     pub dry_run: bool,
     /// What becomes of the other images when one has failed.

@@ -28,6 +28,7 @@ use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::images;
+use crate::plan::list::lock::{Lock, Update};
 use crate::plan::request::{Images, Request};
 use crate::runner::{Surroundings, gitlab};
 use crate::secret::{Credential, Secret};
@@ -119,6 +120,7 @@ impl Values {
                     patience,
                 },
                 subset: self.choice("subset")?,
+                lock: self.lock(&images, surroundings.workspace(environment))?,
                 images,
                 project: surroundings.project(environment).map(str::to_owned),
             },
@@ -138,6 +140,7 @@ impl Values {
             patience,
             access: self.access(command, environment, &surroundings)?,
             emit,
+            workspace: surroundings.workspace(environment).into(),
             emit_directory: self.emit_directory(surroundings.workspace(environment))?,
             debug_log: wants_debug_log(environment),
             summary: self.boolean("summary")?,
@@ -241,6 +244,25 @@ impl Values {
         };
         let name = if source.is_some() { "source" } else { "target" };
         parsed(name, ImageReference::parse(text)).map(Images::One)
+    }
+
+    fn lock(&self, images: &Images, workspace: &str) -> Result<Option<Lock>, Error> {
+        let frozen = self.boolean("frozen")?;
+        let update = parsed("lock-update", Update::parse(self.get("lock-update").unwrap_or_default()))?;
+        let Some(path) = self.get("lock") else {
+            if frozen {
+                return Err(Error::input("frozen", "needs a lock file to hold to; name one by `lock`"));
+            }
+            return Ok(None);
+        };
+        if !matches!(images, Images::List(_)) {
+            return Err(Error::input("lock", "is the lock of a list; name the list by `config`"));
+        }
+        if frozen && self.0.contains_key("lock-update") {
+            return Err(Error::input("lock-update", "contradicts `frozen`, with which no line changes; leave one out"));
+        }
+        let update = if frozen { Update::Frozen } else { update };
+        config::lock(Path::new(workspace), path, update).map(Some)
     }
 
     fn expected_digest(&self, images: &Images) -> Result<Option<Digest>, Error> {

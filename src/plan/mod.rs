@@ -27,6 +27,8 @@ use crate::store::place::Place;
 pub struct Plan {
     /// The images, in order.
     pub jobs: Vec<Job>,
+    /// Where each is asked for.
+    pub origins: Vec<At>,
     /// What the user should know about the list, a sentence each.
     pub notices: Vec<String>,
 }
@@ -105,6 +107,7 @@ impl Plan {
                     }
                 }
             }
+            plan.origins.push(entry.at());
             plan.jobs.push(job);
         }
         plan.notices.extend(repeated.into_values().map(|(count, entry, first)| entry.repeats(first, count)));

@@ -3,6 +3,7 @@
 use crate::engine::options::{Command, Options, Subset};
 use crate::oci::reference::ImageReference;
 use crate::plan::images::Line;
+use crate::plan::list::lock::Lock;
 use crate::plan::list::schema::List;
 
 /// Which images are asked for.
@@ -50,6 +51,8 @@ pub struct Request {
     pub target: Option<String>,
     /// How each of them is wanted; `expected_digest` is that of the one source, besides the digest that it may have itself.
     pub options: Options,
+    /// What each tag of a list must be, as far as that is held.
+    pub lock: Option<Lock>,
     /// What becomes of an index of which only some platforms are copied, for those that name their own.
     pub subset: Subset,
     /// The repository or project that the run belongs to: what `{owner}` and `{repo}` of a template stand for.

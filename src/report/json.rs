@@ -67,6 +67,7 @@ struct WholeImage<'a> {
     target: Option<&'a ImageReference>,
     source_digest: Option<&'a Digest>,
     digest: Option<&'a Digest>,
+    replaced: Option<&'a Digest>,
     media_type: Option<&'a str>,
     platforms: &'a [PlatformOutcome],
     served_by: Option<&'a str>,
@@ -193,6 +194,7 @@ impl<'a> Image<'a> {
             target: image.target.as_ref(),
             source_digest: image.source_digest.as_ref(),
             digest: image.digest.as_ref(),
+            replaced: image.replaced.as_ref(),
             media_type: image.media_type.as_deref(),
             platforms: &image.platforms,
             served_by: image.served_by.as_deref(),
@@ -327,6 +329,9 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
         let (images, cut) = fitting(images, context.max_bytes, 1, String::len);
         outputs.push_list("images", images.join("\n"), of, cut, "");
         outputs.push("changed", report.changed().to_string());
+    }
+    if let Some(plan) = &report.plan {
+        outputs.push("plan", plan.clone());
     }
     let whole = fitted(report, context);
     outputs.warnings.extend(whole.left_out.as_ref().map(|left_out| {

@@ -3,7 +3,10 @@
 //! Owns the sentences about entries. Never selects.
 
 use crate::engine::outcome::ImageOutcome;
+use crate::error::Error;
 use crate::observe::counts::Traffic;
+use crate::oci::reference::ImageReference;
+use crate::plan::images::At;
 use crate::plan::list::expand::{ExpandedEntry, Expansion};
 use crate::text::units::count;
 
@@ -12,17 +15,21 @@ use crate::text::units::count;
 pub struct ListReport {
     /// The entries that select tags, in order.
     pub entries: Vec<ExpandedEntry>,
-    /// How many images the whole list stands for.
-    pub images: usize,
+    /// Where each of the run's images is asked for.
+    pub origins: Vec<At>,
+    /// The sources that the whole list stands for.
+    pub sources: Vec<ImageReference>,
+    /// Images that cannot be worked on, and why.
+    pub refused: Vec<(At, ImageReference, Error)>,
     /// What it cost to list tags.
     pub traffic: Traffic,
 }
 
 impl ListReport {
     /// What is told of an expansion whose images are worked on.
-    pub fn new(expansion: Expansion) -> Self {
-        let Expansion { lines, entries, traffic } = expansion;
-        Self { entries, images: lines.len(), traffic }
+    pub fn new(expansion: Expansion, origins: Vec<At>) -> Self {
+        let Expansion { lines, entries, refused, traffic } = expansion;
+        Self { entries, origins, sources: lines.into_iter().map(|line| line.source).collect(), refused, traffic }
     }
 
     /// For the log: a title, and what each rule has done.
@@ -32,7 +39,7 @@ impl ListReport {
         }
         let title = format!(
             "the list: {}; tags selected by {}",
-            count(self.images as u64, "image"),
+            count(self.origins.len() as u64, "image"),
             if self.entries.len() == 1 { "1 entry".to_owned() } else { format!("{} entries", self.entries.len()) }
         );
         Some((title, self.entries.iter().flat_map(sentences).collect()))
@@ -40,10 +47,11 @@ impl ListReport {
 
     /// The entries that failed, as the report's other images are.
     pub fn failed(&self) -> impl Iterator<Item = ImageOutcome> + use<> {
-        let failed = self.entries.iter().filter_map(|entry| {
-            let error = entry.result.as_ref().err()?.clone();
+        let entries = self.entries.iter().filter_map(|entry| Some((&entry.source, entry.result.as_ref().err()?)));
+        let refused = self.refused.iter().map(|(_, source, error)| (source, error));
+        let failed = entries.chain(refused).map(|(source, error)| {
             let state = Some("nothing was written for this entry".to_owned());
-            Some(ImageOutcome { error: Some(error), state, ..ImageOutcome::new(entry.source.clone(), None) })
+            ImageOutcome { error: Some(error.clone()), state, ..ImageOutcome::new(source.clone(), None) }
         });
         failed.collect::<Vec<_>>().into_iter()
     }

@@ -8,6 +8,7 @@ pub mod json;
 pub mod list;
 pub mod log;
 pub mod package_access;
+pub mod plan;
 pub mod summary;
 
 use crate::emit::files::ConsumerConfig;
@@ -39,6 +40,8 @@ pub struct Report {
     pub access: Findings,
     /// What a list has come to, where there is one.
     pub list: Option<ListReport>,
+    /// What it would change, as Markdown.
+    pub plan: Option<String>,
 }
 
 impl Report {
@@ -54,6 +57,7 @@ impl Report {
             cancelled: None,
             access: Findings::default(),
             list: None,
+            plan: None,
         }
     }
 

@@ -312,3 +312,148 @@ async fn fifty_thousand_tags_are_read_in_bounded_memory() {
     assert!(outcome.says("semver * selected 50001 tags"), "{outcome}");
     assert!(lists.source.count("GET", "/tags/list") <= 52, "{}", lists.source.count("GET", "/tags/list"));
 }
+
+#[tokio::test]
+async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
+    let lists = Lists::new();
+    let (old, new) = (images::single(), images::docker_single());
+    lists.tags("app", &new, &["1.0", "1.1", "1.2", "edge"]);
+    lists.target.seed(&old, "app:1.0");
+    lists.target.set_tag("app", "edge", old.digest());
+    lists.target.seed(&new, "app:1.2");
+    lists.target.seed(&old, "kept:1.0");
+    let list = "images:
+  - {source: SOURCE/app, target: TARGET/app, tags: ['*', '9.9']}
+  - {source: 'SOURCE/app:1.0', target: TARGET/kept, on-conflict: keep}
+  - {source: SOURCE/app, target: TARGET/other, tags: '8.*'}
+";
+    let outcome = lists.run(list).input("dry-run", "true").fails_with(1).await;
+    let plan = outcome.output("plan");
+    let short = |image: &Image| format!("`sha256:{}`", &image.digest()[7..19]);
+    let target = lists.target.host();
+    for part in [
+        "### Plan: 1 to add, 2 to move, 1 unchanged, 1 kept, 1 gone upstream, 1 failed".to_owned(),
+        "> 1 tag that names a version would move.".to_owned(),
+        "- \\* selected 4 tags: 1.2, 1.1, 1.0, …".to_owned(),
+        "- 1 unchanged: `1.2`".to_owned(),
+        format!("| **`{target}/app:1.0`** | **move** | {} | {} |", short(&old), short(&new)),
+        format!("| `{target}/app:edge` | move | {} | {} |", short(&old), short(&new)),
+        format!("| `{target}/app:1.1` | add | – | {} |", short(&new)),
+        format!("| `{target}/app:9.9` | gone upstream | – | – |"),
+        format!("| `{target}/kept:1.0` | kept | {} | {} |", short(&old), short(&new)),
+        "the nearest are".to_owned(),
+    ] {
+        assert!(plan.contains(&part), "{part}\n{plan}");
+    }
+    let at = |part: &str| plan.find(part).unwrap_or_else(|| panic!("{part}\n{plan}"));
+    assert!(at("app:1.0`") < at("app:edge`") && at("app:edge`") < at("app:1.1`"), "{plan}");
+    let moved = format!("MOVE (a version) {target}/app:1.0 {} → {}", old.digest(), new.digest());
+    assert!(outcome.says(&moved), "{outcome}");
+    assert_eq!(lists.target.writes(), 0, "{}", lists.requests());
+    // A run that writes has no plan.
+    assert!(!lists.run(list).run().await.everything().contains("plan<<"));
+}
+
+#[tokio::test]
+async fn a_plan_of_thousands_of_changes_fits_into_a_comment_and_keeps_what_moves() {
+    let lists = Lists::new();
+    let (old, new) = (images::single(), images::docker_single());
+    let tags: Vec<String> = (0..1_500).map(|number| format!("1.{number}-of-the-variant-with-a-long-name")).collect();
+    lists.tags("app", &new, &tags.iter().map(String::as_str).collect::<Vec<_>>());
+    // The last that is listed.
+    lists.target.seed(&old, "app:1.0-of-the-variant-with-a-long-name");
+    let list = "images: [{source: SOURCE/app, target: TARGET/app, tags: '*'}]";
+    let outcome = lists.run(list).input("dry-run", "true").succeeds().await;
+    let plan = outcome.output("plan");
+    assert!(plan.len() <= 60 * 1024 && plan.len() > 50 * 1024, "{}", plan.len());
+    assert!(plan.contains("### Plan: 1499 to add, 1 to move"), "{}", &plan[..200]);
+    assert!(plan.contains("app:1.0-of-the-variant-with-a-long-name`** | **move** |"), "{plan}");
+    assert!(plan.contains("of 1500 changes have no room here"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_lock_remembers_each_tag_and_holds_what_may_not_change() {
+    let lists = Lists::new();
+    let (old, new) = (images::single(), images::docker_single());
+    lists.tags("app", &old, &["1.0", "1.1", "edge"]);
+    let list = "images: [{source: SOURCE/app, target: TARGET/app, tags: ['1.0', '1.1', edge]}]";
+    let run = lists.run(list).input("lock", "images.lock");
+    let lock = || std::fs::read_to_string(lists.path().join("images.lock")).unwrap();
+    let digests = || -> Vec<String> {
+        let text = lock();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.map(|line| line.split('/').next_back().unwrap().rsplit_once(' ').unwrap().0.to_owned()).collect()
+    };
+    let line = |tag: &str, image: &Image| format!("app:{tag} {}", image.digest());
+    // A plan writes the lock, for whoever reviews it.
+    run.clone().input("dry-run", "true").succeeds().await;
+    assert_eq!(digests(), [line("1.0", &old), line("1.1", &old), line("edge", &old)]);
+    assert_eq!(lists.target.writes(), 0);
+    let before = lock();
+    let frozen = run.clone().input("frozen", "true");
+    assert_eq!(results(&frozen.succeeds().await), ["app:1.0 copied", "app:1.1 copied", "app:edge copied"]);
+    assert_eq!(lock(), before);
+    // What is at the target as the lock has it costs nothing at the source, although it has moved there.
+    lists.tags("app", &new, &["1.1", "1.2"]);
+    lists.reset();
+    assert_eq!(results(&frozen.succeeds().await), ["app:1.0 unchanged", "app:1.1 unchanged", "app:edge unchanged"]);
+    assert_eq!((lists.source.requests(), lists.target.requests()), (0, 3), "{}", lists.requests());
+    // What must be copied must be what the lock has, and must be in it.
+    let more = list.replace("TARGET/app", "TARGET/again").replace("edge", "'1.2'");
+    let outcome = lists.run(&more).input("lock", "images.lock").input("frozen", "true").fails_with(1).await;
+    assert_eq!(results(&outcome), ["again:1.0 copied", "again:1.1 failed", "app:1.2 failed"]);
+    assert!(outcome.says("not the expected") && outcome.says("is not in the lock file images.lock"), "{outcome}");
+    assert_eq!((lists.target.tag("again", "1.1"), lock()), (None, before.clone()));
+    // Only new lines; then all, without what is no longer in the list.
+    let missing = lists.run(&more).input("lock", "images.lock").input("lock-update", "missing");
+    missing.fails_with(1).await;
+    assert_eq!(digests(), [line("1.0", &old), line("1.1", &old), line("1.2", &new)]);
+    lists.run(&more).input("lock", "images.lock").succeeds().await;
+    assert_eq!(digests(), [line("1.0", &old), line("1.1", &new), line("1.2", &new)]);
+    // Nothing has changed: the file is not touched.
+    std::fs::write(lists.path().join("images.lock"), lock().replace("# Written", "# Wrote")).unwrap();
+    lists.run(&more).input("lock", "images.lock").succeeds().await;
+    assert!(lock().starts_with("# Wrote"));
+}
+
+#[tokio::test]
+async fn an_immutable_tag_that_is_not_what_its_lock_says_is_asked_for_at_the_source() {
+    let lists = Lists::new();
+    let (image, other) = (images::single(), images::docker_single());
+    lists.tags("app", &image, &["1.0.0"]);
+    let list = "images: [{source: SOURCE/app, target: TARGET/app, tags: ['1.0.0'], immutable: '*'}]";
+    let run = lists.run(list).input("lock", "images.lock");
+    run.succeeds().await;
+    lists.reset();
+    run.succeeds().await;
+    assert_eq!(lists.source.requests(), 0, "{}", lists.requests());
+    // Somebody has moved it at the target.
+    lists.target.seed(&other, "app:1.0.0");
+    assert_eq!(results(&run.succeeds().await), ["app:1.0.0 copied"]);
+    assert_eq!(lists.target.tag("app", "1.0.0").as_deref(), Some(image.digest()));
+}
+
+#[tokio::test]
+async fn locks_that_cannot_be_held_to_are_bad_input() {
+    let lists = Lists::new();
+    let list = "images: [SOURCE/a => TARGET/a]";
+    let run = || lists.run(list);
+    for (run, sentence) in [
+        (run().input("frozen", "true"), "input `frozen`: needs a lock file"),
+        (run().input("frozen", "true").input("lock", "none.lock"), "input `lock`: `none.lock` is not there"),
+        (run().input("lock", "../a.lock"), "leads out of the workspace"),
+        (run().input("lock", "a.lock").input("lock-update", "some"), "input `lock-update`: `some` is not one of"),
+        (
+            run().input("lock", "a.lock").input("frozen", "true").input("lock-update", "all"),
+            "input `lock-update`: contradicts `frozen`",
+        ),
+        (Run::copy("a", "b").input("lock", "a.lock"), "input `lock`: is the lock of a list"),
+    ] {
+        let outcome = run.fails_with(2).await;
+        assert!(outcome.says(sentence), "{sentence}\n{outcome}");
+    }
+    lists.write("bad.lock", "<<<<<<< HEAD\n");
+    let outcome = run().input("lock", "bad.lock").fails_with(2).await;
+    assert!(outcome.says("bad.lock:1: this is the mark of a conflict"), "{outcome}");
+    assert_eq!(lists.source.requests() + lists.target.requests(), 0);
+}

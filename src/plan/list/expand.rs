@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use crate::engine::options::{Options, SourceTag};
+use crate::engine::options::{Options, Platforms, SourceTag};
 use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::observe::counts::Traffic;
@@ -20,12 +20,14 @@ use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::images::{At, Line};
+use crate::plan::list::lock::Held;
 use crate::plan::list::schema::{Entry, List};
 use crate::plan::list::tags::{Selection, nothing_matched};
 use crate::plan::list::times;
 use crate::plan::request::Request;
 use crate::store::registry::registries::Registries;
 use crate::store::registry::repository::Purpose;
+use crate::text::quote::quote;
 
 /// Repositories whose tags are listed at once.
 const AT_ONCE: usize = 8;
@@ -37,6 +39,8 @@ pub struct Expansion {
     pub lines: Vec<Line>,
     /// The entries that select tags, in order.
     pub entries: Vec<ExpandedEntry>,
+    /// Images that cannot be worked on, and why.
+    pub refused: Vec<(At, ImageReference, Error)>,
     /// What the listings have cost.
     pub traffic: Traffic,
 }
@@ -67,7 +71,12 @@ pub async fn expand(list: &List, request: &Request, registries: &Registries, eve
         let selection = selections.remove(&number);
         let nothing = Selection::default();
         let selected = selection.as_ref().and_then(|selection| selection.as_ref().ok()).unwrap_or(&nothing);
-        expansion.lines.extend(lines(entry, selected, request));
+        for line in lines(entry, selected, request) {
+            match unlisted(&line, request) {
+                Some(error) => expansion.refused.push((line.at, line.source, error)),
+                None => expansion.lines.push(line),
+            }
+        }
         if let (Some(result), ImageReference::Registry(reference)) = (selection, &entry.source) {
             let source = ImageReference::Registry(reference.with_tag("*"));
             expansion.entries.push(ExpandedEntry { at: At::List(entry.position.clone()), source, result });
@@ -145,6 +154,20 @@ async fn of_repository(
     selections
 }
 
+/// That a tag has no line in a lock in which it must have one.
+fn unlisted(line: &Line, request: &Request) -> Option<Error> {
+    let (lock, reference) = (request.lock.as_ref()?, line.source.registry()?);
+    (lock.held(reference) == Held::Unlisted).then(|| Error::Content {
+        side: Side::Source,
+        object: Object::from(&line.source),
+        problem: format!(
+            "it is not in the lock file {}, and `frozen` is set: run without `frozen` to add it ({})",
+            quote(&lock.name),
+            line.at
+        ),
+    })
+}
+
 /// The images of an entry, each with each of its targets.
 fn lines(entry: &Entry, selection: &Selection, request: &Request) -> Vec<Line> {
     let sources: Vec<(ImageReference, Option<String>)> = match (&entry.tags, &entry.source) {
@@ -165,15 +188,34 @@ fn lines(entry: &Entry, selection: &Selection, request: &Request) -> Vec<Line> {
         None => vec![None],
     };
     let mut lines = Vec::new();
+    let is_whole = options.platforms == Platforms::All;
     for (source, tag) in sources {
         let never_moves = tag.is_some_and(|tag| immutable.iter().any(|pattern| pattern.matches(&tag)));
-        let source_tag = if never_moves { SourceTag::Immutable } else { SourceTag::MayMove };
+        let held = match (&request.lock, source.registry()) {
+            (Some(lock), Some(reference)) => lock.held(reference),
+            _ => Held::Free(None),
+        };
+        // Of some platforms the target has another digest than the lock.
+        let source_tag = match &held {
+            Held::At(digest) if is_whole => SourceTag::Locked(digest.clone()),
+            Held::Free(Some(digest)) if is_whole && never_moves => SourceTag::Locked(digest.clone()),
+            _ if never_moves => SourceTag::Immutable,
+            _ => SourceTag::MayMove,
+        };
+        let expected_digest = match held {
+            Held::At(digest) => Some(digest),
+            Held::Free(_) | Held::Unlisted => None,
+        };
         for target in &targets {
             lines.push(Line {
                 at: At::List(entry.position.clone()),
                 source: source.clone(),
                 target: target.cloned(),
-                options: Some(Options { source_tag: source_tag.clone(), ..options.clone() }),
+                options: Some(Options {
+                    source_tag: source_tag.clone(),
+                    expected_digest: expected_digest.clone(),
+                    ..options.clone()
+                }),
             });
         }
     }

@@ -4,6 +4,7 @@
 //! never writes to a registry.
 
 pub mod expand;
+pub mod lock;
 pub mod pattern;
 pub mod schema;
 pub mod tags;

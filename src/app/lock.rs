@@ -1,0 +1,32 @@
+//! The lock file after a run: written where a line has changed.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::directory::Directory;
+use crate::engine::options::Command;
+use crate::error::Error;
+use crate::inputs::typed::Inputs;
+use crate::oci::reference::{ImageReference, Reference};
+use crate::report::Report;
+use crate::text::quote::quote;
+
+/// Writes what the run has learnt; nothing where the lock stays as it is.
+pub fn write(inputs: &Inputs, report: &Report) -> Result<(), Error> {
+    let (Some(lock), Some(list)) = (&inputs.request.lock, &report.list) else { return Ok(()) };
+    if report.command != Command::Copy {
+        return Ok(());
+    }
+    let found =
+        report.images.iter().filter_map(|image| Some((image.source.registry()?, image.source_digest.as_ref()?)));
+    let failed = list.entries.iter().filter(|entry| entry.result.is_err());
+    let kept: BTreeSet<String> = failed.filter_map(|entry| entry.source.registry().map(Reference::name)).collect();
+    let today = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let today = today.split('T').next().unwrap_or_default();
+    let wanted = list.sources.iter().filter_map(ImageReference::registry);
+    let Some(text) = lock.updated(wanted, found, &kept, today) else { return Ok(()) };
+    let path = Path::new(&lock.name);
+    let write = || Directory::open(&inputs.workspace)?.replace(path, text.as_bytes());
+    write().map_err(|error| Error::Local(format!("the lock file {} cannot be written: {error}", quote(&lock.name))))
+}
