@@ -156,6 +156,16 @@ impl<'a> Failure<'a> {
         self.says("pull rate limit") || self.code() == "TOOMANYREQUESTS" && self.says("upgrade")
     }
 
+    /// Whether the registry has no such thing; some say so with a 400.
+    pub fn is_absence(&self) -> bool {
+        self.status() == 404 || self.status() == 400 && matches!(self.code(), "NAME_UNKNOWN" | "REPOSITORY_NOT_FOUND")
+    }
+
+    /// Whether too much was asked for. GitHub dresses that up as a 403.
+    pub fn throttles(&self) -> bool {
+        self.status() == 429 || self.says("secondary rate limit")
+    }
+
     /// `read` or `write`, as the `packages` permission has it.
     pub fn permission(&self) -> &'static str {
         if self.writes() { "write" } else { "read" }

@@ -337,7 +337,7 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        is: |f| f.status() == 404 || f.status() == 400 && matches!(f.code(), "NAME_UNKNOWN" | "REPOSITORY_NOT_FOUND"),
+        is: |f| f.is_absence(),
         hints: &[
             always(|f| {
                 format!("check the name and the tag: `{}/{}` may not have it, or no longer", f.host, f.repository)

@@ -6,6 +6,7 @@
 pub mod cause;
 pub mod failure;
 pub mod hints;
+pub mod kind;
 pub mod object;
 pub mod violation;
 

@@ -169,7 +169,8 @@ impl<'a> AccessCheck<'a> {
         }
         let kind = if let Lookup::Found(kind) = kind { kind } else { Owner::Organisation };
         let seen = self.look(kind, owner, name, &subject).await;
-        let place = PackageContext { server: self.run.server, subject: &subject, kind, owner, name, there };
+        let place =
+            PackageContext { server: self.run.server, subject: &subject, kind, owner, name, there, is_new: false };
         for sentence in assess::before_push(&place, &self.wanted(), seen.as_ref(), token, self.run.workflow) {
             meter.notice(sentence);
         }
@@ -234,11 +235,13 @@ impl<'a> AccessCheck<'a> {
         let mut kind = Owner::Organisation;
         let mut seen = None;
         let mut unknown_owner = None;
+        let before = self.known.lock().await.packages.get(&subject).cloned();
+        let is_new = target.written && matches!(before, Some(Lookup::Absent));
         if self.github_token().is_some() {
             match self.owner(target.owner).await {
                 Lookup::Found(found) => {
                     kind = found;
-                    seen = self.settled(kind, target, &subject).await;
+                    seen = self.settled(kind, target, &subject, before).await;
                 }
                 unknown => unknown_owner = assess::owner(self.run.server, &subject, target.owner, &unknown),
             }
@@ -250,6 +253,7 @@ impl<'a> AccessCheck<'a> {
             owner: target.owner,
             name: target.name,
             there: target.digest.is_some(),
+            is_new,
         };
         let anonymous = match self.run.settings.visibility.map(Visibility::as_str) {
             Some("public") => Some(self.anonymous(target, events).await),
@@ -262,8 +266,13 @@ impl<'a> AccessCheck<'a> {
     }
 
     /// The package; one that this run created is waited for, with its link.
-    async fn settled(&self, kind: Owner, target: &Target<'_>, subject: &str) -> Option<Lookup<Package>> {
-        let before = self.known.lock().await.packages.get(subject).cloned();
+    async fn settled(
+        &self,
+        kind: Owner,
+        target: &Target<'_>,
+        subject: &str,
+        before: Option<Lookup<Package>>,
+    ) -> Option<Lookup<Package>> {
         let created = target.written && matches!(before, Some(Lookup::Absent));
         if let Some(seen) = before.filter(|_| !target.written) {
             return Some(seen);

@@ -21,6 +21,8 @@ pub(super) struct PackageContext<'a> {
     pub(super) name: &'a str,
     /// The registry has the image, whatever the API shows.
     pub(super) there: bool,
+    /// This run created it.
+    pub(super) is_new: bool,
 }
 
 /// What is wanted of a package.
@@ -68,6 +70,8 @@ pub(super) fn package(
             checks.extend(link(place, wanted.repository, package));
             checks.push(visibility(place, wanted.visibility, package));
         }
+        // Of what was never pushed nothing is to be done yet.
+        Some(Lookup::Absent) if !place.there => checks.push(unseen_package(place, seen)),
         unseen => {
             checks.push(unseen_package(place, unseen));
             // Public is proven without a token; the others are not.
@@ -83,7 +87,9 @@ pub(super) fn package(
 }
 
 fn unseen_package(place: &PackageContext<'_>, seen: Option<&Lookup<Package>>) -> Check {
-    let needs = |sentence: String| place.check("package", Status::NeedsToken, sentence).link(place.settings());
+    let needs = |sentence: String| {
+        place.check("package", Status::NeedsToken, sentence).link(place.settings()).with_to_do(place.there)
+    };
     match seen {
         None => needs(
             "no token to read the package's link and visibility with; set `github-token: ${{ github.token }}` and \
@@ -127,7 +133,9 @@ fn link(place: &PackageContext<'_>, wanted: Option<&str>, package: &Package) -> 
                 "linked; inheritance is GitHub's default for new packages; the API cannot show it; confirm once on the \
                  package's settings that `Inherit access from source repository` is ticked",
             );
-            vec![check(Status::Ok, format!("linked to `{found}`")), inheritance.link(place.settings())]
+            // What was confirmed once stays so.
+            let inheritance = inheritance.link(place.settings()).with_to_do(place.is_new);
+            vec![check(Status::Ok, format!("linked to `{found}`")), inheritance]
         }
         (Some(found), Some(wanted)) => vec![
             check(
@@ -582,7 +590,7 @@ mod tests {
 
     fn place(server: &Server, there: bool) -> PackageContext<'_> {
         let subject = "ghcr.io/acme/m/x";
-        PackageContext { server, subject, kind: Owner::Organisation, owner: "acme", name: "m/x", there }
+        PackageContext { server, subject, kind: Owner::Organisation, owner: "acme", name: "m/x", there, is_new: false }
     }
 
     fn linked(repository: Option<&str>, visibility: &str) -> Lookup<Package> {

@@ -74,6 +74,8 @@ pub struct Check {
     /// The page to open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
+    /// Whether a person must do something about it.
+    pub to_do: bool,
     /// When it was read, in seconds since 1970.
     pub read_at: u64,
 }
@@ -90,6 +92,7 @@ impl Check {
             found: None,
             sentence: sentence.into(),
             link: None,
+            to_do: status.fails_strict(),
             read_at: now.map_or(0, |now| now.as_secs()),
         }
     }
@@ -115,9 +118,11 @@ impl Check {
         self
     }
 
-    /// Whether it needs to be looked at.
-    pub fn is_to_do(&self) -> bool {
-        self.status.fails_strict() || matches!(self.status, Status::Pending | Status::Unverifiable)
+    /// With whether a person must do something about it, where the status alone does not say so.
+    #[must_use]
+    pub fn with_to_do(mut self, to_do: bool) -> Self {
+        self.to_do = to_do;
+        self
     }
 }
 

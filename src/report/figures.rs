@@ -62,3 +62,10 @@ pub fn pinned(image: &ImageOutcome) -> Option<ImageReference> {
     }
     Some(image.target.as_ref().unwrap_or(&image.source).pinned(image.digest.clone()?))
 }
+
+/// Whether it is an image in a registry, that a container engine pulls; a layout on disk and an artifact are not.
+pub fn runs(image: &ImageOutcome) -> bool {
+    // An unchanged image was not fetched; what it is then is not known, and mostly it is an image.
+    let is_image = image.is_container || !image.platforms.is_empty() || image.media_type.is_none();
+    is_image && image.target.as_ref().unwrap_or(&image.source).registry().is_some()
+}

@@ -11,6 +11,7 @@ use crate::emit::files::ConsumerConfig;
 use crate::emit::format::mappings;
 use crate::engine::options::Command;
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
+use crate::error::kind::Kind;
 use crate::error::{Error, Side};
 use crate::github::findings::Check;
 use crate::observe::counts::{Blobs, EndpointReport, Traffic};
@@ -102,6 +103,8 @@ const BRIEFLY: &str =
 
 #[derive(Serialize)]
 struct Failure<'a> {
+    kind: Kind,
+    why: String,
     message: String,
     pub side: Option<Side>,
     hints: Vec<String>,
@@ -231,6 +234,8 @@ fn failure(image: &ImageOutcome) -> Option<Failure<'_>> {
     // A sentence is put together from parts, each safe by itself; together they are printed by scripts, so they are made safe again.
     let safe = |text: &str| sanitise::one_line(text, usize::MAX);
     Some(Failure {
+        kind: error.kind(),
+        why: safe(&error.why()),
         message: safe(&error.to_string()),
         side: side(error),
         hints: error.hints().iter().map(|hint| safe(hint)).collect(),

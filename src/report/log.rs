@@ -6,7 +6,8 @@
 use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::report::Report;
-use crate::report::figures::{self, Moved, moved, pinned, total_bytes};
+use crate::report::figures::{self, Moved, moved, pinned, runs, total_bytes};
+use crate::report::headline::{self, headline, outcome};
 use crate::report::package_access;
 use crate::text::choice::Choice as _;
 use crate::text::units::{count, duration, plural, size};
@@ -97,70 +98,40 @@ pub fn consumer_configs(report: &Report) -> Vec<String> {
 
 /// The last line of a run.
 pub fn verdict(report: &Report) -> String {
-    let access = package_access::headline(&report.access).map_or(String::new(), |access| format!(" · {access}"));
-    if report.images.is_empty() {
-        return format!("{}{access} · {}", headline(report), duration(report.duration_ms));
+    let mut parts: Vec<String> = report.cancelled.map(|signal| format!("cancelled by {signal}")).into_iter().collect();
+    parts.extend(report.dry_run.then(|| "dry run, nothing was written".to_owned()));
+    parts.push(headline(report));
+    // Where some failed, the headline says how many did not and not how they ended.
+    if report.count(Outcome::Failed) > 0 {
+        parts.push(headline::parts(report).join(", "));
     }
-    format!("{}{access} · {}, {}", headline(report), amounts(report), duration(report.duration_ms))
-}
-
-/// How the images ended, in one phrase: `12 images: 3 copied, 8 unchanged, 1 failed`.
-pub(super) fn headline(report: &Report) -> String {
-    let mut parts = Vec::new();
-    for result in [
-        Outcome::Copied,
-        Outcome::WouldCopy,
-        Outcome::Inspected,
-        Outcome::Verified,
-        Outcome::Checked,
-        Outcome::Unchanged,
-        Outcome::Kept,
-        Outcome::Deferred,
-        Outcome::Failed,
-    ] {
-        let images = report.count(result);
-        if images > 0 {
-            parts.push(format!("{images} {}", outcome(result)));
-        }
-    }
-    let cancelled = report.cancelled.map_or(String::new(), |signal| format!("cancelled by {signal} · "));
-    let dry_run = if report.dry_run { "dry run, nothing was written · " } else { "" };
-    let images = if parts.is_empty() {
-        "no images".to_owned()
-    } else {
-        format!("{}: {}", count(report.images.len() as u64, "image"), parts.join(", "))
-    };
-    format!("{cancelled}{dry_run}{images}")
+    parts.extend(package_access::headline(&report.access));
+    parts.push(match &*report.images {
+        [] => duration(report.duration_ms),
+        _ => format!("{}, {}", amounts(report), duration(report.duration_ms)),
+    });
+    parts.retain(|part| !part.is_empty());
+    parts.join(" · ")
 }
 
 /// What it cost: `27 requests, 0 pulls billed, 8.5 MiB sent`.
 pub(super) fn amounts(report: &Report) -> String {
-    let moved = match moved(report) {
-        Moved::ToSend => " to send",
-        Moved::Sent => " sent",
-        Moved::Read => " read",
-    };
     let total = report.traffic();
     let bytes = match total_bytes(report) {
         0 => "0 bytes".to_owned(),
-        bytes => size(bytes) + moved,
+        bytes => amount(report, bytes),
     };
     format!("{}, {} billed, {bytes}", count(total.requests(), "request"), count(total.pulls_billed, "pull"))
 }
 
-/// How an outcome is said.
-pub(super) fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Copied => "copied",
-        Outcome::Unchanged => "unchanged",
-        Outcome::Kept => "kept",
-        Outcome::WouldCopy => "would be copied",
-        Outcome::Inspected => "inspected",
-        Outcome::Verified => "verified",
-        Outcome::Checked => "looked for",
-        Outcome::Failed => "failed",
-        Outcome::Deferred => "deferred",
-    }
+/// `8.5 MiB sent`, as this command moves bytes.
+pub(super) fn amount(report: &Report, bytes: u64) -> String {
+    let moved = match moved(report) {
+        Moved::ToSend => "to send",
+        Moved::Sent => "sent",
+        Moved::Read => "read",
+    };
+    format!("{} {moved}", size(bytes))
 }
 
 /// `SOURCE → TARGET`, or the source where there is no target.
@@ -253,12 +224,9 @@ fn traffic(image: &ImageOutcome) -> String {
 }
 
 /// The command that pulls exactly this image; none for a layout on disk or an artifact, which Docker does not pull.
-pub(super) fn pull(image: &ImageOutcome) -> Option<String> {
-    let name = pinned(image)?;
-    // An unchanged image was not fetched; what it is then is not known, and mostly it is an image.
-    let is_image = image.is_container || !image.platforms.is_empty() || image.media_type.is_none();
-    let runs = name.registry().is_some() && is_image;
-    runs.then(|| format!("docker pull {name}"))
+fn pull(image: &ImageOutcome) -> Option<String> {
+    let name = pinned(image).filter(|_| runs(image))?;
+    Some(format!("docker pull {name}"))
 }
 
 #[cfg(test)]
@@ -323,11 +291,11 @@ mod tests {
     fn the_verdict_counts_everything() {
         assert_eq!(
             verdict(&report(vec![copied()])),
-            "1 image: 1 copied · 27 requests, 3 pulls billed, 8.5 MiB sent, 1.9 s"
+            "1 image copied · 27 requests, 3 pulls billed, 8.5 MiB sent, 1.9 s"
         );
         assert_eq!(
             verdict(&report(vec![copied(), unchanged(), failed()])),
-            "3 images: 1 copied, 1 unchanged, 1 failed · 29 requests, 3 pulls billed, 8.5 MiB sent, 1.9 s"
+            "2 of 3 mirrored, 1 failed: 1 denied · 1 copied, 1 unchanged · 29 requests, 3 pulls billed, 8.5 MiB sent, 1.9 s"
         );
         assert_eq!(verdict(&report(Vec::new())), "no images · 1.9 s");
         let mut image = copied();
@@ -335,8 +303,7 @@ mod tests {
         image.blobs.missing_bytes = 2048;
         assert_eq!(
             verdict(&Report { dry_run: true, ..report(vec![image]) }),
-            "dry run, nothing was written · 1 image: 1 would be copied · 27 requests, 3 pulls billed, 2.0 KiB to \
-             send, 1.9 s"
+            "dry run, nothing was written · 1 image would be copied · 27 requests, 3 pulls billed, 2.0 KiB to send, 1.9 s"
         );
         assert!(
             verdict(&Report { cancelled: Some("SIGTERM"), ..report(vec![]) }).starts_with("cancelled by SIGTERM · ")

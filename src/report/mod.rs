@@ -3,7 +3,12 @@
 //! Owns the model that the log, the summary and the `json` output are three renderings of. Holds no credential and no
 //! registry text that was not sanitised before. Never talks to the network.
 
+#[cfg(test)]
+mod cases;
+pub mod destination;
+pub mod failures;
 pub mod figures;
+pub mod headline;
 pub mod json;
 pub mod list;
 pub mod log;

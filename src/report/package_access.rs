@@ -1,14 +1,28 @@
-//! The report on access: a group of the log and a table of the summary for each package and repository.
+//! The report on access: what is as wanted in a line, what differs in rows, and what a person must do.
 //!
 //! Owns its words and its layout. A sentence of a check stays as it is; never a character from outside that was not escaped.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use crate::github::findings::{Check, Findings, Status};
-use crate::text::sanitise::{code, markdown, markdown_text, one_line};
+use crate::text::sanitise::{cell_code, code, markdown, markdown_text, one_line};
+use crate::text::units::count;
+
+/// So many packages are named of which the same is to be done.
+const NAMED: usize = 12;
+
+/// With more packages than this, one that is as wanted is no group of the log.
+const MANY: usize = 5;
+
+/// Bytes of the rows, and of what is to be done.
+const ROWS: usize = 64 * 1024;
+
+const TO_DO: usize = 64 * 1024;
 
 /// `access: 3 OK, 1 NEEDS-TOKEN`; nothing where nothing was checked.
 pub fn headline(findings: &Findings) -> Option<String> {
+    let shown: Vec<&Check> = subjects(findings).into_iter().flat_map(|subject| subject.checks).collect();
     let mut parts = Vec::new();
     for status in [
         Status::Ok,
@@ -21,7 +35,7 @@ pub fn headline(findings: &Findings) -> Option<String> {
         Status::Error,
         Status::Skipped,
     ] {
-        let checks = subjects(findings).iter().flat_map(|(_, checks)| checks).filter(|c| c.status == status).count();
+        let checks = shown.iter().filter(|check| check.status == status).count();
         if checks > 0 {
             parts.push(format!("{checks} {}", status.name()));
         }
@@ -29,19 +43,41 @@ pub fn headline(findings: &Findings) -> Option<String> {
     (!parts.is_empty()).then(|| format!("access: {}", parts.join(", ")))
 }
 
-/// The groups of the log: a title and its lines.
+/// Whether a package can be pulled only with a login.
+pub fn is_private(findings: &Findings, package: &str) -> bool {
+    let says = |check: &&Check| check.subject == package && check.name == "visibility";
+    let visibility = findings.checks.iter().find(says).and_then(|check| check.found.as_deref());
+    matches!(visibility, Some("private" | "internal"))
+}
+
+/// One line for packages of which the same is so and nothing is to be looked at.
+pub fn as_wanted(findings: &Findings) -> Vec<String> {
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for subject in subjects(findings).iter().filter(|subject| !subject.differs()) {
+        alike.entry(subject.describe()).or_default().push(subject.name);
+    }
+    let line = |(so, names): (&String, &Vec<&str>)| match &**names {
+        [name] => format!("`{name}`: {so}"),
+        _ => format!("{}: {so}", count(names.len() as u64, "package")),
+    };
+    alike.iter().map(line).collect()
+}
+
+/// The groups of the log: a title and its lines. Of many packages, those that are as wanted are in one line together.
 pub fn groups(findings: &Findings) -> Vec<(String, Vec<String>)> {
     let subjects = subjects(findings);
-    let groups = subjects.iter().map(|(subject, checks)| {
-        let width = checks.iter().map(|check| check.status.name().len()).max().unwrap_or(0);
+    let many = subjects.len() > MANY;
+    let together = ("access as wanted".to_owned(), if many { as_wanted(findings) } else { Vec::new() });
+    let groups = subjects.iter().filter(|subject| !many || subject.differs()).map(|subject| {
+        let width = subject.checks.iter().map(|check| check.status.name().len()).max().unwrap_or(0);
         let text = |check: &&Check| {
-            let link = check.link.as_ref().filter(|_| check.is_to_do());
+            let link = check.link.as_ref().filter(|_| check.to_do);
             let link = link.map_or(String::new(), |link| format!(": {link}"));
             format!("{:width$}  {}: {}{link}", check.status.name(), check.name, check.sentence)
         };
-        (format!("access of {subject}"), checks.iter().map(text).collect())
+        (format!("access of {}", subject.name), subject.checks.iter().map(text).collect())
     });
-    groups.collect()
+    [together].into_iter().filter(|(_, lines)| !lines.is_empty()).chain(groups).collect()
 }
 
 /// The annotations: title and message of each check that fails the run, or of all that is left over together.
@@ -59,54 +95,149 @@ pub fn annotations(findings: &Findings) -> Vec<(String, String)> {
     if lines.is_empty() { Vec::new() } else { vec![("access: left to do".to_owned(), lines.join("\n"))] }
 }
 
-/// The summary's section: a table for each package and repository, then what is left to do.
+/// The summary's section: what is as wanted in a line, what differs in rows, and what a person must do.
 pub fn summary(findings: &Findings) -> String {
-    let subjects = subjects(findings);
-    if subjects.is_empty() {
-        return String::new();
+    let mut text = String::new();
+    for line in as_wanted(findings) {
+        let _ = writeln!(text, "🔐 {}\n", markdown_text(&line));
     }
-    let mut text = "### Access\n\n".to_owned();
-    let cell =
-        |value: &Option<String>| value.as_deref().map_or_else(|| "–".to_owned(), |value| code(&one_line(value, 80)));
-    for (subject, checks) in &subjects {
-        let _ = writeln!(text, "**{}**\n", code(subject).replace("\\|", "|"));
-        text.push_str("| Check | Wanted | Found | Status |\n| --- | --- | --- | --- |\n");
-        for check in checks {
-            let _ = writeln!(
-                text,
-                "| {} | {} | {} | {} {} |",
-                markdown(&check.name),
-                cell(&check.wanted),
-                cell(&check.found),
-                sign(check.status),
-                check.status.name(),
-            );
-        }
-        text.push('\n');
-    }
-    let to_do: Vec<&Check> = subjects.iter().flat_map(|(_, checks)| checks.iter().copied()).collect();
-    let to_do: Vec<&Check> = to_do.into_iter().filter(|check| check.is_to_do()).collect();
-    if !to_do.is_empty() {
-        text.push_str("**To do**\n\n");
-        for check in to_do {
-            // The link is made of our own server's address and percent-encoded names.
-            let link = check.link.as_ref().map_or(String::new(), |link| format!(" [Open the page]({link})"));
-            let subject = code(&check.subject).replace("\\|", "|");
-            let _ = writeln!(text, "- [ ] {subject}: {}.{link}", markdown_text(check.sentence.trim_end_matches('.')));
-        }
-        text.push('\n');
-    }
+    differences(&mut text, findings);
+    to_dos(&mut text, findings);
     text
 }
 
-/// The checks to show, one list a subject, in order.
-fn subjects(findings: &Findings) -> Vec<(&str, Vec<&Check>)> {
-    let mut subjects: Vec<(&str, Vec<&Check>)> = Vec::new();
-    for check in findings.checks.iter().filter(|check| findings.asked || check.status != Status::Skipped) {
-        match subjects.iter_mut().find(|(subject, _)| *subject == check.subject) {
-            Some((_, checks)) => checks.push(check),
-            None => subjects.push((&check.subject, vec![check])),
+fn differences(text: &mut String, findings: &Findings) {
+    let subjects = subjects(findings);
+    let rows: Vec<&Check> =
+        subjects.iter().flat_map(|subject| subject.checks.iter().copied()).filter(|check| differs(check)).collect();
+    if rows.is_empty() {
+        return;
+    }
+    let cell = |value: &Option<String>| {
+        value.as_deref().map_or_else(|| "–".to_owned(), |value| cell_code(&one_line(value, 80)))
+    };
+    text.push_str(
+        "**Access that is not as wanted**\n\n| | Of | Check | Wanted | Found |\n| --- | --- | --- | --- | --- |\n",
+    );
+    let end = text.len() + ROWS;
+    for (number, check) in rows.iter().enumerate() {
+        if text.len() > end {
+            let _ = writeln!(text, "\n**… and {}.**", count((rows.len() - number) as u64, "more check"));
+            break;
         }
+        let _ = writeln!(
+            text,
+            "| {}&nbsp;{} | {} | {} | {} | {} |",
+            sign(check.status),
+            check.status.name(),
+            cell_code(&check.subject),
+            markdown(&check.name),
+            cell(&check.wanted),
+            cell(&check.found),
+        );
+    }
+    text.push('\n');
+}
+
+/// What a person must do, each sentence once with the packages that it is about.
+fn to_dos(text: &mut String, findings: &Findings) {
+    let mut alike: Vec<(&str, Vec<&Check>)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let subjects = subjects(findings);
+    for check in subjects.iter().flat_map(|subject| &subject.checks).filter(|check| check.to_do) {
+        let place = *places.entry(&check.sentence).or_insert_with(|| {
+            alike.push((&check.sentence, Vec::new()));
+            alike.len() - 1
+        });
+        alike[place].1.push(check);
+    }
+    if alike.is_empty() {
+        return;
+    }
+    text.push_str("**To do**\n\n");
+    let end = text.len() + TO_DO;
+    for (number, (sentence, checks)) in alike.iter().enumerate() {
+        if text.len() > end {
+            let _ = writeln!(text, "\n**… and {}.**", count((alike.len() - number) as u64, "more thing"));
+            break;
+        }
+        let sentence = markdown_text(sentence.trim_end_matches('.'));
+        let plain_code = |check: &Check| code(&check.subject).replace("\\|", "|");
+        // The link is made of our own server's address and percent-encoded names.
+        if let [check] = &**checks {
+            let link = check.link.as_ref().map_or(String::new(), |link| format!(" [Open the page]({link})"));
+            let _ = writeln!(text, "- [ ] {}: {sentence}.{link}", plain_code(check));
+            continue;
+        }
+        let name = |check: &&Check| match &check.link {
+            Some(link) => format!("[{}]({link})", plain_code(check)),
+            None => plain_code(check),
+        };
+        let mut names: Vec<String> = checks.iter().take(NAMED).map(name).collect();
+        if checks.len() > NAMED {
+            names.push(format!("… and {} more", checks.len() - NAMED));
+        }
+        let _ = writeln!(text, "- [ ] {sentence}: {}", names.join(", "));
+    }
+    text.push('\n');
+}
+
+/// A package or a repository, and what was checked of it.
+struct Subject<'a> {
+    name: &'a str,
+    checks: Vec<&'a Check>,
+}
+
+impl Subject<'_> {
+    fn differs(&self) -> bool {
+        self.checks.iter().any(|check| differs(check))
+    }
+
+    /// `private, linked to `acme/mirror`, inheriting by default`.
+    fn describe(&self) -> String {
+        let found = |name: &str| {
+            self.checks
+                .iter()
+                .find(|check| check.name == name && check.status == Status::Ok)
+                .map(|check| check.found.as_deref())
+        };
+        if let Some(absent) = self.checks.iter().find(|check| check.name == "package" && check.status != Status::Ok) {
+            return if absent.status == Status::Skipped { absent.sentence.clone() } else { "not there yet".to_owned() };
+        }
+        let mut parts: Vec<String> = found("visibility").flatten().map(str::to_owned).into_iter().collect();
+        parts.extend(found("link").flatten().map(|repository| format!("linked to `{repository}`")));
+        let inherits = self.checks.iter().any(|check| check.name == "inheritance");
+        parts.extend(inherits.then(|| "inheriting by default".to_owned()));
+        parts.extend(found("anonymous pull").is_some().then(|| "served to anybody".to_owned()));
+        let is_grant = |check: &&&Check| check.name.starts_with("team ") || check.name.starts_with("user ");
+        parts.extend(self.checks.iter().filter(is_grant).map(|check| {
+            let granted = if check.status == Status::Applied { ", granted now" } else { "" };
+            format!("{} (`{}`{granted})", check.name, check.found.as_deref().unwrap_or_default())
+        }));
+        if parts.is_empty() { "as wanted".to_owned() } else { parts.join(", ") }
+    }
+}
+
+/// Whether it is not as wanted, or not known.
+fn differs(check: &Check) -> bool {
+    match check.status {
+        Status::Ok | Status::Applied | Status::Skipped => false,
+        // That a package is not there yet, and that it inherits by default, is no fault.
+        Status::Unverifiable => !matches!(&*check.name, "package" | "inheritance"),
+        Status::Pending | Status::Drift | Status::Manual | Status::NeedsToken | Status::Error => true,
+    }
+}
+
+/// The checks to show, by subject, in order.
+fn subjects(findings: &Findings) -> Vec<Subject<'_>> {
+    let mut subjects: Vec<Subject<'_>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for check in findings.checks.iter().filter(|check| findings.asked || check.status != Status::Skipped) {
+        let place = *places.entry(&check.subject).or_insert_with(|| {
+            subjects.push(Subject { name: &check.subject, checks: Vec::new() });
+            subjects.len() - 1
+        });
+        subjects[place].checks.push(check);
     }
     subjects
 }
@@ -119,7 +250,6 @@ fn sign(status: Status) -> &'static str {
         Status::Drift | Status::Manual | Status::NeedsToken | Status::Error => "⚠️",
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::{annotations, groups, headline, summary};
@@ -146,21 +276,52 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_has_a_table_a_subject_and_the_links() {
+    fn what_differs_is_a_row_and_what_is_as_wanted_a_line() {
         let text = summary(&findings(false));
-        assert_eq!(text.matches("| Check |").count(), 2);
-        assert!(text.contains("| visibility | `public` | `private` | ⚠️ DRIFT |"), "{text}");
-        assert!(text.contains("| team x\\|y | – | – | ⚠️ NEEDS-TOKEN |"), "{text}");
-        assert!(
-            text.contains(
-                "- [ ] `ghcr.io/a/b`: it is `private`. [Open the \
-                 page](https://github.com/orgs/a/packages/container/b/settings)"
-            ),
-            "{text}"
-        );
-        assert!(!text.contains("quay.io"), "{text}");
+        assert!(text.contains("| ⚠️&nbsp;DRIFT | `ghcr.io/a/b` | visibility | `public` | `private` |\n"), "{text}");
+        assert!(text.contains("| ⚠️&nbsp;NEEDS-TOKEN | `a/m` | team x\\|y | – | – |\n"), "{text}");
+        assert!(!text.contains("| link |") && !text.contains("quay.io"), "{text}");
+        let link = "https://github.com/orgs/a/packages/container/b/settings";
+        assert!(text.contains(&format!("- [ ] `ghcr.io/a/b`: it is `private`. [Open the page]({link})\n")), "{text}");
         assert_eq!(summary(&Findings::default()), "");
         assert_eq!(groups(&findings(false))[0].1[1].split("  ").next(), Some("DRIFT"));
         assert_eq!(serde_json::to_value(&findings(false).checks).unwrap()[2]["status"], "NEEDS-TOKEN");
+    }
+
+    /// As many packages, each linked and private; `new` ones are to be looked at once.
+    fn packages(number: usize, new: bool) -> Findings {
+        let checks = |number| {
+            let package = format!("ghcr.io/a/{number}");
+            [
+                Check::new(&package, "package", Status::Ok, "the package exists"),
+                Check::new(&package, "link", Status::Ok, "linked").found(&"a/m"),
+                Check::new(&package, "inheritance", Status::Unverifiable, "confirm it")
+                    .link(format!("https://github.com/{number}"))
+                    .with_to_do(new),
+                Check::new(&package, "visibility", Status::Ok, "it is so").found(&"private"),
+            ]
+        };
+        Findings { checks: (0..number).flat_map(checks).collect(), ..Findings::default() }
+    }
+
+    #[test]
+    fn packages_that_are_alike_are_one_line_and_what_is_to_be_done_for_all_is_said_once() {
+        let line = "🔐 40 packages: private, linked to `a/m`, inheriting by default\n\n";
+        assert_eq!(summary(&packages(40, false)), line);
+        let text = summary(&packages(40, true));
+        assert!(
+            text.starts_with(&format!("{line}**To do**\n\n- [ ] confirm it: [`ghcr.io/a/0`](https://github.com/0), "))
+        );
+        assert!(text.ends_with(", … and 28 more\n\n") && text.matches("confirm it").count() == 1, "{text}");
+        let groups = groups(&packages(40, false));
+        assert_eq!(groups.len(), 1);
+        assert_eq!(groups[0].1, ["40 packages: private, linked to `a/m`, inheriting by default"]);
+    }
+
+    #[test]
+    fn a_package_that_was_never_pushed_has_nothing_to_do() {
+        let absent = Check::new("ghcr.io/a/b", "package", Status::Unverifiable, "GitHub's API answers 404");
+        let findings = Findings { checks: vec![absent], ..Findings::default() };
+        assert_eq!(summary(&findings), "🔐 `ghcr.io/a/b`: not there yet\n\n");
     }
 }

@@ -161,6 +161,45 @@ pub fn code(text: &str) -> String {
     format!("`{}`", one_line(text, usize::MAX).replace('`', "'").replace("\\|", "\\ |").replace('|', "\\|"))
 }
 
+/// Characters of a word that stands in any column.
+const WORD: usize = 32;
+
+/// `text` as code for a cell that is to be no wider than a page: a long name may break after each of its parts.
+pub fn cell_code(text: &str) -> String {
+    let text = one_line(text, usize::MAX);
+    if text.chars().count() <= WORD { code(&text) } else { format!("<code>{}</code>", breakable(&text)) }
+}
+
+/// A sentence as Markdown for such a cell.
+pub fn cell_text(text: &str) -> String {
+    let text = one_line(text, usize::MAX);
+    let parts: Vec<&str> = text.split('`').collect();
+    let plain = |part: &str| part.split(' ').map(breakable).collect::<Vec<_>>().join(" ");
+    if parts.len().is_multiple_of(2) || parts.iter().skip(1).step_by(2).any(|part| part.trim().is_empty()) {
+        return plain(&text);
+    }
+    let part = |(at, part): (usize, &&str)| if at % 2 == 1 { cell_code(part) } else { plain(part) };
+    parts.iter().enumerate().map(part).collect()
+}
+
+/// A word, escaped, with places where its line may end: after what parts a name, and after so many characters at the latest.
+fn breakable(word: &str) -> String {
+    if word.chars().count() <= WORD {
+        return escape(word);
+    }
+    let mut pieces = vec![String::new()];
+    for character in word.chars() {
+        let piece = pieces
+            .last_mut()
+            .filter(|piece| piece.chars().count() < WORD && !piece.ends_with(['/', ':', '@', '=', '&', '?']));
+        match piece {
+            Some(piece) => piece.push(character),
+            None => pieces.push(character.to_string()),
+        }
+    }
+    pieces.iter().map(|piece| escape(piece)).collect::<Vec<_>>().join("<wbr>")
+}
+
 /// A sentence as Markdown outside a table: back-ticks in pairs stay code, everything else is escaped.
 pub fn markdown_text(text: &str) -> String {
     let text = one_line(text, usize::MAX);

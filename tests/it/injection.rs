@@ -632,7 +632,9 @@ fn rendered(summary: &str) -> Vec<String> {
         match event {
             Event::Html(html) | Event::InlineHtml(html) => {
                 let ours = ["details", "summary", "sub", "code"];
-                let rest = ours.iter().fold(html.to_string(), |text, tag| {
+                // A place where a line may end, and one where it does.
+                let html = html.replace("<wbr>", "").replace("<br>", "");
+                let rest = ours.iter().fold(html.clone(), |text, tag| {
                     text.replace(&format!("<{tag}>"), "").replace(&format!("</{tag}>"), "")
                 });
                 if rest.contains('<') {

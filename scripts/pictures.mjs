@@ -1,0 +1,72 @@
+// Renders DIRECTORY/*.md as GitHub does, measures each page in a browser, and takes a picture of it. See scripts/pictures.
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+const directory = process.argv[2];
+const require = createRequire(join(directory, 'node_modules', 'x.js'));
+const { marked } = require('marked');
+
+const CONTENT = 900;
+const FIRST_FAILURE = 400;
+const DAILY_RUN = 1200;
+
+// What GitHub lets through of the markup that a summary is made of: anything else would not be there to be measured.
+const ALLOWED = new Set(
+  'a blockquote br code del details em h2 h3 input li ol p pre strong sub summary table tbody td th thead tr ul wbr'.split(' '),
+);
+
+function page(markdown, theme) {
+  const html = marked.parse(markdown, { gfm: true });
+  for (const [, tag] of html.matchAll(/<([a-z0-9]+)/g)) {
+    if (!ALLOWED.has(tag)) throw new Error(`GitHub would drop <${tag}>`);
+  }
+  const style = readFileSync(join(directory, 'node_modules/github-markdown-css', `github-markdown-${theme}.css`), 'utf8');
+  const back = theme === 'dark' ? '#0d1117' : '#ffffff';
+  return `<!doctype html><meta charset="utf-8"><style>${style}
+    body { margin: 0; background: ${back} } #content { width: ${CONTENT}px; padding: 16px }</style>
+    <article id="content" class="markdown-body">${html}</article><script>
+    const content = document.querySelector('#content');
+    const wide = () => [...content.querySelectorAll('*')]
+      .filter((one) => one.clientWidth > 0 && (one.scrollWidth > one.clientWidth + 1 || one.getBoundingClientRect().right > ${CONTENT} + 17))
+      .map((one) => one.tagName.toLowerCase() + ': ' + one.textContent.trim().slice(0, 80));
+    const failure = [...content.querySelectorAll('td, strong')].find((one) => /^(❌|Failed)/.test(one.textContent));
+    const measures = { height: content.offsetHeight, failure: failure?.getBoundingClientRect().bottom, wide: wide() };
+    content.querySelectorAll('details').forEach((one) => { one.open = true; });
+    measures.wide.push(...wide().map((one) => one + ' (unfolded)'));
+    content.querySelectorAll('details').forEach((one) => { one.open = false; });
+    document.documentElement.dataset.measures = JSON.stringify(measures);
+    </script>`;
+}
+
+function browse(file, height, ...more) {
+  const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--force-device-scale-factor=1'];
+  return execFileSync('chromium', [...flags, `--window-size=${CONTENT + 32},${height}`, ...more, `file://${file}`], {
+    encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 28,
+  });
+}
+
+let problems = 0;
+const promised = (name, holds, what) => {
+  if (holds) return;
+  problems += 1;
+  console.error(`pictures: ${name}: ${what}`);
+};
+for (const file of readdirSync(directory).filter((file) => file.endsWith('.md')).sort()) {
+  const name = file.slice(0, -'.md'.length);
+  const markdown = readFileSync(join(directory, file), 'utf8');
+  for (const theme of ['light', 'dark']) {
+    const html = join(directory, `${name}-${theme}.html`);
+    writeFileSync(html, page(markdown, theme));
+    const found = browse(html, 1000, '--dump-dom').match(/data-measures="([^"]*)"/)[1];
+    const measures = JSON.parse(found.replaceAll('&quot;', '"').replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&'));
+    browse(html, Math.min(Math.ceil(measures.height) + 1, 6000), `--screenshot=${join(directory, `${name}-${theme}.png`)}`);
+    if (theme === 'dark') continue;
+    console.log(`${name}: ${measures.height} px, first failure at ${measures.failure ?? '–'}`);
+    promised(name, measures.wide.length === 0, `wider than its box:\n  ${measures.wide.join('\n  ')}`);
+    promised(name, !name.includes('failed') || measures.failure <= FIRST_FAILURE, `the first failure ends at ${measures.failure}`);
+    promised(name, !name.includes('unchanged') || measures.height <= DAILY_RUN, `it is ${measures.height} high`);
+  }
+}
+process.exit(problems > 0 ? 1 : 0);

@@ -1,0 +1,139 @@
+//! The state of a run in words that decide: how many are as asked for, how many are not, and why not.
+//!
+//! Owns the words of outcomes. Log and summary begin or end with the same sentence.
+
+use std::collections::BTreeMap;
+
+use crate::engine::options::Command;
+use crate::engine::outcome::{ImageOutcome, Outcome};
+use crate::error::Error;
+use crate::error::kind::Kind;
+use crate::report::Report;
+use crate::text::units::count;
+
+/// The outcomes in the order in which they are told.
+pub const OUTCOMES: [Outcome; 9] = [
+    Outcome::Copied,
+    Outcome::WouldCopy,
+    Outcome::Inspected,
+    Outcome::Verified,
+    Outcome::Checked,
+    Outcome::Kept,
+    Outcome::Unchanged,
+    Outcome::Deferred,
+    Outcome::Failed,
+];
+
+/// `60 images: 3 copied, 57 unchanged`, or `57 of 60 mirrored, 3 failed: 2 denied, 1 absent`.
+pub fn headline(report: &Report) -> String {
+    let images = state(report);
+    let left = report.access.left_over().count();
+    if report.access.fails() {
+        format!("{images}; {} not as wanted", count(left as u64, "access check"))
+    } else {
+        images
+    }
+}
+
+fn state(report: &Report) -> String {
+    let all = report.images.len();
+    let cut_off = report.images.iter().filter(|image| is_cut_off(image)).count();
+    let (failed, deferred) = (report.count(Outcome::Failed) - cut_off, report.count(Outcome::Deferred));
+    let well = all - failed - cut_off - deferred;
+    let mut left = Vec::new();
+    if failed > 0 {
+        left.push(format!("{failed} failed: {}", kinds(report)));
+    }
+    left.extend((cut_off > 0).then(|| format!("{cut_off} cut off")));
+    left.extend((deferred > 0).then(|| format!("{deferred} deferred")));
+    match (all, &*parts(report)) {
+        (0, _) => "no images".to_owned(),
+        (1, _) if failed == 1 => format!("1 image failed: {}", kinds(report).trim_start_matches("1 ")),
+        (1, _) if cut_off == 1 => "1 image cut off".to_owned(),
+        (_, [part]) if failed + cut_off == 0 => {
+            let (number, word) = part.split_once(' ').unwrap_or((part, ""));
+            format!("{number} {} {word}", if all == 1 { "image" } else { "images" })
+        }
+        (_, parts) if left.is_empty() => format!("{}: {}", count(all as u64, "image"), parts.join(", ")),
+        _ => format!("{well} of {all} {}, {}", done(report), left.join(", ")),
+    }
+}
+
+/// How the images ended that did not fail: `3 copied`, `57 unchanged`.
+pub fn parts(report: &Report) -> Vec<String> {
+    let part = |result: Outcome| (report.count(result), outcome(result));
+    let parts = OUTCOMES.into_iter().filter(|result| *result != Outcome::Failed).map(part);
+    parts.filter(|(images, _)| *images > 0).map(|(images, word)| format!("{images} {word}")).collect()
+}
+
+/// `2 denied, 1 absent`: what failed, by its kind, the most frequent first.
+fn kinds(report: &Report) -> String {
+    let mut kinds: BTreeMap<Kind, usize> = BTreeMap::new();
+    for error in report.images.iter().filter(|image| !is_cut_off(image)).filter_map(|image| image.error.as_ref()) {
+        *kinds.entry(error.kind()).or_default() += 1;
+    }
+    let mut kinds: Vec<(Kind, usize)> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, images)| std::cmp::Reverse(*images));
+    kinds.iter().map(|(kind, images)| format!("{images} {}", kind.word())).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether a cancellation ended it: it failed like the others that were under way, and nothing is to be mended.
+pub fn is_cut_off(image: &ImageOutcome) -> bool {
+    matches!(image.error, Some(Error::Cancelled { .. }))
+}
+
+/// What was asked for, of an image that it was done for.
+fn done(report: &Report) -> &'static str {
+    match report.command {
+        Command::Copy if report.dry_run => "can be mirrored",
+        Command::Copy => "mirrored",
+        Command::Inspect => "inspected",
+        Command::Verify => "verified",
+        Command::Access => "looked for",
+    }
+}
+
+/// How an outcome is said.
+pub fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Copied => "copied",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Kept => "kept",
+        Outcome::WouldCopy => "would be copied",
+        Outcome::Inspected => "inspected",
+        Outcome::Verified => "verified",
+        Outcome::Checked => "looked for",
+        Outcome::Failed => "failed",
+        Outcome::Deferred => "deferred",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::headline;
+    use crate::engine::outcome::{ImageOutcome, Outcome};
+    use crate::error::Error;
+    use crate::report::Report;
+    use crate::report::json::tests::{copied, failed, report, unchanged};
+
+    #[test]
+    fn the_state_is_said_in_words_that_decide() {
+        let cut_off = ImageOutcome { error: Some(Error::Cancelled { signal: "SIGTERM" }), ..failed() };
+        let local = ImageOutcome { error: Some(Error::Local("no disk".to_owned())), ..failed() };
+        let deferred = ImageOutcome { result: Outcome::Deferred, ..copied() };
+        for (images, expected) in [
+            (vec![], "no images"),
+            (vec![copied()], "1 image copied"),
+            (vec![failed()], "1 image failed: denied"),
+            (vec![cut_off.clone()], "1 image cut off"),
+            (vec![unchanged(), unchanged()], "2 images unchanged"),
+            (vec![copied(), unchanged(), unchanged()], "3 images: 1 copied, 2 unchanged"),
+            (vec![copied(), failed(), local, failed()], "1 of 4 mirrored, 3 failed: 2 denied, 1 local fault"),
+            (vec![copied(), cut_off, deferred], "1 of 3 mirrored, 1 cut off, 1 deferred"),
+        ] {
+            assert_eq!(headline(&report(images)), expected);
+        }
+        let dry_run = Report { dry_run: true, ..report(vec![copied(), failed()]) };
+        assert_eq!(headline(&dry_run), "1 of 2 can be mirrored, 1 failed: 1 denied");
+    }
+}
