@@ -63,17 +63,15 @@ impl<S: Future<Output = &'static str>> Watch<'_, S> {
 
 /// One image that has ended.
 pub fn say(console: &Console, command: Command, of: usize, image: &ImageOutcome) {
-    let (title, lines) = (log::group_title(image), log::image(command, image));
-    if of > log::MANY && log::is_quiet(image) {
-        console.line(&title);
-    } else {
-        console.group(&title, &lines);
+    match log::line(image).filter(|_| of > log::MANY) {
+        Some(line) => console.line(&line),
+        None => console.group(&log::group_title(image), &log::image(command, image)),
     }
     // At a terminal the group has said it; and of many that were cut off, the last line has.
     let is_news = of == 1 || !matches!(image.error, Some(Error::Cancelled { .. }));
     if console.folds_groups()
         && is_news
-        && let Some((title, message)) = log::annotation(command, image)
+        && let Some((title, message)) = log::annotation(image)
     {
         console.error(&title, &message);
     }

@@ -359,6 +359,9 @@ impl<'a> Parts<'a> {
             return Err(format!("has a space and more after `{}`; a reference has no space in it", quote(first)));
         }
         let whole = quote(text);
+        if let Some(image) = of_hub_page(left) {
+            return Err(format!("`{whole}` is a web page of Docker Hub; write `{}`", quote(&image)));
+        }
         if let Some((scheme, rest)) = whole.split_once("://") {
             let rest = rest.trim_start_matches("***@");
             return Err(format!("`{whole}` begins with `{scheme}://`; write only `{rest}`"));
@@ -370,6 +373,7 @@ impl<'a> Parts<'a> {
         let (name, tag) = split_tag(left);
         if let Some(tag) = tag {
             check_tag(tag)?;
+            refuse_second_tag(name, tag)?;
         }
         let (host, repository) = match name.split_once('/') {
             Some((host, repository)) if is_host(host) => (host.to_ascii_lowercase(), repository),
@@ -420,6 +424,33 @@ fn split_tag(text: &str) -> (&str, Option<&str>) {
     match text[after_slash..].rfind(':') {
         Some(colon) => (&text[..after_slash + colon], Some(&text[after_slash + colon + 1..])),
         None => (text, None),
+    }
+}
+
+/// The image that a page of Docker Hub's web site, `hub.docker.com/r/NAMESPACE/NAME` or `hub.docker.com/_/NAME`, is about.
+fn of_hub_page(text: &str) -> Option<String> {
+    let address = text.split_once("://").map_or(text, |(_, address)| address);
+    let (_, path) = address.split_once('/').filter(|(host, _)| host.eq_ignore_ascii_case("hub.docker.com"))?;
+    let parts: Vec<&str> = path.split(['/', '?', '#']).filter(|part| !part.is_empty()).collect();
+    match *parts {
+        ["r", namespace, name, ..] if is_component(namespace) && is_component(name) => {
+            Some(format!("{DOCKER_HUB}/{namespace}/{name}"))
+        }
+        ["_", name, ..] if is_component(name) => Some(format!("{DOCKER_HUB}/library/{name}")),
+        _ => None,
+    }
+}
+
+/// Refuses `debian:bullseye-slim:latest`; what stands before a port may be a host.
+fn refuse_second_tag(name: &str, tag: &str) -> Result<(), String> {
+    match split_tag(name) {
+        (repository, Some(first)) if !first.is_empty() && !first.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let (repository, first, tag) = (quote(repository), quote(first), quote(tag));
+            Err(format!(
+                "`{repository}:{first}:{tag}` has two tags; write `{repository}:{first}` or `{repository}:{tag}`"
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -533,6 +564,7 @@ mod tests {
             ("registry:2", "docker.io/library/registry:2"),
             ("acme/app", "docker.io/acme/app:latest"),
             ("index.docker.io/alpine", "docker.io/library/alpine:latest"),
+            ("registry.hub.docker.com/library/alpine", "docker.io/library/alpine:latest"),
             ("registry-1.docker.io/alpine:3", "docker.io/library/alpine:3"),
             ("Docker.IO/library/alpine", "docker.io/library/alpine:latest"),
             ("GHCR.io/acme/app:V1", "ghcr.io/acme/app:V1"),
@@ -593,6 +625,11 @@ mod tests {
             ("ghcr.io/", "names a registry and no repository"),
             (":latest", "names no repository"),
             ("ghcr.io/a/b/", "ends with a slash"),
+            ("https://hub.docker.com/r/library/nginx", "is a web page of Docker Hub; write `docker.io/library/nginx`"),
+            ("https://hub.docker.com/r/bitnami/redis/tags?page=2", "write `docker.io/bitnami/redis`"),
+            ("hub.docker.com/_/nginx", "write `docker.io/library/nginx`"),
+            ("debian:bullseye-slim:latest", "has two tags; write `debian:bullseye-slim` or `debian:latest`"),
+            ("ghcr.io/a/b:1.0:x", "has two tags; write `ghcr.io/a/b:1.0` or `ghcr.io/a/b:x`"),
             ("ghcr.io/a//b", "nothing between two slashes"),
             ("/a", "nothing between two slashes"),
             ("alpine:", "nothing after the last colon"),

@@ -12,6 +12,9 @@ pub const DOCKER_HUB_SERVER: &str = "registry-1.docker.io";
 /// The name that go-containerregistry, and what is made of it, has for Docker Hub.
 pub const DOCKER_HUB_INDEX: &str = "index.docker.io";
 
+/// An older name of the host that answers for Docker Hub, which many configurations still have.
+const DOCKER_HUB_OLD: &str = "registry.hub.docker.com";
+
 /// GitHub's own registry.
 pub const GHCR: &str = "ghcr.io";
 
@@ -34,7 +37,7 @@ impl Vendor {
     /// Whose registry `host` is, in lower case and with its port where one was written.
     pub fn of(host: &str) -> Self {
         match host {
-            DOCKER_HUB | DOCKER_HUB_INDEX | DOCKER_HUB_SERVER => Self::DockerHub,
+            DOCKER_HUB | DOCKER_HUB_INDEX | DOCKER_HUB_SERVER | DOCKER_HUB_OLD => Self::DockerHub,
             GHCR => Self::Github,
             "quay.io" => Self::Quay,
             // `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, `….amazonaws.com.cn`; `….dkr-ecr.….on.aws` over IPv6.

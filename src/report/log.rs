@@ -17,12 +17,19 @@ pub fn group_title(image: &ImageOutcome) -> String {
     format!("{}: {}", route(image), outcome(image.result))
 }
 
-/// With more images than this, one that nothing happened to is a line and not a group.
+/// With more images than this, one that went well is a line and not a group.
 pub const MANY: usize = 5;
 
-/// Whether nothing happened to this image, as is usual on most days, and nothing is to be said about it.
-pub fn is_quiet(image: &ImageOutcome) -> bool {
-    matches!(image.result, Outcome::Unchanged | Outcome::Checked) && image.notices.is_empty()
+/// A long list's line for an image that went well and of which nothing is to be said; what cost nothing says no costs.
+pub fn line(image: &ImageOutcome) -> Option<String> {
+    let title = group_title(image);
+    match image.result {
+        _ if !image.notices.is_empty() => None,
+        Outcome::Failed | Outcome::Inspected => None,
+        Outcome::Copied => Some(format!("{title}, {}, {}", traffic(image), duration(image.duration_ms))),
+        Outcome::WouldCopy => Some(format!("{title}, {} to send", size(image.blobs.missing_bytes))),
+        Outcome::Unchanged | Outcome::Checked | Outcome::Verified | Outcome::Kept | Outcome::Deferred => Some(title),
+    }
 }
 
 /// The group of the images that were not begun.
@@ -74,11 +81,12 @@ pub fn failure(command: Command, image: &ImageOutcome) -> Vec<String> {
     lines
 }
 
-/// A failure as an annotation: its title, and its message with the hints.
-pub fn annotation(command: Command, image: &ImageOutcome) -> Option<(String, String)> {
-    let mut lines = vec![problem(command, image)?];
-    lines.extend(failure(command, image).into_iter().skip(1));
-    Some((format!("{} failed", image.source), lines.join("\n")))
+/// A failure as an annotation: the image is its title; the cause and what to do first are its text.
+pub fn annotation(image: &ImageOutcome) -> Option<(String, String)> {
+    let error = image.error.as_ref()?;
+    let mut lines = vec![error.to_string()];
+    lines.extend(error.hints().first().map(|hint| format!("hint: {hint}")));
+    Some((image.source.to_string(), lines.join("\n")))
 }
 
 fn problem(command: Command, image: &ImageOutcome) -> Option<String> {
@@ -231,7 +239,7 @@ fn pull(image: &ImageOutcome) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{annotation, group_title, image, verdict};
+    use super::{annotation, group_title, image, line, verdict};
     use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome};
     use crate::oci::digest::Digest;
@@ -281,10 +289,20 @@ mod tests {
         );
         assert_eq!(lines[1], "state: 11 of 12 blobs are uploaded; the tag was not moved");
         assert!(lines[2].starts_with("hint: "));
-        let (title, message) = annotation(Command::Copy, &failed()).unwrap();
-        assert_eq!(title, "quay.io/x:1 failed");
-        assert!(message.starts_with("cannot copy quay.io/x:1 → ") && message.contains("\nhint: "), "{message}");
-        assert!(annotation(Command::Copy, &copied()).is_none());
+        let (title, message) = annotation(&failed()).unwrap();
+        assert_eq!(title, "quay.io/x:1");
+        assert!(message.starts_with("target: PUT manifest ") && message.matches("\nhint: ").count() == 1, "{message}");
+        assert!(annotation(&copied()).is_none());
+    }
+
+    #[test]
+    fn in_a_long_list_an_image_is_a_line_unless_something_is_to_be_said() {
+        let route = "docker.io/library/alpine:3.20 → ghcr.io/acme/mirror/docker.io/library/alpine:3.20";
+        let copied_line = format!("{route}: copied, 27 requests, 8.5 MiB sent, 3 pulls billed, 1.9 s");
+        assert_eq!(line(&copied()), Some(copied_line));
+        assert_eq!(line(&unchanged()), Some(format!("{route}: unchanged")));
+        assert_eq!(line(&failed()), None);
+        assert_eq!(line(&ImageOutcome { notices: vec!["a choice".to_owned()], ..copied() }), None);
     }
 
     #[test]
