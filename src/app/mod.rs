@@ -116,6 +116,7 @@ pub async fn stages(
         debug_log::start(events.clone());
     }
     let mut report = Report::new(command, inputs.dry_run);
+    report.on_budget = inputs.on_budget;
     let mut watch = Watch {
         console,
         heard,
@@ -134,6 +135,12 @@ pub async fn stages(
             Err(signal) => report.cancelled = Some(signal),
         }
     }
+    if let Some(shard) = inputs.shard {
+        plan = plan.part(shard);
+        if let Some(list) = &mut report.list {
+            list.origins.clone_from(&plan.origins);
+        }
+    }
     let access = AccessCheck::new(access_context(inputs, &registries), &plan.jobs, &transport);
     let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
     let shared = Shared::default();
@@ -148,7 +155,8 @@ pub async fn stages(
 
     let mut queue = Queue::new(&session, &plan.jobs, inputs.on_failure);
     if report.cancelled.is_none() {
-        mirror(&mut watch, &mut queue, &mut report, plan.jobs.len()).await;
+        let until = inputs.time_limit.map(|limit| started + limit);
+        mirror(&mut watch, &mut queue, &mut report, (plan.jobs.len(), until)).await;
     }
     report.images = queue.finish();
     if let Some((title, lines)) = log::deferred(&report) {
@@ -229,10 +237,25 @@ async fn mirror<S: Future<Output = &'static str>>(
     watch: &mut Watch<'_, S>,
     queue: &mut Queue<'_>,
     report: &mut Report,
-    of: usize,
+    (of, until): (usize, Option<Instant>),
 ) {
     loop {
-        match watch.until(queue.next()).await {
+        let next = async {
+            match until {
+                Some(until) => tokio::time::timeout_at(until, queue.next()).await,
+                None => Ok(queue.next().await),
+            }
+        };
+        let next = match watch.until(next).await {
+            Ok(Ok(image)) => Ok(image),
+            Ok(Err(_)) => {
+                queue.defer();
+                report.over_budget = true;
+                break;
+            }
+            Err(signal) => Err(signal),
+        };
+        match next {
             Ok(Some(image)) => say(watch.console, report.command, of, image),
             Ok(None) => break,
             Err(signal) => {

@@ -158,6 +158,19 @@ pub enum OnFailure {
     Defer,
 }
 
+/// What is made of images that a limit of the run has left for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnBudget {
+    /// They are left, and the run is well.
+    Defer,
+    /// They are left, and the run fails.
+    Fail,
+}
+
+impl Choice for OnBudget {
+    const ALL: &'static [(&'static str, Self)] = &[("defer", Self::Defer), ("fail", Self::Fail)];
+}
+
 /// How an image is looked at whose tag has the right digest already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {

@@ -76,6 +76,18 @@ impl<'a> Queue<'a> {
         self.work.clear();
     }
 
+    /// Stops all work where it is: the images under way are left for another run, as are those that were not begun.
+    pub fn defer(&mut self) {
+        self.next = self.jobs.len();
+        self.work.clear();
+        for (number, image) in std::mem::take(&mut self.under_way) {
+            self.session.events.tally().end(false);
+            if let Some(report) = self.reports.get_mut(number) {
+                *report = image.report(Ok(Outcome::Deferred));
+            }
+        }
+    }
+
     /// The report of every image, in order; those that were not begun are deferred.
     pub fn finish(self) -> Vec<ImageOutcome> {
         self.reports

@@ -4,7 +4,7 @@
 //! Owns names, kinds, defaults and the help. Never holds the words of a choice: those are listed with the type that they
 //! become.
 
-use crate::engine::options::{Attachments, Check, Command, ForeignLayers, OnConflict, Subset};
+use crate::engine::options::{Attachments, Check, Command, ForeignLayers, OnBudget, OnConflict, Subset};
 use crate::github::settings::{AccessMode, Visibility};
 use crate::store::mirrors::rules::{Fallback, Tags};
 use crate::text::choice::words;
@@ -190,6 +190,30 @@ pub const INPUTS: &[Input] = &[
         Kind::Text,
         Some("all"),
         "Which lines of the lock may change: `none`, `missing` (those that are not there yet), `all`, or a glob for names as the lock has them, `docker.io/library/nginx:*`.",
+    ),
+    input(
+        Group::Images,
+        EVERY,
+        "shard",
+        Kind::Text,
+        None,
+        "Take only part I of N of the images, `I/N`: every image is in one part, whichever runner works it out. The output `matrix` of a dry run over a list proposes parts.",
+    ),
+    input(
+        Group::Images,
+        COPY,
+        "time-limit",
+        Kind::Duration,
+        None,
+        "How long the run may take, `50m`: what is under way then is stopped where it is, and with the rest `deferred`. Set it below the job's own limit, which shows no report.",
+    ),
+    input(
+        Group::Images,
+        COPY,
+        "on-budget",
+        Kind::Choice(words::<OnBudget>),
+        Some("defer"),
+        "When a limit has left images for another run: `defer` (the run is well) or `fail`.",
     ),
     input(
         Group::Images,
@@ -435,6 +459,11 @@ pub const OUTPUTS: &[Output] = &[
         name: "plan",
         help: "With `dry-run` over a list: what would be added and moved, and why, as Markdown of at most 60 KiB.",
     },
+    Output {
+        name: "matrix",
+        help: "With `dry-run` over a list: `{\"include\":[{\"shard\":\"1/4\"},…]}` for `strategy.matrix`, as many parts as the work is worth.",
+    },
+    Output { name: "next", help: "The images that were `deferred`, `SOURCE => TARGET` a line." },
     Output { name: "mapping", help: "JSON list of `{source, target, digest, tags, platforms}`." },
     Output {
         name: "access",

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::emit::{self, directory};
-use crate::engine::options::OnFailure;
+use crate::engine::options::{OnBudget, OnFailure};
 use crate::github::server::Server;
 use crate::github::settings::AccessInputs;
 use crate::http::proxies::Proxies;
 use crate::http::roots::ExtraRoots;
+use crate::plan::list::shard::Shard;
 use crate::plan::request::Request;
 use crate::store::mirrors::MirrorSettings;
 
@@ -31,6 +32,12 @@ pub struct Inputs {
     pub workspace: PathBuf,
     /// Whether to stop before the first write.
     pub dry_run: bool,
+    /// Which part of the images is worked on; none for all.
+    pub shard: Option<Shard>,
+    /// How long the run may take.
+    pub time_limit: Option<Duration>,
+    /// What is made of images that the limit has left for another run.
+    pub on_budget: OnBudget,
     /// What becomes of the other images when one has failed.
     pub on_failure: OnFailure,
     /// Which credential is for which host.

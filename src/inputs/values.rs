@@ -29,6 +29,7 @@ use crate::oci::platform::Platform;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::images;
 use crate::plan::list::lock::{Lock, Update};
+use crate::plan::list::shard::Shard;
 use crate::plan::request::{Images, Request};
 use crate::runner::{Surroundings, gitlab};
 use crate::secret::{Credential, Secret};
@@ -129,6 +130,9 @@ impl Values {
                 _ => environment.get("GITHUB_REPOSITORY").map(str::to_owned),
             },
             dry_run,
+            shard: self.get("shard").map(|text| parsed("shard", Shard::parse(text))).transpose()?,
+            time_limit: self.get("time-limit").map(|text| parsed("time-limit", duration(text))).transpose()?,
+            on_budget: self.choice("on-budget")?,
             on_failure: if self.boolean("fail-fast")? { OnFailure::Defer } else { OnFailure::GoOn },
             credentials: self.credentials(environment, &server, &surroundings)?,
             server,

@@ -19,6 +19,7 @@ use crate::error::{Error, Side};
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::images::{At, Line};
 use crate::plan::list::expand;
+use crate::plan::list::shard::Shard;
 use crate::plan::request::{Images, Request};
 use crate::store::place::Place;
 
@@ -70,6 +71,16 @@ impl Plan {
         insecure: &[String],
     ) -> Result<Self, Error> {
         Self::of(Ok(lines), request, credentials, insecure)
+    }
+
+    /// The part of it that one of several runners works on.
+    #[must_use]
+    pub fn part(self, shard: Shard) -> Self {
+        let has = shard.has(&self.jobs);
+        let kept = self.jobs.into_iter().zip(self.origins).zip(has).filter_map(|(pair, has)| has.then_some(pair));
+        let (mut jobs, origins): (Vec<Job>, Vec<At>) = kept.unzip();
+        count_same_repository(&mut jobs);
+        Self { jobs, origins, notices: self.notices }
     }
 
     fn of(

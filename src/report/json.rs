@@ -17,6 +17,7 @@ use crate::github::findings::Check;
 use crate::observe::counts::{Blobs, EndpointReport, Traffic};
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
+use crate::plan::list::shard::Shard;
 use crate::report::Report;
 use crate::report::figures::{bytes, pinned, total_bytes};
 use crate::text::choice::Choice as _;
@@ -318,6 +319,21 @@ impl Outputs {
     }
 }
 
+/// An image that is left for another run, as the input `images` takes it.
+fn next(image: &ImageOutcome) -> String {
+    match &image.target {
+        Some(target) => format!("{} => {target}", image.source),
+        None => image.source.to_string(),
+    }
+}
+
+/// The parts that the work of a plan is worth, for `strategy.matrix`.
+fn matrix(report: &Report) -> serde_json::Value {
+    let parts = Shard::proposed(total_bytes(report), report.count(Outcome::WouldCopy));
+    let include: Vec<_> = parts.iter().map(|shard| serde_json::json!({ "shard": shard.to_string() })).collect();
+    serde_json::json!({ "include": include })
+}
+
 /// Every output of the run that is made of the report.
 pub fn outputs(report: &Report, context: &Context) -> Outputs {
     let mut outputs = Outputs::default();
@@ -337,6 +353,14 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
     }
     if let Some(plan) = &report.plan {
         outputs.push("plan", plan.clone());
+        outputs.push("matrix", to_line(&matrix(report)));
+    }
+    let deferred = report.images.iter().filter(|image| image.result == Outcome::Deferred);
+    let next: Vec<String> = deferred.map(next).collect();
+    if !next.is_empty() {
+        let of = next.len();
+        let (next, cut) = fitting(next, context.max_bytes, 1, String::len);
+        outputs.push_list("next", next.join("\n"), of, cut, "");
     }
     let whole = fitted(report, context);
     outputs.warnings.extend(whole.left_out.as_ref().map(|left_out| {

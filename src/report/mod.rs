@@ -17,7 +17,7 @@ pub mod plan;
 pub mod summary;
 
 use crate::emit::files::ConsumerConfig;
-use crate::engine::options::Command;
+use crate::engine::options::{Command, OnBudget};
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::error::Error;
 use crate::github::findings::Findings;
@@ -47,6 +47,10 @@ pub struct Report {
     pub list: Option<ListReport>,
     /// What it would change, as Markdown.
     pub plan: Option<String>,
+    /// Whether a limit has left images for another run.
+    pub over_budget: bool,
+    /// What is made of that.
+    pub on_budget: OnBudget,
 }
 
 impl Report {
@@ -63,6 +67,8 @@ impl Report {
             access: Findings::default(),
             list: None,
             plan: None,
+            over_budget: false,
+            on_budget: OnBudget::Defer,
         }
     }
 
@@ -96,6 +102,7 @@ impl Report {
             {
                 2
             }
+            None if self.over_budget && self.on_budget == OnBudget::Fail => 1,
             None if self.count(Outcome::Failed) > 0 || self.access.fails() => 1,
             None => 0,
         }

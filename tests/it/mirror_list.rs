@@ -457,3 +457,66 @@ async fn locks_that_cannot_be_held_to_are_bad_input() {
     assert!(outcome.says("bad.lock:1: this is the mark of a conflict"), "{outcome}");
     assert_eq!(lists.source.requests() + lists.target.requests(), 0);
 }
+
+#[tokio::test]
+async fn four_parts_are_the_whole_and_no_tag_is_in_two() {
+    let lists = Lists::new();
+    for number in 0..40 {
+        lists.source.seed(&images::release(number), &format!("app:1.{number}"));
+    }
+    let list = "images: [{source: SOURCE/app, target: [TARGET/a, TARGET/b], tags: '*'}]";
+    let whole = lists.run(list).input("dry-run", "true").succeeds().await;
+    assert_eq!(whole.output("matrix"), r#"{"include":[{"shard":"1/1"}]}"#);
+    let mut all = Vec::new();
+    let mut bytes = Vec::new();
+    for shard in ["1/4", "2/4", "3/4", "4/4"] {
+        let run = lists.run(list).input("shard", shard);
+        let planned = run.clone().input("dry-run", "true").succeeds().await;
+        bytes.push(planned.json()["totals"]["bytes"].as_u64().unwrap());
+        let outcome = run.succeeds().await;
+        let results = results(&outcome);
+        assert_eq!(results.len(), 20, "{outcome}");
+        // A part that was begun before is repeated without harm.
+        lists.reset();
+        run.succeeds().await;
+        assert_eq!(lists.target.writes(), 0, "{}", lists.requests());
+        all.extend(results);
+    }
+    all.sort();
+    let mut expected: Vec<String> =
+        (0..40).flat_map(|number| [format!("a:1.{number} copied"), format!("b:1.{number} copied")]).collect();
+    expected.sort();
+    assert_eq!(all, expected);
+    // What is already there of the layers that all share is not sent again: the first part brings it.
+    let (least, most) = (bytes[1..].iter().min().unwrap(), bytes[1..].iter().max().unwrap());
+    assert!(most * 10 <= least * 11, "{bytes:?}");
+    let outcome = lists.run(list).input("shard", "5/4").fails_with(2).await;
+    assert!(outcome.says("input `shard`: `5/4` is not `I/N`"), "{outcome}");
+}
+
+#[tokio::test]
+async fn what_a_time_limit_leaves_is_deferred_and_the_next_run_goes_on_there() {
+    let lists = Lists::new();
+    let image = images::single();
+    lists.tags("fast", &image, &["1.0"]);
+    lists.tags("slow", &images::release(7), &["1.0", "1.1"]);
+    // It answers, and nothing of the answer comes.
+    let stalls = || Fault::on("GET", "/v2/slow/blobs/", What::StallBodyAfter(0)).always();
+    lists.source.fault(stalls());
+    let list = "images: [SOURCE/fast:1.0 => TARGET/fast, {source: SOURCE/slow, target: TARGET/slow, tags: '*'}]";
+    let run = lists.run(list).input("time-limit", "8s").input("patience", "2m");
+    let outcome = run.succeeds().await;
+    assert_eq!(results(&outcome), ["fast:1.0 copied", "slow:1.1 deferred", "slow:1.0 deferred"], "{outcome}");
+    let next: Vec<String> = ["1.1", "1.0"]
+        .map(|tag| {
+            format!("{} => {}", lists.source.name(&format!("slow:{tag}")), lists.target.name(&format!("slow:{tag}")))
+        })
+        .to_vec();
+    assert_eq!(outcome.output("next"), next.join("\n"));
+    assert_eq!(lists.target.tags("slow"), Vec::<String>::new());
+    let outcome = run.clone().input("time-limit", "1s").input("on-budget", "fail").fails_with(1).await;
+    assert!(outcome.says(" deferred"), "{outcome}");
+    lists.source.clear_faults();
+    let outcome = run.succeeds().await;
+    assert_eq!(results(&outcome), ["fast:1.0 unchanged", "slow:1.1 copied", "slow:1.0 copied"]);
+}

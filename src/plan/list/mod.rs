@@ -7,6 +7,7 @@ pub mod expand;
 pub mod lock;
 pub mod pattern;
 pub mod schema;
+pub mod shard;
 pub mod tags;
 pub mod times;
 pub mod version;

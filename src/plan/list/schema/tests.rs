@@ -231,3 +231,19 @@ fn the_published_schema_is_what_the_code_reads() {
         assert_eq!(schema["$defs"]["entry"]["properties"][key]["$ref"], reference, "{key}");
     }
 }
+
+/// The list that a fork edits: as it stands, and with each of its examples taken out of the comment.
+#[test]
+fn the_list_in_the_root_and_its_examples_can_be_read() {
+    let text = include_str!("../../../../images.yml");
+    assert_eq!(read("images.yml", text).map(|entries| entries.len()), Ok(1));
+    let example = |line: &str| line.replacen("  # - ", "  - ", 1).replacen("  #   ", "    ", 1);
+    let whole: Vec<String> = text.lines().map(example).collect();
+    let entries = read("images.yml", &whole.join("\n")).unwrap();
+    assert_eq!(entries.len(), 4, "{entries:?}");
+    assert_eq!(entries.iter().filter(|entry| entry.tags.is_some()).count(), 2);
+    // The guide's first list too.
+    let guide = include_str!("../../../../docs/mirror-lists.md");
+    let list = guide.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(read("images.yml", list).map(|entries| entries.len()), Ok(3));
+}
