@@ -21,6 +21,11 @@ pub trait Format: Sync {
         false
     }
 
+    /// Whether it says where else a name is to be found, and not only where an image is.
+    fn needs_source(&self) -> bool {
+        true
+    }
+
     /// The files, or why this format cannot say what the run did.
     fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String>;
 }
@@ -33,6 +38,8 @@ pub struct Run {
     pub mapping: serde_json::Value,
     /// The images, sorted by source.
     pub images: Vec<Image>,
+    /// These, and those that came from a directory, which no client asks for: their source is called what their target is.
+    pub published: Vec<Image>,
     /// Hosts that are spoken to over plain HTTP besides loopback ones.
     insecure: Vec<String>,
 }
@@ -69,23 +76,29 @@ impl Run {
     pub fn new(outcomes: &[ImageOutcome], project: Option<&str>, insecure: &[String]) -> (Self, Vec<String>) {
         let mut notes = Vec::new();
         let mut images: Vec<Image> = Vec::new();
-        for image in outcomes.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged)) {
-            match Self::image(image) {
-                Ok(image) if images.contains(&image) => {}
+        let mut published: Vec<Image> = Vec::new();
+        for outcome in outcomes.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged)) {
+            match Self::image(outcome) {
+                Ok(image) if images.contains(&image) || published.contains(&image) => {}
+                Ok(image) if matches!(outcome.source, ImageReference::Layout(_)) => published.push(image),
                 Ok(image) => images.push(image),
-                Err(problem) => notes.push(format!("{} is in `mapping.json` only: {problem}", image.source)),
+                Err(problem) => notes.push(format!("{} is in `mapping.json` only: {problem}", outcome.source)),
             }
         }
-        images.sort_by_cached_key(|image| (image.source.to_string(), image.target.to_string()));
-        let first = || images.first().map_or("mirror", |image| image.target.namespace());
+        published.extend(images.iter().cloned());
+        for images in [&mut images, &mut published] {
+            images.sort_by_cached_key(|image| (image.source.to_string(), image.target.to_string()));
+        }
+        let first = || published.first().map_or("mirror", |image| image.target.namespace());
         let name = object_name(project.unwrap_or_else(first));
         let mapping = serde_json::to_value(mappings(outcomes)).unwrap_or_default();
-        (Self { name, mapping, images, insecure: insecure.to_vec() }, notes)
+        (Self { name, mapping, images, published, insecure: insecure.to_vec() }, notes)
     }
 
     fn image(image: &ImageOutcome) -> Result<Image, String> {
-        let ends = image.source.registry().zip(image.target.as_ref().and_then(ImageReference::registry));
-        let (source, target) = ends.ok_or("an `oci:` directory is no registry")?;
+        let target =
+            image.target.as_ref().and_then(ImageReference::registry).ok_or("an `oci:` directory is no registry")?;
+        let source = image.source.registry().unwrap_or(target);
         match (&image.digest, &image.source_digest) {
             (Some(digest), Some(named)) if digest == named => {
                 Ok(Image { source: source.clone(), target: target.clone(), digest: digest.clone() })
@@ -183,7 +196,7 @@ impl Run {
 
     /// The registries that images are pulled from.
     pub fn targets(&self) -> BTreeSet<&str> {
-        self.images.iter().map(|image| image.target.registry()).collect()
+        self.published.iter().map(|image| image.target.registry()).collect()
     }
 }
 

@@ -24,6 +24,10 @@ impl Format for ImageStreams {
         "imagestream"
     }
 
+    fn needs_source(&self) -> bool {
+        false
+    }
+
     fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String> {
         let streams = streams(run);
         let stream_header = header(
@@ -61,7 +65,7 @@ impl Format for ImageStreams {
 /// The images by stream: one a target repository, named by its last component where that is enough.
 fn streams(run: &Run) -> BTreeMap<String, Vec<&Image>> {
     let mut repositories: BTreeMap<String, Vec<&Image>> = BTreeMap::new();
-    for image in &run.images {
+    for image in &run.published {
         repositories.entry(image.target.name()).or_default().push(image);
     }
     let short =

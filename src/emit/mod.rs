@@ -100,10 +100,14 @@ pub fn render(
     let (run, notes) = Run::new(images, project, insecure);
     let formats = FORMATS.iter().filter(|format| wanted.0.contains(format.name()));
     let consumer_configs = formats.map(|format| {
-        let result = if run.images.is_empty() && format.name() != "mapping" {
-            Err("no image was read back from the target exactly as the source has it".to_owned())
-        } else {
-            format.files(&run)
+        let result = match (run.images.is_empty(), run.published.is_empty()) {
+            _ if format.name() == "mapping" => format.files(&run),
+            (_, true) => Err("no image was read back from the target exactly as the source has it".to_owned()),
+            (true, false) if format.needs_source() => {
+                Err("the source is a directory: there is no name for which clients would be sent to the mirror"
+                    .to_owned())
+            }
+            _ => format.files(&run),
         };
         let (files, problem) = match result {
             Ok(files) => (files, None),
@@ -124,4 +128,44 @@ pub fn write(
     files
         .map(|file| EmittedFile { text: redacted(&file.text), ..file.clone() })
         .try_for_each(|file| directory.write(&file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Wanted, render};
+    use crate::engine::options::Command;
+    use crate::engine::outcome::{ImageOutcome, Outcome};
+    use crate::oci::digest::Digest;
+    use crate::oci::reference::ImageReference;
+
+    /// What a build made and this run published.
+    #[test]
+    fn an_image_from_a_directory_has_the_files_that_need_only_its_target() {
+        let named = |text: &str| ImageReference::parse(text).unwrap();
+        let digest = Digest::of(b"built");
+        let built = ImageOutcome {
+            digest: Some(digest.clone()),
+            source_digest: Some(digest.clone()),
+            result: Outcome::Copied,
+            ..ImageOutcome::new(named("oci:image:1.0"), Some(named("ghcr.io/acme/app:1.0")))
+        };
+        let (configs, notes) = render(&Wanted::parse(&["all"]).unwrap(), &[built], Command::Copy, false, None, &[]);
+        assert_eq!(notes, Vec::<String>::new());
+        for config in &configs {
+            match config.format {
+                "imagestream" => {
+                    let text: String = config.files.iter().map(|file| file.text.as_str()).collect();
+                    assert!(text.contains(&format!("ghcr.io/acme/app@{digest}")), "{text}");
+                    assert!(text.contains("--docker-server=ghcr.io"), "{text}");
+                }
+                "mapping" => assert_eq!(config.files.len(), 1),
+                format => assert!(
+                    config.problem.as_deref().is_some_and(|problem| problem.starts_with("the source is a directory")),
+                    "{format}: {:?}",
+                    config.problem
+                ),
+            }
+        }
+        assert!(configs.iter().any(|config| config.format == "imagestream"));
+    }
 }
