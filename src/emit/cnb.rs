@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::emit::document::{file, header, toml};
 use crate::emit::files::EmittedFile;
 use crate::emit::format::{Format, Run};
+use crate::oci::reference::Reference;
 use crate::oci::vendor::{DOCKER_HUB_INDEX, Vendor};
 
 pub(super) struct Buildpacks;
@@ -51,18 +52,35 @@ impl Format for Buildpacks {
             ],
             &[],
         );
-        for image in &run.images {
-            let name = |reference: &crate::oci::reference::Reference| match reference.tag() {
-                Some(tag) => format!("{}:{tag}", reference.name()),
-                None => reference.to_string(),
-            };
-            let (source, target) = (name(&image.source), name(&image.target));
+        for (source, target) in run_images(run) {
             let _ = writeln!(pack, "#   pack config run-image-mirrors add {source} --mirror {target}");
         }
         let registry_mirrors = bases.iter().map(|(registry, base)| (ggcr_name(registry), base.as_str())).collect();
         pack += &toml(&PackConfig { registry_mirrors })?;
         Ok(vec![file("cnb/mirrors.env", "sh", env), file("cnb/pack-config.toml", "toml", pack)])
     }
+
+    /// pack's run image mirrors name images, so that renamed ones have them too.
+    fn files_by_image(&self, run: &Run) -> Vec<EmittedFile> {
+        if run.images.is_empty() {
+            return Vec::new();
+        }
+        let mut text = "#!/bin/sh\n".to_owned();
+        text += &header(&["Tells pack of the mirror of each run image; the original is the fallback."], &[]);
+        for (source, target) in run_images(run) {
+            let _ = writeln!(text, "pack config run-image-mirrors add {source} --mirror {target}");
+        }
+        vec![file("cnb/run-image-mirrors.sh", "sh", text)]
+    }
+}
+
+/// Source and target of each image, by tag where it has one.
+fn run_images(run: &Run) -> impl Iterator<Item = (String, String)> {
+    let name = |reference: &Reference| match reference.tag() {
+        Some(tag) => format!("{}:{tag}", reference.name()),
+        None => reference.to_string(),
+    };
+    run.images.iter().map(move |image| (name(&image.source), name(&image.target)))
 }
 
 #[derive(Serialize)]

@@ -28,6 +28,11 @@ pub trait Format: Sync {
 
     /// The files, or why this format cannot say what the run did.
     fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String>;
+
+    /// What it can say image by image where the files cannot be: no rule leads from the sources to the targets.
+    fn files_by_image(&self, _run: &Run) -> Vec<EmittedFile> {
+        Vec::new()
+    }
 }
 
 /// What a run did, as far as consumers need it.

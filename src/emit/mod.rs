@@ -111,7 +111,7 @@ pub fn render(
         };
         let (files, problem) = match result {
             Ok(files) => (files, None),
-            Err(problem) => (Vec::new(), Some(problem)),
+            Err(problem) => (format.files_by_image(&run), Some(problem)),
         };
         ConsumerConfig { format: format.name(), files, problem }
     });

@@ -285,6 +285,8 @@ fn a_run_that_a_format_cannot_express_says_why() {
         assert!(renamed.problems[format].contains("is renamed to"), "{format}: {:?}", renamed.problems);
     }
     assert!(!renamed.files.contains_key("cnb/mirrors.env"));
+    let lines = renamed.text("cnb/run-image-mirrors.sh");
+    assert!(lines.contains("\npack config run-image-mirrors add ") && lines.contains(" --mirror ghcr.io/"), "{lines}");
     // Two registries below one prefix: an image of one would be taken for the other's.
     let merged =
         vec![copied("quay.io/a/b:1", "ghcr.io/o/r/a/b:1", 'a'), copied("gcr.io/c/d:1", "ghcr.io/o/r/c/d:1", 'b')];
