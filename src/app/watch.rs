@@ -36,7 +36,8 @@ impl<S: Future<Output = &'static str>> Watch<'_, S> {
                 Some(event) = self.heard.recv() => self.tell(event),
                 now = self.looks.tick() => {
                     if let Some(tally) = self.tally {
-                        self.console.progress(&self.pace.look(now, tally.progress()));
+                        let view = self.pace.look(now, tally.progress());
+                        self.console.progress(&view.with_wait(tally.longest_wait(now)));
                     }
                 }
                 result = &mut work => {

@@ -6,6 +6,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use crate::error::Side;
 use crate::observe::counts::{BlobPush, Blobs, EndpointReport, EndpointStatus, Traffic};
@@ -155,6 +156,11 @@ impl Meter {
             self.events.send(Event::Warning(sentence.clone()));
             notices.push(sentence);
         }
+    }
+
+    /// A host is waited for; whoever looks at the progress is told.
+    pub fn wait(&self, host: &str, wait: Duration, reason: &str) {
+        self.events.tally.wait(host, wait, reason);
     }
 
     /// Says `sentence` now, and keeps it for nothing: a wait, a retry.

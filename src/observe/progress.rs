@@ -4,14 +4,20 @@
 //! for both. Never promises: bytes of images that were not looked at are not known, and where nothing is known nothing is
 //! said. Never prints; the console does, as a line now and then or as a bar.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::sync::LockExt as _;
+use crate::text::sanitise::one_line;
 use crate::text::units::{count, size};
+
+/// Characters of why a host is waited for.
+const REASON: usize = 100;
 
 /// The time that a rate is taken over: long enough to be read, short enough to be true.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -34,6 +40,18 @@ pub struct RunProgress {
     failed: AtomicUsize,
     sent: AtomicU64,
     expected_bytes: AtomicU64,
+    waits: Mutex<BTreeMap<String, (Instant, String)>>,
+}
+
+/// A host that asked to be left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The host.
+    pub host: String,
+    /// For how long.
+    pub left: Duration,
+    /// In the host's words.
+    pub reason: String,
 }
 
 impl RunProgress {
@@ -66,6 +84,24 @@ impl RunProgress {
     /// They went, or need not go.
     pub fn expect_fewer_bytes(&self, bytes: u64) {
         self.expected_bytes.fetch_sub(bytes, Relaxed);
+    }
+
+    /// A host is waited for from now on, for so long; the longest wait for it counts.
+    pub fn wait(&self, host: &str, wait: Duration, reason: &str) {
+        let until = Instant::now() + wait;
+        let mut waits = self.waits.locked();
+        let known = waits.entry(host.to_owned()).or_insert_with(|| (until, reason.to_owned()));
+        if known.0 < until {
+            *known = (until, reason.to_owned());
+        }
+    }
+
+    /// The host that is waited for the longest; none where none is.
+    pub fn longest_wait(&self, now: Instant) -> Option<Wait> {
+        let mut waits = self.waits.locked();
+        waits.retain(|_, (until, _)| *until > now);
+        let (host, (until, reason)) = waits.iter().max_by_key(|(_, (until, _))| *until)?;
+        Some(Wait { host: host.clone(), left: *until - now, reason: reason.clone() })
     }
 
     /// How far the run is now.
@@ -116,7 +152,7 @@ pub struct RateEstimate {
 }
 
 /// How far a run is, and how fast it goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// How long it has gone on.
     pub elapsed: Duration,
@@ -126,6 +162,8 @@ pub struct Snapshot {
     rate: Option<u64>,
     /// How long it will go on.
     left: Option<Duration>,
+    /// What it waits for.
+    wait: Option<Wait>,
 }
 
 impl RateEstimate {
@@ -152,7 +190,7 @@ impl RateEstimate {
         let left =
             share(to_do, span.as_millis(), u128::from(did)).filter(|left| long_enough && (1..=LONGEST).contains(left));
         let rate = share(bytes, 1000, span.as_millis()).filter(|_| long_enough && progress.sent > 0);
-        Snapshot { elapsed: now - self.started, progress, rate, left: left.map(Duration::from_millis) }
+        Snapshot { elapsed: now - self.started, progress, rate, left: left.map(Duration::from_millis), wait: None }
     }
 }
 
@@ -162,6 +200,12 @@ fn share(amount: u64, times: u128, by: u128) -> Option<u64> {
 }
 
 impl Snapshot {
+    /// With what the run waits for.
+    #[must_use]
+    pub fn with_wait(self, wait: Option<Wait>) -> Self {
+        Self { wait, ..self }
+    }
+
     /// `12 of 300 images, 1 failed, 45.2 MiB sent, 8.9 MiB/s, about 9 s left`; none where there is nothing to say.
     pub fn describe(&self) -> Option<String> {
         let Progress { images, begun, done, failed, sent, left } = self.progress;
@@ -179,7 +223,17 @@ impl Snapshot {
             _ if begun < images => parts.push(format!("{} sent", size(sent))),
             _ => parts.push(format!("{} of {} sent", size(sent), size(sent + left))),
         }
-        parts.extend(self.rate.map(|rate| format!("{}/s", size(rate))));
+        // While a host is waited for, that nothing moves is no news; for whom and how long is.
+        let rate = self.rate.filter(|rate| *rate > 0 || self.wait.is_none());
+        parts.extend(rate.map(|rate| format!("{}/s", size(rate))));
+        parts.extend(self.wait.as_ref().map(|wait| {
+            format!(
+                "waiting for {}, {} left: {}",
+                wait.host,
+                rounded_duration(wait.left),
+                one_line(&wait.reason, REASON)
+            )
+        }));
         parts.extend(self.left.map(|left| format!("about {} left", rounded_duration(left))));
         (!parts.is_empty()).then(|| parts.join(", "))
     }
@@ -240,7 +294,7 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::{LogInterval, Progress, RateEstimate};
+    use super::{LogInterval, Progress, RateEstimate, RunProgress, Wait};
 
     const MIB: u64 = 1 << 20;
 
@@ -280,6 +334,24 @@ mod tests {
                 "200.0 MiB sent, 13.8 MiB/s",
             ]
         );
+    }
+
+    #[test]
+    fn a_wait_says_for_whom_and_how_long_in_place_of_a_rate() {
+        let run = RunProgress::default();
+        run.wait("quay.io", Duration::from_secs(5), "503");
+        run.wait("ghcr.io", Duration::from_secs(62), "secondary rate limit");
+        run.wait("ghcr.io", Duration::from_secs(1), "502");
+        let now = Instant::now();
+        let wait = run.longest_wait(now).unwrap();
+        assert_eq!((wait.host.as_str(), wait.reason.as_str()), ("ghcr.io", "secondary rate limit"));
+        let wait = Some(Wait { left: Duration::from_secs(40), ..wait });
+        let still = Progress { images: 1, begun: 1, sent: MIB, left: MIB, ..Progress::default() };
+        let mut pace = RateEstimate::new(now);
+        pace.look(now, still);
+        let said = pace.look(now + Duration::from_secs(20), still).with_wait(wait).describe().unwrap();
+        assert_eq!(said, "1.0 MiB of 2.0 MiB sent, waiting for ghcr.io, 40 s left: secondary rate limit");
+        assert_eq!(run.longest_wait(now + Duration::from_secs(100)), None);
     }
 
     #[test]

@@ -119,6 +119,7 @@ impl Repository {
                 self.host.name,
                 wait.as_secs()
             ));
+            self.meter.wait(&self.host.name, wait, &reason);
         }
         tokio::time::sleep(wait).await;
         Ok(())
