@@ -91,6 +91,8 @@ struct Target<'a> {
     written: bool,
     /// The target was looked for and, with the credential there is, not found.
     missed: bool,
+    /// What was to be done with an image of it was done.
+    succeeded: bool,
 }
 
 impl<'a> AccessCheck<'a> {
@@ -209,12 +211,14 @@ impl<'a> AccessCheck<'a> {
             let digest = image.digest.as_ref().filter(|_| there);
             let written = image.result == Outcome::Copied;
             let missed = image.result == Outcome::Checked && digest.is_none();
+            let succeeded = !matches!(image.result, Outcome::Failed | Outcome::Deferred);
             match targets.iter_mut().find(|target| target.reference.repository() == reference.repository()) {
                 Some(target) => {
                     target.digest = target.digest.or(digest);
                     target.written |= written;
+                    target.succeeded |= succeeded;
                 }
-                None => targets.push(Target { reference, owner, name, digest, written, missed }),
+                None => targets.push(Target { reference, owner, name, digest, written, missed, succeeded }),
             }
         }
         for target in &targets {
@@ -224,8 +228,12 @@ impl<'a> AccessCheck<'a> {
         let home =
             self.run.settings.repository.as_deref().and_then(|name| name.split_once('/')).map(|(owner, _)| owner);
         let at_home = |target: &&Target<'_>| home.is_some_and(|home| home.eq_ignore_ascii_case(target.owner));
-        if let Some(target) = targets.iter().find(at_home).or(targets.first()) {
-            findings.checks.extend(self.grants(target.owner).await);
+        // A role is given to what is there.
+        let succeeded = || targets.iter().filter(|target| target.succeeded);
+        match succeeded().find(at_home).or_else(|| succeeded().next()) {
+            Some(target) => findings.checks.extend(self.grants(target.owner).await),
+            None if targets.is_empty() => {}
+            None => findings.checks.extend(self.requests().map(|request| request.without_image())),
         }
         findings
     }
@@ -329,16 +337,22 @@ impl<'a> AccessCheck<'a> {
 
     /// The roles on the access repository. `owner` is the packages' owner.
     async fn grants(&self, owner: &str) -> Vec<Check> {
-        let Some(repository) = self.run.settings.repository.as_deref() else { return Vec::new() };
-        let requests = |who, grants: &'a [Grant]| grants.iter().map(move |grant| (who, grant));
-        let requests =
-            requests(Who::Team, &self.run.settings.teams).chain(requests(Who::User, &self.run.settings.users));
         let mut checks = Vec::new();
-        for (who, grant) in requests {
-            let request = GrantRequest { server: self.run.server, repository, who, grant };
+        for request in self.requests() {
             checks.push(self.grant(&request, owner).await);
         }
         checks
+    }
+
+    /// What `teams` and `users` ask for.
+    fn requests(&self) -> impl Iterator<Item = GrantRequest<'_>> {
+        let AccessInputs { repository, teams, users, .. } = self.run.settings;
+        let teams = teams.iter().map(|grant| (Who::Team, grant));
+        let all = teams.chain(users.iter().map(|grant| (Who::User, grant)));
+        let server = self.run.server;
+        repository.as_deref().into_iter().flat_map(move |repository| {
+            all.clone().map(move |(who, grant)| GrantRequest { server, repository, who, grant })
+        })
     }
 
     async fn grant(&self, request: &GrantRequest<'_>, owner: &str) -> Check {

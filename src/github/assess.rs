@@ -455,6 +455,11 @@ impl GrantRequest<'_> {
         }
     }
 
+    /// No image of the run has arrived where the role would count.
+    pub(super) fn without_image(&self) -> Check {
+        self.check(Status::Skipped, "not looked at, because no image arrived; the run that brings one grants it")
+    }
+
     /// The role is too low and this run does not grant.
     pub(super) fn not_granted(&self, role: &Role, dry_run: bool) -> Check {
         let Grant { name, permission } = self.grant;

@@ -329,6 +329,31 @@ async fn teams_are_granted_once() {
 }
 
 #[tokio::test]
+async fn nobody_is_given_a_role_where_no_image_arrived() {
+    let world = World::linked();
+    let absent = |target: &str| format!("{} => {}", world.source.name("library/absent:1"), world.registry.name(target));
+    let good = format!("{} => {}", world.source.name("library/app:1"), world.registry.name("acme/mirror/app:1"));
+    let listed = |lines: &[String]| {
+        world.granting().without("INPUT_SOURCE").without("INPUT_TARGET").input("images", &lines.join("\n"))
+    };
+    // A layer that is lost at the source shows only when much of the image is written.
+    let lost = Registry::start();
+    lost.seed(&images::single(), "library/lost:1");
+    assert!(lost.forget("library/lost", &images::single().blobs[1].digest));
+    let broken = format!("{} => {}", lost.name("library/lost:1"), world.registry.name("acme/mirror/app:2"));
+    for lines in [vec![absent("acme/mirror/app:1")], vec![broken]] {
+        let outcome = listed(&lines).fails_with(1).await;
+        assert_check(&outcome, "team ids-admin", "SKIPPED", "no image arrived");
+        assert_check(&outcome, "team ids-developers", "SKIPPED", "no image arrived");
+        assert_eq!(world.github.writes(), 0, "{}", world.github.lines());
+    }
+    // One that arrived is enough: a role is the repository's, and counts for all of its packages.
+    let outcome = listed(&[absent("acme/mirror/other:1"), good]).fails_with(1).await;
+    assert_check(&outcome, "team ids-admin", "APPLIED", "`ids-admin` was granted `admin`");
+    assert_eq!(world.github.writes(), 2, "{}", world.github.lines());
+}
+
+#[tokio::test]
 async fn every_role_that_a_team_can_have() {
     for (role, status, part, writes) in [
         (Some("read"), "APPLIED", "was granted `write`", 1),
