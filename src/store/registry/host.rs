@@ -25,6 +25,7 @@ use crate::store::registry::concurrency::Concurrency;
 use crate::store::registry::learned::Observed;
 use crate::store::registry::quirks::Quirks;
 use crate::store::registry::server::Server;
+use crate::store::registry::warnings::Warnings;
 use crate::sync::LockExt as _;
 
 /// How long a host that never answered is not asked again by the images that come after.
@@ -81,6 +82,8 @@ pub struct Host {
     pub(crate) quirks: Quirks,
     /// What it was seen to support or to refuse.
     pub(crate) observed: Observed,
+    /// What it has warned of.
+    pub(crate) warnings: Warnings,
 }
 
 impl Host {
@@ -114,6 +117,7 @@ impl Host {
             led_to: Mutex::default(),
             given_up: Mutex::default(),
             observed: Observed::new(&quirks),
+            warnings: Warnings::default(),
             quirks,
         })
     }

@@ -21,3 +21,4 @@ pub mod send;
 pub mod server;
 pub mod tag_list;
 pub mod tags;
+mod warnings;

@@ -310,6 +310,7 @@ impl Repository {
             }
             let response = answered.map_err(|cause| self.blame(&url, Lead::Redirect, cause))?;
             self.heard_from(&url);
+            self.heed(&response, authorization);
             let next = if !call.follow_redirects || (call.stays_home && !self.leads_home(&url, response.headers())) {
                 None
             } else if reads && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
@@ -323,6 +324,15 @@ impl Repository {
             url = next;
         }
         Err(Cause::Protocol(Violation::TooManyRedirects { limit: HOPS }))
+    }
+
+    /// Shows what this registry warns of.
+    fn heed(&self, response: &Response, authorization: Option<&HeaderValue>) {
+        if self.is_home(response.url()) {
+            for text in self.host.warnings.news(response.headers(), || self.host.auth.secrets(authorization)) {
+                self.meter.notice(format!("{}: {} warns: {text}", self.side, self.host.name));
+            }
+        }
     }
 
     /// Whether a redirect stays with this registry.
