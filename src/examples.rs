@@ -73,6 +73,7 @@ kinds! {
     Error::Content { .. } | Error::NotRepaired { .. } => Content of CONTENT;
     Error::Unexpected { .. } => Unexpected of WISH;
     Error::Conflict { .. } => Conflict of WISH;
+    Error::Moved { .. } => Moved of WISH;
     Error::Platform { .. } => Platform of WISH;
     Error::Different { .. } => Different of WISH;
     Error::Cancelled { .. } => Cancelled of HERE;
@@ -494,6 +495,10 @@ fn others() -> Vec<Example> {
         of(
             "the target's tag has another digest, and `on-conflict` is `fail`",
             Error::Conflict { reference: image(GHCR), actual: one.clone(), wanted: two.clone() },
+        ),
+        of(
+            "two runs write one tag at the same time, and this one lost",
+            Error::Moved { reference: image(GHCR), written: one.clone(), actual: two.clone() },
         ),
         of(
             "`platforms` names one that the image does not have",

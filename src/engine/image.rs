@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{FutureExt as _, try_join_all};
 use tokio::time::Instant;
 
 use crate::engine::attachments;
@@ -21,6 +21,7 @@ use crate::engine::options::{
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
 use crate::engine::resolve::{self, Resolved};
 use crate::engine::session::Session;
+use crate::engine::tag::{self, Tag, Written};
 use crate::engine::verify::{self, Comparison};
 use crate::error::object::Object;
 use crate::error::{Error, Side};
@@ -65,15 +66,13 @@ impl<S> Endpoint<S> {
     }
 }
 
-/// What became of the target's tag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tag {
-    /// Nothing was sent.
-    Untouched,
-    /// It was sent, and no answer came yet.
-    Unknown,
-    /// The target took it.
-    Written,
+/// What is needed of a source once it is resolved.
+#[derive(Clone, Copy)]
+enum Need {
+    /// What it is.
+    Digest,
+    /// All of it.
+    Manifest,
 }
 
 /// What is known so far.
@@ -164,31 +163,12 @@ impl<'a> ImageTask<'a> {
     /// What was and what was not written.
     fn state(&self) -> String {
         let blobs = self.meter.blobs();
-        let (blobs, manifests) = (blobs.sent + blobs.mounted, self.meter.manifests());
-        let name = match self.job.target.as_ref().and_then(ImageReference::tag) {
-            Some(tag) => format!("the tag `{tag}`"),
-            None => "the image".to_owned(),
+        let written = Written {
+            blobs: blobs.sent + blobs.mounted,
+            manifests: self.meter.manifests(),
+            bytes: self.meter.traffic().bytes_written,
         };
-        match self.tag() {
-            Tag::Untouched => {}
-            Tag::Unknown => {
-                return format!("all of the image is at the target; whether {name} was written is not known");
-            }
-            Tag::Written => return format!("{name} was written to the target"),
-        }
-        if blobs + manifests == 0 {
-            return if self.meter.traffic().bytes_written > 0 {
-                // Its answer did not come, or was not waited for.
-                format!("nothing is known to have been written whole; {name} was not touched")
-            } else {
-                "nothing was written".to_owned()
-            };
-        }
-        let count = |(number, noun): (u64, &str)| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-        let written = [(blobs, "blob"), (manifests, "manifest")].into_iter().filter(|(number, _)| *number > 0);
-        let written: Vec<String> = written.map(count).collect();
-        let verb = if blobs + manifests == 1 { "was" } else { "were" };
-        format!("{} {verb} written; {name} was not touched, and the next run goes on from there", written.join(" and "))
+        self.tag().sentence(self.job.target.as_ref().and_then(ImageReference::tag), written)
     }
 
     async fn copy(&self) -> Result<Outcome, Error> {
@@ -204,7 +184,7 @@ impl<'a> ImageTask<'a> {
         // Where only the source's digest names the target, the target can be asked once that is known.
         let early = target.tag.as_deref().map(TagOrDigest::Tag).or(target.digest.as_ref().map(TagOrDigest::Digest));
         let (resolved, found) = match asked {
-            Some(found) => (resolve::source(&source.store, source.at(), &self.job.options.platforms).await?, Ok(found)),
+            Some(found) => (self.resolve(&source, Need::Digest).await?, Ok(found)),
             None => self.find_both(&source, (&target.store, early), &reader).await?,
         };
         self.record(&resolved);
@@ -372,15 +352,33 @@ impl<'a> ImageTask<'a> {
                     && !reader.has_others()
                     && target.is_known_to_lack(tag) =>
             {
-                Ok((resolve::fetched(&source.store, source.at()).await?, Ok(None)))
+                Ok((self.resolve(source, Need::Manifest).await?, Ok(None)))
             }
             Some(early) => {
-                let resolved = resolve::source(&source.store, source.at(), platforms);
+                let resolved = self.resolve(source, Need::Digest);
                 let (resolved, found) = tokio::join!(resolved, self.target_digest(target, early));
                 Ok((resolved?, found))
             }
-            None => Ok((resolve::source(&source.store, source.at(), platforms).await?, Ok(None))),
+            None => Ok((self.resolve(source, Need::Digest).await?, Ok(None))),
         }
+    }
+
+    /// What the source stands for, as the first image of the run that has it was told.
+    async fn resolve(&self, source: &Endpoint<Source>, need: Need) -> Result<Resolved, Error> {
+        let (store, at, platforms) = (&source.store, source.at(), &self.job.options.platforms);
+        let ask = |digest: Option<Digest>| {
+            async move {
+                match (need, &digest) {
+                    (Need::Manifest, None) => resolve::fetched(store, at).await,
+                    _ => resolve::source(store, at, digest.as_ref(), platforms).await,
+                }
+            }
+            .boxed()
+        };
+        if self.job.source.digest().is_some() {
+            return ask(None).await;
+        }
+        self.session.shared.sources.resolve(&self.job.source_place, ask).await
     }
 
     /// What the target has under `at`.
@@ -393,6 +391,13 @@ impl<'a> ImageTask<'a> {
 
     /// Makes visible what is whole at the target, and reads it back.
     async fn publish(&self, copy: &Copy<'_>, tag: Option<&str>, mut root: RootChoice<'_>) -> Result<Outcome, Error> {
+        if let Some(actual) = tag::set_since(copy.target, tag, &root.root.digest, &self.job.options).await? {
+            self.meter.notice(format!(
+                "the tag was not there when the image was begun; another has set it to {actual} since"
+            ));
+            self.known().digest = Some(actual);
+            return Ok(Outcome::Kept);
+        }
         self.set_tag(Tag::Unknown);
         copy.put_root(tag, &mut root).await.inspect_err(|error| {
             // Refused is refused; no answer, and a server's failure, is no knowledge.
@@ -406,8 +411,11 @@ impl<'a> ImageTask<'a> {
             layout.add_referrer(root.root).await?;
         }
         self.set_tag(Tag::Written);
-        verify::read_back(copy.target, root.at(tag), &root.root.digest, self.job.options.patience).await?;
-        Ok(Outcome::Copied)
+        let read = verify::read_back(copy.target, root.at(tag), &root.root.digest, self.job.options.patience).await;
+        if let Err(Error::Moved { .. }) = &read {
+            self.set_tag(Tag::Moved);
+        }
+        read.map(|()| Outcome::Copied)
     }
 
     /// Notes that the root is another one than was resolved.
@@ -484,7 +492,7 @@ impl<'a> ImageTask<'a> {
                 let manifest = source.store.get_manifest(source.at()).await?;
                 Resolved::whole(resolve::Root::Fetched(Box::new(manifest)))
             }
-            some => resolve::source(&source.store, source.at(), some).await?,
+            Platforms::One(_) | Platforms::Several(..) => self.resolve(&source, Need::Digest).await?,
         };
         self.record(&resolved);
         self.check_expected_digest(&resolved)?;
@@ -501,7 +509,7 @@ impl<'a> ImageTask<'a> {
     async fn verify(&self) -> Result<Outcome, Error> {
         let source = self.source().await?;
         let target = self.target("is missing; `verify` compares a source with a target")?;
-        let resolved = resolve::source(&source.store, source.at(), &self.job.options.platforms).await?;
+        let resolved = self.resolve(&source, Need::Digest).await?;
         self.record(&resolved);
         self.check_expected_digest(&resolved)?;
         self.session.gate.admit(&resolved, &source.store).await?;

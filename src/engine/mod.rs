@@ -14,4 +14,6 @@ pub mod outcome;
 pub mod queue;
 pub mod resolve;
 pub mod session;
+pub mod sources;
+pub mod tag;
 pub mod verify;

@@ -84,18 +84,40 @@ impl Root {
     }
 }
 
-/// Resolves `at` of `source`: with all platforms one HEAD, or nothing where a digest was given.
-pub async fn source(source: &Source, at: TagOrDigest<'_>, platforms: &Platforms) -> Result<Resolved, Error> {
-    match (platforms, at) {
-        (Platforms::All, TagOrDigest::Digest(digest)) => Ok(Resolved::whole(Root::Known(digest.clone()))),
-        (Platforms::All, TagOrDigest::Tag(_)) => match source.head_manifest(at).await {
+/// Resolves `at` of `source`, which is known to name `digest` where that was found out before: with all platforms one HEAD, or
+/// nothing where the digest is known or was given.
+pub async fn source(
+    source: &Source,
+    at: TagOrDigest<'_>,
+    digest: Option<&Digest>,
+    platforms: &Platforms,
+) -> Result<Resolved, Error> {
+    match (platforms, digest, at) {
+        (Platforms::All, Some(digest), _) | (Platforms::All, None, TagOrDigest::Digest(digest)) => {
+            Ok(Resolved::whole(Root::Known(digest.clone())))
+        }
+        (Platforms::All, None, TagOrDigest::Tag(_)) => match source.head_manifest(at).await {
             Ok(Some(descriptor)) => Ok(Resolved::whole(Root::Known(descriptor.digest))),
             // A HEAD has no words: the GET says why, or knows better.
             Ok(None) => fetched(source, at).await,
             Err(error) => Err(error),
         },
-        (Platforms::One(wanted), _) => one_platform(source, at, wanted).await,
-        (Platforms::Several(wanted, subset), _) => several_platforms(source, at, wanted, *subset).await,
+        (Platforms::One(wanted), _, _) => {
+            let root = named(source, at, digest).await?;
+            one_platform(source, at, root, wanted).await
+        }
+        (Platforms::Several(wanted, subset), _, _) => {
+            let root = named(source, at, digest).await?;
+            several_platforms(source, at, root, wanted, *subset).await
+        }
+    }
+}
+
+/// The manifest that `at` names.
+async fn named(source: &Source, at: TagOrDigest<'_>, digest: Option<&Digest>) -> Result<Manifest, Error> {
+    match digest {
+        Some(digest) => source.get_resolved(digest, at).await,
+        None => source.get_manifest(at).await,
     }
 }
 
@@ -139,8 +161,12 @@ pub async fn fetched(source: &Source, at: TagOrDigest<'_>) -> Result<Resolved, E
     Ok(Resolved::whole(Root::Fetched(Box::new(source.get_manifest(at).await?))))
 }
 
-async fn one_platform(source: &Source, at: TagOrDigest<'_>, wanted: &Platform) -> Result<Resolved, Error> {
-    let root = source.get_manifest(at).await?;
+async fn one_platform(
+    source: &Source,
+    at: TagOrDigest<'_>,
+    root: Manifest,
+    wanted: &Platform,
+) -> Result<Resolved, Error> {
     let named = root.digest.clone();
     if !root.is_index() {
         let platform = single(source, at, &root, std::slice::from_ref(wanted)).await?;
@@ -179,10 +205,10 @@ async fn single(
 async fn several_platforms(
     source: &Source,
     at: TagOrDigest<'_>,
+    root: Manifest,
     wanted: &[Platform],
     subset: Subset,
 ) -> Result<Resolved, Error> {
-    let root = source.get_manifest(at).await?;
     if !root.is_index() {
         let chosen = single(source, at, &root, wanted).await?;
         return Ok(Resolved { chosen, ..Resolved::whole(Root::Fetched(Box::new(root))) });

@@ -6,6 +6,7 @@ use crate::engine::copy::fan_out::FanOut;
 use crate::engine::copy::ledger::Ledger;
 use crate::engine::copy::limit::InFlightLimit;
 use crate::engine::gate::Gate;
+use crate::engine::sources::Sources;
 use crate::observe::events::Events;
 use crate::store::layout::shared::Layouts;
 use crate::store::mirrors::Mirrors;
@@ -30,6 +31,8 @@ pub struct Session<'a> {
 pub struct Shared {
     /// What the run knows to be at its targets.
     pub ledger: Ledger,
+    /// What the sources stand for.
+    pub sources: Sources,
     /// Which images read the same source.
     pub fan_out: FanOut,
     /// How much is worked on at once.

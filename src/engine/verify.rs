@@ -35,6 +35,13 @@ pub async fn read_back(target: &Target, at: TagOrDigest<'_>, digest: &Digest, pa
             return Ok(());
         }
         if started.elapsed() + pause > LAG.min(patience) {
+            // What was written is there: the tag is what has changed.
+            if let (TagOrDigest::Tag(_), Some(actual)) = (at, &found)
+                && target.head_manifest(TagOrDigest::Digest(digest)).await.is_ok_and(|found| found.is_some())
+            {
+                let reference = target.object(at);
+                return Err(Error::Moved { reference, written: digest.clone(), actual: actual.clone() });
+            }
             return Err(Error::DigestMismatch {
                 side: Side::Target,
                 object: target.object(at),

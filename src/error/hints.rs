@@ -578,6 +578,17 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        is: |f| matches!(f.error, Error::Moved { .. }),
+        hints: &[
+            always(|_| "find out what else writes this tag, and let one of them do it at a time".to_owned()),
+            always(|_| {
+                "in GitHub Actions, give the workflows that write it the same `concurrency` group, without \
+                 `cancel-in-progress`"
+                    .to_owned()
+            }),
+        ],
+    },
+    Rule {
         is: |f| matches!(f.error, Error::Platform { .. }),
         hints: &[always(|_| "choose `platforms` from that list, or `all` to copy the image as it is".to_owned())],
     },

@@ -113,6 +113,19 @@ pub enum Error {
         /// What would have been written.
         wanted: Digest,
     },
+    /// The tag was written, and names another digest a moment later, while what was written is still there.
+    #[error(
+        "target: {reference} was written as {written} and is {actual} now: another run, or another program, has moved the tag \
+         meanwhile"
+    )]
+    Moved {
+        /// The target tag.
+        reference: Object,
+        /// What was written.
+        written: Digest,
+        /// What the tag points at.
+        actual: Digest,
+    },
     /// The image has no such platform.
     #[error("source: {reference} has no platform `{wanted}`; it has {}", list(available))]
     Platform {

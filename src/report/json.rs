@@ -256,7 +256,9 @@ fn side(error: &Error) -> Option<Side> {
     match error {
         Error::Registry { side, .. } | Error::DigestMismatch { side, .. } | Error::Content { side, .. } => Some(*side),
         Error::Unexpected { .. } | Error::Platform { .. } => Some(Side::Source),
-        Error::Conflict { .. } | Error::Different { .. } | Error::NotRepaired { .. } => Some(Side::Target),
+        Error::Conflict { .. } | Error::Moved { .. } | Error::Different { .. } | Error::NotRepaired { .. } => {
+            Some(Side::Target)
+        }
         Error::Input { .. } | Error::Cancelled { .. } | Error::Local(_) => None,
     }
 }

@@ -11,6 +11,8 @@ pub struct Fault {
     /// A part of `path?query`.
     part: String,
     skip: usize,
+    /// Matching requests that pass between two that do not.
+    gap: usize,
     /// `None`: always.
     times: Option<usize>,
     what: What,
@@ -20,7 +22,7 @@ pub struct Fault {
 impl Fault {
     /// Fires once, on the first request with `method` (`*`: any) whose `path?query` contains `part`.
     pub fn on(method: &'static str, part: impl Into<String>, what: What) -> Self {
-        Self { method, part: part.into(), skip: 0, times: Some(1), what, fired: 0 }
+        Self { method, part: part.into(), skip: 0, gap: 0, times: Some(1), what, fired: 0 }
     }
 
     pub fn times(mut self, times: usize) -> Self {
@@ -37,6 +39,11 @@ impl Fault {
     pub fn after(mut self, skip: usize) -> Self {
         self.skip = skip;
         self
+    }
+
+    /// Fires on each `n`th matching request.
+    pub fn every(self, n: usize) -> Self {
+        Self { skip: n - 1, gap: n - 1, times: None, ..self }
     }
 
     /// Says which fault this is.
@@ -56,6 +63,7 @@ impl Fault {
             return None;
         }
         self.fired += 1;
+        self.skip = self.gap;
         Some(self.what.clone())
     }
 }
