@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::support::images::{self, Image};
-use crate::support::{Fault, Hook, Moment, Outcome, Registry, Run, What};
+use crate::support::{Account, Auth, Fault, Hook, Moment, Outcome, Registry, Run, TokenAuth, What};
 
 /// A source with an image, and a target that has another one without a tag.
 struct Race {
@@ -135,19 +135,14 @@ async fn a_source_that_is_named_twice_is_one_image_wherever_its_tag_goes_meanwhi
 
 #[tokio::test]
 async fn a_source_that_one_credential_may_not_read_is_read_with_another() {
-    use crate::support::{Account, Auth, TokenAuth};
     let (source, target) = (Registry::start(), Registry::start());
     source.seed(&images::single(), "library/app:1");
     source.set_auth(Auth::Token(TokenAuth::new(vec![Account::new("ann", "anns-secret")])));
-    let spelled = source.name("library/app:1").replace("127.0.0.1", "localhost");
-    let list = format!(
-        "{} => {}\n{spelled} => {}",
-        source.name("library/app:1"),
-        target.name("mirror/a:1"),
-        target.name("mirror/b:1")
-    );
-    let host = source.host().replace("127.0.0.1", "localhost");
-    let run = Run::new().input("images", &list).input("registry-auth", &format!("{host} ann anns-secret"));
+    // A credential is for the host as it is spelled: the first image of the list has none.
+    let name = source.name("library/app:1");
+    let spelled = name.replace("127.0.0.1", "localhost");
+    let list = format!("{spelled} => {}\n{name} => {}", target.name("mirror/a:1"), target.name("mirror/b:1"));
+    let run = Run::new().input("images", &list).input("registry-auth", &format!("{} ann anns-secret", source.host()));
     let outcome = run.fails_with(1).await;
     assert_eq!((target.tag("mirror/a", "1"), target.tag("mirror/b", "1").is_some()), (None, true), "{outcome}");
 }

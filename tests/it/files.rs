@@ -3,9 +3,12 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock};
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::support::images;
-use crate::support::{Fault, Registry, Run, What};
+use crate::support::{Fault, Hook, Moment, Registry, Run, What};
 
 /// The runner's own: the file behind `GITHUB_OUTPUT`, the summary, the log, and the folders that it gave.
 const THE_RUNNERS: [&str; 6] = ["output", "stderr", "stdout", "summary", "tmp", "workspace"];
@@ -140,4 +143,59 @@ async fn a_log_that_nobody_reads_keeps_no_signal_from_ending_the_run() {
         assert_eq!(outcome.code, code, "{outcome}");
         drop(reader);
     }
+}
+
+/// Leaves a process no descriptor but those that it had before its first connection: what it closes of these it may open
+/// again. (Its connections are closed some time after the last of them was needed.)
+fn take_descriptors(id: u32) {
+    let tables = ["tcp", "tcp6"].map(|table| std::fs::read_to_string(format!("/proc/{id}/net/{table}")).unwrap());
+    let inodes: Vec<&str> = tables.iter().flat_map(|table| table.lines().skip(1)).filter_map(inode).collect();
+    let leads_to = |number: u64| std::fs::read_link(format!("/proc/{id}/fd/{number}")).ok();
+    let is_kept = |number: u64| {
+        leads_to(number).is_some_and(|to| !inodes.iter().any(|inode| to.as_os_str() == &*format!("socket:[{inode}]")))
+    };
+    let first = (0..65_536).find(|number| !is_kept(*number));
+    let pid = Pid::from_raw(i32::try_from(id).unwrap());
+    prlimit(pid, Resource::Nofile, Rlimit { current: first, maximum: first }).unwrap();
+}
+
+/// Of a line of the kernel's table of TCP sockets.
+fn inode(line: &str) -> Option<&str> {
+    line.split_whitespace().nth(9)
+}
+
+#[tokio::test]
+async fn a_run_without_a_descriptor_left_writes_all_of_its_report() {
+    let (source, target) = (Registry::start(), Registry::start());
+    source.seed(&images::three_platforms(), "library/app:1");
+    let process = Arc::new(OnceLock::new());
+    let hook = {
+        let process = Arc::clone(&process);
+        Hook::new(move || take_descriptors(*process.wait()))
+    };
+    // The last request of the run: the tag is read back.
+    target.fault(Fault::on("HEAD", "/manifests/1", What::Then(Moment::Done, hook)).after(1));
+    let run = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1")).input("emit", "all");
+    let running = run.spawn();
+    process.set(running.id().unwrap()).unwrap();
+    let outcome = running.finish().await;
+    assert_eq!(target.fired(), 1, "{}", target.lines());
+    assert_eq!(outcome.code, 0, "{outcome}");
+    assert_eq!(outcome.output("digest"), images::three_platforms().digest());
+    assert!(outcome.summary.contains("mirror/app"), "{outcome}");
+    let emitted = outcome.files.keys().filter(|path| path.starts_with("workspace/mirror-image/")).count();
+    assert!(emitted > 5, "{:?}", outcome.files.keys());
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_emitted_leaves_nothing_of_itself() {
+    let (source, target) = (Registry::start(), Registry::start());
+    source.seed(&images::single(), "library/app:1");
+    let workspace = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(workspace.path().join("mirror-image/mapping.json/taken")).unwrap();
+    let run = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1")).input("emit", "mapping");
+    let outcome = run.env("GITHUB_WORKSPACE", &workspace.path().display().to_string()).fails_with(1).await;
+    assert!(outcome.says("mapping.json cannot be written"), "{outcome}");
+    let left: Vec<_> = std::fs::read_dir(workspace.path().join("mirror-image")).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
 }

@@ -144,6 +144,9 @@ fn what_is_not_unicode_is_named_and_not_repeated() {
         ),
         (&good, Some("INPUT_SOURCE_PASSWORD"), "input `INPUT_SOURCE_PASSWORD`: is a variable"),
         (&good, Some("CNB_REGISTRY_AUTH"), "input `CNB_REGISTRY_AUTH`: is a variable"),
+        // Else the way out would be another one, in silence.
+        (&good, Some("HTTPS_PROXY"), "input `HTTPS_PROXY`: is a variable"),
+        (&good, Some("no_proxy"), "input `no_proxy`: is a variable"),
     ] {
         let (code, log) = run(arguments, variable);
         assert_eq!(code, Some(2), "{part}: {log}");
