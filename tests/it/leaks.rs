@@ -413,7 +413,7 @@ fn successes() -> Vec<Way> {
             .run(World::run_to_packages)
             .taken(|_, outcome| outcome.says("GitHub answered 403: not this: ***")),
         Way::new("--help", 0)
-            .run(|world| world.run().arg("--help"))
+            .run(|world| world.run().arg("copy").arg("--help"))
             .taken(|_, outcome| outcome.says("--source-password")),
         Way::new("--version", 0).run(|world| world.run().arg("--version")),
     ]

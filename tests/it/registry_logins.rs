@@ -152,7 +152,8 @@ async fn a_guess_that_the_token_service_refuses_is_given_up_for_what_the_reposit
     let (registry, image) = (guarded(auth), images::three_platforms());
     registry.seed(&image, "two/app:1");
     let line = format!("{} ann {PASSWORD}", registry.host());
-    // Which child goes is known once the source has answered: what it asked for is a guess at the target, which is asked then.
+    // Which child goes is known once the source has answered: what it asked for is a guess at the target, which is asked then,
+    // unless the target was asked for the whole index at the same time and has said itself what it wants.
     let from = registry.name(&format!("two/app@{}", image.digest()));
     let run =
         Run::copy(&from, &registry.name("one/app")).input("registry-auth", &line).input("platforms", "linux/arm64");
@@ -160,7 +161,7 @@ async fn a_guess_that_the_token_service_refuses_is_given_up_for_what_the_reposit
     assert_eq!(outcome.code, 0, "{outcome}\n{}", registry.lines());
     registry.is_whole("one/app", image.child("linux/arm64")).unwrap();
     let guesses = scopes(&registry).into_iter().filter(|scope| scope.contains("one/app")).count();
-    assert_eq!(guesses, 1, "it was guessed, and once: {}", registry.lines());
+    assert!(guesses <= 1, "what was refused is not guessed again: {}", registry.lines());
 }
 
 #[tokio::test]
