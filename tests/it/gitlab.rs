@@ -169,7 +169,7 @@ async fn a_run_that_fails_leaves_its_files_and_says_so_beside_the_section() {
     let outcome = project.job().input("source", &absent).fails_with(1).await;
     assert_eq!(sections(&outcome.stderr).len(), 1);
     let (_, after) = outcome.stderr.rsplit_once("section_end:").unwrap();
-    assert!(after.contains("\nerror: cannot copy "), "a folded section hides what is in it: {after}");
+    assert!(after.contains("\nerror: source: GET manifest "), "a folded section hides what is in it: {after}");
     assert_eq!(project.files(), FILES);
     assert_eq!(project.file("mirror-image.env").unwrap(), "MIRROR_CHANGED=false\n");
     assert_eq!(project.report()["result"], "failed");
