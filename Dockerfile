@@ -29,5 +29,7 @@ COPY --from=build /mirror-image /mirror-image
 LABEL org.opencontainers.image.title="mirror-image" \
       org.opencontainers.image.description="Mirrors container images between registries with their digests kept" \
       org.opencontainers.image.licenses="Apache-2.0"
+# Here a credential helper that a configuration file names is never run.
+ENV MIRROR_IMAGE_CONTAINER=true
 # Root, because the runner's files behind GITHUB_OUTPUT belong to another user. No shell: it would drop INPUT_DRY-RUN.
 ENTRYPOINT ["/mirror-image"]

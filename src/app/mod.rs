@@ -2,8 +2,10 @@
 //!
 //! Owns wiring, order and the exit code. Never holds logic that a test could want.
 
+pub mod connect;
 pub mod lock;
 pub mod publish;
+pub mod tags;
 pub mod watch;
 
 use std::ffi::OsString;
@@ -13,7 +15,8 @@ use std::time::Duration;
 use futures_util::future::FutureExt as _;
 use tokio::time::Instant;
 
-use crate::app::publish::publish;
+use crate::app::connect::{credentials, ends, registries};
+use crate::app::publish::{publish, refuse};
 use crate::app::watch::{Watch, say};
 use crate::emit;
 use crate::engine::options::Command;
@@ -38,7 +41,6 @@ use crate::runner::Runner;
 use crate::runner::console::Console;
 use crate::runner::files::{self, Files};
 use crate::store::mirrors;
-use crate::store::registry::host::RegistrySettings;
 use crate::store::registry::registries::Registries;
 
 /// How often the progress of a run is looked at.
@@ -56,8 +58,9 @@ pub async fn run(
     let runner = Runner::new(environment);
     let console = Console::new(&runner);
     let usage = inputs::usage(&arguments, environment);
-    let inputs = match inputs::read(arguments, environment) {
-        Ok(Invocation::Run(inputs)) => inputs,
+    let (inputs, repository) = match inputs::read(arguments, environment) {
+        Ok(Invocation::Run(inputs)) => (inputs, None),
+        Ok(Invocation::Tags(inputs, repository)) => (inputs, Some(repository)),
         Ok(Invocation::Print(text)) => {
             return console.data(&text).map_or_else(|error| refuse(&console, &error), |()| 0);
         }
@@ -71,10 +74,11 @@ pub async fn run(
             return code;
         }
     };
+    console.talk(inputs.talk);
     if let Err(error) = files::clear(&runner) {
         return refuse(&console, &error);
     }
-    let files = match Files::open(&runner, inputs.summary) {
+    let files = match Files::open(&runner, inputs.summary, inputs.report_file.as_deref()) {
         Ok(files) => files,
         Err(error) => return refuse(&console, &error),
     };
@@ -87,6 +91,9 @@ pub async fn run(
     }
     for notice in &inputs.notices {
         console.warning("mirror-image", notice);
+    }
+    if let Some(repository) = repository {
+        return tags::run(files, &console, &inputs, &repository, shutdown).await;
     }
     let report = match stages(&inputs, &console, shutdown).await {
         Ok(report) => report,
@@ -110,7 +117,8 @@ pub async fn stages(
         refuse_unusable_tokens(&plan.jobs, &inputs.credentials, &inputs.server)?;
     }
     let transport = Transport::new(inputs.ca_certificates.clone(), &inputs.proxies);
-    let registries = registries(inputs, &transport);
+    let asked = ends(&inputs.request.images, inputs.request.target.as_deref(), &plan);
+    let registries = registries(inputs, credentials(inputs, console, &asked).await, &transport);
     let (events, heard) = Events::new();
     if inputs.debug_log {
         debug_log::start(events.clone());
@@ -153,7 +161,7 @@ pub async fn stages(
         console.group(&title, &lines);
     }
 
-    let mut queue = Queue::new(&session, &plan.jobs, inputs.on_failure);
+    let mut queue = Queue::new(&session, &plan.jobs, inputs.on_failure, inputs.at_once);
     if report.cancelled.is_none() {
         let until = inputs.time_limit.map(|limit| started + limit);
         mirror(&mut watch, &mut queue, &mut report, (plan.jobs.len(), until)).await;
@@ -207,17 +215,6 @@ fn conclude_list(console: &Console, report: &mut Report) {
         }
         report.plan = Some(plan::markdown(report, list));
     }
-}
-
-/// The registries of the run, with its credentials.
-fn registries(inputs: &Inputs, transport: &Transport) -> Registries {
-    let settings = RegistrySettings {
-        insecure: inputs.insecure_registries.clone(),
-        patience: inputs.patience,
-        token_services: inputs.token_services.clone(),
-        github: inputs.server.registry().map(str::to_owned),
-    };
-    Registries::new(transport.clone(), settings, inputs.credentials.clone())
 }
 
 fn access_context<'a>(inputs: &'a Inputs, registries: &'a Registries) -> access::Context<'a> {
@@ -280,13 +277,4 @@ fn emit_configuration(inputs: &Inputs, report: &mut Report, notices: Vec<String>
     );
     report.consumer_configs = consumer_configs;
     report.notices.extend(notices.into_iter().chain(notes));
-}
-
-/// Bad input, or a machine that cannot run it: one sentence, and nothing was contacted.
-pub fn refuse(console: &Console, error: &Error) -> u8 {
-    console.error("mirror-image", &error.to_string());
-    for hint in error.hints() {
-        console.line(&format!("hint: {hint}"));
-    }
-    if error.is_input() { 2 } else { 1 }
 }

@@ -2,11 +2,13 @@
 
 use crate::app::lock;
 use crate::emit;
+use crate::engine::options::Command;
 use crate::error::Error;
 use crate::inputs::typed::Inputs;
-use crate::report::{Report, json, log, package_access, summary};
+use crate::report::{Report, json, log, package_access, summary, terminal};
 use crate::runner::console::Console;
 use crate::runner::files::Files;
+use crate::runner::talk::Format;
 
 /// The report's renderings, and the exit code.
 pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Report) -> u8 {
@@ -44,7 +46,33 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Re
     for warning in &outputs.warnings {
         console.warning("mirror-image", warning);
     }
-    console.verdict(&log::verdict(report));
+    if inputs.report_file.is_some() {
+        failed(files.write_report(console, &json::document(report, &json::Context::default())));
+    }
+    if console.folds_groups() {
+        console.verdict(&log::verdict(report));
+    } else if let Some(line) = terminal::verdict(report) {
+        console.tell(&line, report.exit_code() != 0);
+    }
+    failed(match format(console, report) {
+        Format::Json => console.data(&json::document(report, &json::Context::default())),
+        format => console.write(&terminal::data(report, format)),
+    });
     failed(files.write_outputs(console, &outputs.values));
     code
+}
+
+/// The form of the data. Of many copies each was named as it ended, and is not named again on the same terminal.
+fn format(console: &Console, report: &Report) -> Format {
+    let is_said = report.command != Command::Inspect && report.images.len() > log::MANY;
+    if is_said && console.shows_log_and_data_together() { Format::None } else { console.data_format() }
+}
+
+/// Bad input, or a machine that cannot run it: one sentence, and nothing was contacted.
+pub fn refuse(console: &Console, error: &Error) -> u8 {
+    console.error("mirror-image", &error.to_string());
+    for hint in error.hints() {
+        console.hint(&hint);
+    }
+    if error.is_input() { 2 } else { 1 }
 }

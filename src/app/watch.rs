@@ -13,7 +13,7 @@ use crate::engine::outcome::ImageOutcome;
 use crate::error::Error;
 use crate::observe::events::Event;
 use crate::observe::progress::{RateEstimate, RunProgress};
-use crate::report::log;
+use crate::report::{log, terminal};
 use crate::runner::console::Console;
 
 /// What goes on beside the work: what must be said meanwhile, how far it is, the signal that ends it.
@@ -33,16 +33,16 @@ impl<S: Future<Output = &'static str>> Watch<'_, S> {
         loop {
             tokio::select! {
                 biased;
-                Some(event) = self.heard.recv() => self.tell(event),
+                Some(event) = self.heard.recv() => tell(self.console, event),
                 now = self.looks.tick() => {
                     if let Some(tally) = self.tally {
                         let view = self.pace.look(now, tally.progress());
-                        self.console.progress(&view.with_wait(tally.longest_wait(now)));
+                        self.console.progress(&view.with_wait(tally.longest_wait(now)), &tally.images());
                     }
                 }
                 result = &mut work => {
                     while let Ok(event) = self.heard.try_recv() {
-                        self.tell(event);
+                        tell(self.console, event);
                     }
                     return Ok(result);
                 }
@@ -50,30 +50,35 @@ impl<S: Future<Output = &'static str>> Watch<'_, S> {
             }
         }
     }
+}
 
-    fn tell(&self, event: Event) {
-        match event {
-            Event::Notice(text) => self.console.line(&text),
-            Event::Warning(text) => self.console.warning("mirror-image", &text),
-            Event::Debug(text) => self.console.debug(&text),
-            Event::Mask(secret) => self.console.mask(&secret),
-            Event::Keep(secret) => self.console.redactor().add(&secret),
-        }
+/// What happens, as it happens.
+pub fn tell(console: &Console, event: Event) {
+    match event {
+        Event::Notice(text) => console.line(&text),
+        Event::Warning(text) => console.warning("mirror-image", &text),
+        Event::Debug(text) => console.debug(&text),
+        Event::Mask(secret) => console.mask(&secret),
+        Event::Keep(secret) => console.redactor().add(&secret),
     }
 }
 
 /// One image that has ended.
 pub fn say(console: &Console, command: Command, of: usize, image: &ImageOutcome) {
+    if !console.folds_groups() {
+        let is_failure = image.error.as_ref().is_some_and(|error| of == 1 || !matches!(error, Error::Cancelled { .. }));
+        for line in terminal::image(command, image, console.width()) {
+            console.tell(&line, is_failure);
+        }
+        return;
+    }
     match log::line(image).filter(|_| of > log::MANY) {
         Some(line) => console.line(&line),
         None => console.group(&log::group_title(image), &log::image(command, image)),
     }
-    // At a terminal the group has said it; and of many that were cut off, the last line has.
+    // Of many that were cut off, the last line has.
     let is_news = of == 1 || !matches!(image.error, Some(Error::Cancelled { .. }));
-    if console.folds_groups()
-        && is_news
-        && let Some((title, message)) = log::annotation(image)
-    {
+    if is_news && let Some((title, message)) = log::annotation(image) {
         console.error(&title, &message);
     }
 }

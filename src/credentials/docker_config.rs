@@ -1,6 +1,7 @@
-//! Docker's `config.json`: the credentials that are written in it. Never runs a helper program.
+//! Docker's `config.json` and podman's `auth.json`: the credentials that are written in them, and which helper program has
+//! others. Never runs one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -24,11 +25,32 @@ pub const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
-/// Hosts whose credentials lie with a helper program.
+/// Where the program runs, as far as credentials lie there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Home {
+    /// In a job or a container: what is there is Docker's file at most, and helper programs are not run.
+    #[default]
+    Job,
+    /// On somebody's machine: podman's file is read as well, and their helper programs are asked.
+    Person,
+}
+
+/// Helper programs that a file leaves credentials to.
 #[derive(Clone, Debug, Default)]
 pub struct Helpers {
+    /// The file that names them.
     pub file: PathBuf,
-    pub hosts: BTreeSet<String>,
+    /// For every host that has no other.
+    pub store: Option<String>,
+    /// By host.
+    pub by_host: BTreeMap<String, String>,
+}
+
+impl Helpers {
+    /// The helper for `host`, as it is named after `docker-credential-`.
+    pub fn of(&self, host: &str) -> Option<&str> {
+        self.by_host.get(host).or(self.store.as_ref()).map(String::as_str)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -52,13 +74,42 @@ pub struct DockerAuth {
     registrytoken: String,
 }
 
-pub fn docker_config(environment: &Environment) -> Result<(Vec<Entry>, Helpers), Error> {
-    let file = match (environment.get("DOCKER_CONFIG"), environment.get("HOME")) {
-        (Some(directory), _) => PathBuf::from(directory).join("config.json"),
-        (None, Some(home)) => PathBuf::from(home).join(".docker").join("config.json"),
-        (None, None) => return Ok(Default::default()),
-    };
-    let problem = |what: String| Error::input("DOCKER_CONFIG", format!("{} {what}", file.display()));
+/// Every file's credentials, the file that counts most first, and the helpers that they name.
+pub fn docker_configs(environment: &Environment, home: Home) -> Result<(Vec<Entry>, Vec<Helpers>), Error> {
+    let (mut entries, mut helpers) = (Vec::<Entry>::new(), Vec::new());
+    for (variable, file) in files(environment, home) {
+        let (more, helper) = docker_config(variable, file)?;
+        // Of two files with the same scope the first counts.
+        let is_new = |entry: &Entry| !entries.iter().any(|known| known.scope == entry.scope);
+        let more: Vec<Entry> = more.into_iter().filter(is_new).collect();
+        entries.extend(more);
+        helpers.push(helper);
+    }
+    Ok((entries, helpers))
+}
+
+/// The files, and the variable that each is known by. What a person's variable names comes before what lies at home.
+fn files(environment: &Environment, home: Home) -> Vec<(&'static str, PathBuf)> {
+    let path = |name: &'static str| environment.get(name).map(PathBuf::from);
+    let docker = path("DOCKER_CONFIG").or_else(|| path("HOME").map(|home| home.join(".docker")));
+    let docker = docker.map(|directory| ("DOCKER_CONFIG", directory.join("config.json")));
+    if home == Home::Job {
+        return docker.into_iter().collect();
+    }
+    // containers-auth.json(5)
+    let podman = path("XDG_RUNTIME_DIR").map(|directory| directory.join("containers/auth.json"));
+    let elsewhere = path("XDG_CONFIG_HOME").or_else(|| path("HOME").map(|home| home.join(".config")));
+    let elsewhere = elsewhere.map(|directory| directory.join("containers/auth.json"));
+    let named = path(REGISTRY_AUTH_FILE).map(|file| (REGISTRY_AUTH_FILE, file));
+    let of_podman = podman.into_iter().chain(elsewhere).map(|file| (REGISTRY_AUTH_FILE, file));
+    named.into_iter().chain(docker).chain(of_podman).collect()
+}
+
+/// What podman, buildah and skopeo call their file by.
+const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
+
+fn docker_config(variable: &'static str, file: PathBuf) -> Result<(Vec<Entry>, Helpers), Error> {
+    let problem = |what: String| Error::input(variable, format!("{} {what}", file.display()));
     let text = match regular_file::read(&file, LARGEST) {
         Ok(text) => text,
         Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
@@ -78,17 +129,12 @@ pub fn docker_config(environment: &Environment) -> Result<(Vec<Entry>, Helpers),
         ))
     })?;
     let mut entries = Vec::new();
-    let mut hosts: BTreeSet<String> = config.helpers.keys().map(|key| Scope::parse(key).host).collect();
     for (key, auth) in config.auths {
         let scope = Scope::parse(&key);
         match auth.unwrap_or_default().credential() {
             Ok(Some(credential)) => entries.push(Entry { scope, credential }),
             // `docker login` leaves an empty entry where the helper has the credential.
-            Ok(None) => {
-                if config.store.as_deref().is_some_and(|store| !store.is_empty()) {
-                    hosts.insert(scope.host);
-                }
-            }
+            Ok(None) => {}
             Err(what) => {
                 return Err(problem(format!(
                     "has {what} for {}; log in again or remove the entry",
@@ -97,7 +143,8 @@ pub fn docker_config(environment: &Environment) -> Result<(Vec<Entry>, Helpers),
             }
         }
     }
-    Ok((entries, Helpers { file, hosts }))
+    let by_host = config.helpers.into_iter().map(|(key, name)| (Scope::parse(&key).host, name)).collect();
+    Ok((entries, Helpers { store: config.store.filter(|store| !store.is_empty()), by_host, file }))
 }
 
 impl DockerAuth {

@@ -1,24 +1,26 @@
 //! Credentials: which user name and password belong to which host.
 //!
 //! Owns every place a credential may come from and the order among them. Never gives a credential to another host than
-//! the one it was given for, never runs a credential helper, and never prints what it read: a sentence about a bad
-//! file names the file and the host, not the content.
+//! the one it was given for, never runs a credential helper but on a person's own machine, and never prints what it read: a
+//! sentence about a bad file names the file and the host, not the content.
 
 pub mod cnb;
 pub mod docker_config;
+mod helper;
 pub mod registry_auth;
 pub mod scope;
 
 use std::collections::BTreeSet;
 
 use crate::credentials::cnb::{CNB_REGISTRY_AUTH, cnb_registry_auth};
-use crate::credentials::docker_config::{Helpers, docker_config};
+use crate::credentials::docker_config::{Helpers, Home, docker_configs};
 use crate::credentials::registry_auth::registry_auth;
 use crate::credentials::scope::{Entry, Scope};
 use crate::environment::Environment;
 use crate::error::{Error, Side};
 use crate::oci::reference::Reference;
 use crate::secret::{Credential, Secret};
+use crate::text::quote::quote;
 
 /// What the inputs say about credentials.
 #[derive(Debug, Default)]
@@ -33,6 +35,8 @@ pub struct Given {
     pub github: Option<GithubLogin>,
     /// What a job of GitLab CI has by itself: the project's registry, and the log-in there.
     pub job: Option<(String, Credential)>,
+    /// Whose machine it is.
+    pub home: Home,
 }
 
 /// The token of a GitHub server, as a log-in at that server's registry.
@@ -54,7 +58,8 @@ pub struct Credentials {
     /// Groups in the order in which they are asked: `registry-auth`, `github-token`, Docker's file, the variable, the job's.
     groups: Vec<Group>,
     github_token: Option<Secret>,
-    helpers: Helpers,
+    home: Home,
+    helpers: Vec<Helpers>,
 }
 
 /// The entries that came from one place.
@@ -77,7 +82,7 @@ impl Credentials {
             let scope = Scope { host: host.clone(), path: String::new() };
             groups.push(Group { origin: "github-token", entries: vec![Entry { scope, credential }] });
         }
-        let (entries, helpers) = docker_config(environment)?;
+        let (entries, helpers) = docker_configs(environment, given.home)?;
         groups.push(Group { origin: "DOCKER_CONFIG", entries });
         if let Some(text) = environment.get(CNB_REGISTRY_AUTH) {
             groups.push(Group { origin: CNB_REGISTRY_AUTH, entries: cnb_registry_auth(text)? });
@@ -92,6 +97,7 @@ impl Credentials {
             target: given.target,
             groups,
             github_token: given.github.map(|login| login.token),
+            home: given.home,
             helpers,
         })
     }
@@ -134,16 +140,53 @@ impl Credentials {
         self.github_token.as_ref()
     }
 
-    /// A notice when the only credential for `reference` lies with a helper program, which is not run.
+    /// A notice where a helper program may have the only credential for `reference`, and is not run.
     pub fn helper_notice(&self, reference: &Reference) -> Option<String> {
         let host = reference.registry();
-        (self.helpers.hosts.contains(host) && self.find(reference).is_none()).then(|| {
-            format!(
-                "{} leaves the credential for {host} to a helper program, and helper programs are not run; \
-                 give it by `registry-auth` if one is needed",
-                self.helpers.file.display()
-            )
-        })
+        if self.home == Home::Person || self.find(reference).is_some() {
+            return None;
+        }
+        let (helpers, name) = self.helper(host)?;
+        Some(format!(
+            "{} leaves the credential for {host} to the helper program `docker-credential-{}`, and helper programs are not \
+             run here; give it by `registry-auth` if one is needed",
+            helpers.file.display(),
+            quote(name)
+        ))
+    }
+
+    /// Asks the helper programs of a person's own machine for what `references` have no credential for, each host once. Gives
+    /// what is to be said about those that did not work.
+    pub async fn ask_helpers(&mut self, references: &[&Reference]) -> Vec<String> {
+        if self.home != Home::Person {
+            return Vec::new();
+        }
+        let lacking = references.iter().filter(|reference| self.find(reference).is_none());
+        let hosts: BTreeSet<&str> = lacking.map(|reference| reference.registry()).collect();
+        let questions = hosts.into_iter().filter_map(|host| {
+            let (_, name) = self.helper(host)?;
+            Some(async move { (host, name, helper::ask(name, host, helper::PATIENCE).await) })
+        });
+        let (mut entries, mut notices) = (Vec::new(), Vec::new());
+        for (host, name, answer) in futures_util::future::join_all(questions).await {
+            match answer {
+                Ok(Some(credential)) => {
+                    entries.push(Entry { scope: Scope { host: host.to_owned(), path: String::new() }, credential });
+                }
+                Ok(None) => {}
+                Err(what) => notices.push(format!(
+                    "the helper program `docker-credential-{}`, which has the credential for {host}, {what}",
+                    quote(name)
+                )),
+            }
+        }
+        self.groups.push(Group { origin: "DOCKER_CONFIG", entries });
+        notices
+    }
+
+    /// The file that names a helper for `host`, and its name.
+    fn helper(&self, host: &str) -> Option<(&Helpers, &str)> {
+        self.helpers.iter().find_map(|helpers| Some((helpers, helpers.of(host)?)))
     }
 
     /// Every text that must be masked: each password and token, and each in the form a Basic header carries.

@@ -1,5 +1,6 @@
 //! Which credential is found for which reference, and what is never said of it.
 
+use super::docker_config::Home;
 use super::{Credentials, GithubLogin, Given};
 use crate::environment::Environment;
 use crate::oci::reference::Reference;
@@ -113,7 +114,7 @@ fn dockers_file_is_read_in_all_its_spellings() {
     }
     let credentials = Credentials::collect(Given::default(), &Environment::from(&environment[..])).unwrap();
     for (reference, noticed) in
-        [("gcr.io/a/b", true), ("helped.example.com/x", true), ("alpine", false), ("ghcr.io/a/b", false)]
+        [("gcr.io/a/b", true), ("helped.example.com/x", true), ("alpine", false), ("ghcr.io/a/b", true)]
     {
         assert_eq!(credentials.helper_notice(&Reference::parse(reference).unwrap()).is_some(), noticed);
     }
@@ -187,4 +188,47 @@ fn every_secret_is_masked_in_both_forms() {
     let secrets: Vec<String> = credentials.secrets().iter().map(|secret| secret.expose().to_owned()).collect();
     assert_eq!(secrets, ["bWU6aHVudGVyMg==", "hunter2", "t0ken"]);
     assert!(!format!("{credentials:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_store_alone_is_noticed_where_helpers_are_not_run() {
+    let (_directory, path) = docker(r#"{"credsStore": "desktop"}"#);
+    let environment = Environment::from(&[("DOCKER_CONFIG", path.as_str())][..]);
+    let reference = Reference::parse("ghcr.io/a/b").unwrap();
+    let notice = |home, given: Given| {
+        Credentials::collect(Given { home, ..given }, &environment).unwrap().helper_notice(&reference)
+    };
+    let said = notice(Home::Job, Given::default()).unwrap();
+    assert!(said.contains("`docker-credential-desktop`") && said.contains("are not run here"), "{said}");
+    assert_eq!(notice(Home::Job, token("t0ken")), None, "another credential is there");
+    assert_eq!(notice(Home::Person, Given::default()), None, "it is asked");
+}
+
+#[test]
+fn a_persons_files_are_dockers_and_podmans_and_a_jobs_are_dockers_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, username: &str| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = format!(
+            r#"{{"auths": {{"{name}.io": {{"username": "u", "password": "p"}}, "all.io": {{"username": "{username}", "password": "p"}}}}}}"#
+        );
+        std::fs::write(&path, text.replace("containers/auth.json", "podman").replace("config.json", "docker")).unwrap();
+        path.display().to_string()
+    };
+    let named = write("named", "named");
+    write("config.json", "docker");
+    write("containers/auth.json", "podman");
+    let root = directory.path().display().to_string();
+    let variables = [("REGISTRY_AUTH_FILE", named.as_str()), ("DOCKER_CONFIG", &root), ("XDG_RUNTIME_DIR", &root)];
+    let login = |home, reference| found(Given { home, ..Given::default() }, &variables, reference);
+    for reference in ["named.io/x", "docker.io/x", "podman.io/x"] {
+        assert_eq!(login(Home::Person, reference), "u p", "{reference}");
+    }
+    assert_eq!(login(Home::Person, "all.io/x"), "named p");
+    assert_eq!(login(Home::Job, "all.io/x"), "docker p");
+    assert_eq!(login(Home::Job, "podman.io/x"), "");
+    // What a variable names and is not there has no login in it.
+    let missing = [("REGISTRY_AUTH_FILE", "/nowhere/auth.json")];
+    assert_eq!(found(Given { home: Home::Person, ..Given::default() }, &missing, "all.io/x"), "");
 }

@@ -94,7 +94,7 @@ impl<'a> ImageTask<'a> {
         Self {
             session,
             job,
-            meter: Arc::new(Meter::new(session.events.clone())),
+            meter: Arc::new(Meter::of_image(session.events.clone(), job.source.to_string())),
             started: Instant::now(),
             tag: Mutex::new(Tag::Untouched),
             known: Mutex::default(),

@@ -149,6 +149,31 @@ impl Choice for Subset {
         &[("auto", Self::Auto), ("sparse", Self::Sparse), ("rewrite", Self::Rewrite)];
 }
 
+/// How much is worked on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtOnce {
+    /// Images under way.
+    pub images: usize,
+    /// Requests to one host; none: as many as it answers well.
+    pub requests: Option<usize>,
+}
+
+impl AtOnce {
+    /// How many requests a host gets is decided there (up to 64 small ones): with as many images, each with one request at
+    /// least, no host waits for us. More would only hold more manifests in memory.
+    pub const MOST_IMAGES: usize = 64;
+
+    /// One for a manifest, one for a blob that comes and one for a blob that goes: with less, a copy inside one registry
+    /// would wait for itself.
+    pub const LEAST_REQUESTS: usize = 3;
+}
+
+impl Default for AtOnce {
+    fn default() -> Self {
+        Self { images: Self::MOST_IMAGES, requests: None }
+    }
+}
+
 /// What becomes of the other images when one has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {

@@ -12,20 +12,18 @@ use futures_util::stream::FuturesUnordered;
 
 use crate::engine::image::ImageTask;
 use crate::engine::job::Job;
-use crate::engine::options::OnFailure;
+use crate::engine::options::{AtOnce, OnFailure};
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::engine::session::Session;
 use crate::error::Error;
-
-/// Images under way at once. How many requests a host gets is decided there (up to 64 small ones): with as many images,
-/// each with one request at least, no host waits for us. More would only hold more manifests in memory.
-const AT_ONCE: usize = 64;
 
 /// The images of a run: those that have ended, those under way, those to come.
 pub struct Queue<'a> {
     session: &'a Session<'a>,
     jobs: &'a [Job],
     on_failure: OnFailure,
+    /// Images under way at once.
+    at_once: usize,
     /// The number of the next job to begin; that of no job when no other is to be begun.
     next: usize,
     work: FuturesUnordered<BoxFuture<'a, (usize, Result<Outcome, Error>)>>,
@@ -38,12 +36,13 @@ pub struct Queue<'a> {
 
 impl<'a> Queue<'a> {
     /// Nothing is begun yet.
-    pub fn new(session: &'a Session<'a>, jobs: &'a [Job], on_failure: OnFailure) -> Self {
+    pub fn new(session: &'a Session<'a>, jobs: &'a [Job], on_failure: OnFailure, at_once: AtOnce) -> Self {
         session.events.tally().expect(jobs.len());
         Self {
             session,
             jobs,
             on_failure,
+            at_once: at_once.images,
             next: 0,
             work: FuturesUnordered::new(),
             under_way: BTreeMap::new(),
@@ -94,7 +93,7 @@ impl<'a> Queue<'a> {
     }
 
     fn fill(&mut self) {
-        while self.work.len() < AT_ONCE
+        while self.work.len() < self.at_once
             && let Some(job) = self.jobs.get(self.next)
         {
             let (number, image) = (self.next, Arc::new(ImageTask::new(self.session, job)));

@@ -12,8 +12,10 @@ use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 use crate::engine::options::Command;
 use crate::error::Error;
 use crate::inputs::table::{Group, INPUTS, Input, Kind, known};
+use crate::inputs::typed::Task;
+use crate::runner::talk::{Colour, Format, Talk, Volume};
 use crate::text::blank::trimmed;
-use crate::text::choice::Choice as _;
+use crate::text::choice::{Choice, words};
 use crate::text::nearest::nearest;
 use crate::text::quote::quote;
 
@@ -23,11 +25,15 @@ pub const COMPLETIONS: &str = "completions";
 /// The subcommand that says what `--version` does.
 pub const VERSION: &str = "version";
 
-/// A flag only, no input: the runner has a variable of its own for it.
+/// Flags only, no inputs: they are about a terminal, and the runner has variables of its own for it.
 const VERBOSE: &str = "verbose";
+const QUIET: &str = "quiet";
+const OUTPUT: &str = "output";
+const COLOUR: &str = "color";
 
 /// What a subcommand is told by position; each is an input, but for those of `completions`.
 const SOURCE: Word = Word { id: "SOURCE", input: "source", is_needed: true };
+const REPOSITORY: Word = Word { id: "REPOSITORY", input: "source", is_needed: true };
 const TARGET: Word = Word { id: "TARGET", input: "target", is_needed: false };
 
 /// A positional word.
@@ -40,18 +46,18 @@ struct Word {
     is_needed: bool,
 }
 
-/// One that works on images.
+/// One that asks registries.
 struct Subcommand {
-    command: Command,
+    task: Task,
     about: &'static str,
     words: &'static [Word],
     /// What it does, and how that is written.
     examples: &'static [(&'static str, &'static str)],
 }
 
-const SUBCOMMANDS: [Subcommand; 4] = [
+const SUBCOMMANDS: [Subcommand; 5] = [
     Subcommand {
-        command: Command::Copy,
+        task: Task::Images(Command::Copy),
         about: "Copy images from one registry to another, their digests kept",
         words: &[SOURCE, TARGET],
         examples: &[
@@ -67,7 +73,7 @@ const SUBCOMMANDS: [Subcommand; 4] = [
         ],
     },
     Subcommand {
-        command: Command::Inspect,
+        task: Task::Images(Command::Inspect),
         about: "Show an image's digest, and that of each of its platforms",
         words: &[SOURCE],
         examples: &[
@@ -76,13 +82,13 @@ const SUBCOMMANDS: [Subcommand; 4] = [
         ],
     },
     Subcommand {
-        command: Command::Verify,
+        task: Task::Images(Command::Verify),
         about: "Compare a copy with its source, part by part; write nothing",
         words: &[SOURCE, TARGET],
         examples: &[("A mirror", "mirror-image verify alpine:3.20 registry.example.com/mirror/alpine")],
     },
     Subcommand {
-        command: Command::Access,
+        task: Task::Images(Command::Access),
         about: "Check or grant access to a package on GitHub; copy nothing",
         words: &[SOURCE, TARGET],
         examples: &[(
@@ -90,6 +96,15 @@ const SUBCOMMANDS: [Subcommand; 4] = [
             "INPUT_ADMIN_TOKEN=… mirror-image access --target ghcr.io/octo/mirrors/alpine:3.20 \\\n      --access-repository \
              octo/mirrors --teams developers=read",
         )],
+    },
+    Subcommand {
+        task: Task::Tags,
+        about: "List the tags of a repository, sorted as versions",
+        words: &[REPOSITORY],
+        examples: &[
+            ("The newest one", "mirror-image tags registry.example.com/team/app | tail --lines 1"),
+            ("As JSON", "mirror-image tags alpine --output json"),
+        ],
     },
 ];
 
@@ -116,7 +131,7 @@ pub fn command_line(purpose: Purpose) -> clap::Command {
         .no_binary_name(purpose == Purpose::Read)
         // A first word that is no command is judged by whoever reads `command`.
         .allow_external_subcommands(true)
-        .arg(verbose());
+        .args(of_a_terminal(purpose));
     // Without a subcommand, and before one, as `--command=inspect --source=…`.
     for input in INPUTS.iter().filter(|_| purpose == Purpose::Read) {
         command = command.arg(flag(input, purpose).hide(true));
@@ -134,7 +149,7 @@ pub fn usage() -> String {
 
 impl Subcommand {
     fn parser(&self, purpose: Purpose) -> clap::Command {
-        let name = self.command.word();
+        let name = self.task.word();
         let shown = |word: &Word| if word.is_needed { word.id.to_owned() } else { format!("[{}]", word.id) };
         let words = self.words.iter().map(shown).collect::<Vec<_>>().join(" ");
         let examples: Vec<String> = self.examples.iter().map(|(what, line)| format!("  {what}:\n    {line}")).collect();
@@ -146,17 +161,20 @@ impl Subcommand {
             .after_long_help(examples)
             .max_term_width(100);
         for word in self.words {
-            let about = known(word.input).map_or("", |input| input.help);
+            let about = match self.task {
+                Task::Tags => "`[registry/]repository`, without a tag. Docker Hub's short names work.",
+                Task::Images(_) => known(word.input).map_or("", |input| input.help),
+            };
             parser = parser.arg(Arg::new(word.id).value_name(word.id).help(first_sentence(about)).long_help(about));
         }
         for input in INPUTS {
             let is_word = self.words.iter().any(|word| word.input == input.name);
-            let is_shown = !is_word && input.commands.contains(&self.command);
+            let is_shown = !is_word && input.tasks.contains(&self.task);
             if is_shown || purpose == Purpose::Read {
                 parser = parser.arg(flag(input, purpose).hide(!is_shown));
             }
         }
-        parser.arg(verbose())
+        parser.args(of_a_terminal(purpose))
     }
 }
 
@@ -175,9 +193,38 @@ fn completions(purpose: Purpose) -> clap::Command {
         })
 }
 
-fn verbose() -> Arg {
-    let help = "Print every request that is sent, without anything secret";
-    Arg::new(VERBOSE).short('v').long(VERBOSE).action(ArgAction::Count).help(help)
+/// The flags that are no inputs.
+fn of_a_terminal(purpose: Purpose) -> [Arg; 4] {
+    let choice = |name: &'static str, words: Vec<&'static str>| {
+        let arg = Arg::new(name).long(name).value_name("WORD");
+        if purpose == Purpose::Describe { arg.value_parser(PossibleValuesParser::new(words)) } else { arg }
+    };
+    let data = "What to print to standard output: `text` (on a terminal), `json` (the whole report), `digest` or `none`; into a \
+                pipe, unless this is given, goes `REPOSITORY:TAG@DIGEST`, a line for each image";
+    [
+        choice(OUTPUT, words::<Format>()).help(data),
+        choice(COLOUR, words::<Colour>())
+            .help("Colour: `auto` (on a terminal, unless `NO_COLOR` is set), `always` or `never`"),
+        Arg::new(QUIET)
+            .short('q')
+            .long(QUIET)
+            .action(ArgAction::Count)
+            .help("Say only what failed or wants to be looked at"),
+        Arg::new(VERBOSE)
+            .short('v')
+            .long(VERBOSE)
+            .action(ArgAction::Count)
+            .help("Print every request that is sent, without anything secret"),
+    ]
+}
+
+/// The word that is meant by `--name`, where it is given.
+fn word<T: Choice>(matches: &ArgMatches, name: &str) -> Result<Option<T>, Error> {
+    let Some(word) = matches.get_one::<String>(name).map(|word| word.trim()).filter(|word| !word.is_empty()) else {
+        return Ok(None);
+    };
+    let problem = || Error::input(name, format!("`{}` is not one of {}", quote(word), words::<T>().join(", ")));
+    T::parse(word).map(Some).ok_or_else(problem)
 }
 
 /// The flag of an input.
@@ -230,6 +277,7 @@ pub fn value_name(kind: Kind) -> &'static str {
         Kind::Secret => "SECRET",
         Kind::SecretLines => "LINES",
         Kind::Duration => "TIME",
+        Kind::Concurrency => "IMAGES[/REQUESTS]",
     }
 }
 
@@ -265,11 +313,15 @@ pub struct Flags {
     pub notices: Vec<String>,
     /// `--verbose`.
     pub verbose: bool,
+    /// `--output`, `--color`, `--quiet`.
+    pub talk: Talk,
 }
 
 impl Flags {
     fn of(matches: &ArgMatches) -> Result<Self, Error> {
-        let mut flags = Self { verbose: matches.get_count(VERBOSE) > 0, ..Self::default() };
+        let volume = if matches.get_count(QUIET) > 0 { Volume::Quiet } else { Volume::Normal };
+        let talk = Talk { format: word(matches, OUTPUT)?, colour: word(matches, COLOUR)?.unwrap_or_default(), volume };
+        let mut flags = Self { verbose: matches.get_count(VERBOSE) > 0, talk, ..Self::default() };
         for input in INPUTS {
             let Some(given) = matches.get_many::<String>(input.name) else { continue };
             flags.take(input, given.map(|value| trimmed(value)).collect::<Vec<_>>().join("\n"))?;
@@ -281,18 +333,18 @@ impl Flags {
     fn behind(name: &str, matches: &ArgMatches, before: &ArgMatches) -> Result<Self, Error> {
         let mut flags = Self::of(before)?;
         refuse_lonely_boolean(name)?;
-        let Some(subcommand) = SUBCOMMANDS.iter().find(|subcommand| subcommand.command.word() == name) else {
+        let Some(subcommand) = SUBCOMMANDS.iter().find(|subcommand| subcommand.task.word() == name) else {
             // Judged as a command, so that a mistyped one never becomes an image.
             flags.take_word("command", name)?;
             return Ok(flags);
         };
         flags.take_word("command", name)?;
         let own = Self::of(matches)?;
-        flags.verbose |= own.verbose;
+        flags.join(own.verbose, own.talk)?;
         for input in INPUTS {
             let Some(value) = own.values.get(input.name) else { continue };
             flags.take(input, value.clone())?;
-            if !input.commands.contains(&subcommand.command) && !matches!(input.name, "command" | "dry-run") {
+            if !input.tasks.contains(&subcommand.task) && !matches!(input.name, "command" | "dry-run") {
                 flags.notices.push(format!("`--{}` has no effect with `{name}`", input.name));
             }
         }
@@ -303,6 +355,22 @@ impl Flags {
             }
         }
         Ok(flags)
+    }
+
+    /// The flags that are no inputs, behind the command; each says more than what stands before it.
+    fn join(&mut self, verbose: bool, talk: Talk) -> Result<(), Error> {
+        self.verbose |= verbose;
+        self.talk.format = talk.format.or(self.talk.format);
+        if talk.colour != Colour::Auto {
+            self.talk.colour = talk.colour;
+        }
+        if talk.volume == Volume::Quiet {
+            self.talk.volume = Volume::Quiet;
+        }
+        if self.verbose && self.talk.volume == Volume::Quiet {
+            return Err(Error::input("arguments", "have `--quiet` and `--verbose`; leave one of them out"));
+        }
+        Ok(())
     }
 
     /// A flag's value.
@@ -353,7 +421,8 @@ pub fn explain(error: &clap::Error) -> Error {
     match error.kind() {
         // Something else that begins with dashes may be a password, and is not repeated.
         ErrorKind::UnknownArgument if is_long && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') => {
-            let hint = nearest(name, INPUTS.iter().map(|input| input.name));
+            let others = [OUTPUT, COLOUR, QUIET, VERBOSE];
+            let hint = nearest(name, INPUTS.iter().map(|input| input.name).chain(others));
             let hint = hint.map_or_else(String::new, |name| format!("; did you mean `--{name}`?"));
             let problem = format!("is not known{hint} (`mirror-image help copy` lists those of `copy`)");
             Error::input(format!("--{}", quote(name)), problem)
@@ -364,8 +433,8 @@ pub fn explain(error: &clap::Error) -> Error {
         ),
         ErrorKind::UnknownArgument => Error::input(
             "arguments",
-            "are too many; write `mirror-image copy|inspect|verify|access SOURCE [TARGET]` and everything else as flags or \
-             variables",
+            "are too many; write `mirror-image copy|inspect|verify|access SOURCE [TARGET]` or `mirror-image tags REPOSITORY`, and \
+             everything else as flags or variables",
         ),
         ErrorKind::InvalidSubcommand => {
             Error::input("arguments", "name no command to help with; `mirror-image --help` lists all")
@@ -374,7 +443,7 @@ pub fn explain(error: &clap::Error) -> Error {
         _ if known(name).is_some_and(|input| matches!(input.kind, Kind::Boolean)) => {
             Error::input(name, format!("takes its value after an equals sign, `--{name}=true`, or none"))
         }
-        _ if known(name).is_some() => Error::input(
+        _ if known(name).is_some() || matches!(name, OUTPUT | COLOUR) => Error::input(
             name,
             format!("has no value; write `--{name} VALUE`, or `--{name}=VALUE` if it begins with `-`"),
         ),

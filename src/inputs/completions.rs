@@ -52,17 +52,17 @@ fn manual(command: clap::Command) -> std::io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::render;
-    use crate::engine::options::Command;
     use crate::inputs::table::INPUTS;
+    use crate::inputs::typed::Task;
     use crate::text::choice::{Choice as _, words};
 
     #[test]
     fn each_names_every_flag_of_a_command() {
         let (bash, zsh, fish) = (render(&["bash"]).unwrap(), render(&["zsh"]).unwrap(), render(&["fish"]).unwrap());
-        for command in words::<Command>() {
-            let (man, parsed) = (render(&["man", command]).unwrap(), Command::parse(command).unwrap());
+        for command in words::<Task>() {
+            let (man, parsed) = (render(&["man", command]).unwrap(), Task::parse(command).unwrap());
             for input in INPUTS {
-                let (name, has) = (input.name, input.commands.contains(&parsed));
+                let (name, has) = (input.name, input.tasks.contains(&parsed));
                 let is_word = matches!(name, "source" | "target");
                 // The manual's hyphens are not to be broken at.
                 let flag = format!("\\-\\-{}\\fR", name.replace('-', "\\-"));

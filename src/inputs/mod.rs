@@ -71,7 +71,13 @@ pub fn read(arguments: Vec<OsString>, environment: &Environment) -> Result<Invoc
     values.refuse_misplaced(&secrets)?;
     let mut inputs = values.inputs(environment, notices).map_err(|error| without(error, &secrets))?;
     inputs.debug_log |= flags.verbose;
-    Ok(Invocation::Run(Box::new(inputs)))
+    inputs.talk = flags.talk;
+    let repository = values.repository(flags.talk.format).map_err(|error| without(error, &secrets))?;
+    let inputs = Box::new(inputs);
+    Ok(match repository {
+        Some(repository) => Invocation::Tags(inputs, repository),
+        None => Invocation::Run(inputs),
+    })
 }
 
 /// The usage, where nothing at all was asked for: neither by an argument nor by a variable.
@@ -83,7 +89,7 @@ pub fn usage(arguments: &[OsString], environment: &Environment) -> Option<String
 }
 
 /// The variables that are read besides inputs. `HOME` is not among them: a home of any name may have no login in it.
-const VARIABLES: [&str; 18] = [
+const VARIABLES: [&str; 20] = [
     "ALL_PROXY",
     CNB_REGISTRY_AUTH,
     CNB_REGISTRY_MIRRORS,
@@ -98,6 +104,8 @@ const VARIABLES: [&str; 18] = [
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "NO_PROXY",
+    "REGISTRY_AUTH_FILE",
+    "XDG_RUNTIME_DIR",
     "all_proxy",
     "http_proxy",
     "https_proxy",

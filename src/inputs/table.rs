@@ -6,6 +6,7 @@
 
 use crate::engine::options::{Attachments, Check, Command, ForeignLayers, OnBudget, OnConflict, Subset};
 use crate::github::settings::{AccessMode, Visibility};
+use crate::inputs::typed::Task;
 use crate::store::mirrors::rules::{Fallback, Tags};
 use crate::text::choice::words;
 
@@ -32,6 +33,8 @@ pub enum Kind {
     SecretLines,
     /// A time span: `90s`, `5m`, `1h`.
     Duration,
+    /// `IMAGES` or `IMAGES/REQUESTS`.
+    Concurrency,
 }
 
 impl Kind {
@@ -72,22 +75,28 @@ impl Group {
     }
 }
 
-const EVERY: &[Command] = &[Command::Copy, Command::Inspect, Command::Verify, Command::Access];
-const CONTENT: &[Command] = &[Command::Copy, Command::Inspect, Command::Verify];
-const TO_TARGET: &[Command] = &[Command::Copy, Command::Verify, Command::Access];
-const COPY_AND_VERIFY: &[Command] = &[Command::Copy, Command::Verify];
-const COPY_AND_ACCESS: &[Command] = &[Command::Copy, Command::Access];
-const COPY: &[Command] = &[Command::Copy];
+const C: Task = Task::Images(Command::Copy);
+const I: Task = Task::Images(Command::Inspect);
+const V: Task = Task::Images(Command::Verify);
+const A: Task = Task::Images(Command::Access);
+
+const EVERY: &[Task] = &[C, I, V, A, Task::Tags];
+const IMAGES: &[Task] = &[C, I, V, A];
+const CONTENT: &[Task] = &[C, I, V];
+const TO_TARGET: &[Task] = &[C, V, A];
+const COPY_AND_VERIFY: &[Task] = &[C, V];
+const COPY_AND_ACCESS: &[Task] = &[C, A];
+const COPY: &[Task] = &[C];
 /// What the command line has a word for.
-const NONE: &[Command] = &[];
+const NONE: &[Task] = &[];
 
 /// One input.
 #[derive(Clone, Copy, Debug)]
 pub struct Input {
     /// Its heading in the help.
     pub group: Group,
-    /// The commands that look at it. Others take it and do nothing with it: a workflow may switch `command` alone.
-    pub commands: &'static [Command],
+    /// What looks at it. Others take it and do nothing with it: a workflow may switch `command` alone.
+    pub tasks: &'static [Task],
     /// The name: an action's input, a flag, and with `INPUT_` a variable.
     pub name: &'static str,
     /// What its value looks like.
@@ -116,13 +125,13 @@ pub struct Output {
 
 pub const fn input(
     group: Group,
-    commands: &'static [Command],
+    tasks: &'static [Task],
     name: &'static str,
     kind: Kind,
     default: Option<&'static str>,
     help: &'static str,
 ) -> Input {
-    Input { group, commands, name, kind, default, help }
+    Input { group, tasks, name, kind, default, help }
 }
 
 /// Every input, in the order in which they are documented.
@@ -131,9 +140,9 @@ pub const INPUTS: &[Input] = &[
         Group::Images,
         NONE,
         "command",
-        Kind::Choice(words::<Command>),
+        Kind::Choice(words::<Task>),
         Some("copy"),
-        "What to do: `copy`, `inspect` (read the source and print its digests), `verify` (compare source and target, write nothing) or `access` (check or grant access on GitHub, copy nothing).",
+        "What to do: `copy`, `inspect` (read the source and print its digests), `verify` (compare source and target, write nothing), `access` (check or grant access on GitHub, copy nothing) or `tags` (list those of the repository `source`).",
     ),
     input(
         Group::Images,
@@ -153,7 +162,7 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         Group::Images,
-        EVERY,
+        IMAGES,
         "images",
         Kind::List,
         None,
@@ -161,7 +170,7 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         Group::Images,
-        EVERY,
+        IMAGES,
         "config",
         Kind::List,
         None,
@@ -412,11 +421,19 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         Group::Run,
-        EVERY,
+        IMAGES,
         "fail-fast",
         Kind::Boolean,
         Some("false"),
         "After the first image that fails, begin no other: those under way go on to their end, the rest are `deferred`.",
+    ),
+    input(
+        Group::Run,
+        IMAGES,
+        "concurrency",
+        Kind::Concurrency,
+        None,
+        "The most images at once, and behind a slash the most requests at once to one host: `8`, `8/16`. Default: 64 images, and as many requests as a host answers well, at most 112.",
     ),
     input(
         Group::Images,
@@ -442,7 +459,15 @@ pub const INPUTS: &[Input] = &[
         Some("mirror-image"),
         "Where to write it: a directory below the workspace.",
     ),
-    input(Group::Results, EVERY, "summary", Kind::Boolean, Some("true"), "Write the job summary."),
+    input(
+        Group::Results,
+        IMAGES,
+        "report-file",
+        Kind::File,
+        None,
+        "A file for the whole JSON report, whatever its length. It is overwritten; its directory must be there.",
+    ),
+    input(Group::Results, IMAGES, "summary", Kind::Boolean, Some("true"), "Write the job summary."),
 ];
 
 /// Every output.

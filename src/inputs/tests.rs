@@ -8,7 +8,7 @@ use crate::engine::options::{Command, OnConflict, Platforms};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::inputs::table::INPUTS;
-use crate::inputs::typed::{Inputs, Invocation};
+use crate::inputs::typed::{Inputs, Invocation, Task};
 use crate::inputs::words::items;
 use crate::observe::events::Event;
 use crate::oci::reference::Reference;
@@ -20,7 +20,7 @@ const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 
 fn try_read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Inputs, Error> {
     match read(arguments.iter().map(Into::into).collect(), &Environment::from(variables))? {
-        Invocation::Run(inputs) => Ok(*inputs),
+        Invocation::Run(inputs) | Invocation::Tags(inputs, _) => Ok(*inputs),
         Invocation::Print(text) => panic!("{text}"),
     }
 }
@@ -183,9 +183,21 @@ fn each_kind_of_bad_input_gets_its_own_sentence() {
         (&["help", "hunter2"], "input `arguments`: name no command to help with"),
         (
             &["a/b", "c/d"],
-            "input `command`: `a/b` is not one of copy, inspect, verify, access; to copy it, write `copy` before it",
+            "input `command`: `a/b` is not one of copy, inspect, verify, access, tags; to copy it, write `copy` before it",
         ),
         (&["copy", "a/b", "--source", "c/d"], "input `source`: is given twice"),
+        (&["tags", "a/b:1"], "input `source`: is `a/b:1`; write the repository alone"),
+        (&["tags", "oci:a"], "input `source`: is a directory; only a registry lists tags"),
+        (&["tags", "a/b", "--output=digest"], "input `output`: is `digest`, and a list of tags has none"),
+        (&["copy", "a/b", "--output", "yaml"], "input `output`: `yaml` is not one of text, json, digest, none"),
+        (&["copy", "a/b", "--colour=never"], "input `--colour`: is not known; did you mean `--color`?"),
+        (&["copy", "a/b", "-q", "-v"], "input `arguments`: have `--quiet` and `--verbose`"),
+        (&["copy", "a/b", "--concurrency", "0"], "input `concurrency`: `0` has a number of images"),
+        (
+            &["copy", "a/b", "--report-file", "/nowhere/report.json"],
+            "input `report-file`: `/nowhere/report.json` is in a directory",
+        ),
+        (&["copy", "a/b", "--report-file", "/tmp"], "input `report-file`: `/tmp` is a directory; name a file"),
         (&["copy", "a/b", "--patience", "1s", "--patience", "2s"], "input `patience`: is given more than once"),
         (
             &["copy", "a/b", "--source-pasword=hunter2"],
@@ -277,15 +289,15 @@ fn help_and_version_are_printed() {
     };
     let help = text(&["--help"]);
     assert!(help.starts_with("Mirrors") && help.contains("\n  inspect ") && !help.contains("--dry-run["), "{help}");
-    for word in words::<Command>() {
-        let command = Command::parse(word).unwrap();
+    for word in words::<Task>() {
+        let command = Task::parse(word).unwrap();
         let (whole, short) = (text(&["help", word]), text(&[word, "-h"]));
         assert_eq!(whole, text(&[word, "--help"]));
         assert!(short.lines().count() < whole.lines().count() && !whole.contains("${{"), "{short}\n{whole}");
         for input in INPUTS.iter().filter(|input| !matches!(input.name, "source" | "target")) {
             let flags = [format!("--{} <", input.name), format!("--{}[=", input.name)];
             let is_there = flags.iter().any(|flag| whole.contains(flag));
-            assert_eq!(is_there, input.commands.contains(&command), "{word} --{}:\n{whole}", input.name);
+            assert_eq!(is_there, input.tasks.contains(&command), "{word} --{}:\n{whole}", input.name);
         }
         assert!(short.contains("Examples:\n") && whole.contains("Examples:\n"), "{short}");
     }

@@ -5,20 +5,44 @@ use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::emit::{self, directory};
-use crate::engine::options::{OnBudget, OnFailure};
+use crate::engine::options::{AtOnce, Command, OnBudget, OnFailure};
 use crate::github::server::Server;
 use crate::github::settings::AccessInputs;
 use crate::http::proxies::Proxies;
 use crate::http::roots::ExtraRoots;
+use crate::oci::reference::Reference;
 use crate::plan::list::shard::Shard;
 use crate::plan::request::Request;
+use crate::runner::talk::Talk;
 use crate::store::mirrors::MirrorSettings;
+use crate::text::choice::Choice;
+
+/// What `command` may say, and the first word of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Something with images.
+    Images(Command),
+    /// List a repository's tags.
+    Tags,
+}
+
+impl Choice for Task {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("copy", Self::Images(Command::Copy)),
+        ("inspect", Self::Images(Command::Inspect)),
+        ("verify", Self::Images(Command::Verify)),
+        ("access", Self::Images(Command::Access)),
+        ("tags", Self::Tags),
+    ];
+}
 
 /// What the program was called for.
 #[derive(Debug)]
 pub enum Invocation {
     /// A run.
     Run(Box<Inputs>),
+    /// A repository's tags; the inputs say how it is asked.
+    Tags(Box<Inputs>, Reference),
     /// A text to print, and nothing else: `--help`, `--version`, `completions`.
     Print(String),
 }
@@ -40,6 +64,8 @@ pub struct Inputs {
     pub on_budget: OnBudget,
     /// What becomes of the other images when one has failed.
     pub on_failure: OnFailure,
+    /// How much is worked on at once.
+    pub at_once: AtOnce,
     /// Which credential is for which host.
     pub credentials: Credentials,
     /// Hosts (`host[:port]`, lower case) spoken to over plain HTTP; loopback is not among them and always is.
@@ -66,6 +92,10 @@ pub struct Inputs {
     pub emit_directory: Option<directory::Directory>,
     /// Whether the debug log is on.
     pub debug_log: bool,
+    /// The file that the whole report goes to.
+    pub report_file: Option<PathBuf>,
+    /// How the program is to talk.
+    pub talk: Talk,
     /// Whether to write the job summary.
     pub summary: bool,
     /// What the user should know, a sentence each.

@@ -4,12 +4,13 @@
 //! after its secrets were taken out.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::credentials::docker_config::Home;
 use crate::credentials::{Credentials, GithubLogin, Given};
 use crate::emit::{self, directory};
 use crate::engine::options::{
-    Command, Mode, OnFailure, Operation, Options, Platforms, SourceTag, Subset, UnchangedDetail,
+    AtOnce, Command, Mode, OnFailure, Operation, Options, Platforms, SourceTag, Subset, UnchangedDetail,
 };
 use crate::environment::Environment;
 use crate::error::Error;
@@ -21,8 +22,8 @@ use crate::http::proxies::Proxies;
 use crate::http::roots::ExtraRoots;
 use crate::inputs::config;
 use crate::inputs::table::{INPUTS, Input, Kind, known};
-use crate::inputs::typed::Inputs;
-use crate::inputs::words::{duration, items};
+use crate::inputs::typed::{Inputs, Task};
+use crate::inputs::words::{at_once, duration, items};
 use crate::observe::debug_log;
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
@@ -31,6 +32,7 @@ use crate::plan::images;
 use crate::plan::list::lock::{Lock, Update};
 use crate::plan::list::shard::Shard;
 use crate::plan::request::{Images, Request};
+use crate::runner::talk::{Format, Talk};
 use crate::runner::{Surroundings, gitlab};
 use crate::secret::{Credential, Secret};
 use crate::store::mirrors::MirrorSettings;
@@ -90,7 +92,11 @@ impl Values {
     }
 
     pub fn inputs(&self, environment: &Environment, notices: Vec<String>) -> Result<Inputs, Error> {
-        let command = self.choice("command")?;
+        let command = match self.choice("command")? {
+            Task::Images(command) => command,
+            // A repository is asked as an image in it would be.
+            Task::Tags => Command::Inspect,
+        };
         let surroundings = Surroundings::of(environment);
         let images = self.images(command, surroundings.workspace(environment))?;
         let dry_run = self.boolean("dry-run")?;
@@ -145,6 +151,9 @@ impl Values {
             access: self.access(command, environment, &surroundings)?,
             emit,
             workspace: surroundings.workspace(environment).into(),
+            at_once: self.at_once()?,
+            report_file: self.report_file(surroundings.workspace(environment).as_ref())?,
+            talk: Talk::default(),
             emit_directory: self.emit_directory(surroundings.workspace(environment))?,
             debug_log: wants_debug_log(environment),
             summary: self.boolean("summary")?,
@@ -159,6 +168,27 @@ impl Values {
             Surroundings::Actions | Surroundings::Terminal => environment.get("GITHUB_WORKSPACE").map(Path::new),
         };
         ExtraRoots::parse(self.get("ca-certificates").unwrap_or_default(), workspace)
+    }
+
+    /// The repository whose tags are wanted; none where something else is.
+    pub fn repository(&self, format: Option<Format>) -> Result<Option<Reference>, Error> {
+        if self.choice::<Task>("command")? != Task::Tags {
+            return Ok(None);
+        }
+        if let Some(format @ Format::Digest) = format {
+            let problem =
+                format!("is `{}`, and a list of tags has none; write `text`, `json` or `none`", format.word());
+            return Err(Error::input("output", problem));
+        }
+        let text = self.get("source").unwrap_or_default();
+        match parsed("source", ImageReference::parse(text))? {
+            ImageReference::Registry(reference) if reference.has_explicit_tag() || reference.digest().is_some() => {
+                let problem = format!("is `{}`; write the repository alone, without a tag or a digest", quote(text));
+                Err(Error::input("source", problem))
+            }
+            ImageReference::Registry(reference) => Ok(Some(reference)),
+            ImageReference::Layout { .. } => Err(Error::input("source", "is a directory; only a registry lists tags")),
+        }
     }
 
     /// The value, or the default.
@@ -291,6 +321,27 @@ impl Values {
             return Ok(None);
         }
         directory::Directory::new(workspace.as_ref(), path).map(Some)
+    }
+
+    fn at_once(&self) -> Result<AtOnce, Error> {
+        self.get("concurrency").map_or(Ok(AtOnce::default()), |text| parsed("concurrency", at_once(text)))
+    }
+
+    /// The file for the report, in the workspace where it has no place of its own. That it cannot be written is said now: after
+    /// a run it would be too late.
+    fn report_file(&self, workspace: &Path) -> Result<Option<PathBuf>, Error> {
+        let Some(text) = self.get("report-file") else { return Ok(None) };
+        let path = workspace.join(text);
+        let problem = |what: &str| Err(Error::input("report-file", format!("`{}` {what}", quote(text))));
+        if path.is_dir() {
+            return problem("is a directory; name a file");
+        }
+        match path.parent() {
+            Some(directory) if !directory.as_os_str().is_empty() && !directory.is_dir() => {
+                problem("is in a directory that is not there; make it first")
+            }
+            _ => Ok(Some(path)),
+        }
     }
 
     fn mirrors(&self, environment: &Environment) -> Result<MirrorSettings, Error> {
@@ -431,6 +482,10 @@ impl Values {
                 username: environment.get("GITHUB_ACTOR").unwrap_or("x-access-token").to_owned(),
                 token,
             }),
+            home: match environment.get(IN_OUR_IMAGE) {
+                None if *surroundings == Surroundings::Terminal => Home::Person,
+                _ => Home::Job,
+            },
             job: surroundings.gitlab().and_then(|_| gitlab::registry_login(environment)),
         };
         Credentials::collect(given, environment)
@@ -452,6 +507,9 @@ impl Values {
         }
     }
 }
+
+/// Set in the images of this program, whose files are not a person's.
+const IN_OUR_IMAGE: &str = "MIRROR_IMAGE_CONTAINER";
 
 /// The runner's way to ask for the debug log, and the one that programs written in Rust have.
 fn wants_debug_log(environment: &Environment) -> bool {

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::engine::options::AtOnce;
 use crate::text::blank::trimmed;
 use crate::text::quote::quote;
 
@@ -33,11 +34,46 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads `IMAGES` or `IMAGES/REQUESTS`.
+pub fn at_once(text: &str) -> Result<AtOnce, String> {
+    let problem =
+        |what: String| format!("`{}` {what}; write `IMAGES` or `IMAGES/REQUESTS`, like `8` or `8/16`", quote(text));
+    let number = |part: &str, what: &str, least: usize, most: usize| match part.trim().parse::<usize>() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        Ok(_) => Err(problem(format!("has a number of {what} that is not between {least} and {most}"))),
+        Err(_) => Err(problem(format!("has no number of {what}"))),
+    };
+    let (images, requests) = match text.split_once('/') {
+        Some((images, requests)) => (images, Some(number(requests, "requests", AtOnce::LEAST_REQUESTS, 1000)?)),
+        None => (text, None),
+    };
+    Ok(AtOnce { images: number(images, "images", 1, AtOnce::MOST_IMAGES)?, requests })
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::duration;
+    use super::{at_once, duration};
+    use crate::engine::options::AtOnce;
+
+    #[test]
+    fn how_much_at_once_is_one_number_or_two() {
+        for (text, images, requests) in [("8", 8, None), ("8/16", 8, Some(16)), (" 1 / 3 ", 1, Some(3))] {
+            assert_eq!(at_once(text), Ok(AtOnce { images, requests }), "{text}");
+        }
+        for (text, part) in [
+            ("0", "a number of images that is not between 1 and"),
+            ("8/2", "a number of requests that is not between 3 and 1000"),
+            ("many", "has no number of images"),
+            ("8/", "has no number of requests"),
+            ("-1", "has no number of images"),
+            ("8/9/10", "has no number of requests"),
+        ] {
+            let problem = at_once(text).expect_err(text);
+            assert!(problem.contains(part), "{text}: {problem}");
+        }
+    }
 
     #[test]
     fn time_spans_are_read() {

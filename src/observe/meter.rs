@@ -3,21 +3,24 @@
 //! Owns the counters that the report shows and the tests assert. Never estimates: a number here is something that
 //! was sent or received.
 
-use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::Side;
 use crate::observe::counts::{BlobPush, Blobs, EndpointReport, EndpointStatus, Traffic};
 use crate::observe::events::{Event, Events};
 use crate::observe::manifest_budget::ManifestBudget;
+use crate::observe::progress::ImageProgress;
 use crate::secret::Secret;
 use crate::sync::LockExt as _;
 
 /// The counters of one image.
 pub struct Meter {
     events: Events,
+    /// The image, where it is one of the run's.
+    image: Option<Arc<ImageProgress>>,
     source_requests: AtomicU64,
     target_requests: AtomicU64,
     token_requests: AtomicU64,
@@ -44,6 +47,7 @@ impl Meter {
     pub fn new(events: Events) -> Self {
         Self {
             events,
+            image: None,
             source_requests: AtomicU64::default(),
             target_requests: AtomicU64::default(),
             token_requests: AtomicU64::default(),
@@ -62,6 +66,20 @@ impl Meter {
             notices: Mutex::default(),
             sites: Mutex::default(),
             served_by: Mutex::default(),
+        }
+    }
+
+    /// The counters of an image of the run, whose progress is shown under this name.
+    pub fn of_image(events: Events, name: String) -> Self {
+        let image = events.tally.image(name);
+        let mut meter = Self::new(events);
+        meter.image = Some(image);
+        meter
+    }
+
+    fn moved(&self, sent: u64) {
+        if let Some(image) = &self.image {
+            image.moved(sent, self.expected_bytes.load(Relaxed));
         }
     }
 
@@ -98,12 +116,14 @@ impl Meter {
         self.bytes_written.fetch_add(bytes as u64, Relaxed);
         self.events.tally.sent(bytes as u64);
         self.expect_fewer_bytes(bytes as u64);
+        self.moved(bytes as u64);
     }
 
     /// Content bytes are to go to a registry.
     pub fn expect_bytes(&self, bytes: u64) {
         self.expected_bytes.fetch_add(bytes, Relaxed);
         self.events.tally.expect_bytes(bytes);
+        self.moved(0);
     }
 
     /// They went, or need not go. What goes twice is awaited once.

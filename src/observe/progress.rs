@@ -5,9 +5,9 @@
 //! said. Never prints; the console does, as a line now and then or as a bar.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -28,12 +28,40 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest time left that is said, in milliseconds: a day. More is no estimate but a standstill.
 const LONGEST: u64 = 24 * 60 * 60 * 1000;
 
+/// With more images than this none has a line of its own.
+const FEW: usize = 5;
+
 /// When a run that goes on says so for the first time.
 const FIRST_LINE: Duration = Duration::from_secs(5);
+
+/// The counts of one image, for a line of its own.
+#[derive(Debug)]
+pub struct ImageProgress {
+    /// What it is called.
+    pub name: String,
+    sent: AtomicU64,
+    left: AtomicU64,
+}
+
+impl ImageProgress {
+    /// Bytes went to its target, or are to go there. `left` is all that are.
+    pub fn moved(&self, sent: u64, left: u64) {
+        self.sent.fetch_add(sent, Relaxed);
+        self.left.store(left, Relaxed);
+    }
+
+    /// What was sent, and what of that is known to be needed.
+    pub fn bytes(&self) -> (u64, u64) {
+        let sent = self.sent.load(Relaxed);
+        (sent, sent + self.left.load(Relaxed))
+    }
+}
 
 /// The counts of all images of a run together, kept where things happen.
 #[derive(Debug, Default)]
 pub struct RunProgress {
+    /// Those under way, in the order in which they were begun.
+    under_way: Mutex<Vec<Weak<ImageProgress>>>,
     images: AtomicUsize,
     begun: AtomicUsize,
     done: AtomicUsize,
@@ -55,6 +83,24 @@ pub struct Wait {
 }
 
 impl RunProgress {
+    /// An image that is about to be worked on; it is under way as long as this is held.
+    pub fn image(&self, name: String) -> Arc<ImageProgress> {
+        let image = Arc::new(ImageProgress { name, sent: AtomicU64::default(), left: AtomicU64::default() });
+        let mut under_way = self.under_way.locked();
+        under_way.retain(|image| image.strong_count() > 0);
+        under_way.push(Arc::downgrade(&image));
+        image
+    }
+
+    /// Those under way of which something moves, where the run has few; none of many, of which nobody reads each.
+    pub fn images(&self) -> Vec<Arc<ImageProgress>> {
+        if !(2..=FEW).contains(&self.images.load(Relaxed)) {
+            return Vec::new();
+        }
+        let under_way = self.under_way.locked();
+        under_way.iter().filter_map(Weak::upgrade).filter(|image| image.bytes().1 > 0).collect()
+    }
+
     /// So many images are to be worked on.
     pub fn expect(&self, images: usize) {
         self.images.store(images, Relaxed);
@@ -370,6 +416,25 @@ mod tests {
                 "290 of 300 images, 1 failed, 280.0 MiB of 290.0 MiB sent, 35.0 MiB/s, about 1 s left",
             ]
         );
+    }
+
+    #[test]
+    fn few_images_have_a_line_each_while_something_of_them_moves() {
+        let run = RunProgress::default();
+        let (one, other) = (run.image("one".to_owned()), run.image("other".to_owned()));
+        one.moved(3, 7);
+        let lines = |images| {
+            run.expect(images);
+            run.images().iter().map(|image| (image.name.clone(), image.bytes())).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(2), [("one".to_owned(), (3, 10))]);
+        other.moved(0, 5);
+        one.moved(7, 0);
+        assert_eq!(lines(2), [("one".to_owned(), (10, 10)), ("other".to_owned(), (0, 5))]);
+        // One image is all of the run, and of many nobody reads each.
+        assert_eq!((lines(1), lines(6)), (vec![], vec![]));
+        drop(one);
+        assert_eq!(lines(2), [("other".to_owned(), (0, 5))]);
     }
 
     #[test]

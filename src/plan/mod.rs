@@ -346,7 +346,9 @@ mod tests {
     fn plan(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Plan, Error> {
         let environment = Environment::from(variables);
         match read(arguments.iter().map(Into::into).collect(), &environment)? {
-            Invocation::Run(inputs) => Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries),
+            Invocation::Run(inputs) | Invocation::Tags(inputs, _) => {
+                Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries)
+            }
             Invocation::Print(text) => panic!("{text}"),
         }
     }

@@ -83,7 +83,7 @@ pub fn commands(acts: &str) {
                     // Names are ours, values may hold what is not.
                     let outputs = [("json", message.to_owned()), ("image", title.to_owned())];
                     let written =
-                        Files::open(&runner, false).and_then(|mut files| files.write_outputs(&console, &outputs));
+                        Files::open(&runner, false, None).and_then(|mut files| files.write_outputs(&console, &outputs));
                     assert!(written.is_ok());
                 }
                 _ => console.line(message),

@@ -46,6 +46,11 @@ struct Whole<'a> {
     command: &'a str,
     dry_run: bool,
     result: &'static str,
+    /// Of the one image, where there is one: for `jq -r .digest`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<ImageReference>,
     images: Vec<Image<'a>>,
     totals: Totals,
     emitted: &'a [ConsumerConfig],
@@ -145,7 +150,14 @@ fn fitted<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
 
 fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -> Whole<'a> {
     let traffic = report.traffic();
+    let one = match report.images.as_slice() {
+        [image] => image.digest.as_ref().zip(pinned(image)),
+        _ => None,
+    };
+    let (digest, image) = one.unzip();
     Whole {
+        digest,
+        image,
         version: &context.version,
         command: report.command.word(),
         dry_run: report.dry_run,
@@ -172,6 +184,11 @@ fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -
         access: &report.access.checks,
         left_out: None,
     }
+}
+
+/// The whole report as one line, whatever its length.
+pub fn document(report: &Report, context: &Context) -> String {
+    to_line(&fitted(report, context))
 }
 
 /// As many images as fit, in order, and how many do not: those that failed come first.

@@ -15,6 +15,7 @@ pub mod log;
 pub mod package_access;
 pub mod plan;
 pub mod summary;
+pub mod terminal;
 
 use crate::emit::files::ConsumerConfig;
 use crate::engine::options::{Command, OnBudget};

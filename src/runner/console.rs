@@ -5,20 +5,22 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
 use crate::error::Error;
-use crate::observe::progress::{LogInterval, Snapshot};
+use crate::observe::progress::{ImageProgress, LogInterval, Snapshot};
 use crate::runner::commands::command;
 use crate::runner::sections::section;
+use crate::runner::talk::{Format, Stream, Talk, Volume};
 use crate::runner::{Runner, Surroundings};
 use crate::secret::redactor::Redactor;
 use crate::secret::{SHORTEST, Secret};
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
+use crate::text::tone::Line;
 
 /// How many annotations of a kind a run makes. The runner keeps ten per step and kind: the tenth is ours to say how
 /// many more there are (errors) or how the run ended (notices).
@@ -57,12 +59,18 @@ pub struct Console {
     surroundings: Surroundings,
     debug: bool,
     redactor: Redactor,
+    /// Whether colour is not wanted, or not to be had.
+    plain: bool,
     state: Mutex<Streams>,
 }
 
 struct Streams {
     log: Box<dyn Write + Send>,
     data: Option<Box<dyn Write + Send>>,
+    /// Where the two lead.
+    log_stream: Stream,
+    data_stream: Stream,
+    talk: Talk,
     annotations: [usize; 2],
     sections: usize,
     progress: ProgressStyle,
@@ -73,7 +81,9 @@ enum ProgressStyle {
     /// By a line now and then.
     LogInterval(LogInterval),
     /// By a bar at the foot of the terminal, once there is one.
-    Bar(Option<ProgressBar>),
+    Bar(Option<Bars>),
+    /// Not at all.
+    Nothing,
 }
 
 impl Console {
@@ -83,6 +93,8 @@ impl Console {
             return Self::over(runner, Box::new(std::io::stdout()), None);
         }
         let console = Self::over(runner, Box::new(std::io::stderr()), Some(Box::new(std::io::stdout())));
+        console.lock().log_stream = Stream { is_terminal: std::io::stderr().is_terminal() };
+        console.lock().data_stream = Stream { is_terminal: std::io::stdout().is_terminal() };
         if runner.surroundings == Surroundings::Terminal && std::io::stderr().is_terminal() && !runner.dumb {
             console.lock().progress = ProgressStyle::Bar(None);
         }
@@ -94,6 +106,9 @@ impl Console {
         let streams = Streams {
             log,
             data,
+            log_stream: Stream::default(),
+            data_stream: Stream::default(),
+            talk: Talk::default(),
             annotations: [0; 2],
             sections: 0,
             progress: ProgressStyle::LogInterval(LogInterval::default()),
@@ -102,6 +117,7 @@ impl Console {
             surroundings: runner.surroundings.clone(),
             debug: runner.debug,
             redactor: Redactor::default(),
+            plain: runner.no_colour || runner.dumb,
             state: Mutex::new(streams),
         }
     }
@@ -109,6 +125,63 @@ impl Console {
     /// What everything passes that leaves this run, on whatever way.
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
+    }
+
+    /// From here on, talk like this. Who names a form for the data in Actions wants the log out of its way: the runner reads
+    /// commands from both streams.
+    pub fn talk(&self, talk: Talk) {
+        let mut streams = self.lock();
+        streams.talk = talk;
+        if self.in_actions() && talk.format.is_some() && streams.data.is_none() {
+            streams.data = Some(std::mem::replace(&mut streams.log, Box::new(std::io::stderr())));
+        }
+        if talk.volume == Volume::Quiet {
+            streams.progress = ProgressStyle::Nothing;
+        }
+    }
+
+    /// The form that data is wanted in. In a job that has other places for it, where it was asked for only.
+    pub fn data_format(&self) -> Format {
+        let streams = self.lock();
+        match (&self.surroundings, streams.talk.format) {
+            (Surroundings::Terminal, _) => streams.talk.format_on(streams.data_stream),
+            (_, format) => format.unwrap_or(Format::None),
+        }
+    }
+
+    /// Whether the data would only repeat, on the same terminal, what was said of many images: nobody named its form.
+    pub fn shows_log_and_data_together(&self) -> bool {
+        let streams = self.lock();
+        streams.talk.format.is_none() && streams.data_stream.is_terminal && streams.log_stream.is_terminal
+    }
+
+    /// The columns of the terminal that the log goes to, if it does.
+    pub fn width(&self) -> Option<usize> {
+        self.lock().log_stream.is_terminal.then(terminal_width).flatten()
+    }
+
+    /// A line of the talk, in its tones. Told whatever the volume where it `matters`.
+    pub fn tell(&self, line: &Line, matters: bool) {
+        let (paint, is_heard) = {
+            let streams = self.lock();
+            let paint = streams.talk.paint_on(streams.log_stream, self.plain);
+            (paint, matters || streams.talk.volume == Volume::Normal)
+        };
+        if is_heard {
+            let line = line.clone().map(|part| self.redactor.hide(&one_line(part)).into_owned());
+            self.print(&line.render(paint, self.width()));
+        }
+    }
+
+    /// Data, line by line, never broken.
+    pub fn write(&self, lines: &[Line]) -> Result<(), Error> {
+        let mut streams = self.lock();
+        let paint = streams.talk.paint_on(streams.data_stream, self.plain);
+        let safe = |part: &str| self.redactor.hide(&one_line(part)).into_owned();
+        let streams = &mut *streams;
+        let out = streams.data.as_mut().unwrap_or(&mut streams.log);
+        let text: String = lines.iter().map(|line| line.clone().map(safe).render(paint, None) + "\n").collect();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| unwritten(&error))
     }
 
     /// Whether what is in a group is folded away, so that a failure must be said beside it.
@@ -132,20 +205,29 @@ impl Console {
 
     /// One line of the log.
     pub fn line(&self, text: &str) {
-        self.print(&self.shown(text));
+        if self.is_heard() {
+            self.print(&self.shown(text));
+        }
+    }
+
+    /// What to do about an error that was just told.
+    pub fn hint(&self, text: &str) {
+        self.print(&self.shown(&format!("hint: {text}")));
+    }
+
+    fn is_heard(&self) -> bool {
+        self.lock().talk.volume == Volume::Normal
     }
 
     /// How far the run is, where it is time to say so.
-    pub fn progress(&self, view: &Snapshot) {
+    pub fn progress(&self, view: &Snapshot, images: &[Arc<ImageProgress>]) {
         let line = match &mut self.lock().progress {
             ProgressStyle::LogInterval(lines) => lines.is_due(view.elapsed).then(|| view.describe()).flatten(),
             ProgressStyle::Bar(bar) if bar.is_some() || view.elapsed >= BAR => {
-                let bar = bar.get_or_insert_with(new_bar);
-                bar.set_message(view.describe().unwrap_or_default());
-                bar.set_position(view.permille());
+                bar.get_or_insert_with(Bars::new).show(view, images);
                 None
             }
-            ProgressStyle::Bar(_) => None,
+            ProgressStyle::Bar(_) | ProgressStyle::Nothing => None,
         };
         if let Some(words) = line {
             self.line(&format!("progress: {words}"));
@@ -157,7 +239,7 @@ impl Console {
         if let ProgressStyle::Bar(bar) = &mut self.lock().progress
             && let Some(bar) = bar.take()
         {
-            bar.finish_and_clear();
+            bar.end();
         }
     }
 
@@ -174,6 +256,9 @@ impl Console {
     /// A group with all its lines at once. Groups do not nest and images are copied side by side, so an image's lines
     /// are kept until it is finished.
     pub fn group(&self, title: &str, lines: &[String]) {
+        if !self.is_heard() {
+            return;
+        }
         let (title, mut text) = (self.shown(title), String::new());
         let indent = if self.folds_groups() { "" } else { "  " };
         for line in lines {
@@ -205,6 +290,9 @@ impl Console {
 
     /// The last line. Call it once, after everything else but the outputs.
     pub fn verdict(&self, text: &str) {
+        if !self.is_heard() {
+            return;
+        }
         if !self.in_actions() {
             self.line(text);
             return;
@@ -278,7 +366,7 @@ impl Console {
         let Streams { log, progress, .. } = &mut *self.lock();
         let mut print = || emit(log, &format!("{text}\n"));
         match progress {
-            ProgressStyle::Bar(Some(bar)) => bar.suspend(print),
+            ProgressStyle::Bar(Some(bars)) => bars.all.suspend(print),
             _ => print(),
         }
     }
@@ -293,16 +381,80 @@ fn unwritten(error: &std::io::Error) -> Error {
     Error::Local(format!("cannot write to standard output: {error}"))
 }
 
+fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
+}
+
+/// A part of a line, made safe; the blanks around it are ours.
+fn one_line(text: &str) -> String {
+    let (before, after) = (text.len() - text.trim_start_matches(' ').len(), text.trim_end_matches(' ').len());
+    match text.get(before..after) {
+        Some(words) => format!("{}{}{}", &text[..before], sanitise::one_line(words, LINE), &text[after..]),
+        None => text.to_owned(),
+    }
+}
+
 /// Writes what can be written. A closed pipe means that its reader has ended, which is no reason to stop copying.
 fn emit(stream: &mut Box<dyn Write + Send>, text: &str) {
     let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
 }
 
-/// The bar, in thousandths of the work; its words are cut where the terminal ends.
-fn new_bar() -> ProgressBar {
+/// What is at the foot of the terminal: a bar for the whole run, and above it a line for each of few images.
+struct Bars {
+    all: MultiProgress,
+    whole: ProgressBar,
+    images: Vec<(String, ProgressBar)>,
+}
+
+impl Bars {
+    fn new() -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        // In thousandths of the work; its words are cut where the terminal ends.
+        let whole = all.add(ProgressBar::new(1000).with_style(style("{bar:24} {wide_msg}")));
+        Self { all, whole, images: Vec::new() }
+    }
+
+    fn show(&mut self, view: &Snapshot, images: &[Arc<ImageProgress>]) {
+        self.images.retain(|(name, bar)| {
+            let is_under_way = images.iter().any(|image| image.name == *name);
+            if !is_under_way {
+                bar.finish_and_clear();
+                self.all.remove(bar);
+            }
+            is_under_way
+        });
+        for image in images {
+            let known = self.images.iter().position(|(name, _)| *name == image.name);
+            let at = known.unwrap_or_else(|| {
+                let style =
+                    style("{bar:24} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}  {wide_msg}");
+                let bar = self.all.insert_before(&self.whole, ProgressBar::new(0).with_style(style));
+                bar.set_message(one_line(&image.name));
+                self.images.push((image.name.clone(), bar));
+                self.images.len() - 1
+            });
+            if let Some((_, bar)) = self.images.get(at) {
+                let (sent, all) = image.bytes();
+                bar.set_length(all);
+                bar.set_position(sent);
+            }
+        }
+        self.whole.set_message(view.describe().unwrap_or_default());
+        self.whole.set_position(view.permille());
+    }
+
+    fn end(&self) {
+        for (_, bar) in &self.images {
+            bar.finish_and_clear();
+        }
+        self.whole.finish_and_clear();
+    }
+}
+
+fn style(template: &str) -> indicatif::ProgressStyle {
     use indicatif::ProgressStyle;
-    let style = ProgressStyle::with_template("{bar:24} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr()).with_style(style.progress_chars("━╸─"))
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("━╸─")
 }
 
 /// A line for the log, its own indentation kept.

@@ -33,6 +33,7 @@ pub struct Files {
     runner: Runner,
     output: Option<Appended>,
     summary: Option<Appended>,
+    report: Option<Appended>,
     /// Descriptors that nothing else can take.
     spare: Vec<File>,
 }
@@ -46,8 +47,8 @@ struct Appended {
 }
 
 impl Files {
-    /// Opens what there is; the summary only where one is wanted.
-    pub fn open(runner: &Runner, wants_summary: bool) -> Result<Self, Error> {
+    /// Opens what there is; the summary only where one is wanted, and the file for the whole report where one is named.
+    pub fn open(runner: &Runner, wants_summary: bool, report: Option<&Path>) -> Result<Self, Error> {
         let open = |path: &Option<PathBuf>, name, what| {
             path.as_ref().map(|path| Appended::open(path.clone(), name, what)).transpose()
         };
@@ -55,6 +56,7 @@ impl Files {
         Ok(Self {
             output: open(&runner.output, "GITHUB_OUTPUT", "outputs")?,
             summary: open(summary, "GITHUB_STEP_SUMMARY", "the job summary")?,
+            report: open(&report.map(Path::to_owned), "report-file", "the report")?,
             spare: (0..SPARE).map_while(|_| File::open("/dev/null").ok()).collect(),
             runner: runner.clone(),
         })
@@ -70,18 +72,29 @@ impl Files {
         self.runner.in_actions().then_some(MAX_OUTPUT_BYTES)
     }
 
-    /// Sets the outputs of the step or job; at a terminal they are printed too. To be called once, at the end.
+    /// Sets the outputs of the step or job. In a step without a file for them they are lines of its log. To be called once, at
+    /// the end.
     pub fn write_outputs(&mut self, console: &Console, outputs: &[(&'static str, String)]) -> Result<(), Error> {
         let hide = |(name, value): &(&'static str, String)| (*name, console.redactor().hide_value(value).into_owned());
         let outputs = &outputs.iter().map(hide).collect::<Vec<_>>();
         match self.runner.surroundings.gitlab() {
             Some(project) => project.write_outputs(outputs)?,
-            None if self.runner.in_actions() && self.output.is_some() => {}
-            None => console.outputs(outputs)?,
+            None if self.runner.in_actions() && self.output.is_none() => console.outputs(outputs)?,
+            None => {}
         }
         let Some(output) = &mut self.output else { return Ok(()) };
         // One by one: those of many images are long.
         outputs.iter().try_for_each(|(name, value)| output.add(&heredoc(name, value, &delimiter()?)?))
+    }
+
+    /// Writes the whole report to the file that was named for it, in place of what it held.
+    pub fn write_report(&mut self, console: &Console, json: &str) -> Result<(), Error> {
+        let json = &*console.redactor().hide_value(json);
+        let Some(report) = &mut self.report else { return Ok(()) };
+        if report.file.metadata().is_ok_and(|file| file.is_file()) {
+            report.file.set_len(0).map_err(|error| cannot_write(report.what, &report.path, &error))?;
+        }
+        report.add(&format!("{json}\n"))
     }
 
     /// Appends to the job summary; without one there is nothing to do. GitLab has none of its own, so it is a file.
@@ -190,7 +203,7 @@ mod tests {
         let variables = [ACTIONS, ("GITHUB_OUTPUT", path.to_str().unwrap())];
         let (console, log, _) = consoles(&variables);
         let outputs = [("digest", "sha256:00".to_owned()), ("images", "a\nb".to_owned())];
-        Files::open(&runner(&variables), true).unwrap().write_outputs(&console, &outputs).unwrap();
+        Files::open(&runner(&variables), true, None).unwrap().write_outputs(&console, &outputs).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "before=1");
@@ -204,30 +217,31 @@ mod tests {
     }
 
     #[test]
-    fn outside_actions_outputs_are_printed_as_data() {
+    fn outside_actions_outputs_are_no_data() {
         let (console, log, data) = consoles(&[]);
-        let outputs = [("changed", "true".to_owned()), ("images", "a\nEOF\nb".to_owned())];
-        Files::open(&runner(&[]), true).unwrap().write_outputs(&console, &outputs).unwrap();
-        assert_eq!(data.text(), "changed=true\nimages<<EOF_\na\nEOF\nb\nEOF_\n");
-        assert_eq!(log.text(), "");
+        Files::open(&runner(&[]), true, None)
+            .unwrap()
+            .write_outputs(&console, &[("changed", "true".to_owned())])
+            .unwrap();
+        assert_eq!((log.text(), data.text()), (String::new(), String::new()));
     }
 
     #[test]
     fn in_actions_without_a_file_outputs_cannot_become_commands() {
         let (console, log, _) = consoles(&[ACTIONS]);
         let outputs = [("images", "a\n::error::x".to_owned())];
-        Files::open(&runner(&[ACTIONS]), true).unwrap().write_outputs(&console, &outputs).unwrap();
+        Files::open(&runner(&[ACTIONS]), true, None).unwrap().write_outputs(&console, &outputs).unwrap();
         assert_eq!(log.text(), "images=a ⏎ : :error::x\n");
     }
 
     #[test]
     fn a_file_that_cannot_be_written_is_named() {
-        let open = |name, path| Files::open(&runner(&[ACTIONS, (name, path)]), true);
+        let open = |name, path| Files::open(&runner(&[ACTIONS, (name, path)]), true, None);
         let problem = open("GITHUB_OUTPUT", "/nowhere/output").err().unwrap().to_string();
         assert!(problem.starts_with("cannot write outputs to `/nowhere/output`: "), "{problem}");
         let problem = open("GITHUB_STEP_SUMMARY", "/nowhere/summary").err().unwrap().to_string();
         assert!(problem.starts_with("cannot write the job summary to `/nowhere/summary`: "), "{problem}");
-        assert!(Files::open(&runner(&[ACTIONS, ("GITHUB_STEP_SUMMARY", "/nowhere/summary")]), false).is_ok());
+        assert!(Files::open(&runner(&[ACTIONS, ("GITHUB_STEP_SUMMARY", "/nowhere/summary")]), false, None).is_ok());
         let (console, _, _) = consoles(&[ACTIONS]);
         let mut full = open("GITHUB_OUTPUT", "/dev/full").unwrap();
         let problem = full.write_outputs(&console, &[("digest", String::new())]).unwrap_err().to_string();

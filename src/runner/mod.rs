@@ -8,6 +8,7 @@ pub mod console;
 pub mod files;
 pub mod gitlab;
 pub mod sections;
+pub mod talk;
 
 use std::path::PathBuf;
 
@@ -74,6 +75,8 @@ pub struct Runner {
     debug: bool,
     /// A terminal that cannot go back on its line.
     dumb: bool,
+    /// A person who wants no colour (no-color.org).
+    no_colour: bool,
     output: Option<PathBuf>,
     summary: Option<PathBuf>,
 }
@@ -86,6 +89,7 @@ impl Runner {
             surroundings: Surroundings::of(environment),
             debug: environment.get("RUNNER_DEBUG") == Some("1"),
             dumb: environment.get("TERM") == Some("dumb"),
+            no_colour: environment.get("NO_COLOR").is_some(),
             output: file("GITHUB_OUTPUT"),
             summary: file("GITHUB_STEP_SUMMARY"),
         }

@@ -9,4 +9,5 @@ pub mod json;
 pub mod nearest;
 pub mod quote;
 pub mod sanitise;
+pub mod tone;
 pub mod units;

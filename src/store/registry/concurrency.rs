@@ -45,18 +45,22 @@ pub(crate) struct Concurrency {
 const BURST: Duration = Duration::from_secs(1);
 
 impl Concurrency {
-    /// `gentle`: for a host that is known to shed load early.
-    pub(crate) fn new(gentle: bool) -> Self {
-        let (small, write, max) = if gentle { (16, 4, 8) } else { (32, 8, 16) };
-        Self {
-            small: AdaptiveLimit::new(small, 64),
-            // As many as a line is filled by: each has some hundred KiB under way.
-            read: AdaptiveLimit::new(16, 16),
-            early: AdaptiveLimit::new(16, 16),
-            write: AdaptiveLimit::new(write, max),
-            overloaded: Mutex::default(),
-            shed: AtomicBool::new(false),
-        }
+    /// `gentle`: for a host that is known to shed load early. `most`: of all requests together, at least three.
+    pub(crate) fn new(gentle: bool, most: Option<usize>) -> Self {
+        let (small, write, write_max) = if gentle { (16, 4, 8) } else { (32, 8, 16) };
+        let limits = match most {
+            // As many readers as a line is filled by: each has some hundred KiB under way.
+            None => [(small, 64), (16, 16), (16, 16), (write, write_max)],
+            // Parts that add up to it. Nothing is opened early where there is no room for it.
+            Some(most) => {
+                let part = |of: usize| (most / of).max(1);
+                let (read, write, early) = (part(4).min(16), part(4).min(write_max), (most / 8).min(16));
+                let small = most.saturating_sub(read + write + early).clamp(1, 64);
+                [(small, small), (read, read), (early, early), (write, write)]
+            }
+        };
+        let [small, read, early, write] = limits.map(|(start, most)| AdaptiveLimit::new(start.min(most), most));
+        Self { small, read, early, write, overloaded: Mutex::default(), shed: AtomicBool::new(false) }
     }
 
     fn limit(&self, class: RequestClass) -> &Arc<AdaptiveLimit> {
@@ -170,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_limit_doubles_until_the_host_sheds_load_and_never_passes_its_maximum() {
-        let concurrency = Concurrency::new(true);
+        let concurrency = Concurrency::new(true, None);
         for answers in [16, 32, 100] {
             for _ in 0..answers {
                 concurrency.on_success(RequestClass::Small);
@@ -180,9 +184,25 @@ mod tests {
         assert_eq!(concurrency.small.permits.available_permits(), 64);
     }
 
+    #[test]
+    fn the_parts_add_up_to_no_more_than_is_allowed_and_none_is_missing() {
+        for most in 3..200 {
+            let concurrency = Concurrency::new(false, Some(most));
+            let limits = [&concurrency.small, &concurrency.read, &concurrency.early, &concurrency.write];
+            assert!(limits.map(|limit| limit.max).iter().sum::<usize>() <= most, "{most}");
+            assert!([limits[0], limits[1], limits[3]].iter().all(|limit| limit.current.load(Relaxed) > 0), "{most}");
+        }
+        let concurrency = Concurrency::new(false, Some(8));
+        for _ in 0..1000 {
+            concurrency.on_success(RequestClass::Small);
+            concurrency.on_success(RequestClass::Early);
+        }
+        assert_eq!((concurrency.small.current.load(Relaxed), concurrency.early.current.load(Relaxed)), (3, 1));
+    }
+
     #[tokio::test]
     async fn a_limit_halves_at_once_and_grows_slowly_after() {
-        let concurrency = Concurrency::new(true);
+        let concurrency = Concurrency::new(true, None);
         let taken = futures_util::future::join_all((0..16).map(|_| concurrency.acquire(RequestClass::Small))).await;
         concurrency.on_overload();
         concurrency.on_overload();

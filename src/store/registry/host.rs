@@ -41,6 +41,8 @@ pub struct RegistrySettings {
     pub insecure: Vec<String>,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
+    /// The most requests at once to one host; none: as many as it answers well.
+    pub most_requests: Option<usize>,
     /// Token services that the user lets see a registry's credential: the registry's name, and the service's host, with its
     /// port where that is not the usual one.
     pub token_services: Vec<(String, String)>,
@@ -111,7 +113,7 @@ impl Host {
             server,
             transport: transport.clone(),
             spans,
-            concurrency: Concurrency::new(quirks.is_gentle),
+            concurrency: Concurrency::new(quirks.is_gentle, settings.most_requests),
             greeted: OnceCell::new(),
             answered: AtomicBool::new(false),
             led_to: Mutex::default(),

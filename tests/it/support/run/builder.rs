@@ -32,11 +32,13 @@ pub fn memory_limit() -> u64 {
 pub struct Run {
     environment: BTreeMap<String, String>,
     arguments: Vec<String>,
+    /// The columns of the terminal that it runs at; without, its streams are files.
+    terminal: Option<u16>,
 }
 
 impl Run {
     pub fn new() -> Self {
-        let run = Self { environment: BTreeMap::new(), arguments: vec![] };
+        let run = Self { environment: BTreeMap::new(), arguments: vec![], terminal: None };
         run.env("PATH", &std::env::var("PATH").unwrap_or_default())
             .env("GITHUB_ACTIONS", "true")
             .env("GITHUB_REPOSITORY", "Owner/Repo")
@@ -72,6 +74,21 @@ impl Run {
 
     pub fn arg(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// A person's, who wrote this behind the program's name.
+    pub fn line(arguments: &[&str]) -> Self {
+        let run = Self::new().without("GITHUB_ACTIONS").without("GITHUB_REPOSITORY").env("TERM", "xterm-256color");
+        let run = arguments.iter().fold(run, |run, argument| run.arg(argument));
+        // Nothing by a variable: whoever writes nothing has asked for nothing.
+        let run = run.without("INPUT_PATIENCE");
+        if arguments.is_empty() { run } else { run.arg("--patience=3s") }
+    }
+
+    /// On a terminal of so many columns: both of its streams lead there, and what is typed comes from there.
+    pub fn at_terminal(mut self, columns: u16) -> Self {
+        self.terminal = Some(columns);
         self
     }
 
@@ -112,8 +129,22 @@ impl Run {
             std::fs::create_dir(folder).unwrap();
         }
         let program = std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_mirror-image").into());
-        let mut command = tokio::process::Command::new(program);
-        command.env_clear().current_dir(&workspace).args(&self.arguments).kill_on_drop(true);
+        let mut command = match self.terminal {
+            None => tokio::process::Command::new(program),
+            Some(columns) => {
+                // A terminal of its own, with this program in its foreground (util-linux, script(1)).
+                let mut words = vec![program.to_string_lossy().into_owned()];
+                words.extend(self.arguments.iter().cloned());
+                let line = format!("stty cols {columns} rows 60; exec {}", quoted(&words));
+                let mut script = tokio::process::Command::new("script");
+                script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+                script
+            }
+        };
+        command.env_clear().current_dir(&workspace).kill_on_drop(true);
+        if self.terminal.is_none() {
+            command.args(&self.arguments);
+        }
         // One heap, however many processors there are: what is measured does not depend on the machine.
         command.env("MALLOC_ARENA_MAX", "1");
         command.env("HOME", directory.path()).env("TMPDIR", file("tmp")).env("GITHUB_WORKSPACE", &workspace);
@@ -121,7 +152,8 @@ impl Run {
             File::create(file(name)).unwrap();
             command.env(variable, file(name));
         }
-        command.envs(&self.environment).stdin(Stdio::null());
+        command.envs(&self.environment);
+        command.stdin(if self.terminal.is_some() { Stdio::piped() } else { Stdio::null() });
         if let Some(lines) = self.environment.get("INPUT_CA-CERTIFICATES") {
             command.env("INPUT_CA-CERTIFICATES", in_workspace(&workspace, lines));
         }
@@ -160,6 +192,13 @@ impl Running {
         if let Some(id) = self.id() {
             signal(id, name);
         }
+    }
+
+    /// Types something at its terminal.
+    pub async fn types(&mut self, keys: &[u8]) {
+        use tokio::io::AsyncWriteExt as _;
+        let keyboard = self.child.stdin.as_mut().expect("it runs at a terminal");
+        keyboard.write_all(keys).await.and(keyboard.flush().await).expect("it listens");
     }
 
     /// What every user of the machine can read of it in a process list; empty once it has ended.
@@ -223,6 +262,11 @@ impl Running {
             directory: self.directory.path().to_owned(),
         }
     }
+}
+
+/// The words as a shell reads them back.
+fn quoted(words: &[String]) -> String {
+    words.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect::<Vec<_>>().join(" ")
 }
 
 /// Sends a signal to a process of ours.

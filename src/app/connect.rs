@@ -1,0 +1,58 @@
+//! The registries of a run, and the credentials that go with them.
+//!
+//! Owns the wiring between what was given, what a person's helper programs have, and who may be asked with it.
+
+use crate::credentials::Credentials;
+use crate::error::Side;
+use crate::http::clients::Transport;
+use crate::inputs::typed::Inputs;
+use crate::oci::reference::Reference;
+use crate::plan::Plan;
+use crate::plan::request::Images;
+use crate::runner::console::Console;
+use crate::store::registry::host::RegistrySettings;
+use crate::store::registry::registries::Registries;
+
+/// The credentials of the run, with those that a person's helper programs have for what it will ask.
+pub async fn credentials(inputs: &Inputs, console: &Console, asked: &[(Side, Reference)]) -> Credentials {
+    let mut credentials = inputs.credentials.clone();
+    let lacking = asked.iter().filter(|(side, _)| !inputs.credentials.has_one_for(*side));
+    let lacking: Vec<&Reference> = lacking.map(|(_, reference)| reference).collect();
+    let notices = credentials.ask_helpers(&lacking).await;
+    for secret in &credentials.secrets() {
+        console.mask(secret);
+    }
+    for notice in notices {
+        console.warning("mirror-image", &notice);
+    }
+    credentials
+}
+
+/// Both ends of every job, as far as they are at registries; of a list whose tags are not known yet, what is selected from,
+/// and the registries that it goes to.
+pub fn ends(images: &Images, target: Option<&str>, plan: &Plan) -> Vec<(Side, Reference)> {
+    let sides = [Side::Source, Side::Target];
+    let of_jobs = plan.jobs.iter().flat_map(|job| sides.map(|side| Some((side, job.end(side)?.clone())))).flatten();
+    let entries = match images {
+        Images::List(list) => &list.entries[..],
+        Images::One(_) | Images::Listed(_) => &[],
+    };
+    let sources = entries.iter().filter_map(|entry| Some((Side::Source, entry.source.registry()?.clone())));
+    let targets =
+        entries.iter().flat_map(|entry| entry.settings.targets.iter().flatten().map(String::as_str).chain(target));
+    let hosts = targets.filter_map(|target| target.split_once('/')).map(|(host, _)| host);
+    let targets = hosts.filter_map(|host| Some((Side::Target, Reference::parse(&format!("{host}/any")).ok()?)));
+    of_jobs.chain(sources).chain(targets).collect()
+}
+
+/// The registries of the run, with its credentials.
+pub fn registries(inputs: &Inputs, credentials: Credentials, transport: &Transport) -> Registries {
+    let settings = RegistrySettings {
+        insecure: inputs.insecure_registries.clone(),
+        patience: inputs.patience,
+        most_requests: inputs.at_once.requests,
+        token_services: inputs.token_services.clone(),
+        github: inputs.server.registry().map(str::to_owned),
+    };
+    Registries::new(transport.clone(), settings, credentials)
+}

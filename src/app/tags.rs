@@ -1,0 +1,92 @@
+//! `tags`: what a repository has, in the order of versions.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::app::connect::{credentials, registries};
+use crate::app::publish::refuse;
+use crate::app::watch::tell;
+use crate::error::{Error, Side};
+use crate::http::clients::Transport;
+use crate::inputs::typed::Inputs;
+use crate::observe::debug_log;
+use crate::observe::events::Events;
+use crate::observe::meter::Meter;
+use crate::oci::reference::Reference;
+use crate::plan::list::version::Version;
+use crate::runner::console::Console;
+use crate::runner::files::Files;
+use crate::runner::talk::Format;
+use crate::store::registry::repository::Purpose;
+use crate::text::json::to_line;
+use crate::text::sanitise;
+use crate::text::tone::{Line, Tone};
+
+/// What `--output json` prints, and the output `json` in a job.
+#[derive(Serialize)]
+struct Tags {
+    repository: String,
+    tags: Vec<String>,
+}
+
+/// Lists the tags and gives the exit code.
+pub async fn run(
+    mut files: Files,
+    console: &Console,
+    inputs: &Inputs,
+    repository: &Reference,
+    shutdown: impl Future<Output = &'static str>,
+) -> u8 {
+    let listed = tokio::select! {
+        listed = list(console, inputs, repository) => listed,
+        signal = shutdown => {
+            console.error("mirror-image", &format!("cancelled by {signal}"));
+            return if signal == "SIGINT" { 130 } else { 143 };
+        }
+    };
+    let tags = match listed {
+        Ok(tags) => Tags { repository: repository.name(), tags },
+        Err(error) => return refuse(console, &error),
+    };
+    let lines = |tags: &Tags| tags.tags.iter().map(|tag| Line::default().then(Tone::Plain, tag)).collect::<Vec<_>>();
+    files.make_room();
+    let printed = match console.data_format() {
+        Format::Json => console.data(&to_line(&tags)),
+        Format::None if !console.folds_groups() => Ok(()),
+        // In a job it is the log that they are read in.
+        _ => console.write(&lines(&tags)),
+    };
+    match printed.and_then(|()| files.write_outputs(console, &[("json", to_line(&tags))])) {
+        Ok(()) => 0,
+        Err(error) => refuse(console, &error),
+    }
+}
+
+async fn list(console: &Console, inputs: &Inputs, repository: &Reference) -> Result<Vec<String>, Error> {
+    let transport = Transport::new(inputs.ca_certificates.clone(), &inputs.proxies);
+    let credentials = credentials(inputs, console, &[(Side::Source, repository.clone())]).await;
+    let (events, mut heard) = Events::new();
+    if inputs.debug_log {
+        debug_log::start(events.clone());
+    }
+    let meter = Arc::new(Meter::new(events));
+    let registries = registries(inputs, credentials, &transport);
+    let opened = registries.open(Side::Source, repository, Purpose::Read, meter)?;
+    let listed = {
+        let mut listing = std::pin::pin!(opened.list_tags());
+        loop {
+            tokio::select! {
+                Some(event) = heard.recv() => tell(console, event),
+                tags = &mut listing => break tags?,
+            }
+        }
+    };
+    let mut tags: Vec<String> = listed.iter().map(|tag| sanitise::one_line(tag, usize::MAX)).collect();
+    while let Ok(event) = heard.try_recv() {
+        tell(console, event);
+    }
+    // What is no version comes first, so that the newest one is what one sees last.
+    tags.sort_by_cached_key(|tag| (Version::of(tag), tag.clone()));
+    Ok(tags)
+}

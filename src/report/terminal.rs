@@ -1,0 +1,195 @@
+//! The report for a person at a terminal: a few calm lines, and the data of the command.
+//!
+//! Owns the words, their tones and what is left out. Must never print: it returns lines, and the console prints them. Knows no
+//! width but the one it is told, and computes nothing.
+
+use crate::engine::options::Command;
+use crate::engine::outcome::{ImageOutcome, Outcome};
+use crate::report::Report;
+use crate::report::figures::pinned;
+use crate::report::headline::outcome;
+use crate::report::log;
+use crate::runner::talk::Format;
+use crate::text::tone::{Line, Tone};
+use crate::text::units::{count, duration, size};
+
+/// What is said of an image that has ended: what went where, what it cost, what went wrong. `width`: that of the terminal.
+pub fn image(command: Command, image: &ImageOutcome, width: Option<usize>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    // What `inspect` found is its data, and is said there.
+    if command != Command::Inspect || image.result == Outcome::Failed {
+        lines.extend(route(image, width));
+        lines.extend(figures(image).map(|text| Line::indented(2).then(Tone::Quiet, text)));
+    }
+    for notice in &image.notices {
+        lines.push(Line::indented(2).then(Tone::Notable, "notice: ").then(Tone::Plain, notice));
+    }
+    for line in log::failure(command, image) {
+        let (label, text) = line.split_once(' ').unwrap_or((&line, ""));
+        let tone = if label == "error:" { Tone::Bad } else { Tone::Strong };
+        lines.push(Line::indented(2).then(tone, label).then(Tone::Plain, format!(" {text}")));
+    }
+    lines
+}
+
+/// The last line, where the images' own have not said it all.
+pub fn verdict(report: &Report) -> Option<Line> {
+    let is_said = report.images.len() == 1 && report.cancelled.is_none() && report.access.checks.is_empty();
+    let tone = if report.exit_code() == 0 { Tone::Strong } else { Tone::Bad };
+    let verdict = log::verdict(report);
+    let (headline, rest) = verdict.split_at(verdict.find(" · ").unwrap_or(verdict.len()));
+    (!is_said).then(|| Line::default().then(tone, headline).then(Tone::Quiet, rest))
+}
+
+/// The data of the command.
+pub fn data(report: &Report, format: Format) -> Vec<Line> {
+    let plain = |text: String| Line::default().then(Tone::Plain, text);
+    let names = report.images.iter().filter_map(pinned).map(|name| plain(name.to_string()));
+    match format {
+        // The whole report is no lines: `json` has it.
+        Format::None | Format::Json => Vec::new(),
+        Format::Text if report.command == Command::Inspect => report.images.iter().flat_map(inspected).collect(),
+        Format::Text | Format::Names => names.collect(),
+        Format::Digest => {
+            let digests = report.images.iter().filter(|image| pinned(image).is_some());
+            digests.filter_map(|image| image.digest.as_ref()).map(|digest| plain(digest.to_string())).collect()
+        }
+    }
+}
+
+/// `✓ copied SOURCE → TARGET`, in two lines where one has no room.
+fn route(image: &ImageOutcome, width: Option<usize>) -> Vec<Line> {
+    let (mark, tone) = match image.result {
+        Outcome::Copied | Outcome::Inspected | Outcome::Verified | Outcome::Checked => ("✓", Tone::Good),
+        Outcome::Unchanged => ("=", Tone::Good),
+        Outcome::WouldCopy => ("+", Tone::Notable),
+        Outcome::Kept => ("=", Tone::Notable),
+        Outcome::Deferred => ("…", Tone::Notable),
+        Outcome::Failed => ("✗", Tone::Bad),
+    };
+    let head = Line::default()
+        .then(tone, format!("{mark} {} ", outcome(image.result)))
+        .then(Tone::Plain, image.source.to_string());
+    let Some(target) = &image.target else { return vec![head] };
+    let arrow = format!("→ {target}");
+    if width.is_none_or(|width| head.width() + 1 + arrow.chars().count() <= width) {
+        return vec![head.then(Tone::Quiet, " → ").then(Tone::Plain, target.to_string())];
+    }
+    vec![head, Line::indented(2).then(Tone::Quiet, "→ ").then(Tone::Plain, target.to_string())]
+}
+
+/// `3 platforms, 2 signatures, 8.5 MiB sent, 3 pulls billed, 1.9 s`; none where nothing happened.
+fn figures(image: &ImageOutcome) -> Option<String> {
+    if matches!(image.result, Outcome::Unchanged | Outcome::Checked | Outcome::Deferred) || image.error.is_some() {
+        return None;
+    }
+    let (traffic, mut parts) = (image.traffic, Vec::new());
+    if image.platforms.len() > 1 {
+        parts.push(count(image.platforms.len() as u64, "platform"));
+    }
+    parts.extend(log::attachments(image).map(|text| text.trim_start_matches("attachments: ").to_owned()));
+    match image.result {
+        Outcome::WouldCopy => parts.push(format!("{} to send", size(image.blobs.missing_bytes))),
+        _ if traffic.bytes_written > 0 => parts.push(format!("{} sent", size(traffic.bytes_written))),
+        Outcome::Copied => parts.push("every layer was there already".to_owned()),
+        _ => {}
+    }
+    if traffic.pulls_billed > 0 {
+        parts.push(format!("{} billed", count(traffic.pulls_billed, "pull")));
+    }
+    parts.push(duration(image.duration_ms));
+    Some(parts.join(", "))
+}
+
+/// What `inspect` found: the name, what it is, and each platform with its digest.
+fn inspected(image: &ImageOutcome) -> Vec<Line> {
+    let Some(name) = pinned(image) else { return Vec::new() };
+    let mut lines = vec![Line::default().then(Tone::Strong, name.to_string())];
+    let mut about: Vec<String> = image.media_type.iter().cloned().collect();
+    about.extend(log::attachments(image));
+    if !about.is_empty() {
+        lines.push(Line::indented(2).then(Tone::Quiet, about.join(", ")));
+    }
+    let width = image.platforms.iter().map(|platform| platform.platform.chars().count()).max().unwrap_or(0);
+    for platform in &image.platforms {
+        let name = format!("{:width$}  ", platform.platform);
+        let bytes = platform.size.map(|bytes| format!("  {}", size(bytes))).unwrap_or_default();
+        let line = Line::indented(2).then(Tone::Plain, name).then(Tone::Strong, platform.digest.to_string());
+        lines.push(line.then(Tone::Quiet, bytes));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{data, image, verdict};
+    use crate::engine::options::Command;
+    use crate::engine::outcome::{ImageOutcome, Outcome};
+    use crate::oci::digest::Digest;
+    use crate::report::Report;
+    use crate::report::json::tests::{copied, failed, report, unchanged};
+    use crate::report::json::{Context, document};
+    use crate::runner::talk::Format;
+    use crate::text::tone::{Line, Paint};
+
+    fn text(lines: &[Line]) -> Vec<String> {
+        lines.iter().map(|line| line.render(Paint::Plain, None)).collect()
+    }
+
+    #[test]
+    fn a_copied_image_is_two_lines_and_three_where_there_is_no_room() {
+        let lines = text(&image(Command::Copy, &copied(), Some(120)));
+        let (source, target) = ("docker.io/library/alpine:3.20", "ghcr.io/acme/mirror/docker.io/library/alpine:3.20");
+        let figures = "  2 platforms, 8.5 MiB sent, 3 pulls billed, 1.9 s";
+        assert_eq!(lines, [format!("✓ copied {source} → {target}"), figures.to_owned()]);
+        let lines = text(&image(Command::Copy, &copied(), Some(80)));
+        assert_eq!(lines, [format!("✓ copied {source}"), format!("  → {target}"), figures.to_owned()]);
+        assert_eq!(text(&image(Command::Copy, &unchanged(), None)).len(), 1);
+    }
+
+    #[test]
+    fn a_failed_image_says_why_and_what_to_do() {
+        let lines = text(&image(Command::Copy, &failed(), None));
+        assert!(lines[0].starts_with("✗ failed quay.io/x:1 → oci:mirror/"), "{lines:?}");
+        assert!(lines[1].starts_with("  error: cannot copy quay.io/x:1"), "{lines:?}");
+        assert_eq!(lines[2], "  state: 11 of 12 blobs are uploaded; the tag was not moved");
+        assert!(lines[3].starts_with("  hint: "), "{lines:?}");
+    }
+
+    #[test]
+    fn one_image_needs_no_last_line_and_several_do() {
+        assert_eq!(verdict(&report(vec![copied()])), None);
+        let line = verdict(&report(vec![copied(), failed()])).unwrap().render(Paint::Plain, None);
+        assert!(line.starts_with("1 of 2 mirrored, 1 failed: 1 denied · "), "{line}");
+    }
+
+    #[test]
+    fn data_has_a_line_for_what_is_certain_and_no_other() {
+        let report = report(vec![copied(), failed()]);
+        let digest = Digest::of(b"index");
+        assert_eq!(
+            text(&data(&report, Format::Names)),
+            [format!("ghcr.io/acme/mirror/docker.io/library/alpine:3.20@{digest}")]
+        );
+        assert_eq!(text(&data(&report, Format::Text)), text(&data(&report, Format::Names)));
+        assert_eq!(text(&data(&report, Format::Digest)), [digest.to_string()]);
+        assert_eq!(text(&data(&report, Format::None)), [""; 0]);
+        let json: serde_json::Value = serde_json::from_str(&document(&report, &Context::default())).unwrap();
+        assert_eq!((&json["totals"]["images"], &json["digest"]), (&2.into(), &serde_json::Value::Null));
+    }
+
+    #[test]
+    fn inspect_shows_each_platform_and_its_json_has_the_digest_on_top() {
+        let image = ImageOutcome { target: None, result: Outcome::Inspected, ..copied() };
+        let report = Report { command: Command::Inspect, ..report(vec![image.clone()]) };
+        let lines = text(&data(&report, Format::Text));
+        let digest = Digest::of(b"index");
+        assert_eq!(lines[0], format!("docker.io/library/alpine:3.20@{digest}"));
+        assert_eq!(lines[1], "  application/vnd.oci.image.index.v1+json");
+        assert_eq!(lines[2], format!("  linux/amd64     {}  3.3 MiB", Digest::of(b"a")));
+        assert!(super::image(Command::Inspect, &image, None).is_empty());
+        let json: serde_json::Value = serde_json::from_str(&document(&report, &Context::default())).unwrap();
+        assert_eq!(json["digest"], digest.to_string());
+        assert_eq!(json["image"], format!("docker.io/library/alpine:3.20@{digest}"));
+    }
+}
