@@ -16,6 +16,12 @@ use crate::observe::progress::ImageProgress;
 use crate::secret::Secret;
 use crate::sync::LockExt as _;
 
+/// Addresses that the layers of one image name which are asked, and those of all images of a run: a Windows image has two
+/// such layers, and an author of an image could name thousands at a host of others.
+const ELSEWHERE_BY_IMAGE: u64 = 32;
+
+const ELSEWHERE_BY_RUN: u64 = 512;
+
 /// The counters of one image.
 pub struct Meter {
     events: Events,
@@ -35,6 +41,8 @@ pub struct Meter {
     manifests_written: AtomicU64,
     manifests_missing: AtomicU64,
     manifest_budget: ManifestBudget,
+    /// Addresses that its layers name which were asked.
+    asked_elsewhere: AtomicU64,
     /// Bytes that are to go to the target, as far as that is known.
     expected_bytes: AtomicU64,
     notices: Mutex<Vec<String>>,
@@ -62,6 +70,7 @@ impl Meter {
             manifests_written: AtomicU64::default(),
             manifests_missing: AtomicU64::default(),
             manifest_budget: ManifestBudget::default(),
+            asked_elsewhere: AtomicU64::default(),
             expected_bytes: AtomicU64::default(),
             notices: Mutex::default(),
             sites: Mutex::default(),
@@ -89,6 +98,13 @@ impl Meter {
             Side::Source => self.source_requests.fetch_add(1, Relaxed),
             Side::Target => self.target_requests.fetch_add(1, Relaxed),
         };
+    }
+
+    /// Whether one more address may be asked that a layer names: so many an image, and so many a run.
+    pub fn may_ask_elsewhere(&self) -> bool {
+        let within = |asked: &AtomicU64, most: u64| asked.fetch_add(1, Relaxed) < most;
+        within(&self.asked_elsewhere, ELSEWHERE_BY_IMAGE)
+            && within(&self.events.tally.asked_elsewhere, ELSEWHERE_BY_RUN)
     }
 
     /// A request goes to a token service.

@@ -69,6 +69,8 @@ pub struct RunProgress {
     sent: AtomicU64,
     expected_bytes: AtomicU64,
     waits: Mutex<BTreeMap<String, (Instant, String)>>,
+    /// Addresses that layers name which were asked.
+    pub(super) asked_elsewhere: AtomicU64,
 }
 
 /// A host that asked to be left alone.

@@ -4,14 +4,17 @@
 //! of good answers until the host first sheds load; then it halves, and from there on grows by one a round (TCP's slow
 //! start and congestion avoidance). Never decides what is sent.
 //!
-//! Deadlock-free within one registry: a writer may wait for a reader's permit, never the reverse.
+//! Every wait for a permit ends. A permit that is held by a transfer whose other end is what is waited for, another host
+//! with limits of its own, is taken from it after [`IDLE`] and given to whoever waits: no host waits for another. The
+//! transfer goes on without, and has one again as soon as it moves. Within one host a writer may wait for a reader's permit,
+//! never the reverse, and whoever holds a permit waits for none of its own class.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::sync::LockExt as _;
@@ -44,6 +47,12 @@ pub(crate) struct Concurrency {
 /// How long the refusals of one moment keep coming.
 const BURST: Duration = Duration::from_secs(1);
 
+/// How long a transfer may wait for its other end, all in all and for each [`PACE`] bytes, while others wait for its permit.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Bytes that move a transfer on: a few at a time hold no permit.
+const PACE: u64 = 256 * 1024;
+
 impl Concurrency {
     /// `gentle`: for a host that is known to shed load early. `most`: of all requests together, at least three.
     pub(crate) fn new(gentle: bool, most: Option<usize>) -> Self {
@@ -74,17 +83,14 @@ impl Concurrency {
 
     /// Waits for a permit of `class`.
     pub(crate) async fn acquire(&self, class: RequestClass) -> Permit {
-        let limit = Arc::clone(self.limit(class));
-        // The semaphore is never closed.
-        let permit = Arc::clone(&limit.permits).acquire_owned().await.ok();
-        Permit { permit, limit }
+        self.limit(class).acquire().await
     }
 
     /// A permit of `class`, where one is free now.
     pub(crate) fn try_acquire(&self, class: RequestClass) -> Option<Permit> {
-        let limit = Arc::clone(self.limit(class));
-        let permit = Arc::clone(&limit.permits).try_acquire_owned().ok()?;
-        Some(Permit { permit: Some(permit), limit })
+        let limit = self.limit(class);
+        limit.permits.try_acquire().ok()?.forget();
+        Some(limit.hold())
     }
 
     /// How many blobs are being read at the moment.
@@ -112,24 +118,80 @@ impl Concurrency {
 }
 
 struct AdaptiveLimit {
-    permits: Arc<Semaphore>,
+    permits: Semaphore,
     /// Permits there are, taken or free.
     current: AtomicUsize,
     max: usize,
     /// Permits to take away as they are given back.
     owed: AtomicUsize,
     successes: AtomicUsize,
+    /// What holds a permit; those that are gone are taken out now and then.
+    holders: Mutex<Vec<Weak<Place>>>,
 }
 
 impl AdaptiveLimit {
     fn new(start: usize, max: usize) -> Arc<Self> {
         Arc::new(Self {
-            permits: Arc::new(Semaphore::new(start)),
+            permits: Semaphore::new(start),
             current: AtomicUsize::new(start),
             max,
             owed: AtomicUsize::new(0),
             successes: AtomicUsize::new(0),
+            holders: Mutex::default(),
         })
+    }
+
+    async fn acquire(self: &Arc<Self>) -> Permit {
+        let mut acquiring = std::pin::pin!(self.permits.acquire());
+        loop {
+            tokio::select! {
+                biased;
+                permit = &mut acquiring => {
+                    // The semaphore is never closed.
+                    permit.into_iter().for_each(SemaphorePermit::forget);
+                    return self.hold();
+                }
+                () = tokio::time::sleep(IDLE / 4) => self.take_from_idle(),
+            }
+        }
+    }
+
+    /// The permit that was just taken out of the semaphore.
+    fn hold(self: &Arc<Self>) -> Permit {
+        let place = Arc::new(Place { limit: Arc::clone(self), state: Mutex::default() });
+        let mut holders = self.holders.locked();
+        if holders.len() >= 2 * self.max {
+            holders.retain(|holder| holder.strong_count() > 0);
+        }
+        holders.push(Arc::downgrade(&place));
+        Permit(place)
+    }
+
+    /// Takes the permits of transfers that wait for their other end.
+    fn take_from_idle(&self) {
+        let holders: Vec<Arc<Place>> = self.holders.locked().iter().filter_map(Weak::upgrade).collect();
+        for place in holders {
+            let mut state = place.state();
+            if state.hold == Hold::Held && state.idle() >= IDLE {
+                state.hold = Hold::Lent;
+                self.give_back();
+            }
+        }
+    }
+
+    fn give_back(&self) {
+        if self.owed.fetch_update(Relaxed, Relaxed, |owed| owed.checked_sub(1)).is_err() {
+            self.permits.add_permits(1);
+        }
+    }
+
+    /// Takes a permit for a transfer that had one: a free one, or the next that is given back. It does not wait, so that
+    /// nothing that has begun ever does.
+    fn take(&self) {
+        match self.permits.try_acquire() {
+            Ok(permit) => permit.forget(),
+            Err(_) => drop(self.owed.fetch_add(1, Relaxed)),
+        }
     }
 
     /// One permit more for each good answer (`fast`), or for as many of them as there are permits.
@@ -154,23 +216,100 @@ impl AdaptiveLimit {
 }
 
 /// Allows one request; given back when dropped.
-pub(crate) struct Permit {
-    permit: Option<OwnedSemaphorePermit>,
+pub(crate) struct Permit(Arc<Place>);
+
+/// The transfer that a permit is for.
+pub(crate) struct Place {
     limit: Arc<AdaptiveLimit>,
+    state: Mutex<PlaceState>,
+}
+
+#[derive(Default)]
+struct PlaceState {
+    hold: Hold,
+    /// Since when the other end is waited for.
+    waiting_since: Option<Instant>,
+    /// How long it was, since something moved.
+    waited: Duration,
+    /// Bytes since then.
+    bytes: u64,
+    /// How long it was waited for in all, as far as nobody has asked.
+    untold: Duration,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Hold {
+    #[default]
+    Held,
+    /// It was taken from a transfer that goes on.
+    Lent,
+    /// The transfer is over.
+    Over,
+}
+
+impl PlaceState {
+    fn idle(&self) -> Duration {
+        self.waited + self.waiting_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+impl Permit {
+    /// What its transfer tells of itself.
+    pub(crate) fn place(&self) -> &Arc<Place> {
+        &self.0
+    }
+}
+
+impl Place {
+    fn state(&self) -> MutexGuard<'_, PlaceState> {
+        self.state.locked()
+    }
+
+    /// The transfer waits for its other end.
+    pub(crate) fn waits(&self) {
+        self.state().waiting_since.get_or_insert_with(Instant::now);
+    }
+
+    /// It does not, and so many bytes have moved.
+    pub(crate) fn moves(&self, bytes: usize) {
+        let mut state = self.state();
+        let waited = state.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        state.waited += waited;
+        state.untold += waited;
+        state.bytes += bytes as u64;
+        if state.bytes >= PACE {
+            (state.bytes, state.waited) = (0, Duration::ZERO);
+            if state.hold == Hold::Lent {
+                state.hold = Hold::Held;
+                self.limit.take();
+            }
+        }
+    }
+
+    /// How long its other end was waited for since this was last asked: that is no time of this one's.
+    pub(crate) fn take_waited(&self) -> Duration {
+        self.moves(0);
+        std::mem::take(&mut self.state().untold)
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let paid = self.limit.owed.fetch_update(Relaxed, Relaxed, |owed| owed.checked_sub(1)).is_ok();
-        if paid && let Some(permit) = self.permit.take() {
-            permit.forget();
+        if std::mem::replace(&mut self.0.state().hold, Hold::Over) == Hold::Held {
+            self.0.limit.give_back();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Concurrency, Relaxed, RequestClass};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use futures_util::future::join_all;
+    use tokio::time::{sleep, timeout};
+
+    use super::{Concurrency, PACE, Relaxed, RequestClass};
 
     #[tokio::test]
     async fn a_limit_doubles_until_the_host_sheds_load_and_never_passes_its_maximum() {
@@ -220,5 +359,102 @@ mod tests {
             concurrency.small.on_overload();
         }
         assert_eq!(concurrency.small.permits.available_permits(), 1, "never to a standstill");
+    }
+
+    /// Numbers that are the same for the same seed.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % limit
+        }
+
+        async fn pass(&mut self) {
+            sleep(Duration::from_millis(self.below(200))).await;
+        }
+    }
+
+    /// A large blob's way, with its waits in the order of `push_blob`: a permit to write, one to ask, one to read, then
+    /// pieces, for which now the one end is waited and now the other. A source that hangs gives none.
+    async fn transfer(source: &Concurrency, target: &Concurrency, mut random: Random, hangs: bool) {
+        random.pass().await;
+        let write = target.acquire(RequestClass::Write).await;
+        let ask = target.acquire(RequestClass::Small).await;
+        random.pass().await;
+        if random.below(20) == 0 {
+            target.on_overload();
+        }
+        drop(ask);
+        write.place().waits();
+        let read = source.acquire(RequestClass::Read).await;
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        random.pass().await;
+        for _ in 0..4 {
+            write.place().moves(usize::try_from(PACE / 2).unwrap());
+            read.place().waits();
+            random.pass().await;
+            read.place().moves(usize::try_from(PACE / 2).unwrap());
+            write.place().waits();
+            random.pass().await;
+        }
+        drop((read, write));
+        target.on_success(RequestClass::Write);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_any_order_every_transfer_ends_beside_a_source_that_hangs_and_all_permits_come_back() {
+        for seed in 1..=200 {
+            let (good, hung, target) =
+                (Concurrency::new(false), Concurrency::new(false), Arc::new(Concurrency::new(true)));
+            let random = |number: u64| Random(seed * 1_000_003 + number * 7919);
+            let hanging = join_all((0..40).map(|number| transfer(&hung, &target, random(number), true)));
+            let ending = join_all((0..40).map(|number| transfer(&good, &target, random(100 + number), false)));
+            tokio::select! {
+                _ = hanging => unreachable!("they hang"),
+                ended = timeout(Duration::from_secs(600), ending) => assert!(ended.is_ok(), "order {seed}"),
+            }
+            for (concurrency, class) in [(&good, RequestClass::Read), (&*target, RequestClass::Write)] {
+                let limit = concurrency.limit(class);
+                let (free, owed) = (limit.permits.available_permits(), limit.owed.load(Relaxed));
+                assert_eq!(free, limit.current.load(Relaxed) + owed, "order {seed}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_target_that_hangs_does_not_keep_the_readers_of_its_brother() {
+        let source = Concurrency::new(false);
+        // The bodies that go to it are read no further.
+        let stuck = join_all((0..16).map(|_| source.acquire(RequestClass::Read))).await;
+        stuck.iter().for_each(|permit| permit.place().waits());
+        let brother = timeout(Duration::from_secs(600), source.acquire(RequestClass::Read)).await;
+        assert!(brother.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_transfer_that_moves_keeps_its_permit_and_one_that_moves_again_has_one_again() {
+        let source = Concurrency::new(false);
+        let mut held = join_all((0..16).map(|_| source.acquire(RequestClass::Read))).await;
+        let busy = timeout(Duration::from_secs(60), source.acquire(RequestClass::Read)).await;
+        assert!(busy.is_err(), "nobody waits for another end");
+        // A few bytes now and then.
+        let slow = held.pop().unwrap();
+        for _ in 0..4 {
+            slow.place().waits();
+            sleep(Duration::from_millis(500)).await;
+            slow.place().moves(4096);
+        }
+        let next = timeout(Duration::from_secs(60), source.acquire(RequestClass::Read)).await.expect("the slow one's");
+        slow.place().moves(usize::try_from(PACE).unwrap());
+        drop(next);
+        let busy = timeout(Duration::from_secs(60), source.acquire(RequestClass::Read)).await;
+        assert!(busy.is_err(), "it was the slow one's, which moves again");
+        drop((slow, held));
+        assert_eq!(source.read.permits.available_permits(), 16);
     }
 }

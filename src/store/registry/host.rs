@@ -22,6 +22,7 @@ use crate::store::registry::auth::realm::Allowed;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::auth::{Auth, Learnt};
 use crate::store::registry::concurrency::Concurrency;
+use crate::store::registry::health::{Health, Work};
 use crate::store::registry::learned::Observed;
 use crate::store::registry::quirks::Quirks;
 use crate::store::registry::server::Server;
@@ -71,6 +72,8 @@ pub struct Host {
     pub transport: Transport,
     /// The run's permits for read-ahead.
     spans: Arc<Semaphore>,
+    /// The run's memory for small blobs, in KiB.
+    small_blobs: Arc<Semaphore>,
     pub(crate) concurrency: Concurrency,
     /// Whether it was asked how it wants to be asked; locked while it is.
     pub(crate) greeted: OnceCell<()>,
@@ -80,6 +83,10 @@ pub struct Host {
     pub(crate) led_to: Mutex<HashSet<String>>,
     /// When and why it was given up, where it never has: each image of a list would wait as long and hear the same.
     given_up: Mutex<Option<(Instant, Cause)>>,
+    /// What it was asked for in vain.
+    pub(crate) health: Health,
+    /// When it last took a blob whole, for others to see that it moves.
+    pub(crate) took_blob: Mutex<Option<Instant>>,
     /// What is known of it beforehand.
     pub(crate) quirks: Quirks,
     /// What it was seen to support or to refuse.
@@ -93,7 +100,7 @@ impl Host {
         name: &str,
         credential: Option<Credential>,
         transport: &Transport,
-        spans: Arc<Semaphore>,
+        (spans, small_blobs): (Arc<Semaphore>, Arc<Semaphore>),
         settings: &RegistrySettings,
     ) -> Result<Self, Error> {
         let quirks = Quirks::of(name, settings.github.as_deref());
@@ -113,11 +120,14 @@ impl Host {
             server,
             transport: transport.clone(),
             spans,
+            small_blobs,
             concurrency: Concurrency::new(quirks.is_gentle, settings.most_requests),
             greeted: OnceCell::new(),
             answered: AtomicBool::new(false),
             led_to: Mutex::default(),
             given_up: Mutex::default(),
+            health: Health::default(),
+            took_blob: Mutex::default(),
             observed: Observed::new(&quirks),
             warnings: Warnings::default(),
             quirks,
@@ -182,8 +192,19 @@ impl Host {
         Arc::clone(&self.spans).try_acquire_owned().ok()
     }
 
-    /// Why it is not asked now. After [`GIVEN_UP`] one request is let through, to find out for all.
-    pub fn given_up(&self) -> Option<Cause> {
+    /// Room in memory for a small blob of so many bytes, if there is any.
+    pub(crate) fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let kibibytes = u32::try_from(bytes.div_ceil(1024)).ok()?;
+        Arc::clone(&self.small_blobs).try_acquire_many_owned(kibibytes).ok()
+    }
+
+    /// Why it is not asked for this `work` now. After [`GIVEN_UP`] one request is let through, to find out for all.
+    pub(crate) fn given_up(&self, work: Work) -> Option<Cause> {
+        self.silent().or_else(|| self.health.given_up(work))
+    }
+
+    /// Why it is not asked now, where it has never answered.
+    fn silent(&self) -> Option<Cause> {
         let mut given_up = self.given_up.locked();
         let (when, cause) = given_up.as_mut().filter(|_| self.never_answered())?;
         if when.elapsed() >= GIVEN_UP {

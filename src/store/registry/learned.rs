@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::error::cause::ErrorResponse;
+use crate::error::cause::{Cause, ErrorResponse};
 use crate::oci::digest::Digest;
 use crate::store::registry::quirks::Quirks;
 use crate::sync::{LockExt as _, OnceMap};
@@ -44,10 +44,24 @@ pub struct Observed {
     repositories: Mutex<HashMap<Arc<str>, Arc<ObservedRepository>>>,
 }
 
+/// Whether a repository has the referrers API.
+#[derive(Default)]
+pub(crate) enum ReferrersApi {
+    /// That is not known.
+    #[default]
+    Unknown,
+    /// It has.
+    Present,
+    /// It has not.
+    Absent,
+    /// It was waited for until then, as long as patience lasts, and did not answer.
+    Silent(Instant, Cause),
+}
+
 /// What one repository was seen to answer.
 pub struct ObservedRepository {
-    /// Whether it has the referrers API; none while that is not known. Locked while it is found out, so that one request does.
-    pub(crate) referrers: tokio::sync::Mutex<Option<bool>>,
+    /// Whether it has the referrers API. Locked while it is found out, so that one request does.
+    pub(crate) referrers: tokio::sync::Mutex<ReferrersApi>,
     /// Whether a HEAD has found a manifest: only then does one that finds nothing say anything.
     pub(crate) heads_find: AtomicBool,
     /// What is under the tags that attachments are found by, as far as they were asked for.

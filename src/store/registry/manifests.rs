@@ -78,7 +78,7 @@ impl Repository {
     pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
         let call = self.manifest_call(Method::GET, at, "manifest");
         let failed = |cause| self.error("GET manifest", self.object(at), cause);
-        let mut budget = crate::store::registry::retry::RetryBudget::new(&self.limits);
+        let mut budget = crate::store::registry::retry::RetryBudget::of(&self.limits, call.work);
         let (headers, bytes) = loop {
             let response = self.send(&call).await.map_err(failed)?;
             if self.host.quirks.bills_pulls {

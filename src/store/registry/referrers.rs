@@ -6,19 +6,25 @@
 //! refuse what they do not know with 400, 401, 403, 405, 406 or 501 (google/go-containerregistry#1543, #1962;
 //! goharbor/harbor#18305).
 
+use std::collections::HashSet;
+
 use oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
 use serde::{Deserialize, Deserializer};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::Error;
-use crate::error::cause::{Cause, ErrorResponse};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::violation::Violation;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Descriptor;
 use crate::store::content::TagOrDigest;
 use crate::store::registry::auth::token::Scopes;
+use crate::store::registry::health::Work;
+use crate::store::registry::host::GIVEN_UP;
+use crate::store::registry::learned::ReferrersApi;
 use crate::store::registry::paging::next_page;
 use crate::store::registry::repository::{Purpose, Repository};
 use crate::store::registry::retry::RetryBudget;
@@ -29,6 +35,9 @@ use crate::text::sanitise;
 const MOST_PAGES: usize = 100;
 
 const MOST_ENTRIES: usize = 10_000;
+
+/// How many new entries of a listing count as progress.
+const PACE: usize = 100;
 
 /// The media type of an answer (distribution-spec, "Listing Referrers": the header must be set to it).
 const INDEX: &str = OCI_IMAGE_INDEX_MEDIA_TYPE;
@@ -62,18 +71,28 @@ enum Answer {
 impl Repository {
     /// Everything that names `subject` as its subject; none where the repository has no referrers API.
     pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+        let failed = |cause| self.error("GET referrers", self.object(TagOrDigest::Digest(subject)), cause);
         let mut known = Some(self.observed.referrers.lock().await);
         match known.as_deref() {
-            Some(Some(false)) => return Ok(None),
-            Some(Some(true)) => known = None,
-            _ => {}
+            Some(ReferrersApi::Absent) => return Ok(None),
+            Some(ReferrersApi::Present) => known = None,
+            // Those that waited for the one that asked have waited as long as it.
+            Some(ReferrersApi::Silent(when, cause)) if when.elapsed() < GIVEN_UP => return Err(failed(cause.clone())),
+            Some(ReferrersApi::Silent(..) | ReferrersApi::Unknown) | None => {}
         }
-        let failed = |cause| self.error("GET referrers", self.object(TagOrDigest::Digest(subject)), cause);
+        let mut pace = RetryBudget::new(&self.limits);
+        let (mut listed, mut judged) = (0, 0);
+        let mut digests = HashSet::new();
         let mut found: Vec<Descriptor> = Vec::new();
         let mut next = Some(self.url(&format!("referrers/{subject}")));
         for number in 0..MOST_PAGES {
             let Some(url) = next.take() else { return Ok(Some(found)) };
-            let entries = match self.referrers_page(url, number == 0).await.map_err(failed)? {
+            let answer = self.referrers_page(url, number == 0).await.inspect_err(|cause| {
+                if let (Some(known), Cause::OutOfPatience { .. }) = (known.as_deref_mut(), cause) {
+                    *known = ReferrersApi::Silent(Instant::now(), cause.clone());
+                }
+            });
+            let entries = match answer.map_err(failed)? {
                 Answer::Page { entries, next: after } => {
                     next = after;
                     entries
@@ -81,17 +100,29 @@ impl Repository {
                 // A repository that has listed before has lost this one; that is no reason to stop asking.
                 Answer::NoApi { in_repository } => {
                     if let Some(known) = known.as_deref_mut().filter(|_| in_repository) {
-                        *known = Some(false);
+                        *known = ReferrersApi::Absent;
                     }
                     return Ok(None);
                 }
             };
             if let Some(mut known) = known.take() {
-                *known = Some(true);
+                *known = ReferrersApi::Present;
             }
-            found.extend(entries);
-            if found.len() > MOST_ENTRIES {
+            listed += entries.len();
+            // Each once: a registry may say the same over and over.
+            found.extend(entries.into_iter().filter(|entry| digests.insert(entry.digest.clone())));
+            if listed > MOST_ENTRIES {
                 return Err(failed(Cause::Protocol(Violation::TooManyEntries { limit: MOST_ENTRIES })));
+            }
+            // Pages that bring little, one after the other, keep no run alive.
+            if found.len() >= judged + PACE {
+                judged = found.len();
+                pace.progress();
+            }
+            if let Some(waited) = pace.is_over() {
+                let detail = format!("less than {PACE} entries of the list in that time");
+                let last = Box::new(Cause::Connection { kind: ConnectionFailure::Stalled, detail });
+                return Err(failed(Cause::OutOfPatience { waited, last }));
             }
         }
         Err(failed(Cause::Protocol(Violation::TooManyPages { limit: MOST_PAGES })))
@@ -103,7 +134,8 @@ impl Repository {
         call.headers.insert(ACCEPT, HeaderValue::from_static(INDEX));
         // GHCR answered with a redirect to its web interface (artifacthub/hub#4785): that is no API.
         call.stays_home = true;
-        let mut budget = RetryBudget::new(&self.limits);
+        call.work = Work::List;
+        let mut budget = RetryBudget::of(&self.limits, Work::List);
         loop {
             let response = match self.send(&call).await {
                 Ok(response) => response,

@@ -28,12 +28,24 @@ pub struct Registries {
     hosts: Mutex<Vec<Arc<Host>>>,
     /// Permits to keep a span of a blob in memory ahead of its turn: one bound for the hosts of a run together.
     spans: Arc<Semaphore>,
+    /// The same for small blobs that wait to be sent, in KiB.
+    small_blobs: Arc<Semaphore>,
 }
+
+/// The most memory that small blobs take which wait to be sent, in KiB.
+const SMALL_BLOBS: usize = 32 * 1024;
 
 impl Registries {
     /// No host is known and nothing is contacted yet.
     pub fn new(transport: Transport, settings: RegistrySettings, credentials: Credentials) -> Self {
-        Self { transport, settings, credentials, hosts: Mutex::default(), spans: Arc::new(Semaphore::new(MAX_SPANS)) }
+        Self {
+            transport,
+            settings,
+            credentials,
+            hosts: Mutex::default(),
+            spans: Arc::new(Semaphore::new(MAX_SPANS)),
+            small_blobs: Arc::new(Semaphore::new(SMALL_BLOBS)),
+        }
     }
 
     /// The credentials of the run.
@@ -86,8 +98,8 @@ impl Registries {
         let host = if let Some(host) = known.and_then(|number| hosts.get(number)) {
             Arc::clone(host)
         } else {
-            let spans = Arc::clone(&self.spans);
-            let host = Host::new(reference.registry(), credential, &self.transport, spans, &self.settings)?;
+            let memory = (Arc::clone(&self.spans), Arc::clone(&self.small_blobs));
+            let host = Host::new(reference.registry(), credential, &self.transport, memory, &self.settings)?;
             let host = Arc::new(host);
             hosts.push(Arc::clone(&host));
             host

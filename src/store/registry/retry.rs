@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
+use crate::store::registry::health::Work;
 
 /// A wait longer than this is said in the log.
 pub const WORTH_SAYING: Duration = Duration::from_secs(3);
@@ -101,6 +102,8 @@ impl Timeouts {
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     limit: Duration,
+    /// What is waited for, where that is remembered of a host.
+    work: Option<Work>,
     has_alternatives: bool,
     /// When progress was last made.
     since: Instant,
@@ -109,7 +112,26 @@ pub(crate) struct RetryBudget {
 
 impl RetryBudget {
     pub(crate) fn new(limits: &Timeouts) -> Self {
-        Self { limit: limits.patience, has_alternatives: limits.has_alternatives, since: Instant::now(), attempts: 0 }
+        Self {
+            limit: limits.patience,
+            work: None,
+            has_alternatives: limits.has_alternatives,
+            since: Instant::now(),
+            attempts: 0,
+        }
+    }
+
+    /// The same for work that is remembered of a host, where it is waited for in vain.
+    pub(crate) fn of(limits: &Timeouts, work: Work) -> Self {
+        Self { work: Some(work), ..Self::new(limits) }
+    }
+
+    /// What was waited for in vain, and how long, where `cause` ended it after most of the patience there was. With
+    /// alternatives, and where the host asks for a longer wait, it was given up early.
+    pub(crate) fn ran_out(&self, cause: &Cause) -> Option<(Work, Duration)> {
+        let Cause::OutOfPatience { waited, .. } = cause else { return None };
+        let work = self.work.filter(|_| !self.has_alternatives && *waited >= self.limit / 2)?;
+        Some((work, *waited))
     }
 
     /// How many attempts have failed since something moved.
@@ -119,7 +141,12 @@ impl RetryBudget {
 
     /// Something moved: the budget is full again.
     pub(crate) fn progress(&mut self) {
-        self.since = Instant::now();
+        self.progress_at(Instant::now());
+    }
+
+    /// Something last moved then.
+    pub(crate) fn progress_at(&mut self, when: Instant) {
+        self.since = self.since.max(when);
         self.attempts = 0;
     }
 
@@ -128,9 +155,9 @@ impl RetryBudget {
         self.since += queued;
     }
 
-    /// Whether nothing has moved for longer than is waited for.
-    pub(crate) fn is_over(&self) -> bool {
-        self.since.elapsed() > self.limit
+    /// How long nothing has moved, where that is longer than is waited for.
+    pub(crate) fn is_over(&self) -> Option<Duration> {
+        Some(self.since.elapsed()).filter(|waited| *waited > self.limit)
     }
 
     /// How long to wait before the next attempt, or the failure to give up with.

@@ -21,6 +21,7 @@ use crate::store::registry::auth::Learnt;
 use crate::store::registry::auth::token::{Scopes, TokenContext};
 use crate::store::registry::concurrency::{Permit, RequestClass};
 use crate::store::registry::error_response;
+use crate::store::registry::health::Work;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::{self, Retry, RetryBudget, WORTH_SAYING};
 use crate::sync::LockExt as _;
@@ -41,6 +42,8 @@ pub(crate) struct Request<'a> {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Bytes>,
     pub(crate) class: RequestClass,
+    /// What it asks of the host.
+    pub(crate) work: Work,
     /// Whether a redirect is followed, or is the answer itself.
     pub(crate) follow_redirects: bool,
     /// Whether a redirect to another origin is the answer all the same.
@@ -58,6 +61,7 @@ impl<'a> Request<'a> {
             headers: HeaderMap::new(),
             body: None,
             class: RequestClass::Small,
+            work: Work::Answer,
             follow_redirects: true,
             stays_home: false,
             label,
@@ -75,10 +79,10 @@ impl Repository {
 
     /// Sends `call` until it is answered with success, refused for good, or the budget is spent.
     pub(crate) async fn send(&self, call: &Request<'_>) -> Result<Response, Cause> {
-        let mut budget = RetryBudget::new(&self.limits);
+        let mut budget = RetryBudget::of(&self.limits, call.work);
         loop {
             let permit = self.acquire(call.class, &mut budget).await;
-            if let Some(cause) = self.host.given_up() {
+            if let Some(cause) = self.host.given_up(call.work) {
                 return Err(cause);
             }
             match self.send_once(call).await {
@@ -99,10 +103,14 @@ impl Repository {
         let reason = cause.to_string();
         let never_answered = self.host.never_answered();
         let is_nowhere = self.leads_nowhere(&cause);
-        let wait = budget.next(cause, never_answered || is_nowhere).inspect_err(|cause| {
+        let wait = budget.next(cause, never_answered || is_nowhere);
+        let wait = wait.inspect_err(|cause| {
             // With alternatives it was given up too early to count for those that have none.
             if never_answered && !self.limits.has_alternatives && cause.is_connection() {
                 self.host.give_up(cause);
+            }
+            if let Some((work, waited)) = budget.ran_out(cause) {
+                self.host.health.ran_out(work, waited, cause);
             }
         })?;
         tracing::debug!(
@@ -136,7 +144,13 @@ impl Repository {
     /// Sends `call` once (twice where a 401 says what was missing), following redirects. The caller holds a permit of its
     /// class.
     pub(crate) async fn send_once(&self, call: &Request<'_>) -> Result<Response, Cause> {
-        let response = self.authorized(call).await?;
+        let answered = self.authorized(call).await;
+        // That a body begins is not yet that it comes.
+        let is_good = call.work != Work::Read && answered.as_ref().err().is_none_or(is_refusal);
+        if is_good {
+            self.host.health.good(call.work);
+        }
+        let response = answered?;
         self.host.concurrency.on_success(call.class);
         Ok(response)
     }
@@ -387,6 +401,11 @@ impl Repository {
         }
         Ok(())
     }
+}
+
+/// Whether a host said for good that it will not.
+fn is_refusal(cause: &Cause) -> bool {
+    matches!(cause, Cause::Refused(_)) && retry::classify(cause) == Retry::Never
 }
 
 /// The header `Location`. Registries send names as they are, in UTF-8, where a header should have them escaped: every byte

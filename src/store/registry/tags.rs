@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use reqwest::Method;
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::oci::manifest::{Descriptor, Manifest};
@@ -110,7 +111,12 @@ impl Repository {
         self.observed.attachment_tags.forget(tag);
     }
 
+    /// All tags, where they come in the time that one answer may take: a short cut is not waited for.
     async fn all_tags(&self) -> Tags {
+        timeout(self.limits.answer, self.all_pages()).await.ok()?
+    }
+
+    async fn all_pages(&self) -> Tags {
         let size = self.host.quirks.tags_per_page;
         let first = |last: Option<&str>| {
             let mut url = self.url("tags/list");

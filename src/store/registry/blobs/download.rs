@@ -44,12 +44,12 @@ impl Repository {
         let is_early = place.is_some();
         let mut head =
             RangeReader { place, ..RangeReader::new(self, Arc::new(descriptor.clone()), 0..descriptor.size) };
-        if let Err(cause) = head.open().await
-            && !(!is_early
-                && is_absent(&cause)
-                && head.try_descriptor_urls().await.map_err(|cause| head.failed(cause))?)
-        {
-            return Err(head.failed(cause));
+        if let Err(cause) = head.open().await {
+            // Never before the registry's own, and for layers alone that registries are not given.
+            let may_be_elsewhere = !is_early && is_absent(&cause) && descriptor.is_foreign();
+            if !may_be_elsewhere || !head.try_descriptor_urls().await.map_err(|cause| head.failed(cause))? {
+                return Err(head.failed(cause));
+            }
         }
         let reader = BlobReader::new(head);
         let stream = futures_util::stream::unfold(Some(reader), |reader| async move {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::error::Error;
@@ -15,12 +16,16 @@ use crate::oci::manifest::Descriptor;
 use crate::store::content::TagOrDigest;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::concurrency::{Permit, RequestClass};
+use crate::store::registry::health::Work;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::Request;
 
 /// Bytes that count as progress: a server that gives a few at a time must not keep a run alive for ever.
 pub const PROGRESS: u64 = 256 * 1024;
+
+/// How many of a layer's own addresses are asked.
+const MOST_URLS: usize = 4;
 
 /// A stretch of a blob, read over one connection after the other: it goes on where it broke.
 pub struct RangeReader {
@@ -53,7 +58,7 @@ impl RangeReader {
         Self {
             url: repository.url(&format!("blobs/{}", descriptor.digest)),
             redirected_to: None,
-            budget: RetryBudget::new(&repository.limits),
+            budget: RetryBudget::of(&repository.limits, Work::Read),
             repository: repository.clone(),
             descriptor,
             offset: range.start,
@@ -83,8 +88,20 @@ impl RangeReader {
         self.end = end;
     }
 
-    /// The next piece; none at the end. Mends what can be mended.
+    /// The next piece; none at the end. Mends what can be mended. The time until it is asked for is the other end's.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Cause> {
+        if let Some((_, place)) = &self.answer {
+            self.budget.exclude_wait(place.place().take_waited());
+        }
+        let piece = self.next_piece().await;
+        if let (Some((_, place)), Ok(Some(piece))) = (&self.answer, &piece) {
+            place.place().moves(piece.len());
+            place.place().waits();
+        }
+        piece
+    }
+
+    async fn next_piece(&mut self) -> Result<Option<Bytes>, Cause> {
         loop {
             // The answer to a whole blob is read to its end, which shows whether there is more than there should be.
             if self.offset >= self.end && (self.answer.is_none() || self.end < self.descriptor.size) {
@@ -98,7 +115,7 @@ impl RangeReader {
             let from = response.url().clone();
             let cause = match tokio::time::timeout(self.repository.limits.stall, response.chunk()).await {
                 // A few bytes now and then keep nothing alive.
-                Ok(Ok(Some(_))) if self.budget.is_over() => Cause::Connection {
+                Ok(Ok(Some(_))) if self.budget.is_over().is_some() => Cause::Connection {
                     kind: ConnectionFailure::Stalled,
                     detail: format!("less than {} KiB in that time", PROGRESS >> 10),
                 },
@@ -142,6 +159,7 @@ impl RangeReader {
         }
         let length = piece.len() as u64;
         self.repository.meter.read(piece.len());
+        self.repository.host.health.good(Work::Read);
         self.offset += length;
         self.since_progress += length;
         if self.since_progress >= PROGRESS {
@@ -152,14 +170,33 @@ impl RangeReader {
     }
 
     /// Tries the descriptor's own addresses for a layer that its registry does not hold; never with a credential, which
-    /// only the registry's own address gets.
+    /// only the registry's own address gets. The author of an image names these hosts: a few are asked, once each, and all
+    /// together not for longer than one would be, by a layer, an image and a run.
     pub async fn try_descriptor_urls(&mut self) -> Result<bool, Cause> {
-        for address in self.descriptor.urls.clone().unwrap_or_default() {
-            let Ok(url) = Url::parse(&address) else { continue };
+        let patient = self.repository.clone();
+        let until = Instant::now() + patient.limits.patience;
+        self.repository = patient.with_alternatives();
+        let descriptor = Arc::clone(&self.descriptor);
+        for address in descriptor.urls.iter().flatten().take(MOST_URLS) {
+            let Ok(url) = Url::parse(address) else { continue };
             self.repository.check_elsewhere(&url, Lead::Layer)?;
+            if !self.repository.meter.may_ask_elsewhere() {
+                self.repository.meter.warn(
+                    "the layers of this run name more addresses elsewhere than are asked: the others are not"
+                        .to_owned(),
+                );
+                break;
+            }
             self.url = url;
-            if self.open().await.is_ok() {
-                return Ok(true);
+            self.budget = RetryBudget::new(&self.repository.limits);
+            match timeout_at(until, self.open()).await {
+                Ok(Ok(())) => {
+                    self.repository = patient;
+                    self.budget = RetryBudget::new(&self.repository.limits);
+                    return Ok(true);
+                }
+                Ok(Err(_)) => {}
+                Err(_) => break,
             }
         }
         Ok(false)
@@ -169,7 +206,7 @@ impl RangeReader {
         loop {
             let url = self.redirected_to.as_ref().unwrap_or(&self.url).clone();
             let mut call = Request::new(Method::GET, url, Scopes::pull(&self.repository.name), "blob");
-            call.class = RequestClass::Read;
+            (call.class, call.work) = (RequestClass::Read, Work::Read);
             let ranged = self.parallel || (self.offset > 0 && !self.no_range);
             if ranged && let Ok(range) = HeaderValue::from_str(&self.range()) {
                 call.headers.insert(RANGE, range);
@@ -178,6 +215,9 @@ impl RangeReader {
                 Some(place) => (place, true),
                 None => (self.repository.acquire(RequestClass::Read, &mut self.budget).await, false),
             };
+            if let Some(cause) = self.repository.host.given_up(Work::Read) {
+                return Err(cause);
+            }
             let cause = match self.repository.send_once(&call).await {
                 Ok(response) => match self.accept(&response, ranged) {
                     Ok(skip) => {
@@ -186,6 +226,7 @@ impl RangeReader {
                         if is_early {
                             self.repository.host.concurrency.on_success(RequestClass::Early);
                         }
+                        place.place().waits();
                         self.answer = Some((response, place));
                         return Ok(());
                     }

@@ -143,10 +143,10 @@ impl Repository {
         let scopes = Scopes::push(&self.name);
         let scopes = if *from == *self.name { scopes } else { scopes.and_pull(from) };
         let call = Request::new(Method::POST, url, scopes, "blob upload");
-        let mut budget = RetryBudget::new(&self.limits);
+        let mut budget = RetryBudget::of(&self.limits, call.work);
         let response = loop {
             let permit = self.acquire(call.class, &mut budget).await;
-            if let Some(cause) = self.host.given_up() {
+            if let Some(cause) = self.host.given_up(call.work) {
                 return Err(cause);
             }
             let cause = match self.send_once(&call).await {

@@ -2,26 +2,29 @@
 //!
 //! Owns what one request says and what its answer means. Never decides what follows a failure.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RANGE};
 use reqwest::{Body, Method, Response, StatusCode};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::Error;
 use crate::error::cause::{Cause, ConnectionFailure};
 use crate::error::violation::{Lead, Violation};
 use crate::http::clients::Pool;
-use crate::http::exchange::{self, answer};
+use crate::http::exchange;
 use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
 use crate::store::blob::BlobStream;
 use crate::store::registry::auth::token::Scopes;
+use crate::store::registry::concurrency::Place;
 use crate::store::registry::learned::UploadMethod;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::{HOPS, Request, location};
@@ -30,6 +33,9 @@ use crate::sync::LockExt as _;
 /// How long the answer to a finished body may take: registries verify and move large blobs before they answer
 /// (moby/moby#53700).
 pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// More than a connection's buffers hold, here, at the other end and on the way.
+const BUFFERED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The size of a chunk: below GHCR's limit of 4 MiB for a PATCH with `Content-Range` (oras-project/rust-oci-client#35).
 pub const CHUNK_BYTES: usize = 3 * 1024 * 1024;
@@ -48,6 +54,69 @@ pub struct Session {
     pub offset: u64,
     /// How large each chunk is, but for the last.
     pub chunk_bytes: usize,
+}
+
+/// What an upload's body has done so far.
+pub struct Flow {
+    /// Bytes of the blob that were given to the connection, or that the registry had.
+    bytes: AtomicU64,
+    state: Mutex<FlowState>,
+    /// The permit that it goes by.
+    place: Arc<Place>,
+}
+
+struct FlowState {
+    /// When bytes last went.
+    moved: Instant,
+    /// Whether the source is what is waited for.
+    starves: bool,
+}
+
+impl Flow {
+    /// Nothing has gone yet of what is to follow the first `bytes`.
+    pub(super) fn new(bytes: u64, place: Arc<Place>) -> Self {
+        let state = FlowState { moved: Instant::now(), starves: false };
+        Self { bytes: AtomicU64::new(bytes), state: Mutex::new(state), place }
+    }
+
+    /// Bytes of the blob that the registry had, and those that went.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    pub(super) fn moves(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Relaxed);
+        self.state.locked().moved = Instant::now();
+    }
+
+    /// When something last moved. While the source is what is waited for, its own patience counts, not the target's.
+    pub(super) fn moved(&self) -> Instant {
+        let mut state = self.state.locked();
+        if state.starves {
+            state.moved = Instant::now();
+        }
+        state.moved
+    }
+
+    /// The source is asked for more.
+    pub(super) fn starves(&self) {
+        self.state.locked().starves = true;
+        self.place.waits();
+    }
+
+    /// It has answered: with so many bytes.
+    pub(super) fn is_fed(&self, bytes: usize) {
+        let mut state = self.state.locked();
+        if std::mem::take(&mut state.starves) {
+            state.moved = Instant::now();
+        }
+        self.place.moves(bytes);
+    }
+
+    /// How long the source was waited for since this was last asked.
+    pub(super) fn take_waited(&self) -> Duration {
+        self.place.take_waited()
+    }
 }
 
 /// Why a session was not completed.
@@ -146,18 +215,18 @@ impl Repository {
         url: &Url,
         stream: BlobStream,
         length: u64,
-        moved: &Arc<AtomicU64>,
+        flow: &Arc<Flow>,
     ) -> Result<Response, UploadError> {
         let failure: Arc<Mutex<Option<Error>>> = Arc::default();
-        let is_starving: Arc<AtomicBool> = Arc::default();
-        let body = self.counted_body(stream, moved, &failure, &is_starving);
+        let end = flow.bytes() + length;
+        let body = self.counted_body(stream, flow, &failure);
         let mut headers = body_headers(length);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         let authorization = self.authorization(&Scopes::push(&self.name)).await?;
         // An empty stream with a length of 0 is sent as no body at all by some HTTP libraries' rules; say it plainly.
         let body = if length == 0 { Body::from(Bytes::new()) } else { body };
         let request = self.request(method, url, Pool::Blob, authorization.as_ref())?.headers(headers).body(body);
-        let result = self.watched(request, moved.load(Relaxed) + length, moved, &is_starving).await;
+        let result = self.watched(request, end, flow).await;
         if let Some(error) = failure.locked().take() {
             return Err(UploadError::Source(error));
         }
@@ -172,24 +241,20 @@ impl Repository {
         Ok(response)
     }
 
-    /// `stream` as a body that counts what goes. Keeps the source's `failure`, which the HTTP library would hide, and
-    /// whether the body `is_starving`: waiting for the source.
-    fn counted_body(
-        &self,
-        mut stream: BlobStream,
-        moved: &Arc<AtomicU64>,
-        failure: &Arc<Mutex<Option<Error>>>,
-        is_starving: &Arc<AtomicBool>,
-    ) -> Body {
-        let (failure, is_starving) = (Arc::clone(failure), Arc::clone(is_starving));
-        let (moved, meter) = (Arc::clone(moved), Arc::clone(&self.meter));
+    /// `stream` as a body that counts what goes. Keeps the source's `failure`, which the HTTP library would hide.
+    fn counted_body(&self, mut stream: BlobStream, flow: &Arc<Flow>, failure: &Arc<Mutex<Option<Error>>>) -> Body {
+        let (failure, flow, meter) = (Arc::clone(failure), Arc::clone(flow), Arc::clone(&self.meter));
         Body::wrap_stream(futures_util::stream::poll_fn(move |context| {
             let polled = stream.poll_next_unpin(context);
-            is_starving.store(polled.is_pending(), Relaxed);
+            match &polled {
+                Poll::Pending => flow.starves(),
+                Poll::Ready(Some(Ok(piece))) => flow.is_fed(piece.len()),
+                Poll::Ready(_) => flow.is_fed(0),
+            }
             polled.map(|piece| {
                 Some(match piece? {
                     Ok(piece) => {
-                        moved.fetch_add(piece.len() as u64, Relaxed);
+                        flow.moves(piece.len());
                         meter.written(piece.len());
                         Ok(piece)
                     }
@@ -202,29 +267,37 @@ impl Repository {
         }))
     }
 
-    /// Sends `request` and watches that its body moves: a limit on the whole would cut large blobs off. While the source
-    /// is what is waited for (`is_starving`), its own patience counts, not the target's.
-    async fn watched(
-        &self,
-        request: reqwest::RequestBuilder,
-        size: u64,
-        moved: &AtomicU64,
-        is_starving: &AtomicBool,
-    ) -> Result<Response, Cause> {
+    /// Sends `request` and watches that its body moves: a limit on the whole would cut large blobs off.
+    async fn watched(&self, request: reqwest::RequestBuilder, size: u64, flow: &Flow) -> Result<Response, Cause> {
         let sending = exchange::send(request);
-        tokio::pin!(sending);
-        let mut seen = moved.load(Relaxed);
+        let limit = || if flow.bytes() >= size { self.commit_limit(size) } else { self.stall_limit() };
+        match self.while_it_moves(sending, limit, || flow.moved()).await {
+            Ok(result) => result.map_err(|error| classify(&error)),
+            Err(limit) => {
+                let detail = format!("nothing moved for {} s", limit.as_secs());
+                Err(Cause::Connection { kind: ConnectionFailure::Stalled, detail })
+            }
+        }
+    }
+
+    /// What `work` gives, where no more than `limit` passes after it last moved, or after the registry took another blob:
+    /// one that takes them in turn lets each wait for those before it. How long nothing moved, where more does. This ends,
+    /// because there are only so many blobs.
+    async fn while_it_moves<T>(
+        &self,
+        work: impl Future<Output = T>,
+        limit: impl Fn() -> Duration,
+        moved: impl Fn() -> Instant,
+    ) -> Result<T, Duration> {
+        let mut work = std::pin::pin!(work);
+        let due = || moved().max((*self.host.took_blob.locked()).unwrap_or_else(&moved)) + limit();
         loop {
-            let limit = if seen >= size { self.commit_limit() } else { self.limits.stall * 2 };
             tokio::select! {
-                result = &mut sending => return result.map_err(|error| classify(&error)),
-                () = tokio::time::sleep(limit) => {
-                    let now = moved.load(Relaxed);
-                    if now == seen && !is_starving.load(Relaxed) {
-                        let detail = format!("nothing moved for {} s", limit.as_secs());
-                        return Err(Cause::Connection { kind: ConnectionFailure::Stalled, detail });
+                given = &mut work => return Ok(given),
+                () = tokio::time::sleep_until(due()) => {
+                    if due() <= Instant::now() {
+                        return Err(limit());
                     }
-                    seen = now;
                 }
             }
         }
@@ -241,7 +314,8 @@ impl Repository {
             headers.insert(CONTENT_RANGE, range);
         }
         let authorization = self.authorization(&Scopes::push(&self.name)).await?;
-        let response = self.deliver(Method::PATCH, &session.url, &headers, chunk, authorization.as_ref()).await?;
+        let response =
+            self.deliver(Method::PATCH, &session.url, &headers, (chunk, length), authorization.as_ref()).await?;
         if response.status().is_success() {
             return self.renewed(session, offset, &response);
         }
@@ -252,20 +326,28 @@ impl Repository {
         })
     }
 
-    /// Sends a body that is in memory, within this registry also to where a redirect leads.
+    /// Sends a body that is in memory, of a `blob` of which the registry has so many bytes then, within this registry also to where a redirect leads.
     async fn deliver(
         &self,
         method: Method,
         url: &Url,
         headers: &HeaderMap,
-        body: &Bytes,
+        (body, blob): (&Bytes, u64),
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Cause> {
         let mut url = url.clone();
         for _ in 0..=HOPS {
             let request = self.request(method.clone(), &url, Pool::Blob, authorization)?;
             let request = request.headers(headers.clone()).body(body.clone());
-            let answered = answer(request, self.commit_limit()).await;
+            let began = Instant::now();
+            let answered =
+                match self.while_it_moves(exchange::send(request), || self.commit_limit(blob), || began).await {
+                    Ok(answered) => answered.map_err(|error| classify(&error)),
+                    Err(limit) => Err(Cause::Connection {
+                        kind: ConnectionFailure::Timeout,
+                        detail: format!("{} s", limit.as_secs()),
+                    }),
+                };
             let response = answered.map_err(|cause| self.blame(&url, Lead::Upload, cause))?;
             self.heard_from(&url);
             match self.next_write(&response)? {
@@ -281,8 +363,8 @@ impl Repository {
         let url = with_digest(session.clone(), descriptor);
         for renewed in [false, true] {
             let authorization = self.authorization(&Scopes::push(&self.name)).await?;
-            let nothing = Bytes::new();
-            let response = self.deliver(Method::PUT, &url, &body_headers(0), &nothing, authorization.as_ref()).await?;
+            let nothing = (&Bytes::new(), descriptor.size);
+            let response = self.deliver(Method::PUT, &url, &body_headers(0), nothing, authorization.as_ref()).await?;
             if response.status().is_success() {
                 return Ok(());
             }
@@ -294,9 +376,17 @@ impl Repository {
         Ok(())
     }
 
-    /// How long the registry may take to answer a finished body: nothing moves meanwhile.
-    fn commit_limit(&self) -> Duration {
-        COMMIT_TIMEOUT.min(self.limits.patience)
+    /// How long the registry may take to answer a body of so many bytes: nothing moves meanwhile. Of what the connection
+    /// holds by itself it may have read nothing yet: that is tried once more in the same time.
+    fn commit_limit(&self, bytes: u64) -> Duration {
+        let patience = if bytes > BUFFERED_BYTES { self.limits.patience } else { self.limits.patience / 2 };
+        COMMIT_TIMEOUT.min(patience)
+    }
+
+    /// How long a body may stand still: registries stop reading while they move what they have, so it is long, and there
+    /// is time for another attempt.
+    fn stall_limit(&self) -> Duration {
+        (self.limits.stall * 2).min(self.limits.patience / 2)
     }
 
     /// What the registry said to a request whose body was sent, or a part of it. Where the token ran out under it, the next

@@ -12,12 +12,12 @@
 //! | chunked | POST, PATCH …, PUT | what refuses both |
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::error::cause::Cause;
@@ -25,12 +25,14 @@ use crate::error::violation::Violation;
 use crate::oci::manifest::Descriptor;
 use crate::store::blob::{self, BlobSource, BlobStream};
 use crate::store::content::TagOrDigest;
-use crate::store::registry::blobs::upload_requests::{Session, UploadError, lost, restartable, with_digest};
+use crate::store::registry::blobs::upload_requests::{Flow, Session, UploadError, lost, restartable, with_digest};
 use crate::store::registry::concurrency::{Permit, RequestClass};
+use crate::store::registry::health::Work;
 use crate::store::registry::learned::{Refusal, UploadMethod};
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::{self, Retry, RetryBudget};
 use crate::store::registry::send::HOPS;
+use crate::sync::LockExt as _;
 
 /// Blobs up to this size in bytes count as small requests: they are over before a large one has begun.
 pub(super) const SMALL_BYTES: u64 = 1024 * 1024;
@@ -65,6 +67,9 @@ pub(super) struct BlobUpload<'a> {
     repository: &'a Repository,
     descriptor: &'a Descriptor,
     pub(super) opener: BlobOpener<'a>,
+    /// A small blob, read whole before a permit to send it is asked for, and its room in memory: no source, however slow,
+    /// keeps a target's permit.
+    whole: Option<(Bytes, OwnedSemaphorePermit)>,
     method: UploadMethod,
     budget: RetryBudget,
     /// The most bytes that one session has taken: more is progress.
@@ -83,7 +88,8 @@ impl<'a> BlobUpload<'a> {
     pub(super) fn new(repository: &'a Repository, descriptor: &'a Descriptor, source: &'a dyn BlobSource) -> Self {
         Self {
             method: repository.upload_method(descriptor.size),
-            budget: RetryBudget::new(&repository.limits),
+            budget: RetryBudget::of(&repository.limits, Work::Upload),
+            whole: None,
             repository,
             descriptor,
             opener: BlobOpener { source, opened: None },
@@ -123,18 +129,29 @@ impl<'a> BlobUpload<'a> {
                 Some(session) => session,
                 None => self.repository.open_upload().await.map_err(|cause| self.failed("POST upload", cause))?,
             };
+            if let Err(error) = self.read_whole().await {
+                self.read_again(error)?;
+                next = Some(session);
+                continue;
+            }
             let held = match permit.take() {
                 Some(permit) => permit,
                 None => self.acquire().await,
             };
+            if let Some(cause) = self.repository.host.given_up(Work::Upload) {
+                return Err(self.failed("PUT blob", cause));
+            }
             let is_resumed = session.offset > 0;
-            let moved = Arc::new(AtomicU64::new(session.offset));
-            let streamed = self.stream(&mut session, &moved).await;
+            let flow = Arc::new(Flow::new(session.offset, Arc::clone(held.place())));
+            let streamed = self.stream(&mut session, &flow).await;
+            self.budget.exclude_wait(flow.take_waited());
             // Given back before anything is asked again: the next POST wants a permit of the same class.
             drop(held);
             match streamed {
                 Ok(()) => {
                     self.repository.host.concurrency.on_success(self.class());
+                    self.repository.host.health.good(Work::Upload);
+                    *self.repository.host.took_blob.locked() = Some(Instant::now());
                     self.repository.host.observed.takes(self.method, self.descriptor.size);
                     return Ok(());
                 }
@@ -147,15 +164,36 @@ impl<'a> BlobUpload<'a> {
                     next = Some(Session { url, ..session });
                 }
                 Err(UploadError::Source(error)) => self.read_again(error)?,
-                Err(UploadError::Target(cause)) => {
-                    match self.recover(cause, &session, is_resumed, moved.load(Relaxed)).await? {
-                        Next::Done => return Ok(()),
-                        Next::Anew => {}
-                        Next::Resume(session) => next = Some(session),
-                    }
-                }
+                Err(UploadError::Target(cause)) => match self.recover(cause, &session, is_resumed, &flow).await? {
+                    Next::Done => return Ok(()),
+                    Next::Anew => {}
+                    Next::Resume(session) => next = Some(session),
+                },
             }
         }
+    }
+
+    /// Reads a small blob to its end, where there is room for it.
+    async fn read_whole(&mut self) -> Result<(), Error> {
+        if self.whole.is_some() || !self.is_small() {
+            return Ok(());
+        }
+        let Some(room) = self.repository.host.room(self.descriptor.size) else { return Ok(()) };
+        let pieces: Vec<Bytes> = self.opener.open().await?.try_collect().await?;
+        self.whole = Some((pieces.concat().into(), room));
+        Ok(())
+    }
+
+    /// The blob's bytes from the first: all of it is hashed.
+    async fn open(&mut self, flow: &Flow) -> Result<BlobStream, Error> {
+        if let Some((bytes, _)) = &self.whole {
+            let bytes = bytes.clone();
+            return Ok(futures_util::stream::once(async { Ok(bytes) }).boxed());
+        }
+        flow.starves();
+        let opened = self.opener.open().await;
+        flow.is_fed(0);
+        opened
     }
 
     /// Whether the blob is read once more, whole, after its source failed.
@@ -172,15 +210,17 @@ impl<'a> BlobUpload<'a> {
         Err(error)
     }
 
-    /// What to do after the target failed at a session that had taken the first `moved` bytes.
-    async fn recover(&mut self, cause: Cause, session: &Session, is_resumed: bool, moved: u64) -> Result<Next, Error> {
+    /// What to do after the target failed at a session into which `flow` went.
+    async fn recover(&mut self, cause: Cause, session: &Session, is_resumed: bool, flow: &Flow) -> Result<Next, Error> {
+        let moved = flow.bytes();
         if let Some(method) = self.next_method(&cause).filter(|_| !is_resumed) {
             (self.method, self.doubtful) = (method, 0);
             return Ok(Next::Anew);
         }
         if moved > self.farthest {
             self.farthest = moved;
-            self.budget.progress();
+            // Then, and not now: what the connection took at first and the registry never read is no progress.
+            self.budget.progress_at(flow.moved());
         }
         // What the registry made of the parts is not what the blob is (docker-registry 2.8 takes a part that leaves a
         // gap): once more, whole.
@@ -220,26 +260,24 @@ impl<'a> BlobUpload<'a> {
         }
     }
 
-    /// Sends what `session` has not got, and closes it. `moved` counts the bytes that it has.
-    async fn stream(&mut self, session: &mut Session, moved: &Arc<AtomicU64>) -> Result<(), UploadError> {
+    /// Sends what `session` has not got, and closes it.
+    async fn stream(&mut self, session: &mut Session, flow: &Arc<Flow>) -> Result<(), UploadError> {
         let size = self.descriptor.size;
         if session.offset < size || size == 0 {
-            // Lock order: the permit to write is held, the permit to read comes second. The blob is read from its first
-            // byte, because all of it is hashed.
-            let stream = self.opener.open().await.map_err(UploadError::Source)?;
+            let stream = self.open(flow).await.map_err(UploadError::Source)?;
             let stream = blob::after(stream, session.offset);
             let rest = size - session.offset;
             match self.method {
                 UploadMethod::Monolithic => {
                     let url = with_digest(session.url.clone(), self.descriptor);
-                    self.repository.send_body(Method::PUT, &url, stream, rest, moved).await?;
+                    self.repository.send_body(Method::PUT, &url, stream, rest, flow).await?;
                     return Ok(());
                 }
                 UploadMethod::Streamed => {
-                    let response = self.repository.send_body(Method::PATCH, &session.url, stream, rest, moved).await?;
+                    let response = self.repository.send_body(Method::PATCH, &session.url, stream, rest, flow).await?;
                     *session = self.repository.renewed(session, size, &response)?;
                 }
-                UploadMethod::Chunked => self.send_chunks(session, stream, moved).await?,
+                UploadMethod::Chunked => self.send_chunks(session, stream, flow).await?,
             }
         }
         self.repository.commit(&session.url, self.descriptor).await
@@ -251,18 +289,21 @@ impl<'a> BlobUpload<'a> {
         &mut self,
         session: &mut Session,
         mut stream: BlobStream,
-        moved: &AtomicU64,
+        flow: &Flow,
     ) -> Result<(), UploadError> {
         let mut buffer = BytesMut::new();
         loop {
-            let piece = stream.next().await.transpose().map_err(UploadError::Source)?;
+            flow.starves();
+            let piece = stream.next().await.transpose();
+            flow.is_fed(piece.as_ref().map_or(0, |piece| piece.as_ref().map_or(0, Bytes::len)));
+            let piece = piece.map_err(UploadError::Source)?;
             let last = piece.is_none();
             if let Some(piece) = piece {
                 buffer.extend_from_slice(&piece);
             }
             while buffer.len() >= session.chunk_bytes || (last && !buffer.is_empty()) {
                 let mut chunk = buffer.split_to(session.chunk_bytes.min(buffer.len())).freeze();
-                let taken = self.send_part_of_chunk(session, &chunk, moved).await?;
+                let taken = self.send_part_of_chunk(session, &chunk, flow).await?;
                 // At most the chunk's length.
                 let _ = chunk.split_to(taken);
                 if !chunk.is_empty() {
@@ -282,7 +323,7 @@ impl<'a> BlobUpload<'a> {
         &mut self,
         session: &mut Session,
         chunk: &Bytes,
-        moved: &AtomicU64,
+        flow: &Flow,
     ) -> Result<usize, UploadError> {
         let from = session.offset;
         match self.repository.send_chunk(session, chunk).await {
@@ -295,7 +336,7 @@ impl<'a> BlobUpload<'a> {
             }
         }
         let taken = usize::try_from(session.offset - from).unwrap_or(chunk.len()).min(chunk.len());
-        moved.fetch_add(taken as u64, Relaxed);
+        flow.moves(taken);
         self.repository.meter.written(taken);
         if taken > 0 {
             self.budget.progress();
