@@ -408,7 +408,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn in_any_order_every_transfer_ends_beside_a_source_that_hangs_and_all_permits_come_back() {
-        for seed in 1..=200 {
+        for seed in 1..=50 {
             let (good, hung, target) =
                 (Concurrency::new(false), Concurrency::new(false), Arc::new(Concurrency::new(true)));
             let random = |number: u64| Random(seed * 1_000_003 + number * 7919);
@@ -431,7 +431,9 @@ mod tests {
         let source = Concurrency::new(false);
         // The bodies that go to it are read no further.
         let stuck = join_all((0..16).map(|_| source.acquire(RequestClass::Read))).await;
-        stuck.iter().for_each(|permit| permit.place().waits());
+        for permit in &stuck {
+            permit.place().waits();
+        }
         let brother = timeout(Duration::from_secs(600), source.acquire(RequestClass::Read)).await;
         assert!(brother.is_ok());
     }
