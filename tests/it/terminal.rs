@@ -164,7 +164,7 @@ async fn control_c_ends_it_and_the_terminal_is_as_it_was() {
 async fn what_moves_has_a_line_while_it_moves() {
     let (source, target) = registries();
     source.seed(&images::wide(3, 100_000), "library/other:1");
-    target.fault(Fault::on("PUT", "/uploads/", What::Delay(1500)).always());
+    target.fault(Fault::on("PUT", "/uploads/", What::Delay(900)).always());
     let list = [source.name("library/app:1"), source.name("library/other:1")].join(",");
     let into = format!("--target={}", target.name("list/{name}"));
     let outcome = Run::line(&["copy", "--images", &list, &into]).arg("--color=never").at_terminal(120).succeeds().await;

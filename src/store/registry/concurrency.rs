@@ -410,7 +410,7 @@ mod tests {
     async fn in_any_order_every_transfer_ends_beside_a_source_that_hangs_and_all_permits_come_back() {
         for seed in 1..=50 {
             let (good, hung, target) =
-                (Concurrency::new(false), Concurrency::new(false), Arc::new(Concurrency::new(true)));
+                (Concurrency::new(false, None), Concurrency::new(false, None), Arc::new(Concurrency::new(true, None)));
             let random = |number: u64| Random(seed * 1_000_003 + number * 7919);
             let hanging = join_all((0..40).map(|number| transfer(&hung, &target, random(number), true)));
             let ending = join_all((0..40).map(|number| transfer(&good, &target, random(100 + number), false)));
@@ -428,7 +428,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_target_that_hangs_does_not_keep_the_readers_of_its_brother() {
-        let source = Concurrency::new(false);
+        let source = Concurrency::new(false, None);
         // The bodies that go to it are read no further.
         let stuck = join_all((0..16).map(|_| source.acquire(RequestClass::Read))).await;
         for permit in &stuck {
@@ -440,7 +440,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_transfer_that_moves_keeps_its_permit_and_one_that_moves_again_has_one_again() {
-        let source = Concurrency::new(false);
+        let source = Concurrency::new(false, None);
         let mut held = join_all((0..16).map(|_| source.acquire(RequestClass::Read))).await;
         let busy = timeout(Duration::from_secs(60), source.acquire(RequestClass::Read)).await;
         assert!(busy.is_err(), "nobody waits for another end");

@@ -8,8 +8,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::cause::Cause;
-use crate::store::registry::host::GIVEN_UP;
 use crate::sync::LockExt as _;
+
+/// How long a host that never answered is not asked again by the images that come after.
+pub const GIVEN_UP: Duration = Duration::from_secs(30);
 
 /// What is asked of a host. One kind may hang while the others are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

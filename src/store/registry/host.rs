@@ -22,15 +22,12 @@ use crate::store::registry::auth::realm::Allowed;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::auth::{Auth, Learnt};
 use crate::store::registry::concurrency::Concurrency;
-use crate::store::registry::health::{Health, Work};
+use crate::store::registry::health::{GIVEN_UP, Health, Work};
 use crate::store::registry::learned::Observed;
 use crate::store::registry::quirks::Quirks;
 use crate::store::registry::server::Server;
 use crate::store::registry::warnings::Warnings;
 use crate::sync::LockExt as _;
-
-/// How long a host that never answered is not asked again by the images that come after.
-pub const GIVEN_UP: Duration = Duration::from_secs(30);
 
 /// How long a registry on this machine may take to show that it speaks TLS.
 const TLS_PROBE: Duration = Duration::from_secs(10);
