@@ -22,9 +22,7 @@ const INPUT: &str = "config";
 
 /// Reads the lists that `names` name, in their order; the files of one glob by name.
 pub fn read(workspace: &Path, names: &[&str]) -> Result<List, Error> {
-    let directory = Directory::open(workspace).map_err(|error| {
-        Error::input(INPUT, format!("needs the workspace {}, which cannot be read: {error}", workspace.display()))
-    })?;
+    let directory = open(INPUT, workspace)?;
     let mut list = List::default();
     let mut seen: Vec<PathBuf> = Vec::new();
     for name in names {
@@ -46,9 +44,7 @@ pub fn read(workspace: &Path, names: &[&str]) -> Result<List, Error> {
 
 /// Reads the lock file of a list; one that is not there yet has no line.
 pub fn lock(workspace: &Path, path: &str, update: Update) -> Result<Lock, Error> {
-    let directory = Directory::open(workspace).map_err(|error| {
-        Error::input("lock", format!("needs the workspace {}, which cannot be read: {error}", workspace.display()))
-    })?;
+    let directory = open("lock", workspace)?;
     match text("lock", &directory, Path::new(path))? {
         Some(text) => Lock::parse(path, &text, update),
         None if update == Update::Frozen => {
@@ -58,6 +54,12 @@ pub fn lock(workspace: &Path, path: &str, update: Update) -> Result<Lock, Error>
         }
         None => Lock::parse(path, "", update),
     }
+}
+
+fn open(input: &str, workspace: &Path) -> Result<Directory, Error> {
+    Directory::open(workspace).map_err(|error| {
+        Error::input(input, format!("needs the workspace {}, which cannot be read: {error}", workspace.display()))
+    })
 }
 
 /// The text of a file; none where there is no file.

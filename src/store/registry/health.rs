@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::error::cause::Cause;
 use crate::sync::LockExt as _;
 
-/// How long a host that never answered is not asked again by the images that come after.
+/// How long what was given up is not asked for again by the images that come after.
 pub const GIVEN_UP: Duration = Duration::from_secs(30);
 
 /// What is asked of a host. One kind may hang while the others are answered.
@@ -30,6 +30,27 @@ pub(crate) enum Work {
 /// be the fault of what was asked for.
 const PROOF: u32 = 2;
 
+/// A failure that stands for whoever comes after, for [`GIVEN_UP`] at a time.
+#[derive(Default)]
+pub(crate) struct GivenUp(Option<(Instant, Cause)>);
+
+impl GivenUp {
+    /// `cause` stands from now on.
+    pub(crate) fn set(&mut self, cause: &Cause) {
+        self.0 = Some((Instant::now() + GIVEN_UP, cause.clone()));
+    }
+
+    /// The failure that stands. When its time is over one request is let through, to find out for all.
+    pub(crate) fn standing(&mut self) -> Option<Cause> {
+        let (until, cause) = self.0.as_mut()?;
+        if *until <= Instant::now() {
+            *until = Instant::now() + GIVEN_UP;
+            return None;
+        }
+        Some(cause.clone())
+    }
+}
+
 /// The memory of one host.
 #[derive(Default)]
 pub(crate) struct Health([Mutex<Memory>; 4]);
@@ -40,8 +61,8 @@ struct Memory {
     good: Option<Instant>,
     /// How often patience was used up since.
     spent: u32,
-    /// The last failure, and when it is next tried again.
-    given_up: Option<(Instant, Cause)>,
+    /// The last failure.
+    given_up: GivenUp,
 }
 
 impl Health {
@@ -68,19 +89,13 @@ impl Health {
         }
         memory.spent += 1;
         if memory.spent >= PROOF {
-            memory.given_up = Some((Instant::now() + GIVEN_UP, cause.clone()));
+            memory.given_up.set(cause);
         }
     }
 
-    /// Why it is not asked now. One is let through after [`GIVEN_UP`], to find out for all.
+    /// Why it is not asked now.
     pub(crate) fn given_up(&self, work: Work) -> Option<Cause> {
-        let mut memory = self.of(work).locked();
-        let (until, cause) = memory.given_up.as_mut()?;
-        if *until <= Instant::now() {
-            *until = Instant::now() + GIVEN_UP;
-            return None;
-        }
-        Some(cause.clone())
+        self.of(work).locked().given_up.standing()
     }
 }
 

@@ -22,7 +22,7 @@ use crate::store::registry::auth::realm::Allowed;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::auth::{Auth, Learnt};
 use crate::store::registry::concurrency::Concurrency;
-use crate::store::registry::health::{GIVEN_UP, Health, Work};
+use crate::store::registry::health::{GivenUp, Health, Work};
 use crate::store::registry::learned::Observed;
 use crate::store::registry::quirks::Quirks;
 use crate::store::registry::server::Server;
@@ -79,7 +79,7 @@ pub struct Host {
     /// Other hosts that it led to, by redirects and by places for uploads, and that have answered.
     pub(crate) led_to: Mutex<HashSet<String>>,
     /// When and why it was given up, where it never has: each image of a list would wait as long and hear the same.
-    given_up: Mutex<Option<(Instant, Cause)>>,
+    given_up: Mutex<GivenUp>,
     /// What it was asked for in vain.
     pub(crate) health: Health,
     /// When it last took a blob whole, for others to see that it moves.
@@ -195,24 +195,18 @@ impl Host {
         Arc::clone(&self.small_blobs).try_acquire_many_owned(kibibytes).ok()
     }
 
-    /// Why it is not asked for this `work` now. After [`GIVEN_UP`] one request is let through, to find out for all.
+    /// Why it is not asked for this `work` now.
     pub(crate) fn given_up(&self, work: Work) -> Option<Cause> {
         self.silent().or_else(|| self.health.given_up(work))
     }
 
     /// Why it is not asked now, where it has never answered.
     fn silent(&self) -> Option<Cause> {
-        let mut given_up = self.given_up.locked();
-        let (when, cause) = given_up.as_mut().filter(|_| self.never_answered())?;
-        if when.elapsed() >= GIVEN_UP {
-            *when = Instant::now();
-            return None;
-        }
-        Some(cause.clone())
+        if self.never_answered() { self.given_up.locked().standing() } else { None }
     }
 
     pub fn give_up(&self, cause: &Cause) {
-        *self.given_up.locked() = Some((Instant::now(), cause.clone()));
+        self.given_up.locked().set(cause);
     }
 
     pub(crate) fn never_answered(&self) -> bool {
