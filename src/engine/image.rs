@@ -180,7 +180,11 @@ impl<'a> ImageTask<'a> {
             return self.stays(&target.store, found).await;
         }
         let source = self.source().await?;
-        let reader = self.session.shared.fan_out.join(&self.job.source.to_string(), target.store.account());
+        let reader = self.session.shared.fan_out.join(
+            &self.job.source.to_string(),
+            target.store.account(),
+            self.job.options.patience,
+        );
         // Where only the source's digest names the target, the target can be asked once that is known.
         let early = target.tag.as_deref().map(TagOrDigest::Tag).or(target.digest.as_ref().map(TagOrDigest::Digest));
         let (resolved, found) = match asked {

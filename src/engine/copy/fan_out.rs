@@ -2,11 +2,10 @@
 //!
 //! Owns which target's copy downloads and which are served by its download: the first that wants a blob waits for the
 //! others, as long as other blobs of this source move on to them and a moment more, then downloads it for all that wait.
-//! Never a reason to fail
-//! or to stand still: a subscriber that joins late, falls behind or receives only part of the stream downloads the blob
-//! itself. Never takes another's word for the bytes: each end checks its own. Never serves what was
-//! read in another repository than the image's own. Within one account there is nothing to share:
-//! there the ledger has a blob brought once.
+//! Never a reason to fail or to stand still: a subscriber that joins late, falls behind or receives only part of the
+//! stream downloads the blob itself. Never takes another's word for the bytes: each end checks its own. Never serves
+//! what was read in another repository than the image's own. Within one account there is nothing to share: there the
+//! ledger has a blob brought once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicBool;
@@ -29,21 +28,31 @@ use crate::store::content::{AccountId, Origin, TagOrDigest};
 use crate::store::{Source, StoredBlob};
 use crate::sync::LockExt as _;
 
-/// How long the first that wants a blob waits for accounts to which nothing moves on. An account that was waited for in vain
-/// is not waited for again until it comes.
-const GATHER_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one waits for another: small parts of the patience that the run has with its registries, so that a longer
+/// patience also excuses a slower machine.
+#[derive(Clone, Copy)]
+struct Waits {
+    /// How long the first that wants a blob waits for accounts to which nothing moves on. An account that was waited for
+    /// in vain is not waited for again until it comes.
+    gather: Duration,
+    /// How long a download waits for one sink, all in all, before that one's pace is judged.
+    sink: Duration,
+    /// How long a follower waits for the next piece before it downloads the rest itself.
+    follow: Duration,
+}
 
-/// How long a download waits for one sink, all in all, before that one's pace is judged.
-const SINK_TIMEOUT: Duration = Duration::from_secs(5);
+impl Waits {
+    fn of(patience: Duration) -> Self {
+        let part = |of: u32, least: u64| (patience / of).max(Duration::from_secs(least));
+        Self { gather: part(100, 3), sink: part(60, 5), follow: part(30, 10) }
+    }
+}
 
 /// The pace below which a sink is left behind.
 const MIN_SINK_BYTES_PER_SEC: u64 = 256 * 1024;
 
 /// Pieces that may wait for one sink: few, because they are held in memory.
 const SINK_PIECES: usize = 2;
-
-/// How long a follower waits for the next piece before it downloads the rest itself.
-const FOLLOW_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A manifest that is read once; a failure is that of all that wanted it.
 type Once = Arc<OnceCell<Result<Manifest, Error>>>;
@@ -97,11 +106,11 @@ struct SharedManifest {
 
 impl FanOut {
     /// An image of `source` that goes to `account` begins.
-    pub fn join(&self, source: &str, account: AccountId) -> Subscriber<'_> {
+    pub fn join(&self, source: &str, account: AccountId, patience: Duration) -> Subscriber<'_> {
         let mut sources = self.sources();
         let source = sources.entry(source.to_owned()).or_insert_with(|| Arc::new(SharedSource::new(source)));
         source.accounts().entry(account).or_default().images += 1;
-        Subscriber { fan_out: self, source: Arc::clone(source), account }
+        Subscriber { fan_out: self, source: Arc::clone(source), account, waits: Waits::of(patience) }
     }
 
     fn sources(&self) -> MutexGuard<'_, HashMap<String, Arc<SharedSource>>> {
@@ -114,8 +123,8 @@ impl FanOut {
 }
 
 impl AccountState {
-    fn is_idle(&self) -> bool {
-        self.took.is_none_or(|when| when.elapsed() > GATHER_TIMEOUT)
+    fn is_idle(&self, gather: Duration) -> bool {
+        self.took.is_none_or(|when| when.elapsed() > gather)
     }
 }
 
@@ -143,6 +152,7 @@ pub struct Subscriber<'a> {
     fan_out: &'a FanOut,
     source: Arc<SharedSource>,
     account: AccountId,
+    waits: Waits,
 }
 
 impl Drop for Subscriber<'_> {
@@ -231,7 +241,7 @@ impl Subscriber<'_> {
                 match coming.await {
                     Ok(pieces) => {
                         let object = blob.store.object(TagOrDigest::Digest(digest));
-                        let stream = followed(pieces, blob.store.clone(), blob.descriptor.clone());
+                        let stream = followed(pieces, self.waits.follow, blob.store.clone(), blob.descriptor.clone());
                         blob::checked(stream, blob.descriptor, object)
                     }
                     // The leader has failed or gone.
@@ -247,7 +257,7 @@ impl Subscriber<'_> {
     /// Waits for the others, and downloads for all that came.
     async fn lead(&self, ledger: &Ledger, blob: &StoredBlob<'_>, wanted: &Wanted) -> Result<BlobStream, Error> {
         let leader = Leader { reader: self, wanted, is_over: false };
-        let mut until = Instant::now() + GATHER_TIMEOUT;
+        let mut until = Instant::now() + self.waits.gather;
         loop {
             let mut changed = std::pin::pin!(self.fan_out.changed.notified());
             changed.as_mut().enable();
@@ -260,9 +270,9 @@ impl Subscriber<'_> {
             }
             let mut accounts = self.source.accounts();
             for other in missing {
-                accounts.entry(other).and_modify(|state| state.late |= state.is_idle());
+                accounts.entry(other).and_modify(|state| state.late |= state.is_idle(self.waits.gather));
             }
-            until += GATHER_TIMEOUT;
+            until += self.waits.gather;
         }
         let waiting = leader.start();
         let stream = blob.open().await?;
@@ -270,7 +280,12 @@ impl Subscriber<'_> {
             .into_iter()
             .filter_map(|(_, waiting)| {
                 let (to, pieces) = mpsc::channel(SINK_PIECES);
-                waiting.send(pieces).ok().map(|()| Sink { to, bytes: 0, waited: Duration::ZERO })
+                waiting.send(pieces).ok().map(|()| Sink {
+                    to,
+                    bytes: 0,
+                    waited: Duration::ZERO,
+                    timeout: self.waits.sink,
+                })
             })
             .collect();
         Ok(if sinks.is_empty() { stream } else { fanned_out(stream, sinks) })
@@ -350,16 +365,18 @@ struct Sink {
     bytes: u64,
     /// How long it was waited for.
     waited: Duration,
+    /// How long it may be waited for before its pace is judged.
+    timeout: Duration,
 }
 
 impl Sink {
     /// Gives it one more piece; none where it has gone or is too slow.
     async fn take(mut self, piece: Bytes) -> Option<Self> {
         let (began, length) = (Instant::now(), piece.len() as u64);
-        timeout(SINK_TIMEOUT, self.to.send(piece)).await.ok()?.ok()?;
+        timeout(self.timeout, self.to.send(piece)).await.ok()?.ok()?;
         self.waited += began.elapsed();
         self.bytes += length;
-        let is_slow = self.waited >= SINK_TIMEOUT && self.bytes < self.waited.as_secs() * MIN_SINK_BYTES_PER_SEC;
+        let is_slow = self.waited >= self.timeout && self.bytes < self.waited.as_secs() * MIN_SINK_BYTES_PER_SEC;
         (!is_slow).then_some(self)
     }
 }
@@ -383,13 +400,15 @@ fn fanned_out(stream: BlobStream, sinks: Vec<Sink>) -> BlobStream {
 
 /// What another downloads; from where that ends too soon or comes too slowly, an own download. Not checked: the bytes of
 /// two downloads may not be one blob's.
-fn followed(pieces: mpsc::Receiver<Bytes>, store: Source, descriptor: Descriptor) -> BlobStream {
-    let state = Followed { pieces, own: None, has: 0, store, descriptor };
+fn followed(pieces: mpsc::Receiver<Bytes>, wait: Duration, store: Source, descriptor: Descriptor) -> BlobStream {
+    let state = Followed { pieces, wait, own: None, has: 0, store, descriptor };
     stream::unfold(state, |mut state| async move { state.next().await.map(|piece| (piece, state)) }).boxed()
 }
 
 struct Followed {
     pieces: mpsc::Receiver<Bytes>,
+    /// How long the next one is waited for.
+    wait: Duration,
     own: Option<BlobStream>,
     has: u64,
     store: Source,
@@ -402,7 +421,7 @@ impl Followed {
             if let Some(own) = &mut self.own {
                 return own.next().await;
             }
-            if let Ok(Some(piece)) = timeout(FOLLOW_TIMEOUT, self.pieces.recv()).await {
+            if let Ok(Some(piece)) = timeout(self.wait, self.pieces.recv()).await {
                 self.has += piece.len() as u64;
                 return Some(Ok(piece));
             }
