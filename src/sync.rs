@@ -1,4 +1,4 @@
-//! What is shared between tasks: locks, and what is asked once.
+//! What is shared between tasks: locks, what is asked once, what is done a few at a time.
 //!
 //! Never waits for more than a moment under a lock, and never holds one across an await.
 
@@ -7,6 +7,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::OnceCell;
 
 /// Locks whose holder panicked are as good as others: a panic ends the run, and until then its report is written.
@@ -18,6 +21,21 @@ pub trait LockExt<T: ?Sized> {
 impl<T: ?Sized> LockExt<T> for Mutex<T> {
     fn locked(&self) -> MutexGuard<'_, T> {
         self.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What all of `work` gives, in the order in which it ends, `at_once` at a time: what waits for its turn has not been made.
+pub async fn few_at_once<'a, T, E>(
+    at_once: usize,
+    mut work: impl Iterator<Item = BoxFuture<'a, Result<T, E>>> + Send,
+) -> Result<Vec<T>, E> {
+    let (mut done, mut going) = (Vec::new(), FuturesUnordered::new());
+    loop {
+        going.extend(work.by_ref().take(at_once - going.len()));
+        match going.next().await {
+            Some(result) => done.push(result?),
+            None => return Ok(done),
+        }
     }
 }
 

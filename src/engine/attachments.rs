@@ -5,23 +5,25 @@
 //! list a tag is no proof that it is not there. A listing of referrers that fails is an error, never "none": an image without
 //! its signature breaks clusters. What is listed and cannot be had is said. Never writes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use futures_util::future::{BoxFuture, FutureExt as _, try_join, try_join_all};
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
 
+use crate::engine::copy::limit::AttachmentQuota;
 use crate::engine::options::Attachments;
 use crate::error::{Error, Side};
 use crate::oci::artifact::{Kind, bundle, cosign_tags};
 use crate::oci::digest::Digest;
-use crate::oci::manifest::{Descriptor, Manifest};
+use crate::oci::manifest::{Descriptor, Manifest, PackedManifest};
 use crate::store::content::{Listing, TagOrDigest};
 use crate::store::{Source, StoredBlob, Target, present};
+use crate::text::sanitise;
 
 /// How long a chain of attachments of attachments may be: a signed SBOM needs two.
 const DEEPEST: usize = 4;
 
-/// Attachments of one digest that are fetched at once.
+/// Steps of one search that are under way at once.
 const AT_ONCE: usize = 16;
 
 /// The largest sigstore bundle that is read to learn what it holds, in bytes.
@@ -29,6 +31,12 @@ const LARGEST_BUNDLE: u64 = 4 * 1024 * 1024;
 
 /// How many attachments one digest may have.
 const MOST: usize = 1_000;
+
+/// How many one search may find: those of an image with all of its platforms.
+const MOST_TOGETHER: usize = 10_000;
+
+/// What the pointer to an attachment takes beside its manifest, in bytes.
+const POINTER: usize = 512;
 
 /// One attachment of the source.
 #[derive(Clone, Debug)]
@@ -41,8 +49,12 @@ pub struct Found {
     pub place: Place,
     /// What it is.
     pub kind: Kind,
+    /// Its artifact type, made safe.
+    pub artifact_type: Option<String>,
+    /// What its `subject` field names, where it has one.
+    pub names: Option<Digest>,
     /// Its manifest.
-    pub manifest: Manifest,
+    pub manifest: PackedManifest,
 }
 
 /// How an attachment is tied to its subject.
@@ -54,41 +66,165 @@ pub enum Place {
     Tag(String),
 }
 
-/// Everything attached to `subject` at the source, and what is attached to that, nearest first.
-pub fn search<'a>(
-    source: &'a Source,
-    subject: &'a Digest,
+/// Everything attached at the source to `subjects`, which may become known bit by bit, and what is attached to that.
+///
+/// Few steps at a time, whatever the tree looks like: each takes some KiB, and a tree may have thousands of leaves. What waits
+/// for its turn is a digest.
+pub async fn search(
+    source: &Source,
+    subjects: impl Stream<Item = Digest>,
     which: Attachments,
-    depth: usize,
-) -> BoxFuture<'a, Result<Vec<Found>, Error>> {
-    async move {
-        if which == Attachments::None {
-            return Ok(Vec::new());
+    quota: &AttachmentQuota<'_>,
+) -> Result<Vec<Found>, Error> {
+    if which == Attachments::None {
+        return Ok(Vec::new());
+    }
+    let mut subjects = std::pin::pin!(subjects.fuse());
+    let mut search = Search::new(source, which, quota);
+    let mut going = FuturesUnordered::new();
+    loop {
+        while going.len() < AT_ONCE
+            && !quota.is_full()
+            && let Some(step) = search.steps.pop_front()
+        {
+            going.push(take(source, which, step));
         }
-        if depth >= DEEPEST {
-            // Asked only of what hangs that far from an image.
-            if has_any(source, subject, which).await? {
-                source.meter().notice(format!(
-                    "attachments of attachments are followed {DEEPEST} deep; what may hang on those is left behind"
-                ));
+        // With nothing under way: what waits here holds no connection and no place at a host.
+        if going.is_empty() && quota.is_full() {
+            quota.enlarge().await;
+            continue;
+        }
+        tokio::select! {
+            biased;
+            Some(taken) = going.next() => search.learn(taken?)?,
+            Some(subject) = subjects.next() => search.look(subject, 0),
+            else => return Ok(search.found),
+        }
+    }
+}
+
+/// What is to be asked next.
+enum Step {
+    /// What hangs on a digest.
+    Look(Digest, usize),
+    /// What is listed as hanging on a digest.
+    Fetch { subject: Digest, depth: usize, digest: Digest },
+}
+
+/// What came of it.
+enum Taken {
+    /// What is listed as hanging on a digest, and what is under its tags.
+    Seen { subject: Digest, depth: usize, listed: BTreeSet<Digest>, tagged: Vec<Found> },
+    /// An attachment; none where it is none.
+    Fetched(Option<Found>),
+}
+
+/// A search under way.
+struct Search<'a, 'q> {
+    source: &'a Source,
+    which: Attachments,
+    quota: &'a AttachmentQuota<'q>,
+    steps: VecDeque<Step>,
+    /// What was looked at already: the same may hang on several, or be under a tag too.
+    looked_at: HashSet<Digest>,
+    /// Attachments listed so far.
+    listed: usize,
+    found: Vec<Found>,
+}
+
+impl<'a, 'q> Search<'a, 'q> {
+    fn new(source: &'a Source, which: Attachments, quota: &'a AttachmentQuota<'q>) -> Self {
+        let (steps, looked_at, found) = (VecDeque::new(), HashSet::new(), Vec::new());
+        Self { source, which, quota, steps, looked_at, listed: 0, found }
+    }
+
+    fn look(&mut self, subject: Digest, depth: usize) {
+        if self.looked_at.insert(subject.clone()) {
+            self.steps.push_back(Step::Look(subject, depth));
+        }
+    }
+
+    fn learn(&mut self, taken: Taken) -> Result<(), Error> {
+        match taken {
+            Taken::Seen { subject, depth, listed, tagged } => {
+                self.listed += listed.len() + tagged.len();
+                if self.listed > MOST_TOGETHER {
+                    return Err(too_many(self.source, &subject, MOST_TOGETHER, "hang on the image and its platforms"));
+                }
+                self.quota.hold(listed.len() * POINTER);
+                let fetch = |digest| Step::Fetch { subject: subject.clone(), depth, digest };
+                self.steps.extend(listed.into_iter().map(fetch));
+                for found in tagged {
+                    self.quota.hold(POINTER);
+                    self.keep(found);
+                }
             }
-            return Ok(Vec::new());
+            Taken::Fetched(found) => found.into_iter().for_each(|found| self.keep(found)),
         }
-        let (referrers, tagged) = try_join(referrers(source, subject), tagged(source, subject, which)).await?;
-        let found = |place, kind, manifest| Found { subject: subject.clone(), depth, place, kind, manifest };
-        let mut all: Vec<Found> = referrers
-            .into_iter()
-            .map(|(manifest, kind)| found(Place::Referrer, kind, manifest))
-            .chain(tagged.into_iter().map(|(tag, kind, manifest)| found(Place::Tag(tag), kind, manifest)))
-            .filter(|found| which == Attachments::All || found.kind == Kind::Signature)
-            .collect();
-        // What is both a referrer and under a tag is asked for once.
-        let digests: BTreeSet<Digest> = all.iter().map(|found| found.manifest.digest.clone()).collect();
-        let deeper = try_join_all(digests.iter().map(|digest| search(source, digest, which, depth + 1))).await?;
-        all.extend(deeper.into_iter().flatten());
-        Ok(all)
+        Ok(())
+    }
+
+    fn keep(&mut self, found: Found) {
+        if self.which == Attachments::Signatures && found.kind != Kind::Signature {
+            return;
+        }
+        self.quota.hold(found.manifest.len());
+        self.look(found.manifest.digest.clone(), found.depth + 1);
+        self.found.push(found);
+    }
+}
+
+fn take(source: &Source, which: Attachments, step: Step) -> BoxFuture<'_, Result<Taken, Error>> {
+    async move {
+        match step {
+            Step::Look(subject, depth) if depth >= DEEPEST => {
+                // Asked only of what hangs that far from an image.
+                if has_any(source, &subject, which).await? {
+                    source.meter().notice(format!(
+                        "attachments of attachments are followed {DEEPEST} deep; what may hang on those is left behind"
+                    ));
+                }
+                Ok(Taken::Fetched(None))
+            }
+            Step::Look(subject, depth) => {
+                let (listed, tagged) = try_join(referrers(source, &subject), tagged(source, &subject, which)).await?;
+                let found = |(tag, kind, manifest)| Found::new(subject.clone(), depth, Place::Tag(tag), kind, manifest);
+                let tagged = tagged.into_iter().map(found).collect();
+                Ok(Taken::Seen { subject, depth, listed, tagged })
+            }
+            Step::Fetch { subject, depth, digest } => {
+                let fetched = referrer(source, &subject, &digest).await?;
+                let found = |(manifest, kind)| Found::new(subject, depth, Place::Referrer, kind, manifest);
+                Ok(Taken::Fetched(fetched.map(found)))
+            }
+        }
     }
     .boxed()
+}
+
+impl Found {
+    fn new(subject: Digest, depth: usize, place: Place, kind: Kind, manifest: Manifest) -> Self {
+        let names = manifest.subject.as_ref().map(|subject| subject.digest.clone());
+        let artifact_type = manifest.artifact_type().map(|text| sanitise::one_line(text, 200));
+        Self { subject, depth, place, kind, artifact_type, names, manifest: manifest.into() }
+    }
+
+    /// Its manifest, read.
+    pub fn open(&self, source: &Source) -> Result<Manifest, Error> {
+        self.manifest.open().map_err(|problem| Error::Content {
+            side: Side::Source,
+            object: source.object(TagOrDigest::Digest(&self.manifest.digest)),
+            problem,
+        })
+    }
+}
+
+fn too_many(source: &Source, subject: &Digest, most: usize, what: &str) -> Error {
+    Error::Content {
+        side: Side::Source,
+        object: source.object(TagOrDigest::Digest(subject)),
+        problem: format!("more than {most} attachments {what}"),
+    }
 }
 
 /// Leaves out what is attached to `subject`, and what is attached to that and to nothing else.
@@ -164,24 +300,14 @@ pub fn not_listed(subject: &Digest, attached: &[&Digest], reason: &str) -> Strin
     )
 }
 
-/// The manifests that name `subject` as their subject, and what each is.
-async fn referrers(source: &Source, subject: &Digest) -> Result<Vec<(Manifest, Kind)>, Error> {
-    let listed = listed(source, subject).await?;
+/// What is listed as naming `subject` as its subject.
+async fn referrers(source: &Source, subject: &Digest) -> Result<BTreeSet<Digest>, Error> {
     // The same referrer may be listed twice.
-    let listed: BTreeSet<Digest> = listed.into_iter().map(|entry| entry.digest).collect();
+    let listed: BTreeSet<Digest> = listed(source, subject).await?.into_iter().map(|entry| entry.digest).collect();
     if listed.len() > MOST {
-        return Err(Error::Content {
-            side: Side::Source,
-            object: source.object(TagOrDigest::Digest(subject)),
-            problem: format!("more than {MOST} attachments refer to it"),
-        });
+        return Err(too_many(source, subject, MOST, "refer to it"));
     }
-    let found: Vec<Option<(Manifest, Kind)>> = stream::iter(listed)
-        .map(|digest| async move { referrer(source, subject, &digest).await })
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await?;
-    Ok(found.into_iter().flatten().collect())
+    Ok(listed)
 }
 
 /// One referrer; none where there is none, which is said unless it is attached to something else.

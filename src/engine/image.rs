@@ -7,6 +7,8 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::{FutureExt as _, try_join_all};
+use futures_util::stream;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
 use crate::engine::attachments;
@@ -221,6 +223,7 @@ impl<'a> ImageTask<'a> {
                 reader.manifest(&wanted, root.manifest(&source.store, source.at())).await?
             }
         };
+        let (tell, subjects) = unbounded_channel();
         let copy = Copy {
             source: &source.store,
             target: &target.store,
@@ -232,26 +235,30 @@ impl<'a> ImageTask<'a> {
             children: children.as_ref(),
             refused: Mutex::default(),
             may_rewrite: smaller.is_some(),
-            found: Mutex::default(),
+            subjects: Mutex::new(Some(tell)),
             unlisted: Mutex::default(),
             sizes: Mutex::default(),
         };
-        self.transfer(&copy, target_at, (&root, smaller.as_deref()), chosen.as_ref()).await
+        self.transfer(&copy, subjects, target_at, (&root, smaller.as_deref()), chosen.as_ref()).await
     }
 
     /// Sends what the target lacks: what is below the root, the attachments, the tag.
     async fn transfer(
         &self,
         copy: &Copy<'_>,
+        mut subjects: UnboundedReceiver<Digest>,
         target_at: TagOrDigest<'_>,
         (root, smaller): (&Manifest, Option<&Manifest>),
         chosen: Option<&Platform>,
     ) -> Result<Outcome, Error> {
         copy.check_directory(root).await?;
-        let below = tokio::try_join!(copy.below(root, 0), copy.look_for_attachments(&root.digest));
+        let quota = self.session.shared.attachments.quota();
+        let subjects = stream::poll_fn(move |context| subjects.poll_recv(context));
+        // Beside what is below, not within: it may have to wait for another image, and others wait for what is below.
+        let search = attachments::search(copy.source, subjects, copy.options.attachments, &quota);
+        let copied = tokio::try_join!(copy.whole(root), search);
         self.describe(root, chosen, copy.children, |digest| copy.size_of(digest));
-        below?;
-        let mut found = copy.take_found();
+        let ((), mut found) = copied?;
         let mut pushed = None;
         let mut root = copy.choose_root(root, smaller);
         if copy.before != TargetState::Same && (!found.is_empty() || root.root.subject.is_some()) {
@@ -265,7 +272,7 @@ impl<'a> ImageTask<'a> {
         }
         copy.note_subject(root.root, pushed);
         let attachments = copy.attach(found).await?;
-        self.known().attachments = attachments;
+        self.known().attachments = self.session.shared.reported.within(attachments, &self.meter);
         if copy.before == TargetState::Same {
             return Ok(self.deep_check_result());
         }
@@ -540,7 +547,8 @@ impl<'a> ImageTask<'a> {
         let children = resolved.children.as_ref();
         self.describe(&root, chosen.as_ref(), children, |_| None);
         let attachments = self.job.options.attachments;
-        let comparison = Comparison { source: &source.store, target: &target.store, attachments, children };
+        let quota = self.session.shared.attachments.quota();
+        let comparison = Comparison { source: &source.store, target: &target.store, attachments, children, quota };
         let differences = comparison.differences(&root).await?;
         if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
     }

@@ -1,9 +1,13 @@
 //! What became of an image, as data. Renderings add nothing to it.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::observe::counts::{Blobs, EndpointReport, Traffic};
+use crate::observe::meter::Meter;
 use crate::oci::artifact::Kind;
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
@@ -79,6 +83,30 @@ pub struct AttachmentOutcome {
     pub result: Outcome,
 }
 
+/// Attachments that one report names: it is in memory until the end, and they may be any number.
+const MOST_REPORTED: usize = 20_000;
+
+/// How many attachments the report of a run names so far.
+#[derive(Debug, Default)]
+pub struct ReportedAttachments(AtomicUsize);
+
+impl ReportedAttachments {
+    /// As many of `attachments` as there is room for; that the others are not named is said.
+    pub fn within(&self, mut attachments: Vec<AttachmentOutcome>, meter: &Meter) -> Vec<AttachmentOutcome> {
+        let found = attachments.len();
+        let room = MOST_REPORTED.saturating_sub(self.0.fetch_add(found, Relaxed));
+        if found > room {
+            attachments.truncate(room);
+            attachments.shrink_to_fit();
+            meter.notice(format!(
+                "{} of the image's {found} attachments are not named in the report, which names {MOST_REPORTED} at most",
+                found - room
+            ));
+        }
+        attachments
+    }
+}
+
 /// How an image ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -144,5 +172,35 @@ impl ImageOutcome {
             state: None,
             duration_ms: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AttachmentOutcome, MOST_REPORTED, Outcome, ReportedAttachments};
+    use crate::observe::events::Events;
+    use crate::observe::meter::Meter;
+    use crate::oci::artifact::Kind;
+    use crate::oci::digest::Digest;
+
+    #[test]
+    fn a_report_names_so_many_attachments_and_says_how_many_it_does_not() {
+        let attachment = AttachmentOutcome {
+            subject: Digest::of(b"image"),
+            digest: Digest::of(b"signature"),
+            kind: Kind::Signature,
+            artifact_type: None,
+            tag: None,
+            result: Outcome::Copied,
+        };
+        let (events, _heard) = Events::new();
+        let (reported, meter) = (ReportedAttachments::default(), Meter::new(events));
+        assert_eq!(reported.within(vec![attachment.clone(); MOST_REPORTED - 1], &meter).len(), MOST_REPORTED - 1);
+        assert!(meter.notices().is_empty());
+        assert_eq!(reported.within(vec![attachment.clone(); 3], &meter).len(), 1);
+        assert_eq!(reported.within(vec![attachment; 3], &meter).len(), 0);
+        let notices = meter.notices();
+        assert!(notices[0].starts_with("2 of the image's 3 attachments are not named"), "{notices:?}");
+        assert!(notices[1].starts_with("3 of the image's 3 attachments are not named"), "{notices:?}");
     }
 }

@@ -4,8 +4,9 @@
 
 use crate::engine::copy::fan_out::FanOut;
 use crate::engine::copy::ledger::Ledger;
-use crate::engine::copy::limit::InFlightLimit;
+use crate::engine::copy::limit::{AttachmentLimit, InFlightLimit};
 use crate::engine::gate::Gate;
+use crate::engine::outcome::ReportedAttachments;
 use crate::engine::sources::Sources;
 use crate::observe::events::Events;
 use crate::store::layout::shared::Layouts;
@@ -37,6 +38,10 @@ pub struct Shared {
     pub fan_out: FanOut,
     /// How much is worked on at once.
     pub limit: InFlightLimit,
+    /// What attachments may take.
+    pub attachments: AttachmentLimit,
+    /// The attachments that the report names.
+    pub reported: ReportedAttachments,
     /// The directories that are read and written.
     pub layouts: Layouts,
 }

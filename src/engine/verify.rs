@@ -5,12 +5,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt as _, try_join, try_join_all};
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use futures_util::future::{BoxFuture, FutureExt as _, try_join};
+use futures_util::stream;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::engine::attachments::{self, Found, Place, TargetList, not_listed};
+use crate::engine::copy::limit::AttachmentQuota;
 use crate::engine::options::{Attachments, ChildSelection};
 use crate::engine::resolve;
 use crate::error::{Error, Side};
@@ -18,6 +19,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{DEEPEST, Descriptor, Manifest};
 use crate::store::content::TagOrDigest;
 use crate::store::{Source, Target};
+use crate::sync::few_at_once;
 
 /// How long a registry may take to show what it has accepted (GHCR lags behind what was pushed).
 const LAG: Duration = Duration::from_secs(30);
@@ -66,6 +68,8 @@ pub struct Comparison<'a> {
     pub attachments: Attachments,
     /// What was chosen, where not all was.
     pub children: Option<&'a ChildSelection>,
+    /// What its attachments may take.
+    pub quota: AttachmentQuota<'a>,
 }
 
 type Differences<'a> = BoxFuture<'a, Result<Vec<String>, Error>>;
@@ -119,7 +123,7 @@ impl Comparison<'_> {
             let blobs = blobs.into_iter().map(|blob| {
                 if manifest.is_index() { self.child(blob, depth).boxed() } else { self.blob(blob).boxed() }
             });
-            found.extend(few_at_once(children.chain(blobs)).await?);
+            found.extend(few_at_once(AT_ONCE, children.chain(blobs)).await?.into_iter().flatten());
             found.sort();
             Ok(found)
         }
@@ -169,53 +173,43 @@ impl Comparison<'_> {
 
     /// Attachments of `subject` that the target lacks, has in part, or has and does not list.
     async fn attached(&self, subject: &Digest) -> Result<Vec<String>, Error> {
-        let mut found = attachments::search(self.source, subject, self.attachments, 0).await?;
+        let subjects = stream::iter([subject.clone()]);
+        let mut found = attachments::search(self.source, subjects, self.attachments, &self.quota).await?;
         found.sort_by(|a, b| (&a.subject, &a.manifest.digest).cmp(&(&b.subject, &b.manifest.digest)));
         let by_subject = found.chunk_by(|a, b| a.subject == b.subject);
-        few_at_once(by_subject.map(|attachments| self.attached_to_one(attachments).boxed())).await
+        let missing = by_subject.map(|attachments| self.attached_to_one(attachments).boxed());
+        Ok(few_at_once(AT_ONCE, missing).await?.into_iter().flatten().collect())
     }
 
     /// The same for attachments of one subject, whose list at the target is read once.
     async fn attached_to_one(&self, attachments: &[Found]) -> Result<Vec<String>, Error> {
         let list = &OnceCell::new();
-        let missing = try_join_all(attachments.iter().map(|found| async move {
-            let at = match &found.place {
-                Place::Referrer => TagOrDigest::Digest(&found.manifest.digest),
-                Place::Tag(tag) => TagOrDigest::Tag(tag),
-            };
-            let name = format!("{} {} of {}", found.kind.name(), found.manifest.digest, found.subject);
-            let there = resolve::target(self.target, at).await?.is_some_and(|there| there == found.manifest.digest);
-            if !there {
-                return Ok::<_, Error>(vec![format!("{name} is missing")]);
-            }
-            if found.place == Place::Referrer
-                && self.lacks(
-                    list.get_or_try_init(|| TargetList::read(self.target, &found.subject)).await?,
-                    &found.subject,
-                    &found.manifest.digest,
-                )
-            {
-                return Ok(vec![format!("{name} is there, and no list says so: nobody finds it")]);
-            }
-            let below = self.below(&found.manifest, 1).await?;
-            Ok(below.into_iter().map(|problem| format!("{name}: {problem}")).collect())
-        }))
-        .await?;
-        Ok(missing.into_iter().flatten().collect())
+        let missing = attachments.iter().map(|found| self.attachment(found, list).boxed());
+        Ok(few_at_once(AT_ONCE, missing).await?.into_iter().flatten().collect())
     }
-}
 
-/// What all of `work` finds, a few at once: what waits for its turn has not been made.
-async fn few_at_once<'a, T>(
-    mut work: impl Iterator<Item = BoxFuture<'a, Result<Vec<T>, Error>>> + Send,
-) -> Result<Vec<T>, Error> {
-    let (mut found, mut going) = (Vec::new(), FuturesUnordered::new());
-    loop {
-        going.extend(work.by_ref().take(AT_ONCE - going.len()));
-        match going.next().await {
-            Some(result) => found.extend(result?),
-            None => return Ok(found),
+    async fn attachment(&self, found: &Found, list: &OnceCell<TargetList>) -> Result<Vec<String>, Error> {
+        let at = match &found.place {
+            Place::Referrer => TagOrDigest::Digest(&found.manifest.digest),
+            Place::Tag(tag) => TagOrDigest::Tag(tag),
+        };
+        let name = format!("{} {} of {}", found.kind.name(), found.manifest.digest, found.subject);
+        let there = resolve::target(self.target, at).await?.is_some_and(|there| there == found.manifest.digest);
+        if !there {
+            return Ok(vec![format!("{name} is missing")]);
         }
+        if found.place == Place::Referrer
+            && self.lacks(
+                list.get_or_try_init(|| TargetList::read(self.target, &found.subject)).await?,
+                &found.subject,
+                &found.manifest.digest,
+            )
+        {
+            return Ok(vec![format!("{name} is there, and no list says so: nobody finds it")]);
+        }
+        let manifest = found.open(self.source)?;
+        let below = self.below(&manifest, 1).await?;
+        Ok(below.into_iter().map(|problem| format!("{name}: {problem}")).collect())
     }
 }
 

@@ -471,6 +471,36 @@ impl Manifest {
     }
 }
 
+/// A manifest that waits to be used: its bytes alone. Read, it takes several times as much memory.
+#[derive(Clone, Debug)]
+pub struct PackedManifest {
+    /// The digest of the bytes.
+    pub digest: Digest,
+    media_type: Box<str>,
+    bytes: Box<[u8]>,
+}
+
+impl From<Manifest> for PackedManifest {
+    fn from(manifest: Manifest) -> Self {
+        let Manifest { bytes, media_type, digest, .. } = manifest;
+        // The buffer that a body came in has room for more.
+        Self { digest, media_type: media_type.into(), bytes: (&*bytes).into() }
+    }
+}
+
+impl PackedManifest {
+    /// Reads it again, as it was read before.
+    pub fn open(&self) -> Result<Manifest, String> {
+        let bytes = Bytes::copy_from_slice(&self.bytes);
+        Manifest::parse(bytes, Some(&self.media_type), self.digest.clone())
+    }
+
+    /// Its size in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 /// What is said where `list` gives a manifest whose digest is right another size than it has.
 pub fn wrong_size(list: &str, manifest: &Manifest, said: u64) -> String {
     format!(

@@ -735,3 +735,53 @@ async fn attachments_are_bounded_together() {
     let problems = unexpected(&outcome, &target, &["source", "attachments"]);
     assert!(problems.is_empty(), "{problems:?}\n{outcome}");
 }
+
+/// Signatures of `image`, so many on it and as many on each of those, under the tags that keep lists of them.
+fn seed_tree(source: &Registry, repository: &str, image: &Image, wide: usize) {
+    let config = Object::new(EMPTY, "{}");
+    let sign = |subject: &Object| -> Vec<Object> {
+        let signature = |number: usize| {
+            let (config, subject) = (config.descriptor(), subject.descriptor());
+            let text = format!(
+                r#"{{"schemaVersion":2,"artifactType":"application/vnd.example.signature","config":{config},"layers":[],"subject":{subject},"annotations":{{"number":"{number}"}}}}"#
+            );
+            Object::new(OCI_MANIFEST, text)
+        };
+        let signatures: Vec<Object> = (0..wide).map(signature).collect();
+        let entries: Vec<String> = signatures.iter().map(Object::descriptor).collect();
+        let index = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","));
+        let list = images::raw(OCI_INDEX, index, vec![]);
+        source.seed(&list, &format!("{repository}:{}", subject.digest.replace(':', "-")));
+        let manifests = signatures.clone();
+        source.seed(&Image { blobs: vec![config.clone()], manifests, platforms: vec![] }, repository);
+        signatures
+    };
+    for signature in sign(image.root()) {
+        sign(&signature);
+    }
+}
+
+/// A tree of attachments may be as wide as it likes: what it takes does not grow with it, nor with the images of a list that
+/// have one.
+#[tokio::test]
+async fn trees_of_attachments_are_copied_within_bounds_however_many_images_have_one() {
+    let wide = 36;
+    let (source, target) = (Registry::start(), Registry::start());
+    target.switch(|switches| switches.referrers = Some(1_000));
+    let image = images::single();
+    let lines: Vec<String> = (0..4)
+        .map(|number| {
+            let name = format!("library/app{number}");
+            source.seed(&image, &format!("{name}:1"));
+            seed_tree(&source, &name, &image, wide);
+            format!("{}:1 => {}:1", source.name(&name), target.name(&format!("mirror/app{number}")))
+        })
+        .collect();
+    let outcome = Run::new().input("images", &lines.join("\n")).input("patience", "60s").succeeds().await;
+    for number in 0..4 {
+        let there = target.count("PUT", &format!("/v2/mirror/app{number}/manifests/"));
+        assert_eq!(there, wide + wide * wide + 2, "each once, and the image before and under its tag");
+    }
+    // With and without optimisation: without a bound it takes 105 MiB and more.
+    assert!(outcome.peak < 64 << 20, "{} MiB", outcome.peak >> 20);
+}

@@ -8,24 +8,32 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::FutureExt as _;
 use serde_json::{Value, json};
 
 use crate::engine::attachments::{Found, Place, TargetList, answers_itself, is_list_of, not_listed};
-use crate::engine::copy::Copy;
+use crate::engine::copy::limit::ReservedPermit;
+use crate::engine::copy::{Copy, NamingManifest};
 use crate::engine::options::{OnConflict, TargetState};
 use crate::engine::outcome::{AttachmentOutcome, Outcome};
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
-use crate::oci::manifest::Manifest;
+use crate::oci::manifest::{Manifest, PackedManifest};
 use crate::store::content::TagOrDigest;
 use crate::store::present;
+use crate::sync::few_at_once;
 
 /// How long another run is given to overwrite a fallback index with one that it read before ours was written. Longer
 /// than a request takes, several times.
 const SETTLE: Duration = Duration::from_millis(500);
+
+/// Attachments of one image that are copied at once, where the run has room for as many.
+const ATTACHED_AT_ONCE: usize = 64;
+
+/// Lists of one image that are written at once: each waits [`SETTLE`] long, most of its time.
+const LISTS_AT_ONCE: usize = 256;
 
 /// How often a fallback index is merged before giving up: each time, another writer came in between.
 const MERGES: usize = 10;
@@ -39,28 +47,28 @@ impl Copy<'_> {
     pub async fn attach(&self, mut found: Vec<Found>) -> Result<Vec<AttachmentOutcome>, Error> {
         found.sort_by(|a, b| (a.depth, &a.manifest.digest).cmp(&(b.depth, &b.manifest.digest)));
         let mut reports = Vec::new();
-        let mut unlisted: BTreeMap<&Digest, Vec<&Manifest>> = BTreeMap::new();
-        let mut sent: BTreeMap<&Digest, Vec<&Manifest>> = BTreeMap::new();
+        let mut unlisted: BTreeMap<&Digest, Vec<&PackedManifest>> = BTreeMap::new();
+        let mut sent: BTreeMap<&Digest, Vec<&PackedManifest>> = BTreeMap::new();
         let own = self.take_unlisted();
-        for (manifest, subject) in own.iter().filter_map(|manifest| Some((manifest, manifest.subject.as_ref()?))) {
+        for NamingManifest { subject, manifest } in &own {
             let at = TagOrDigest::Digest(&manifest.digest);
-            if self.is_dry_run() || self.lists(at, manifest, &subject.digest).await? {
+            if self.is_dry_run() || self.lists(at, manifest, subject).await? {
                 continue;
             }
-            unlisted.entry(&subject.digest).or_default().push(manifest);
+            unlisted.entry(subject).or_default().push(manifest);
         }
         for level in found.chunk_by(|a, b| a.depth == b.depth) {
-            let copied = try_join_all(level.iter().map(|attachment| self.attach_one(attachment))).await?;
+            let copied = self.attach_level(level).await?;
             for (attachment, copied) in level.iter().zip(copied) {
                 let Some((result, listed)) = copied else { continue };
-                if let Some(subject) = &attachment.manifest.subject {
+                if let Some(subject) = &attachment.names {
                     let kept = match (listed, result) {
                         (false, _) => Some(&mut unlisted),
                         (true, Outcome::Copied) => Some(&mut sent),
                         (true, _) => None,
                     };
                     if let Some(by_subject) = kept {
-                        by_subject.entry(&subject.digest).or_default().push(&attachment.manifest);
+                        by_subject.entry(subject).or_default().push(&attachment.manifest);
                     }
                 }
                 reports.push(report(attachment, result));
@@ -83,9 +91,26 @@ impl Copy<'_> {
             let was_sent = |report: &AttachmentOutcome| report.subject == *subject && report.result == Outcome::Copied;
             self.before != TargetState::Same || reports.iter().any(was_sent)
         };
-        let lists = unlisted.into_iter().map(|(subject, manifests)| self.list(subject, manifests, is_news(subject)));
-        try_join_all(lists).await?;
+        let lists =
+            unlisted.into_iter().map(|(subject, manifests)| self.list(subject, manifests, is_news(subject)).boxed());
+        few_at_once(LISTS_AT_ONCE, lists).await?;
         Ok(reports)
+    }
+
+    /// Copies attachments that do not hang on each other: how each ended, in their order. Each is a part like those of an
+    /// image: what waits for its turn is a pointer.
+    async fn attach_level(&self, level: &[Found]) -> Result<Vec<Option<(Outcome, bool)>>, Error> {
+        let reserved = &ReservedPermit::default();
+        let copies = level.iter().enumerate().map(|(number, attachment)| {
+            async move {
+                let _permit = self.shared.limit.enter(reserved).await;
+                Ok((number, self.attach_one(attachment).await?))
+            }
+            .boxed()
+        });
+        let mut ended = few_at_once(ATTACHED_AT_ONCE, copies).await?;
+        ended.sort_unstable_by_key(|(number, _)| *number);
+        Ok(ended.into_iter().map(|(_, result)| result).collect())
     }
 
     /// Of several manifests that were sent at once, and that the target has said to list under `subject`, those that it does
@@ -94,8 +119,8 @@ impl Copy<'_> {
     async fn lost_from_list<'b>(
         &self,
         subject: &Digest,
-        mut manifests: Vec<&'b Manifest>,
-    ) -> Result<Vec<&'b Manifest>, Error> {
+        mut manifests: Vec<&'b PackedManifest>,
+    ) -> Result<Vec<&'b PackedManifest>, Error> {
         let mut settle = SETTLE;
         for _ in 0..IN_VAIN {
             let Some(listed) = self.target.referrers(subject).await? else { return Ok(manifests) };
@@ -104,7 +129,7 @@ impl Copy<'_> {
                 return Ok(manifests);
             }
             for manifest in &manifests {
-                self.put(TagOrDigest::Digest(&manifest.digest), manifest).await?;
+                self.put(TagOrDigest::Digest(&manifest.digest), &self.open(manifest)?).await?;
             }
             tokio::time::sleep(settle).await;
             settle *= 2;
@@ -118,7 +143,7 @@ impl Copy<'_> {
     async fn announce_list(
         &self,
         subject: &Digest,
-        manifests: &[&Manifest],
+        manifests: &[&PackedManifest],
         reports: &mut [AttachmentOutcome],
     ) -> Result<(), Error> {
         let digests: Vec<&Digest> = manifests.iter().map(|manifest| &manifest.digest).collect();
@@ -140,7 +165,7 @@ impl Copy<'_> {
     /// Copies one attachment; how it ended, and whether the target lists it by itself (or need not). None where it is left
     /// behind.
     async fn attach_one(&self, attachment: &Found) -> Result<Option<(Outcome, bool)>, Error> {
-        let manifest = &attachment.manifest;
+        let manifest = &attachment.open(self.source)?;
         let at = match &attachment.place {
             Place::Referrer => TagOrDigest::Digest(&manifest.digest),
             Place::Tag(tag) => TagOrDigest::Tag(tag),
@@ -152,7 +177,7 @@ impl Copy<'_> {
                 self.below(manifest, 1).await?;
             }
             let listed = match &manifest.subject {
-                Some(subject) => self.lists(at, manifest, &subject.digest).await?,
+                Some(subject) => self.lists(at, &attachment.manifest, &subject.digest).await?,
                 None => true,
             };
             return Ok(Some((Outcome::Unchanged, listed)));
@@ -187,20 +212,24 @@ impl Copy<'_> {
     }
 
     /// Whether the target lists by itself, under `subject`, what it has at `at`.
-    async fn lists(&self, at: TagOrDigest<'_>, manifest: &Manifest, subject: &Digest) -> Result<bool, Error> {
+    async fn lists(&self, at: TagOrDigest<'_>, manifest: &PackedManifest, subject: &Digest) -> Result<bool, Error> {
         match self.target.referrers(subject).await? {
             Some(listed) if listed.iter().any(|entry| entry.digest == manifest.digest) => Ok(true),
             // It keeps a list of its own, and lost this entry: pushed again, it is listed again.
             Some(_) if !self.is_dry_run() => {
-                Ok(self.put(at, manifest).await?.is_some_and(|pushed| pushed.lists_referrers))
+                Ok(self.put(at, &self.open(manifest)?).await?.is_some_and(|pushed| pushed.lists_referrers))
             }
             _ => Ok(false),
         }
     }
 
+    fn open(&self, manifest: &PackedManifest) -> Result<Manifest, Error> {
+        manifest.open().map_err(|problem| self.bad(&manifest.digest, problem))
+    }
+
     /// Adds `manifests` to the fallback index of `subject` at the target. Where the target cannot keep one, that is said:
     /// what is attached is there, and the image is whole.
-    async fn list(&self, subject: &Digest, manifests: Vec<&Manifest>, is_news: bool) -> Result<(), Error> {
+    async fn list(&self, subject: &Digest, manifests: Vec<&PackedManifest>, is_news: bool) -> Result<(), Error> {
         if let Some(reason) = self.add_to_list(subject, &manifests, is_news).await? {
             let digests: Vec<&Digest> = manifests.iter().map(|manifest| &manifest.digest).collect();
             self.meter.warn(not_listed(subject, &digests, &reason));
@@ -215,7 +244,7 @@ impl Copy<'_> {
     async fn add_to_list(
         &self,
         subject: &Digest,
-        manifests: &[&Manifest],
+        manifests: &[&PackedManifest],
         is_news: bool,
     ) -> Result<Option<String>, Error> {
         let tag = subject.fallback_tag();
@@ -267,7 +296,7 @@ fn report(attachment: &Found, result: Outcome) -> AttachmentOutcome {
         subject: attachment.subject.clone(),
         digest: attachment.manifest.digest.clone(),
         kind: attachment.kind,
-        artifact_type: attachment.manifest.artifact_type().map(|text| crate::text::sanitise::one_line(text, 200)),
+        artifact_type: attachment.artifact_type.clone(),
         tag: match &attachment.place {
             Place::Tag(tag) => Some(tag.clone()),
             Place::Referrer => None,
@@ -277,7 +306,7 @@ fn report(attachment: &Found, result: Outcome) -> AttachmentOutcome {
 }
 
 /// `present` with an entry for each of `manifests`; none where they are all there. Entries of others stay as they are.
-fn merge(present: Option<&[u8]>, manifests: &[&Manifest]) -> Result<Option<Vec<u8>>, String> {
+fn merge(present: Option<&[u8]>, manifests: &[&PackedManifest]) -> Result<Option<Vec<u8>>, String> {
     let mut index: Value = match present {
         Some(bytes) => serde_json::from_slice(bytes).map_err(|error| format!("it cannot be read: {error}"))?,
         None => json!({
@@ -295,6 +324,7 @@ fn merge(present: Option<&[u8]>, manifests: &[&Manifest]) -> Result<Option<Vec<u
         if entries.iter().any(|entry| entry["digest"] == manifest.digest.as_str()) {
             continue;
         }
+        let manifest = manifest.open()?;
         let mut entry = json!({
             "mediaType": manifest.media_type,
             "digest": manifest.digest,
@@ -318,12 +348,12 @@ fn merge(present: Option<&[u8]>, manifests: &[&Manifest]) -> Result<Option<Vec<u
 mod tests {
     use super::merge;
     use crate::oci::digest::Digest;
-    use crate::oci::manifest::Manifest;
+    use crate::oci::manifest::{Manifest, PackedManifest};
 
-    fn manifest(text: &str) -> Manifest {
+    fn manifest(text: &str) -> PackedManifest {
         let bytes = bytes::Bytes::copy_from_slice(text.as_bytes());
         let digest = Digest::of(&bytes);
-        Manifest::parse(bytes, None, digest).unwrap()
+        Manifest::parse(bytes, None, digest).unwrap().into()
     }
 
     #[test]

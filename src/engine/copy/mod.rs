@@ -12,10 +12,10 @@ pub mod root;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use futures_util::future::{BoxFuture, FutureExt as _, try_join};
+use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::sync::mpsc::UnboundedSender;
 
-use crate::engine::attachments::{self, Found};
 use crate::engine::copy::fan_out::{SharedBlob, Subscriber};
 use crate::engine::copy::ledger::Blob;
 use crate::engine::copy::limit::ReservedPermit;
@@ -25,7 +25,7 @@ use crate::error::{Error, Side};
 use crate::observe::counts::BlobPush;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
-use crate::oci::manifest::{DEEPEST, Descriptor, Manifest, is_index_type, wrong_size};
+use crate::oci::manifest::{DEEPEST, Descriptor, Manifest, PackedManifest, is_index_type, wrong_size};
 use crate::store::blob::BlobPushRequest;
 use crate::store::content::{ManifestPush, Presence, TagOrDigest};
 use crate::store::{Source, StoredBlob, Target};
@@ -58,6 +58,12 @@ impl Way {
     }
 }
 
+/// A manifest that names a subject.
+pub struct NamingManifest {
+    subject: Digest,
+    manifest: PackedManifest,
+}
+
 /// The copy of one image.
 pub struct Copy<'a> {
     /// Where it is read.
@@ -80,29 +86,26 @@ pub struct Copy<'a> {
     pub refused: Mutex<Option<Error>>,
     /// Whether there is another way: a smaller index.
     pub may_rewrite: bool,
-    /// Attachments found, to be brought along by [`Copy::attach`].
-    pub found: Mutex<Vec<Found>>,
+    /// Where it is told what may have attachments; none once all is told.
+    pub subjects: Mutex<Option<UnboundedSender<Digest>>>,
     /// Manifests of the image itself that name a subject, and may not be listed under it.
-    pub unlisted: Mutex<Vec<Manifest>>,
+    pub unlisted: Mutex<Vec<NamingManifest>>,
     /// Content sizes of the image manifests walked, by digest.
     pub sizes: Mutex<BTreeMap<Digest, u64>>,
 }
 
 impl Copy<'_> {
-    /// The attachments found so far; they are found no more.
-    pub fn take_found(&self) -> Vec<Found> {
-        std::mem::take(&mut *self.found.locked())
-    }
-
     /// Notes a manifest of the image itself, written with this answer or found there, that its subject's list must name: the
     /// duty of whoever pushes it (distribution-spec, "Pushing Manifests with Subject").
     pub fn note_subject(&self, manifest: &Manifest, pushed: Option<ManifestPush>) {
-        if manifest.subject.is_some() && !pushed.is_some_and(|pushed| pushed.lists_referrers) {
-            self.unlisted.locked().push(manifest.clone());
+        let Some(subject) = &manifest.subject else { return };
+        if !pushed.is_some_and(|pushed| pushed.lists_referrers) {
+            let manifest = manifest.clone().into();
+            self.unlisted.locked().push(NamingManifest { subject: subject.digest.clone(), manifest });
         }
     }
 
-    fn take_unlisted(&self) -> Vec<Manifest> {
+    fn take_unlisted(&self) -> Vec<NamingManifest> {
         std::mem::take(&mut *self.unlisted.locked())
     }
 
@@ -242,9 +245,9 @@ impl Copy<'_> {
             };
             copy.await
         });
-        // Outside: another image of the run may have brought this child, and failed before what hangs on it.
-        try_join(copied, self.look_for_attachments(&descriptor.digest)).await?;
-        Ok(())
+        // Whoever brings this child: another image of the run may have done so, and failed before what hangs on it.
+        self.may_have_attachments(&descriptor.digest);
+        copied.await.map(drop)
     }
 
     /// The manifest of what may be one; where it is none, the blob is brought.
@@ -258,11 +261,18 @@ impl Copy<'_> {
         }
     }
 
-    /// Notes what hangs on `subject` at the source.
-    pub async fn look_for_attachments(&self, subject: &Digest) -> Result<(), Error> {
-        let found = attachments::search(self.source, subject, self.options.attachments, 0).await?;
-        self.found.locked().extend(found);
-        Ok(())
+    /// Has what hangs on `subject` looked for.
+    fn may_have_attachments(&self, subject: &Digest) {
+        // That nobody listens means that the search has failed, or that none is wanted.
+        let _ = self.subjects.locked().as_ref().map(|subjects| subjects.send(subject.clone()));
+    }
+
+    /// Everything below the root, what may have attachments being told on the way.
+    pub async fn whole(&self, root: &Manifest) -> Result<(), Error> {
+        self.may_have_attachments(&root.digest);
+        let result = self.below(root, 0).await;
+        *self.subjects.locked() = None;
+        result
     }
 
     /// A child's manifest. Published indexes have wrong sizes in them, and whoever pulls them goes by the digest
