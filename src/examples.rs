@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::environment::Environment;
-use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, TlsFailure};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown, TlsFailure};
 use crate::error::object::Object;
 use crate::error::violation::{Lead, Violation};
 use crate::error::{Error, Side};
@@ -184,9 +184,29 @@ fn refusals_of_access() -> Vec<Example> {
     let says = |message| refused(403, "DENIED", message);
     vec![
         read(
-            "a registry without a token service got no credential, or a wrong one",
+            "a registry without a token service, and no credential for it",
             OTHER,
-            refused(401, "UNAUTHORIZED", "authentication required"),
+            shown(Shown::Nothing, refused(401, "UNAUTHORIZED", "authentication required")),
+        ),
+        read(
+            "a registry without a token service, and a wrong credential",
+            OTHER,
+            shown(Shown::Credential, refused(401, "UNAUTHORIZED", "authentication required")),
+        ),
+        read(
+            "there is a credential, and what answers does not ask for it",
+            OTHER,
+            shown(Shown::Unasked, refused(401, "", "")),
+        ),
+        push(
+            "a name of three levels, at a registry whose names have two",
+            "docker.io/acme/library/alpine:3.20",
+            shown(Shown::Token, refused(400, "NAME_INVALID", "Invalid repository name")),
+        ),
+        push(
+            "the same without a credential",
+            "docker.io/acme/library/alpine:3.20",
+            nobody("auth.docker.io", refused(401, "UNAUTHORIZED", "authentication required")),
         ),
         read("the account may not pull this", OTHER, denied()),
         upload("the account may not push there", OTHER, denied()),
@@ -276,6 +296,11 @@ fn limits() -> Vec<Example> {
 fn refusals_of_content() -> Vec<Example> {
     vec![
         read("there is no such image", HUB, refused(404, "MANIFEST_UNKNOWN", "manifest unknown")),
+        read(
+            "there is no such tag, and there are others",
+            HUB,
+            near(&["3.20.3", "3.20.2", "3.21"], refused(404, "MANIFEST_UNKNOWN", "manifest unknown")),
+        ),
         read("there is no such package, or it is private", GHCR, refused(404, "MANIFEST_UNKNOWN", "manifest unknown")),
         upload(
             "the target's repository must be made first",
@@ -351,6 +376,11 @@ fn no_connections() -> Vec<Example> {
         push(
             "no registry runs there",
             OTHER,
+            connection(ConnectionFailure::Refused, "Connection refused (os error 111)"),
+        ),
+        push(
+            "the registry runs beside the container",
+            "localhost:5000/team/app:1",
             connection(ConnectionFailure::Refused, "Connection refused (os error 111)"),
         ),
         push(
@@ -554,6 +584,21 @@ fn refused(status: u16, code: &str, message: &str) -> Cause {
     Cause::Refused(ErrorResponse { status, code, message: message.to_owned(), ..ErrorResponse::default() })
 }
 
+fn shown(shown: Shown, cause: Cause) -> Cause {
+    match cause {
+        Cause::Refused(refusal) => Cause::Refused(ErrorResponse { shown, ..refusal }),
+        other => other,
+    }
+}
+
+fn near(tags: &[&str], cause: Cause) -> Cause {
+    let near = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    match cause {
+        Cause::Refused(refusal) => Cause::Refused(ErrorResponse { near, ..refusal }),
+        other => other,
+    }
+}
+
 fn nobody(service: &str, refusal: Cause) -> Cause {
     Cause::Token { service: service.to_owned(), refusal: Box::new(refusal), with_credential: false, kept_back: None }
 }
@@ -576,7 +621,12 @@ fn no_address() -> Cause {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::{Kind, chapters, examples};
+    use crate::error::reader::{BUTTON_FILE, BUTTON_NAME, OF_BUTTON, OF_TEMPLATE, Reader};
+    use crate::inputs::command_line::{Purpose, command_line};
+    use crate::inputs::table::INPUTS;
 
     #[test]
     fn every_kind_of_failure_has_an_example() {
@@ -591,10 +641,124 @@ mod tests {
     #[test]
     fn every_sentence_is_one_line_without_a_full_stop() {
         for example in examples() {
-            for text in example.error.hints().into_iter().chain([example.error.to_string()]) {
+            let hints: Vec<String> = Reader::ALL.into_iter().flat_map(|reader| example.error.hints(reader)).collect();
+            for text in hints.iter().chain([&example.error.to_string()]) {
                 assert!(!text.contains('\n') && !text.contains("  "), "{text}");
             }
-            assert!(example.error.hints().iter().all(|hint| !hint.ends_with('.')), "{:?}", example.error.hints());
+            assert!(hints.iter().all(|hint| !hint.ends_with(['.', ','])), "{hints:?}");
         }
+    }
+
+    /// What stands between backticks.
+    fn spans(text: &str) -> impl Iterator<Item = &str> {
+        text.split('`').skip(1).step_by(2)
+    }
+
+    /// The keys that a YAML file has directly below the line `start`.
+    fn keys(file: &str, start: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let mut lines = text.lines().skip_while(|line| line.trim() != start);
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let outer = indent(lines.next().unwrap());
+        let below: Vec<&str> = lines.take_while(|line| line.trim().is_empty() || indent(line) > outer).collect();
+        let inner = below.iter().find(|line| !line.trim().is_empty()).map(|line| indent(line)).unwrap();
+        let at_once = below.iter().filter(|line| !line.trim().is_empty() && indent(line) == inner);
+        at_once.filter_map(|line| Some(line.trim().split_once(':')?.0.to_owned())).collect()
+    }
+
+    /// What a reader may be told of: a span is a name of another world, or it exists where the reader is.
+    fn assert_exists(reader: Reader, span: &str, hint: &str) {
+        let name = span.split(':').next().unwrap();
+        let input = INPUTS.iter().any(|input| input.name == name);
+        let variable = span.strip_prefix("INPUT_").map(|rest| rest.split('=').next().unwrap());
+        let is_variable =
+            |variable: &str| INPUTS.iter().any(|input| input.name == variable.to_ascii_lowercase().replace('_', "-"));
+        // Keys of a workflow that are no inputs of this program; `concurrency` is both.
+        let of_workflow = matches!(name, "concurrency" | "permissions" | "env" | "push" | "schedule");
+        let is_secret = |span: &str| span.contains('_') && span.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        let in_file = |file: &str, text: &str| {
+            std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap().contains(text)
+        };
+        let told = format!("{reader:?} is told of `{span}`: {hint}");
+        match reader {
+            Reader::CommandLine => {
+                assert!(!input && !span.contains("permissions:") && !span.contains("github.token"), "{told}");
+                assert!(variable.is_none_or(is_variable), "{told}");
+                if span.starts_with("--") {
+                    let arguments = std::iter::once("copy".to_owned()).chain(shell_words(span));
+                    let arguments: Vec<OsString> = arguments.map(Into::into).collect();
+                    let parsed = command_line(Purpose::Read).try_get_matches_from(arguments);
+                    // A flag alone wants its value.
+                    let is_known = parsed.as_ref().map_or_else(
+                        |error| !span.contains(' ') && error.kind() == clap::error::ErrorKind::InvalidValue,
+                        |_| true,
+                    );
+                    assert!(is_known, "{told}: {parsed:?}");
+                }
+            }
+            Reader::Container => {
+                assert!(!input && !span.contains("permissions:"), "{told}");
+                assert!(!span.starts_with("--") || span == "--env", "{told}");
+                assert!(variable.is_none_or(is_variable), "{told}");
+            }
+            Reader::Action => {
+                assert!(variable.is_none() && !span.starts_with("--"), "{told}");
+                let looks_like_one = span.contains(": ")
+                    || name.contains('-') && name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+                assert!(input || of_workflow || !looks_like_one || name == "cancel-in-progress", "{told}");
+                assert!(!input || of_workflow || keys("action.yml", "inputs:").iter().any(|key| key == name), "{told}");
+            }
+            Reader::Button => {
+                assert!(variable.is_none() && !span.starts_with("--"), "{told}");
+                let is_elsewhere = hint.contains(&format!("`{span}` in `{BUTTON_FILE}`"));
+                let is_there = is_elsewhere || keys(BUTTON_FILE, "inputs:").iter().any(|key| key == name);
+                assert!(!input || of_workflow || is_there, "{told}");
+                if is_secret(span) && span != "HTTPS_PROXY" {
+                    assert!(in_file(BUTTON_FILE, &format!("secrets.{span} ")), "{told}");
+                }
+            }
+            Reader::GitLab => {
+                assert!(!span.starts_with("--") && !span.contains("permissions:"), "{told}");
+                assert!(!input || keys(TEMPLATE, "inputs:").iter().any(|key| key == name), "{told}");
+                assert!(variable.is_none_or(is_variable), "{told}");
+                if is_secret(span) && variable.is_none() && span != "HTTPS_PROXY" {
+                    assert!(in_file(TEMPLATE, span), "{told}");
+                }
+            }
+        }
+    }
+
+    const TEMPLATE: &str = "templates/mirror-image.gitlab-ci.yml";
+
+    /// As a shell parts them, for quotes around a whole word.
+    fn shell_words(text: &str) -> Vec<String> {
+        match text.split_once(" '") {
+            Some((flag, value)) => vec![flag.to_owned(), value.trim_end_matches('\'').to_owned()],
+            None => text.split(' ').map(str::to_owned).collect(),
+        }
+    }
+
+    #[test]
+    fn every_reader_is_told_of_what_exists_there_and_none_is_left_without_advice() {
+        for example in examples() {
+            let advised = !example.error.hints(Reader::Action).is_empty();
+            for reader in Reader::ALL {
+                let hints = example.error.hints(reader);
+                assert_eq!(hints.is_empty(), !advised, "{reader:?}: {}", example.error);
+                for hint in &hints {
+                    spans(hint).for_each(|span| assert_exists(reader, span, hint));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_button_and_the_template_have_the_inputs_that_advice_believes_them_to_have() {
+        let names =
+            |inputs: Vec<String>| inputs.into_iter().filter(|name| INPUTS.iter().any(|input| input.name == *name));
+        assert_eq!(names(keys(BUTTON_FILE, "inputs:")).collect::<Vec<_>>(), OF_BUTTON);
+        assert_eq!(names(keys(TEMPLATE, "inputs:")).collect::<Vec<_>>(), OF_TEMPLATE);
+        let button = std::fs::read_to_string(format!("{}/{BUTTON_FILE}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert!(button.contains(&format!("\nname: {BUTTON_NAME}\n")), "{button}");
     }
 }

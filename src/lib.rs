@@ -138,6 +138,7 @@ pub mod internals {
     pub use crate::engine::outcome::ImageOutcome;
     pub use crate::engine::outcome::Outcome;
     pub use crate::error::Side;
+    pub use crate::error::reader::Reader;
     pub use crate::examples::chapters;
     pub use crate::inputs::table::INPUTS;
     pub use crate::inputs::table::Kind;

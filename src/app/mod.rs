@@ -55,7 +55,7 @@ pub async fn run(
     environment: &Environment,
     shutdown: impl Future<Output = &'static str>,
 ) -> u8 {
-    let runner = Runner::new(environment);
+    let runner = Runner::new(environment, !arguments.is_empty());
     let console = Console::new(&runner);
     let usage = inputs::usage(&arguments, environment);
     let (inputs, repository) = match inputs::read(arguments, environment) {
@@ -124,6 +124,7 @@ pub async fn stages(
         debug_log::start(events.clone());
     }
     let mut report = Report::new(command, inputs.dry_run);
+    report.reader = console.reader();
     report.on_budget = inputs.on_budget;
     let mut watch = Watch {
         console,
@@ -206,7 +207,7 @@ fn conclude_list(console: &Console, report: &mut Report) {
     let Some(list) = &report.list else { return };
     let of = report.images.len() + 1;
     for image in list.failed() {
-        say(console, report.command, of, &image);
+        say(console, report, of, &image);
         report.images.push(image);
     }
     if report.dry_run {
@@ -253,7 +254,7 @@ async fn mirror<S: Future<Output = &'static str>>(
             Err(signal) => Err(signal),
         };
         match next {
-            Ok(Some(image)) => say(watch.console, report.command, of, image),
+            Ok(Some(image)) => say(watch.console, report, of, image),
             Ok(None) => break,
             Err(signal) => {
                 report.cancelled = Some(signal);

@@ -71,7 +71,7 @@ fn format(console: &Console, report: &Report) -> Format {
 /// Bad input, or a machine that cannot run it: one sentence, and nothing was contacted.
 pub fn refuse(console: &Console, error: &Error) -> u8 {
     console.error("mirror-image", &error.to_string());
-    for hint in error.hints() {
+    for hint in error.hints(console.reader()) {
         console.hint(&hint);
     }
     if error.is_input() { 2 } else { 1 }

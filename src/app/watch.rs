@@ -8,12 +8,11 @@ use futures_util::future::Fuse;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Interval;
 
-use crate::engine::options::Command;
 use crate::engine::outcome::ImageOutcome;
 use crate::error::Error;
 use crate::observe::events::Event;
 use crate::observe::progress::{RateEstimate, RunProgress};
-use crate::report::{log, terminal};
+use crate::report::{Report, log, terminal};
 use crate::runner::console::Console;
 
 /// What goes on beside the work: what must be said meanwhile, how far it is, the signal that ends it.
@@ -64,21 +63,21 @@ pub fn tell(console: &Console, event: Event) {
 }
 
 /// One image that has ended.
-pub fn say(console: &Console, command: Command, of: usize, image: &ImageOutcome) {
+pub fn say(console: &Console, report: &Report, of: usize, image: &ImageOutcome) {
     if !console.folds_groups() {
         let is_failure = image.error.as_ref().is_some_and(|error| of == 1 || !matches!(error, Error::Cancelled { .. }));
-        for line in terminal::image(command, image, console.width()) {
+        for line in terminal::image(report, image, console.width()) {
             console.tell(&line, is_failure);
         }
         return;
     }
     match log::line(image).filter(|_| of > log::MANY) {
         Some(line) => console.line(&line),
-        None => console.group(&log::group_title(image), &log::image(command, image)),
+        None => console.group(&log::group_title(image), &log::image(report, image)),
     }
     // Of many that were cut off, the last line has.
     let is_news = of == 1 || !matches!(image.error, Some(Error::Cancelled { .. }));
-    if is_news && let Some((title, message)) = log::annotation(image) {
+    if is_news && let Some((title, message)) = log::annotation(report, image) {
         console.error(&title, &message);
     }
 }

@@ -104,6 +104,26 @@ pub struct ErrorResponse {
     pub challenges: bool,
     /// The host that answered, where the registry had led to another.
     pub elsewhere: Option<String>,
+    /// What the request showed of the credential.
+    pub shown: Shown,
+    /// Tags of the repository that are like the one that is not there, found out once the image had failed.
+    pub near: Vec<String>,
+}
+
+/// What a registry was shown of the credential for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// Not known.
+    #[default]
+    Unknown,
+    /// There is none.
+    Nothing,
+    /// The registry did not ask for the one that there is.
+    Unasked,
+    /// The credential itself.
+    Credential,
+    /// A token that its token service gave.
+    Token,
 }
 
 impl fmt::Display for ErrorResponse {

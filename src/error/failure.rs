@@ -1,6 +1,7 @@
 //! A failure as the hints see it: what was asked, of whom, and how it ended.
 
-use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, TlsFailure};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown, TlsFailure};
+use crate::error::reader::Reader;
 use crate::error::violation::Violation;
 use crate::error::{Error, Side};
 use crate::oci::vendor::{self, Vendor};
@@ -135,14 +136,30 @@ impl<'a> Failure<'a> {
         self.side == Some(Side::Target)
     }
 
-    /// Whether no credential was seen for certain: only a token service that was sent none says so; a 403 does not.
-    pub fn is_anonymous(&self) -> bool {
-        self.with_credential == Some(false)
+    /// What the registry was shown, where it refused itself.
+    fn shown(&self) -> Shown {
+        self.refusal().map(|refusal| refusal.shown).unwrap_or_default()
     }
 
-    /// The token service saw the credential and did not know it.
+    /// Whether no credential was sent, because there is none for this host.
+    pub fn is_anonymous(&self) -> bool {
+        self.with_credential.map_or(self.shown() == Shown::Nothing, |with_credential| !with_credential)
+    }
+
+    /// The registry, or its token service, saw the credential and did not know it.
     pub fn is_unknown(&self) -> bool {
-        self.with_credential == Some(true) && self.status() == 401
+        let is_seen = self.with_credential.unwrap_or(self.shown() == Shown::Credential);
+        is_seen && self.status() == 401
+    }
+
+    /// There is a credential, and the registry refused without asking for one.
+    pub fn is_unasked(&self) -> bool {
+        self.with_credential.is_none() && self.shown() == Shown::Unasked
+    }
+
+    /// The account is known, as far as one can tell, and may not do this.
+    pub fn lacks_rights(&self) -> bool {
+        !self.is_anonymous() && !self.is_unknown() && !self.is_unasked() && self.kept_back.is_none()
     }
 
     /// Waiting as long as the registry asks was longer than patience.
@@ -171,12 +188,42 @@ impl<'a> Failure<'a> {
         if self.writes() { "write" } else { "read" }
     }
 
-    pub fn inputs(&self) -> &'static str {
-        if self.writes() {
-            "`target-username` and `target-password`"
-        } else {
-            "`source-username` and `source-password`"
-        }
+    /// `give the job …`, as a workflow has it.
+    pub fn give_permission(&self) -> String {
+        format!("give the job `permissions: packages: {}`", self.permission())
+    }
+
+    /// The order to give a credential for the host.
+    pub fn log_in(&self, reader: Reader) -> String {
+        reader.log_in(self.side.unwrap_or(Side::Source), self.host)
+    }
+
+    /// The credential for the host, by the place where it was given.
+    pub fn login(&self, reader: Reader) -> String {
+        reader.login(self.side.unwrap_or(Side::Source), self.host)
+    }
+
+    /// Tags of the repository that are like the one that is not there.
+    pub fn near(&self) -> &'a [String] {
+        self.refusal().map_or(&[], |refusal| &refusal.near)
+    }
+
+    /// Whether a name was to be written of more levels than the registry has.
+    pub fn has_too_many_levels(&self) -> bool {
+        let has_two = self.is_docker_hub() || has_two_levels(self.host);
+        self.writes() && has_two && self.repository.split('/').count() > 2
+    }
+
+    /// A target of two levels in its place.
+    pub fn two_levels(&self) -> String {
+        let namespace = self.repository.split('/').next().unwrap_or_default();
+        format!("{}/{namespace}/{{name}}", self.host)
+    }
+
+    /// Whether the host is the one that the program runs on.
+    pub fn is_local(&self) -> bool {
+        let name = self.host.rsplit_once(':').map_or(self.host, |(name, _)| name);
+        name == "localhost" || name.starts_with("127.") || name == "[::1]"
     }
 
     /// Where a package's access is set.
@@ -187,8 +234,8 @@ impl<'a> Failure<'a> {
         }
         let package = package.replace('/', "%2F");
         format!(
-            "`https://github.com/orgs/{owner}/packages/container/{package}/settings` (for a personal account `users` \
-             instead of `orgs`)"
+            "`https://github.com/orgs/{owner}/packages/container/{package}/settings` (for a personal account \
+             `/users/` in place of `/orgs/`)"
         )
     }
 
@@ -199,4 +246,10 @@ impl<'a> Failure<'a> {
             None => "run again later: what is finished is kept".to_owned(),
         }
     }
+}
+
+/// Registries whose names are `NAMESPACE/NAME` and no more, besides Docker Hub: Alibaba Cloud's and Tencent Cloud's personal
+/// ones (their documentation of repositories, "Create an image repository").
+fn has_two_levels(host: &str) -> bool {
+    host.ends_with(".aliyuncs.com") || host.ends_with("ccr.ccs.tencentyun.com")
 }

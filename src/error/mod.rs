@@ -8,6 +8,7 @@ pub mod failure;
 pub mod hints;
 pub mod kind;
 pub mod object;
+pub mod reader;
 pub mod violation;
 
 use std::fmt;

@@ -40,7 +40,7 @@ impl Write for Tape {
 pub fn commands(acts: &str) {
     for in_actions in [true, false] {
         let actions = if in_actions { "true" } else { "false" };
-        let runner = Runner::new(&Environment::from(&[("GITHUB_ACTIONS", actions), ("RUNNER_DEBUG", "1")][..]));
+        let runner = Runner::new(&Environment::from(&[("GITHUB_ACTIONS", actions), ("RUNNER_DEBUG", "1")][..]), false);
         let (log, data) = (Tape::default(), Tape::default());
         let second: Option<Box<dyn Write + Send>> = if in_actions { None } else { Some(Box::new(data.clone())) };
         let console = Console::over(&runner, Box::new(log.clone()), second);

@@ -229,7 +229,7 @@ impl<'a> Image<'a> {
             blobs: image.blobs,
             duration_ms: image.duration_ms,
             notices: &image.notices,
-            error: failure(image),
+            error: failure(report, image),
         }))
     }
 
@@ -242,12 +242,12 @@ impl<'a> Image<'a> {
             requests: image.traffic.requests(),
             bytes: bytes(report, image),
             pulls_billed: image.traffic.pulls_billed,
-            error: failure(image),
+            error: failure(report, image),
         })
     }
 }
 
-fn failure(image: &ImageOutcome) -> Option<Failure<'_>> {
+fn failure<'a>(report: &Report, image: &'a ImageOutcome) -> Option<Failure<'a>> {
     let error = image.error.as_ref()?;
     // A sentence is put together from parts, each safe by itself; together they are printed by scripts, so they are made safe again.
     let safe = |text: &str| sanitise::one_line(text, usize::MAX);
@@ -256,7 +256,7 @@ fn failure(image: &ImageOutcome) -> Option<Failure<'_>> {
         why: safe(&error.why()),
         message: safe(&error.to_string()),
         side: side(error),
-        hints: error.hints().iter().map(|hint| safe(hint)).collect(),
+        hints: error.hints(report.reader).iter().map(|hint| safe(hint)).collect(),
         state: image.state.as_deref(),
     })
 }

@@ -41,7 +41,7 @@ pub fn deferred(report: &Report) -> Option<(String, Vec<String>)> {
 }
 
 /// The lines of an image's group.
-pub fn image(command: Command, image: &ImageOutcome) -> Vec<String> {
+pub fn image(report: &Report, image: &ImageOutcome) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(digest) = &image.digest
         && image.result != Outcome::Failed
@@ -67,25 +67,25 @@ pub fn image(command: Command, image: &ImageOutcome) -> Vec<String> {
         lines.extend(pull(image));
     }
     lines.extend(image.notices.iter().map(|notice| format!("notice: {notice}")));
-    lines.extend(failure(command, image));
+    lines.extend(failure(report, image));
     lines
 }
 
 /// A failure as a person reads it: what could not be done and why, what was and was not written, what to do.
-pub fn failure(command: Command, image: &ImageOutcome) -> Vec<String> {
-    let Some((error, problem)) = image.error.as_ref().zip(problem(command, image)) else { return Vec::new() };
+pub fn failure(report: &Report, image: &ImageOutcome) -> Vec<String> {
+    let Some((error, problem)) = image.error.as_ref().zip(problem(report.command, image)) else { return Vec::new() };
     let mut lines = vec![format!("error: {problem}")];
     lines.extend(image.state.iter().map(|state| format!("state: {state}")));
-    lines.extend(error.hints().iter().map(|hint| format!("hint: {hint}")));
+    lines.extend(error.hints(report.reader).iter().map(|hint| format!("hint: {hint}")));
     lines.extend(others(image).map(|site| format!("note: {site}")));
     lines
 }
 
 /// A failure as an annotation: the image is its title; the cause and what to do first are its text.
-pub fn annotation(image: &ImageOutcome) -> Option<(String, String)> {
+pub fn annotation(report: &Report, image: &ImageOutcome) -> Option<(String, String)> {
     let error = image.error.as_ref()?;
     let mut lines = vec![error.to_string()];
-    lines.extend(error.hints().first().map(|hint| format!("hint: {hint}")));
+    lines.extend(error.hints(report.reader).first().map(|hint| format!("hint: {hint}")));
     Some((image.source.to_string(), lines.join("\n")))
 }
 
@@ -240,7 +240,6 @@ fn pull(image: &ImageOutcome) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{annotation, group_title, image, line, verdict};
-    use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome};
     use crate::oci::digest::Digest;
     use crate::report::Report;
@@ -254,7 +253,7 @@ mod tests {
             "docker.io/library/alpine:3.20 → ghcr.io/acme/mirror/docker.io/library/alpine:3.20: copied"
         );
         assert_eq!(
-            image(Command::Copy, &copied()),
+            image(&report(Vec::new()), &copied()),
             [
                 format!("digest {digest} (application/vnd.oci.image.index.v1+json)"),
                 "platforms: linux/amd64, linux/arm64/v8".to_owned(),
@@ -267,21 +266,21 @@ mod tests {
 
     #[test]
     fn an_unchanged_image_is_two_lines() {
-        let lines = image(Command::Copy, &unchanged());
+        let lines = image(&report(Vec::new()), &unchanged());
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert_eq!(lines[1], "2 requests, 90 ms");
     }
 
     #[test]
     fn an_inspected_image_lists_each_platform_with_its_digest() {
-        let lines = image(Command::Inspect, &ImageOutcome { target: None, result: Outcome::Inspected, ..copied() });
+        let lines = image(&report(Vec::new()), &ImageOutcome { target: None, result: Outcome::Inspected, ..copied() });
         assert_eq!(lines[1], format!("  linux/amd64     {}  3.3 MiB", Digest::of(b"a")));
         assert!(lines.iter().any(|line| line.starts_with("docker pull docker.io/library/alpine:3.20@sha256:")));
     }
 
     #[test]
     fn a_failed_image_says_the_error_then_what_is_left_behind_then_hints() {
-        let lines = image(Command::Copy, &failed());
+        let lines = image(&report(Vec::new()), &failed());
         assert_eq!(
             lines[0],
             "error: cannot copy quay.io/x:1 → oci:mirror/quay.io/x|y:1: target: PUT manifest \
@@ -289,10 +288,10 @@ mod tests {
         );
         assert_eq!(lines[1], "state: 11 of 12 blobs are uploaded; the tag was not moved");
         assert!(lines[2].starts_with("hint: "));
-        let (title, message) = annotation(&failed()).unwrap();
+        let (title, message) = annotation(&report(Vec::new()), &failed()).unwrap();
         assert_eq!(title, "quay.io/x:1");
         assert!(message.starts_with("target: PUT manifest ") && message.matches("\nhint: ").count() == 1, "{message}");
-        assert!(annotation(&copied()).is_none());
+        assert!(annotation(&report(Vec::new()), &copied()).is_none());
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::emit::files::ConsumerConfig;
 use crate::engine::options::{Command, OnBudget};
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::error::Error;
+use crate::error::reader::Reader;
 use crate::github::findings::Findings;
 use crate::observe::counts::Traffic;
 use crate::report::list::ListReport;
@@ -52,6 +53,8 @@ pub struct Report {
     pub over_budget: bool,
     /// What is made of that.
     pub on_budget: OnBudget,
+    /// Where the person is who reads it.
+    pub reader: Reader,
 }
 
 impl Report {
@@ -70,6 +73,7 @@ impl Report {
             plan: None,
             over_budget: false,
             on_budget: OnBudget::Defer,
+            reader: Reader::default(),
         }
     }
 

@@ -14,17 +14,17 @@ use crate::text::tone::{Line, Tone};
 use crate::text::units::{count, duration, size};
 
 /// What is said of an image that has ended: what went where, what it cost, what went wrong. `width`: that of the terminal.
-pub fn image(command: Command, image: &ImageOutcome, width: Option<usize>) -> Vec<Line> {
+pub fn image(report: &Report, image: &ImageOutcome, width: Option<usize>) -> Vec<Line> {
     let mut lines = Vec::new();
     // What `inspect` found is its data, and is said there.
-    if command != Command::Inspect || image.result == Outcome::Failed {
+    if report.command != Command::Inspect || image.result == Outcome::Failed {
         lines.extend(route(image, width));
         lines.extend(figures(image).map(|text| Line::indented(2).then(Tone::Quiet, text)));
     }
     for notice in &image.notices {
         lines.push(Line::indented(2).then(Tone::Notable, "notice: ").then(Tone::Plain, notice));
     }
-    for line in log::failure(command, image) {
+    for line in log::failure(report, image) {
         let (label, text) = line.split_once(' ').unwrap_or((&line, ""));
         let tone = if label == "error:" { Tone::Bad } else { Tone::Strong };
         lines.push(Line::indented(2).then(tone, label).then(Tone::Plain, format!(" {text}")));
@@ -138,18 +138,18 @@ mod tests {
 
     #[test]
     fn a_copied_image_is_two_lines_and_three_where_there_is_no_room() {
-        let lines = text(&image(Command::Copy, &copied(), Some(120)));
+        let lines = text(&image(&report(Vec::new()), &copied(), Some(120)));
         let (source, target) = ("docker.io/library/alpine:3.20", "ghcr.io/acme/mirror/docker.io/library/alpine:3.20");
         let figures = "  2 platforms, 8.5 MiB sent, 3 pulls billed, 1.9 s";
         assert_eq!(lines, [format!("✓ copied {source} → {target}"), figures.to_owned()]);
-        let lines = text(&image(Command::Copy, &copied(), Some(80)));
+        let lines = text(&image(&report(Vec::new()), &copied(), Some(80)));
         assert_eq!(lines, [format!("✓ copied {source}"), format!("  → {target}"), figures.to_owned()]);
-        assert_eq!(text(&image(Command::Copy, &unchanged(), None)).len(), 1);
+        assert_eq!(text(&image(&report(Vec::new()), &unchanged(), None)).len(), 1);
     }
 
     #[test]
     fn a_failed_image_says_why_and_what_to_do() {
-        let lines = text(&image(Command::Copy, &failed(), None));
+        let lines = text(&image(&report(Vec::new()), &failed(), None));
         assert!(lines[0].starts_with("✗ failed quay.io/x:1 → oci:mirror/"), "{lines:?}");
         assert!(lines[1].starts_with("  error: cannot copy quay.io/x:1"), "{lines:?}");
         assert_eq!(lines[2], "  state: 11 of 12 blobs are uploaded; the tag was not moved");
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(lines[0], format!("docker.io/library/alpine:3.20@{digest}"));
         assert_eq!(lines[1], "  application/vnd.oci.image.index.v1+json");
         assert_eq!(lines[2], format!("  linux/amd64     {}  3.3 MiB", Digest::of(b"a")));
-        assert!(super::image(Command::Inspect, &image, None).is_empty());
+        assert!(super::image(&report, &image, None).is_empty());
         let json: serde_json::Value = serde_json::from_str(&document(&report, &Context::default())).unwrap();
         assert_eq!(json["digest"], digest.to_string());
         assert_eq!(json["image"], format!("docker.io/library/alpine:3.20@{digest}"));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
 use crate::error::Error;
+use crate::error::reader::Reader;
 use crate::observe::progress::{ImageProgress, LogInterval, Snapshot};
 use crate::runner::commands::command;
 use crate::runner::sections::section;
@@ -57,6 +58,7 @@ impl Kind {
 /// the log goes to standard error and the outputs, which are data, to standard output.
 pub struct Console {
     surroundings: Surroundings,
+    reader: Reader,
     debug: bool,
     redactor: Redactor,
     /// Whether colour is not wanted, or not to be had.
@@ -101,6 +103,11 @@ impl Console {
         console
     }
 
+    /// Where the person is who reads what is said.
+    pub fn reader(&self) -> Reader {
+        self.reader
+    }
+
     /// Prints to `log`, and outputs to `data`; without `data`, those go to the log too.
     pub fn over(runner: &Runner, log: Box<dyn Write + Send>, data: Option<Box<dyn Write + Send>>) -> Self {
         let streams = Streams {
@@ -115,6 +122,7 @@ impl Console {
         };
         Self {
             surroundings: runner.surroundings.clone(),
+            reader: runner.reader,
             debug: runner.debug,
             redactor: Redactor::default(),
             plain: runner.no_colour || runner.dumb,
@@ -485,7 +493,7 @@ pub(super) mod tests {
     }
 
     pub fn runner(variables: &[(&str, &str)]) -> Runner {
-        Runner::new(&Environment::from(variables))
+        Runner::new(&Environment::from(variables), false)
     }
 
     pub fn consoles(variables: &[(&str, &str)]) -> (Console, Tape, Tape) {

@@ -13,6 +13,7 @@ pub mod talk;
 use std::path::PathBuf;
 
 use crate::environment::Environment;
+use crate::error::reader::{BUTTON_FILE, BUTTON_NAME, Reader};
 use crate::runner::gitlab::Project;
 
 /// Where the program runs.
@@ -34,6 +35,20 @@ impl Surroundings {
             (Some("true"), _) => Self::Actions,
             (_, Some("true")) => Self::GitLab(Project::of(environment)),
             _ => Self::Terminal,
+        }
+    }
+
+    /// Where the person is who reads what is said. The button is known by the workflow's file and by its name: another's file
+    /// may be called the same.
+    fn reader(&self, environment: &Environment, has_arguments: bool) -> Reader {
+        let is_file = |reference: &str| reference.split('@').next().is_some_and(|path| path.ends_with(BUTTON_FILE));
+        match self {
+            Self::GitLab(_) => Reader::GitLab,
+            Self::Actions if environment.get("GITHUB_WORKFLOW") != Some(BUTTON_NAME) => Reader::Action,
+            Self::Actions if environment.get("GITHUB_WORKFLOW_REF").is_some_and(is_file) => Reader::Button,
+            Self::Actions => Reader::Action,
+            Self::Terminal if !has_arguments && environment.inputs().next().is_some() => Reader::Container,
+            Self::Terminal => Reader::CommandLine,
         }
     }
 
@@ -79,14 +94,17 @@ pub struct Runner {
     no_colour: bool,
     output: Option<PathBuf>,
     summary: Option<PathBuf>,
+    reader: Reader,
 }
 
 impl Runner {
-    /// Reads the runner's variables.
-    pub fn new(environment: &Environment) -> Self {
+    /// Reads the runner's variables; `has_arguments`: whether the program was called with any.
+    pub fn new(environment: &Environment, has_arguments: bool) -> Self {
+        let surroundings = Surroundings::of(environment);
         let file = |name: &str| environment.get(name).map(PathBuf::from);
         Self {
-            surroundings: Surroundings::of(environment),
+            reader: surroundings.reader(environment, has_arguments),
+            surroundings,
             debug: environment.get("RUNNER_DEBUG") == Some("1"),
             dumb: environment.get("TERM") == Some("dumb"),
             no_colour: environment.get("NO_COLOR").is_some(),
@@ -97,5 +115,34 @@ impl Runner {
 
     fn in_actions(&self) -> bool {
         self.surroundings == Surroundings::Actions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Runner;
+    use crate::environment::Environment;
+    use crate::error::reader::Reader;
+
+    #[test]
+    fn the_reader_is_told_by_the_variables_and_by_whether_there_are_arguments() {
+        let actions = ("GITHUB_ACTIONS", "true");
+        let named = ("GITHUB_WORKFLOW", "Mirror an image");
+        let file = ("GITHUB_WORKFLOW_REF", "octo/mirror/.github/workflows/mirror.yml@refs/heads/main");
+        let other = ("GITHUB_WORKFLOW_REF", "octo/mirror/.github/workflows/nightly.yml@refs/heads/mirror.yml");
+        let source = ("INPUT_SOURCE", "alpine");
+        for (variables, has_arguments, reader) in [
+            (&[actions, source][..], false, Reader::Action),
+            (&[actions, named, file][..], false, Reader::Button),
+            (&[actions, named, other][..], false, Reader::Action),
+            (&[actions, file][..], false, Reader::Action),
+            (&[("GITLAB_CI", "true"), source][..], false, Reader::GitLab),
+            (&[source][..], false, Reader::Container),
+            (&[source][..], true, Reader::CommandLine),
+            (&[][..], false, Reader::CommandLine),
+            (&[named, file][..], true, Reader::CommandLine),
+        ] {
+            assert_eq!(Runner::new(&Environment::from(variables), has_arguments).reader, reader, "{variables:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mirror_image::internals::{INPUTS, OUTPUTS, chapters};
+use mirror_image::internals::{INPUTS, OUTPUTS, Reader, chapters};
 
 /// The file must hold `section` from `start` to `end`.
 fn assert_section(file: &str, start: &str, end: &str, section: &str) {
@@ -52,7 +52,7 @@ fn the_errors_have_the_hints_of_the_code() {
         for example in chapter.examples {
             // The message has back-ticks of its own.
             let message = format!("`` {} ``", example.error);
-            let hints = example.error.hints();
+            let hints = example.error.hints(Reader::Action);
             let hints = if hints.is_empty() { "what the message says".to_owned() } else { hints.join("<br>") };
             section += &format!("| {} | {} | {} |\n", cell(&message), cell(example.when), cell(&hints));
         }

@@ -76,7 +76,11 @@ const HERE: &str = "IP:127.0.0.1";
 /// What is wrong with TLS, and what is said and advised.
 fn faults() -> Vec<(Certificate, bool, [&'static str; 2])> {
     vec![
-        (Certificate::naming(HERE), false, ["the certificate is not trusted", "ca-certificates: "]),
+        (
+            Certificate::naming(HERE),
+            false,
+            ["the certificate is not trusted", "of your own authority, give its root with"],
+        ),
         (Certificate::new(), true, ["the certificate is for another name", "check that the certificate names"]),
         (Certificate::naming(HERE).expired(), true, ["the certificate is out of date", "its operator must renew it"]),
     ]
@@ -217,5 +221,5 @@ async fn a_registry_that_speaks_no_tls_is_said_to() {
     let (plain, target, certificate) = (Registry::start(), Registry::start(), Certificate::new());
     let port = plain.host().rsplit_once(':').unwrap().1.to_owned();
     let run = Run::copy(&format!("0.0.0.0:{port}/library/app:1"), &target.name("a/b:1"));
-    is_told(&run, &certificate, false, ["what answers does not speak TLS", "name it in `insecure-registries`"]).await;
+    is_told(&run, &certificate, false, ["what answers does not speak TLS", "speaks plain HTTP, set "]).await;
 }

@@ -12,7 +12,7 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown};
 use crate::error::violation::{Lead, Violation};
 use crate::http::clients::Pool;
 use crate::http::exchange::answer;
@@ -213,8 +213,9 @@ impl Repository {
     /// What the registry said to a request that carried `authorization`, without what it was sent.
     pub(crate) async fn refused(&self, response: Response, authorization: Option<&HeaderValue>) -> Cause {
         let elsewhere = self.elsewhere(response.url());
+        let shown = if elsewhere.is_none() { self.host.auth.shown(authorization) } else { Shown::Unknown };
         let refusal = error_response::read(response, &self.host.auth.secrets(authorization)).await;
-        Cause::Refused(ErrorResponse { elsewhere, ..refusal })
+        Cause::Refused(ErrorResponse { elsewhere, shown, ..refusal })
     }
 
     /// The host of `url` for messages, where it is not this registry: with its port where it has the registry's name, because

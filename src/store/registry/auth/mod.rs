@@ -19,7 +19,7 @@ use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::error::cause::{Cause, ConnectionFailure};
+use crate::error::cause::{Cause, ConnectionFailure, Shown};
 use crate::error::violation::Violation;
 use crate::http::challenge;
 use crate::http::reach::Zone;
@@ -162,6 +162,18 @@ impl Auth {
             self.known.locked().learn_host(asked.scheme);
         }
         has_learnt
+    }
+
+    /// What a request with this `Authorization` shows of the credential.
+    pub(crate) fn shown(&self, sent: Option<&HeaderValue>) -> Shown {
+        match (&self.credential, sent) {
+            (None, _) => Shown::Nothing,
+            (Some(_), None) => Shown::Unasked,
+            (Some(Credential { username, .. }), Some(sent)) => {
+                let is_itself = username == BEARER_TOKEN || sent.as_bytes().starts_with(b"Basic ");
+                if is_itself { Shown::Credential } else { Shown::Token }
+            }
+        }
     }
 
     /// What a request with this `Authorization` may be answered with by mistake: the credential, and the token.

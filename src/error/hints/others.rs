@@ -1,0 +1,271 @@
+//! What is advised where no answer came, or one of no use, and where what was asked for does not hold.
+
+use crate::error::cause::{ConnectionFailure, TlsFailure};
+use crate::error::failure::Failure;
+use crate::error::hints::rule::{Hint, RUN_AGAIN, Rule, always, when};
+use crate::error::reader::Reader;
+use crate::error::violation::Violation;
+use crate::error::{Error, Side};
+
+const PROXY: Hint = always(|_, r| {
+    let place = match r {
+        Reader::Action => " in the job's `env`",
+        Reader::Button => " in the job's `env` in `.github/workflows/mirror.yml`",
+        Reader::GitLab => " as a variable of the project",
+        Reader::Container => " with `--env`",
+        Reader::CommandLine => "",
+    };
+    format!("if the way out is a proxy, set `HTTPS_PROXY`{place}")
+});
+
+const AUTHORITY: fn(&Failure<'_>, Reader) -> String = |f, r| {
+    // A certificate is for a host, whatever its port.
+    let name = f.host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = name.map_or(f.host, |(name, _)| name);
+    let given = r.set("ca-certificates", &format!("{name} = FILE.pem"));
+    format!("if `{}` has a certificate of your own authority, give its root with {given}", f.host)
+};
+
+const NAMES: fn(&Failure<'_>, Reader) -> String =
+    |f, _| format!("check that the certificate names `{}`, and that this machine's clock is right", f.host);
+
+/// In the order in which a failure is judged, once it is no refusal.
+pub const RULES: &[Rule] = &[
+    Rule {
+        is: |f| f.is_connection(ConnectionFailure::Dns),
+        hints: &[
+            always(|f, _| format!("check the spelling of `{}`", f.host)),
+            always(|_, r| {
+                let place = match r {
+                    Reader::Action | Reader::Button | Reader::GitLab => "use a self-hosted runner there",
+                    Reader::Container | Reader::CommandLine => "run this there",
+                };
+                format!("if the name is known only inside your network, {place}")
+            }),
+            PROXY,
+        ],
+    },
+    Rule {
+        is: |f| f.is_connection(ConnectionFailure::Refused),
+        hints: &[
+            always(|f, _| format!("check the host and the port of `{}`, and that the registry is running", f.host)),
+            when(
+                |f, r| f.is_local() && r.is_in_container(),
+                |_, _| {
+                    "inside the container `localhost` is the container: give a service by its name, or the host's address"
+                        .to_owned()
+                },
+            ),
+        ],
+    },
+    Rule {
+        is: |f| f.is_tls(TlsFailure::Expired),
+        hints: &[
+            always(|f, _| format!("the certificate of `{}` is out of date: its operator must renew it", f.host)),
+            always(AUTHORITY),
+        ],
+    },
+    Rule { is: |f| f.is_tls(TlsFailure::WrongName), hints: &[always(NAMES), always(AUTHORITY)] },
+    Rule { is: |f| f.is_tls(TlsFailure::Certificate), hints: &[always(AUTHORITY), always(NAMES)] },
+    Rule {
+        is: |f| f.is_tls(TlsFailure::PlainHttp),
+        hints: &[always(|f, r| {
+            format!(
+                "if `{}` speaks plain HTTP, set {}: everything is then sent in the clear, the credential too",
+                f.host,
+                r.set("insecure-registries", f.host)
+            )
+        })],
+    },
+    Rule {
+        is: |f| f.is_tls(TlsFailure::Handshake),
+        hints: &[always(|f, _| {
+            format!("`{}` must speak TLS 1.2 or 1.3 with a usual cipher, without a certificate of its clients", f.host)
+        })],
+    },
+    Rule {
+        is: |f| f.is_connection(ConnectionFailure::Stalled),
+        hints: &[
+            RUN_AGAIN,
+            when(
+                |f, _| !f.writes(),
+                |f, r| {
+                    format!(
+                        "if it stays, `{}` or the way there is too slow: run fewer {} at once, or read through a mirror \
+                         ({})",
+                        f.host,
+                        r.runs(),
+                        r.input("registry-mirrors")
+                    )
+                },
+            ),
+            when(
+                |f, _| f.writes(),
+                |f, r| {
+                    format!("if it stays, `{}` or the way there is too slow: run fewer {} at once", f.host, r.runs())
+                },
+            ),
+        ],
+    },
+    Rule {
+        is: |f| f.is_connection(ConnectionFailure::Timeout),
+        hints: &[always(|f, r| format!("check that a firewall lets {} reach `{}`", r.machine(), f.host)), PROXY],
+    },
+    Rule { is: |f| f.is_connection(ConnectionFailure::Broken), hints: &[RUN_AGAIN] },
+    Rule {
+        is: |f| f.violation().is_some_and(Violation::is_unsafe_address),
+        hints: &[always(|f, _| {
+            format!(
+                "this is refused on purpose, because a credential or content would not be safe there: the operator of `{}` \
+                 must name an address with https, on no internal network",
+                f.host
+            )
+        })],
+    },
+    Rule {
+        is: |f| f.violation() == Some(&Violation::HeaderUnsafe),
+        hints: &[always(|f, r| {
+            format!(
+                "set {} anew, without line breaks and control characters: they come along when it is pasted",
+                f.login(r)
+            )
+        })],
+    },
+    Rule {
+        is: |f| matches!(f.violation(), Some(Violation::ManifestsTooLarge { .. })),
+        hints: &[always(|_, r| {
+            format!(
+                "no image needs as much: leave its attachments out ({}), or ask its publisher",
+                r.set("attachments", "none")
+            )
+        })],
+    },
+    Rule {
+        is: |f| f.violation().is_some() && !f.host.is_empty(),
+        hints: &[always(|f, _| {
+            format!(
+                "check that `{}` is a registry and not a web page, a login portal or a proxy that answers in its place",
+                f.host
+            )
+        })],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::DigestMismatch { object, .. } if object.is_in_directory()),
+        hints: &[always(|_, _| "the directory is damaged: make it anew from where it came".to_owned())],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::DigestMismatch { .. }),
+        hints: &[
+            always(|_, _| "run again: a broken transfer or a stale cache is the usual reason".to_owned()),
+            when(
+                |f, _| matches!(f.error, Error::DigestMismatch { side: Side::Source, .. }),
+                |_, r| {
+                    format!(
+                        "if it stays, something between here and the registry changes content: read from another mirror \
+                         ({}) or without the proxy",
+                        r.input("registry-mirrors")
+                    )
+                },
+            ),
+            when(
+                |f, _| matches!(f.error, Error::DigestMismatch { side: Side::Target, .. }),
+                |_, _| {
+                    "if it stays, the target registry or a proxy before it changes manifests: ask for that to be \
+                     switched off, a mirror must keep digests"
+                        .to_owned()
+                },
+            ),
+        ],
+    },
+    // What is wrong with a directory, its sentence says.
+    Rule { is: |f| matches!(f.error, Error::Content { object, .. } if object.is_in_directory()), hints: &[] },
+    Rule {
+        is: |f| matches!(f.error, Error::Content { side: Side::Source, .. }),
+        hints: &[always(|_, _| {
+            "the image is broken at its source: pull it with another tool to confirm, and tell its publisher".to_owned()
+        })],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::NotRepaired { .. }),
+        hints: &[always(|_, _| {
+            "have that layer removed from the registry's storage (delete the image or package and let the registry clean \
+             up), then run again"
+                .to_owned()
+        })],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::Content { side: Side::Target, .. }),
+        hints: &[always(|_, r| {
+            format!("run again with {}, which sends again what is missing or broken", r.set("check", "deep"))
+        })],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::Unexpected { .. }),
+        hints: &[
+            always(|f, r| {
+                let actual = match f.error {
+                    Error::Unexpected { actual, .. } => actual.as_str(),
+                    _ => "sha256:…",
+                };
+                format!(
+                    "if the publisher moved the tag and the new image is the one you want, set {}",
+                    r.set("expected-digest", actual)
+                )
+            }),
+            always(|_, _| {
+                "to stay with the old image, name the source by digest: `repository:tag@sha256:…`".to_owned()
+            }),
+        ],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::Conflict { .. }),
+        hints: &[
+            always(|_, r| format!("to replace what the tag points at, set {}", r.set("on-conflict", "overwrite"))),
+            always(|_, r| {
+                format!(
+                    "to leave it, set {}, or choose another tag in {}",
+                    r.set("on-conflict", "keep"),
+                    r.input("target")
+                )
+            }),
+        ],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::Moved { .. }),
+        hints: &[
+            always(|_, _| "find out what else writes this tag, and let one of them do it at a time".to_owned()),
+            when(
+                |_, r| r.is_in_actions(),
+                |_, _| {
+                    "give the workflows that write it the same `concurrency` group, without `cancel-in-progress`"
+                        .to_owned()
+                },
+            ),
+            when(|_, r| r == Reader::GitLab, |_, _| "give the jobs that write it the same `resource_group`".to_owned()),
+        ],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::Platform { .. }),
+        hints: &[always(|_, r| {
+            format!(
+                "choose {} from that list, or {} to copy the image as it is",
+                r.input("platforms"),
+                r.set("platforms", "all")
+            )
+        })],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::Different { .. }),
+        hints: &[always(|_, r| {
+            let copy = match r {
+                Reader::CommandLine => "`mirror-image copy` with the same options".to_owned(),
+                _ => format!("{} with the same inputs", r.set("command", "copy")),
+            };
+            format!(
+                "run {copy} to bring the target up to date, and with {} where the digest is right and parts are missing",
+                r.set("check", "deep")
+            )
+        })],
+    },
+    Rule { is: |f| matches!(f.error, Error::Cancelled { .. }), hints: &[RUN_AGAIN] },
+];
