@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::io::Write as _;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -59,10 +59,17 @@ fn fault(place: Option<&Location<'_>>, payload: &dyn Any) -> String {
     )
 }
 
-fn main() -> ExitCode {
+/// Lets a fault, on whichever thread, say where it is and end the process: what is left of a run would wait for the task
+/// that is gone. What is released has no code that would unwind.
+fn end_at_a_fault() {
     std::panic::set_hook(Box::new(|info| {
         let _ = writeln!(std::io::stderr(), "{}", fault(info.location(), info.payload()));
+        end(1);
     }));
+}
+
+fn main() -> ExitCode {
+    end_at_a_fault();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -71,8 +78,7 @@ fn main() -> ExitCode {
         }
     };
     let arguments = std::env::args_os().skip(1).collect();
-    let run = || runtime.block_on(async { mirror_image::run(arguments, &Environment::of_process(), stop()).await });
-    let code = catch_unwind(AssertUnwindSafe(run)).unwrap_or(1);
+    let code = runtime.block_on(async { mirror_image::run(arguments, &Environment::of_process(), stop()).await });
     // A look-up of a host name cannot be interrupted: it is left behind, not waited for.
     runtime.shutdown_background();
     ExitCode::from(code)
@@ -81,8 +87,28 @@ fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use std::panic::Location;
+    use std::process::Command;
 
-    use super::fault;
+    use super::{end_at_a_fault, fault};
+
+    /// Set for a child process, in which the test below is what goes wrong.
+    const FAULTY: &str = "MIRROR_IMAGE_TEST_FAULTY";
+
+    #[test]
+    fn a_fault_on_any_thread_ends_the_process() {
+        if std::env::var_os(FAULTY).is_some() {
+            end_at_a_fault();
+            let _ = std::thread::spawn(|| panic!("a literal")).join();
+            return;
+        }
+        let name = "tests::a_fault_on_any_thread_ends_the_process";
+        let program = std::env::current_exe().expect("this program");
+        let output =
+            Command::new(program).args([name, "--exact", "--nocapture"]).env(FAULTY, "").output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("mirror-image has a fault at src/main.rs:"), "{said}");
+    }
 
     #[test]
     fn a_fault_names_its_place_and_quotes_nothing() {

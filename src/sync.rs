@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::OnceCell;
 
-/// Locks whose holder panicked are as good as others: a panic ends the run, and until then its report is written.
+/// Locks whose holder panicked are as good as others: in the program a panic ends the process, in tests it is the failure.
 pub trait LockExt<T: ?Sized> {
     /// Locks, whatever became of those that held it before.
     fn locked(&self) -> MutexGuard<'_, T>;
