@@ -259,6 +259,19 @@ async fn listed(source: &Source, subject: &Digest) -> Result<Vec<Descriptor>, Er
     Ok(entries)
 }
 
+/// Why a copy may have left an attachment behind that is not at the target, as it has said then; none where it brings it.
+pub async fn why_left_behind(source: &Source, attachment: &Manifest) -> Result<Option<&'static str>, Error> {
+    if attachment.is_withdrawn() {
+        return Ok(Some("it is of a type that was given up before OCI 1.1, which not every registry takes"));
+    }
+    for blob in attachment.blobs(false) {
+        if source.head_blob(blob).await?.is_none() {
+            return Ok(Some("the source itself does not have all of it"));
+        }
+    }
+    Ok(None)
+}
+
 /// What a target lists as attached to something.
 pub enum TargetList {
     /// The list, whether what it names is there or not.

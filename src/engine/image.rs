@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::{FutureExt as _, try_join_all};
 use futures_util::stream;
+use tokio::sync::OnceCell;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
@@ -238,14 +239,18 @@ impl<'a> ImageTask<'a> {
             subjects: Mutex::new(Some(tell)),
             unlisted: Mutex::default(),
             sizes: Mutex::default(),
+            lost: Mutex::default(),
+            seen: Mutex::default(),
+            was_hidden: OnceCell::new(),
+            root: (target_at, &wanted),
         };
-        self.transfer(&copy, subjects, target_at, (&root, smaller.as_deref()), chosen.as_ref()).await
+        self.transfer(copy, subjects, target_at, (&root, smaller.as_deref()), chosen.as_ref()).await
     }
 
     /// Sends what the target lacks: what is below the root, the attachments, the tag.
     async fn transfer(
         &self,
-        copy: &Copy<'_>,
+        mut copy: Copy<'_>,
         mut subjects: UnboundedReceiver<Digest>,
         target_at: TagOrDigest<'_>,
         (root, smaller): (&Manifest, Option<&Manifest>),
@@ -259,6 +264,9 @@ impl<'a> ImageTask<'a> {
         let copied = tokio::try_join!(copy.whole(root), search);
         self.describe(root, chosen, copy.children, |digest| copy.size_of(digest));
         let ((), mut found) = copied?;
+        if copy.was_hidden().await {
+            copy.before = TargetState::Same;
+        }
         let mut pushed = None;
         let mut root = copy.choose_root(root, smaller);
         if copy.before != TargetState::Same && (!found.is_empty() || root.root.subject.is_some()) {
@@ -283,7 +291,7 @@ impl<'a> ImageTask<'a> {
             TagOrDigest::Tag(tag) => Some(tag),
             TagOrDigest::Digest(_) => None,
         };
-        self.publish(copy, tag, root).await
+        self.publish(&copy, tag, root).await
     }
 
     /// Compares what the target has with what it is to have: how it looks before the copy, or how the image ends where

@@ -196,7 +196,13 @@ impl Comparison<'_> {
         let name = format!("{} {} of {}", found.kind.name(), found.manifest.digest, found.subject);
         let there = resolve::target(self.target, at).await?.is_some_and(|there| there == found.manifest.digest);
         if !there {
-            return Ok(vec![format!("{name} is missing")]);
+            return Ok(match attachments::why_left_behind(self.source, &found.open(self.source)?).await? {
+                Some(reason) => {
+                    self.source.meter().warn(format!("{name} is not at the target: {reason}"));
+                    Vec::new()
+                }
+                None => vec![format!("{name} is missing")],
+            });
         }
         if found.place == Place::Referrer
             && self.lacks(

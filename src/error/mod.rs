@@ -208,6 +208,13 @@ impl Error {
         self.refusal().is_some_and(|refusal| refusal.status < 500)
     }
 
+    /// Whether the registry does not take what it was sent, whatever it says of it: it declines, knows no such thing (501), or
+    /// fails at it as often as it is sent (500). Not where it sheds load, or wants to know who sends.
+    pub fn is_not_taken(&self) -> bool {
+        let is_other = |status| matches!(status, 401 | 402 | 407 | 408 | 425 | 429 | 451 | 499);
+        self.refusal().is_some_and(|refusal| matches!(refusal.status, 400..=501) && !is_other(refusal.status))
+    }
+
     /// Whether the question was not answered at all: no connection, no token, no patience left.
     pub fn is_outage(&self) -> bool {
         let Self::Registry { cause, .. } = self else { return false };
@@ -226,7 +233,7 @@ impl Error {
     pub fn may_miss_children(&self) -> bool {
         let is_other = |code: &str| matches!(code, "TAG_INVALID" | "DENIED" | "UNAUTHORIZED" | "TOOMANYREQUESTS");
         self.refusal().is_some_and(|refusal| {
-            matches!(refusal.status, 400 | 404 | 422) && !refusal.code.as_deref().is_some_and(is_other)
+            matches!(refusal.status, 400 | 404 | 422 | 500) && !refusal.code.as_deref().is_some_and(is_other)
         })
     }
 

@@ -57,7 +57,8 @@ pub struct Descriptor {
     pub media_type: String,
     /// Digest of the content.
     pub digest: Digest,
-    /// Size of the content in bytes.
+    /// Size of the content in bytes; 0 where none is given, as readers in Go have it.
+    #[serde(default, deserialize_with = "crate::oci::null_is_none")]
     pub size: u64,
     /// The platform that an index entry is for.
     #[serde(default)]

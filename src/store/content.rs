@@ -56,6 +56,16 @@ pub struct ManifestPush {
     pub lists_referrers: bool,
 }
 
+/// What to do where a registry fails at a manifest (500), and sheds no load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Send it again, as long as patience lasts.
+    Wait,
+    /// Take it for a refusal after a few times, because there is another way (CUE's registry fails so at an index without all of
+    /// its children).
+    GiveUp,
+}
+
 /// What a source lists as attached to something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {

@@ -21,7 +21,7 @@ use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{BlobPushRequest, BlobSource, BlobStream};
-use crate::store::content::{AccountId, Listing, ManifestPush, Origin, TagOrDigest};
+use crate::store::content::{AccountId, Listing, ManifestPush, OnFailure, Origin, TagOrDigest};
 use crate::store::layout::Layout;
 use crate::store::mirrors::source::MirrorSource;
 use crate::store::registry::repository::Repository;
@@ -209,9 +209,14 @@ impl Target {
     }
 
     /// Writes the manifest's bytes as they are.
-    pub async fn put_manifest(&self, at: TagOrDigest<'_>, manifest: &Manifest) -> Result<ManifestPush, Error> {
+    pub async fn put_manifest(
+        &self,
+        at: TagOrDigest<'_>,
+        manifest: &Manifest,
+        on_failure: OnFailure,
+    ) -> Result<ManifestPush, Error> {
         match self {
-            Self::Registry(repository) => repository.put_manifest(at, manifest).await,
+            Self::Registry(repository) => repository.put_manifest(at, manifest, on_failure).await,
             Self::Layout(layout) => layout.put_manifest(at, manifest).await,
         }
     }

@@ -86,6 +86,14 @@ async fn a_wrong_size_beside_a_right_digest_is_said_and_copied() {
         let said = format!("says that the manifest {} has {size} bytes, and it has {length}", single.digest());
         assert!(outcome.says(&said), "{outcome}");
     }
+    // One that is not given, as readers in Go take it: as 0.
+    for given in ["", r#","size":null"#] {
+        let entry = descriptor(single.root(), length).replace(&format!(r#","size":{length}"#), given);
+        let mut image = single.clone();
+        image.manifests.push(Object::new(images::OCI_INDEX, format!(r#"{{"schemaVersion":2,"manifests":[{entry}]}}"#)));
+        let (_target, outcome) = copied("no size", &image).await;
+        assert!(outcome.says(&format!("has 0 bytes, and it has {length}")), "{given}: {outcome}");
+    }
     // The entry of a layout's own index too.
     let (directory, target) = (tempfile::tempdir().unwrap(), Registry::start());
     single.write_layout(directory.path(), "1");

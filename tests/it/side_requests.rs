@@ -46,6 +46,21 @@ async fn an_answer_to_a_mount_that_means_nothing_is_followed_by_an_upload() {
 }
 
 #[tokio::test]
+async fn a_mount_that_breaks_the_connection_or_links_nothing_is_followed_by_an_upload() {
+    // The second says 201, and does not have the blob when the manifest comes.
+    let linked = What::Status { status: 201, headers: vec![], body: String::new() };
+    for what in [What::ResetRequestAfter(0), linked] {
+        let registry = Registry::start();
+        registry.seed(&images::single(), "library/app:1");
+        registry.fault(Fault::on("POST", "mount=", what.clone()).always());
+        let run = Run::copy(&registry.name("library/app:1"), &registry.name("mirror/app:1"));
+        let outcome = run.run().await;
+        assert_eq!(outcome.code, 0, "{what:?}\n{outcome}\n{}", registry.lines());
+        registry.is_whole("mirror/app", "1").unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_mount_that_fails_once_is_asked_for_again() {
     let registry = Registry::start();
     let image = images::single();
@@ -78,6 +93,8 @@ async fn a_list_that_the_target_cannot_keep_is_said_and_the_tag_is_written_soon(
         ("refuses the tag", Some(("PUT", What::error(400, "TAG_INVALID", "not such a tag")))),
         ("has immutable tags", Some(("PUT", What::error(409, "TAG_IMMUTABLE", "no")))),
         ("lets nobody write it", Some(("PUT", What::error(403, "DENIED", "no")))),
+        ("knows no such tag", Some(("PUT", What::status(501)))),
+        ("fails at it", Some(("PUT", What::status(500)))),
         ("lets nobody read it", Some(("GET", What::error(403, "DENIED", "no")))),
         ("forgets it", Some(("PUT", What::AcceptButForget))),
     ] {
@@ -192,24 +209,56 @@ fn outdated(subject: &Image) -> Image {
 
 #[tokio::test]
 async fn an_attachment_of_an_outdated_type_comes_along_or_is_left_behind_with_a_word() {
-    for takes in [true, false] {
+    let answers = [400, 403, 415, 500, 501].map(|status| Some(What::error(status, "UNSUPPORTED", "unknown type")));
+    for answer in std::iter::once(None).chain(answers) {
         let (source, target, image) = (Registry::start(), Registry::start(), images::single());
         source.switch(|switches| switches.referrers = Some(10));
         source.seed(&image, "a:1");
         let attachment = outdated(&image);
         source.seed(&attachment, "a");
-        if !takes {
+        let takes = answer.is_none();
+        if let Some(what) = answer.clone() {
             let path = format!("/manifests/{}", attachment.digest());
-            target.fault(Fault::on("PUT", path, What::error(400, "MANIFEST_INVALID", "unknown type")).always());
+            target.fault(Fault::on("PUT", path, what).always());
         }
-        let outcome = Run::copy(&source.name("a:1"), &target.name("b:1")).succeeds().await;
-        assert_eq!(target.manifest("b", attachment.digest()).is_some(), takes, "{outcome}");
-        assert_eq!(outcome.says("is left behind"), !takes, "{outcome}");
+        let copy = || Run::copy(&source.name("a:1"), &target.name("b:1"));
+        let outcome = copy().succeeds().await;
+        assert_eq!(target.manifest("b", attachment.digest()).is_some(), takes, "{answer:?}\n{outcome}");
+        assert_eq!(outcome.says("is left behind"), !takes, "{answer:?}\n{outcome}");
         if takes {
             let arrived = target.manifest("b", attachment.digest()).unwrap();
             assert_eq!((arrived.media_type.as_str(), &arrived.bytes), (ORAS_ARTIFACT, &attachment.root().bytes));
         }
+        let deep = || copy().input("check", "deep");
+        assert_eq!(result(&deep().succeeds().await), "unchanged", "{answer:?}");
+        assert_eq!(result(&deep().input("dry-run", "true").succeeds().await), "unchanged", "{answer:?}");
+        let verified = copy().command("verify").succeeds().await;
+        assert_eq!(verified.says("is not at the target"), !takes, "{answer:?}\n{verified}");
     }
+}
+
+#[tokio::test]
+async fn an_attachment_of_which_the_source_has_lost_a_layer_is_left_behind_with_a_word() {
+    let (source, target, image) = (Registry::start(), Registry::start(), images::single());
+    source.switch(|switches| switches.referrers = Some(10));
+    source.seed(&image, "a:1");
+    let (live, broken) = (images::referrer_of(&image, SIGNATURE), images::referrer_of(&image, "example/sbom"));
+    for attached in [&live, &broken] {
+        source.seed(attached, "a");
+    }
+    assert!(source.forget("a", &broken.blobs.last().unwrap().digest));
+    let copy = || Run::copy(&source.name("a:1"), &target.name("b:1"));
+    let outcome = copy().succeeds().await;
+    assert!(outcome.says(broken.digest()) && outcome.says("the source itself does not have all of it"), "{outcome}");
+    assert!(target.manifest("b", live.digest()).is_some(), "{outcome}");
+    let deep = || copy().input("check", "deep");
+    assert_eq!(result(&deep().succeeds().await), "unchanged");
+    assert_eq!(result(&deep().input("dry-run", "true").succeeds().await), "unchanged");
+    let verified = copy().command("verify").succeeds().await;
+    assert!(verified.says("the source itself does not have all of it"), "{verified}");
+    // An attachment that is whole at the source is missed.
+    assert!(target.forget("b", live.digest()));
+    copy().command("verify").fails_with(1).await;
 }
 
 #[tokio::test]

@@ -204,6 +204,29 @@ async fn a_manifest_that_only_a_get_finds_is_there() {
 }
 
 #[tokio::test]
+async fn what_no_head_finds_is_unchanged_all_the_same() {
+    let (source, target, run) = pair(&images::three_platforms());
+    let run = run.input("attachments", "all");
+    let signature = images::referrer_of(&images::three_platforms(), "application/vnd.cncf.notary.signature");
+    source.switch(|switches| switches.referrers = Some(10));
+    source.seed(&signature, "library/app");
+    run.succeeds().await;
+    target.fault(Fault::on("HEAD", "/manifests/", What::status(404)).always());
+    target.reset();
+    for (check, dry_run) in [("quick", "false"), ("quick", "true"), ("deep", "false"), ("deep", "true")] {
+        let outcome = run.clone().input("check", check).input("dry-run", dry_run).succeeds().await;
+        let context = format!("{check} {dry_run}\n{outcome}\n{}", target.lines());
+        assert_eq!(outcome.json()["images"][0]["result"], "unchanged", "{context}");
+        assert_eq!(target.count("PUT", "/manifests/"), 0, "{context}");
+    }
+    // What is really lost is seen and sent.
+    assert!(target.forget("mirror/app", signature.digest()));
+    let outcome = run.clone().input("check", "deep").succeeds().await;
+    assert_eq!(outcome.json()["images"][0]["result"], "copied", "{outcome}");
+    assert!(target.manifest("mirror/app", signature.digest()).is_some(), "{outcome}");
+}
+
+#[tokio::test]
 async fn a_401_in_the_middle_of_an_upload_is_told_as_one() {
     let (source, target) = (Registry::start(), Registry::with_auth(Auth::basic("ann", "hunter2")));
     source.seed(&images::single(), "library/app:1");

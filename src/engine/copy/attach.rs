@@ -11,17 +11,18 @@ use std::time::Duration;
 use futures_util::future::FutureExt as _;
 use serde_json::{Value, json};
 
-use crate::engine::attachments::{Found, Place, TargetList, answers_itself, is_list_of, not_listed};
+use crate::engine::attachments::{Found, Place, TargetList, answers_itself, is_list_of, not_listed, why_left_behind};
 use crate::engine::copy::limit::ReservedPermit;
 use crate::engine::copy::{Copy, NamingManifest};
 use crate::engine::options::{OnConflict, TargetState};
 use crate::engine::outcome::{AttachmentOutcome, Outcome};
+use crate::engine::resolve;
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Manifest, PackedManifest};
-use crate::store::content::TagOrDigest;
+use crate::store::content::{OnFailure, TagOrDigest};
 use crate::store::present;
 use crate::sync::few_at_once;
 
@@ -170,7 +171,12 @@ impl Copy<'_> {
             Place::Referrer => TagOrDigest::Digest(&manifest.digest),
             Place::Tag(tag) => TagOrDigest::Tag(tag),
         };
-        let present = self.target.head_manifest(at).await?.map(|descriptor| descriptor.digest);
+        let present = match self.before {
+            TargetState::Same => resolve::target(self.target, at).await?,
+            TargetState::Absent | TargetState::Different => {
+                self.target.head_manifest(at).await?.map(|descriptor| descriptor.digest)
+            }
+        };
         if present.as_ref() == Some(&manifest.digest) {
             if self.before == TargetState::Same {
                 // Looked through like the image itself: a signature whose layer is gone proves nothing.
@@ -192,12 +198,26 @@ impl Copy<'_> {
             }
             self.meter.warn(format!("the target's `{tag}` was {present} and follows the source now"));
         }
+        // What an earlier run has left behind is no news.
+        if self.is_dry_run()
+            && self.before == TargetState::Same
+            && let Some(reason) = why_left_behind(self.source, manifest).await?
+        {
+            self.meter.warn(format!("{} of {} is not at the target: {reason}", manifest.digest, attachment.subject));
+            return Ok(None);
+        }
         // Not the image: the choice of its children is not one of the attachment's.
-        self.below(manifest, 1).await?;
+        match self.below(manifest, 1).await {
+            Err(error) if error.is_absent() && matches!(error, Error::Registry { side: Side::Source, .. }) => {
+                self.meter.warn(left_behind(attachment, &error));
+                return Ok(None);
+            }
+            result => result?,
+        }
         match self.put(at, manifest).await {
             Ok(None) => Ok(Some((Outcome::WouldCopy, true))),
             Ok(Some(pushed)) => Ok(Some((Outcome::Copied, pushed.lists_referrers || manifest.subject.is_none()))),
-            Err(error) if manifest.is_withdrawn() && error.is_declined() && !error.is_denied() => {
+            Err(error) if manifest.is_withdrawn() && error.is_not_taken() => {
                 self.meter.warn(format!(
                     "{}, attached to {}, is left behind: it is of a type that was given up before OCI 1.1, and the target \
                      does not take it ({})",
@@ -280,8 +300,8 @@ impl Copy<'_> {
             before = Some(seen);
             let digest = Digest::of(&merged);
             let index = Manifest::parse(merged.into(), None, digest).map_err(failed)?;
-            if let Err(error) = self.target.put_manifest(TagOrDigest::Tag(&tag), &index).await {
-                return declined(error);
+            if let Err(error) = self.target.put_manifest(TagOrDigest::Tag(&tag), &index, OnFailure::GiveUp).await {
+                return if error.is_not_taken() { Ok(Some(error.to_string())) } else { Err(error) };
             }
             tokio::time::sleep(settle).await;
             // Longer each time: a registry may also show for a while what was there before.
@@ -289,6 +309,12 @@ impl Copy<'_> {
         }
         Err(failed(format!("others changed it {MERGES} times while it was written")))
     }
+}
+
+/// That the source lists an attachment of which it has not all.
+fn left_behind(attachment: &Found, error: &Error) -> String {
+    let (digest, subject) = (&attachment.manifest.digest, &attachment.subject);
+    format!("{digest}, attached to {subject}, is left behind: the source itself does not have all of it ({error})")
 }
 
 fn report(attachment: &Found, result: Outcome) -> AttachmentOutcome {

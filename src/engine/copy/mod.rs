@@ -14,12 +14,14 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::engine::copy::fan_out::{SharedBlob, Subscriber};
 use crate::engine::copy::ledger::Blob;
 use crate::engine::copy::limit::ReservedPermit;
 use crate::engine::options::{ChildSelection, ForeignLayers, Mode, Operation, Options, TargetState};
+use crate::engine::resolve;
 use crate::engine::session::Shared;
 use crate::error::{Error, Side};
 use crate::observe::counts::BlobPush;
@@ -27,7 +29,8 @@ use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{DEEPEST, Descriptor, Manifest, PackedManifest, is_index_type, wrong_size};
 use crate::store::blob::BlobPushRequest;
-use crate::store::content::{ManifestPush, Presence, TagOrDigest};
+use crate::store::content::{ManifestPush, OnFailure, Presence, TagOrDigest};
+use crate::store::registry::repository::Repository;
 use crate::store::{Source, StoredBlob, Target};
 use crate::sync::LockExt as _;
 
@@ -92,6 +95,26 @@ pub struct Copy<'a> {
     pub unlisted: Mutex<Vec<NamingManifest>>,
     /// Content sizes of the image manifests walked, by digest.
     pub sizes: Mutex<BTreeMap<Digest, u64>>,
+    /// Blobs that the target has said it has, or has linked, and then said that it lacks.
+    pub lost: Mutex<HashSet<Digest>>,
+    /// What it has said of blobs.
+    pub seen: Mutex<Seen>,
+    /// Whether it has had the image all along, once that was asked.
+    pub was_hidden: OnceCell<bool>,
+    /// Where the image goes, and what it is.
+    pub root: (TagOrDigest<'a>, &'a Digest),
+}
+
+/// What a target has said of the blobs of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It had each that it was asked for.
+    All,
+    /// It lacked one.
+    Gap,
 }
 
 impl Copy<'_> {
@@ -112,6 +135,36 @@ impl Copy<'_> {
     /// The content size of an image manifest that was walked.
     pub fn size_of(&self, digest: &Digest) -> Option<u64> {
         self.sizes.locked().get(digest).copied()
+    }
+
+    fn note_seen(&self, is_there: bool) {
+        let mut seen = self.seen.locked();
+        *seen = match *seen {
+            Seen::Nothing | Seen::All if is_there => Seen::All,
+            _ => Seen::Gap,
+        };
+    }
+
+    /// Whether the target has had the image all along, though a HEAD found nothing: of some registries none ever does (Nexus:
+    /// crazy-max/diun#1614). Only a GET proves that; it is asked for where a first copy would be strange, because every blob was
+    /// there and no HEAD has found any manifest, and not of every target that lacks a tag.
+    pub async fn was_hidden(&self) -> bool {
+        let heads_find = self.target.registry().is_none_or(Repository::heads_find);
+        if self.before != TargetState::Absent || heads_find || *self.seen.locked() != Seen::All {
+            return false;
+        }
+        let (at, digest) = self.root;
+        let ask = || async { self.target.get_manifest(at).await.is_ok_and(|found| found.digest == *digest) };
+        *self.was_hidden.get_or_init(ask).await
+    }
+
+    /// Whether the target has the manifest at `at`, asked as hard as it matters.
+    async fn is_there(&self, at: TagOrDigest<'_>) -> Result<bool, Error> {
+        Ok(match self.before {
+            TargetState::Absent => self.was_hidden().await && resolve::target(self.target, at).await?.is_some(),
+            TargetState::Different => self.target.head_manifest(at).await?.is_some(),
+            TargetState::Same => resolve::target(self.target, at).await?.is_some(),
+        })
     }
 
     fn is_dry_run(&self) -> bool {
@@ -217,7 +270,7 @@ impl Copy<'_> {
         let once = self.shared.ledger.manifest(self.target.account(), self.target.repository(), &descriptor.digest);
         let copied = once.get_or_try_init(|| async {
             let copy = async {
-                let present = self.before != TargetState::Absent && self.target.head_manifest(at).await?.is_some();
+                let mut present = self.is_there(at).await?;
                 // A registry took an image only with its blobs, so what is there is whole, unless it lost a part since.
                 // Not so an index: GHCR takes one without its children.
                 if present && self.before == TargetState::Different && !is_index_type(&descriptor.media_type) {
@@ -228,6 +281,8 @@ impl Copy<'_> {
                     None => self.fetch(descriptor).await?,
                 };
                 self.below(&manifest, depth).await?;
+                // Seen from below.
+                present = present || (self.before == TargetState::Absent && self.is_there(at).await?);
                 let pushed = if present { Ok(None) } else { self.put(at, &manifest).await };
                 let pushed = match pushed {
                     Err(error) if self.may_rewrite && self.is_partial(&manifest) && error.may_miss_children() => {
@@ -359,8 +414,10 @@ impl Copy<'_> {
                 // That another was the first is as good.
                 let _ = blob.mount_source.set(Arc::clone(here));
                 self.reader.settled();
+                self.note_seen(true);
                 return Ok(BlobPush::Exists);
             }
+            self.note_seen(false);
             if self.is_dry_run() {
                 // The first would be sent it; the others would have it linked.
                 let first = blob.mount_source.set(Arc::clone(here)).is_ok();
@@ -373,7 +430,8 @@ impl Copy<'_> {
             // Links into several repositories need not wait for each other.
             first = None;
         }
-        let way = if broken.is_some() { Way::Read } else { self.way(descriptor, blob).await };
+        let is_lost = broken.is_some() || self.lost.locked().contains(&descriptor.digest);
+        let way = if is_lost { Way::Read } else { self.way(descriptor, blob).await };
         let from = way.link().filter(|from| *from != here);
         let source = SharedBlob::new(StoredBlob { store: self.source, descriptor }, self.reader, &self.shared.ledger);
         let presence = match (&way, self.before) {
@@ -389,6 +447,7 @@ impl Copy<'_> {
         if push == BlobPush::Uploaded || push == BlobPush::Mounted {
             blob.seen_at(self.source.origin());
         }
+        self.note_seen(push == BlobPush::Exists);
         let _ = blob.mount_source.set(Arc::clone(here));
         self.reader.settled();
         drop(first);
@@ -428,7 +487,9 @@ impl Copy<'_> {
         if self.is_dry_run() {
             return Ok(None);
         }
-        let error = match self.target.put_manifest(at, manifest).await {
+        let is_dispensable = manifest.is_withdrawn() || (self.may_rewrite && self.is_partial(manifest));
+        let on_failure = if is_dispensable { OnFailure::GiveUp } else { OnFailure::Wait };
+        let error = match self.target.put_manifest(at, manifest, on_failure).await {
             Ok(pushed) => return Ok(Some(pushed)),
             Err(error) => error,
         };
@@ -438,7 +499,7 @@ impl Copy<'_> {
             return Err(error);
         }
         Box::pin(self.send_again(manifest, missing)).await?;
-        self.target.put_manifest(at, manifest).await.map(Some)
+        self.target.put_manifest(at, manifest, on_failure).await.map(Some)
     }
 
     /// Sends what the target was believed to have: `missing` of what `manifest` lists, or all of it where none is named.
@@ -447,7 +508,13 @@ impl Copy<'_> {
         let (account, repository) = (self.target.account(), self.target.repository());
         let include_foreign = self.options.foreign_layers == ForeignLayers::Include;
         for blob in manifest.blobs(include_foreign).into_iter().filter(is_missing) {
+            // Where none is named, the registry is asked for each; one that is named is not there, whatever was said before: a
+            // mount may be answered as if it had linked what it has not.
+            if missing.is_empty() && self.target.head_blob(blob).await? == Some(blob.size) {
+                continue;
+            }
             self.shared.ledger.forget_blob(account, &blob.digest);
+            self.lost.locked().insert(blob.digest.clone());
             self.blob(blob).await.map(drop)?;
         }
         for child in manifest.children().filter(is_missing) {

@@ -16,11 +16,14 @@ use crate::http::body::{BodyError, BoundedBody};
 use crate::http::failure::classify;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
-use crate::store::content::{ManifestPush, TagOrDigest};
+use crate::store::content::{ManifestPush, OnFailure, TagOrDigest};
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::Request;
 use crate::text::sanitise;
+
+/// How often a server may fail at a manifest until that is taken for its answer, where there is another way.
+const MOST_FAILURES: u32 = 3;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -59,6 +62,11 @@ impl Repository {
         let size = text(CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
         self.observed.heads_find.store(true, Relaxed);
         Ok(Some(Descriptor::new(media_type, digest, size)))
+    }
+
+    /// Whether a HEAD has found a manifest in this repository: only then does one that finds nothing say anything.
+    pub fn heads_find(&self) -> bool {
+        self.observed.heads_find.load(Relaxed)
     }
 
     /// The answer to a HEAD has no words. A GET has them; at a registry that knows no HEAD it is the answer, also where it says
@@ -132,7 +140,12 @@ impl Repository {
     }
 
     /// Pushes a manifest's bytes as they are. The registry's digest, where it names one, must be ours.
-    pub async fn put_manifest(&self, at: TagOrDigest<'_>, manifest: &Manifest) -> Result<ManifestPush, Error> {
+    pub async fn put_manifest(
+        &self,
+        at: TagOrDigest<'_>,
+        manifest: &Manifest,
+        on_failure: OnFailure,
+    ) -> Result<ManifestPush, Error> {
         let failed = |cause| self.error("PUT manifest", self.object(at), cause);
         let media_type = HeaderValue::from_str(&manifest.media_type)
             .map_err(|_| failed(Cause::Protocol(Violation::MediaTypeUnsafe)))?;
@@ -140,6 +153,7 @@ impl Repository {
             Request::new(Method::PUT, self.url(&format!("manifests/{at}")), Scopes::push(&self.name), "manifest");
         call.headers.insert(CONTENT_TYPE, media_type);
         call.body = Some(manifest.bytes.clone());
+        call.most_failures = (on_failure == OnFailure::GiveUp).then_some(MOST_FAILURES);
         if let TagOrDigest::Tag(tag) = at {
             self.forget_attachment(tag);
         }

@@ -48,6 +48,8 @@ pub(crate) struct Request<'a> {
     pub(crate) follow_redirects: bool,
     /// Whether a redirect to another origin is the answer all the same.
     pub(crate) stays_home: bool,
+    /// A server that fails at it so often, with 500, does so by no accident, and is not waited for: there is another way.
+    pub(crate) most_failures: Option<u32>,
     /// What is asked, for the log.
     pub(crate) label: &'a str,
 }
@@ -64,6 +66,7 @@ impl<'a> Request<'a> {
             work: Work::Answer,
             follow_redirects: true,
             stays_home: false,
+            most_failures: None,
             label,
         }
     }
@@ -89,6 +92,10 @@ impl Repository {
                 Ok(response) => return Ok(response),
                 Err(cause) => {
                     drop(permit);
+                    if call.most_failures.is_some_and(|most| budget.attempts() + 1 >= most && is_server_failure(&cause))
+                    {
+                        return Err(cause);
+                    }
                     self.pause(&mut budget, cause, call.label).await?;
                 }
             }
@@ -402,6 +409,11 @@ impl Repository {
         }
         Ok(())
     }
+}
+
+/// Whether the server itself failed at this request: it sheds no load, and nothing in front of it misses it.
+fn is_server_failure(cause: &Cause) -> bool {
+    matches!(cause, Cause::Refused(refusal) if refusal.status == 500)
 }
 
 /// Whether a host said for good that it will not.

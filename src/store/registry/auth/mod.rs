@@ -286,7 +286,7 @@ impl Auth {
         scopes: &[String],
         context: &TokenContext<'_>,
     ) -> Result<Token, Cause> {
-        let host = sanitise::one_line(realm.host_str().unwrap_or_default(), 100);
+        let host = sanitise::one_line(&realm::authority(realm), 100);
         let mut kept_back = None;
         let credential = match realm::judge(realm, self.server.base(), &self.allowed) {
             Trust::Own => self.credential.as_ref(),

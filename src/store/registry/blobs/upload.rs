@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, Either, select};
 use reqwest::{Method, StatusCode};
 
 use crate::error::Error;
-use crate::error::cause::Cause;
+use crate::error::cause::{Cause, ConnectionFailure};
 use crate::observe::counts::BlobPush;
 use crate::oci::manifest::Descriptor;
 use crate::store::blob::{BlobPushRequest, BlobStream};
@@ -109,6 +109,8 @@ impl Repository {
                 // (distribution-spec, "Mounting a blob from another repository": 202 is what registries that do not mount
                 // should answer, and not what they do: containerd/containerd#14086).
                 Err(cause) if is_of_mount(&cause, from) => match &cause {
+                    // Of this blob, or of the way to the registry: the next one is asked for all the same.
+                    Cause::Connection { .. } => {}
                     // Of this pair of repositories; a token service may refuse two scopes at once (GitLab:
                     // estesp/manifest-tool#53).
                     Cause::Token { .. } => observed.mounts_nothing_from(mount_source),
@@ -182,17 +184,23 @@ async fn initiate_and_open(
 }
 
 /// Whether a mount that failed so is all that failed. An outage and a registry that sheds load are no answer to it; nor is
-/// a token that is refused for this repository alone, or an upload that would lead where none may go.
+/// a token that is refused for this repository alone, or an upload that would lead where none may go. A connection that
+/// breaks at this request again and again may be the registry's: the upload that follows tells, and has patience.
 fn is_of_mount(cause: &Cause, from: Option<&str>) -> bool {
     match cause {
         Cause::Refused(refusal) | Cause::Interrupted(refusal) => !matches!(refusal.status, 429 | 503),
         Cause::Token { .. } => from.is_some(),
         Cause::Protocol(violation) => !violation.is_unsafe_address(),
-        Cause::Connection { .. } | Cause::Elsewhere { .. } | Cause::OutOfPatience { .. } => false,
+        Cause::Connection { kind, .. } => *kind == ConnectionFailure::Broken,
+        Cause::Elsewhere { .. } | Cause::OutOfPatience { .. } => false,
     }
 }
 
 /// Whether the server failed at this request, and does not shed load.
 fn is_server_failure(cause: &Cause) -> bool {
-    matches!(cause, Cause::Refused(refusal) if refusal.status >= 500 && refusal.status != 503)
+    match cause {
+        Cause::Refused(refusal) => refusal.status >= 500 && refusal.status != 503,
+        Cause::Connection { kind, .. } => *kind == ConnectionFailure::Broken,
+        _ => false,
+    }
 }
