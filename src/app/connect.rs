@@ -2,14 +2,17 @@
 //!
 //! Owns the wiring between what was given, what a person's helper programs have, and who may be asked with it.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::credentials::Credentials;
 use crate::error::Side;
-use crate::http::clients::Transport;
+use crate::http::clients::{Rest, Transport};
 use crate::inputs::typed::Inputs;
 use crate::oci::reference::Reference;
 use crate::plan::Plan;
 use crate::plan::request::Images;
 use crate::runner::console::Console;
+use crate::store::registry::connections::Connections;
 use crate::store::registry::host::RegistrySettings;
 use crate::store::registry::registries::Registries;
 
@@ -45,12 +48,33 @@ pub fn ends(images: &Images, target: Option<&str>, plan: &Plan) -> Vec<(Side, Re
     of_jobs.chain(sources).chain(targets).collect()
 }
 
+/// The clients of the run, and how many connections they may have.
+pub fn transport(inputs: &Inputs) -> (Transport, Connections) {
+    let connections = Connections::within(most_files());
+    let rest = if connections.are_few() { Rest::Closed } else { Rest::Kept };
+    (Transport::new(inputs.ca_certificates.clone(), &inputs.proxies, rest), connections)
+}
+
+/// How many files this process may open, once it has allowed itself as many as it may; none where that has no end.
+fn most_files() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    // What a program gets to begin with is for programs that wait for files by a list of a fixed length.
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current }
+}
+
 /// The registries of the run, with its credentials.
-pub fn registries(inputs: &Inputs, credentials: Credentials, transport: &Transport) -> Registries {
+pub fn registries(
+    inputs: &Inputs,
+    credentials: Credentials,
+    transport: &Transport,
+    connections: Connections,
+) -> Registries {
     let settings = RegistrySettings {
         insecure: inputs.insecure_registries.clone(),
         patience: inputs.patience,
         most_requests: inputs.at_once.requests,
+        connections,
         token_services: inputs.token_services.clone(),
         github: inputs.server.registry().map(str::to_owned),
     };

@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::future::FutureExt as _;
 use tokio::time::Instant;
 
-use crate::app::connect::{credentials, ends, registries};
+use crate::app::connect::{credentials, ends, registries, transport};
 use crate::app::publish::{publish, refuse};
 use crate::app::watch::{Watch, say};
 use crate::emit;
@@ -26,7 +26,6 @@ use crate::environment::Environment;
 use crate::error::{Error, Side};
 use crate::github::access::{self, AccessCheck};
 use crate::github::token::refuse_unusable_tokens;
-use crate::http::clients::Transport;
 use crate::inputs;
 use crate::inputs::typed::{Inputs, Invocation};
 use crate::observe::debug_log;
@@ -116,9 +115,9 @@ pub async fn stages(
     if command != Command::Access {
         refuse_unusable_tokens(&plan.jobs, &inputs.credentials, &inputs.server)?;
     }
-    let transport = Transport::new(inputs.ca_certificates.clone(), &inputs.proxies);
+    let (transport, connections) = transport(inputs);
     let asked = ends(&inputs.request.images, inputs.request.target.as_deref(), &plan);
-    let registries = registries(inputs, credentials(inputs, console, &asked).await, &transport);
+    let registries = registries(inputs, credentials(inputs, console, &asked).await, &transport, connections);
     let (events, heard) = Events::new();
     if inputs.debug_log {
         debug_log::start(events.clone());

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::app::connect::{credentials, registries};
+use crate::app::connect::{credentials, registries, transport};
 use crate::app::publish::refuse;
 use crate::app::watch::tell;
 use crate::error::{Error, Side};
-use crate::http::clients::Transport;
 use crate::inputs::typed::Inputs;
 use crate::observe::debug_log;
 use crate::observe::events::Events;
@@ -64,14 +63,14 @@ pub async fn run(
 }
 
 async fn list(console: &Console, inputs: &Inputs, repository: &Reference) -> Result<Vec<String>, Error> {
-    let transport = Transport::new(inputs.ca_certificates.clone(), &inputs.proxies);
+    let (transport, connections) = transport(inputs);
     let credentials = credentials(inputs, console, &[(Side::Source, repository.clone())]).await;
     let (events, mut heard) = Events::new();
     if inputs.debug_log {
         debug_log::start(events.clone());
     }
     let meter = Arc::new(Meter::new(events));
-    let registries = registries(inputs, credentials, &transport);
+    let registries = registries(inputs, credentials, &transport, connections);
     let opened = registries.open(Side::Source, repository, Purpose::Read, meter)?;
     let listed = {
         let mut listing = std::pin::pin!(opened.list_tags());

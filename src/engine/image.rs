@@ -28,6 +28,7 @@ use crate::engine::tag::{self, Tag, Written};
 use crate::engine::verify::{self, Comparison};
 use crate::error::object::Object;
 use crate::error::{Error, Side};
+use crate::observe::counts::Traffic;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
@@ -147,6 +148,11 @@ impl<'a> ImageTask<'a> {
             duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             ..ImageOutcome::new(self.job.source.clone(), self.job.target.clone())
         }
+    }
+
+    /// What it has cost so far.
+    pub fn traffic(&self) -> Traffic {
+        self.meter.traffic()
     }
 
     /// Blobs and manifests that the target took.

@@ -154,6 +154,8 @@ impl Choice for Subset {
 pub struct AtOnce {
     /// Images under way.
     pub images: usize,
+    /// Images that are begun besides, in the place of those that stand still: none where the user has said how many.
+    pub beside_still: usize,
     /// Requests to one host; none: as many as it answers well.
     pub requests: Option<usize>,
 }
@@ -170,7 +172,7 @@ impl AtOnce {
 
 impl Default for AtOnce {
     fn default() -> Self {
-        Self { images: Self::MOST_IMAGES, requests: None }
+        Self { images: Self::MOST_IMAGES, beside_still: Self::MOST_IMAGES, requests: None }
     }
 }
 

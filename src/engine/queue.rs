@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
 
 use crate::engine::image::ImageTask;
 use crate::engine::job::Job;
@@ -16,14 +18,22 @@ use crate::engine::options::{AtOnce, OnFailure};
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::engine::session::Session;
 use crate::error::Error;
+use crate::observe::counts::Traffic;
+
+/// How long an image that stands still keeps others from being begun.
+const STILL: Duration = Duration::from_secs(5);
 
 /// The images of a run: those that have ended, those under way, those to come.
 pub struct Queue<'a> {
     session: &'a Session<'a>,
     jobs: &'a [Job],
     on_failure: OnFailure,
-    /// Images under way at once.
-    at_once: usize,
+    at_once: AtOnce,
+    /// When the images under way were last looked at, to see which stand still, and what each had cost then.
+    looked: Instant,
+    costs: BTreeMap<usize, Traffic>,
+    /// How many of them stood still.
+    still: usize,
     /// The number of the next job to begin; that of no job when no other is to be begun.
     next: usize,
     work: FuturesUnordered<BoxFuture<'a, (usize, Result<Outcome, Error>)>>,
@@ -42,7 +52,10 @@ impl<'a> Queue<'a> {
             session,
             jobs,
             on_failure,
-            at_once: at_once.images,
+            at_once,
+            looked: Instant::now(),
+            costs: BTreeMap::new(),
+            still: 0,
             next: 0,
             work: FuturesUnordered::new(),
             under_way: BTreeMap::new(),
@@ -53,9 +66,8 @@ impl<'a> Queue<'a> {
 
     /// The next image that ends; none when there is no other. What waits for it may be dropped and asked again.
     pub async fn next(&mut self) -> Option<&ImageOutcome> {
-        self.fill();
         let (number, result) = match self.cancelled {
-            None => self.work.next().await?,
+            None => self.ended().await?,
             Some(signal) => (*self.under_way.first_key_value()?.0, Err(Error::Cancelled { signal })),
         };
         let image = self.under_way.remove(&number)?;
@@ -92,8 +104,30 @@ impl<'a> Queue<'a> {
         self.reports
     }
 
+    /// The next that ends by itself. Meanwhile others are begun in the place of those that stand still.
+    async fn ended(&mut self) -> Option<(usize, Result<Outcome, Error>)> {
+        loop {
+            self.fill();
+            tokio::select! {
+                biased;
+                ended = self.work.next() => return ended,
+                () = tokio::time::sleep_until(self.looked + STILL) => self.look(),
+            }
+        }
+    }
+
+    /// Sees which images have neither asked nor moved anything since this was last seen: their hosts hang, and may do so for
+    /// minutes.
+    fn look(&mut self) {
+        let costs: BTreeMap<usize, Traffic> =
+            self.under_way.iter().map(|(number, image)| (*number, image.traffic())).collect();
+        self.still = costs.iter().filter(|(number, cost)| self.costs.get(number) == Some(cost)).count();
+        (self.costs, self.looked) = (costs, Instant::now());
+    }
+
     fn fill(&mut self) {
-        while self.work.len() < self.at_once
+        let at_once = self.at_once.images + self.still.min(self.at_once.beside_still);
+        while self.work.len() < at_once
             && let Some(job) = self.jobs.get(self.next)
         {
             let (number, image) = (self.next, Arc::new(ImageTask::new(self.session, job)));

@@ -22,7 +22,6 @@ use octocrab::service::middleware::retry::RetryConfig;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 use url::Url;
 
 use crate::error::cause::{Cause, ConnectionFailure};
@@ -36,8 +35,9 @@ use crate::secret::Secret;
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
 
-/// How long one answer may take.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long one answer may take: GitHub ends what takes it longer. What does not come in this time does not come the next time
+/// either, and images wait for it.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// How long all waits of a run together may take.
 const WAITS: Duration = Duration::from_secs(120);
@@ -116,6 +116,8 @@ struct Reply {
 pub(super) struct Api {
     base: Url,
     octocrab: Octocrab,
+    /// How long one answer may take in this run.
+    answer: Duration,
     /// What is left of [`WAITS`].
     waits: Mutex<Duration>,
     /// Why it could not be reached: it is not asked again in this run.
@@ -131,7 +133,8 @@ impl Api {
             .base_uri(base.as_str())
             .and_then(|builder| builder.build_with_reqwest(client))
             .map_err(|_| "GitHub's API cannot be asked: its address cannot be used".to_owned())?;
-        Ok(Self { base: base.clone(), octocrab, waits: Mutex::new(WAITS.min(patience)), unreachable: Mutex::default() })
+        let (answer, waits) = (ANSWER.min(patience), Mutex::new(WAITS.min(patience)));
+        Ok(Self { base: base.clone(), octocrab, answer, waits, unreachable: Mutex::default() })
     }
 
     /// Whose name `login` is.
@@ -282,7 +285,13 @@ impl Api {
         }
         let mut attempt = 1;
         loop {
-            let (problem, asked) = match self.send(token, method, path, accept).await {
+            let sending = self.send(token, method, path, accept);
+            let Ok(sent) = tokio::time::timeout(self.answer, sending).await else {
+                let problem = timed_out(self.answer);
+                *lock(&self.unreachable) = Some(problem.clone());
+                return Err(problem);
+            };
+            let (problem, asked) = match sent {
                 Ok((reply, wait)) => match again(&reply, wait) {
                     None => return Ok(reply),
                     Some(wait) => (words(&reply), wait),
@@ -346,24 +355,18 @@ impl Api {
         }
         .map_err(cannot)?;
         let exchange = Exchange::begin(request.method(), &self.address(path));
-        let deadline = Instant::now() + ANSWER;
-        let response = match tokio::time::timeout(ANSWER, self.octocrab.execute(request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
+        let response = match self.octocrab.execute(request).await {
+            Ok(response) => response,
+            Err(error) => {
                 let failure = connection_failure(&error);
                 exchange.failed(&failure);
                 return Err(format!("GitHub's API: {failure}"));
             }
-            Err(_) => return Err(timed_out()),
         };
         let (head, body) = response.into_parts();
         exchange.answered(head.status, &head.headers);
-        let left = deadline.saturating_duration_since(Instant::now());
-        let body = match tokio::time::timeout(left, BoundedBody::new(body, LARGEST).whole()).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(_)) => return Err("GitHub's API: the answer broke off, or is too long".to_owned()),
-            Err(_) => return Err(timed_out()),
-        };
+        let body = BoundedBody::new(body, LARGEST).whole().await;
+        let body = body.map_err(|_| "GitHub's API: the answer broke off, or is too long".to_owned())?;
         let request_id = head.headers.get("x-github-request-id").and_then(|value| value.to_str().ok());
         let request_id = request_id.map(|id| sanitise::one_line(id, 80));
         let reply = Reply { status: head.status.as_u16(), body, request_id, token: token.cloned() };
@@ -378,8 +381,8 @@ enum Method {
     Put(Permission),
 }
 
-fn timed_out() -> String {
-    let cause = Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", ANSWER.as_secs()) };
+fn timed_out(limit: Duration) -> String {
+    let cause = Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", limit.as_secs()) };
     format!("GitHub's API: {cause}")
 }
 

@@ -37,6 +37,8 @@ struct Shared {
     extra_roots: ExtraRoots,
     /// Hosts of proxies.
     proxies: Arc<[String]>,
+    /// Whether a connection is kept for the next request.
+    rest: Rest,
     /// What was looked up.
     seen: Seen,
     /// The roots, read once; every client that speaks TLS has them.
@@ -66,11 +68,21 @@ pub(crate) enum Pool {
     Blob,
 }
 
+/// What becomes of a connection when its request is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// It waits for the next one.
+    Kept,
+    /// It is closed: a process that may open few files has none to spare for it.
+    Closed,
+}
+
 impl Transport {
     /// The clients, with the system's roots and those that the user adds, through these proxies. Nothing is contacted.
-    pub fn new(extra_roots: ExtraRoots, proxies: &Proxies) -> Self {
+    pub fn new(extra_roots: ExtraRoots, proxies: &Proxies, rest: Rest) -> Self {
         Self(Arc::new(Shared {
             extra_roots,
+            rest,
             proxies: proxies.hosts.clone().into(),
             seen: Seen::default(),
             tls: OnceLock::new(),
@@ -133,6 +145,9 @@ impl Shared {
                 seen: self.seen.clone(),
                 proxies: Arc::clone(&self.proxies),
             }));
+        if self.rest == Rest::Closed {
+            builder = builder.pool_max_idle_per_host(0);
+        }
         let http2 = kind.pipe == Pool::Small;
         if !http2 {
             builder = builder.http1_only();

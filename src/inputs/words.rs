@@ -47,7 +47,7 @@ pub fn at_once(text: &str) -> Result<AtOnce, String> {
         Some((images, requests)) => (images, Some(number(requests, "requests", AtOnce::LEAST_REQUESTS, 1000)?)),
         None => (text, None),
     };
-    Ok(AtOnce { images: number(images, "images", 1, AtOnce::MOST_IMAGES)?, requests })
+    Ok(AtOnce { images: number(images, "images", 1, AtOnce::MOST_IMAGES)?, beside_still: 0, requests })
 }
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn how_much_at_once_is_one_number_or_two() {
         for (text, images, requests) in [("8", 8, None), ("8/16", 8, Some(16)), (" 1 / 3 ", 1, Some(3))] {
-            assert_eq!(at_once(text), Ok(AtOnce { images, requests }), "{text}");
+            assert_eq!(at_once(text), Ok(AtOnce { images, beside_still: 0, requests }), "{text}");
         }
         for (text, part) in [
             ("0", "a number of images that is not between 1 and"),

@@ -705,3 +705,26 @@ async fn every_documented_call_is_made_and_no_other() {
         assert_eq!(asked.header("authorization"), format!("Bearer {expected}"), "{}", asked.line());
     }
 }
+
+/// Access is told of; it delays no copy: what did not answer once is not asked again.
+#[tokio::test]
+async fn an_api_that_never_answers_is_asked_once_and_the_images_are_copied() {
+    let world = World::linked();
+    world.github.instead("", usize::MAX, Instead::silence());
+    world.source.seed(&images::single(), "library/other:1");
+    let line = |name: &str| {
+        format!(
+            "{} => {}",
+            world.source.name(&format!("library/{name}:1")),
+            world.registry.name(&format!("acme/mirror/{name}:1"))
+        )
+    };
+    let run = world.granting().without("INPUT_SOURCE").without("INPUT_TARGET");
+    let run = run.input("images", &[line("app"), line("other")].join("\n")).input("patience", "2s");
+    let outcome = run.succeeds().await;
+    assert_eq!(world.github.asked().len(), 1, "{}", world.github.lines());
+    world.registry.is_whole("acme/mirror/app", "1").unwrap();
+    world.registry.is_whole("acme/mirror/other", "1").unwrap();
+    assert!(outcome.says("GitHub's API: no answer within 2 s") || outcome.says("2 s"), "{outcome}");
+    assert_silent(&outcome, &world);
+}

@@ -40,3 +40,27 @@ async fn a_copy_inside_one_registry_goes_on_with_the_fewest_requests() {
     run.input("concurrency", "1/3").succeeds().await;
     assert!(registry.is_whole("mirror/app", "1").is_ok());
 }
+
+/// Where a process may open few files, fewer requests are under way: none fails for want of a file, however many registries
+/// there are and however slow they are.
+#[tokio::test]
+async fn where_few_files_may_be_open_fewer_requests_are_under_way() {
+    let target = Registry::start();
+    let sources: Vec<Registry> = (0..7).map(|_| Registry::start()).collect();
+    let lines: Vec<String> = (0..56)
+        .map(|number| {
+            let (source, name) = (&sources[number % sources.len()], format!("app{number}:1"));
+            source.seed(&images::wide(4, 2_000), &format!("library/{name}"));
+            format!("{} => {}", source.name(&format!("library/{name}")), target.name(&format!("mirror/{name}")))
+        })
+        .collect();
+    for registry in sources.iter().chain([&target]) {
+        registry.fault(Fault::on("*", "/", What::Delay(30)).always());
+    }
+    let run = Run::new().input("images", &lines.join("\n")).input("attachments", "none").input("patience", "60s");
+    let outcome = run.files(64).env("RUNNER_DEBUG", "1").succeeds().await;
+    assert!(!outcome.says("open files"), "{outcome}");
+    for number in 0..56 {
+        target.is_whole(&format!("mirror/app{number}"), "1").unwrap();
+    }
+}

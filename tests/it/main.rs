@@ -29,6 +29,7 @@ mod documents;
 mod echoes;
 mod emit;
 mod errors;
+mod fairness;
 mod fault_matrix;
 mod files;
 mod gitlab;

@@ -6,7 +6,8 @@
 //!
 //! Every wait for a permit ends. A permit that is held by a transfer whose other end is what is waited for, another host
 //! with limits of its own, is taken from it after [`IDLE`] and given to whoever waits: no host waits for another. The
-//! transfer goes on without, and has one again as soon as it moves. Within one host a writer may wait for a reader's permit,
+//! transfer goes on without, and has one again as soon as it moves. Not where the user has said how many requests a host gets:
+//! its request is under way all the while. Within one host a writer may wait for a reader's permit,
 //! never the reverse, and whoever holds a permit waits for none of its own class.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,21 +18,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::store::registry::connections::{Connection, Connections, RequestClass};
 use crate::sync::LockExt as _;
-
-/// Which limit a request counts against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RequestClass {
-    /// Manifests, HEADs, the opening of uploads, small blobs that go.
-    Small,
-    /// Blob bodies that come.
-    Read,
-    /// Small blobs that are opened before a permit to write them is held. Apart from [`Self::Read`]: these wait for a
-    /// writer's permit, and writers wait for a reader's.
-    Early,
-    /// Large blobs that go.
-    Write,
-}
 
 pub(crate) struct Concurrency {
     small: Arc<AdaptiveLimit>,
@@ -42,6 +30,8 @@ pub(crate) struct Concurrency {
     overloaded: Mutex<Option<Instant>>,
     /// Whether it ever did: then the limits grow slowly.
     shed: AtomicBool,
+    /// What the hosts of a run may have together.
+    connections: Connections,
 }
 
 /// How long the refusals of one moment keep coming.
@@ -55,7 +45,7 @@ const PACE: u64 = 256 * 1024;
 
 impl Concurrency {
     /// `gentle`: for a host that is known to shed load early. `most`: of all requests together, at least three.
-    pub(crate) fn new(gentle: bool, most: Option<usize>) -> Self {
+    pub(crate) fn new(gentle: bool, most: Option<usize>, connections: Connections) -> Self {
         let (small, write, write_max) = if gentle { (16, 4, 8) } else { (32, 8, 16) };
         let limits = match most {
             // As many readers as a line is filled by: each has some hundred KiB under way.
@@ -68,8 +58,9 @@ impl Concurrency {
                 [(small, small), (read, read), (early, early), (write, write)]
             }
         };
-        let [small, read, early, write] = limits.map(|(start, most)| AdaptiveLimit::new(start.min(most), most));
-        Self { small, read, early, write, overloaded: Mutex::default(), shed: AtomicBool::new(false) }
+        let lends = most.is_none();
+        let [small, read, early, write] = limits.map(|(start, most)| AdaptiveLimit::new(start.min(most), most, lends));
+        Self { small, read, early, write, overloaded: Mutex::default(), shed: AtomicBool::new(false), connections }
     }
 
     fn limit(&self, class: RequestClass) -> &Arc<AdaptiveLimit> {
@@ -83,14 +74,20 @@ impl Concurrency {
 
     /// Waits for a permit of `class`.
     pub(crate) async fn acquire(&self, class: RequestClass) -> Permit {
-        self.limit(class).acquire().await
+        let mut permit = self.limit(class).acquire().await;
+        // Last: whoever waits at a busy host must not keep others from theirs.
+        permit.connection = self.connections.acquire(class).await;
+        permit
     }
 
     /// A permit of `class`, where one is free now.
     pub(crate) fn try_acquire(&self, class: RequestClass) -> Option<Permit> {
+        let connection = self.connections.try_acquire(class)?;
         let limit = self.limit(class);
         limit.permits.try_acquire().ok()?.forget();
-        Some(limit.hold())
+        let mut permit = limit.hold();
+        permit.connection = connection;
+        Some(permit)
     }
 
     /// How many blobs are being read at the moment.
@@ -122,6 +119,8 @@ struct AdaptiveLimit {
     /// Permits there are, taken or free.
     current: AtomicUsize,
     max: usize,
+    /// Whether a permit is taken from a transfer that waits for its other end.
+    lends: bool,
     /// Permits to take away as they are given back.
     owed: AtomicUsize,
     successes: AtomicUsize,
@@ -130,11 +129,12 @@ struct AdaptiveLimit {
 }
 
 impl AdaptiveLimit {
-    fn new(start: usize, max: usize) -> Arc<Self> {
+    fn new(start: usize, max: usize, lends: bool) -> Arc<Self> {
         Arc::new(Self {
             permits: Semaphore::new(start),
             current: AtomicUsize::new(start),
             max,
+            lends,
             owed: AtomicUsize::new(0),
             successes: AtomicUsize::new(0),
             holders: Mutex::default(),
@@ -151,7 +151,7 @@ impl AdaptiveLimit {
                     permit.into_iter().for_each(SemaphorePermit::forget);
                     return self.hold();
                 }
-                () = tokio::time::sleep(IDLE / 4) => self.take_from_idle(),
+                () = tokio::time::sleep(IDLE / 4), if self.lends => self.take_from_idle(),
             }
         }
     }
@@ -164,7 +164,7 @@ impl AdaptiveLimit {
             holders.retain(|holder| holder.strong_count() > 0);
         }
         holders.push(Arc::downgrade(&place));
-        Permit(place)
+        Permit { place, connection: None }
     }
 
     /// Takes the permits of transfers that wait for their other end.
@@ -216,7 +216,11 @@ impl AdaptiveLimit {
 }
 
 /// Allows one request; given back when dropped.
-pub(crate) struct Permit(Arc<Place>);
+pub(crate) struct Permit {
+    place: Arc<Place>,
+    /// Whether it is lent or not, the transfer has its connection.
+    connection: Connection,
+}
 
 /// The transfer that a permit is for.
 pub(crate) struct Place {
@@ -256,7 +260,7 @@ impl PlaceState {
 impl Permit {
     /// What its transfer tells of itself.
     pub(crate) fn place(&self) -> &Arc<Place> {
-        &self.0
+        &self.place
     }
 }
 
@@ -295,8 +299,8 @@ impl Place {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if std::mem::replace(&mut self.0.state().hold, Hold::Over) == Hold::Held {
-            self.0.limit.give_back();
+        if std::mem::replace(&mut self.place.state().hold, Hold::Over) == Hold::Held {
+            self.place.limit.give_back();
         }
     }
 }
@@ -309,11 +313,12 @@ mod tests {
     use futures_util::future::join_all;
     use tokio::time::{sleep, timeout};
 
-    use super::{Concurrency, PACE, Relaxed, RequestClass};
+    use super::{Concurrency, PACE, Relaxed};
+    use crate::store::registry::connections::{Connections, RequestClass};
 
     #[tokio::test]
     async fn a_limit_doubles_until_the_host_sheds_load_and_never_passes_its_maximum() {
-        let concurrency = Concurrency::new(true, None);
+        let concurrency = Concurrency::new(true, None, Connections::default());
         for answers in [16, 32, 100] {
             for _ in 0..answers {
                 concurrency.on_success(RequestClass::Small);
@@ -326,12 +331,12 @@ mod tests {
     #[test]
     fn the_parts_add_up_to_no_more_than_is_allowed_and_none_is_missing() {
         for most in 3..200 {
-            let concurrency = Concurrency::new(false, Some(most));
+            let concurrency = Concurrency::new(false, Some(most), Connections::default());
             let limits = [&concurrency.small, &concurrency.read, &concurrency.early, &concurrency.write];
             assert!(limits.map(|limit| limit.max).iter().sum::<usize>() <= most, "{most}");
             assert!([limits[0], limits[1], limits[3]].iter().all(|limit| limit.current.load(Relaxed) > 0), "{most}");
         }
-        let concurrency = Concurrency::new(false, Some(8));
+        let concurrency = Concurrency::new(false, Some(8), Connections::default());
         for _ in 0..1000 {
             concurrency.on_success(RequestClass::Small);
             concurrency.on_success(RequestClass::Early);
@@ -341,7 +346,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_limit_halves_at_once_and_grows_slowly_after() {
-        let concurrency = Concurrency::new(true, None);
+        let concurrency = Concurrency::new(true, None, Connections::default());
         let taken = futures_util::future::join_all((0..16).map(|_| concurrency.acquire(RequestClass::Small))).await;
         concurrency.on_overload();
         concurrency.on_overload();
@@ -409,8 +414,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn in_any_order_every_transfer_ends_beside_a_source_that_hangs_and_all_permits_come_back() {
         for seed in 1..=50 {
-            let (good, hung, target) =
-                (Concurrency::new(false, None), Concurrency::new(false, None), Arc::new(Concurrency::new(true, None)));
+            let (good, hung, target) = (
+                Concurrency::new(false, None, Connections::default()),
+                Concurrency::new(false, None, Connections::default()),
+                Arc::new(Concurrency::new(true, None, Connections::default())),
+            );
             let random = |number: u64| Random(seed * 1_000_003 + number * 7919);
             let hanging = join_all((0..40).map(|number| transfer(&hung, &target, random(number), true)));
             let ending = join_all((0..40).map(|number| transfer(&good, &target, random(100 + number), false)));
@@ -428,7 +436,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_target_that_hangs_does_not_keep_the_readers_of_its_brother() {
-        let source = Concurrency::new(false, None);
+        let source = Concurrency::new(false, None, Connections::default());
         // The bodies that go to it are read no further.
         let stuck = join_all((0..16).map(|_| source.acquire(RequestClass::Read))).await;
         for permit in &stuck {
@@ -440,7 +448,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_transfer_that_moves_keeps_its_permit_and_one_that_moves_again_has_one_again() {
-        let source = Concurrency::new(false, None);
+        let source = Concurrency::new(false, None, Connections::default());
         let mut held = join_all((0..16).map(|_| source.acquire(RequestClass::Read))).await;
         let busy = timeout(Duration::from_secs(60), source.acquire(RequestClass::Read)).await;
         assert!(busy.is_err(), "nobody waits for another end");
@@ -458,5 +466,16 @@ mod tests {
         assert!(busy.is_err(), "it was the slow one's, which moves again");
         drop((slow, held));
         assert_eq!(source.read.permits.available_permits(), 16);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_the_user_has_said_how_many_no_more_are_under_way_whatever_waits() {
+        let source = Concurrency::new(false, Some(8), Connections::default());
+        let held = join_all((0..2).map(|_| source.acquire(RequestClass::Read))).await;
+        for permit in &held {
+            permit.place().waits();
+        }
+        let third = timeout(Duration::from_secs(60), source.acquire(RequestClass::Read)).await;
+        assert!(third.is_err(), "both have their requests under way");
     }
 }

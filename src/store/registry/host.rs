@@ -22,6 +22,7 @@ use crate::store::registry::auth::realm::Allowed;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::auth::{Auth, Learnt};
 use crate::store::registry::concurrency::Concurrency;
+use crate::store::registry::connections::Connections;
 use crate::store::registry::health::{GivenUp, Health, Work};
 use crate::store::registry::learned::Observed;
 use crate::store::registry::quirks::Quirks;
@@ -41,6 +42,8 @@ pub struct RegistrySettings {
     pub patience: Duration,
     /// The most requests at once to one host; none: as many as it answers well.
     pub most_requests: Option<usize>,
+    /// What all hosts may have together.
+    pub connections: Connections,
     /// Token services that the user lets see a registry's credential: the registry's name, and the service's host, with its
     /// port where that is not the usual one.
     pub token_services: Vec<(String, String)>,
@@ -118,7 +121,7 @@ impl Host {
             transport: transport.clone(),
             spans,
             small_blobs,
-            concurrency: Concurrency::new(quirks.is_gentle, settings.most_requests),
+            concurrency: Concurrency::new(quirks.is_gentle, settings.most_requests, settings.connections.clone()),
             greeted: OnceCell::new(),
             answered: AtomicBool::new(false),
             led_to: Mutex::default(),

@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod blobs;
 pub mod concurrency;
+pub mod connections;
 pub mod error_response;
 pub mod health;
 pub mod host;

@@ -21,7 +21,8 @@ use crate::store::blob::BlobStream;
 use crate::store::content::TagOrDigest;
 use crate::store::registry::blobs::read_ahead::BlobReader;
 use crate::store::registry::blobs::resume::RangeReader;
-use crate::store::registry::concurrency::{Permit, RequestClass};
+use crate::store::registry::concurrency::Permit;
+use crate::store::registry::connections::RequestClass;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::Request;
 

@@ -62,6 +62,9 @@ impl Rights {
     pub const ADMIN: Self = Self { packages: false, administration: true, members: true };
 }
 
+/// No status: there is no answer.
+const SILENCE: u16 = 0;
+
 /// An answer in place of the usual one.
 #[derive(Clone, Debug)]
 pub struct Instead {
@@ -74,6 +77,11 @@ impl Instead {
     pub fn new(status: u16, message: &str) -> Self {
         let body = json!({ "message": message, "documentation_url": "https://docs.github.com/rest" }).to_string();
         Self { status, headers: Vec::new(), body }
+    }
+
+    /// No answer, ever.
+    pub fn silence() -> Self {
+        Self { status: SILENCE, headers: Vec::new(), body: String::new() }
     }
 
     pub fn header(mut self, name: &'static str, value: &dyn std::fmt::Display) -> Self {
@@ -269,21 +277,27 @@ async fn handle(State(world): State<Arc<Mutex<World>>>, request: Request) -> Res
     let body = String::from_utf8_lossy(&to_bytes(body, 1 << 20).await.unwrap_or_default()).into_owned();
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
     let path = path.strip_prefix("/api/v3").unwrap_or("not below the API's address").to_owned();
-    let mut world = lock(&world);
-    let mut asked = Asked { method: parts.method.to_string(), path, headers: parts.headers, body, status: 0 };
-    let line = asked.line();
-    let replaced = world.instead.iter_mut().find(|(part, times, _)| *times > 0 && line.contains(part.as_str()));
-    let answer = if documented(&asked.method, &asked.path).is_none() {
-        world.unexpected.push(line);
-        Instead::new(418, "no such call")
-    } else if let Some((_, times, instead)) = replaced {
-        *times -= 1;
-        instead.clone()
-    } else {
-        answer(&mut world, &asked)
+    let answer = {
+        let mut world = lock(&world);
+        let mut asked = Asked { method: parts.method.to_string(), path, headers: parts.headers, body, status: 0 };
+        let line = asked.line();
+        let replaced = world.instead.iter_mut().find(|(part, times, _)| *times > 0 && line.contains(part.as_str()));
+        let answer = if documented(&asked.method, &asked.path).is_none() {
+            world.unexpected.push(line);
+            Instead::new(418, "no such call")
+        } else if let Some((_, times, instead)) = replaced {
+            *times -= 1;
+            instead.clone()
+        } else {
+            answer(&mut world, &asked)
+        };
+        asked.status = answer.status;
+        world.asked.push(asked);
+        answer
     };
-    asked.status = answer.status;
-    world.asked.push(asked);
+    if answer.status == SILENCE {
+        std::future::pending::<()>().await;
+    }
     let response = Response::builder().status(answer.status).header("x-github-request-id", "1F2E:3D");
     let response = answer.headers.iter().fold(response, |response, (name, value)| response.header(*name, value));
     response.body(Body::from(answer.body)).unwrap()

@@ -34,11 +34,13 @@ pub struct Run {
     arguments: Vec<String>,
     /// The columns of the terminal that it runs at; without, its streams are files.
     terminal: Option<u16>,
+    /// How many files it may open; as many as these tests without.
+    files: Option<u32>,
 }
 
 impl Run {
     pub fn new() -> Self {
-        let run = Self { environment: BTreeMap::new(), arguments: vec![], terminal: None };
+        let run = Self { environment: BTreeMap::new(), arguments: vec![], terminal: None, files: None };
         run.env("PATH", &std::env::var("PATH").unwrap_or_default())
             .env("GITHUB_ACTIONS", "true")
             .env("GITHUB_REPOSITORY", "Owner/Repo")
@@ -74,6 +76,12 @@ impl Run {
 
     pub fn arg(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// It may open so many files and no more.
+    pub fn files(mut self, most: u32) -> Self {
+        self.files = Some(most);
         self
     }
 
@@ -129,9 +137,14 @@ impl Run {
             std::fs::create_dir(folder).unwrap();
         }
         let program = std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_mirror-image").into());
-        let mut command = match self.terminal {
-            None => tokio::process::Command::new(program),
-            Some(columns) => {
+        let mut command = match (self.terminal, self.files) {
+            (None, None) => tokio::process::Command::new(program),
+            (None, Some(most)) => {
+                let mut shell = tokio::process::Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]).arg(program);
+                shell
+            }
+            (Some(columns), _) => {
                 // A terminal of its own, with this program in its foreground (util-linux, script(1)).
                 let mut words = vec![program.to_string_lossy().into_owned()];
                 words.extend(self.arguments.iter().cloned());
