@@ -22,6 +22,8 @@ pub struct Example {
     pub when: &'static str,
     /// The failure.
     pub error: Error,
+    /// What to do, where the failure has no hints because its sentence says it.
+    pub to_do: &'static str,
 }
 
 /// Failures that look alike.
@@ -160,21 +162,34 @@ pub(crate) fn examples() -> Vec<Example> {
 }
 
 fn bad_inputs() -> Vec<Example> {
-    let cases: [(&str, &[&str]); 7] = [
-        ("no image is named", &["copy"]),
-        ("a repository has upper case, which no registry takes", &["copy", "ghcr.io/ACME/app:1"]),
-        ("a URL is pasted", &["copy", "https://ghcr.io/acme/app:1"]),
-        ("a word is not one of those that are known", &["copy", "a/b", "--on-conflict", "replace"]),
-        ("a platform is misspelt", &["copy", "a/b", "--platforms", "linux/arm64v8"]),
-        ("only one of two that belong together is given", &["copy", "a/b", "--source-username", "ann"]),
+    let cases: [(&str, &[&str], &str); 7] = [
+        ("no image is named", &["copy"], "name one"),
+        (
+            "a repository has upper case, which no registry takes",
+            &["copy", "ghcr.io/ACME/app:1"],
+            "write it in lower case",
+        ),
+        ("a URL is pasted", &["copy", "https://ghcr.io/acme/app:1"], "write it without `https://`"),
+        (
+            "a word is not one of those that are known",
+            &["copy", "a/b", "--on-conflict", "replace"],
+            "take one of those that are named",
+        ),
+        ("a platform is misspelt", &["copy", "a/b", "--platforms", "linux/arm64v8"], "write it as `inspect` shows it"),
+        (
+            "only one of two that belong together is given",
+            &["copy", "a/b", "--source-username", "ann"],
+            "give both or neither; in a workflow, look whether the secret is set",
+        ),
         (
             "a password or token stands where a name belongs",
             &["copy", "a/b", "g/h:ghs_0123456789abcdef", "--github-token", "ghs_0123456789abcdef"],
+            "take it out, and revoke it where others may have read it",
         ),
     ];
-    let refused = |(when, arguments): (&'static str, &[&str])| {
+    let refused = |(when, arguments, to_do): (&'static str, &[&str], &'static str)| {
         let arguments = arguments.iter().map(Into::into).collect();
-        Some(Example { when, error: inputs::read(arguments, &Environment::default()).err()? })
+        Some(Example { when, error: inputs::read(arguments, &Environment::default()).err()?, to_do })
     };
     cases.into_iter().filter_map(refused).collect()
 }
@@ -488,7 +503,7 @@ fn others() -> Vec<Example> {
     };
     let content =
         |side, object: &str, problem: &str| Error::Content { side, object: image(object), problem: problem.to_owned() };
-    let of = |when, error| Example { when, error };
+    let of = |when, error| Example { when, error, to_do: "" };
     vec![
         of("bytes changed on their way", mismatch(Source, HUB)),
         of("the target stores something else than it was sent", mismatch(Target, OTHER)),
@@ -543,13 +558,14 @@ fn others() -> Vec<Example> {
             Error::Different { reference: image(GHCR), differences: vec![format!("it is {one}, the source is {two}")] },
         ),
         of("somebody cancelled the run, or its time was over", Error::Cancelled { signal: "SIGTERM" }),
-        of(
-            "the runner's files cannot be written",
-            Error::Local(
+        Example {
+            when: "the runner's files cannot be written",
+            error: Error::Local(
                 "cannot write outputs to `/github/file_commands/set_output`: No space left on device (os error 28)"
                     .to_owned(),
             ),
-        ),
+            to_do: "make room on the disk and run again: what is at the target stays",
+        },
     ]
 }
 
@@ -560,7 +576,7 @@ fn image(text: &str) -> Object {
 }
 
 fn request(when: &'static str, side: Side, action: &'static str, object: &str, cause: Cause) -> Example {
-    Example { when, error: Error::Registry { side, action, object: image(object), cause } }
+    Example { when, error: Error::Registry { side, action, object: image(object), cause }, to_do: "" }
 }
 
 fn read(when: &'static str, object: &str, cause: Cause) -> Example {

@@ -35,8 +35,9 @@ impl<S: Future<Output = &'static str>> Watch<'_, S> {
                 Some(event) = self.heard.recv() => tell(self.console, event),
                 now = self.looks.tick() => {
                     if let Some(tally) = self.tally {
-                        let view = self.pace.look(now, tally.progress());
-                        self.console.progress(&view.with_wait(tally.longest_wait(now)), &tally.images());
+                        let view = self.pace.look(now, tally.progress()).with_wait(tally.longest_wait(now));
+                        let view = view.with_silence(tally.longest_silence(now));
+                        self.console.progress(&view, &tally.images());
                     }
                 }
                 result = &mut work => {
@@ -66,7 +67,7 @@ pub fn tell(console: &Console, event: Event) {
 pub fn say(console: &Console, report: &Report, of: usize, image: &ImageOutcome) {
     if !console.folds_groups() {
         let is_failure = image.error.as_ref().is_some_and(|error| of == 1 || !matches!(error, Error::Cancelled { .. }));
-        for line in terminal::image(report, image, console.width()) {
+        for line in terminal::image(report, image, of, console.width()) {
             console.tell(&line, is_failure);
         }
         return;

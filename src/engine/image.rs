@@ -107,12 +107,19 @@ impl<'a> ImageTask<'a> {
 
     /// Does what is to be done with the image.
     pub async fn work(&self) -> Result<Outcome, Error> {
-        match self.job.options.operation {
+        let worked = match self.job.options.operation {
             // The largest of all: most of a run's images wait for their turn.
             Operation::Copy(_) => Box::pin(self.copy()).await,
             Operation::Inspect => self.inspect().await,
             Operation::Verify => self.verify().await,
             Operation::Access => self.find_target().await,
+        };
+        match worked {
+            Err(error) if error.absent_tag().is_some() => {
+                let Session { registries, shared, .. } = self.session;
+                Err(Box::pin(shared.near.told(registries, &self.meter, error)).await)
+            }
+            worked => worked,
         }
     }
 

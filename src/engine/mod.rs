@@ -9,6 +9,7 @@ pub mod copy;
 pub mod gate;
 pub mod image;
 pub mod job;
+pub mod near;
 pub mod options;
 pub mod outcome;
 pub mod queue;

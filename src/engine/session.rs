@@ -6,6 +6,7 @@ use crate::engine::copy::fan_out::FanOut;
 use crate::engine::copy::ledger::Ledger;
 use crate::engine::copy::limit::{AttachmentLimit, InFlightLimit};
 use crate::engine::gate::Gate;
+use crate::engine::near::NearTags;
 use crate::engine::outcome::ReportedAttachments;
 use crate::engine::sources::Sources;
 use crate::observe::events::Events;
@@ -44,4 +45,6 @@ pub struct Shared {
     pub reported: ReportedAttachments,
     /// The directories that are read and written.
     pub layouts: Layouts,
+    /// Tags of repositories that did not have the one that was asked for.
+    pub near: NearTags,
 }

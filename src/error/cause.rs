@@ -193,6 +193,17 @@ impl Cause {
         }
     }
 
+    /// The same, to add to what it says.
+    pub fn refusal_mut(&mut self) -> Option<&mut ErrorResponse> {
+        match self {
+            Self::Refused(refusal) | Self::Interrupted(refusal) => Some(refusal),
+            Self::Token { refusal: inner, .. }
+            | Self::OutOfPatience { last: inner, .. }
+            | Self::Elsewhere { failure: inner, .. } => inner.refusal_mut(),
+            Self::Connection { .. } | Self::Protocol(_) => None,
+        }
+    }
+
     /// Whether no answer came, of the registry or of its token service.
     pub fn is_connection(&self) -> bool {
         match self {

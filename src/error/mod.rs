@@ -16,6 +16,7 @@ use std::fmt;
 use crate::error::cause::{Cause, ErrorResponse};
 use crate::error::object::Object;
 use crate::oci::digest::Digest;
+use crate::oci::reference::Reference;
 
 /// One end of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -177,6 +178,26 @@ impl Error {
     /// Whether the registry says that it has no such thing.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Registry { cause: Cause::Refused(refusal), .. } if refusal.status == 404)
+    }
+
+    /// The source's repository and the tag that it does not have, where it may have others.
+    pub fn absent_tag(&self) -> Option<(&Reference, &str)> {
+        let Self::Registry { side: Side::Source, object, cause: Cause::Refused(refusal), .. } = self else {
+            return None;
+        };
+        let is_tag = refusal.status == 404 && refusal.code.as_deref() != Some("NAME_UNKNOWN");
+        object.reference().zip(object.tag()).filter(|_| is_tag)
+    }
+
+    /// With tags that the repository has in place of the one that is not there.
+    #[must_use]
+    pub fn with_near(mut self, near: Vec<String>) -> Self {
+        if let Self::Registry { cause, .. } = &mut self
+            && let Some(refusal) = cause.refusal_mut()
+        {
+            refusal.near = near;
+        }
+        self
     }
 
     /// Whether what was asked for as a manifest is not there, or is none: some registries look at the name only and

@@ -57,6 +57,11 @@ impl Object {
         }
     }
 
+    /// The tag, where it is one.
+    pub fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
     /// Whether it is in a directory.
     pub fn is_in_directory(&self) -> bool {
         matches!(self.place, Place::Directory(_))

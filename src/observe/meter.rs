@@ -12,7 +12,7 @@ use crate::error::Side;
 use crate::observe::counts::{BlobPush, Blobs, EndpointReport, EndpointStatus, Traffic};
 use crate::observe::events::{Event, Events};
 use crate::observe::manifest_budget::ManifestBudget;
-use crate::observe::progress::ImageProgress;
+use crate::observe::progress::{ImageProgress, Unanswered};
 use crate::secret::Secret;
 use crate::sync::LockExt as _;
 
@@ -21,6 +21,9 @@ use crate::sync::LockExt as _;
 const ELSEWHERE_BY_IMAGE: u64 = 32;
 
 const ELSEWHERE_BY_RUN: u64 = 512;
+
+/// An answer that comes within this is not looked at.
+const PROMPT: Duration = Duration::from_secs(1);
 
 /// The counters of one image.
 pub struct Meter {
@@ -197,6 +200,26 @@ impl Meter {
     /// A host is waited for; whoever looks at the progress is told.
     pub fn wait(&self, host: &str, wait: Duration, reason: &str) {
         self.events.tally.wait(host, wait, reason);
+    }
+
+    /// A host is asked: as long as what is given back is held, it has not answered, which whoever looks at the progress is told
+    /// once that is long.
+    pub fn ask(&self, host: &str) -> Unanswered<'_> {
+        self.events.tally.ask(host.to_owned())
+    }
+
+    /// The same for what comes often: it is noted only once it takes its time.
+    pub async fn while_silent<T>(&self, host: &str, answer: impl Future<Output = T>) -> T {
+        let told = async {
+            tokio::time::sleep(PROMPT).await;
+            let _unanswered = self.events.tally.ask(host.to_owned());
+            std::future::pending().await
+        };
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            never = told => never,
+        }
     }
 
     /// Says `sentence` now, and keeps it for nothing: a wait, a retry.

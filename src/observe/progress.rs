@@ -31,6 +31,9 @@ const LONGEST: u64 = 24 * 60 * 60 * 1000;
 /// With more images than this none has a line of its own.
 const FEW: usize = 5;
 
+/// A host that does not answer for so long is named.
+const SILENT: Duration = Duration::from_secs(3);
+
 /// When a run that goes on says so for the first time.
 const FIRST_LINE: Duration = Duration::from_secs(5);
 
@@ -69,8 +72,33 @@ pub struct RunProgress {
     sent: AtomicU64,
     expected_bytes: AtomicU64,
     waits: Mutex<BTreeMap<String, (Instant, String)>>,
+    /// Requests without an answer so far, by a number: the host, and since when.
+    asked: Mutex<BTreeMap<u64, (String, Instant)>>,
+    requests: AtomicU64,
     /// Addresses that layers name which were asked.
     pub(super) asked_elsewhere: AtomicU64,
+}
+
+/// A request that has no answer as long as this is held.
+#[derive(Debug)]
+pub struct Unanswered<'a> {
+    run: &'a RunProgress,
+    number: u64,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.run.asked.locked().remove(&self.number);
+    }
+}
+
+/// A host that does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// The host.
+    pub host: String,
+    /// For how long it has not.
+    pub since: Duration,
 }
 
 /// A host that asked to be left alone.
@@ -152,6 +180,21 @@ impl RunProgress {
         Some(Wait { host: host.clone(), left: *until - now, reason: reason.clone() })
     }
 
+    /// A host is asked.
+    pub fn ask(&self, host: String) -> Unanswered<'_> {
+        let number = self.requests.fetch_add(1, Relaxed);
+        self.asked.locked().insert(number, (host, Instant::now()));
+        Unanswered { run: self, number }
+    }
+
+    /// The host that has not answered for the longest, where that is long.
+    pub fn longest_silence(&self, now: Instant) -> Option<Silence> {
+        let asked = self.asked.locked();
+        let (host, begun) = asked.values().min_by_key(|(_, begun)| *begun)?;
+        let since = now.saturating_duration_since(*begun);
+        (since >= SILENT).then(|| Silence { host: host.clone(), since })
+    }
+
     /// How far the run is now.
     pub fn progress(&self) -> Progress {
         Progress {
@@ -212,6 +255,8 @@ pub struct Snapshot {
     left: Option<Duration>,
     /// What it waits for.
     wait: Option<Wait>,
+    /// What does not answer.
+    silence: Option<Silence>,
 }
 
 impl RateEstimate {
@@ -238,7 +283,14 @@ impl RateEstimate {
         let left =
             share(to_do, span.as_millis(), u128::from(did)).filter(|left| long_enough && (1..=LONGEST).contains(left));
         let rate = share(bytes, 1000, span.as_millis()).filter(|_| long_enough && progress.sent > 0);
-        Snapshot { elapsed: now - self.started, progress, rate, left: left.map(Duration::from_millis), wait: None }
+        Snapshot {
+            elapsed: now - self.started,
+            progress,
+            rate,
+            left: left.map(Duration::from_millis),
+            wait: None,
+            silence: None,
+        }
     }
 }
 
@@ -252,6 +304,12 @@ impl Snapshot {
     #[must_use]
     pub fn with_wait(self, wait: Option<Wait>) -> Self {
         Self { wait, ..self }
+    }
+
+    /// With what does not answer.
+    #[must_use]
+    pub fn with_silence(self, silence: Option<Silence>) -> Self {
+        Self { silence, ..self }
     }
 
     /// `12 of 300 images, 1 failed, 45.2 MiB sent, 8.9 MiB/s, about 9 s left`; none where there is nothing to say.
@@ -282,6 +340,14 @@ impl Snapshot {
                 one_line(&wait.reason, REASON)
             )
         }));
+        // Where bytes go on, one answer that takes its time is no news.
+        let stands = self.wait.is_none() && rate.is_none_or(|rate| rate == 0);
+        parts.extend(
+            self.silence
+                .as_ref()
+                .filter(|_| stands)
+                .map(|silence| format!("waiting for {}: no answer for {} s", silence.host, silence.since.as_secs())),
+        );
         parts.extend(self.left.map(|left| format!("about {} left", rounded_duration(left))));
         (!parts.is_empty()).then(|| parts.join(", "))
     }
@@ -400,6 +466,27 @@ mod tests {
         let said = pace.look(now + Duration::from_secs(20), still).with_wait(wait).describe().unwrap();
         assert_eq!(said, "1.0 MiB of 2.0 MiB sent, waiting for ghcr.io, 40 s left: secondary rate limit");
         assert_eq!(run.longest_wait(now + Duration::from_secs(100)), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_does_not_answer_is_named_as_long_as_nothing_moves() {
+        let run = RunProgress::default();
+        let started = Instant::now();
+        let one = run.ask("ghcr.io".to_owned());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let _other = run.ask("quay.io".to_owned());
+        let silence = |seconds| run.longest_silence(started + Duration::from_secs(seconds));
+        assert_eq!(silence(2), None);
+        let still = Progress { images: 1, begun: 1, ..Progress::default() };
+        let say = |progress| {
+            let mut pace = RateEstimate::new(started);
+            pace.look(started, still);
+            pace.look(started + Duration::from_secs(9), progress).with_silence(silence(9)).describe()
+        };
+        assert_eq!(say(still).as_deref(), Some("waiting for ghcr.io: no answer for 9 s"));
+        assert_eq!(say(Progress { sent: 9 * MIB, ..still }).as_deref(), Some("9.0 MiB sent, 1.0 MiB/s"));
+        drop(one);
+        assert_eq!(say(still).as_deref(), Some("waiting for quay.io: no answer for 8 s"));
     }
 
     #[test]

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 
 use crate::engine::outcome::ImageOutcome;
 use crate::error::Error;
+use crate::error::kind::Kind;
 use crate::report::Report;
 use crate::report::headline::is_cut_off;
 
 /// Images that failed for the same reason, with the same advice.
 #[derive(Debug)]
 pub struct FailureGroup<'a> {
+    /// What kind of failure it is.
+    pub kind: Kind,
     /// Why, in a few words.
     pub why: String,
     /// What to do, most likely first.
@@ -26,7 +29,7 @@ pub fn groups(report: &Report) -> Vec<FailureGroup<'_>> {
         let Some(error) = &image.error else { continue };
         let (why, hints) = (error.why(), error.hints(report.reader));
         let place = *places.entry((why.clone(), hints.clone())).or_insert_with(|| {
-            groups.push(FailureGroup { why, hints, images: Vec::new() });
+            groups.push(FailureGroup { kind: error.kind(), why, hints, images: Vec::new() });
             groups.len() - 1
         });
         groups[place].images.push((image, error));

@@ -19,7 +19,9 @@ use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
 use crate::plan::list::shard::Shard;
 use crate::report::Report;
+use crate::report::failures::{FailureGroup, groups};
 use crate::report::figures::{bytes, pinned, total_bytes};
+use crate::report::headline::headline;
 use crate::text::choice::Choice as _;
 use crate::text::json::to_line;
 use crate::text::sanitise;
@@ -46,18 +48,31 @@ struct Whole<'a> {
     command: &'a str,
     dry_run: bool,
     result: &'static str,
+    /// The state in words that decide.
+    headline: String,
     /// Of the one image, where there is one: for `jq -r .digest`.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<&'a Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<ImageReference>,
     images: Vec<Image<'a>>,
+    /// Those that failed, put together where the cause is the same.
+    failures: Vec<Failures<'a>>,
     totals: Totals,
     emitted: &'a [ConsumerConfig],
     notices: &'a [String],
     access: &'a [Check],
     #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<String>,
+}
+
+/// Images that failed for the same reason.
+#[derive(Serialize)]
+struct Failures<'a> {
+    kind: Kind,
+    why: String,
+    hints: Vec<String>,
+    images: Vec<&'a ImageReference>,
 }
 
 /// What is said of an image: everything, or what is needed most where there is not room for all.
@@ -104,8 +119,7 @@ struct BriefImage<'a> {
 }
 
 /// What [`BriefImage`] has not, for people.
-const BRIEFLY: &str =
-    "of the images all but source, target, digest, result, requests, bytes, pulls_billed, error; notices; access";
+const BRIEFLY: &str = "of the images all but source, target, digest, result, requests, bytes, pulls_billed, error; notices; access; failures";
 
 #[derive(Serialize)]
 struct Failure<'a> {
@@ -143,7 +157,14 @@ fn fitted<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
         whole.images = Vec::new();
         let (images, cut) = briefly(report, max_bytes);
         let cut = if cut > 0 { format!("; {}", count(cut as u64, "image")) } else { String::new() };
-        whole = Whole { images, access: &[], notices: &[], left_out: Some(format!("{BRIEFLY}{cut}")), ..whole };
+        whole = Whole {
+            images,
+            access: &[],
+            notices: &[],
+            failures: Vec::new(),
+            left_out: Some(format!("{BRIEFLY}{cut}")),
+            ..whole
+        };
     }
     whole
 }
@@ -162,7 +183,9 @@ fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -
         command: report.command.word(),
         dry_run: report.dry_run,
         result: result(report),
+        headline: headline(report),
         images,
+        failures: groups(report).into_iter().map(Failures::of).collect(),
         totals: Totals {
             images: report.images.len(),
             copied: report.count(Outcome::Copied),
@@ -183,6 +206,17 @@ fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -
         notices: &report.notices,
         access: &report.access.checks,
         left_out: None,
+    }
+}
+
+impl<'a> Failures<'a> {
+    fn of(group: FailureGroup<'a>) -> Self {
+        Self {
+            kind: group.kind,
+            why: safe(&group.why),
+            hints: group.hints.iter().map(|hint| safe(hint)).collect(),
+            images: group.images.into_iter().map(|(image, _)| &image.source).collect(),
+        }
     }
 }
 
@@ -249,8 +283,6 @@ impl<'a> Image<'a> {
 
 fn failure<'a>(report: &Report, image: &'a ImageOutcome) -> Option<Failure<'a>> {
     let error = image.error.as_ref()?;
-    // A sentence is put together from parts, each safe by itself; together they are printed by scripts, so they are made safe again.
-    let safe = |text: &str| sanitise::one_line(text, usize::MAX);
     Some(Failure {
         kind: error.kind(),
         why: safe(&error.why()),
@@ -259,6 +291,11 @@ fn failure<'a>(report: &Report, image: &'a ImageOutcome) -> Option<Failure<'a>> 
         hints: error.hints(report.reader).iter().map(|hint| safe(hint)).collect(),
         state: image.state.as_deref(),
     })
+}
+
+/// A sentence is put together from parts, each safe by itself; together they are printed by scripts, so they are made safe again.
+fn safe(text: &str) -> String {
+    sanitise::one_line(text, usize::MAX)
 }
 
 pub fn result(report: &Report) -> &'static str {
@@ -495,7 +532,7 @@ pub(super) mod tests {
         let text = to_line(&fitted(&report(vec![copied(), failed()]), &context()));
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert!(
-            text.starts_with(r#"{"version":"1.2.3","command":"copy","dry_run":false,"result":"failed","images":["#)
+            text.starts_with(r#"{"version":"1.2.3","command":"copy","dry_run":false,"result":"failed","headline":""#)
         );
         let image = &json["images"][0];
         assert_eq!(image["result"], "copied");
@@ -511,6 +548,10 @@ pub(super) mod tests {
         assert!(error["message"].as_str().unwrap().contains("403 DENIED"));
         assert!(error["hints"].as_array().unwrap().len() > 1);
         assert_eq!(error["state"], "11 of 12 blobs are uploaded; the tag was not moved");
+        assert_eq!(json["headline"], "1 of 2 mirrored, 1 failed: 1 denied");
+        let group = &json["failures"][0];
+        assert_eq!((&group["kind"], &group["images"]), (&"denied".into(), &serde_json::json!(["quay.io/x:1"])));
+        assert_eq!((&group["why"], &group["hints"]), (&error["why"], &error["hints"]));
         assert_eq!(json["totals"]["images"], 2);
         assert_eq!(json["totals"]["failed"], 1);
         assert_eq!(json["totals"]["duration_ms"], 1900);

@@ -12,6 +12,7 @@ pub mod headline;
 pub mod json;
 pub mod list;
 pub mod log;
+pub mod notices;
 pub mod package_access;
 pub mod plan;
 pub mod summary;

@@ -103,6 +103,7 @@ pub fn summary(findings: &Findings) -> String {
     }
     differences(&mut text, findings);
     to_dos(&mut text, findings);
+    by_hand(&mut text, findings);
     text
 }
 
@@ -180,6 +181,31 @@ fn to_dos(text: &mut String, findings: &Findings) {
         let _ = writeln!(text, "- [ ] {sentence}: {}", names.join(", "));
     }
     text.push('\n');
+}
+
+/// The pages on which a person is given access, of packages that are new or not as wanted: GitHub has no call for it.
+fn by_hand(text: &mut String, findings: &Findings) {
+    let link = |subject: &Subject<'_>| {
+        let is_looked_at = subject.differs() || subject.checks.iter().any(|check| check.to_do);
+        let link = subject.checks.iter().filter_map(|check| check.link.as_ref()).find(|link| is_settings(link));
+        let name = code(subject.name).replace("\\|", "|");
+        link.filter(|_| is_looked_at).map(|link| format!("[{name}]({link})"))
+    };
+    let mut names: Vec<String> = subjects(findings).iter().filter_map(link).collect();
+    if names.is_empty() {
+        return;
+    }
+    if names.len() > NAMED {
+        let more = names.len() - NAMED;
+        names.truncate(NAMED);
+        names.push(format!("… and {more} more"));
+    }
+    let _ = writeln!(text, "Access for a person or a team, by hand: {}\n", names.join(", "));
+}
+
+/// Whether it is the page of a package's settings.
+fn is_settings(link: &str) -> bool {
+    link.contains("/packages/") && link.ends_with("/settings")
 }
 
 /// A package or a repository, and what was checked of it.
@@ -283,6 +309,11 @@ mod tests {
         assert!(!text.contains("| link |") && !text.contains("quay.io"), "{text}");
         let link = "https://github.com/orgs/a/packages/container/b/settings";
         assert!(text.contains(&format!("- [ ] `ghcr.io/a/b`: it is `private`. [Open the page]({link})\n")), "{text}");
+        let by_hand = format!("Access for a person or a team, by hand: [`ghcr.io/a/b`]({link})\n");
+        assert_eq!(text.matches(&by_hand).count(), 1, "{text}");
+        let fine =
+            Findings { checks: vec![findings(false).checks[0].clone().link(link.to_owned())], ..Findings::default() };
+        assert!(!summary(&fine).contains("by hand"));
         assert_eq!(summary(&Findings::default()), "");
         assert_eq!(groups(&findings(false))[0].1[1].split("  ").next(), Some("DRIFT"));
         assert_eq!(serde_json::to_value(&findings(false).checks).unwrap()[2]["status"], "NEEDS-TOKEN");

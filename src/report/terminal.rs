@@ -8,14 +8,18 @@ use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::report::Report;
 use crate::report::figures::pinned;
 use crate::report::headline::outcome;
-use crate::report::log;
+use crate::report::{log, package_access};
 use crate::runner::talk::Format;
 use crate::text::tone::{Line, Tone};
 use crate::text::units::{count, duration, size};
 
-/// What is said of an image that has ended: what went where, what it cost, what went wrong. `width`: that of the terminal.
-pub fn image(report: &Report, image: &ImageOutcome, width: Option<usize>) -> Vec<Line> {
+/// What is said of one of `of` images that has ended: what went where, what it cost, what went wrong. Of many, one that went
+/// well is a line. `width`: that of the terminal.
+pub fn image(report: &Report, image: &ImageOutcome, of: usize, width: Option<usize>) -> Vec<Line> {
     let mut lines = Vec::new();
+    if of > log::MANY && image.error.is_none() && image.notices.is_empty() && report.command != Command::Inspect {
+        return route(image, width).into_iter().take(1).collect();
+    }
     // What `inspect` found is its data, and is said there.
     if report.command != Command::Inspect || image.result == Outcome::Failed {
         lines.extend(route(image, width));
@@ -34,7 +38,8 @@ pub fn image(report: &Report, image: &ImageOutcome, width: Option<usize>) -> Vec
 
 /// The last line, where the images' own have not said it all.
 pub fn verdict(report: &Report) -> Option<Line> {
-    let is_said = report.images.len() == 1 && report.cancelled.is_none() && report.access.checks.is_empty();
+    let is_said =
+        report.images.len() == 1 && report.cancelled.is_none() && package_access::headline(&report.access).is_none();
     let tone = if report.exit_code() == 0 { Tone::Strong } else { Tone::Bad };
     let verdict = log::verdict(report);
     let (headline, rest) = verdict.split_at(verdict.find(" · ").unwrap_or(verdict.len()));
@@ -125,6 +130,7 @@ mod tests {
     use super::{data, image, verdict};
     use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome};
+    use crate::github::findings::{Check, Findings, Status};
     use crate::oci::digest::Digest;
     use crate::report::Report;
     use crate::report::json::tests::{copied, failed, report, unchanged};
@@ -138,18 +144,18 @@ mod tests {
 
     #[test]
     fn a_copied_image_is_two_lines_and_three_where_there_is_no_room() {
-        let lines = text(&image(&report(Vec::new()), &copied(), Some(120)));
+        let lines = text(&image(&report(Vec::new()), &copied(), 1, Some(120)));
         let (source, target) = ("docker.io/library/alpine:3.20", "ghcr.io/acme/mirror/docker.io/library/alpine:3.20");
         let figures = "  2 platforms, 8.5 MiB sent, 3 pulls billed, 1.9 s";
         assert_eq!(lines, [format!("✓ copied {source} → {target}"), figures.to_owned()]);
-        let lines = text(&image(&report(Vec::new()), &copied(), Some(80)));
+        let lines = text(&image(&report(Vec::new()), &copied(), 1, Some(80)));
         assert_eq!(lines, [format!("✓ copied {source}"), format!("  → {target}"), figures.to_owned()]);
-        assert_eq!(text(&image(&report(Vec::new()), &unchanged(), None)).len(), 1);
+        assert_eq!(text(&image(&report(Vec::new()), &unchanged(), 1, None)).len(), 1);
     }
 
     #[test]
     fn a_failed_image_says_why_and_what_to_do() {
-        let lines = text(&image(&report(Vec::new()), &failed(), None));
+        let lines = text(&image(&report(Vec::new()), &failed(), 1, None));
         assert!(lines[0].starts_with("✗ failed quay.io/x:1 → oci:mirror/"), "{lines:?}");
         assert!(lines[1].starts_with("  error: cannot copy quay.io/x:1"), "{lines:?}");
         assert_eq!(lines[2], "  state: 11 of 12 blobs are uploaded; the tag was not moved");
@@ -159,6 +165,12 @@ mod tests {
     #[test]
     fn one_image_needs_no_last_line_and_several_do() {
         assert_eq!(verdict(&report(vec![copied()])), None);
+        // What nobody asked for and nothing was done about is no news.
+        let check = |status| Check::new("quay.io/a/b", "package", status, "not a GitHub registry");
+        let checked = |status| Findings { checks: vec![check(status)], ..Findings::default() };
+        let with = |status| Report { access: checked(status), ..report(vec![copied()]) };
+        assert_eq!(verdict(&with(Status::Skipped)), None);
+        assert!(verdict(&with(Status::Drift)).is_some());
         let line = verdict(&report(vec![copied(), failed()])).unwrap().render(Paint::Plain, None);
         assert!(line.starts_with("1 of 2 mirrored, 1 failed: 1 denied · "), "{line}");
     }
@@ -187,7 +199,7 @@ mod tests {
         assert_eq!(lines[0], format!("docker.io/library/alpine:3.20@{digest}"));
         assert_eq!(lines[1], "  application/vnd.oci.image.index.v1+json");
         assert_eq!(lines[2], format!("  linux/amd64     {}  3.3 MiB", Digest::of(b"a")));
-        assert!(super::image(&report, &image, None).is_empty());
+        assert!(super::image(&report, &image, 1, None).is_empty());
         let json: serde_json::Value = serde_json::from_str(&document(&report, &Context::default())).unwrap();
         assert_eq!(json["digest"], digest.to_string());
         assert_eq!(json["image"], format!("docker.io/library/alpine:3.20@{digest}"));

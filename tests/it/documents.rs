@@ -53,8 +53,9 @@ fn the_errors_have_the_hints_of_the_code() {
             // The message has back-ticks of its own.
             let message = format!("`` {} ``", example.error);
             let hints = example.error.hints(Reader::Action);
-            let hints = if hints.is_empty() { "what the message says".to_owned() } else { hints.join("<br>") };
-            section += &format!("| {} | {} | {} |\n", cell(&message), cell(example.when), cell(&hints));
+            let to_do = if hints.is_empty() { example.to_do.to_owned() } else { hints.join("<br>") };
+            assert!(!to_do.is_empty(), "{message} does not say what to do");
+            section += &format!("| {} | {} | {} |\n", cell(&message), cell(example.when), cell(&to_do));
         }
     }
     assert_section("docs/errors.md", "<!-- errors -->", "<!-- /errors -->", &format!("{section}\n"));

@@ -17,6 +17,7 @@
 
 mod absence;
 mod access;
+mod advice;
 mod artifacts;
 mod attachments;
 mod cancellation;

@@ -15,7 +15,11 @@ fn registries() -> (Registry, Registry) {
 
 /// What stands on the screen when the program has ended.
 fn screen(outcome: &Outcome, columns: u16) -> String {
-    let mut terminal = vt100::Parser::new(60, columns, 0);
+    tall_screen(outcome, 60, columns)
+}
+
+fn tall_screen(outcome: &Outcome, rows: u16, columns: u16) -> String {
+    let mut terminal = vt100::Parser::new(rows, columns, 0);
     terminal.process(outcome.stdout.as_bytes());
     outcome.redact(terminal.screen().contents().trim_end())
 }
@@ -56,6 +60,58 @@ async fn a_few_calm_lines_at_80_and_at_120_columns() {
         assert_eq!(usage.code, 2, "{usage}");
         insta::assert_snapshot!(format!("usage-at-{columns}-columns"), screen(&usage, columns));
     }
+}
+
+/// `57 requests` as `‹n› requests`: how many a registry is asked is another test's matter.
+fn without_requests(text: &str) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
+    let number = |(at, word): (usize, &&str)| {
+        let counts = words.get(at + 1).is_some_and(|next| next.starts_with("requests"));
+        if counts { "‹n›".to_owned() } else { (*word).to_owned() }
+    };
+    words.iter().enumerate().map(number).collect::<Vec<_>>().join(" ")
+}
+
+/// Sixty images of which three fail, and a daily run over four hundred that nothing happened to: a line an image.
+#[tokio::test]
+async fn a_long_list_is_a_line_an_image() {
+    let (source, target) = registries();
+    for number in 0..400 {
+        source.seed(&images::three_platforms(), &format!("library/app:1.{number}"));
+    }
+    let list = |tags: std::ops::Range<usize>| -> Vec<String> {
+        tags.map(|number| source.name(&format!("library/app:1.{number}"))).collect()
+    };
+    let mut sixty = list(0..57);
+    sixty.insert(7, source.name("library/app:2.7"));
+    sixty.insert(30, source.name("library/none:1"));
+    sixty.push(source.name("library/app:1.5x"));
+    let copy = |images: &[String], into: &str| {
+        let line =
+            ["copy", "--concurrency=1", "--images", &images.join(","), &format!("--target={}", target.name(into))];
+        Run::line(&line)
+    };
+    let all = list(0..400);
+    copy(&all, "daily/app").succeeds().await;
+    for columns in [80, 120] {
+        let some = copy(&sixty, &format!("some-{columns}/{{name}}")).at_terminal(columns).fails_with(1).await;
+        let shown = without_requests(&tall_screen(&some, 100, columns));
+        assert!(shown.lines().all(|line| line.chars().count() <= usize::from(columns)), "{shown}");
+        insta::assert_snapshot!(format!("60-with-3-failed-at-{columns}-columns"), shown);
+        let daily = copy(&all, "daily/app").at_terminal(columns).succeeds().await;
+        let shown = without_requests(&tall_screen(&daily, 500, columns));
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines.len(), 401, "{shown}");
+        insta::assert_snapshot!(
+            format!("400-unchanged-at-{columns}-columns"),
+            [&lines[..2], &["…"], &lines[398..]].concat().join("\n")
+        );
+    }
+    // The same in a job: the log has a line an image too, and a group for each that failed.
+    let job = Run::new().input("images", &sixty.join("\n")).input("target", &target.name("job/{name}"));
+    let job = job.input("concurrency", "1").fails_with(1).await;
+    assert_eq!(job.log.matches("::group::").count(), 3, "{job}");
+    assert_eq!(job.log.lines().filter(|line| line.contains(": copied, ")).count(), 57, "{job}");
 }
 
 #[tokio::test]

@@ -317,7 +317,7 @@ pub const RULES: &[Rule] = &[
                 |f, _| !f.near().is_empty(),
                 |f, _| {
                     let near: Vec<String> = f.near().iter().map(|tag| format!("`{tag}`")).collect();
-                    format!("`{}/{}` has no such tag; near it are {}", f.host, f.repository, near.join(", "))
+                    format!("`{}/{}` has no such tag; it has {}", f.host, f.repository, near.join(", "))
                 },
             ),
             when(

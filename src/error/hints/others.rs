@@ -178,7 +178,12 @@ pub const RULES: &[Rule] = &[
         ],
     },
     // What is wrong with a directory, its sentence says.
-    Rule { is: |f| matches!(f.error, Error::Content { object, .. } if object.is_in_directory()), hints: &[] },
+    Rule {
+        is: |f| matches!(f.error, Error::Content { object, .. } if object.is_in_directory()),
+        hints: &[always(|_, _| {
+            "name a directory that an image was written to as an OCI layout, or write it anew".to_owned()
+        })],
+    },
     Rule {
         is: |f| matches!(f.error, Error::Content { side: Side::Source, .. }),
         hints: &[always(|_, _| {
@@ -268,4 +273,11 @@ pub const RULES: &[Rule] = &[
         })],
     },
     Rule { is: |f| matches!(f.error, Error::Cancelled { .. }), hints: &[RUN_AGAIN] },
+    // An answer that no rule knows.
+    Rule {
+        is: |f| f.status() != 0,
+        hints: &[always(|f, _| {
+            format!("ask the operator of `{}`, who can find the request by its number and its time", f.host)
+        })],
+    },
 ];

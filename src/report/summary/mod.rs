@@ -9,11 +9,9 @@ mod images;
 mod markup;
 mod pull;
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome};
-use crate::oci::reference::ImageReference;
 use crate::report::Report;
 use crate::report::figures::total_bytes;
 use crate::report::headline::headline;
@@ -89,20 +87,9 @@ fn sign(report: &Report) -> &'static str {
     }
 }
 
-/// What is to be known, each sentence once, with the images that it is about.
+/// What is to be known.
 fn notices(text: &mut String, report: &Report) {
-    let mut about: Vec<(&str, Vec<&ImageReference>)> =
-        report.notices.iter().map(|notice| (notice.as_str(), Vec::new())).collect();
-    let mut place: HashMap<&str, usize> = HashMap::new();
-    for image in &report.images {
-        for notice in &image.notices {
-            let place = *place.entry(notice).or_insert_with(|| {
-                about.push((notice, Vec::new()));
-                about.len() - 1
-            });
-            about[place].1.push(&image.source);
-        }
-    }
+    let about = crate::report::notices::notices(report);
     if about.is_empty() {
         return;
     }

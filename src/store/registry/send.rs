@@ -326,7 +326,11 @@ impl Repository {
                 // Proxies refuse a POST that does not say how long it is with 411 (RFC 9110, 8.6: it should be said).
                 request = request.header(CONTENT_LENGTH, HeaderValue::from(0));
             }
+            let elsewhere = self.elsewhere(&url);
+            let host = elsewhere.as_ref().unwrap_or(&self.host.name);
+            let unanswered = self.meter.ask(host);
             let answered = answer(request, self.limits.answer).await;
+            drop(unanswered);
             if self.host.turns_out_to_speak_tls(&url, answered.as_ref().map(Response::status)).await {
                 url = self.host.at_present(&url);
                 continue;

@@ -6,9 +6,11 @@
 //! one, where a registry behind a proxy names its inner address. The short cut that may be cut short is in `tags`.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde::Deserialize;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::Error;
@@ -31,6 +33,9 @@ const MOST_EMPTY_PAGES: usize = 3;
 
 /// What is asked for where a registry refuses its usual page (google/go-containerregistry#1963).
 const SMALL_PAGE: usize = 100;
+
+/// Pages that are looked through for a tag that may have been meant.
+const PAGES_FOR_A_LOOK: usize = 5;
 
 /// The longest tag, in bytes.
 const LONGEST_TAG: usize = 128;
@@ -89,6 +94,21 @@ impl Repository {
         Err(failed(Cause::Protocol(Violation::TooManyPages { limit: MOST_PAGES })))
     }
 
+    /// As many tags as come in so much time, for a person to look among: less than all, and none, is no failure.
+    pub async fn some_tags(&self, time: Duration) -> Vec<Box<str>> {
+        let until = Instant::now() + time;
+        let (mut tags, mut url) = (Vec::new(), self.tags_url(PageSize::Of(self.host.quirks.tags_per_page), None));
+        for _ in 0..PAGES_FOR_A_LOOK {
+            let Ok(Ok((page, next))) = tokio::time::timeout_at(until, self.tags_page(url.clone())).await else { break };
+            tags.extend(page.into_iter().filter(|tag| is_tag(tag)));
+            match next {
+                Some(next) if next != url => url = next,
+                _ => break,
+            }
+        }
+        tags
+    }
+
     fn tags_url(&self, size: PageSize, last: Option<&str>) -> Url {
         let mut url = self.url("tags/list");
         {
@@ -136,6 +156,13 @@ impl Repository {
         home.set_query(url.query());
         home
     }
+}
+
+/// Whether it is a tag by the specification's grammar.
+fn is_tag(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let is_rest = |byte: u8| is_word(byte) || matches!(byte, b'.' | b'-');
+    text.len() <= LONGEST_TAG && text.bytes().next().is_some_and(is_word) && text.bytes().all(is_rest)
 }
 
 /// Whether a registry refuses to give so many tags at once.

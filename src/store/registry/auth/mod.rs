@@ -316,6 +316,7 @@ impl Auth {
         loop {
             let request = token_request(realm, least, service, scopes, credential, context)?;
             context.meter.token_request();
+            let unanswered = context.meter.ask(&host);
             let cause =
                 match tokio::time::timeout(TOKEN.min(context.limits.answer), ask(request, credential, context.meter))
                     .await
@@ -329,6 +330,7 @@ impl Auth {
                         Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", TOKEN.as_secs()) }
                     }
                 };
+            drop(unanswered);
             // A service that has given no token yet may be a mistyped name: not worth minutes.
             let never_answered = !self.served.load(Relaxed);
             let wait = budget.next(cause, never_answered).map_err(wrap)?;

@@ -114,7 +114,12 @@ impl RangeReader {
             }
             let Some((response, _)) = &mut self.answer else { continue };
             let from = response.url().clone();
-            let cause = match tokio::time::timeout(self.repository.limits.stall, response.chunk()).await {
+            let cause = match tokio::time::timeout(
+                self.repository.limits.stall,
+                self.repository.meter.while_silent(&self.repository.host.name, response.chunk()),
+            )
+            .await
+            {
                 // A few bytes now and then keep nothing alive.
                 Ok(Ok(Some(_))) if self.budget.is_over().is_some() => Cause::Connection {
                     kind: ConnectionFailure::Stalled,

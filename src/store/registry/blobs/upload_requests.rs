@@ -340,6 +340,7 @@ impl Repository {
             let request = self.request(method.clone(), &url, Pool::Blob, authorization)?;
             let request = request.headers(headers.clone()).body(body.clone());
             let began = Instant::now();
+            let _unanswered = self.meter.ask(&self.host.name);
             let answered =
                 match self.while_it_moves(exchange::send(request), || self.commit_limit(blob), || began).await {
                     Ok(answered) => answered.map_err(|error| classify(&error)),
