@@ -165,7 +165,7 @@ impl Comparison<'_> {
     }
 
     async fn blob(&self, blob: &Descriptor) -> Result<Vec<String>, Error> {
-        Ok(match self.target.head_blob(blob).await? {
+        Ok(match self.target.find_blob(blob).await? {
             None => vec![format!("blob {} is missing", blob.digest)],
             Some(size) => wrong_size(blob, size).into_iter().collect(),
         })

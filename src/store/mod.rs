@@ -237,6 +237,14 @@ impl Target {
         }
     }
 
+    /// The same of a blob that ought to be there, before it is said to be missing.
+    pub async fn find_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
+        match self {
+            Self::Registry(repository) => repository.expected_blob_size(descriptor).await,
+            Self::Layout(layout) => layout.head_blob(descriptor).await,
+        }
+    }
+
     /// Makes a blob exist here.
     pub async fn push_blob(&self, request: BlobPushRequest<'_>) -> Result<BlobPush, Error> {
         match self {

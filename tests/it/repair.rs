@@ -164,12 +164,31 @@ async fn copy_verify_and_the_deep_check_agree_about_entries_of_unknown_types() {
 }
 
 #[tokio::test]
+async fn a_dry_run_takes_an_entry_under_a_layers_type_for_what_the_copy_has_taken_it_for() {
+    // Where manifests are blobs too, it is one: nothing but the manifest that it may be says otherwise.
+    for one_store in [false, true] {
+        let (source, target) = (Registry::start(), Registry::start());
+        for registry in [&source, &target] {
+            registry.switch(|switches| switches.one_store = one_store);
+        }
+        let (image, _) = unknown_entries(true);
+        source.seed(&image, "library/app:1");
+        let mirror = Mirror { image, source, target };
+        mirror.copy().succeeds().await;
+        assert_eq!(mirror.verified().await.code, 0, "{one_store}");
+        assert_eq!(result(&mirror.dry().await), "unchanged", "{one_store}");
+        assert_eq!(result(&mirror.copy().input("check", "deep").succeeds().await), "unchanged", "{one_store}");
+    }
+}
+
+#[tokio::test]
 async fn a_head_that_tells_nothing_about_a_blob_is_settled_by_its_first_byte() {
     for (name, what) in [
         ("zero", What::Header("content-length", Some("0".to_owned()))),
         ("another length", What::Header("content-length", Some("17".to_owned()))),
         ("forbidden", What::status(403)),
         ("not allowed", What::status(405)),
+        ("not found", What::status(404)),
     ] {
         let mirror = Mirror::whole(images::three_platforms()).await;
         let layer = mirror.image.blobs.last().unwrap().clone();

@@ -198,7 +198,7 @@ async fn every_fault_of_tls_is_named_at_the_token_service_and_at_the_storage_hos
         own.set_realm(&format!("https://{}/token", bad.host()));
         let outcome =
             is_told(&Run::copy(&own.name("library/app:1"), &good.name("a/b:1")), &certificate, known, told).await;
-        assert!(outcome.says("token from 127.0.0.1"), "{outcome}");
+        assert!(outcome.says(&format!("token from {}", bad.host())), "{outcome}");
 
         good.seed(&images::single(), "library/app:1");
         good.fault(Fault::on("GET", "/blobs/", What::redirect(format!("https://{}{{path}}", bad.host()))).always());

@@ -352,8 +352,8 @@ impl Copy<'_> {
 
     /// An entry of an index under a blob's type, which may be a manifest all the same.
     async fn entry(&self, descriptor: &Descriptor, announced: bool, depth: usize) -> Result<(), Error> {
-        // In a dry run nothing is read that would show which it is.
-        if self.is_dry_run() {
+        // In a dry run nothing is read that would show which it is: the source is asked.
+        if self.is_dry_run() && self.source.head_blob(descriptor).await?.is_none() {
             return Box::pin(self.child(descriptor, depth)).await;
         }
         match self.announced_blob(descriptor, announced).await {
@@ -409,7 +409,10 @@ impl Copy<'_> {
         }
         let mut broken = None;
         if self.is_dry_run() || self.before == TargetState::Same {
-            let there = self.target.head_blob(descriptor).await?;
+            let there = match self.before {
+                TargetState::Same => self.target.find_blob(descriptor).await?,
+                TargetState::Absent | TargetState::Different => self.target.head_blob(descriptor).await?,
+            };
             if there == Some(descriptor.size) {
                 // That another was the first is as good.
                 let _ = blob.mount_source.set(Arc::clone(here));

@@ -80,6 +80,15 @@ impl Repository {
         }
     }
 
+    /// The same where it ought to be there: that it is not is settled by a GET too, because of some registries no HEAD finds
+    /// anything.
+    pub async fn expected_blob_size(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
+        match self.blob_size(descriptor).await? {
+            Some(size) => Ok(Some(size)),
+            None => self.ranged_size(descriptor).await,
+        }
+    }
+
     /// The same from a GET of its first byte, whose answer names the size of the whole.
     async fn ranged_size(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
         let url = self.url(&format!("blobs/{}", descriptor.digest));
