@@ -305,7 +305,7 @@ pub const INPUTS: &[Input] = &[
         "token-services",
         Kind::List,
         None,
-        "Token services of another domain that may see a registry's credential, `REGISTRY = HOST[:PORT]` a line. Without a line a token service sees it only where it belongs to the registry.",
+        "Token services of another domain that may see a registry's credential, `REGISTRY = HOST[:PORT]` a line. Without a line a token service sees it only where it belongs to the registry. What is named here may be in your own network, storage with a private endpoint too.",
     ),
     input(
         Group::Registries,

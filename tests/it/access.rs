@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::github::{Instead, Rights, documented_calls, ghcr};
+use crate::support::tls::Certificate;
 use crate::support::{Account, Auth, Fault, GitHub, Outcome, Registry, Run, TokenAuth, What, images};
 
 const WORKFLOW: &str = "ghs_workflow-secret-51c0";
@@ -727,4 +728,18 @@ async fn an_api_that_never_answers_is_asked_once_and_the_images_are_copied() {
     world.registry.is_whole("acme/mirror/other", "1").unwrap();
     assert!(outcome.says("GitHub's API: no answer within 2 s") || outcome.says("2 s"), "{outcome}");
     assert_silent(&outcome, &world);
+}
+
+/// An authority for an internal registry cannot pass for GitHub.
+#[tokio::test]
+async fn an_authority_for_another_host_is_not_believed_for_githubs_api() {
+    let certificate = Certificate::naming("IP:127.0.0.1");
+    for (host, believed) in [("registry.example", false), ("127.0.0.1", true)] {
+        let (world, api) = (World::linked(), Registry::with_tls_at("127.0.0.1", &certificate));
+        let run = world.run().env("GITHUB_API_URL", &format!("https://{}", api.host()));
+        let line = format!("{host} = {}", certificate.authority());
+        let outcome = run.input("ca-certificates", &line).succeeds().await;
+        assert_eq!(api.carries(WORKFLOW), believed, "{outcome}");
+        assert!(believed || outcome.says("the certificate is not trusted"), "{outcome}");
+    }
 }

@@ -121,6 +121,24 @@ fn with_a_layer_at(url: &str) -> Image {
     images::raw(OCI_MANIFEST, manifest, vec![config])
 }
 
+/// Storage with a private endpoint, say: the user has named it, and it may be inside. It is told no password.
+#[tokio::test]
+async fn a_host_that_the_user_names_as_the_registrys_may_be_inside() {
+    for named in [false, true] {
+        let world = World::start(Auth::basic("ann", "hunter2-hunter2")).await;
+        world.registry.seed(&images::single(), "library/app:1");
+        let inside = What::redirect(format!("https://{}/x", world.inside));
+        world.registry.fault(Fault::on("GET", "/blobs/", inside).always());
+        let target = Registry::start();
+        let run = world.run(&format!("{NAME}/library/app:1"), &target.name("mirror/app:1"));
+        let line = format!("{NAME} = {}", if named { &world.inside } else { "tokens.example" });
+        let outcome = run.input("token-services", &line).fails_with(1).await;
+        // What listens there speaks no TLS.
+        assert_eq!(world.connections.load(Ordering::SeqCst) > 0, named, "{outcome}");
+        assert!(named || outcome.says("name it in `token-services`"), "{outcome}");
+    }
+}
+
 #[tokio::test]
 async fn a_proxy_may_be_inside_and_is_used_for_what_a_public_registry_brings_up() {
     let world = World::start(Auth::Open).await;

@@ -114,13 +114,25 @@ pub const RULES: &[Rule] = &[
     Rule { is: |f| f.is_connection(ConnectionFailure::Broken), hints: &[RUN_AGAIN] },
     Rule {
         is: |f| f.violation().is_some_and(Violation::is_unsafe_address),
-        hints: &[always(|f, _| {
-            format!(
-                "this is refused on purpose, because a credential or content would not be safe there: the operator of `{}` \
+        hints: &[
+            always(|f, _| {
+                format!(
+                    "this is refused on purpose, because a credential or content would not be safe there: the operator of `{}` \
                  must name an address with https, on no internal network",
-                f.host
-            )
-        })],
+                    f.host
+                )
+            }),
+            when(
+                |f, _| inside(f).is_some(),
+                |f, _| {
+                    format!(
+                        "if that is storage of yours, with a private endpoint, name it in `token-services`: `{} = {}`",
+                        f.host,
+                        inside(f).unwrap_or_default()
+                    )
+                },
+            ),
+        ],
     },
     Rule {
         is: |f| f.violation() == Some(&Violation::HeaderUnsafe),
@@ -281,3 +293,11 @@ pub const RULES: &[Rule] = &[
         })],
     },
 ];
+
+/// The host on an internal network that a registry led to.
+fn inside<'a>(failure: &'a Failure<'_>) -> Option<&'a str> {
+    match failure.violation() {
+        Some(Violation::LocalAddress { host, .. }) => Some(host),
+        _ => None,
+    }
+}

@@ -18,7 +18,7 @@ use crate::http::address::{is_named, is_plain_http};
 use crate::http::clients::{Pool, Transport};
 use crate::http::exchange::answer;
 use crate::secret::Credential;
-use crate::store::registry::auth::realm::Allowed;
+use crate::store::registry::auth::realm::{self, Allowed};
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::auth::{Auth, Learnt};
 use crate::store::registry::concurrency::Concurrency;
@@ -70,6 +70,8 @@ pub struct Host {
     server: Arc<Server>,
     pub auth: Auth,
     pub transport: Transport,
+    /// Hosts that the user names as this registry's.
+    named: Vec<Allowed>,
     /// The run's permits for read-ahead.
     spans: Arc<Semaphore>,
     /// The run's memory for small blobs, in KiB.
@@ -119,6 +121,7 @@ impl Host {
             auth: Auth::new(name, Arc::clone(&server), credential, quirks.token_service, settings.allowed(name)),
             server,
             transport: transport.clone(),
+            named: settings.allowed(name),
             spans,
             small_blobs,
             concurrency: Concurrency::new(quirks.is_gentle, settings.most_requests, settings.connections.clone()),
@@ -137,6 +140,11 @@ impl Host {
     /// Its address.
     pub(crate) fn base(&self) -> &Url {
         self.server.base()
+    }
+
+    /// Whether `url` is at this registry's own host or at one that the user names as its: those may be anywhere.
+    pub(crate) fn is_named(&self, url: &Url) -> bool {
+        realm::is_named(url, self.base(), &self.named)
     }
 
     /// `url` with the scheme that this host is spoken to by now.

@@ -302,10 +302,9 @@ impl Repository {
         Ok(request)
     }
 
-    /// The most internal place that `url` may lead to: where this registry itself is.
+    /// The most internal place that `url` may lead to: where this registry itself is, or anywhere where the user has named it.
     fn least(&self, url: &Url) -> Zone {
-        let home = self.host.base();
-        if url.host() == home.host() { Zone::Local } else { self.host.transport.zone(home) }
+        if self.host.is_named(url) { Zone::Local } else { self.host.transport.zone(self.host.base()) }
     }
 
     /// Whether `url` has this registry's scheme, host and port.
