@@ -148,6 +148,7 @@ impl<'a> ImageTask<'a> {
             blobs: self.meter.blobs(),
             wrote: self.written() > 0 || self.tag() != Tag::Untouched,
             notices,
+            target_has_login: self.has_login(),
             sites: self.meter.sites(),
             served_by: self.meter.served_by(),
             state: error.as_ref().map(|_| self.state()),
@@ -160,6 +161,12 @@ impl<'a> ImageTask<'a> {
     /// What it has cost so far.
     pub fn traffic(&self) -> Traffic {
         self.meter.traffic()
+    }
+
+    /// Whether there is a credential for the target's registry.
+    fn has_login(&self) -> bool {
+        let target = self.job.target.as_ref().and_then(ImageReference::registry);
+        target.is_some_and(|target| self.session.registries.credentials().for_target(target).is_some())
     }
 
     /// Blobs and manifests that the target took.

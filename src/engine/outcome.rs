@@ -47,6 +47,8 @@ pub struct ImageOutcome {
     pub wrote: bool,
     /// What the user should know: a choice that changed the digest, a long wait, a lower-cased name.
     pub notices: Vec<String>,
+    /// Whether there is a credential for the target's registry: what pulls from there needs one too, most likely.
+    pub target_has_login: bool,
     /// Why it failed.
     pub error: Option<Error>,
     /// For a failure: what was and what was not written, one sentence.
@@ -168,6 +170,7 @@ impl ImageOutcome {
             blobs: Blobs::default(),
             wrote: false,
             notices: Vec::new(),
+            target_has_login: false,
             error: None,
             state: None,
             duration_ms: 0,

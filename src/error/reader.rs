@@ -41,10 +41,12 @@ pub const OF_BUTTON: [&str; 10] = [
 ];
 
 /// The inputs that GitLab's template has; others are variables of the project.
-pub const OF_TEMPLATE: [&str; 15] = [
+pub const OF_TEMPLATE: [&str; 17] = [
     "command",
     "source",
     "images",
+    "config",
+    "time-limit",
     "target",
     "platforms",
     "subset",

@@ -7,6 +7,7 @@
 use crate::engine::options::{Attachments, Check, Command, ForeignLayers, OnBudget, OnConflict, Subset};
 use crate::github::settings::{AccessMode, Visibility};
 use crate::inputs::typed::Task;
+use crate::plan::template::DEFAULT_TARGET;
 use crate::store::mirrors::rules::{Fallback, Tags};
 use crate::text::choice::words;
 
@@ -157,7 +158,7 @@ pub const INPUTS: &[Input] = &[
         TO_TARGET,
         "target",
         Kind::Reference,
-        Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"),
+        Some(DEFAULT_TARGET),
         "Where it goes. No tag: the source's tag. Placeholders: `{owner}` `{repo}` of this repository, `{registry}` `{repository}` `{namespace}` `{name}` `{tag}` of the source. `oci:DIRECTORY[:tag]` writes an image layout.",
     ),
     input(

@@ -479,7 +479,12 @@ mod tests {
     #[test]
     fn a_plan_that_cannot_end_well_is_bad_input() {
         for (arguments, variables, sentence) in [
-            (&["copy", "alpine"][..], &[][..], "input `target`: `{owner}` is taken from GITHUB_REPOSITORY"),
+            (&["copy", "alpine"][..], &[][..], "input `target`: is missing; write where the image goes"),
+            (
+                &["copy", "alpine", "ghcr.io/{owner}/a"],
+                &[],
+                "input `target`: `{owner}` is taken from GITHUB_REPOSITORY",
+            ),
             (&["copy", "alpine", "index.docker.io/library/alpine"], &[], "is the source itself"),
             (&["copy", "oci:a:1", "oci:a"], &[], "is the source itself"),
             (&["copy", "oci:a:1"], &[("GITHUB_REPOSITORY", "a/b")], "input `target`: `{registry}` has no value"),

@@ -7,6 +7,9 @@ use crate::oci::digest::Digest;
 use crate::oci::reference::{ImageReference, Reference, lower_cased};
 use crate::text::quote::quote;
 
+/// Where images go that no target was given for: below the workflow's repository.
+pub const DEFAULT_TARGET: &str = "ghcr.io/{owner}/{repo}/{registry}/{repository}";
+
 /// The placeholders a target may hold.
 const PLACEHOLDERS: &str = "{owner} {repo} {registry} {repository} {namespace} {name} {tag}";
 
@@ -19,6 +22,12 @@ pub fn target(
     source: &ImageReference,
     project: Option<&str>,
 ) -> Result<(ImageReference, Vec<String>), String> {
+    // A person who has named no target is not told of placeholders.
+    if template == DEFAULT_TARGET && project.is_none() {
+        return Err(
+            "is missing; write where the image goes, for example `registry.example.com/mirror/{name}`".to_owned()
+        );
+    }
     let mut expanded = expand(template.trim(), source, project)?;
     let mut notices = Vec::new();
     if let Some(lower) = lower_cased(&expanded) {
@@ -127,12 +136,10 @@ fn value(placeholder: &str, source: &ImageReference, project: Option<&str>, as_h
 
 #[cfg(test)]
 mod tests {
-    use super::target;
+    use super::{DEFAULT_TARGET as DEFAULT, target};
     use crate::oci::reference::ImageReference;
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
-    const DEFAULT: &str = "ghcr.io/{owner}/{repo}/{registry}/{repository}";
 
     fn expanded(template: &str, source: &str) -> Result<(String, usize), String> {
         let source = ImageReference::parse(source).unwrap();
@@ -196,7 +203,7 @@ mod tests {
     fn the_owner_needs_project() {
         let source = ImageReference::parse("alpine").unwrap();
         for repository in [None, Some("acme")] {
-            let problem = target(DEFAULT, &source, repository).unwrap_err();
+            let problem = target("ghcr.io/{owner}/{name}", &source, repository).unwrap_err();
             assert!(problem.contains("GITHUB_REPOSITORY"), "{problem}");
         }
     }

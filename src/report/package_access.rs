@@ -183,24 +183,32 @@ fn to_dos(text: &mut String, findings: &Findings) {
     text.push('\n');
 }
 
-/// The pages on which a person is given access, of packages that are new or not as wanted: GitHub has no call for it.
+/// The pages on which a person is given access, of packages that are new or not as wanted: GitHub has no call for it. Those
+/// that are to be opened for another reason are not named again.
 fn by_hand(text: &mut String, findings: &Findings) {
-    let link = |subject: &Subject<'_>| {
-        let is_looked_at = subject.differs() || subject.checks.iter().any(|check| check.to_do);
-        let link = subject.checks.iter().filter_map(|check| check.link.as_ref()).find(|link| is_settings(link));
-        let name = code(subject.name).replace("\\|", "|");
-        link.filter(|_| is_looked_at).map(|link| format!("[{name}]({link})"))
+    let subjects = subjects(findings);
+    let page = |subject: &Subject<'_>, to_do: bool| {
+        let checks = subject.checks.iter().filter(|check| check.to_do || !to_do);
+        checks.filter_map(|check| check.link.clone()).find(|link| is_settings(link))
     };
-    let mut names: Vec<String> = subjects(findings).iter().filter_map(link).collect();
-    if names.is_empty() {
-        return;
-    }
+    let is_named = |subject: &Subject<'_>| page(subject, true).is_some();
+    let link = |subject: &Subject<'_>| {
+        let name = code(subject.name).replace("\\|", "|");
+        Some(format!("[{name}]({})", page(subject, false)?))
+    };
+    let left = subjects.iter().filter(|subject| subject.differs() && !is_named(subject));
+    let mut names: Vec<String> = left.filter_map(link).collect();
     if names.len() > NAMED {
         let more = names.len() - NAMED;
         names.truncate(NAMED);
         names.push(format!("… and {more} more"));
     }
-    let _ = writeln!(text, "Access for a person or a team, by hand: {}\n", names.join(", "));
+    if subjects.iter().any(is_named) {
+        names.insert(0, "the pages above".to_owned());
+    }
+    if !names.is_empty() {
+        let _ = writeln!(text, "Access for a person or a team is given by hand: {}\n", names.join(", "));
+    }
 }
 
 /// Whether it is the page of a package's settings.
@@ -309,8 +317,11 @@ mod tests {
         assert!(!text.contains("| link |") && !text.contains("quay.io"), "{text}");
         let link = "https://github.com/orgs/a/packages/container/b/settings";
         assert!(text.contains(&format!("- [ ] `ghcr.io/a/b`: it is `private`. [Open the page]({link})\n")), "{text}");
-        let by_hand = format!("Access for a person or a team, by hand: [`ghcr.io/a/b`]({link})\n");
-        assert_eq!(text.matches(&by_hand).count(), 1, "{text}");
+        let by_hand = "Access for a person or a team is given by hand: ";
+        assert!(text.ends_with(&format!("{by_hand}the pages above\n\n")), "{text}");
+        let mut unseen = findings(false);
+        (unseen.checks[1].to_do, unseen.checks[1].status) = (false, Status::Unverifiable);
+        assert!(summary(&unseen).contains(&format!("{by_hand}[`ghcr.io/a/b`]({link})\n")), "{}", summary(&unseen));
         let fine =
             Findings { checks: vec![findings(false).checks[0].clone().link(link.to_owned())], ..Findings::default() };
         assert!(!summary(&fine).contains("by hand"));

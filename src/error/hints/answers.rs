@@ -260,7 +260,7 @@ pub const RULES: &[Rule] = &[
                     "an ECR password is good for 12 hours: get a new one with `aws ecr get-login-password`".to_owned()
                 },
             ),
-            PRIVATE_OR_ABSENT,
+            when(|f, _| f.side == Some(Side::Source) && !f.is_unknown(), PRIVATE_OR_ABSENT.text),
         ],
     },
     Rule {

@@ -263,7 +263,10 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         is: |f| matches!(f.error, Error::Platform { .. }),
-        hints: &[always(|_, r| {
+        hints: &[always(|f, r| {
+            if matches!(f.error, Error::Platform { available, .. } if available.is_empty()) {
+                return format!("set {}: there is nothing to choose from", r.set("platforms", "all"));
+            }
             format!(
                 "choose {} from that list, or {} to copy the image as it is",
                 r.input("platforms"),

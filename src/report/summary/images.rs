@@ -30,7 +30,7 @@ const FOLDED: usize = 96 * 1024;
 pub fn one(text: &mut String, report: &Report, image: &ImageOutcome) {
     let source = plain_code(&image.source.to_string());
     match &image.target {
-        Some(target) => _ = writeln!(text, "{source} → {}\n", linked(target, plain_code(&target.to_string()))),
+        Some(target) => _ = writeln!(text, "{source} → {}\n", linked(image, target, plain_code(&target.to_string()))),
         None => _ = writeln!(text, "{source}\n"),
     }
     let mut parts: Vec<String> = image.digest.iter().map(|digest| code(digest.as_str())).collect();
@@ -109,15 +109,17 @@ fn table(text: &mut String, report: &Report, rule: Option<&Destination>, images:
 fn name_cell(image: &ImageOutcome, rule: Option<&Destination>) -> String {
     let source = cell_code(&image.source.to_string());
     match &image.target {
-        Some(target) if rule.is_some_and(|rule| rule.says(image)) => linked(target, source),
-        Some(target) => format!("{source}<br>→ {}", linked(target, cell_code(&target.to_string()))),
+        Some(target) if rule.is_some_and(|rule| rule.says(image)) => linked(image, target, source),
+        Some(target) => format!("{source}<br>→ {}", linked(image, target, cell_code(&target.to_string()))),
         None => source,
     }
 }
 
 /// On GitHub's registry with a link to the package's page, to which its address redirects a browser.
-fn linked(target: &ImageReference, shown: String) -> String {
+fn linked(image: &ImageOutcome, target: &ImageReference, shown: String) -> String {
     match target.registry() {
+        // What a dry run would make has no page yet.
+        _ if image.result == Outcome::WouldCopy => shown,
         Some(target) if Vendor::of(target.registry()) == Vendor::Github => {
             format!("[{shown}](https://{})", target.name())
         }

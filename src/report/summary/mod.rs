@@ -247,6 +247,19 @@ mod tests {
         let access = Findings { checks: vec![private], ..Findings::default() };
         let text = render(&Report { access, ..report(vec![copied()]) });
         assert!(text.contains("```sh\ndocker login ghcr.io\ndocker pull "), "{text}");
+        // Of another registry nothing is read; that it was given a credential is known.
+        let elsewhere = |target_has_login| {
+            let target = Some(named("registry.example.com/mirror/alpine:3.20"));
+            render(&report(vec![ImageOutcome { target, target_has_login, ..copied() }]))
+        };
+        assert!(
+            elsewhere(true).contains("```sh\ndocker login registry.example.com\ndocker pull "),
+            "{}",
+            elsewhere(true)
+        );
+        assert!(!elsewhere(false).contains("login"), "{}", elsewhere(false));
+        let own = render(&report(vec![ImageOutcome { target_has_login: true, ..copied() }]));
+        assert!(!own.contains("login"), "{own}");
     }
 
     #[test]
@@ -325,6 +338,9 @@ mod tests {
         assert!(text.starts_with("## ✅ 1 image would be copied\n\n**Dry run: nothing was written.** "), "{text}");
         assert!(text.contains("would send 3.0 MiB.") && text.contains(" · 3.0 MiB to send\n"), "{text}");
         assert!(!text.contains("docker pull"), "{text}");
+        let some = ImageOutcome { result: Outcome::WouldCopy, ..copied() };
+        let text = render(&Report { dry_run: true, ..report(vec![some.clone(), some]) });
+        assert!(!text.contains("](https://"), "what is not there has no page: {text}");
     }
 
     #[test]

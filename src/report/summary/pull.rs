@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::engine::outcome::{ImageOutcome, Outcome, PlatformOutcome};
 use crate::oci::reference::Reference;
+use crate::oci::vendor::is_like_github;
 use crate::report::Report;
 use crate::report::figures::{pinned, runs};
 use crate::report::package_access::is_private;
@@ -27,7 +28,7 @@ pub fn one(text: &mut String, report: &Report, image: &ImageOutcome) {
     let Some((name, digest)) = place(image).and_then(|name| Some((name, image.digest.clone()?))) else { return };
     let pinned = name.pinned(digest.clone());
     let by_digest = format!("{}@{digest}", name.name());
-    let mut lines = login(report, [&name].into_iter());
+    let mut lines = login(report, [(image, &name)].into_iter());
     lines.extend(name.tag().map(|tag| shell(&format!("docker pull {}:{tag}", name.name()))));
     lines.push(shell(&format!("docker pull {by_digest}")));
     if image.result == Outcome::Inspected
@@ -39,7 +40,7 @@ pub fn one(text: &mut String, report: &Report, image: &ImageOutcome) {
     block(text, "sh", &lines);
     fold(text, "podman, containerd, Kubernetes", |text| {
         let mut lines = Vec::new();
-        if is_private(&report.access, &name.name()) {
+        if needs_login(report, image, &name) {
             lines.push(format!("podman login {}", name.registry()));
         }
         lines.push(shell(&format!("podman pull {by_digest}")));
@@ -52,20 +53,20 @@ pub fn one(text: &mut String, report: &Report, image: &ImageOutcome) {
 
 /// How the images of a run are pulled.
 pub fn all(text: &mut String, report: &Report) {
-    let names: Vec<(Reference, Reference)> = report
+    let names: Vec<(&ImageOutcome, Reference, Reference)> = report
         .images
         .iter()
-        .filter_map(|image| Some((place(image)?, image.digest.clone()?)))
-        .map(|(name, digest)| (name.clone(), name.pinned(digest)))
+        .filter_map(|image| Some((image, place(image)?, image.digest.clone()?)))
+        .map(|(image, name, digest)| (image, name.clone(), name.pinned(digest)))
         .collect();
     if names.is_empty() {
         return;
     }
     fold(text, "Pull exactly these images", |text| {
-        let mut lines = login(report, names.iter().map(|(name, _)| name));
+        let mut lines = login(report, names.iter().map(|(image, name, _)| (*image, name)));
         let mut left = LINES;
         let mut shown = 0;
-        for line in names.iter().map(|(_, pinned)| shell(&format!("docker pull {pinned}"))) {
+        for line in names.iter().map(|(_, _, pinned)| shell(&format!("docker pull {pinned}"))) {
             let Some(less) = left.checked_sub(line.len() + 1) else { break };
             (shown, left) = (shown + 1, less);
             lines.push(line);
@@ -85,16 +86,23 @@ fn place(image: &ImageOutcome) -> Option<Reference> {
     image.target.as_ref().unwrap_or(&image.source).registry().cloned()
 }
 
-/// One line for each registry that has a package which is not public.
-fn login<'a>(report: &Report, names: impl Iterator<Item = &'a Reference>) -> Vec<String> {
+/// One line for each registry that is not read by everybody.
+fn login<'a>(report: &Report, images: impl Iterator<Item = (&'a ImageOutcome, &'a Reference)>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for name in names.filter(|name| is_private(&report.access, &name.name())) {
+    for (_, name) in images.filter(|(image, name)| needs_login(report, image, name)) {
         let line = format!("docker login {}", name.registry());
         if !lines.contains(&line) {
             lines.push(line);
         }
     }
     lines
+}
+
+/// Whether a login is needed to pull it: what a package on GitHub is like was read there; another registry that was given a
+/// credential is taken for a private one.
+fn needs_login(report: &Report, image: &ImageOutcome, name: &Reference) -> bool {
+    is_private(&report.access, &name.name())
+        || image.target.is_some() && image.target_has_login && !is_like_github(name.registry())
 }
 
 /// The usual platform, or the first; none where there is one only.
