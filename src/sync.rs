@@ -5,6 +5,8 @@
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt as _;
@@ -22,6 +24,16 @@ impl<T: ?Sized> LockExt<T> for Mutex<T> {
     fn locked(&self) -> MutexGuard<'_, T> {
         self.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Adds to a sum of what the outside names, which may be any number: it ends at the largest there is, and does not begin anew.
+pub fn add_up(sum: &AtomicU64, more: u64) {
+    let _ = sum.fetch_update(Relaxed, Relaxed, |sum| Some(sum.saturating_add(more)));
+}
+
+/// Takes off such a sum, which may have ended early.
+pub fn take_off(sum: &AtomicU64, less: u64) {
+    let _ = sum.fetch_update(Relaxed, Relaxed, |sum| Some(sum.saturating_sub(less)));
 }
 
 /// What all of `work` gives, in the order in which it ends, `at_once` at a time: what waits for its turn has not been made.

@@ -14,7 +14,7 @@ use crate::observe::events::{Event, Events};
 use crate::observe::manifest_budget::ManifestBudget;
 use crate::observe::progress::{ImageProgress, Unanswered};
 use crate::secret::Secret;
-use crate::sync::LockExt as _;
+use crate::sync::{LockExt as _, add_up};
 
 /// Addresses that the layers of one image name which are asked, and those of all images of a run: a Windows image has two
 /// such layers, and an author of an image could name thousands at a host of others.
@@ -140,7 +140,7 @@ impl Meter {
 
     /// Content bytes are to go to a registry.
     pub fn expect_bytes(&self, bytes: u64) {
-        self.expected_bytes.fetch_add(bytes, Relaxed);
+        add_up(&self.expected_bytes, bytes);
         self.events.tally.expect_bytes(bytes);
         self.moved(0);
     }
@@ -174,7 +174,7 @@ impl Meter {
             BlobPush::Mounted => self.blobs_mounted.fetch_add(1, Relaxed),
             BlobPush::Exists => self.blobs_present.fetch_add(1, Relaxed),
             BlobPush::Missing(bytes) => {
-                self.missing_bytes.fetch_add(bytes, Relaxed);
+                add_up(&self.missing_bytes, bytes);
                 self.blobs_missing.fetch_add(1, Relaxed)
             }
         };
@@ -320,6 +320,19 @@ mod tests {
         one.written(70);
         assert_eq!((events.tally().progress().sent, events.tally().progress().left), (110, 30));
         other.expect_fewer_bytes(10);
+        drop(other);
+        assert_eq!(events.tally().progress().left, 0);
+    }
+
+    #[test]
+    fn sizes_that_no_sum_holds_leave_no_other_one_behind() {
+        let (events, _heard) = Events::new();
+        let (one, other) = (Meter::new(events.clone()), Meter::new(events.clone()));
+        one.expect_bytes(u64::MAX);
+        one.expect_bytes(u64::MAX);
+        other.expect_bytes(30);
+        assert_eq!(events.tally().progress().left, u64::MAX);
+        drop(one);
         drop(other);
         assert_eq!(events.tally().progress().left, 0);
     }

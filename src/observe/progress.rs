@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::sync::LockExt as _;
+use crate::sync::{LockExt as _, add_up, take_off};
 use crate::text::sanitise::one_line;
 use crate::text::units::{count, size};
 
@@ -56,7 +56,7 @@ impl ImageProgress {
     /// What was sent, and what of that is known to be needed.
     pub fn bytes(&self) -> (u64, u64) {
         let sent = self.sent.load(Relaxed);
-        (sent, sent + self.left.load(Relaxed))
+        (sent, sent.saturating_add(self.left.load(Relaxed)))
     }
 }
 
@@ -154,12 +154,12 @@ impl RunProgress {
 
     /// Bytes are to go to a target.
     pub fn expect_bytes(&self, bytes: u64) {
-        self.expected_bytes.fetch_add(bytes, Relaxed);
+        add_up(&self.expected_bytes, bytes);
     }
 
     /// They went, or need not go.
     pub fn expect_fewer_bytes(&self, bytes: u64) {
-        self.expected_bytes.fetch_sub(bytes, Relaxed);
+        take_off(&self.expected_bytes, bytes);
     }
 
     /// A host is waited for from now on, for so long; the longest wait for it counts.
@@ -230,8 +230,13 @@ impl Progress {
     /// known.
     fn bytes_left(&self) -> Option<u64> {
         let waiting = (self.images - self.begun.min(self.images)) as u64;
-        let of_the_waiting = (self.sent + self.left).checked_div(self.begun as u64)?.saturating_mul(waiting);
-        Some(self.left + of_the_waiting)
+        let of_the_waiting = self.known().checked_div(self.begun as u64)?.saturating_mul(waiting);
+        Some(self.left.saturating_add(of_the_waiting))
+    }
+
+    /// Bytes that went and that are to go. Images name what sizes they like.
+    fn known(&self) -> u64 {
+        self.sent.saturating_add(self.left)
     }
 }
 
@@ -327,7 +332,7 @@ impl Snapshot {
             // What images will need that were not looked at is not known.
             (_, 0) => parts.push(format!("{} sent", size(sent))),
             _ if begun < images => parts.push(format!("{} sent", size(sent))),
-            _ => parts.push(format!("{} of {} sent", size(sent), size(sent + left))),
+            _ => parts.push(format!("{} of {} sent", size(sent), size(self.progress.known()))),
         }
         // While a host is waited for, that nothing moves is no news; for whom and how long is.
         let rate = self.rate.filter(|rate| *rate > 0 || self.wait.is_none());
@@ -356,7 +361,7 @@ impl Snapshot {
     pub fn permille(&self) -> u64 {
         let Progress { images, done, sent, .. } = self.progress;
         let (done, all) = match self.progress.bytes_left() {
-            Some(left) if sent + left > 0 => (sent, sent + left),
+            Some(left) if sent.saturating_add(left) > 0 => (sent, sent.saturating_add(left)),
             _ => (done as u64, images as u64),
         };
         share(done, 1000, u128::from(all)).unwrap_or(0)
@@ -549,5 +554,16 @@ mod tests {
         assert_eq!(due[..4], [5, 10, 15, 20]);
         assert!(due.contains(&75) && !due.contains(&80), "{due:?}");
         assert_eq!(due.len(), 11 + 1 + 36 + 3, "{due:?}");
+    }
+
+    #[test]
+    fn sizes_that_no_sum_holds_are_told_as_the_largest() {
+        let started = Instant::now();
+        let progress = Progress { images: 3, begun: 3, sent: 10, left: u64::MAX, ..Progress::default() };
+        for progress in [progress, Progress { begun: 1, ..progress }] {
+            let view = RateEstimate::new(started).look(started + Duration::from_secs(9), progress);
+            assert!(view.describe().is_some_and(|text| text.starts_with("0 of 3 images")));
+            assert_eq!(view.permille(), 0);
+        }
     }
 }

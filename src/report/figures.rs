@@ -39,7 +39,7 @@ pub fn bytes(report: &Report, image: &ImageOutcome) -> u64 {
 pub fn row_bytes(report: &Report, image: &ImageOutcome) -> u64 {
     match moved(report) {
         Moved::ToSend | Moved::Sent => bytes(report, image),
-        Moved::Read => image.platforms.iter().filter_map(|platform| platform.size).sum(),
+        Moved::Read => sum(image.platforms.iter().filter_map(|platform| platform.size)),
     }
 }
 
@@ -52,7 +52,12 @@ pub fn attachments(image: &ImageOutcome) -> Vec<(Kind, usize)> {
 
 /// [`bytes()`] of all images.
 pub fn total_bytes(report: &Report) -> u64 {
-    report.images.iter().map(|image| bytes(report, image)).sum()
+    sum(report.images.iter().map(|image| bytes(report, image)))
+}
+
+/// Sizes are what manifests say, and may be any.
+fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
 }
 
 /// What an image is called where it is to be used, with its digest; none where that is not certain.

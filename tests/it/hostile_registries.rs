@@ -785,3 +785,31 @@ async fn trees_of_attachments_are_copied_within_bounds_however_many_images_have_
     // With and without optimisation: without a bound it takes 105 MiB and more.
     assert!(outcome.peak < 64 << 20, "{} MiB", outcome.peak >> 20);
 }
+
+/// A sum of sizes that an image only names ends at the largest number: it does not begin anew, which would hide an image's size.
+#[tokio::test]
+async fn sizes_that_no_sum_holds_are_added_up_to_the_largest_number() {
+    let (source, target) = (Registry::start(), Registry::start());
+    let single = images::single();
+    let layer = |number: usize| {
+        let digest = sha256(&number.to_le_bytes());
+        format!(r#"{{"mediaType":"{}","digest":"{digest}","size":{}}}"#, images::OCI_LAYER, u64::MAX - 1)
+    };
+    let lines: Vec<String> = (0..3)
+        .map(|number| {
+            let layers = [layer(2 * number), layer(2 * number + 1)].join(",");
+            let mut image = single.clone();
+            image.manifests.push(Object::new(OCI_MANIFEST, manifest(&single.blobs[0].descriptor(), &layers, "")));
+            source.seed(&image, &format!("library/app:{number}"));
+            let tag = format!("mirror/app:{number}");
+            format!("{} => {}", source.name(&format!("library/app:{number}")), target.name(&tag))
+        })
+        .collect();
+    let run = Run::new().input("images", &lines.join("\n"));
+    let plan = run.clone().input("dry-run", "true").succeeds().await.json();
+    assert_eq!(plan["totals"]["bytes"].as_u64(), Some(u64::MAX), "{plan}");
+    assert_eq!(plan["images"][0]["blobs"]["missing_bytes"].as_u64(), Some(u64::MAX), "{plan}");
+    run.command("inspect").succeeds().await;
+    let copied = Run::new().input("images", &lines.join("\n")).fails_with(1).await;
+    assert!(copied.says("404") && target.tags("mirror/app").is_empty(), "{copied}");
+}
