@@ -482,6 +482,14 @@ fn no_answers() -> Vec<Example> {
             OTHER,
             Cause::Protocol(Violation::WithoutTls { by: Lead::Redirect, host: "storage.example.com".to_owned() }),
         ),
+        read(
+            "the registry leads to storage in a private network",
+            OTHER,
+            Cause::Protocol(Violation::LocalAddress {
+                by: Lead::Redirect,
+                host: "storage.example.internal".to_owned(),
+            }),
+        ),
         push("a line break was pasted along with a password", OTHER, Cause::Protocol(Violation::HeaderUnsafe)),
         read(
             "somebody hung more on an image than an image has",

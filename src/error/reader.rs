@@ -100,17 +100,17 @@ impl Reader {
 
     /// The order to give a credential for `host`, which is at this side.
     pub fn log_in(self, side: Side, host: &str) -> String {
-        let line = "`HOST USERNAME PASSWORD`";
+        let line = format!("`{host} USERNAME PASSWORD`");
         match self {
             Self::Action => format!("set `{side}-username` and `{side}-password`, or a line in `registry-auth`"),
             Self::Button => match secrets(host) {
                 Some((username, password)) => {
                     format!(
-                        "set this repository's secrets `{username}` and `{password}` (Settings → Secrets → Actions)"
+                        "set this repository's secrets `{username}` and `{password}` (Settings → Secrets and variables → Actions)"
                     )
                 }
                 None => format!(
-                    "set this repository's secret `REGISTRY_AUTH` to a line {line} (Settings → Secrets → Actions)"
+                    "set this repository's secret `REGISTRY_AUTH` to a line {line} (Settings → Secrets and variables → Actions)"
                 ),
             },
             Self::GitLab => format!("set the project's masked variable `MIRROR_REGISTRY_AUTH` to a line {line}"),
@@ -135,9 +135,9 @@ impl Reader {
             Self::Action => format!("`{side}-username` and `{side}-password`, or the line in `registry-auth`"),
             Self::Button => match secrets(host) {
                 Some((username, password)) => format!("this repository's secrets `{username}` and `{password}`"),
-                None => "the host's line in this repository's secret `REGISTRY_AUTH`".to_owned(),
+                None => format!("the line of `{host}` in this repository's secret `REGISTRY_AUTH`"),
             },
-            Self::GitLab => "the host's line in the variable `MIRROR_REGISTRY_AUTH`".to_owned(),
+            Self::GitLab => format!("the line of `{host}` in the variable `MIRROR_REGISTRY_AUTH`"),
             Self::Container => {
                 let [username, password] = ["username", "password"].map(|what| variable(&format!("{side}-{what}")));
                 format!("`{username}` and `{password}`")

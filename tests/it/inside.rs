@@ -135,7 +135,7 @@ async fn a_host_that_the_user_names_as_the_registrys_may_be_inside() {
         let outcome = run.input("token-services", &line).fails_with(1).await;
         // What listens there speaks no TLS.
         assert_eq!(world.connections.load(Ordering::SeqCst) > 0, named, "{outcome}");
-        assert!(named || outcome.says("name it in `token-services`"), "{outcome}");
+        assert!(named || outcome.says("with a private endpoint, set `token-services: "), "{outcome}");
     }
 }
 

@@ -124,11 +124,11 @@ pub const RULES: &[Rule] = &[
             }),
             when(
                 |f, _| inside(f).is_some(),
-                |f, _| {
+                |f, r| {
+                    let line = format!("{} = {}", f.host, inside(f).unwrap_or_default());
                     format!(
-                        "if that is storage of yours, with a private endpoint, name it in `token-services`: `{} = {}`",
-                        f.host,
-                        inside(f).unwrap_or_default()
+                        "if that is storage of yours, with a private endpoint, set {}",
+                        r.set("token-services", &line)
                     )
                 },
             ),
