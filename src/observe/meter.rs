@@ -305,7 +305,7 @@ impl Drop for Meter {
 
 #[cfg(test)]
 mod tests {
-    use super::Meter;
+    use super::{ELSEWHERE_BY_IMAGE, ELSEWHERE_BY_RUN, Meter};
     use crate::observe::events::Events;
 
     #[test]
@@ -335,5 +335,14 @@ mod tests {
         drop(one);
         drop(other);
         assert_eq!(events.tally().progress().left, 0);
+    }
+
+    #[test]
+    fn an_image_and_a_run_ask_so_many_addresses_that_layers_name_and_no_more() {
+        let (events, _heard) = Events::new();
+        let asked = |meter: &Meter| (0..1_000).filter(|_| meter.may_ask_elsewhere()).count() as u64;
+        assert_eq!(asked(&Meter::new(events.clone())), ELSEWHERE_BY_IMAGE);
+        let of_the_others: u64 = (0..100).map(|_| asked(&Meter::new(events.clone()))).sum();
+        assert_eq!(ELSEWHERE_BY_IMAGE + of_the_others, ELSEWHERE_BY_RUN);
     }
 }

@@ -80,6 +80,30 @@ async fn foreign_layers_stay_where_they_are_unless_they_are_asked_for() {
     assert!(elsewhere.log().iter().all(|request| request.header("authorization").is_none()));
 }
 
+/// Who writes a manifest chooses these hosts: a few addresses of a layer are asked, once each, and of a layer that registries
+/// hold none.
+#[tokio::test]
+async fn a_layer_leads_to_few_addresses_and_one_that_registries_hold_to_none() {
+    for (media_type, most) in [("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", 4), (images::OCI_LAYER, 0)]
+    {
+        let stranger = Registry::start();
+        let (layer, config) = (Object::new(media_type, "nowhere"), Object::new(images::DOCKER_CONFIG, "{}"));
+        let address = |number: usize| format!(r#""{}/v2/any/blobs/sha256:{number:064x}""#, stranger.url());
+        let urls = format!(r#", "urls": [{}]"#, (0..50).map(address).collect::<Vec<_>>().join(","));
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"config":{},"layers":[{}]}}"#,
+            config.descriptor(),
+            layer.descriptor_with(&urls)
+        );
+        let image = images::raw(images::DOCKER_MANIFEST, manifest, vec![config]);
+        let (source, target, run) = seeded(&image);
+        let outcome = run.input("foreign-layers", "include").fails_with(1).await;
+        let asked = stranger.count("GET", "/v2/any/blobs/");
+        assert!(if most == 0 { asked == 0 } else { (1..=most).contains(&asked) }, "{asked}\n{}", stranger.lines());
+        assert!(source.count("GET", &layer.digest) > 0 && target.tags("mirror/app").is_empty(), "{outcome}");
+    }
+}
+
 #[tokio::test]
 async fn index_entries_of_other_types_arrive_too() {
     let blob = Object::new("application/vnd.example.blob", "a blob in an index");
