@@ -207,7 +207,7 @@ fn by_hand(text: &mut String, findings: &Findings) {
         names.insert(0, "the pages above".to_owned());
     }
     if !names.is_empty() {
-        let _ = writeln!(text, "Access for a person or a team is given by hand: {}\n", names.join(", "));
+        let _ = writeln!(text, "Access for a person or a team is given by hand on {}\n", names.join(", "));
     }
 }
 
@@ -317,7 +317,7 @@ mod tests {
         assert!(!text.contains("| link |") && !text.contains("quay.io"), "{text}");
         let link = "https://github.com/orgs/a/packages/container/b/settings";
         assert!(text.contains(&format!("- [ ] `ghcr.io/a/b`: it is `private`. [Open the page]({link})\n")), "{text}");
-        let by_hand = "Access for a person or a team is given by hand: ";
+        let by_hand = "Access for a person or a team is given by hand on ";
         assert!(text.ends_with(&format!("{by_hand}the pages above\n\n")), "{text}");
         let mut unseen = findings(false);
         (unseen.checks[1].to_do, unseen.checks[1].status) = (false, Status::Unverifiable);
