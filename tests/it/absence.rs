@@ -290,8 +290,8 @@ async fn one_digest_that_is_refused_says_nothing_about_the_others_of_its_reposit
     let signature = images::referrer_of(&child, SIGNATURE);
     source.seed(&signature, "a");
     let refused = What::error(400, "UNSUPPORTED", "no such algorithm");
-    // The first of the children, which are asked about before the index.
-    let first = image.child("linux/amd64");
+    // The index, which is asked about before its children.
+    let first = image.digest();
     source.fault(Fault::on("GET", format!("/referrers/{first}"), refused).always());
     let outcome = Run::copy(&source.name("a:1"), &target.name("b:1")).succeeds().await;
     assert!(target.manifest("b", signature.digest()).is_some(), "{outcome}\n{}", source.lines());
