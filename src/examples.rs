@@ -294,6 +294,11 @@ fn limits() -> Vec<Example> {
             ),
         ),
         read(
+            "a registry behind GitHub's interface is asked too much, and says so with a 403",
+            OTHER,
+            refused(403, "DENIED", "API rate limit exceeded for installation ID 1."),
+        ),
+        read(
             "the owner of the package has used up the traffic of the account",
             GHCR,
             refused(503, "", "Egress is over the account limit."),

@@ -10,7 +10,7 @@ use crate::http::clients::{Rest, Transport};
 use crate::inputs::typed::Inputs;
 use crate::oci::reference::Reference;
 use crate::plan::Plan;
-use crate::plan::request::Images;
+use crate::plan::request::{Images, Request};
 use crate::runner::console::Console;
 use crate::store::registry::connections::Connections;
 use crate::store::registry::host::RegistrySettings;
@@ -33,16 +33,17 @@ pub async fn credentials(inputs: &Inputs, console: &Console, asked: &[(Side, Ref
 
 /// Both ends of every job, as far as they are at registries; of a list whose tags are not known yet, what is selected from,
 /// and the registries that it goes to.
-pub fn ends(images: &Images, target: Option<&str>, plan: &Plan) -> Vec<(Side, Reference)> {
+pub fn ends(request: &Request, plan: &Plan) -> Vec<(Side, Reference)> {
     let sides = [Side::Source, Side::Target];
     let of_jobs = plan.jobs.iter().flat_map(|job| sides.map(|side| Some((side, job.end(side)?.clone())))).flatten();
-    let entries = match images {
+    let entries = match &request.images {
         Images::List(list) => &list.entries[..],
         Images::One(_) | Images::Listed(_) => &[],
     };
     let sources = entries.iter().filter_map(|entry| Some((Side::Source, entry.source.registry()?.clone())));
-    let targets =
-        entries.iter().flat_map(|entry| entry.settings.targets.iter().flatten().map(String::as_str).chain(target));
+    let targets = entries
+        .iter()
+        .flat_map(|entry| entry.settings.targets.iter().flatten().map(String::as_str).chain(request.target.as_deref()));
     let hosts = targets.filter_map(|target| target.split_once('/')).map(|(host, _)| host);
     let targets = hosts.filter_map(|host| Some((Side::Target, Reference::parse(&format!("{host}/any")).ok()?)));
     of_jobs.chain(sources).chain(targets).collect()

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::app::connect::{credentials, ends, registries, transport};
 use crate::app::publish::{publish, refuse};
 use crate::app::watch::{Watch, say};
+use crate::credentials::Credentials;
 use crate::emit;
 use crate::engine::options::Command;
 use crate::engine::queue::Queue;
@@ -109,15 +110,13 @@ pub async fn stages(
 ) -> Result<Report, Error> {
     let started = Instant::now();
     let command = inputs.request.command;
-    let mut plan = Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries)?;
+    let plan = Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries)?;
     let names = plan.jobs.iter().flat_map(|job| std::iter::once(&job.source).chain(&job.target));
     console.redactor().open(names.map(ToString::to_string));
-    if command != Command::Access {
-        refuse_unusable_tokens(&plan.jobs, &inputs.credentials, &inputs.server)?;
-    }
+    let credentials = credentials(inputs, console, &ends(&inputs.request, &plan)).await;
+    refuse_tokens(inputs, &plan, &credentials)?;
     let (transport, connections) = transport(inputs);
-    let asked = ends(&inputs.request.images, inputs.request.target.as_deref(), &plan);
-    let registries = registries(inputs, credentials(inputs, console, &asked).await, &transport, connections);
+    let registries = registries(inputs, credentials, &transport, connections);
     let (events, heard) = Events::new();
     if inputs.debug_log {
         debug_log::start(events.clone());
@@ -134,21 +133,7 @@ pub async fn stages(
         looks: tokio::time::interval(LOOK),
         shutdown: Box::pin(shutdown.fuse()),
     };
-    if let Images::List(list) = &inputs.request.images {
-        match watch.until(expand::expand(list, &inputs.request, &registries, &events)).await {
-            Ok(expansion) => {
-                plan = listed(inputs, console, &expansion)?;
-                report.list = Some(ListReport::new(expansion, plan.origins.clone()));
-            }
-            Err(signal) => report.cancelled = Some(signal),
-        }
-    }
-    if let Some(shard) = inputs.shard {
-        plan = plan.part(shard);
-        if let Some(list) = &mut report.list {
-            list.origins.clone_from(&plan.origins);
-        }
-    }
+    let plan = settled(plan, inputs, &registries, &mut watch, &mut report, &events).await?;
     let access = AccessCheck::new(access_context(inputs, &registries), &plan.jobs, &transport);
     let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
     let shared = Shared::default();
@@ -185,16 +170,49 @@ pub async fn stages(
     Ok(report)
 }
 
+/// Refuses what the target's registry is known to refuse, before it is asked.
+fn refuse_tokens(inputs: &Inputs, plan: &Plan, credentials: &Credentials) -> Result<(), Error> {
+    match inputs.request.command {
+        Command::Access => Ok(()),
+        _ => refuse_unusable_tokens(&plan.jobs, credentials, &inputs.server),
+    }
+}
+
+/// The plan of this run: with the tags of its list, and only the jobs of its shard.
+async fn settled<S: Future<Output = &'static str>>(
+    mut plan: Plan,
+    inputs: &Inputs,
+    registries: &Registries,
+    watch: &mut Watch<'_, S>,
+    report: &mut Report,
+    events: &Events,
+) -> Result<Plan, Error> {
+    if let Images::List(list) = &inputs.request.images {
+        match watch.until(expand::expand(list, &inputs.request, registries, events)).await {
+            Ok(expansion) => {
+                plan = listed(inputs, watch.console, &expansion, registries.credentials())?;
+                report.list = Some(ListReport::new(expansion, plan.origins.clone()));
+            }
+            Err(signal) => report.cancelled = Some(signal),
+        }
+    }
+    if let Some(shard) = inputs.shard {
+        plan = plan.part(shard);
+        if let Some(list) = &mut report.list {
+            list.origins.clone_from(&plan.origins);
+        }
+    }
+    Ok(plan)
+}
+
 /// The plan of a list whose tags are known. What is wrong with it could not be seen before; nothing is written yet.
-fn listed(inputs: &Inputs, console: &Console, expansion: &Expansion) -> Result<Plan, Error> {
-    let made = Plan::of_list(&expansion.lines, &inputs.request, &inputs.credentials, &inputs.insecure_registries);
+fn listed(inputs: &Inputs, console: &Console, expansion: &Expansion, credentials: &Credentials) -> Result<Plan, Error> {
+    let made = Plan::of_list(&expansion.lines, &inputs.request, credentials, &inputs.insecure_registries);
     let made = made.map_err(|error| match error {
         Error::Input { problem, .. } => Error::Local(format!("nothing was written: {problem}")),
         other => other,
     })?;
-    if inputs.request.command != Command::Access {
-        refuse_unusable_tokens(&made.jobs, &inputs.credentials, &inputs.server)?;
-    }
+    refuse_tokens(inputs, &made, credentials)?;
     // Without the tags: those are words of the registries.
     let ends = made.jobs.iter().flat_map(|job| [job.end(Side::Source), job.end(Side::Target)]).flatten();
     console.redactor().open(ends.map(|end| format!("{}/{}", end.registry(), end.repository())));

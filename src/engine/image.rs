@@ -49,6 +49,15 @@ pub struct ImageTask<'a> {
     /// What became of the tag, or of the digest where there is no tag.
     tag: Mutex<Tag>,
     known: Mutex<Known>,
+    /// Where a copy goes, unless that could not be opened.
+    way: Option<Way<'a>>,
+}
+
+/// Where a copy goes, and its part in what is read of its source. It takes part from when the image is begun, not from when it
+/// is first worked on: the others are to know of it.
+struct Way<'a> {
+    target: Endpoint<Target>,
+    reader: Subscriber<'a>,
 }
 
 /// One end of the copy, and what of it is named.
@@ -95,21 +104,36 @@ struct Known {
 impl<'a> ImageTask<'a> {
     /// Nothing is contacted yet.
     pub fn new(session: &'a Session<'a>, job: &'a Job) -> Self {
-        Self {
+        let mut image = Self {
             session,
             job,
             meter: Arc::new(Meter::of_image(session.events.clone(), job.source.to_string())),
             started: Instant::now(),
             tag: Mutex::new(Tag::Untouched),
             known: Mutex::default(),
+            way: None,
+        };
+        if let Operation::Copy(_) = job.options.operation {
+            image.way = image.way().ok();
         }
+        image
+    }
+
+    fn way(&self) -> Result<Way<'a>, Error> {
+        let target = self.target("is missing")?;
+        let (source, account) = (self.job.source.to_string(), target.store.account());
+        let reader = self.session.shared.fan_out.join(&source, account, self.job.options.patience);
+        Ok(Way { target, reader })
     }
 
     /// Does what is to be done with the image.
     pub async fn work(&self) -> Result<Outcome, Error> {
         let worked = match self.job.options.operation {
             // The largest of all: most of a run's images wait for their turn.
-            Operation::Copy(_) => Box::pin(self.copy()).await,
+            Operation::Copy(_) => match &self.way {
+                Some(way) => Box::pin(self.copy(way)).await,
+                None => Box::pin(self.copy(&self.way()?)).await,
+            },
             Operation::Inspect => self.inspect().await,
             Operation::Verify => self.verify().await,
             Operation::Access => self.find_target().await,
@@ -194,30 +218,24 @@ impl<'a> ImageTask<'a> {
         self.tag().sentence(self.job.target.as_ref().and_then(ImageReference::tag), written)
     }
 
-    async fn copy(&self) -> Result<Outcome, Error> {
-        let target = self.target("is missing")?;
-        let asked = self.never_moves(&target).await?;
+    async fn copy(&self, Way { target, reader }: &Way<'_>) -> Result<Outcome, Error> {
+        let asked = self.never_moves(target).await?;
         if let Some(Some(found)) = &asked
             && self.is_settled(found)
         {
             return self.stays(&target.store, found).await;
         }
         let source = self.source().await?;
-        let reader = self.session.shared.fan_out.join(
-            &self.job.source.to_string(),
-            target.store.account(),
-            self.job.options.patience,
-        );
         // Where only the source's digest names the target, the target can be asked once that is known.
         let early = target.tag.as_deref().map(TagOrDigest::Tag).or(target.digest.as_ref().map(TagOrDigest::Digest));
         let (resolved, found) = match asked {
             Some(found) => (self.resolve(&source, Need::Digest).await?, Ok(found)),
-            None => self.find_both(&source, (&target.store, early), &reader).await?,
+            None => self.find_both(&source, (&target.store, early), reader).await?,
         };
         self.record(&resolved);
         self.check_expected_digest(&resolved)?;
         self.session.gate.admit(&resolved, &source.store).await?;
-        let resolved = self.as_before(resolved, &target, found.as_ref().ok().and_then(Option::as_ref)).await?;
+        let resolved = self.as_before(resolved, target, found.as_ref().ok().and_then(Option::as_ref)).await?;
         let wanted = resolved.root.digest().clone();
         let (target_at, found) = match (target.tag.as_deref(), early) {
             (Some(tag), _) => (TagOrDigest::Tag(tag), found?),
@@ -249,7 +267,7 @@ impl<'a> ImageTask<'a> {
             source: &source.store,
             target: &target.store,
             shared: self.session.shared,
-            reader: &reader,
+            reader,
             meter: &self.meter,
             options: &self.job.options,
             before,

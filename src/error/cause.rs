@@ -126,6 +126,32 @@ pub enum Shown {
     Token,
 }
 
+impl ErrorResponse {
+    /// Whether too much was asked for. GitHub disguises that as a denial (virtualcell/vcell#1888).
+    #[must_use]
+    pub fn limits_rate(&self) -> bool {
+        self.status == 429 || self.is_disguised_limit()
+    }
+
+    /// Whether the registry sheds load: what it says is about its time, not about what was asked.
+    #[must_use]
+    pub fn sheds_load(&self) -> bool {
+        self.status == 503 || self.limits_rate()
+    }
+
+    /// Whether it says no to this sender.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        matches!(self.status, 401 | 403) && !self.limits_rate()
+    }
+
+    /// A limit on the rate that looks like a denial.
+    #[must_use]
+    pub fn is_disguised_limit(&self) -> bool {
+        self.status == 403 && self.message.to_ascii_lowercase().contains("rate limit")
+    }
+}
+
 impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(host) = &self.elsewhere {

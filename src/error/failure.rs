@@ -178,9 +178,14 @@ impl<'a> Failure<'a> {
         self.status() == 404 || self.status() == 400 && matches!(self.code(), "NAME_UNKNOWN" | "REPOSITORY_NOT_FOUND")
     }
 
-    /// Whether too much was asked for. GitHub dresses that up as a 403.
+    /// Whether too much was asked for.
     pub fn throttles(&self) -> bool {
-        self.status() == 429 || self.says("secondary rate limit")
+        self.refusal().is_some_and(ErrorResponse::limits_rate)
+    }
+
+    /// Whether that looks like a denial.
+    pub fn is_disguised_limit(&self) -> bool {
+        self.refusal().is_some_and(ErrorResponse::is_disguised_limit)
     }
 
     /// `read` or `write`, as the `packages` permission has it.

@@ -22,7 +22,7 @@ use crate::error::cause::Cause;
 use crate::error::{Error, Side};
 use crate::github::api::{Api, Lookup, Package, TeamRole};
 use crate::github::assess::{self, Anonymous, GrantRequest, NextStep, PackageContext, Wanted, Who};
-use crate::github::findings::{Check, Findings, Status};
+use crate::github::findings::{Check, Checked, Findings, Status};
 use crate::github::role::Role;
 use crate::github::server::{Owner, Server};
 use crate::github::settings::{AccessInputs, AccessMode, Grant, Visibility};
@@ -203,7 +203,7 @@ impl<'a> AccessCheck<'a> {
             let Some((owner, name)) = self.owner_and_name(reference).filter(|_| self.is_on()) else {
                 let sentence = if self.is_on() { "not this GitHub server's registry" } else { "`access` is `off`" };
                 if findings.checks.iter().all(|check| check.subject != subject) {
-                    findings.checks.push(Check::new(&subject, "package", Status::Skipped, sentence));
+                    findings.checks.push(Check::new(&subject, Checked::Package, Status::Skipped, sentence));
                 }
                 continue;
             };
@@ -319,9 +319,7 @@ impl<'a> AccessCheck<'a> {
                 Ok(None) if target.missed => return Anonymous::Nothing,
                 Ok(None) => Anonymous::Refused("the registry answers 404".to_owned()),
                 Err(Error::Registry { cause, .. }) => match cause.refusal() {
-                    Some(refusal)
-                        if matches!(refusal.status, 401 | 403) && !matches!(cause, Cause::OutOfPatience { .. }) =>
-                    {
+                    Some(refusal) if refusal.is_denial() && !matches!(cause, Cause::OutOfPatience { .. }) => {
                         Anonymous::Refused(format!("the registry answers {}", refusal.status))
                     }
                     _ => return Anonymous::Failed(cause.to_string()),

@@ -4,7 +4,7 @@
 //! `UNVERIFIABLE`, and what a person has to do has its page.
 
 use crate::github::api::{Granted, Lookup, Package, TeamRole};
-use crate::github::findings::{Check, Status};
+use crate::github::findings::{Check, Checked, Status};
 use crate::github::role::{Permission, Role};
 use crate::github::server::{Owner, Server};
 use crate::github::settings::Grant;
@@ -50,8 +50,8 @@ impl PackageContext<'_> {
         self.server.package_settings(self.kind, self.owner, self.name)
     }
 
-    fn check(&self, check: &str, status: Status, sentence: impl Into<String>) -> Check {
-        Check::new(self.subject, check, status, sentence)
+    fn check(&self, what: Checked, status: Status, sentence: impl Into<String>) -> Check {
+        Check::new(self.subject, what, status, sentence)
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) fn package(
     match seen {
         Some(Lookup::Found(package)) => {
             let versions = package.versions.map_or("it exists".to_owned(), |versions| format!("{versions} versions"));
-            checks.push(place.check("package", Status::Ok, "the package exists").found(&versions));
+            checks.push(place.check(Checked::Package, Status::Ok, "the package exists").found(&versions));
             checks.extend(link(place, wanted.repository, package));
             checks.push(visibility(place, wanted.visibility, package));
         }
@@ -77,7 +77,7 @@ pub(super) fn package(
             // Public is proven without a token; the others are not.
             if let Some(expected) = wanted.visibility.filter(|expected| *expected != "public") {
                 let sentence = "the visibility cannot be read without reading the package; see there";
-                let check = place.check("visibility", Status::NeedsToken, sentence);
+                let check = place.check(Checked::Visibility, Status::NeedsToken, sentence);
                 checks.push(check.wanted(&expected).link(place.settings()));
             }
         }
@@ -88,7 +88,7 @@ pub(super) fn package(
 
 fn unseen_package(place: &PackageContext<'_>, seen: Option<&Lookup<Package>>) -> Check {
     let needs = |sentence: String| {
-        place.check("package", Status::NeedsToken, sentence).link(place.settings()).with_to_do(place.there)
+        place.check(Checked::Package, Status::NeedsToken, sentence).link(place.settings()).with_to_do(place.there)
     };
     match seen {
         None => needs(
@@ -102,7 +102,7 @@ fn unseen_package(place: &PackageContext<'_>, seen: Option<&Lookup<Package>>) ->
                 .to_owned(),
         ),
         Some(Lookup::Absent) => place.check(
-            "package",
+            Checked::Package,
             Status::Unverifiable,
             "GitHub's API answers 404: the package does not exist yet, or `github-token` may not read it; the first push \
              of the workflow's GITHUB_TOKEN creates it",
@@ -111,15 +111,15 @@ fn unseen_package(place: &PackageContext<'_>, seen: Option<&Lookup<Package>>) ->
             "`github-token` may not read the package ({words}); give the job `permissions: packages: read`, or use a \
              classic token with `read:packages`"
         )),
-        Some(Lookup::Failed(words)) => place.check("package", Status::Error, format!("{words}; run again later")),
-        Some(Lookup::Found(_)) => place.check("package", Status::Ok, "the package exists"),
+        Some(Lookup::Failed(words)) => place.check(Checked::Package, Status::Error, format!("{words}; run again later")),
+        Some(Lookup::Found(_)) => place.check(Checked::Package, Status::Ok, "the package exists"),
     }
 }
 
 fn link(place: &PackageContext<'_>, wanted: Option<&str>, package: &Package) -> Vec<Check> {
     let found = package.repository.as_deref();
     let check = |status, sentence: String| {
-        let mut check = place.check("link", status, sentence).found(&found.unwrap_or("none"));
+        let mut check = place.check(Checked::Link, status, sentence).found(&found.unwrap_or("none"));
         check.wanted = wanted.map(str::to_owned);
         check
     };
@@ -128,7 +128,7 @@ fn link(place: &PackageContext<'_>, wanted: Option<&str>, package: &Package) -> 
     match (found, wanted) {
         (Some(found), Some(wanted)) if found.eq_ignore_ascii_case(wanted) => {
             let inheritance = place.check(
-                "inheritance",
+                Checked::Inheritance,
                 Status::Unverifiable,
                 "linked; inheritance is GitHub's default for new packages; the API cannot show it; confirm once on the \
                  package's settings that `Inherit access from source repository` is ticked",
@@ -167,7 +167,7 @@ fn link(place: &PackageContext<'_>, wanted: Option<&str>, package: &Package) -> 
 fn visibility(place: &PackageContext<'_>, wanted: Option<&str>, package: &Package) -> Check {
     let found = package.visibility.as_deref();
     let check = |status, sentence: String| {
-        let mut check = place.check("visibility", status, sentence).found(&found.unwrap_or("not said"));
+        let mut check = place.check(Checked::Visibility, status, sentence).found(&found.unwrap_or("not said"));
         check.wanted = wanted.map(str::to_owned);
         check
     };
@@ -216,7 +216,7 @@ fn visibility(place: &PackageContext<'_>, wanted: Option<&str>, package: &Packag
 }
 
 fn anonymous_pull(place: &PackageContext<'_>, anonymous: &Anonymous) -> Check {
-    let check = |status, sentence: String| place.check("anonymous pull", status, sentence).wanted(&"public");
+    let check = |status, sentence: String| place.check(Checked::AnonymousPull, status, sentence).wanted(&"public");
     match anonymous {
         Anonymous::Served => {
             check(Status::Ok, "the registry serves the digest to anybody".to_owned()).found(&"served without a login")
@@ -245,7 +245,7 @@ pub(super) fn owner(server: &Server, subject: &str, owner: &str, seen: &Lookup<O
         Lookup::Found(_) => None,
         Lookup::Absent => Some(Check::new(
             subject,
-            "owner",
+            Checked::Owner,
             Status::Error,
             format!(
                 "there is no account `{owner}` on this GitHub server; write the target as `{registry}/OWNER/…` with an \
@@ -255,9 +255,11 @@ pub(super) fn owner(server: &Server, subject: &str, owner: &str, seen: &Lookup<O
         Lookup::Refused(words) => {
             let sentence =
                 format!("`github-token` is not accepted ({words}); set `github-token: ${{{{ github.token }}}}`");
-            Some(Check::new(subject, "owner", Status::NeedsToken, sentence))
+            Some(Check::new(subject, Checked::Owner, Status::NeedsToken, sentence))
         }
-        Lookup::Failed(words) => Some(Check::new(subject, "owner", Status::Error, format!("{words}; run again later"))),
+        Lookup::Failed(words) => {
+            Some(Check::new(subject, Checked::Owner, Status::Error, format!("{words}; run again later")))
+        }
     }
 }
 
@@ -291,15 +293,15 @@ impl GrantRequest<'_> {
         self.repository.split_once('/').map_or(self.repository, |(owner, _)| owner)
     }
 
-    fn name(&self) -> String {
+    fn what(&self) -> Checked {
         match self.who {
-            Who::Team => format!("team {}", self.grant.name),
-            Who::User => format!("user {}", self.grant.name),
+            Who::Team => Checked::Team(self.grant.name.clone()),
+            Who::User => Checked::User(self.grant.name.clone()),
         }
     }
 
     pub(super) fn check(&self, status: Status, sentence: impl Into<String>) -> Check {
-        let check = Check::new(self.repository, self.name(), status, sentence).wanted(&self.grant.permission);
+        let check = Check::new(self.repository, self.what(), status, sentence).wanted(&self.grant.permission);
         check.link(self.server.repository_access(self.repository))
     }
 

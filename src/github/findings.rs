@@ -3,7 +3,9 @@
 //! Owns the statuses and which of them `strict` fails. Never talks to GitHub. A sentence here is what was read, never
 //! what is supposed to be.
 
-use serde::Serialize;
+use std::fmt::{self, Display, Formatter};
+
+use serde::{Serialize, Serializer};
 
 use crate::text::sanitise::one_line;
 
@@ -53,14 +55,56 @@ impl Status {
     }
 }
 
+/// What is checked of a package or a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// That it is there.
+    Package,
+    /// The repository that it is linked to.
+    Link,
+    /// Whether it takes that one's access.
+    Inheritance,
+    /// Who may see it.
+    Visibility,
+    /// What is served of it without a credential.
+    AnonymousPull,
+    /// What its owner is.
+    Owner,
+    /// The role of this team.
+    Team(String),
+    /// The role of this user.
+    User(String),
+}
+
+impl Display for Checked {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Package => f.write_str("package"),
+            Self::Link => f.write_str("link"),
+            Self::Inheritance => f.write_str("inheritance"),
+            Self::Visibility => f.write_str("visibility"),
+            Self::AnonymousPull => f.write_str("anonymous pull"),
+            Self::Owner => f.write_str("owner"),
+            Self::Team(name) => write!(f, "team {name}"),
+            Self::User(name) => write!(f, "user {name}"),
+        }
+    }
+}
+
+impl Serialize for Checked {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// One check of one package or repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// The package (`ghcr.io/acme/mirror/alpine`) or the repository (`acme/mirror`).
     pub subject: String,
-    /// What was checked: `package`, `link`, `inheritance`, `visibility`, `anonymous pull`, `team NAME`, `user NAME`.
+    /// What was checked.
     #[serde(rename = "check")]
-    pub name: String,
+    pub what: Checked,
     /// How it ended.
     pub status: Status,
     /// What was asked for.
@@ -82,11 +126,11 @@ pub struct Check {
 
 impl Check {
     /// A check that was made now.
-    pub fn new(subject: &str, check: impl Into<String>, status: Status, sentence: impl Into<String>) -> Self {
+    pub fn new(subject: &str, what: Checked, status: Status, sentence: impl Into<String>) -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self {
             subject: subject.to_owned(),
-            name: check.into(),
+            what,
             status,
             wanted: None,
             found: None,
@@ -99,14 +143,14 @@ impl Check {
 
     /// With what was asked for.
     #[must_use]
-    pub fn wanted(mut self, wanted: &dyn std::fmt::Display) -> Self {
+    pub fn wanted(mut self, wanted: &dyn Display) -> Self {
         self.wanted = Some(wanted.to_string());
         self
     }
 
     /// With what was read.
     #[must_use]
-    pub fn found(mut self, found: &dyn std::fmt::Display) -> Self {
+    pub fn found(mut self, found: &dyn Display) -> Self {
         self.found = Some(one_line(&found.to_string(), 200));
         self
     }
@@ -151,12 +195,13 @@ impl Findings {
 
 #[cfg(test)]
 mod tests {
-    use super::{Check, Findings, Status};
+    use super::{Check, Checked, Findings, Status};
 
     #[test]
     fn only_what_is_left_over_fails_and_only_when_strict() {
         let findings = |status, strict| {
-            let checks = vec![Check::new("a", "b", Status::Ok, "c"), Check::new("a", "b", status, "c")];
+            let checks =
+                vec![Check::new("a", Checked::Link, Status::Ok, "c"), Check::new("a", Checked::Link, status, "c")];
             Findings { checks, strict, asked: true }
         };
         assert!(findings(Status::Drift, true).fails() && !findings(Status::Drift, false).fails());

@@ -7,7 +7,7 @@ use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformO
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::object::Object;
 use crate::error::{Error, Side};
-use crate::github::findings::{Check, Findings, Status};
+use crate::github::findings::{Check, Checked, Findings, Status};
 use crate::observe::counts::{Blobs, Traffic};
 use crate::oci::artifact::Kind;
 use crate::oci::digest::Digest;
@@ -116,10 +116,12 @@ fn access(images: &[ImageOutcome], new: bool) -> Findings {
         let sentence = "linked; inheritance is GitHub's default for new packages; the API cannot show it; confirm once on \
                         the package's settings that `Inherit access from source repository` is ticked";
         checks.extend([
-            Check::new(&package, "package", Status::Ok, "the package exists").found(&"3 versions"),
-            Check::new(&package, "link", Status::Ok, "linked to `acme/mirror`").found(&"acme/mirror"),
-            Check::new(&package, "inheritance", Status::Unverifiable, sentence).link(page(&package)).with_to_do(new),
-            Check::new(&package, "visibility", Status::Ok, "it is `private`").found(&"private"),
+            Check::new(&package, Checked::Package, Status::Ok, "the package exists").found(&"3 versions"),
+            Check::new(&package, Checked::Link, Status::Ok, "linked to `acme/mirror`").found(&"acme/mirror"),
+            Check::new(&package, Checked::Inheritance, Status::Unverifiable, sentence)
+                .link(page(&package))
+                .with_to_do(new),
+            Check::new(&package, Checked::Visibility, Status::Ok, "it is `private`").found(&"private"),
         ]);
     }
     Findings { checks, ..Findings::default() }
@@ -132,10 +134,10 @@ fn drift() -> Report {
     access.checks.retain(|check| check.subject != package);
     let page = page(package);
     access.checks.extend([
-        Check::new(package, "package", Status::Ok, "the package exists").found(&"3 versions"),
+        Check::new(package, Checked::Package, Status::Ok, "the package exists").found(&"3 versions"),
         Check::new(
             package,
-            "link",
+            Checked::Link,
             Status::Manual,
             "linked to no repository, so it inherits nothing; in the package's settings connect `acme/mirror` and tick \
              `Inherit access from source repository`; this overwrites the access that the package has now, and is needed \
@@ -146,7 +148,7 @@ fn drift() -> Report {
         .link(page.clone()),
         Check::new(
             package,
-            "visibility",
+            Checked::Visibility,
             Status::Drift,
             "it is `public`, not `private`, and GitHub does not make a public package private again; delete it and push \
              it anew, or set `expected-visibility: public`",
@@ -154,7 +156,7 @@ fn drift() -> Report {
         .wanted(&"private")
         .found(&"public")
         .link(page),
-        Check::new("acme/mirror", "team ids-admin", Status::Applied, "`ids-admin` was granted `admin`").found(&"admin"),
+        Check::new("acme/mirror", Checked::Team("ids-admin".to_owned()), Status::Applied, "`ids-admin` was granted `admin`").found(&"admin"),
     ]);
     Report { access, ..report(images) }
 }
@@ -219,7 +221,7 @@ fn long_names() -> Report {
     ];
     images[0].target = Some(named(&format!("ghcr.io/acme/elsewhere/{}", "part-of-a-name/".repeat(5) + "app:1")));
     let mut access = access(&images, true);
-    for check in access.checks.iter_mut().filter(|check| check.name == "visibility") {
+    for check in access.checks.iter_mut().filter(|check| check.what == Checked::Visibility) {
         (check.status, check.to_do, check.wanted) = (Status::Drift, true, Some("public".to_owned()));
     }
     Report { access, ..report(images) }

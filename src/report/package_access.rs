@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-use crate::github::findings::{Check, Findings, Status};
+use crate::github::findings::{Check, Checked, Findings, Status};
 use crate::text::sanitise::{cell_code, code, markdown, markdown_text, one_line};
 use crate::text::units::count;
 
@@ -45,7 +45,7 @@ pub fn headline(findings: &Findings) -> Option<String> {
 
 /// Whether a package can be pulled only with a login.
 pub fn is_private(findings: &Findings, package: &str) -> bool {
-    let says = |check: &&Check| check.subject == package && check.name == "visibility";
+    let says = |check: &&Check| check.subject == package && check.what == Checked::Visibility;
     let visibility = findings.checks.iter().find(says).and_then(|check| check.found.as_deref());
     matches!(visibility, Some("private" | "internal"))
 }
@@ -73,7 +73,7 @@ pub fn groups(findings: &Findings) -> Vec<(String, Vec<String>)> {
         let text = |check: &&Check| {
             let link = check.link.as_ref().filter(|_| check.to_do);
             let link = link.map_or(String::new(), |link| format!(": {link}"));
-            format!("{:width$}  {}: {}{link}", check.status.name(), check.name, check.sentence)
+            format!("{:width$}  {}: {}{link}", check.status.name(), check.what, check.sentence)
         };
         (format!("access of {}", subject.name), subject.checks.iter().map(text).collect())
     });
@@ -85,13 +85,13 @@ pub fn annotations(findings: &Findings) -> Vec<(String, String)> {
     let link = |check: &Check| check.link.as_ref().map_or(String::new(), |link| format!("\n{link}"));
     if findings.strict {
         let left = findings.left_over().map(|check| {
-            let title = format!("access: {} of {}", check.name, check.subject);
+            let title = format!("access: {} of {}", check.what, check.subject);
             (title, format!("{}: {}{}", check.status.name(), check.sentence, link(check)))
         });
         return left.collect();
     }
     let lines: Vec<String> =
-        findings.left_over().map(|check| format!("{}: {}: {}", check.subject, check.name, check.sentence)).collect();
+        findings.left_over().map(|check| format!("{}: {}: {}", check.subject, check.what, check.sentence)).collect();
     if lines.is_empty() { Vec::new() } else { vec![("access: left to do".to_owned(), lines.join("\n"))] }
 }
 
@@ -132,7 +132,7 @@ fn differences(text: &mut String, findings: &Findings) {
             sign(check.status),
             check.status.name(),
             cell_code(&check.subject),
-            markdown(&check.name),
+            markdown(&check.what.to_string()),
             cell(&check.wanted),
             cell(&check.found),
         );
@@ -229,24 +229,26 @@ impl Subject<'_> {
 
     /// `private, linked to `acme/mirror`, inheriting by default`.
     fn describe(&self) -> String {
-        let found = |name: &str| {
+        let found = |what: &Checked| {
             self.checks
                 .iter()
-                .find(|check| check.name == name && check.status == Status::Ok)
+                .find(|check| check.what == *what && check.status == Status::Ok)
                 .map(|check| check.found.as_deref())
         };
-        if let Some(absent) = self.checks.iter().find(|check| check.name == "package" && check.status != Status::Ok) {
+        if let Some(absent) =
+            self.checks.iter().find(|check| check.what == Checked::Package && check.status != Status::Ok)
+        {
             return if absent.status == Status::Skipped { absent.sentence.clone() } else { "not there yet".to_owned() };
         }
-        let mut parts: Vec<String> = found("visibility").flatten().map(str::to_owned).into_iter().collect();
-        parts.extend(found("link").flatten().map(|repository| format!("linked to `{repository}`")));
-        let inherits = self.checks.iter().any(|check| check.name == "inheritance");
+        let mut parts: Vec<String> = found(&Checked::Visibility).flatten().map(str::to_owned).into_iter().collect();
+        parts.extend(found(&Checked::Link).flatten().map(|repository| format!("linked to `{repository}`")));
+        let inherits = self.checks.iter().any(|check| check.what == Checked::Inheritance);
         parts.extend(inherits.then(|| "inheriting by default".to_owned()));
-        parts.extend(found("anonymous pull").is_some().then(|| "served to anybody".to_owned()));
-        let is_grant = |check: &&&Check| check.name.starts_with("team ") || check.name.starts_with("user ");
+        parts.extend(found(&Checked::AnonymousPull).is_some().then(|| "served to anybody".to_owned()));
+        let is_grant = |check: &&&Check| matches!(check.what, Checked::Team(_) | Checked::User(_));
         parts.extend(self.checks.iter().filter(is_grant).map(|check| {
             let granted = if check.status == Status::Applied { ", granted now" } else { "" };
-            format!("{} (`{}`{granted})", check.name, check.found.as_deref().unwrap_or_default())
+            format!("{} (`{}`{granted})", check.what, check.found.as_deref().unwrap_or_default())
         }));
         if parts.is_empty() { "as wanted".to_owned() } else { parts.join(", ") }
     }
@@ -257,7 +259,7 @@ fn differs(check: &Check) -> bool {
     match check.status {
         Status::Ok | Status::Applied | Status::Skipped => false,
         // That a package is not there yet, and that it inherits by default, is no fault.
-        Status::Unverifiable => !matches!(&*check.name, "package" | "inheritance"),
+        Status::Unverifiable => !matches!(check.what, Checked::Package | Checked::Inheritance),
         Status::Pending | Status::Drift | Status::Manual | Status::NeedsToken | Status::Error => true,
     }
 }
@@ -287,17 +289,17 @@ fn sign(status: Status) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::{annotations, groups, headline, summary};
-    use crate::github::findings::{Check, Findings, Status};
+    use crate::github::findings::{Check, Checked, Findings, Status};
 
     fn findings(strict: bool) -> Findings {
         let checks = vec![
-            Check::new("ghcr.io/a/b", "link", Status::Ok, "linked to `a/m`").wanted(&"a/m").found(&"a/m"),
-            Check::new("ghcr.io/a/b", "visibility", Status::Drift, "it is `private`")
+            Check::new("ghcr.io/a/b", Checked::Link, Status::Ok, "linked to `a/m`").wanted(&"a/m").found(&"a/m"),
+            Check::new("ghcr.io/a/b", Checked::Visibility, Status::Drift, "it is `private`")
                 .wanted(&"public")
                 .found(&"private")
                 .link("https://github.com/orgs/a/packages/container/b/settings".to_owned()),
-            Check::new("a/m", "team x|y", Status::NeedsToken, "no `admin-token` is given"),
-            Check::new("quay.io/a/b", "package", Status::Skipped, "not a GitHub registry"),
+            Check::new("a/m", Checked::Team("x|y".to_owned()), Status::NeedsToken, "no `admin-token` is given"),
+            Check::new("quay.io/a/b", Checked::Package, Status::Skipped, "not a GitHub registry"),
         ];
         Findings { checks, strict, asked: false }
     }
@@ -335,12 +337,12 @@ mod tests {
         let checks = |number| {
             let package = format!("ghcr.io/a/{number}");
             [
-                Check::new(&package, "package", Status::Ok, "the package exists"),
-                Check::new(&package, "link", Status::Ok, "linked").found(&"a/m"),
-                Check::new(&package, "inheritance", Status::Unverifiable, "confirm it")
+                Check::new(&package, Checked::Package, Status::Ok, "the package exists"),
+                Check::new(&package, Checked::Link, Status::Ok, "linked").found(&"a/m"),
+                Check::new(&package, Checked::Inheritance, Status::Unverifiable, "confirm it")
                     .link(format!("https://github.com/{number}"))
                     .with_to_do(new),
-                Check::new(&package, "visibility", Status::Ok, "it is so").found(&"private"),
+                Check::new(&package, Checked::Visibility, Status::Ok, "it is so").found(&"private"),
             ]
         };
         Findings { checks: (0..number).flat_map(checks).collect(), ..Findings::default() }
@@ -362,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_package_that_was_never_pushed_has_nothing_to_do() {
-        let absent = Check::new("ghcr.io/a/b", "package", Status::Unverifiable, "GitHub's API answers 404");
+        let absent = Check::new("ghcr.io/a/b", Checked::Package, Status::Unverifiable, "GitHub's API answers 404");
         let findings = Findings { checks: vec![absent], ..Findings::default() };
         assert_eq!(summary(&findings), "🔐 `ghcr.io/a/b`: not there yet\n\n");
     }

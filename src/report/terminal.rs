@@ -130,7 +130,7 @@ mod tests {
     use super::{data, image, verdict};
     use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome};
-    use crate::github::findings::{Check, Findings, Status};
+    use crate::github::findings::{Check, Checked, Findings, Status};
     use crate::oci::digest::Digest;
     use crate::report::Report;
     use crate::report::json::tests::{copied, failed, report, unchanged};
@@ -166,7 +166,7 @@ mod tests {
     fn one_image_needs_no_last_line_and_several_do() {
         assert_eq!(verdict(&report(vec![copied()])), None);
         // What nobody asked for and nothing was done about is no news.
-        let check = |status| Check::new("quay.io/a/b", "package", status, "not a GitHub registry");
+        let check = |status| Check::new("quay.io/a/b", Checked::Package, status, "not a GitHub registry");
         let checked = |status| Findings { checks: vec![check(status)], ..Findings::default() };
         let with = |status| Report { access: checked(status), ..report(vec![copied()]) };
         assert_eq!(verdict(&with(Status::Skipped)), None);

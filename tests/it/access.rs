@@ -187,7 +187,7 @@ async fn public_is_proven_without_a_token_and_by_digest() {
         // Without any token for the API it is proven all the same.
         let outcome =
             world.run().without("INPUT_GITHUB-TOKEN").command("access").input("expected-visibility", "public");
-        let outcome = outcome.run().await;
+        let outcome = outcome.unhurried().run().await;
         assert_eq!(outcome.code, 0, "{outcome}");
         assert_check(&outcome, "package", "NEEDS-TOKEN", "no token to read");
         assert_check(&outcome, "anonymous pull", if public { "OK" } else { "DRIFT" }, "");

@@ -143,7 +143,7 @@ async fn survives(fixture: &Fixture, source: &Registry, target: &Registry, kill:
         registry.clear_faults();
         registry.reset();
     }
-    let next = copy(source, target, &repository).run().await;
+    let next = copy(source, target, &repository).unhurried().run().await;
     assert_eq!(next.code, 0, "the next run\n{next}\n{}", context());
     fixture.is_whole(target, &repository).unwrap_or_else(|problem| panic!("the next run: {problem}\n{}", context()));
     for registry in [source, target] {

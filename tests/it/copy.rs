@@ -266,7 +266,7 @@ async fn the_command_line_is_the_same_door() {
     let line = Run::new().without("GITHUB_ACTIONS").arg("copy");
     let line = line.arg(&pair.source.name("library/app:1")).arg(&pair.target.name("mirror/app:1"));
     // A flag wins over the variable; the variable with underscores counts as well.
-    let dry = line.clone().env("INPUT_DRY_RUN", "true").run().await;
+    let dry = line.clone().env("INPUT_DRY_RUN", "true").unhurried().run().await;
     assert_eq!(dry.code, 0, "{dry}");
     pair.untouched(None);
     let child = line.input("platforms", "linux/amd64").arg("--platforms").arg("linux/arm64").succeeds().await;

@@ -79,7 +79,7 @@ async fn token_services_of_all_manners() {
             // Five requests after each other, and more, take longer than a token lives.
             target.fault(Fault::on("*", "/v2/", What::Delay(100)).always());
         }
-        let outcome = run.run().await;
+        let outcome = run.unhurried().run().await;
         assert_eq!(outcome.code, 0, "{name}\n{outcome}\n{}", target.lines());
         target.is_whole("mirror/app", "1").unwrap();
         assert_silent(&outcome, &[&source, &target]);
@@ -144,7 +144,7 @@ async fn mounting_works_with_scopes_or_without() {
         registry.seed(&images::three_platforms(), "library/app:1");
         let run = Run::copy(&registry.name("library/app:1"), &registry.name("mirror/app:1"));
         let run = run.input("registry-auth", &format!("{} ann {SOURCE_PASSWORD}", registry.host()));
-        let outcome = run.run().await;
+        let outcome = run.unhurried().run().await;
         assert_eq!(outcome.code, 0, "refuses two scopes: {refuse_two_scopes}\n{outcome}\n{}", registry.lines());
         registry.is_whole("mirror/app", "1").unwrap();
         if !refuse_two_scopes {

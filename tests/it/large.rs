@@ -55,10 +55,15 @@ async fn a_slow_blob_is_read_over_several_connections_each_byte_once() {
 }
 
 #[tokio::test]
-async fn a_blob_whose_source_is_fast_is_one_request() {
-    let source = Registry::start();
-    copied(&source, vec![]).await;
-    assert_eq!(source.count("GET", "/blobs/"), image().blobs.len(), "{}", source.lines());
+async fn a_small_blob_is_one_request_however_slow_it_comes() {
+    let (source, target) = (Registry::start(), Registry::start());
+    let image = images::big(3 * MEBIBYTE, 7);
+    source.seed(&image, "library/app:1");
+    source.fault(slow());
+    let run = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1")).input("attachments", "none");
+    let outcome = run.succeeds().await;
+    target.is_whole("mirror/app", "1").unwrap_or_else(|problem| panic!("{problem}\n{outcome}"));
+    assert_eq!(source.count("GET", "/blobs/"), image.blobs.len(), "{}", source.lines());
 }
 
 #[tokio::test]

@@ -68,9 +68,9 @@ impl Release {
         reads.collect()
     }
 
-    fn is_read_once(&self) {
+    fn is_read_once(&self, outcome: &Outcome) {
         let reads = self.reads();
-        assert!(reads.iter().all(|times| *times == 1), "{reads:?}\n{}", self.requests());
+        assert!(reads.iter().all(|times| *times == 1), "{reads:?}\n{}\n{outcome}", self.requests());
     }
 
     fn is_whole_at(&self, number: usize, outcome: &Outcome) {
@@ -89,7 +89,7 @@ async fn what_three_registries_get_is_read_once() {
     let release = Release::new(images::three_platforms());
     let outcome = release.run_unhurried().succeeds().await;
     (0..3).for_each(|number| release.is_whole_at(number, &outcome));
-    release.is_read_once();
+    release.is_read_once(&outcome);
     let json = outcome.json();
     let sum = |key: &str| -> u64 {
         json["images"].as_array().unwrap().iter().map(|image| image["traffic"][key].as_u64().unwrap()).sum()
@@ -104,7 +104,7 @@ async fn a_registry_that_has_the_image_is_not_waited_for() {
     let outcome = release.run_unhurried().succeeds().await;
     (0..3).for_each(|number| release.is_whole_at(number, &outcome));
     assert_eq!(release.targets[1].writes(), 0);
-    release.is_read_once();
+    release.is_read_once(&outcome);
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn a_blob_that_one_registry_has_is_not_waited_for_there() {
     }
     let outcome = release.run_unhurried().succeeds().await;
     (0..3).for_each(|number| release.is_whole_at(number, &outcome));
-    release.is_read_once();
+    release.is_read_once(&outcome);
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn a_registry_that_cannot_be_reached_makes_the_others_read_nothing_twice()
         .fails_with(1)
         .await;
     (0..3).for_each(|number| release.is_whole_at(number, &outcome));
-    release.is_read_once();
+    release.is_read_once(&outcome);
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn many_layers_are_read_once_though_one_registry_takes_its_time() {
     release.targets[2].fault(Fault::on("PUT", "/blobs/", What::Delay(400)).always());
     let outcome = release.run_unhurried().succeeds().await;
     (0..3).for_each(|number| release.is_whole_at(number, &outcome));
-    release.is_read_once();
+    release.is_read_once(&outcome);
 }
 
 /// On a busy machine one may wait for another longer than it does, and read by itself. A program that reads anything

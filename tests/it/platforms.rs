@@ -182,7 +182,7 @@ async fn what_a_target_refuses_as_it_is_it_gets_rewritten_and_nothing_is_sent_tw
             let again = run.succeeds().await;
             assert_eq!((again.output("changed"), target.writes()), ("false", 0), "{name}\n{again}");
             assert_eq!(target.requests(), 1, "{name}\n{}", target.lines());
-            assert_eq!(run.clone().command("verify").run().await.code, 0, "{name}");
+            assert_eq!(run.clone().command("verify").unhurried().run().await.code, 0, "{name}");
             let deep = run.clone().input("check", "deep").succeeds().await;
             assert_eq!(deep.output("changed"), "false", "{name}\n{deep}");
         }
@@ -209,7 +209,7 @@ async fn attachments_of_platforms_follow_a_rewritten_index_and_its_own_do_not() 
     }
     target.is_whole("mirror/app", "1").unwrap();
     assert!(outcome.says("attachments of the original index are left behind"), "{outcome}");
-    assert_eq!(run.clone().command("verify").run().await.code, 0);
+    assert_eq!(run.clone().command("verify").unhurried().run().await.code, 0);
 }
 
 #[tokio::test]
@@ -258,7 +258,7 @@ async fn without_a_tag_the_smaller_index_is_found_by_its_digest() {
     let again = run.succeeds().await;
     assert_eq!((again.output("digest"), again.output("changed")), (digest.as_str(), "false"), "{again}");
     assert_eq!(target.writes(), 0);
-    assert_eq!(run.clone().command("verify").run().await.code, 0);
+    assert_eq!(run.clone().command("verify").unhurried().run().await.code, 0);
 }
 
 #[tokio::test]

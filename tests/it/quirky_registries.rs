@@ -10,7 +10,12 @@ async fn a_public_target_is_verified_without_a_credential() {
     let target = Registry::with_auth(Auth::Token(TokenAuth::ghcr(vec![Account::new("bob", "x")])));
     source.seed(&images::single(), "library/app:1");
     target.seed(&images::single(), "mirror/app:1");
-    let outcome = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1")).command("verify").run().await;
+    let outcome = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1"))
+        .command("verify")
+        .clone()
+        .unhurried()
+        .run()
+        .await;
     assert_eq!(outcome.code, 0, "{outcome}\n{}", target.lines());
 }
 

@@ -139,7 +139,7 @@ async fn basic_beside_bearer_on_one_host_holds_for_each_repository() {
             registry.seed(&images::single(), from);
             let line = format!("{} ann {PASSWORD}", registry.host());
             let run = Run::copy(&registry.name(from), &registry.name(to)).input("registry-auth", &line);
-            let outcome = run.run().await;
+            let outcome = run.unhurried().run().await;
             assert_eq!(outcome.code, 0, "{from} → {to}, {refuse_lesser}\n{outcome}\n{}", registry.lines());
         }
     }
@@ -157,7 +157,7 @@ async fn a_guess_that_the_token_service_refuses_is_given_up_for_what_the_reposit
     let from = registry.name(&format!("two/app@{}", image.digest()));
     let run =
         Run::copy(&from, &registry.name("one/app")).input("registry-auth", &line).input("platforms", "linux/arm64");
-    let outcome = run.run().await;
+    let outcome = run.unhurried().run().await;
     assert_eq!(outcome.code, 0, "{outcome}\n{}", registry.lines());
     registry.is_whole("one/app", image.child("linux/arm64")).unwrap();
     let guesses = scopes(&registry).into_iter().filter(|scope| scope.contains("one/app")).count();

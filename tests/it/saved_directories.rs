@@ -48,7 +48,7 @@ async fn what_cosign_saved_is_one_image_with_its_signatures_and_attestations() {
         assert_eq!(target.tag("mirror/app", &tag("att")).as_deref(), Some(attestations.digest()), "{name}\n{outcome}");
         assert_eq!(target.tags("mirror/app").len(), 3, "{name}");
         target.everything_visible_is_whole().unwrap();
-        assert_eq!(run.clone().command("verify").run().await.code, 0, "{name}");
+        assert_eq!(run.clone().command("verify").unhurried().run().await.code, 0, "{name}");
         // By its digest too, and `signatures` brings those alone.
         let by_digest = format!("{source}@{}", image.digest());
         let run = Run::copy(&by_digest, &target.name("mirror/other:1")).input("attachments", "signatures");

@@ -26,7 +26,7 @@ async fn a_mount_that_is_refused_in_whatever_way_is_followed_by_an_upload() {
         target.fault(Fault::on("POST", "mount=", What::status(status)).always());
         let run = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1")).input("patience", "60s");
         let began = Instant::now();
-        let outcome = run.run().await;
+        let outcome = run.unhurried().run().await;
         assert_eq!(outcome.code, 0, "{status}\n{outcome}\n{}", target.lines());
         assert!(began.elapsed() < Duration::from_secs(10), "{status}: {:?}", began.elapsed());
         target.is_whole("mirror/app", "1").unwrap();
@@ -39,7 +39,7 @@ async fn an_answer_to_a_mount_that_means_nothing_is_followed_by_an_upload() {
         let (source, target) = (Registry::start(), Registry::start());
         source.seed(&images::single(), "library/app:1");
         target.fault(Fault::on("POST", "mount=", what.clone()).always());
-        let outcome = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1")).run().await;
+        let outcome = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1")).unhurried().run().await;
         assert_eq!(outcome.code, 0, "{what:?}\n{outcome}\n{}", target.lines());
         target.is_whole("mirror/app", "1").unwrap();
     }
@@ -111,7 +111,7 @@ async fn a_list_that_the_target_cannot_keep_is_said_and_the_tag_is_written_soon(
             }
         }
         let began = Instant::now();
-        let outcome = Run::copy(&source.name("a:1"), &target.name("b:1")).run().await;
+        let outcome = Run::copy(&source.name("a:1"), &target.name("b:1")).unhurried().run().await;
         assert_eq!(outcome.code, 0, "{name}\n{outcome}\n{}", target.lines());
         assert_eq!(target.tag("b", "1").as_deref(), Some(image.digest()), "{name}");
         assert!(target.manifest("b", signature.digest()).is_some(), "{name}");

@@ -19,7 +19,7 @@ async fn arrives(image: &Image, faults: Vec<Fault>) -> Registry {
     for fault in faults {
         target.fault(fault);
     }
-    let outcome = run.run().await;
+    let outcome = run.unhurried().run().await;
     assert_eq!(outcome.code, 0, "{what}\n{outcome}\n{}", target.lines());
     target.is_whole("mirror/app", "1").unwrap_or_else(|problem| panic!("{what}: {problem}"));
     assert!(target.fired() > 0, "{what} met nothing");
@@ -115,7 +115,7 @@ async fn redirects_of_what_is_written_are_followed_within_the_registry() {
             // The double's `Location` is good for its newest state only, which the redirect must keep.
             let to = if method == "PUT" && part.contains("uploads") { "{path}?{query}" } else { "{path}?again=1" };
             target.fault(Fault::on(method, part, lead(to.to_owned())));
-            let outcome = run.run().await;
+            let outcome = run.unhurried().run().await;
             assert_eq!(outcome.code, 0, "{status} {method} {part}\n{outcome}\n{}", target.lines());
             target.is_whole("mirror/app", "1").unwrap();
             assert_eq!(target.fired(), 1);
@@ -169,7 +169,7 @@ async fn a_piece_that_is_taken_without_a_location_is_followed_at_the_same_place(
             target.fault(patch);
         }
         target.fault(Fault::on("PATCH", "/uploads/", What::Location(LocationForm::Missing)).always());
-        let outcome = run.run().await;
+        let outcome = run.unhurried().run().await;
         assert_eq!(outcome.code, 0, "{size}: {outcome}\n{}", target.lines());
         target.is_whole("mirror/app", "1").unwrap();
         assert!(target.count("PATCH", "/uploads/") > usize::from(size > MEBIBYTE), "{}", target.lines());
@@ -191,10 +191,10 @@ async fn a_manifest_that_only_a_get_finds_is_there() {
         let image = images::three_platforms();
         let (source, target, run) = pair(&image);
         target.fault(Fault::on("HEAD", "/manifests/", What::status(status)).always());
-        let outcome = run.run().await;
+        let outcome = run.unhurried().run().await;
         assert_eq!(outcome.code, 0, "{status}: {outcome}\n{}", target.lines());
         target.is_whole("mirror/app", "1").unwrap();
-        let outcome = run.clone().command("verify").run().await;
+        let outcome = run.clone().command("verify").unhurried().run().await;
         assert_eq!(outcome.code, 0, "{status}: {outcome}\n{}", target.lines());
         // What is to be kept is not overwritten because a HEAD did not find it.
         source.seed(&images::single(), "library/app:1");

@@ -30,7 +30,7 @@ const WHOLE_IMAGE: fn(Reader) -> String =
 pub const RULES: &[Rule] = &[
     // Where the registry led to another host, its credential is not what is missing there.
     Rule {
-        is: |f| f.led_by.is_some() && f.status() != 0 && f.status() < 500 && f.status() != 429,
+        is: |f| f.led_by.is_some() && f.status() != 0 && f.status() < 500 && !f.throttles(),
         hints: &[
             always(|f, r| {
                 format!(
@@ -56,7 +56,7 @@ pub const RULES: &[Rule] = &[
     Rule { is: |f| f.is_interrupted() && f.status() != 401, hints: &[RUN_AGAIN] },
     // GitHub dresses throttling up as a 403: it must come before everything about permissions.
     Rule {
-        is: |f| f.says("secondary rate limit"),
+        is: |f| f.is_disguised_limit(),
         hints: &[
             always(|_, _| {
                 "this is throttling and not a lack of permission: wait some minutes, then run again".to_owned()

@@ -222,7 +222,7 @@ mod tests {
     use super::render;
     use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome};
-    use crate::github::findings::{Check, Findings, Status};
+    use crate::github::findings::{Check, Checked, Findings, Status};
     use crate::oci::digest::Digest;
     use crate::report::Report;
     use crate::report::json::tests::{copied, failed, named, report, unchanged};
@@ -243,7 +243,7 @@ mod tests {
         assert!(text.contains(&format!("image: \"{name}:3.20\\\n  @{digest}\"\n")), "{text}");
         let row = format!("| linux/amd64 | `{}` | 3.3&nbsp;MiB |\n", Digest::of(b"a"));
         assert!(text.contains(&row), "{text}");
-        let private = Check::new(name, "visibility", Status::Ok, "it is `private`").found(&"private");
+        let private = Check::new(name, Checked::Visibility, Status::Ok, "it is `private`").found(&"private");
         let access = Findings { checks: vec![private], ..Findings::default() };
         let text = render(&Report { access, ..report(vec![copied()]) });
         assert!(text.contains("```sh\ndocker login ghcr.io\ndocker pull "), "{text}");

@@ -71,9 +71,10 @@ pub fn classify_cause(cause: &Cause) -> EndpointStatus {
             other => other,
         },
         Cause::Refused(refusal) | Cause::Interrupted(refusal) => match refusal.status {
+            _ if refusal.sheds_load() => EndpointStatus::Busy,
             401 | 403 => EndpointStatus::NotReadable,
             404 | 410 => EndpointStatus::Absent,
-            408 | 425 | 429 | 499..=599 => EndpointStatus::Busy,
+            408 | 425 | 499..=599 => EndpointStatus::Busy,
             _ => EndpointStatus::Broken,
         },
     }
@@ -93,6 +94,11 @@ mod tests {
     #[test]
     fn what_a_failure_says_about_a_place() {
         let refused = |status| Cause::Refused(ErrorResponse { status, ..ErrorResponse::default() });
+        let limited = Cause::Refused(ErrorResponse {
+            status: 403,
+            message: "API rate limit exceeded".to_owned(),
+            ..ErrorResponse::default()
+        });
         let token = |cause| Cause::Token {
             service: "t".to_owned(),
             refusal: Box::new(cause),
@@ -103,6 +109,7 @@ mod tests {
         for (cause, class) in [
             (refused(401), EndpointStatus::NotReadable),
             (refused(403), EndpointStatus::NotReadable),
+            (limited, EndpointStatus::Busy),
             (refused(404), EndpointStatus::Absent),
             (refused(429), EndpointStatus::Busy),
             (refused(503), EndpointStatus::Busy),

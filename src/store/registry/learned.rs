@@ -222,11 +222,11 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     pub(crate) fn of(refusal: &ErrorResponse) -> Self {
-        let is_rate = || refusal.message.to_ascii_lowercase().contains("rate limit");
         match refusal.status {
-            401 | 402 | 407 | 408 | 421 | 423 | 425 | 429 | 451 | 499 => Self::Other,
+            _ if refusal.sheds_load() => Self::Other,
+            401 | 402 | 407 | 408 | 421 | 423 | 425 | 451 | 499 => Self::Other,
             // The registry has let the upload be opened; what refuses it without a registry's words is something before it.
-            403 if refusal.code.is_some() || is_rate() => Self::Other,
+            403 if refusal.code.is_some() => Self::Other,
             // A session that is lost.
             404 if refusal.code.as_deref() == Some("BLOB_UPLOAD_UNKNOWN") => Self::Doubtful,
             400..=499 | 501 | 505 => Self::OfMethod,

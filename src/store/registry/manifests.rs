@@ -9,7 +9,7 @@ use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderNam
 use reqwest::{Method, Response};
 
 use crate::error::Error;
-use crate::error::cause::{Cause, ConnectionFailure};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::object::Object;
 use crate::error::violation::Violation;
 use crate::http::body::{BodyError, BoundedBody};
@@ -72,7 +72,7 @@ impl Repository {
     /// The answer to a HEAD has no words. A GET has them; at a registry that knows no HEAD it is the answer, also where it says
     /// that nothing is there. One that sheds load knows HEAD: to ask it on in another way would be to hammer it.
     async fn explained(&self, at: TagOrDigest<'_>, cause: Cause) -> Result<Option<Descriptor>, Error> {
-        let sheds_load = cause.refusal().is_some_and(|refusal| matches!(refusal.status, 429 | 503));
+        let sheds_load = cause.refusal().is_some_and(ErrorResponse::sheds_load);
         match self.get_manifest(at).await {
             Ok(manifest) => Ok(Some(manifest.descriptor())),
             Err(error) if error.is_absent() && !sheds_load => Ok(None),

@@ -37,13 +37,10 @@ pub(crate) fn classify(cause: &Cause) -> Retry {
 }
 
 fn classify_response(refusal: &ErrorResponse) -> Retry {
-    let message = refusal.message.to_ascii_lowercase();
     match refusal.status {
-        // GHCR disguises throttling as a denial (virtualcell/vcell#1888).
-        403 if message.contains("secondary rate limit") || message.contains("rate limit exceeded") => Retry::Throttled,
         // Docker Hub's six-hour quota: no wait of ours outlasts it.
-        429 if message.contains("pull rate limit") => Retry::Never,
-        429 | 503 => Retry::Throttled,
+        429 if refusal.message.to_ascii_lowercase().contains("pull rate limit") => Retry::Never,
+        _ if refusal.sheds_load() => Retry::Throttled,
         408 | 425 | 499 | 500 | 502 | 504 | 520..=527 => Retry::Backoff,
         _ => Retry::Never,
     }
@@ -233,6 +230,7 @@ mod tests {
                 refused(403, "permission_denied: … You have exceeded a secondary rate limit. Please wait"),
                 Retry::Throttled,
             ),
+            (refused(403, "API rate limit exceeded for installation"), Retry::Throttled),
             (refused(403, "permission_denied: write_package"), Retry::Never),
             (refused(429, "You have reached your unauthenticated pull rate limit."), Retry::Never),
             (refused(500, ""), Retry::Backoff),

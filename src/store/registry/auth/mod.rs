@@ -132,7 +132,10 @@ impl Auth {
                 // Rare and large: kept out of the future of every request.
                 match Box::pin(self.token(realm, service.as_deref(), &approach.scopes, context)).await {
                     // What holds for another repository need not hold for this one: it is asked itself.
-                    Err(cause) if approach.is_guess && cause.refusal().is_some_and(|refusal| refusal.status < 429) => {
+                    Err(cause)
+                        if approach.is_guess
+                            && cause.refusal().is_some_and(|refusal| refusal.status < 500 && !refusal.sheds_load()) =>
+                    {
                         self.known.locked().misguessed(scopes, scheme.clone(), cause);
                         Ok(None)
                     }

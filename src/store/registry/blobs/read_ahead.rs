@@ -238,3 +238,30 @@ impl Drop for Prefetch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{SLOW_BYTES_PER_SEC, Throughput, WATCH_TIME};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_slow_where_it_alone_is_waited_for_and_little_comes() {
+        let fast = usize::try_from(SLOW_BYTES_PER_SEC).expect("64 bits");
+        let (short, second) = (WATCH_TIME / 2, Duration::from_secs(1));
+        for (bytes, passed, waited, is_slow) in [
+            (fast / 4, second, second, true),
+            (fast / 4, second, second * 6 / 10, true),
+            // The target, or this machine, is what is waited for.
+            (fast / 4, second, second * 4 / 10, false),
+            (fast, second, second, false),
+            (fast * 2, second, second, false),
+            (0, short, short, false),
+        ] {
+            let mut throughput = Throughput::new();
+            tokio::time::advance(passed).await;
+            throughput.saw(bytes, waited);
+            assert_eq!(throughput.is_slow(), is_slow, "{bytes} bytes in {passed:?}, {waited:?} of it waited for");
+        }
+    }
+}

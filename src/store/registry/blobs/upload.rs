@@ -188,7 +188,7 @@ async fn initiate_and_open(
 /// breaks at this request again and again may be the registry's: the upload that follows tells, and has patience.
 fn is_of_mount(cause: &Cause, from: Option<&str>) -> bool {
     match cause {
-        Cause::Refused(refusal) | Cause::Interrupted(refusal) => !matches!(refusal.status, 429 | 503),
+        Cause::Refused(refusal) | Cause::Interrupted(refusal) => !refusal.sheds_load(),
         Cause::Token { .. } => from.is_some(),
         Cause::Protocol(violation) => !violation.is_unsafe_address(),
         Cause::Connection { kind, .. } => *kind == ConnectionFailure::Broken,
@@ -199,7 +199,7 @@ fn is_of_mount(cause: &Cause, from: Option<&str>) -> bool {
 /// Whether the server failed at this request, and does not shed load.
 fn is_server_failure(cause: &Cause) -> bool {
     match cause {
-        Cause::Refused(refusal) => refusal.status >= 500 && refusal.status != 503,
+        Cause::Refused(refusal) => refusal.status >= 500 && !refusal.sheds_load(),
         Cause::Connection { kind, .. } => *kind == ConnectionFailure::Broken,
         _ => false,
     }
