@@ -364,7 +364,7 @@ impl Api {
             }
         };
         let (head, body) = response.into_parts();
-        exchange.answered(head.status, &head.headers);
+        exchange.answered(head.status, &head.headers, &head.extensions);
         let body = BoundedBody::new(body, LARGEST).whole().await;
         let body = body.map_err(|_| "GitHub's API: the answer broke off, or is too long".to_owned())?;
         let request_id = head.headers.get("x-github-request-id").and_then(|value| value.to_str().ok());

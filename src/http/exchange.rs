@@ -1,11 +1,13 @@
 //! One request and its answer, told to the debug log.
 //!
-//! Owns what of them is told: method and address, status, time, and of the headers those that explain what the program
+//! Owns what of them is told: method and address, attempt, status, connection, time, and of the headers those that explain what the program
 //! does next. Never a query (a signed address is a credential), a user name, a body, a header that is not well-formed.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use http::Extensions;
+use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tokio::time::Instant;
@@ -27,10 +29,20 @@ pub async fn send(request: RequestBuilder) -> reqwest::Result<Response> {
     let exchange = Exchange::begin(request.method(), request.url());
     let answer = client.execute(request).await;
     match &answer {
-        Ok(response) => exchange.answered(response.status(), response.headers()),
+        Ok(response) => exchange.answered(response.status(), response.headers(), response.extensions()),
         Err(error) => exchange.failed(&classify(error)),
     }
     answer
+}
+
+tokio::task_local! {
+    /// Which attempt the requests that are sent meanwhile belong to.
+    static ATTEMPT: u32;
+}
+
+/// What `requests` sends is told as this attempt, counted from one.
+pub async fn as_attempt<T>(attempt: u32, requests: impl Future<Output = T>) -> T {
+    ATTEMPT.scope(attempt, requests).await
 }
 
 /// Sends `request` and waits at most `limit` for the head of the answer.
@@ -53,12 +65,15 @@ pub struct Exchange {
 impl Exchange {
     /// To be called when the request is sent.
     pub fn begin(method: &Method, url: &Url) -> Self {
-        Self { request: format!("{method} {}", address(url)), since: Instant::now(), is_over: false }
+        let again = ATTEMPT.try_with(|attempt| *attempt).ok().filter(|attempt| *attempt > 1);
+        let again = again.map_or_else(String::new, |attempt| format!(" (attempt {attempt})"));
+        Self { request: format!("{method} {}{again}", address(url)), since: Instant::now(), is_over: false }
     }
 
     /// The head of the answer is here.
-    pub fn answered(mut self, status: StatusCode, headers: &HeaderMap) {
-        self.end(format_args!("{}{}", status.as_u16(), described(headers)));
+    pub fn answered(mut self, status: StatusCode, headers: &HeaderMap, extensions: &Extensions) {
+        let connection = connection(extensions).unwrap_or_default();
+        self.end(format_args!("{}{}{connection}", status.as_u16(), described(headers)));
     }
 
     /// No answer comes, because of `reason`.
@@ -78,6 +93,11 @@ impl Drop for Exchange {
             self.end(format_args!("no answer, given up"));
         }
     }
+}
+
+/// The connection that an answer came over, by the port at this end: what comes over the same one was not connected anew.
+fn connection(extensions: &Extensions) -> Option<String> {
+    Some(format!(", connection {}", extensions.get::<HttpInfo>()?.local_addr().port()))
 }
 
 /// Scheme, host, port and path. A path with anything escaped but a slash is left out: a server may lead to an address

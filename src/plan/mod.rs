@@ -1,7 +1,7 @@
 //! The plan: what goes where.
 //!
 //! Owns the step from a request to jobs, and that no two jobs of a run get in each other's way: they are worked on at once.
-//! A plan that can be made contacts nothing, and a plan that cannot be made is bad input.
+//! What the tags of a list are is asked in `list`; all else contacts nothing, and a plan that cannot be made is bad input.
 
 pub mod images;
 pub mod list;

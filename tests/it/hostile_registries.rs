@@ -3,7 +3,7 @@
 //! and the runner sees no command but ours.
 //!
 //! What only happens by itself is in the fault matrix (`fault_matrix.rs`); the same for any input, not these, is in
-//! `src/properties.rs`.
+//! `src/properties/`.
 
 use std::collections::BTreeSet;
 

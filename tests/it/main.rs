@@ -26,6 +26,7 @@ mod conflicts;
 mod content_types;
 mod copy;
 mod credentials;
+mod debug_log;
 mod documents;
 mod echoes;
 mod emit;

@@ -442,7 +442,7 @@ fn guard(user: &str, password: &str) -> Auth {
     Auth::Token(TokenAuth { anonymous_pull: false, ..TokenAuth::ghcr(vec![Account::new(user, password)]) })
 }
 
-/// Credentials for A alone, mirror B first, and the other way round: facts, section 2.5.
+/// Credentials for A alone, mirror B first, and the other way round.
 #[tokio::test]
 async fn a_credential_goes_to_its_own_host_and_to_no_mirror() {
     let both = |original: Auth, mirror: Auth| {

@@ -67,7 +67,7 @@ impl Mirrors {
             let repository = registries.open(Side::Source, reference, Purpose::Read, Arc::clone(meter))?;
             sites.push(Endpoint::new(repository, reference, false));
         } else if let (Some(site), Some(mirror)) = (sites.last_mut(), candidates.mirrors.last()) {
-            // Without the original the last mirror is the last hope.
+            // Without the original nothing comes after the last mirror: it is waited for as the original is.
             site.repository = registries.open_mirror(mirror, reference, Arc::clone(meter))?;
         }
         if let Some(last) = sites.last_mut() {

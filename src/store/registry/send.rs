@@ -15,6 +15,7 @@ use url::Url;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown};
 use crate::error::violation::{Lead, Violation};
 use crate::http::clients::Pool;
+use crate::http::exchange;
 use crate::http::exchange::answer;
 use crate::http::reach::Zone;
 use crate::store::registry::auth::Learnt;
@@ -89,7 +90,7 @@ impl Repository {
             if let Some(cause) = self.host.given_up(call.work) {
                 return Err(cause);
             }
-            match self.send_once(call).await {
+            match self.send_once(call, budget.attempts() + 1).await {
                 Ok(response) => return Ok(response),
                 Err(cause) => {
                     drop(permit);
@@ -150,9 +151,9 @@ impl Repository {
     }
 
     /// Sends `call` once (twice where a 401 says what was missing), following redirects. The caller holds a permit of its
-    /// class.
-    pub(crate) async fn send_once(&self, call: &Request<'_>) -> Result<Response, Cause> {
-        let answered = self.authorized(call).await;
+    /// class, and says for the debug log which `attempt` this is.
+    pub(crate) async fn send_once(&self, call: &Request<'_>, attempt: u32) -> Result<Response, Cause> {
+        let answered = exchange::as_attempt(attempt, Box::pin(self.authorized(call))).await;
         // That a body begins is not yet that it comes.
         let is_good = call.work != Work::Read && answered.as_ref().err().is_none_or(is_refusal);
         if is_good {

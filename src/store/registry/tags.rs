@@ -130,7 +130,7 @@ impl Repository {
             call.follow_redirects = false;
             // Once: a short cut is not waited for.
             let permit = self.acquire(call.class, &mut RetryBudget::new(&self.limits)).await;
-            let response = match self.send_once(&call).await {
+            let response = match self.send_once(&call, 1).await {
                 Ok(response) => response,
                 // A repository that is not there has no tags.
                 Err(cause) => {

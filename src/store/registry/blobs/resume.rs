@@ -224,7 +224,7 @@ impl RangeReader {
             if let Some(cause) = self.repository.host.given_up(Work::Read) {
                 return Err(cause);
             }
-            let cause = match self.repository.send_once(&call).await {
+            let cause = match self.repository.send_once(&call, self.budget.attempts() + 1).await {
                 Ok(response) => match self.accept(&response, ranged) {
                     Ok(skip) => {
                         self.skip = skip;

@@ -151,7 +151,7 @@ impl Repository {
             if let Some(cause) = self.host.given_up(call.work) {
                 return Err(cause);
             }
-            let cause = match self.send_once(&call).await {
+            let cause = match self.send_once(&call, budget.attempts() + 1).await {
                 Ok(response) => break response,
                 Err(cause) => cause,
             };

@@ -349,7 +349,8 @@ impl<'a> BlobUpload<'a> {
     /// wait for uploads that wait for the same: where load was shed there may be one place for all.
     async fn offset_in_place(&mut self, session: &Session) -> Result<Option<Session>, Cause> {
         loop {
-            match self.repository.send_once(&self.repository.offset_call(session)).await {
+            let (call, attempt) = (self.repository.offset_call(session), self.budget.attempts() + 1);
+            match self.repository.send_once(&call, attempt).await {
                 Err(cause) if retry::classify(&cause) != Retry::Never => {
                     self.repository.pause(&mut self.budget, cause, "blob upload").await?;
                 }
