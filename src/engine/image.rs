@@ -13,21 +13,21 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
 use crate::engine::attachments;
-use crate::engine::choice::Effect;
 use crate::engine::copy::Copy;
 use crate::engine::copy::fan_out::Subscriber;
 use crate::engine::copy::root::RootChoice;
+use crate::engine::ends::{self, Endpoint};
 use crate::engine::job::Job;
+use crate::engine::known::Known;
 use crate::engine::options::{
-    Check, ChildSelection, Mode, OnConflict, Operation, Options, Platforms, SourceTag, TargetState, UnchangedDetail,
+    Check, Mode, OnConflict, Operation, Options, Platforms, SourceTag, TargetState, UnchangedDetail,
 };
-use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
+use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::engine::resolve::{self, Resolved};
 use crate::engine::session::Session;
 use crate::engine::tag::{self, Tag, Written};
 use crate::engine::verify::{self, Comparison};
-use crate::error::object::Object;
-use crate::error::{Error, Side};
+use crate::error::Error;
 use crate::observe::counts::Traffic;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
@@ -35,8 +35,6 @@ use crate::oci::manifest::Manifest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::ImageReference;
 use crate::store::content::TagOrDigest;
-use crate::store::layout::Layout;
-use crate::store::registry::repository::Purpose;
 use crate::store::{Source, Target};
 use crate::sync::LockExt as _;
 
@@ -60,25 +58,6 @@ struct Way<'a> {
     reader: Subscriber<'a>,
 }
 
-/// One end of the copy, and what of it is named.
-struct Endpoint<S> {
-    store: S,
-    tag: Option<String>,
-    digest: Option<Digest>,
-}
-
-impl<S> Endpoint<S> {
-    /// The place that is named: the digest decides where tag and digest are.
-    fn at(&self) -> TagOrDigest<'_> {
-        match (&self.digest, &self.tag) {
-            (Some(digest), _) => TagOrDigest::Digest(digest),
-            (None, Some(tag)) => TagOrDigest::Tag(tag),
-            // A parsed reference has one or the other.
-            (None, None) => TagOrDigest::Tag("latest"),
-        }
-    }
-}
-
 /// What is needed of a source once it is resolved.
 #[derive(Clone, Copy)]
 enum Need {
@@ -86,19 +65,6 @@ enum Need {
     Digest,
     /// All of it.
     Manifest,
-}
-
-/// What is known so far.
-#[derive(Default)]
-struct Known {
-    source_digest: Option<Digest>,
-    digest: Option<Digest>,
-    replaced: Option<Digest>,
-    media_type: Option<String>,
-    platforms: Vec<PlatformOutcome>,
-    is_container: bool,
-    attachments: Vec<AttachmentOutcome>,
-    effect: Option<Effect>,
 }
 
 impl<'a> ImageTask<'a> {
@@ -120,7 +86,7 @@ impl<'a> ImageTask<'a> {
     }
 
     fn way(&self) -> Result<Way<'a>, Error> {
-        let target = self.target("is missing")?;
+        let target = ends::target(self.session, self.job, &self.meter, "is missing")?;
         let (source, account) = (self.job.source.to_string(), target.store.account());
         let reader = self.session.shared.fan_out.join(&source, account, self.job.options.patience);
         Ok(Way { target, reader })
@@ -225,15 +191,15 @@ impl<'a> ImageTask<'a> {
         {
             return self.stays(&target.store, found).await;
         }
-        let source = self.source().await?;
+        let source = ends::source(self.session, self.job, &self.meter).await?;
         // Where only the source's digest names the target, the target can be asked once that is known.
         let early = target.tag.as_deref().map(TagOrDigest::Tag).or(target.digest.as_ref().map(TagOrDigest::Digest));
         let (resolved, found) = match asked {
             Some(found) => (self.resolve(&source, Need::Digest).await?, Ok(found)),
             None => self.find_both(&source, (&target.store, early), reader).await?,
         };
-        self.record(&resolved);
-        self.check_expected_digest(&resolved)?;
+        self.known().record(&resolved);
+        self.job.check_expected_digest(&resolved)?;
         self.session.gate.admit(&resolved, &source.store).await?;
         let resolved = self.as_before(resolved, target, found.as_ref().ok().and_then(Option::as_ref)).await?;
         let wanted = resolved.root.digest().clone();
@@ -300,7 +266,7 @@ impl<'a> ImageTask<'a> {
         // Beside what is below, not within: it may have to wait for another image, and others wait for what is below.
         let search = attachments::search(copy.source, subjects, copy.options.attachments, &quota);
         let copied = tokio::try_join!(copy.whole(root), search);
-        self.describe(root, chosen, copy.children, |digest| copy.size_of(digest));
+        self.known().describe(root, chosen, copy.children, |digest| copy.size_of(digest));
         let ((), mut found) = copied?;
         if copy.was_hidden().await {
             copy.before = TargetState::Same;
@@ -388,7 +354,7 @@ impl<'a> ImageTask<'a> {
         self.known().digest = Some(found.clone());
         if self.job.options.unchanged == UnchangedDetail::Platforms {
             let root = target.get_manifest(TagOrDigest::Digest(found)).await?;
-            self.describe(&root, None, None, |_| None);
+            self.known().describe(&root, None, None, |_| None);
         }
         Ok(Outcome::Unchanged)
     }
@@ -503,7 +469,7 @@ impl<'a> ImageTask<'a> {
             return Ok(resolved);
         }
         let resolved = resolved.rewritten();
-        self.record(&resolved);
+        self.known().record(&resolved);
         Ok(resolved)
     }
 
@@ -523,7 +489,7 @@ impl<'a> ImageTask<'a> {
         let unchanged = try_join_all(chosen).await?.iter().all(Option::is_some);
         if unchanged && self.job.options.unchanged == UnchangedDetail::Platforms {
             let root = target.get_manifest(TagOrDigest::Digest(resolved.root.digest())).await?;
-            self.describe(&root, resolved.chosen.as_ref(), resolved.children.as_ref(), |_| None);
+            self.known().describe(&root, resolved.chosen.as_ref(), resolved.children.as_ref(), |_| None);
         }
         Ok(unchanged)
     }
@@ -542,7 +508,7 @@ impl<'a> ImageTask<'a> {
     }
 
     async fn inspect(&self) -> Result<Outcome, Error> {
-        let source = self.source().await?;
+        let source = ends::source(self.session, self.job, &self.meter).await?;
         let resolved = match &self.job.options.platforms {
             // The bytes are what is inspected: no HEAD first.
             Platforms::All => {
@@ -551,24 +517,25 @@ impl<'a> ImageTask<'a> {
             }
             Platforms::One(_) | Platforms::Several(..) => self.resolve(&source, Need::Digest).await?,
         };
-        self.record(&resolved);
-        self.check_expected_digest(&resolved)?;
+        self.known().record(&resolved);
+        self.job.check_expected_digest(&resolved)?;
         self.session.gate.admit(&resolved, &source.store).await?;
         let mut chosen = resolved.chosen.clone();
         let root = resolved.root.manifest(&source.store, source.at()).await?;
         if chosen.is_none() && !root.is_index() {
             chosen = resolve::platform_of_image(&source.store, &root).await?;
         }
-        self.describe(&root, chosen.as_ref(), None, |_| (!root.is_index()).then(|| root.content_size()));
+        self.known().describe(&root, chosen.as_ref(), None, |_| (!root.is_index()).then(|| root.content_size()));
         Ok(Outcome::Inspected)
     }
 
     async fn verify(&self) -> Result<Outcome, Error> {
-        let source = self.source().await?;
-        let target = self.target("is missing; `verify` compares a source with a target")?;
+        let source = ends::source(self.session, self.job, &self.meter).await?;
+        let target =
+            ends::target(self.session, self.job, &self.meter, "is missing; `verify` compares a source with a target")?;
         let resolved = self.resolve(&source, Need::Digest).await?;
-        self.record(&resolved);
-        self.check_expected_digest(&resolved)?;
+        self.known().record(&resolved);
+        self.job.check_expected_digest(&resolved)?;
         self.session.gate.admit(&resolved, &source.store).await?;
         let by_tag = match &target.tag {
             Some(tag) => resolve::target(&target.store, TagOrDigest::Tag(tag)).await?,
@@ -591,7 +558,7 @@ impl<'a> ImageTask<'a> {
         let chosen = resolved.chosen.clone();
         let root = resolved.root.clone().manifest(&source.store, source.at()).await?;
         let children = resolved.children.as_ref();
-        self.describe(&root, chosen.as_ref(), children, |_| None);
+        self.known().describe(&root, chosen.as_ref(), children, |_| None);
         let attachments = self.job.options.attachments;
         let quota = self.session.shared.attachments.quota();
         let comparison = Comparison { source: &source.store, target: &target.store, attachments, children, quota };
@@ -605,7 +572,7 @@ impl<'a> ImageTask<'a> {
         if self.job.target.as_ref().is_some_and(|reference| reference.registry().is_none()) {
             return Ok(Outcome::Checked);
         }
-        let target = self.target("is missing; `access` is about a target")?;
+        let target = ends::target(self.session, self.job, &self.meter, "is missing; `access` is about a target")?;
         match target.store.head_manifest(target.at()).await {
             Ok(found) => self.known().digest = found.map(|descriptor| descriptor.digest),
             Err(error) if error.is_denied() => {}
@@ -614,93 +581,7 @@ impl<'a> ImageTask<'a> {
         Ok(Outcome::Checked)
     }
 
-    /// Where the image is read, and what of it is named.
-    async fn source(&self) -> Result<Endpoint<Source>, Error> {
-        let (side, meter, reference) = (Side::Source, Arc::clone(&self.meter), &self.job.source);
-        let (tag, mut digest) = (reference.tag().map(str::to_owned), reference.digest().cloned());
-        let Session { registries, mirrors, shared, .. } = self.session;
-        let store = match reference {
-            ImageReference::Registry(reference) => {
-                match mirrors.store(registries, reference, self.job.end(Side::Target), &meter)? {
-                    Some(mirrors) => Source::Mirrors(mirrors),
-                    None => Source::Registry(registries.open(side, reference, Purpose::Read, meter)?),
-                }
-            }
-            ImageReference::Layout(reference) => {
-                let layout = Layout::open(&shared.layouts, side, &reference.directory, meter)?;
-                if tag.is_none() && digest.is_none() {
-                    digest = Some(layout.default_root().await?.digest);
-                }
-                Source::Layout(layout)
-            }
-        };
-        Ok(Endpoint { store, tag, digest })
-    }
-
-    /// Where the image goes, and what it is called there; `missing` is said where no place is named.
-    fn target(&self, missing: &str) -> Result<Endpoint<Target>, Error> {
-        let (side, meter) = (Side::Target, Arc::clone(&self.meter));
-        let Some(reference) = &self.job.target else { return Err(Error::input("target", missing)) };
-        let (tag, digest) = (reference.tag().map(str::to_owned), reference.digest().cloned());
-        let store = match reference {
-            ImageReference::Registry(reference) => {
-                let writes = self.job.options.operation == Operation::Copy(Mode::Write);
-                let purpose = if writes { Purpose::Write } else { Purpose::Read };
-                Target::Registry(self.session.registries.open(side, reference, purpose, meter)?)
-            }
-            ImageReference::Layout(reference) => {
-                Target::Layout(Layout::create(&self.session.shared.layouts, side, &reference.directory, meter)?)
-            }
-        };
-        Ok(Endpoint { store, tag, digest })
-    }
-
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.locked()
-    }
-
-    fn record(&self, resolved: &Resolved) {
-        let mut known = self.known();
-        known.effect.clone_from(&resolved.effect);
-        known.source_digest = Some(resolved.named.clone());
-        known.digest = Some(resolved.root.digest().clone());
-        if let Some(platform) = &resolved.chosen {
-            let digest = resolved.root.digest().clone();
-            known.platforms = vec![PlatformOutcome { platform: platform.to_string(), digest, size: None }];
-        }
-    }
-
-    /// `expected-digest` names the image as its publisher does: the index, or the one platform that is wanted.
-    fn check_expected_digest(&self, resolved: &Resolved) -> Result<(), Error> {
-        match &self.job.options.expected_digest {
-            Some(expected) if *expected != resolved.named && expected != resolved.root.digest() => {
-                Err(Error::Unexpected {
-                    reference: Object::from(&self.job.source),
-                    expected: expected.clone(),
-                    actual: resolved.named.clone(),
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn describe(
-        &self,
-        root: &Manifest,
-        chosen: Option<&Platform>,
-        children: Option<&ChildSelection>,
-        size: impl Fn(&Digest) -> Option<u64>,
-    ) {
-        let mut known = self.known();
-        known.media_type = Some(root.media_type.clone());
-        known.is_container = root.is_container();
-        known.platforms = match chosen {
-            Some(platform) if !root.is_index() => vec![PlatformOutcome {
-                platform: platform.to_string(),
-                digest: root.digest.clone(),
-                size: size(&root.digest),
-            }],
-            _ => resolve::platforms(root, children, size),
-        };
     }
 }

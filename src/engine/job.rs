@@ -1,7 +1,9 @@
 //! One image that is wanted: its source, its target, what is to be done with it.
 
 use crate::engine::options::Options;
-use crate::error::Side;
+use crate::engine::resolve::Resolved;
+use crate::error::object::Object;
+use crate::error::{Error, Side};
 use crate::oci::reference::{ImageReference, Reference};
 use crate::store::place::Place;
 
@@ -28,6 +30,20 @@ impl Job {
         match side {
             Side::Source => self.source.registry(),
             Side::Target => self.target.as_ref().and_then(ImageReference::registry),
+        }
+    }
+
+    /// `expected-digest` names the image as its publisher does: the index, or the one platform that is wanted.
+    pub fn check_expected_digest(&self, resolved: &Resolved) -> Result<(), Error> {
+        match &self.options.expected_digest {
+            Some(expected) if *expected != resolved.named && expected != resolved.root.digest() => {
+                Err(Error::Unexpected {
+                    reference: Object::from(&self.source),
+                    expected: expected.clone(),
+                    actual: resolved.named.clone(),
+                })
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -6,9 +6,11 @@
 pub mod attachments;
 pub mod choice;
 pub mod copy;
+pub mod ends;
 pub mod gate;
 pub mod image;
 pub mod job;
+pub mod known;
 pub mod near;
 pub mod options;
 pub mod outcome;

@@ -31,6 +31,56 @@ const KNOWN: [(&str, &str); 0] = [];
 
 #[test]
 fn dependencies_point_down_and_not_in_circles() {
+    let problems = problems(&sources(), &KNOWN);
+    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+}
+
+/// The longest file without its tests, and the longest function, in lines.
+const LONGEST: (usize, usize) = (600, 80);
+
+/// Files that are longer, and why they read better so.
+const LONGER: [(&str, &str); 1] = [("plan/list/schema.rs", "the whole grammar of a list, key by key, in one place")];
+
+#[test]
+fn no_file_and_no_function_is_longer_than_can_be_read_in_one_go() {
+    let sources = sources();
+    let parts = sources.iter().filter(|(file, _)| !TEST_MATERIAL.contains(&layer(file)));
+    let problems: Vec<String> = parts.flat_map(|(file, text)| too_long(file, text)).collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    for (file, why) in LONGER {
+        assert!(sources.get(file).is_some_and(|text| before_tests(text).lines().count() > LONGEST.0), "{file}: {why}");
+    }
+}
+
+/// A file as far as it is not its tests.
+fn before_tests(text: &str) -> &str {
+    text.split_once("\n#[cfg(test)]\n").map_or(text, |(before, _)| before)
+}
+
+fn too_long(file: &str, text: &str) -> Vec<String> {
+    if file.ends_with("/tests.rs") {
+        return vec![];
+    }
+    let lines: Vec<&str> = before_tests(text).lines().collect();
+    let mut problems = vec![];
+    if lines.len() > LONGEST.0 && LONGER.iter().all(|(longer, _)| *longer != file) {
+        problems.push(format!("src/{file}: {} lines without its tests", lines.len()));
+    }
+    let head = regex::Regex::new(r"^(\s*)(?:pub(?:\([a-z]+\))? )?(?:const )?(?:async )?fn (\w+)").unwrap();
+    for (number, line) in lines.iter().enumerate() {
+        let Some(found) = head.captures(line) else { continue };
+        // As rustfmt has it: the brace that closes a function stands below its first letter.
+        let end = format!("{}}}", &found[1]);
+        let length = lines[number..].iter().position(|line| *line == end).unwrap_or_default() + 1;
+        if length > LONGEST.1 && !line.ends_with(';') {
+            problems.push(format!("src/{file}:{}: `{}` has {length} lines", number + 1, &found[2]));
+        }
+    }
+    problems
+}
+
+/// All files below `src/`.
+fn sources() -> Sources {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut sources = BTreeMap::new();
     let mut folders = vec![root.clone()];
@@ -44,8 +94,7 @@ fn dependencies_point_down_and_not_in_circles() {
             }
         }
     }
-    let problems = problems(&sources, &KNOWN);
-    assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
+    sources
 }
 
 /// By file below `src/`, what is in it.
