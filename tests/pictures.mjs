@@ -1,10 +1,13 @@
-// Renders DIRECTORY/*.md as GitHub does, measures each page in a browser, and takes a picture of it. See scripts/pictures.
+// Renders DIRECTORY/*.md as GitHub does, measures each page in a browser, and takes a picture of it; with a second argument,
+// that page alone, and the pictures go beside it. See scripts/pictures.
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 
-const directory = process.argv[2];
+const [, , directory, single] = process.argv;
 const require = createRequire(join(directory, 'node_modules', 'x.js'));
 const { marked } = require('marked');
 
@@ -45,6 +48,29 @@ function browse(file, height, ...more) {
   return execFileSync('chromium', [...flags, `--window-size=${CONTENT + 32},${height}`, ...more, `file://${file}`], {
     encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 28,
   });
+}
+
+// `png` with a chunk that says of which text it was taken: tests/it/pictures.rs looks for it.
+function taken(png, markdown) {
+  const words = `tEXtSource\0sha256:${createHash('sha256').update(markdown).digest('hex')}`;
+  const chunk = Buffer.from(words, 'latin1');
+  const [length, check] = [Buffer.alloc(4), Buffer.alloc(4)];
+  length.writeUInt32BE(chunk.length - 4);
+  check.writeUInt32BE(crc32(chunk));
+  const end = png.length - 12; // IEND
+  return Buffer.concat([png.subarray(0, end), length, chunk, check, png.subarray(end)]);
+}
+
+if (single) {
+  const markdown = readFileSync(single, 'utf8');
+  for (const theme of ['light', 'dark']) {
+    const [html, png] = [join(directory, `single-${theme}.html`), single.replace(/\.md$/, `-${theme}.png`)];
+    writeFileSync(html, page(markdown, theme));
+    const height = JSON.parse(browse(html, 1000, '--dump-dom').match(/data-measures="([^"]*)"/)[1].replaceAll('&quot;', '"')).height;
+    browse(html, Math.ceil(height) + 1, `--screenshot=${join(process.cwd(), png)}`);
+    writeFileSync(png, taken(readFileSync(png), markdown));
+  }
+  process.exit(0);
 }
 
 let problems = 0;

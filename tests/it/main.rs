@@ -52,6 +52,7 @@ mod mirror_list;
 mod mirrors;
 mod multi_target;
 mod network_faults;
+mod pictures;
 mod platforms;
 mod quirky_registries;
 mod registry_logins;

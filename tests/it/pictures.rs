@@ -1,0 +1,183 @@
+//! The pictures of the README show what the program prints: a real copy at a terminal, and the summary of a real job.
+//!
+//! `recording.svg` is drawn here, `summary.md` written here; `scripts/pictures` takes the picture of the latter with a
+//! browser and writes into it of which text it was taken. `UPDATE=1 scripts/pictures` writes all of them anew.
+//! Only what differs from run to run is replaced: the registries' addresses on this machine, how long it took, and how many
+//! requests, of which there are some more or fewer by the order in which answers come.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use regex::Regex;
+
+use crate::support::images::{self, sha256};
+use crate::support::{Registry, Run};
+
+const COLUMNS: u16 = 108;
+
+/// As long as an address on this machine, so that what is aligned stays so; nobody's (RFC 2606).
+const SOURCE: &str = "hub.example.com";
+const TARGET: &str = "our.example.com";
+
+struct Pair {
+    source: Registry,
+    target: Registry,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let (source, target) = (Registry::start(), Registry::start());
+        source.seed(&images::with_attestations(), "library/alpine:3.20");
+        source.seed(&images::three_platforms(), "library/debian:12");
+        source.seed(&images::docker_list(), "team/app:1.4.2");
+        source.seed(&images::release(1), "team/worker:1.4.2");
+        Self { source, target }
+    }
+
+    /// With names for the addresses; the time and the number of requests are those of one such run.
+    fn shown(&self, text: &str) -> String {
+        let mut named = text.to_owned();
+        for (registry, name) in [(&self.source, SOURCE), (&self.target, TARGET)] {
+            let (_, port) = registry.host().rsplit_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+            // As it is printed, and as Markdown has it where it is escaped and may be broken.
+            let address = Regex::new(&format!(r"127\\?\.0\.0\.1:(<wbr>)?{port}(<wbr>)?")).unwrap();
+            named = address.replace_all(&named, name).into_owned();
+        }
+        let time = Regex::new(r"\b\d+(\.\d+)? (ms|s)\b").unwrap().replace_all(&named, "0.4 s").into_owned();
+        Regex::new(r"\b\d+ requests\b").unwrap().replace_all(&time, "175 requests").into_owned()
+    }
+}
+
+/// The file below `.github/pictures` must be this.
+fn assert_file(name: &str, text: &str) {
+    let path = picture(name);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(found, text, "{name} is not what the program prints; `UPDATE=1 scripts/pictures` writes it anew");
+}
+
+fn picture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".github/pictures").join(name)
+}
+
+#[tokio::test]
+async fn the_recording_is_a_real_copy() {
+    let pair = Pair::new();
+    let (from, to) = (pair.source.name("library/alpine:3.20"), pair.target.name("mirror/alpine:3.20"));
+    let mut lines = Vec::new();
+    for words in [&["copy", &from, &to][..], &["copy", &from, &to], &["verify", &from, &to]] {
+        let outcome = Run::line(words).at_terminal(COLUMNS).succeeds().await;
+        let mut terminal = vt100::Parser::new(40, COLUMNS, 0);
+        terminal.process(outcome.stdout.as_bytes());
+        lines.push(Line::typed(&pair.shown(&format!("mirror-image {}", words.join(" ")))));
+        let screen = terminal.screen();
+        let rows = (0..40).map(|row| Line::printed(screen, row, |text| pair.shown(text)));
+        let rows: Vec<Line> = rows.collect();
+        let used = rows.iter().rposition(|line| !line.pieces.is_empty()).map_or(0, |last| last + 1);
+        lines.extend(rows.into_iter().take(used));
+        lines.push(Line { pieces: Vec::new(), typed: false });
+    }
+    lines.pop();
+    assert_file("recording.svg", &drawn(&lines));
+}
+
+#[tokio::test]
+async fn the_summary_is_of_a_real_job_and_its_picture_of_the_summary() {
+    let pair = Pair::new();
+    let list = |names: &[&str]| names.iter().map(|name| pair.source.name(name)).collect::<Vec<_>>().join("\n");
+    let job = |names: &[&str]| {
+        let run = Run::new().input("images", &list(names)).input("concurrency", "1").input("access", "off");
+        run.input("target", &pair.target.name("mirror/{repository}"))
+    };
+    job(&["team/worker:1.4.2"]).succeeds().await;
+    let all = ["library/alpine:3.20", "library/debian:12", "team/app:1.4.2", "team/worker:1.4.2"];
+    let summary = pair.shown(&job(&all).succeeds().await.summary);
+    assert_file("summary.md", &summary);
+    let taken_of = sha256(summary.as_bytes());
+    for theme in ["light", "dark"] {
+        let name = format!("summary-{theme}.png");
+        let picture = std::fs::read(picture(&name)).unwrap_or_default();
+        let found = picture.windows(taken_of.len()).any(|part| part == taken_of.as_bytes());
+        assert!(found, "{name} was taken of another summary than summary.md; run `UPDATE=1 scripts/pictures`");
+    }
+}
+
+/// A line on the screen: its pieces by style.
+struct Line {
+    pieces: Vec<(usize, &'static str, String)>,
+    typed: bool,
+}
+
+impl Line {
+    fn typed(command: &str) -> Self {
+        Self { pieces: vec![(0, "prompt", "$".to_owned()), (2, "typed", command.to_owned())], typed: true }
+    }
+
+    fn printed(screen: &vt100::Screen, row: u16, shown: impl Fn(&str) -> String) -> Self {
+        let mut pieces: Vec<(usize, &'static str, String)> = Vec::new();
+        for column in 0..COLUMNS {
+            let Some(cell) = screen.cell(row, column) else { continue };
+            let style = match cell.fgcolor() {
+                vt100::Color::Idx(1 | 9) => "red",
+                vt100::Color::Idx(2 | 10) => "green",
+                vt100::Color::Idx(3 | 11) => "yellow",
+                vt100::Color::Idx(6 | 14) => "cyan",
+                _ if cell.dim() => "dim",
+                _ if cell.bold() => "bold",
+                _ => "plain",
+            };
+            let text = if cell.has_contents() { cell.contents() } else { " " };
+            match pieces.last_mut() {
+                Some((_, last, piece)) if *last == style => piece.push_str(text),
+                _ => pieces.push((usize::from(column), style, text.to_owned())),
+            }
+        }
+        for (_, _, text) in &mut pieces {
+            *text = shown(text.trim_end());
+        }
+        pieces.retain(|(_, _, text)| !text.is_empty());
+        Self { pieces, typed: false }
+    }
+}
+
+/// An SVG that asks for nothing from elsewhere: the lines come one after the other, once, and all stand there where
+/// nothing moves.
+fn drawn(lines: &[Line]) -> String {
+    const CELL: f64 = 8.0;
+    const ROW: usize = 20;
+    let (width, height) = (f64::from(COLUMNS) * CELL + 32.0, lines.len() * ROW + 60);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
+         role=\"img\" aria-labelledby=\"t\">\n<title id=\"t\">A terminal: an image is copied, copied again with nothing \
+         left to do, and verified</title>\n<style>\n\
+         text{{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:#e6edf3;white-space:pre}}\n\
+         .prompt,.dim{{fill:#8b949e}}.green{{fill:#3fb950}}.red{{fill:#f85149}}.yellow{{fill:#d29922}}.cyan{{fill:#39c5cf}}\
+         .bold,.typed{{font-weight:600}}\n\
+         g{{animation:come .01s both}}@keyframes come{{from{{opacity:0}}}}\n\
+         @media(prefers-reduced-motion:reduce){{g{{animation:none}}}}\n</style>\n\
+         <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#0d1117\" stroke=\"#30363d\"/>\n\
+         <circle cx=\"20\" cy=\"18\" r=\"5\" fill=\"#f85149\"/><circle cx=\"38\" cy=\"18\" r=\"5\" fill=\"#d29922\"/>\
+         <circle cx=\"56\" cy=\"18\" r=\"5\" fill=\"#3fb950\"/>\n"
+    );
+    let mut at = 0.0;
+    for (row, line) in lines.iter().enumerate().filter(|(_, line)| !line.pieces.is_empty()) {
+        at += if line.typed { 1.2 } else { 0.25 };
+        let _ = write!(svg, "<g style=\"animation-delay:{at:.2}s\">");
+        for (column, style, text) in &line.pieces {
+            let blank = text.len() - text.trim_start().len();
+            let text = text.trim_start();
+            #[allow(clippy::cast_precision_loss, reason = "columns of a terminal")]
+            let (x, long) = ((column + blank) as f64 * CELL + 16.0, text.chars().count() as f64 * CELL);
+            let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            let y = row * ROW + 50;
+            let _ = write!(svg, "<text x=\"{x}\" y=\"{y}\" class=\"{style}\" textLength=\"{long}\">{text}</text>");
+        }
+        svg += "</g>\n";
+        if line.typed {
+            at += 0.6;
+        }
+    }
+    svg + "</svg>\n"
+}
