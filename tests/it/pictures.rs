@@ -181,3 +181,60 @@ fn drawn(lines: &[Line]) -> String {
     }
     svg + "</svg>\n"
 }
+
+/// A tool and its median in seconds.
+type Bar = (String, f64);
+
+/// The medians that the benchmark's table has for a case, as the table writes them.
+fn medians(table: &str, case: &str) -> Vec<Bar> {
+    let (_, section) = table.split_once(&format!("\n### {case}\n")).unwrap_or_else(|| panic!("no case {case}"));
+    let section = section.split("\n### ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let bar = |row: &str| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let (median, _) = cells[2].split_once(" s ").unwrap_or_else(|| panic!("no median in {row}"));
+        (cells[1].to_owned(), median.parse().unwrap())
+    };
+    rows.map(bar).collect()
+}
+
+/// The bars of the README are the figures of the benchmark's own table.
+#[test]
+fn the_bars_are_the_benchmarks_figures() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let table = std::fs::read_to_string(root.join("benches/README.md")).unwrap();
+    let cases = [
+        ("platforms-cold", "An image of six platforms, 30 ms away, copied"),
+        ("platforms-unchanged", "The same, already there"),
+        ("tags-cold", "300 tags over shared layers, 30 ms away, copied"),
+        ("throttled-one-layer", "One layer of 512 MiB from a source that gives a connection 20 MB/s"),
+    ];
+    let (mut body, mut y) = (String::new(), 36);
+    for (case, title) in cases {
+        let bars = medians(&table, case);
+        assert!(bars.len() >= 4 && bars[0].0 == "mirror-image", "{case}: {bars:?}");
+        let longest = bars.iter().map(|(_, seconds)| *seconds).fold(0.0, f64::max);
+        let _ = writeln!(body, "<text x=\"20\" y=\"{y}\" class=\"title\">{title}</text>");
+        for (tool, seconds) in &bars {
+            y += 20;
+            let (long, own) =
+                (4.0_f64.max(seconds / longest * 520.0), if tool == "mirror-image" { "own" } else { "peer" });
+            let _ = writeln!(
+                body,
+                "<text x=\"196\" y=\"{y}\" text-anchor=\"end\">{tool}</text><rect x=\"206\" y=\"{}\" width=\"{long:.0}\" \
+                 height=\"12\" rx=\"2\" class=\"{own}\"/><text x=\"{:.0}\" y=\"{y}\">{seconds} s</text>",
+                y - 10,
+                214.0 + long
+            );
+        }
+        y += 36;
+    }
+    let svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 800 {y}\" width=\"800\" height=\"{y}\" role=\"img\" \
+         aria-labelledby=\"t\">\n<title id=\"t\">Seconds that mirror-image and its peers take, as in the table of \
+         benches/README.md</title>\n<style>text{{font:13px system-ui,'Segoe UI',Helvetica,Arial,sans-serif;fill:#8b949e}}\
+         .title{{fill:#e6edf3;font-weight:600}}.own{{fill:#3fb950}}.peer{{fill:#484f58}}</style>\n\
+         <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#0d1117\" stroke=\"#30363d\"/>\n{body}</svg>\n"
+    );
+    assert_file("benchmark.svg", &svg);
+}
