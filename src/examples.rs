@@ -169,7 +169,7 @@ fn bad_inputs() -> Vec<Example> {
             &["copy", "ghcr.io/ACME/app:1"],
             "write it in lower case",
         ),
-        ("a URL is pasted", &["copy", "https://ghcr.io/acme/app:1"], "write it without `https://`"),
+        ("a URL is pasted", &["copy", "https://registry.example.com/acme/app:1"], "write it without `https://`"),
         (
             "a word is not one of those that are known",
             &["copy", "a/b", "--on-conflict", "replace"],

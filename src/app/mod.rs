@@ -16,7 +16,7 @@ use futures_util::future::FutureExt as _;
 use tokio::time::Instant;
 
 use crate::app::connect::{credentials, ends, registries, transport};
-use crate::app::publish::{publish, refuse};
+use crate::app::publish::{decline, publish, refuse};
 use crate::app::watch::{Watch, say};
 use crate::credentials::Credentials;
 use crate::emit;
@@ -33,6 +33,7 @@ use crate::observe::debug_log;
 use crate::observe::events::Events;
 use crate::observe::progress::RateEstimate;
 use crate::plan::Plan;
+use crate::plan::ask::Declined;
 use crate::plan::list::expand::{self, Expansion};
 use crate::plan::request::Images;
 use crate::report::list::ListReport;
@@ -95,9 +96,13 @@ pub async fn run(
     if let Some(repository) = repository {
         return tags::run(files, &console, &inputs, &repository, shutdown).await;
     }
+    if inputs.asked.is_some() && inputs.request.images.is_empty() {
+        let problem = "asks for no image that is mirrored here; the reply says why";
+        return decline(files, &console, &inputs, &Error::input("request", problem));
+    }
     let report = match stages(&inputs, &console, shutdown).await {
         Ok(report) => report,
-        Err(error) => return refuse(&console, &error),
+        Err(error) => return decline(files, &console, &inputs, &error),
     };
     publish(files, &console, &inputs, &report)
 }
@@ -124,6 +129,8 @@ pub async fn stages(
     let mut report = Report::new(command, inputs.dry_run);
     report.reader = console.reader();
     report.on_budget = inputs.on_budget;
+    report.asked.clone_from(&inputs.asked);
+    report.notices.extend(inputs.asked.iter().flatten().map(Declined::sentence));
     let mut watch = Watch {
         console,
         heard,

@@ -1,10 +1,13 @@
 //! What a run leaves behind: outputs, summary, annotations, exit code.
 
 use crate::app::lock;
+use crate::directory::Directory;
 use crate::emit;
 use crate::engine::options::Command;
 use crate::error::Error;
 use crate::inputs::typed::Inputs;
+use crate::plan::ask::Declined;
+use crate::report::reply::{self, Reply};
 use crate::report::{Report, json, log, package_access, summary, terminal};
 use crate::runner::console::Console;
 use crate::runner::files::Files;
@@ -31,6 +34,9 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Re
         console.line(&line);
     }
     failed(lock::write(inputs, report));
+    if let Some(reply) = reply::of(report) {
+        failed(write_reply(console, inputs, &reply));
+    }
     if inputs.summary {
         failed(files.write_summary(console, &summary::render(report)));
     }
@@ -66,6 +72,30 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Re
 fn format(console: &Console, report: &Report) -> Format {
     let is_said = report.command != Command::Inspect && report.images.len() > log::MANY;
     if is_said && console.shows_log_and_data_together() { Format::None } else { console.data_format() }
+}
+
+/// Bad input in a run that somebody asks for: whoever asks is answered.
+pub fn decline(mut files: Files, console: &Console, inputs: &Inputs, error: &Error) -> u8 {
+    if let Some(declined) = &inputs.asked {
+        for sentence in declined.iter().map(Declined::sentence) {
+            console.line(&sentence);
+        }
+        let reply = reply::declined(declined, error);
+        let written =
+            write_reply(console, inputs, &reply).and_then(|()| files.write_outputs(console, &reply.outputs()));
+        if let Err(error) = written {
+            console.error("mirror-image", &error.to_string());
+        }
+    }
+    refuse(console, error)
+}
+
+/// The answer, in the workspace: that is the one place that a container and the steps of its job have in common.
+fn write_reply(console: &Console, inputs: &Inputs, reply: &Reply) -> Result<(), Error> {
+    let text = console.redactor().hide_value(&reply.markdown);
+    Directory::open(&inputs.workspace)
+        .and_then(|workspace| workspace.replace(reply::FILE, text.as_bytes()))
+        .map_err(|error| Error::Local(format!("cannot write the reply to `{}`: {error}", reply::FILE)))
 }
 
 /// Bad input, or a machine that cannot run it: one sentence, and nothing was contacted.

@@ -165,6 +165,18 @@ fn list(items: &[String]) -> String {
 }
 
 impl Error {
+    /// Which end it is about, where it is about one.
+    pub fn side(&self) -> Option<Side> {
+        match self {
+            Self::Registry { side, .. } | Self::DigestMismatch { side, .. } | Self::Content { side, .. } => Some(*side),
+            Self::Unexpected { .. } | Self::Platform { .. } => Some(Side::Source),
+            Self::Conflict { .. } | Self::Moved { .. } | Self::Different { .. } | Self::NotRepaired { .. } => {
+                Some(Side::Target)
+            }
+            Self::Input { .. } | Self::Cancelled { .. } | Self::Local(_) => None,
+        }
+    }
+
     /// An input's problem.
     pub fn input(name: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Input { name: name.into(), problem: problem.into() }

@@ -11,6 +11,7 @@ use crate::github::settings::AccessInputs;
 use crate::http::proxies::Proxies;
 use crate::http::roots::ExtraRoots;
 use crate::oci::reference::Reference;
+use crate::plan::ask::Declined;
 use crate::plan::list::shard::Shard;
 use crate::plan::request::Request;
 use crate::runner::talk::Talk;
@@ -52,6 +53,8 @@ pub enum Invocation {
 pub struct Inputs {
     /// Which images are wanted where.
     pub request: Request,
+    /// What of a request in free text is not done; none where there is no such request.
+    pub asked: Option<Vec<Declined>>,
     /// The directory that files are named below.
     pub workspace: PathBuf,
     /// Whether to stop before the first write.

@@ -28,9 +28,11 @@ use crate::observe::debug_log;
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::{ImageReference, Reference};
+use crate::plan::ask::{self, Ask, Declined, Rights};
 use crate::plan::images;
 use crate::plan::list::lock::{Lock, Update};
 use crate::plan::list::shard::Shard;
+use crate::plan::pasted;
 use crate::plan::request::{Images, Request};
 use crate::runner::talk::{Format, Talk};
 use crate::runner::{Surroundings, gitlab};
@@ -52,6 +54,26 @@ pub fn without(error: Error, secrets: &[Named]) -> Error {
             Error::Input { name, problem }
         }
         other => other,
+    }
+}
+
+/// The most images that a request may be allowed to have.
+const MOST_ASKED: usize = 1000;
+
+/// The images that are wanted, and what was written with them.
+struct Wanted {
+    images: Images,
+    /// The platform that stands beside the one image.
+    platform: Option<Platform>,
+    /// What was read otherwise than it was written.
+    read_as: Vec<String>,
+    /// What of a request is not done.
+    declined: Option<Vec<Declined>>,
+}
+
+impl Wanted {
+    fn of(images: Images) -> Self {
+        Self { images, platform: None, read_as: Vec::new(), declined: None }
     }
 }
 
@@ -91,14 +113,16 @@ impl Values {
         Ok(())
     }
 
-    pub fn inputs(&self, environment: &Environment, notices: Vec<String>) -> Result<Inputs, Error> {
+    pub fn inputs(&self, environment: &Environment, mut notices: Vec<String>) -> Result<Inputs, Error> {
         let command = match self.choice("command")? {
             Task::Images(command) => command,
             // A repository is asked as an image in it would be.
             Task::Tags => Command::Inspect,
         };
         let surroundings = Surroundings::of(environment);
-        let images = self.images(command, surroundings.workspace(environment))?;
+        let Wanted { images, platform, read_as, declined } =
+            self.images(command, surroundings.workspace(environment))?;
+        notices.extend(read_as);
         let dry_run = self.boolean("dry-run")?;
         if dry_run && !matches!(command, Command::Copy | Command::Access) {
             let command = command.word();
@@ -116,11 +140,15 @@ impl Values {
                 target: self.target(command, &images, &surroundings)?,
                 options: Options {
                     operation: Operation::new(command, if dry_run { Mode::DryRun } else { Mode::Write }),
-                    platforms: self.platforms()?,
+                    platforms: self.platforms(platform)?,
                     attachments: self.choice("attachments")?,
                     foreign_layers: self.choice("foreign-layers")?,
                     check: self.choice("check")?,
-                    unchanged: if emit.is_empty() { UnchangedDetail::Digest } else { UnchangedDetail::Platforms },
+                    unchanged: if emit.is_empty() && declined.is_none() {
+                        UnchangedDetail::Digest
+                    } else {
+                        UnchangedDetail::Platforms
+                    },
                     on_conflict: self.choice("on-conflict")?,
                     expected_digest: self.expected_digest(&images)?,
                     source_tag: SourceTag::MayMove,
@@ -131,6 +159,7 @@ impl Values {
                 images,
                 project: surroundings.project(environment).map(str::to_owned),
             },
+            asked: declined,
             workflow: match surroundings {
                 Surroundings::GitLab(_) => None,
                 _ => environment.get("GITHUB_REPOSITORY").map(str::to_owned),
@@ -181,7 +210,7 @@ impl Values {
             return Err(Error::input("output", problem));
         }
         let text = self.get("source").unwrap_or_default();
-        match parsed("source", ImageReference::parse(text))? {
+        match parsed("source", pasted::image(text))?.image {
             ImageReference::Registry(reference) if reference.has_explicit_tag() || reference.digest().is_some() => {
                 let problem = format!("is `{}`; write the repository alone, without a tag or a digest", quote(text));
                 Err(Error::input("source", problem))
@@ -235,7 +264,7 @@ impl Values {
         }
     }
 
-    fn platforms(&self) -> Result<Platforms, Error> {
+    fn platforms(&self, beside: Option<Platform>) -> Result<Platforms, Error> {
         // Looked at whatever the choice: a mistake in an input is one.
         let subset = match self.choice("subset")? {
             // A digest that is expected is the only one that is right: a smaller index would have another.
@@ -244,6 +273,9 @@ impl Values {
         };
         let mut names = items(self.get("platforms").unwrap_or_default());
         names.dedup();
+        if let Some(platform) = beside {
+            return Ok(Platforms::One(platform));
+        }
         match names.as_slice() {
             [] | ["all"] => Ok(Platforms::All),
             [name] => parsed("platforms", Platform::parse(name)).map(Platforms::One),
@@ -258,17 +290,22 @@ impl Values {
         }
     }
 
-    fn images(&self, command: Command, workspace: &str) -> Result<Images, Error> {
+    fn images(&self, command: Command, workspace: &str) -> Result<Wanted, Error> {
         let (source, list) = (self.get("source"), self.get("images"));
-        let given = ["source", "images", "config"].into_iter().filter(|name| self.get(name).is_some());
+        let given = ["source", "images", "config", "request"].into_iter().filter(|name| self.get(name).is_some());
         if let [first, .., last] = given.collect::<Vec<_>>().as_slice() {
             return Err(Error::input(*last, format!("is given, and `{first}` is too; leave one of them out")));
         }
+        if let Some(ask) = self.ask()? {
+            let wanted = Wanted::of(Images::Listed(ask.lines));
+            return Ok(Wanted { read_as: ask.notices, declined: Some(ask.declined), ..wanted });
+        }
         if let Some(files) = self.get("config") {
-            return config::read(Path::new(workspace), &items(files)).map(Images::List);
+            return config::read(Path::new(workspace), &items(files)).map(|list| Wanted::of(Images::List(list)));
         }
         if let Some(list) = list {
-            return parsed("images", images::parse(list)).map(Images::Listed);
+            let images::Typed { lines, notices } = parsed("images", images::parse(list))?;
+            return Ok(Wanted { read_as: notices, ..Wanted::of(Images::Listed(lines)) });
         }
         // Access is about the target alone: with one that is spelled out no source is needed, and it stands for both.
         let alone = self.0.get("target").map(String::as_str).filter(|_| command == Command::Access);
@@ -276,8 +313,24 @@ impl Values {
             let problem = "is missing; name an image, for example `docker.io/library/alpine:3.20`, or several by `images` or `config`";
             return Err(Error::input("source", problem));
         };
-        let name = if source.is_some() { "source" } else { "target" };
-        parsed(name, ImageReference::parse(text)).map(Images::One)
+        if source.is_none() {
+            return parsed("target", ImageReference::parse(text)).map(|target| Wanted::of(Images::One(target)));
+        }
+        let read = parsed("source", pasted::image(text))?;
+        let read_as = read.notice().map(|notice| format!("input `source` {notice}")).into_iter().collect();
+        Ok(Wanted { platform: read.platform, read_as, ..Wanted::of(Images::One(read.image)) })
+    }
+
+    /// The request in free text, where there is one. What bounds it is looked at whatever is asked for.
+    fn ask(&self) -> Result<Option<Ask>, Error> {
+        let allow = items(self.get("allow").unwrap_or_default());
+        let rights = parsed("allow", Rights::of(self.get("requester").unwrap_or_default(), &allow))?;
+        let limit = self.get("request-limit").unwrap_or_default();
+        let limit = limit.parse().ok().filter(|limit| (1..=MOST_ASKED).contains(limit)).ok_or_else(|| {
+            let problem = format!("`{}` is not a number from 1 to {MOST_ASKED}", quote(limit));
+            Error::input("request-limit", problem)
+        })?;
+        Ok(self.get("request").map(|text| ask::read(text, &rights, limit)))
     }
 
     fn lock(&self, images: &Images, workspace: &str) -> Result<Option<Lock>, Error> {

@@ -1,14 +1,17 @@
 //! Which images a run is about: one, or a list of `SOURCE` or `SOURCE => TARGET` a line.
 //!
-//! Owns how the text of the input `images` is read. A pure function over text: what a target's template becomes, and
+//! Owns how the text of the input `images` is read, and a line of a list file; what people paste into the input counts as
+//! they mean it, a file's line as it stands. A pure function over text: what a target's template becomes, and
 //! whether two lines contradict each other, is the plan's. A sentence about a line names its number and quotes nothing
 //! that may be a password: what of a reference may be shown, the reference's own sentence shows.
 
 use std::fmt;
 
 use crate::engine::options::Options;
+use crate::oci::platform::Platform;
 use crate::oci::reference::ImageReference;
 use crate::plan::list::yaml::Position;
+use crate::plan::pasted::{self, Asked, Pasted};
 use crate::text::blank::trimmed;
 
 /// How a line is written, for sentences.
@@ -19,6 +22,8 @@ const SHAPE: &str = "write `SOURCE` or `SOURCE => TARGET`";
 pub enum At {
     /// A line of the input `images`, from 1; several between commas stand on one.
     Line(usize),
+    /// A line of the input `request`, from 1.
+    Request(usize),
     /// In the list that the input `config` names.
     List(Position),
 }
@@ -28,6 +33,7 @@ impl At {
     pub fn input(&self) -> &'static str {
         match self {
             Self::Line(_) => "images",
+            Self::Request(_) => "request",
             Self::List(_) => "config",
         }
     }
@@ -36,7 +42,7 @@ impl At {
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Line(number) => write!(f, "line {number}"),
+            Self::Line(number) | Self::Request(number) => write!(f, "line {number}"),
             Self::List(position) => position.fmt(f),
         }
     }
@@ -51,57 +57,95 @@ pub struct Line {
     pub source: ImageReference,
     /// Where it goes, a template as the input `target` is; none where that input says it.
     pub target: Option<String>,
+    /// The only platform that is wanted of it, where one is written beside it.
+    pub platform: Option<Platform>,
     /// How it is wanted, where that differs from the other images of the run.
     pub options: Option<Options>,
 }
 
-/// Reads the list. Newlines and commas separate, a line that starts with `#` is a comment.
+/// What the input names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Typed {
+    /// The images, in order.
+    pub lines: Vec<Line>,
+    /// What was read otherwise than it was written, a sentence each.
+    pub notices: Vec<String>,
+}
+
+impl Typed {
+    fn add(&mut self, number: usize, read: Pasted, target: Option<String>) {
+        self.notices.extend(read.notice().map(|notice| format!("input `images`: line {number} {notice}")));
+        let Pasted { image: source, platform, .. } = read;
+        self.lines.push(Line { at: At::Line(number), source, target, platform, options: None });
+    }
+}
+
+/// Reads the list. Newlines and commas separate, a line that starts with `#` is a comment; so is a fence of code.
 ///
 /// Fails with one sentence that names the line and says how to mend it.
-pub fn parse(text: &str) -> Result<Vec<Line>, String> {
-    let mut images = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let of_line = of_line(line).map_err(|problem| format!("line {number} {problem}"))?;
-        images.extend(of_line.into_iter().map(|(source, target)| Line {
-            at: At::Line(number),
-            source,
-            target,
-            options: None,
-        }));
+pub fn parse(text: &str) -> Result<Typed, String> {
+    let mut typed = Typed::default();
+    let of_line = |number: usize| move |problem: String| format!("line {number} {problem}");
+    if let Some(listed) = pasted::document(text) {
+        for Asked { number, read } in listed {
+            typed.add(number, read.map_err(of_line(number))?, None);
+        }
+    } else {
+        for (number, line) in (1..).zip(text.lines()) {
+            // A directory may have any name.
+            let line = if line.contains("oci:") { line.to_owned() } else { pasted::plain(line) };
+            for item in
+                items(&line).filter(|item| !item.starts_with("```") || item.trim_matches('`').contains([':', '/']))
+            {
+                let (source, target) = split(item).map_err(of_line(number))?;
+                let read = pasted::image(source).map_err(|problem| of_line(number)(of_source(&problem)))?;
+                typed.add(number, read, target.map(str::to_owned));
+            }
+        }
     }
-    if images.is_empty() {
+    if typed.lines.is_empty() {
         return Err(format!("names no image; {SHAPE} a line"));
     }
-    Ok(images)
+    Ok(typed)
 }
 
 /// The images of one line; none for a comment.
 pub fn of_line(line: &str) -> Result<Vec<(ImageReference, Option<String>)>, String> {
-    let line = trimmed(line);
-    if line.starts_with('#') {
-        return Ok(Vec::new());
-    }
-    line.split(',').map(str::trim).filter(|item| !item.is_empty()).map(image).collect()
+    items(line).map(image).collect()
+}
+
+/// What stands between the commas of a line; nothing for a comment.
+fn items(line: &str) -> impl Iterator<Item = &str> {
+    let line = Some(trimmed(line)).filter(|line| !line.starts_with('#')).unwrap_or_default();
+    line.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// One image: `SOURCE` or `SOURCE => TARGET`.
 pub fn image(item: &str) -> Result<(ImageReference, Option<String>), String> {
+    let (source, target) = split(item)?;
+    Ok((ImageReference::parse(source).map_err(|problem| of_source(&problem))?, target.map(str::to_owned)))
+}
+
+fn of_source(problem: &str) -> String {
+    format!("(its source): {problem}")
+}
+
+fn split(item: &str) -> Result<(&str, Option<&str>), String> {
     // No reference has such a word, so it cannot be part of one.
     if item.split_whitespace().any(|word| word.starts_with('#')) {
         return Err("has a comment behind it; give the comment a line of its own".to_owned());
     }
     let parts: Vec<&str> = item.split("=>").map(str::trim).collect();
-    let (source, target) = match parts.as_slice() {
+    match *parts.as_slice() {
         [source] if source.contains("->") || source.contains('→') => {
-            return Err(format!("has another arrow than `=>`; {SHAPE}"));
+            Err(format!("has another arrow than `=>`; {SHAPE}"))
         }
-        [source] => (*source, None),
-        ["", _] => return Err(format!("has nothing before its `=>`; {SHAPE}")),
-        [_, ""] => return Err(format!("has nothing behind its `=>`; {SHAPE}")),
-        [source, target] => (*source, Some((*target).to_owned())),
-        _ => return Err("has more than one `=>`; give each target a line, with the same source".to_owned()),
-    };
-    Ok((ImageReference::parse(source).map_err(|problem| format!("(its source): {problem}"))?, target))
+        [source] => Ok((source, None)),
+        ["", _] => Err(format!("has nothing before its `=>`; {SHAPE}")),
+        [_, ""] => Err(format!("has nothing behind its `=>`; {SHAPE}")),
+        [source, target] => Ok((source, Some(target))),
+        _ => Err("has more than one `=>`; give each target a line, with the same source".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -110,12 +154,13 @@ mod tests {
 
     /// Number, source and target of each image; the sentence where there is one.
     fn read(text: &str) -> Result<Vec<(usize, String, Option<String>)>, String> {
-        let images = parse(text)?;
-        Ok(images
+        let typed = parse(text)?;
+        Ok(typed
+            .lines
             .into_iter()
             .map(|line| match line.at {
                 At::Line(number) => (number, line.source.to_string(), line.target),
-                At::List(position) => panic!("{position}"),
+                at => panic!("{at:?}"),
             })
             .collect())
     }
@@ -148,6 +193,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_pasted_is_read_as_it_is_meant_and_said() {
+        let typed = parse("- docker pull nginx:1.27\n```\nredis，x/y:1|linux/arm64 => a/b\n```\n").unwrap();
+        let lines: Vec<String> = typed
+            .lines
+            .iter()
+            .map(|line| format!("{} {} {:?} {:?}", line.at, line.source, line.platform.is_some(), line.target))
+            .collect();
+        let expected = [
+            "line 1 docker.io/library/nginx:1.27 false None",
+            "line 3 docker.io/library/redis:latest false None",
+            "line 3 docker.io/x/y:1 true Some(\"a/b\")",
+        ];
+        assert_eq!(lines, expected);
+        let notices = [
+            "input `images`: line 1 is read as `docker.io/library/nginx:1.27`",
+            "input `images`: line 3 is read as `docker.io/x/y:1`, for linux/arm64 alone",
+        ];
+        assert_eq!(typed.notices, notices);
+        let typed = parse("{\"hub-mirror\": [\"nginx:1.27\",\n \"redis\",], \"platform\": \"linux/arm64\"}").unwrap();
+        assert_eq!(typed.lines.iter().filter(|line| line.platform.is_some()).count(), 2);
+    }
+
+    #[test]
     fn each_kind_of_bad_line_gets_its_own_sentence() {
         for (text, part) in [
             ("", "names no image; write `SOURCE` or `SOURCE => TARGET` a line"),
@@ -162,7 +230,7 @@ mod tests {
             ("a/b, # c", "line 1 has a comment behind it"),
             ("a/b\n\na b => c", "line 3 (its source): has a space and more after `a`"),
             ("GHCR.io/A/b", "line 1 (its source): `ghcr.io/A/b` has upper case"),
-            ("https://ghcr.io/a/b", "begins with `https://`"),
+            ("https://example.com/a/b", "begins with `https://`"),
             ("ann:hunter2@ghcr.io/a/b => c", "has a user name before an `@`"),
         ] {
             let problem = read(text).expect_err(text);

@@ -3,8 +3,10 @@
 //! Owns the step from a request to jobs, and that no two jobs of a run get in each other's way: they are worked on at once.
 //! What the tags of a list are is asked in `list`; all else contacts nothing, and a plan that cannot be made is bad input.
 
+pub mod ask;
 pub mod images;
 pub mod list;
+pub mod pasted;
 pub mod request;
 pub mod template;
 
@@ -14,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::credentials::Credentials;
 use crate::engine::job::Job;
-use crate::engine::options::{Command, Options};
+use crate::engine::options::{Command, Options, Platforms};
 use crate::error::{Error, Side};
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::images::{At, Line};
@@ -187,7 +189,9 @@ impl Entry<'_> {
     fn options(&self, request: &Request) -> Options {
         let options = self.line.and_then(|line| line.options.as_ref()).unwrap_or(&request.options);
         let expected = options.expected_digest.as_ref().or(self.source.digest()).cloned();
-        Options { expected_digest: expected, ..options.clone() }
+        let platform = self.line.and_then(|line| line.platform.clone());
+        let platforms = platform.map_or_else(|| options.platforms.clone(), Platforms::One);
+        Options { expected_digest: expected, platforms, ..options.clone() }
     }
 
     /// Where it is asked for, for sentences.

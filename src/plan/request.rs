@@ -27,6 +27,11 @@ impl Images {
         }
     }
 
+    /// Whether there is none. What a list has is not known before its tags are.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Listed(lines) if lines.is_empty())
+    }
+
     /// The image, where there is but one.
     pub fn only(&self) -> Option<&ImageReference> {
         match self {

@@ -90,7 +90,7 @@ fn assert_is_within_the_grammar(reference: &Reference) {
 /// image, a source that can be read again, and a target that is not blank.
 pub fn images(text: &str) {
     let lines = match images::parse(text) {
-        Ok(lines) => lines,
+        Ok(typed) => typed.lines,
         Err(problem) => {
             assert_sentence(&problem, 1_300);
             assert!(problem.starts_with("line ") || problem.starts_with("names no image"), "{problem}");

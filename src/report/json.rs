@@ -11,8 +11,8 @@ use crate::emit::files::ConsumerConfig;
 use crate::emit::format::mappings;
 use crate::engine::options::Command;
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
+use crate::error::Side;
 use crate::error::kind::Kind;
-use crate::error::{Error, Side};
 use crate::github::findings::Check;
 use crate::observe::counts::{Blobs, EndpointReport, Traffic};
 use crate::oci::digest::Digest;
@@ -22,6 +22,7 @@ use crate::report::Report;
 use crate::report::failures::{FailureGroup, groups};
 use crate::report::figures::{bytes, pinned, total_bytes};
 use crate::report::headline::headline;
+use crate::report::reply;
 use crate::text::choice::Choice as _;
 use crate::text::json::to_line;
 use crate::text::sanitise;
@@ -287,7 +288,7 @@ fn failure<'a>(report: &Report, image: &'a ImageOutcome) -> Option<Failure<'a>> 
         kind: error.kind(),
         why: safe(&error.why()),
         message: safe(&error.to_string()),
-        side: side(error),
+        side: error.side(),
         hints: error.hints(report.reader).iter().map(|hint| safe(hint)).collect(),
         state: image.state.as_deref(),
     })
@@ -303,17 +304,6 @@ pub fn result(report: &Report) -> &'static str {
         (Some(_), _) => "cancelled",
         (None, 0) => "succeeded",
         (None, _) => "failed",
-    }
-}
-
-fn side(error: &Error) -> Option<Side> {
-    match error {
-        Error::Registry { side, .. } | Error::DigestMismatch { side, .. } | Error::Content { side, .. } => Some(*side),
-        Error::Unexpected { .. } | Error::Platform { .. } => Some(Side::Source),
-        Error::Conflict { .. } | Error::Moved { .. } | Error::Different { .. } | Error::NotRepaired { .. } => {
-            Some(Side::Target)
-        }
-        Error::Input { .. } | Error::Cancelled { .. } | Error::Local(_) => None,
     }
 }
 
@@ -410,6 +400,11 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
     if let Some(plan) = &report.plan {
         outputs.push("plan", plan.clone());
         outputs.push("matrix", to_line(&matrix(report)));
+    }
+    if let Some(reply) = reply::of(report) {
+        for (name, value) in reply.outputs() {
+            outputs.push(name, value);
+        }
     }
     let deferred = report.images.iter().filter(|image| image.result == Outcome::Deferred);
     let next: Vec<String> = deferred.map(next).collect();

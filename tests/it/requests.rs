@@ -1,0 +1,92 @@
+//! A request in free text: what is mirrored, what is declined without anything being contacted, and the answer to it.
+
+use crate::support::images;
+use crate::support::{Outcome, Registry, Run};
+
+/// A source with an image, an empty target, and the request `text` of somebody with this association.
+struct Request {
+    source: Registry,
+    target: Registry,
+    run: Run,
+}
+
+impl Request {
+    fn new(association: &str, text: impl Fn(&Registry) -> String) -> Self {
+        let (source, target) = (Registry::start(), Registry::start());
+        source.seed(&images::release(1), "library/app:1");
+        let run = Run::new().input("request", &text(&source)).input("requester", association);
+        let run = run.input("target", &target.name("mirror/{repository}"));
+        Self { source, target, run }
+    }
+
+    fn allow(self, glob: impl Fn(&Registry) -> String) -> Self {
+        let run = self.run.input("allow", &glob(&self.source));
+        Self { run, ..self }
+    }
+
+    fn contacted(&self) -> usize {
+        self.source.requests() + self.target.requests()
+    }
+}
+
+fn reply(outcome: &Outcome) -> &str {
+    assert_eq!(outcome.output("reply"), "mirror-image-reply.md", "{outcome}");
+    &outcome.files["workspace/mirror-image-reply.md"]
+}
+
+#[tokio::test]
+async fn what_an_owner_asks_for_is_mirrored_and_answered_with_how_it_is_pulled() {
+    let asked = |source: &Registry| format!("### 镜像\n\n- docker pull {}\n\n谢谢！", source.name("library/app:1"));
+    let request = Request::new("OWNER", asked);
+    let outcome = request.run.succeeds().await;
+    let pinned = request.target.name("mirror/library/app");
+    let reply = reply(&outcome);
+    for part in ["✅ **1 image mirrored**", "Same digest as upstream", &format!("docker pull {pinned}@")] {
+        assert!(reply.contains(part), "{part}: {reply}");
+    }
+    assert_eq!(outcome.output("reply-state"), "mirrored");
+    assert_eq!(outcome.output("reply-title"), request.source.name("library/app:1"));
+    assert!(outcome.says("is read as"), "{outcome}");
+    // Asked for again, it is told as fully.
+    let again = request.run.succeeds().await;
+    assert_eq!(outcome.files["workspace/mirror-image-reply.md"], again.files["workspace/mirror-image-reply.md"]);
+}
+
+#[tokio::test]
+async fn what_a_stranger_may_not_ask_for_contacts_nothing() {
+    for association in ["NONE", "CONTRIBUTOR", ""] {
+        let request = Request::new(association, |source| source.name("library/app:1"));
+        let request = request.allow(|_| "docker.io/library/*".to_owned());
+        let outcome = request.run.fails_with(2).await;
+        assert_eq!(request.contacted(), 0, "{outcome}");
+        assert_eq!(outcome.output("reply-state"), "declined");
+        assert!(reply(&outcome).contains("Not among the images that may be asked for"), "{outcome}");
+    }
+    let nothing = Request::new("OWNER", |_| "hello there\n\narm64".to_owned());
+    let outcome = nothing.run.fails_with(2).await;
+    assert_eq!(nothing.contacted(), 0, "{outcome}");
+    assert!(reply(&outcome).contains("'arm64' is a platform, not an image"), "{outcome}");
+}
+
+#[tokio::test]
+async fn one_image_that_is_declined_or_fails_does_not_keep_the_others_back() {
+    let asked = |source: &Registry| {
+        [source.name("library/app:1"), source.name("library/none:1"), "quay.io/a/b".to_owned()].join("\n")
+    };
+    let request = Request::new("NONE", asked).allow(|source| source.name("library/*"));
+    let outcome = request.run.fails_with(1).await;
+    let reply = reply(&outcome);
+    assert_eq!(outcome.output("reply-state"), "partly");
+    assert!(reply.starts_with("🟡 **1 of 3 mirrored**"), "{reply}");
+    assert!(reply.contains("There is no such image or tag upstream."), "{reply}");
+    assert!(reply.contains("```text\nquay.io/a/b:latest\n```"), "{reply}");
+    let only = Request::new("OWNER", asked);
+    let run = only.run.clone().input("request-limit", "1");
+    let outcome = run.fails_with(1).await;
+    assert!(self::reply(&outcome).contains("More images than one request may have"), "{outcome}");
+    assert_eq!(only.source.count("HEAD", "/none/") + only.source.count("GET", "/none/"), 0);
+    for (name, value) in [("request-limit", "0"), ("request-limit", "ten"), ("allow", "library/*"), ("images", "x")] {
+        let outcome = only.run.clone().input(name, value).fails_with(2).await;
+        assert!(outcome.says(&format!("input `{name}`")) || outcome.says("input `request`"), "{outcome}");
+    }
+}
