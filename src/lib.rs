@@ -135,14 +135,18 @@ pub mod internals {
     pub use crate::emit::Wanted;
     pub use crate::emit::render;
     pub use crate::engine::options::Command;
+    pub use crate::engine::outcome::AttachmentOutcome;
     pub use crate::engine::outcome::ImageOutcome;
     pub use crate::engine::outcome::Outcome;
+    pub use crate::engine::outcome::PlatformOutcome;
     pub use crate::error::Side;
     pub use crate::error::reader::Reader;
     pub use crate::examples::chapters;
     pub use crate::inputs::table::INPUTS;
     pub use crate::inputs::table::Kind;
     pub use crate::inputs::table::OUTPUTS;
+    pub use crate::oci::artifact::Kind as AttachmentKind;
+    pub use crate::oci::digest::Digest;
     pub use crate::oci::reference::ImageReference;
     pub use crate::oci::reference::Reference;
     pub use crate::store::mirrors::rules::Fallback;

@@ -10,7 +10,7 @@ pub mod watch;
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::FutureExt as _;
 use tokio::time::Instant;
@@ -299,6 +299,7 @@ fn emit_configuration(inputs: &Inputs, report: &mut Report, notices: Vec<String>
         inputs.dry_run,
         inputs.request.project.as_deref(),
         &inputs.insecure_registries,
+        SystemTime::now(),
     );
     report.consumer_configs = consumer_configs;
     report.notices.extend(notices.into_iter().chain(notes));

@@ -1,10 +1,12 @@
 //! What a format is made of, and the mapping from sources to targets that all of them render.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use serde::Serialize;
 
 use crate::emit::files::EmittedFile;
+use crate::emit::listing::Listing;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::http::address;
 use crate::oci::digest::Digest;
@@ -19,6 +21,11 @@ pub trait Format: Sync {
     /// Whether `all` leaves it out, because it does not work everywhere or does more than most want.
     fn on_request(&self) -> bool {
         false
+    }
+
+    /// Whether there is nothing to say without an image that is exactly the source's.
+    fn needs_exact(&self) -> bool {
+        true
     }
 
     /// Whether it says where else a name is to be found, and not only where an image is.
@@ -41,6 +48,8 @@ pub struct Run {
     pub name: String,
     /// The `mapping` output.
     pub mapping: serde_json::Value,
+    /// Every image at a registry, for people.
+    pub listing: Listing,
     /// The images, sorted by source.
     pub images: Vec<Image>,
     /// These, and those that came from a directory, which no client asks for: their source is called what their target is.
@@ -78,7 +87,12 @@ pub struct Repository<'a> {
 
 impl Run {
     /// Collects the images; notes about those that cannot come in.
-    pub fn new(outcomes: &[ImageOutcome], project: Option<&str>, insecure: &[String]) -> (Self, Vec<String>) {
+    pub fn new(
+        outcomes: &[ImageOutcome],
+        project: Option<&str>,
+        insecure: &[String],
+        now: SystemTime,
+    ) -> (Self, Vec<String>) {
         let mut notes = Vec::new();
         let mut images: Vec<Image> = Vec::new();
         let mut published: Vec<Image> = Vec::new();
@@ -97,7 +111,8 @@ impl Run {
         let first = || published.first().map_or("mirror", |image| image.target.namespace());
         let name = object_name(project.unwrap_or_else(first));
         let mapping = serde_json::to_value(mappings(outcomes)).unwrap_or_default();
-        (Self { name, mapping, images, published, insecure: insecure.to_vec() }, notes)
+        let listing = Listing::new(outcomes, humantime::format_rfc3339_seconds(now).to_string());
+        (Self { name, mapping, listing, images, published, insecure: insecure.to_vec() }, notes)
     }
 
     fn image(image: &ImageOutcome) -> Result<Image, String> {

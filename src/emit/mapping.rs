@@ -11,6 +11,10 @@ impl Format for Mapping {
         "mapping"
     }
 
+    fn needs_exact(&self) -> bool {
+        false
+    }
+
     fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String> {
         Ok(vec![file("mapping.json", "json", format!("{:#}\n", run.mapping))])
     }

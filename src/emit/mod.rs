@@ -2,9 +2,10 @@
 //!
 //! Owns what the formats are made of and the list of formats; each format is one small file. Only images that were read
 //! back from the target and are exactly what the source has come in. The same run writes the same bytes: sorted, without
-//! times. Never holds a credential, only the place where one goes. Never writes outside the workspace.
+//! times but the catalogue's. Never holds a credential, only the place where one goes. Never writes outside the workspace.
 
 pub mod buildkit;
+pub mod catalogue;
 pub mod cnb;
 pub mod containerd;
 pub mod directory;
@@ -16,12 +17,14 @@ pub mod imagestream;
 pub mod k3s;
 pub mod kustomize;
 pub mod kyverno;
+pub mod listing;
 pub mod mapping;
 pub mod objects;
 pub mod openshift;
 pub mod registries_conf;
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use crate::emit::directory::Directory;
 use crate::emit::files::{ConsumerConfig, EmittedFile};
@@ -46,6 +49,7 @@ const FORMATS: &[&dyn Format] = &[
     &buildkit::Daemon,
     &kyverno::Policy,
     &helm::Values,
+    &catalogue::Catalogue,
 ];
 
 /// The formats that were asked for, by name.
@@ -89,6 +93,7 @@ pub fn render(
     dry_run: bool,
     project: Option<&str>,
     insecure: &[String],
+    now: SystemTime,
 ) -> (Vec<ConsumerConfig>, Vec<String>) {
     if wanted.is_empty() {
         return (Vec::new(), Vec::new());
@@ -97,11 +102,11 @@ pub fn render(
         let why = if dry_run { "a dry run writes nothing" } else { "only `copy` makes mirrors" };
         return (Vec::new(), vec![format!("no consumer configuration was written: {why}")]);
     }
-    let (run, notes) = Run::new(images, project, insecure);
+    let (run, notes) = Run::new(images, project, insecure, now);
     let formats = FORMATS.iter().filter(|format| wanted.0.contains(format.name()));
     let consumer_configs = formats.map(|format| {
         let result = match (run.images.is_empty(), run.published.is_empty()) {
-            _ if format.name() == "mapping" => format.files(&run),
+            _ if !format.needs_exact() => format.files(&run),
             (_, true) => Err("no image was read back from the target exactly as the source has it".to_owned()),
             (true, false) if format.needs_source() => {
                 Err("the source is a directory: there is no name for which clients would be sent to the mirror"
@@ -132,6 +137,8 @@ pub fn write(
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::{Wanted, render};
     use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome};
@@ -149,7 +156,8 @@ mod tests {
             result: Outcome::Copied,
             ..ImageOutcome::new(named("oci:image:1.0"), Some(named("ghcr.io/acme/app:1.0")))
         };
-        let (configs, notes) = render(&Wanted::parse(&["all"]).unwrap(), &[built], Command::Copy, false, None, &[]);
+        let wanted = Wanted::parse(&["all"]).unwrap();
+        let (configs, notes) = render(&wanted, &[built], Command::Copy, false, None, &[], SystemTime::UNIX_EPOCH);
         assert_eq!(notes, Vec::<String>::new());
         for config in &configs {
             match config.format {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use mirror_image::internals::{
@@ -58,7 +59,7 @@ fn emit(images: &[ImageOutcome], words: &[&str]) -> Emitted {
 
 fn emit_run(images: &[ImageOutcome], words: &[&str], command: program::Command, dry_run: bool) -> Emitted {
     let wanted = Wanted::parse(words).unwrap();
-    let (consumer_configs, notes) = render(&wanted, images, command, dry_run, Some("o/r"), &[]);
+    let (consumer_configs, notes) = render(&wanted, images, command, dry_run, Some("o/r"), &[], SystemTime::UNIX_EPOCH);
     let mut emitted = Emitted { files: BTreeMap::new(), problems: BTreeMap::new(), notes };
     for config in consumer_configs {
         emitted.files.extend(config.files.into_iter().map(|file| (file.path, file.text)));

@@ -21,6 +21,7 @@ mod advice;
 mod artifacts;
 mod attachments;
 mod cancellation;
+mod catalogue;
 mod concurrency;
 mod conflicts;
 mod content_types;
