@@ -78,6 +78,7 @@ kinds! {
     Error::Moved { .. } => Moved of WISH;
     Error::Platform { .. } => Platform of WISH;
     Error::Different { .. } => Different of WISH;
+    Error::OutOfPulls { .. } => OutOfPulls of WISH;
     Error::Cancelled { .. } => Cancelled of HERE;
     Error::Local(_) => Local of HERE;
 }
@@ -569,6 +570,10 @@ fn others() -> Vec<Example> {
         of(
             "`verify` found the target behind the source",
             Error::Different { reference: image(GHCR), differences: vec![format!("it is {one}, the source is {two}")] },
+        ),
+        of(
+            "`pull-budget` does not reach for the ages that a list asks for",
+            Error::OutOfPulls { object: image(HUB), needed: 1, left: 0 },
         ),
         of("somebody cancelled the run, or its time was over", Error::Cancelled { signal: "SIGTERM" }),
         Example {

@@ -5,9 +5,11 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::credentials::Credentials;
+use crate::engine::options::OnBudget;
 use crate::error::Side;
 use crate::http::clients::{Rest, Transport};
 use crate::inputs::typed::Inputs;
+use crate::observe::pulls::Shortage;
 use crate::oci::reference::Reference;
 use crate::plan::Plan;
 use crate::plan::request::{Images, Request};
@@ -78,6 +80,7 @@ pub fn registries(
         connections,
         token_services: inputs.token_services.clone(),
         github: inputs.server.registry().map(str::to_owned),
+        pulls: (inputs.pull_budget, if inputs.on_budget == OnBudget::Wait { Shortage::Wait } else { Shortage::Leave }),
     };
     Registries::new(transport.clone(), settings, credentials)
 }

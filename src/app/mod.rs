@@ -21,6 +21,7 @@ use crate::app::watch::{Watch, say};
 use crate::credentials::Credentials;
 use crate::emit;
 use crate::engine::options::Command;
+use crate::engine::outcome::Outcome;
 use crate::engine::queue::Queue;
 use crate::engine::session::{Session, Shared};
 use crate::environment::Environment;
@@ -140,7 +141,8 @@ pub async fn stages(
         looks: tokio::time::interval(LOOK),
         shutdown: Box::pin(shutdown.fuse()),
     };
-    let plan = settled(plan, inputs, &registries, &mut watch, &mut report, &events).await?;
+    let until = inputs.time_limit.map(|limit| started + limit);
+    let plan = settled(plan, inputs, &registries, &mut watch, &mut report, (&events, until)).await?;
     let access = AccessCheck::new(access_context(inputs, &registries), &plan.jobs, &transport);
     let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
     let shared = Shared::default();
@@ -155,7 +157,6 @@ pub async fn stages(
 
     let mut queue = Queue::new(&session, &plan.jobs, inputs.on_failure, inputs.at_once);
     if report.cancelled.is_none() {
-        let until = inputs.time_limit.map(|limit| started + limit);
         mirror(&mut watch, &mut queue, &mut report, (plan.jobs.len(), until)).await;
     }
     report.images = queue.finish();
@@ -192,11 +193,16 @@ async fn settled<S: Future<Output = &'static str>>(
     registries: &Registries,
     watch: &mut Watch<'_, S>,
     report: &mut Report,
-    events: &Events,
+    (events, until): (&Events, Option<Instant>),
 ) -> Result<Plan, Error> {
     if let Images::List(list) = &inputs.request.images {
-        match watch.until(expand::expand(list, &inputs.request, registries, events)).await {
-            Ok(expansion) => {
+        match watch.until(within(until, expand::expand(list, &inputs.request, registries, events))).await {
+            Ok(None) => {
+                let problem =
+                    "nothing was written: `time-limit` was over before the tags of the list were known; raise it";
+                return Err(Error::Local(problem.to_owned()));
+            }
+            Ok(Some(expansion)) => {
                 plan = listed(inputs, watch.console, &expansion, registries.credentials())?;
                 report.list = Some(ListReport::new(expansion, plan.origins.clone()));
             }
@@ -262,15 +268,9 @@ async fn mirror<S: Future<Output = &'static str>>(
     (of, until): (usize, Option<Instant>),
 ) {
     loop {
-        let next = async {
-            match until {
-                Some(until) => tokio::time::timeout_at(until, queue.next()).await,
-                None => Ok(queue.next().await),
-            }
-        };
-        let next = match watch.until(next).await {
-            Ok(Ok(image)) => Ok(image),
-            Ok(Err(_)) => {
+        let next = match watch.until(within(until, queue.next())).await {
+            Ok(Some(image)) => Ok(image),
+            Ok(None) => {
                 queue.defer();
                 report.over_budget = true;
                 break;
@@ -278,6 +278,8 @@ async fn mirror<S: Future<Output = &'static str>>(
             Err(signal) => Err(signal),
         };
         match next {
+            // With the others that are, when all is over.
+            Ok(Some(image)) if image.result == Outcome::Deferred => report.over_budget = true,
             Ok(Some(image)) => say(watch.console, report, of, image),
             Ok(None) => break,
             Err(signal) => {
@@ -288,6 +290,14 @@ async fn mirror<S: Future<Output = &'static str>>(
     }
     watch.tally = None;
     watch.console.end_progress();
+}
+
+/// What `work` gives, unless its time is over first.
+async fn within<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match until {
+        Some(until) => tokio::time::timeout_at(until, work).await.ok(),
+        None => Some(work.await),
+    }
 }
 
 /// Makes configuration for others of what is at the targets.

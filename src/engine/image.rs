@@ -23,7 +23,8 @@ use crate::engine::options::{
     Check, Mode, OnConflict, Operation, Options, Platforms, SourceTag, TargetState, UnchangedDetail,
 };
 use crate::engine::outcome::{ImageOutcome, Outcome};
-use crate::engine::resolve::{self, Resolved};
+use crate::engine::pulls::Pulls;
+use crate::engine::resolve::{self, Resolved, Root};
 use crate::engine::session::Session;
 use crate::engine::tag::{self, Tag, Written};
 use crate::engine::verify::{self, Comparison};
@@ -49,6 +50,8 @@ pub struct ImageTask<'a> {
     known: Mutex<Known>,
     /// Where a copy goes, unless that could not be opened.
     way: Option<Way<'a>>,
+    /// Its part of the pulls that its source bills.
+    pulls: Option<Pulls>,
 }
 
 /// Where a copy goes, and its part in what is read of its source. It takes part from when the image is begun, not from when it
@@ -69,7 +72,7 @@ enum Need {
 
 impl<'a> ImageTask<'a> {
     /// Nothing is contacted yet.
-    pub fn new(session: &'a Session<'a>, job: &'a Job) -> Self {
+    pub fn new(session: &'a Session<'a>, job: &'a Job, number: usize) -> Self {
         let mut image = Self {
             session,
             job,
@@ -78,9 +81,11 @@ impl<'a> ImageTask<'a> {
             tag: Mutex::new(Tag::Untouched),
             known: Mutex::default(),
             way: None,
+            pulls: None,
         };
         if let Operation::Copy(_) = job.options.operation {
             image.way = image.way().ok();
+            image.pulls = Pulls::begin(session, job, &image.meter, number);
         }
         image
     }
@@ -104,7 +109,17 @@ impl<'a> ImageTask<'a> {
             Operation::Verify => self.verify().await,
             Operation::Access => self.find_target().await,
         };
+        if let Some(pulls) = &self.pulls {
+            pulls.end();
+        }
         match worked {
+            Err(Error::OutOfPulls { needed, left, .. }) => {
+                // Those that stand after it are left whatever they need.
+                if needed > left {
+                    self.meter.notice(format!("the budget of pulls has {left} left, and this needs {needed}"));
+                }
+                Ok(Outcome::Deferred)
+            }
             Err(error) if error.absent_tag().is_some() => {
                 let Session { registries, shared, .. } = self.session;
                 Err(Box::pin(shared.near.told(registries, &self.meter, error)).await)
@@ -192,6 +207,10 @@ impl<'a> ImageTask<'a> {
             return self.stays(&target.store, found).await;
         }
         let source = ends::source(self.session, self.job, &self.meter).await?;
+        if let Some(pulls) = self.pulls.as_ref().filter(|_| self.job.options.platforms != Platforms::All) {
+            // Its manifest is what it is resolved by.
+            pulls.turn(&source).await;
+        }
         // Where only the source's digest names the target, the target can be asked once that is known.
         let early = target.tag.as_deref().map(TagOrDigest::Tag).or(target.digest.as_ref().map(TagOrDigest::Digest));
         let (resolved, found) = match asked {
@@ -221,6 +240,9 @@ impl<'a> ImageTask<'a> {
             self.session.gate.before_write(repository, before).await?;
         }
         let Resolved { root, chosen, children, smaller, .. } = resolved;
+        if let Some(pulls) = &self.pulls {
+            pulls.root(&source, &root).await?;
+        }
         let root = match &source.store {
             // Asked again for each image: its report names the mirror that served it.
             Source::Mirrors(_) => root.manifest(&source.store, source.at()).await?,
@@ -228,6 +250,9 @@ impl<'a> ImageTask<'a> {
                 reader.manifest(&wanted, root.manifest(&source.store, source.at())).await?
             }
         };
+        if let Some(pulls) = &self.pulls {
+            pulls.below(&source, &root, children.as_ref()).await?;
+        }
         let (tell, subjects) = unbounded_channel();
         let copy = Copy {
             source: &source.store,
@@ -372,6 +397,7 @@ impl<'a> ImageTask<'a> {
             Some(TagOrDigest::Tag(tag))
                 if *on_conflict == OnConflict::Overwrite
                     && *platforms == Platforms::All
+                    && !self.pulls.as_ref().is_some_and(Pulls::may_end)
                     && !reader.has_others()
                     && target.is_known_to_lack(tag) =>
             {
@@ -513,7 +539,7 @@ impl<'a> ImageTask<'a> {
             // The bytes are what is inspected: no HEAD first.
             Platforms::All => {
                 let manifest = source.store.get_manifest(source.at()).await?;
-                Resolved::whole(resolve::Root::Fetched(Box::new(manifest)))
+                Resolved::whole(Root::Fetched(Box::new(manifest)))
             }
             Platforms::One(_) | Platforms::Several(..) => self.resolve(&source, Need::Digest).await?,
         };

@@ -14,6 +14,7 @@ pub mod known;
 pub mod near;
 pub mod options;
 pub mod outcome;
+pub mod pulls;
 pub mod queue;
 pub mod resolve;
 pub mod session;

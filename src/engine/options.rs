@@ -192,10 +192,12 @@ pub enum OnBudget {
     Defer,
     /// They are left, and the run fails.
     Fail,
+    /// Pulls that come back are waited for; what time has left is left, and the run is well.
+    Wait,
 }
 
 impl Choice for OnBudget {
-    const ALL: &'static [(&'static str, Self)] = &[("defer", Self::Defer), ("fail", Self::Fail)];
+    const ALL: &'static [(&'static str, Self)] = &[("defer", Self::Defer), ("fail", Self::Fail), ("wait", Self::Wait)];
 }
 
 /// How an image is looked at whose tag has the right digest already.

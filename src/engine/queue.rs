@@ -130,7 +130,7 @@ impl<'a> Queue<'a> {
         while self.work.len() < at_once
             && let Some(job) = self.jobs.get(self.next)
         {
-            let (number, image) = (self.next, Arc::new(ImageTask::new(self.session, job)));
+            let (number, image) = (self.next, Arc::new(ImageTask::new(self.session, job, self.next)));
             self.under_way.insert(number, Arc::clone(&image));
             self.work.push(async move { (number, image.work().await) }.boxed());
             self.session.events.tally().begin();

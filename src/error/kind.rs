@@ -80,6 +80,7 @@ impl Error {
             Self::Unexpected { .. } => Kind::Unexpected,
             Self::Conflict { .. } | Self::Moved { .. } => Kind::Conflict,
             Self::Platform { .. } => Kind::Platform,
+            Self::OutOfPulls { .. } => Kind::Throttled,
             Self::Different { .. } => Kind::Different,
             Self::Cancelled { .. } => Kind::Cancelled,
             Self::Input { .. } => Kind::Input,
@@ -98,6 +99,7 @@ impl Error {
             Self::Conflict { .. } => "the tag is another digest at the target".to_owned(),
             Self::Moved { .. } => "the tag was moved meanwhile".to_owned(),
             Self::Platform { wanted, .. } => format!("no platform `{wanted}`"),
+            Self::OutOfPulls { .. } => "the budget of pulls is used up".to_owned(),
             Self::Different { .. } => "the target differs from its source".to_owned(),
             Self::Cancelled { .. } | Self::Input { .. } | Self::Local(_) => self.to_string(),
         };

@@ -146,6 +146,16 @@ pub enum Error {
         /// What differs, a sentence each.
         differences: Vec<String>,
     },
+    /// The registry bills pulls, and what the run may take of them does not reach.
+    #[error("source: {object}: the budget of pulls has {left} left, and this needs {needed}")]
+    OutOfPulls {
+        /// What would have been read.
+        object: Object,
+        /// Pulls that it takes, as far as that is known.
+        needed: u64,
+        /// Pulls that are left for this run.
+        left: u64,
+    },
     /// The run was cancelled before this image was finished.
     #[error("cancelled by {signal}")]
     Cancelled {
@@ -169,7 +179,7 @@ impl Error {
     pub fn side(&self) -> Option<Side> {
         match self {
             Self::Registry { side, .. } | Self::DigestMismatch { side, .. } | Self::Content { side, .. } => Some(*side),
-            Self::Unexpected { .. } | Self::Platform { .. } => Some(Side::Source),
+            Self::Unexpected { .. } | Self::Platform { .. } | Self::OutOfPulls { .. } => Some(Side::Source),
             Self::Conflict { .. } | Self::Moved { .. } | Self::Different { .. } | Self::NotRepaired { .. } => {
                 Some(Side::Target)
             }

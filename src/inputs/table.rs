@@ -252,10 +252,18 @@ pub const INPUTS: &[Input] = &[
     input(
         Group::Images,
         COPY,
+        "pull-budget",
+        Kind::Text,
+        None,
+        "How many pulls the run may take of an account where manifests that are fetched are billed as pulls (Docker Hub): a number, or `auto` for as many as the registry says are left. An image is begun when they reach for it; the others are `deferred`.",
+    ),
+    input(
+        Group::Images,
+        COPY,
         "on-budget",
         Kind::Choice(words::<OnBudget>),
         Some("defer"),
-        "When a limit has left images for another run: `defer` (the run is well) or `fail`.",
+        "When a limit has left images for another run: `defer` (the run is well) or `fail`; `wait`, with `pull-budget: auto`, waits for pulls that come back, as long as `time-limit` allows.",
     ),
     input(
         Group::Images,

@@ -10,6 +10,7 @@ use crate::github::server::Server;
 use crate::github::settings::AccessInputs;
 use crate::http::proxies::Proxies;
 use crate::http::roots::ExtraRoots;
+use crate::observe::pulls::PullLimit;
 use crate::oci::reference::Reference;
 use crate::plan::ask::Declined;
 use crate::plan::list::shard::Shard;
@@ -63,6 +64,8 @@ pub struct Inputs {
     pub shard: Option<Shard>,
     /// How long the run may take.
     pub time_limit: Option<Duration>,
+    /// How many billed pulls the run may take of an account; none for as many as it needs.
+    pub pull_budget: Option<PullLimit>,
     /// What is made of images that the limit has left for another run.
     pub on_budget: OnBudget,
     /// What becomes of the other images when one has failed.

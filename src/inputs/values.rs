@@ -10,7 +10,7 @@ use crate::credentials::docker_config::Home;
 use crate::credentials::{Credentials, GithubLogin, Given};
 use crate::emit::{self, directory};
 use crate::engine::options::{
-    AtOnce, Command, Mode, OnFailure, Operation, Options, Platforms, SourceTag, Subset, UnchangedDetail,
+    AtOnce, Command, Mode, OnBudget, OnFailure, Operation, Options, Platforms, SourceTag, Subset, UnchangedDetail,
 };
 use crate::environment::Environment;
 use crate::error::Error;
@@ -25,6 +25,7 @@ use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::{Inputs, Task};
 use crate::inputs::words::{at_once, duration, items};
 use crate::observe::debug_log;
+use crate::observe::pulls::PullLimit;
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::{ImageReference, Reference};
@@ -167,6 +168,7 @@ impl Values {
             dry_run,
             shard: self.get("shard").map(|text| parsed("shard", Shard::parse(text))).transpose()?,
             time_limit: self.get("time-limit").map(|text| parsed("time-limit", duration(text))).transpose()?,
+            pull_budget: self.pull_budget()?,
             on_budget: self.choice("on-budget")?,
             on_failure: if self.boolean("fail-fast")? { OnFailure::Defer } else { OnFailure::GoOn },
             credentials: self.credentials(environment, &server, &surroundings)?,
@@ -188,6 +190,24 @@ impl Values {
             summary: self.boolean("summary")?,
             notices,
         })
+    }
+
+    /// What does not come back cannot be waited for.
+    fn pull_budget(&self) -> Result<Option<PullLimit>, Error> {
+        let limit = match self.get("pull-budget") {
+            None => None,
+            Some("auto") => Some(PullLimit::Left),
+            Some(text) => Some(PullLimit::Count(text.parse().map_err(|_| {
+                let problem = format!("`{}` is neither `auto` nor a number of pulls", quote(text));
+                Error::input("pull-budget", problem)
+            })?)),
+        };
+        if self.choice::<OnBudget>("on-budget")? == OnBudget::Wait && limit != Some(PullLimit::Left) {
+            let problem =
+                "is `wait`, which waits for pulls that the registry gives back; set `pull-budget` to `auto` too";
+            return Err(Error::input("on-budget", problem));
+        }
+        Ok(limit)
     }
 
     /// In a workflow the files are in the workspace; GitLab keeps those that are variables beside the project.

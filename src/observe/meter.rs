@@ -5,7 +5,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::error::Side;
@@ -36,6 +36,8 @@ pub struct Meter {
     bytes_read: AtomicU64,
     bytes_written: AtomicU64,
     pulls_billed: AtomicU64,
+    /// Set aside for this image's source, and not taken yet.
+    pub pulls_held: OnceLock<Arc<AtomicU64>>,
     blobs_sent: AtomicU64,
     blobs_mounted: AtomicU64,
     blobs_present: AtomicU64,
@@ -65,6 +67,7 @@ impl Meter {
             bytes_read: AtomicU64::default(),
             bytes_written: AtomicU64::default(),
             pulls_billed: AtomicU64::default(),
+            pulls_held: OnceLock::new(),
             blobs_sent: AtomicU64::default(),
             blobs_mounted: AtomicU64::default(),
             blobs_present: AtomicU64::default(),

@@ -8,3 +8,4 @@ pub mod events;
 pub mod manifest_budget;
 pub mod meter;
 pub mod progress;
+pub mod pulls;

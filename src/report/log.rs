@@ -34,8 +34,11 @@ pub fn line(image: &ImageOutcome) -> Option<String> {
 
 /// The group of the images that were not begun.
 pub fn deferred(report: &Report) -> Option<(String, Vec<String>)> {
-    let lines: Vec<String> =
-        report.images.iter().filter(|image| image.result == Outcome::Deferred).map(route).collect();
+    let line = |image: &ImageOutcome| match image.notices.as_slice() {
+        [] => route(image),
+        notices => format!("{}: {}", route(image), notices.join("; ")),
+    };
+    let lines: Vec<String> = report.images.iter().filter(|image| image.result == Outcome::Deferred).map(line).collect();
     let title = format!("{} deferred", count(lines.len() as u64, "image"));
     (!lines.is_empty()).then_some((title, lines))
 }

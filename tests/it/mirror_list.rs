@@ -496,6 +496,135 @@ async fn four_parts_are_the_whole_and_no_tag_is_in_two() {
 }
 
 #[tokio::test]
+async fn an_unchanged_list_costs_one_head_a_tag_a_side_and_none_at_the_source_where_tags_are_locked() {
+    let lists = Lists::new();
+    let mut list = "images:\n".to_owned();
+    for entry in 0..10 {
+        let tags: Vec<String> = (0..12).map(|number| format!("1.{number}.0")).collect();
+        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+        lists.tags(&format!("app{entry}"), &images::release(entry), &tags);
+        list +=
+            &format!("  - {{source: SOURCE/app{entry}, target: TARGET/app{entry}, tags: ['1.*'], immutable: '*'}}\n");
+    }
+    let moving = list.replace(", immutable: '*'", "");
+    lists.run(&moving).input("lock", "images.lock").succeeds().await;
+    lists.reset();
+    let outcome = lists.run(&moving).succeeds().await;
+    assert_eq!(outcome.json()["totals"]["unchanged"], 120, "{outcome}");
+    let counts = |registry: &Registry| ["HEAD", "GET"].map(|method| registry.count(method, "/manifests/"));
+    assert_eq!((counts(&lists.source), lists.source.count("GET", "/tags/list")), ([120, 0], 10));
+    assert_eq!((counts(&lists.target), lists.target.writes()), ([120, 0], 0));
+    lists.reset();
+    let outcome = lists.run(&list).input("lock", "images.lock").succeeds().await;
+    assert_eq!(outcome.json()["totals"]["unchanged"], 120, "{outcome}");
+    assert_eq!((counts(&lists.source), lists.source.requests()), ([0, 0], 10), "{}", lists.requests());
+    assert_eq!((counts(&lists.target), lists.target.writes()), ([120, 0], 0));
+}
+
+#[tokio::test]
+async fn a_time_limit_ends_the_listing_of_tags_too() {
+    let lists = Lists::new();
+    lists.tags("app", &images::single(), &["1.0"]);
+    lists.source.fault(Fault::on("GET", "/v2/app/tags/list", What::StallBodyAfter(0)).always());
+    let list = "images: [{source: SOURCE/app, target: TARGET/app, tags: '*'}]";
+    let run = lists.run(list).input("time-limit", "1s").input("patience", "2m");
+    let outcome = run.fails_with(1).await;
+    assert!(outcome.says("nothing was written: `time-limit` was over before the tags"), "{outcome}");
+    assert_eq!(lists.target.writes(), 0);
+}
+
+/// Twelve images of one manifest each at a source that bills its GETs and has ten left.
+fn twelve() -> (Lists, Vec<String>) {
+    let lists = Lists::new();
+    for number in 0..12 {
+        lists.source.seed(&images::release(number), &format!("app:1.{number}"));
+    }
+    lists.source.switch(|switches| switches.pulls_left = Some(10));
+    let line = |number: u64| format!("SOURCE/app:1.{number} => TARGET/app");
+    (lists, (0..12).map(line).collect())
+}
+
+/// The manifests that the source gave.
+fn pulls(lists: &Lists) -> usize {
+    lists
+        .source
+        .log()
+        .iter()
+        .filter(|it| it.method == "GET" && it.path.contains("/manifests/") && it.status == 200)
+        .count()
+}
+
+#[tokio::test]
+async fn a_budget_of_ten_pulls_copies_the_first_ten_images_and_the_next_run_goes_on_there() {
+    for budget in ["auto", "10"] {
+        let (lists, lines) = twelve();
+        let list = format!("images: [{}]", lines.join(", "));
+        let run = lists.run(&list).input("pull-budget", budget);
+        let outcome = run.succeeds().await;
+        let expected = |at: u64| format!("app:1.{at} {}", if at < 10 { "copied" } else { "deferred" });
+        assert_eq!(results(&outcome), (0..12).map(expected).collect::<Vec<_>>(), "{outcome}");
+        assert_eq!((pulls(&lists), lists.source.statuses(429)), (10, 0), "{}", lists.requests());
+        assert_eq!(outcome.json()["totals"]["pulls_billed"], 10);
+        let name = |at: u64| {
+            let name = format!("app:1.{at}");
+            format!("{} => {}", lists.source.name(&name), lists.target.name(&name))
+        };
+        assert_eq!(outcome.output("next"), [name(10), name(11)].join("\n"));
+        // Nothing is left: what is there is known to be, and what is not costs no pull.
+        lists.reset();
+        lists.source.switch(|switches| switches.pulls_left = Some(0));
+        let none = run.clone().input("pull-budget", "auto").input("on-budget", "fail").fails_with(1).await;
+        assert_eq!(results(&none)[9..], ["app:1.9 unchanged", "app:1.10 deferred", "app:1.11 deferred"], "{none}");
+        assert_eq!((pulls(&lists), lists.source.statuses(429)), (0, 0), "{}", lists.requests());
+        lists.source.switch(|switches| switches.pulls_left = Some(10));
+        let outcome = run.succeeds().await;
+        assert_eq!(results(&outcome)[9..], ["app:1.9 unchanged", "app:1.10 copied", "app:1.11 copied"], "{outcome}");
+        assert_eq!(pulls(&lists), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_image_is_begun_when_the_budget_reaches_for_all_of_it_and_none_passes_one_that_stands_before_it() {
+    let lists = Lists::new();
+    for tag in ["a", "b", "c"] {
+        lists.source.seed(&images::three_platforms(), &format!("{tag}/app:1"));
+    }
+    lists.source.seed(&images::release(1), "small:1");
+    lists.source.switch(|switches| switches.pulls_left = Some(10));
+    let list =
+        "images: [SOURCE/a/app:1 => TARGET/a/app, {source: SOURCE/b/app:1, target: [TARGET/b/app, TARGET/twice]},
+        SOURCE/c/app:1 => TARGET/c/app, SOURCE/small:1 => TARGET/small]";
+    let run = lists.run(list).input("pull-budget", "auto");
+    let outcome = run.succeeds().await;
+    let expected = ["a/app:1 copied", "b/app:1 copied", "twice:1 deferred", "c/app:1 deferred", "small:1 deferred"];
+    assert_eq!(results(&outcome), expected, "{outcome}");
+    assert!(pulls(&lists) <= 10 && lists.source.statuses(429) == 0, "{}", lists.requests());
+    assert!(outcome.says("the budget of pulls has 1 left, and this needs 3"), "{outcome}");
+    // One that needs more than there will ever be keeps no other from being copied.
+    lists.source.switch(|switches| switches.pulls_left = Some(100));
+    let outcome = run.input("pull-budget", "3").succeeds().await;
+    assert_eq!(results(&outcome)[2..], ["twice:1 deferred", "c/app:1 deferred", "small:1 copied"], "{outcome}");
+}
+
+#[tokio::test]
+async fn pulls_that_come_back_are_waited_for_on_demand() {
+    let (lists, lines) = twelve();
+    let list = format!("images: [{}]", lines.join(", "));
+    let run = lists.run(&list).input("pull-budget", "auto").input("on-budget", "wait").input("patience", "5s");
+    let refill = async {
+        while pulls(&lists) < 10 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        lists.source.switch(|switches| switches.pulls_left = Some(10));
+    };
+    let (outcome, ()) = tokio::join!(run.succeeds(), refill);
+    assert!(results(&outcome).iter().all(|result| result.ends_with(" copied")), "{outcome}");
+    assert_eq!((pulls(&lists), lists.source.statuses(429)), (12, 0), "{}", lists.requests());
+    let outcome = run.input("pull-budget", "10").fails_with(2).await;
+    assert!(outcome.says("input `on-budget`: is `wait`"), "{outcome}");
+}
+
+#[tokio::test]
 async fn what_a_time_limit_leaves_is_deferred_and_the_next_run_goes_on_there() {
     let lists = Lists::new();
     let image = images::single();

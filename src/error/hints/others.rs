@@ -287,6 +287,15 @@ pub const RULES: &[Rule] = &[
             )
         })],
     },
+    Rule {
+        is: |f| matches!(f.error, Error::OutOfPulls { .. }),
+        hints: &[always(|_, r| {
+            let (budget, auth) = (r.input("pull-budget"), r.input("registry-auth"));
+            format!(
+                "run again when the registry gives pulls back, raise {budget}, or log in with {auth}: an account has more"
+            )
+        })],
+    },
     Rule { is: |f| matches!(f.error, Error::Cancelled { .. }), hints: &[RUN_AGAIN] },
     // An answer that no rule knows.
     Rule {

@@ -17,6 +17,7 @@ use crate::error::cause::{Cause, ConnectionFailure, TlsFailure};
 use crate::http::address::{is_named, is_plain_http};
 use crate::http::clients::{Pool, Transport};
 use crate::http::exchange::answer;
+use crate::observe::pulls::{PullBudget, PullLimit, Shortage};
 use crate::secret::Credential;
 use crate::store::registry::auth::realm::{self, Allowed};
 use crate::store::registry::auth::token::Scopes;
@@ -49,6 +50,8 @@ pub struct RegistrySettings {
     pub token_services: Vec<(String, String)>,
     /// The registry of the GitHub server that this run belongs to, whatever its name.
     pub github: Option<String>,
+    /// What may be taken of billed pulls, and what is done when that is used up.
+    pub pulls: (Option<PullLimit>, Shortage),
 }
 
 impl RegistrySettings {
@@ -93,6 +96,8 @@ pub struct Host {
     pub(crate) quirks: Quirks,
     /// What it was seen to support or to refuse.
     pub(crate) observed: Observed,
+    /// The account's pulls.
+    pub(crate) pulls: Arc<PullBudget>,
     /// What it has warned of.
     pub(crate) warnings: Warnings,
 }
@@ -105,6 +110,7 @@ impl Host {
         (spans, small_blobs): (Arc<Semaphore>, Arc<Semaphore>),
         settings: &RegistrySettings,
     ) -> Result<Self, Error> {
+        let (limit, shortage) = settings.pulls;
         let quirks = Quirks::of(name, settings.github.as_deref());
         let server = quirks.server.unwrap_or(name);
         let parse = |scheme: &str| Url::parse(&format!("{scheme}://{server}/"));
@@ -133,6 +139,7 @@ impl Host {
             took_blob: Mutex::default(),
             observed: Observed::new(&quirks),
             warnings: Warnings::default(),
+            pulls: Arc::new(PullBudget::new(limit, shortage, quirks.bills_pulls)),
             quirks,
         })
     }

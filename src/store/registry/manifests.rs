@@ -18,6 +18,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
 use crate::store::content::{ManifestPush, OnFailure, TagOrDigest};
 use crate::store::registry::auth::token::Scopes;
+use crate::store::registry::pulls;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::Request;
 use crate::text::sanitise;
@@ -47,6 +48,7 @@ impl Repository {
             Err(cause) => return Err(self.error("HEAD manifest", self.object(at), cause)),
         };
         let headers = response.headers();
+        self.host.pulls.hear(pulls::quota(headers));
         let digest = match (content_digest(headers), at) {
             (Some(digest), _) => digest,
             (None, TagOrDigest::Digest(digest)) => digest.clone(),
@@ -86,10 +88,20 @@ impl Repository {
     pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
         let call = self.manifest_call(Method::GET, at, "manifest");
         let failed = |cause| self.error("GET manifest", self.object(at), cause);
+        if matches!(at, TagOrDigest::Tag(_)) && self.host.pulls.ends() {
+            // It may not be there, and to ask for that is billed nothing.
+            self.send(&self.manifest_call(Method::HEAD, at, "manifest")).await.map_err(failed)?;
+        }
         let mut budget = crate::store::registry::retry::RetryBudget::of(&self.limits, call.work);
         let (headers, bytes) = loop {
-            let response = self.send(&call).await.map_err(failed)?;
-            if self.host.quirks.bills_pulls {
+            self.take_pull(at).await?;
+            let response = self.send(&call).await.map_err(|cause| {
+                // What is refused is not billed.
+                self.host.pulls.give_back();
+                failed(cause)
+            })?;
+            self.host.pulls.hear(pulls::quota(response.headers()));
+            if self.host.pulls.bills() {
                 self.meter.pull();
             }
             let headers = response.headers().clone();
@@ -179,7 +191,7 @@ impl Repository {
         self.head_manifest(at).await.is_ok_and(|found| found.is_some_and(|found| found.digest == *digest))
     }
 
-    fn manifest_call<'a>(&self, method: Method, at: TagOrDigest<'_>, what: &'a str) -> Request<'a> {
+    pub(crate) fn manifest_call<'a>(&self, method: Method, at: TagOrDigest<'_>, what: &'a str) -> Request<'a> {
         // The scope of the job, not of the request: one token serves the whole of it.
         let mut call = Request::new(method, self.url(&format!("manifests/{at}")), self.scopes(), what);
         call.headers.insert(ACCEPT, HeaderValue::from_static(manifest::ACCEPT));

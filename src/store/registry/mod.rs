@@ -14,6 +14,7 @@ pub mod host;
 pub mod learned;
 pub mod manifests;
 pub mod paging;
+pub mod pulls;
 pub mod quirks;
 pub mod referrers;
 pub mod registries;

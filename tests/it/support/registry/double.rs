@@ -92,6 +92,8 @@ pub struct Switches {
     pub require_length: bool,
     /// Pushing does not create repositories (ECR).
     pub repositories_must_exist: bool,
+    /// A GET of a manifest is billed as a pull, and so many are left (Docker Hub).
+    pub pulls_left: Option<u64>,
 }
 
 impl Default for Switches {
@@ -109,6 +111,7 @@ impl Default for Switches {
             absolute_links: false,
             require_length: false,
             repositories_must_exist: false,
+            pulls_left: None,
         }
     }
 }
@@ -412,6 +415,11 @@ impl Registry {
     pub fn count(&self, method: &str, part: &str) -> usize {
         let matches = |r: &&Recorded| (method == "*" || r.method == method) && r.line().contains(part);
         self.log().iter().filter(matches).count()
+    }
+
+    /// Requests that were answered with this status.
+    pub fn statuses(&self, status: u16) -> usize {
+        self.log().iter().filter(|entry| entry.status == status).count()
     }
 
     /// Uploads that were opened and never closed: asked for to see whether that is allowed.

@@ -384,11 +384,21 @@ fn get_manifest(call: &Call<'_>, name: &str, reference: &str) -> Answer {
     if !accepts {
         return Err(unknown(&format!("found a {}, but the accept header does not support it", manifest.media_type)));
     }
-    let reply = Reply::new(200)
+    let mut reply = Reply::new(200)
         .header("content-type", &manifest.media_type)
         .header("docker-content-digest", digest)
         .header("etag", format!("\"{digest}\""))
         .body(manifest.bytes.clone());
+    if let Some(left) = &mut lock(&call.node.switches).pulls_left {
+        match (&call.method, left.checked_sub(1)) {
+            (&Method::GET, None) => {
+                return Err(Reply::error(429, "TOOMANYREQUESTS", "You have reached your pull rate limit."));
+            }
+            (&Method::GET, Some(rest)) => *left = rest,
+            _ => {}
+        }
+        reply = reply.header("ratelimit-limit", "100;w=21600").header("ratelimit-remaining", format!("{left};w=21600"));
+    }
     for what in call.whats {
         if let What::TagMovesTo(digest) = what {
             repository.tags.insert(reference.to_owned(), digest.clone());

@@ -1,0 +1,85 @@
+//! An image's part of the pulls that its source bills.
+//!
+//! Owns when an image asks for them: in the order of the list, its root first, then all that is known to be below it. What is
+//! found on the way, attachments and indexes within indexes, is taken from what is left. Never counts.
+
+use std::sync::Arc;
+
+use crate::engine::ends::Endpoint;
+use crate::engine::job::Job;
+use crate::engine::options::ChildSelection;
+use crate::engine::resolve::Root;
+use crate::engine::session::Session;
+use crate::error::{Error, Side};
+use crate::observe::meter::Meter;
+use crate::observe::pulls::PullBudget;
+use crate::oci::manifest::Manifest;
+use crate::store::Source;
+use crate::store::registry::repository::Purpose;
+
+/// The pulls of one image's account, and its place among those that want some.
+pub struct Pulls {
+    budget: Arc<PullBudget>,
+    /// Its place among the images of the run.
+    number: usize,
+    /// Images of one source share what is set aside for it.
+    source: String,
+}
+
+impl Pulls {
+    /// The image is begun: later ones wait for it. Nothing of one whose source is no registry.
+    pub fn begin(session: &Session<'_>, job: &Job, meter: &Arc<Meter>, number: usize) -> Option<Self> {
+        let reference = job.source.registry()?;
+        let repository = session.registries.open(Side::Source, reference, Purpose::Read, Arc::clone(meter)).ok()?;
+        let (budget, source) = (Arc::clone(repository.pulls()), job.source.to_string());
+        let _ = meter.pulls_held.set(budget.begin(number, &source));
+        Some(Self { budget, number, source })
+    }
+
+    /// Whether there may be an end of them: then nothing is read before it is known to be needed.
+    pub fn may_end(&self) -> bool {
+        self.budget.may_end()
+    }
+
+    /// Waits until the images before it have had set aside what they need: what matters most stands first.
+    pub async fn turn(&self, source: &Endpoint<Source>) {
+        if let Source::Registry(repository) = &source.store {
+            repository.await_turn(source.at(), self.number).await;
+        }
+    }
+
+    /// Has set aside, in its turn, what its root costs that is not read yet.
+    pub async fn root(&self, source: &Endpoint<Source>, root: &Root) -> Result<(), Error> {
+        self.turn(source).await;
+        match root {
+            Root::Known(_) => self.set_aside(source, 1).await,
+            Root::Fetched(_) => Ok(()),
+        }
+    }
+
+    /// Has set aside what is below `root`, as far as that shows; then it is the turn of others.
+    pub async fn below(
+        &self,
+        source: &Endpoint<Source>,
+        root: &Manifest,
+        children: Option<&ChildSelection>,
+    ) -> Result<(), Error> {
+        let wanted = |digest| children.is_none_or(|chosen| chosen.has(&root.digest, digest));
+        let below = root.children().filter(|child| wanted(&child.digest)).count();
+        self.set_aside(source, below as u64).await?;
+        self.budget.settle(self.number);
+        Ok(())
+    }
+
+    /// The image has ended.
+    pub fn end(&self) {
+        self.budget.end(self.number, &self.source);
+    }
+
+    async fn set_aside(&self, source: &Endpoint<Source>, pulls: u64) -> Result<(), Error> {
+        match &source.store {
+            Source::Registry(repository) => repository.set_aside(source.at(), pulls, &self.source).await,
+            Source::Mirrors(_) | Source::Layout(_) => Ok(()),
+        }
+    }
+}
