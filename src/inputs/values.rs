@@ -365,7 +365,8 @@ impl Values {
         if !matches!(images, Images::List(_)) {
             return Err(Error::input("lock", "is the lock of a list; name the list by `config`"));
         }
-        if frozen && self.0.contains_key("lock-update") {
+        // In a workflow the default is given too, by the action itself.
+        if frozen && matches!(update, Update::Missing | Update::Matching(_)) {
             return Err(Error::input("lock-update", "contradicts `frozen`, with which no line changes; leave one out"));
         }
         let update = if frozen { Update::Frozen } else { update };
