@@ -51,7 +51,7 @@ pub struct ImageTask<'a> {
     /// Where a copy goes, unless that could not be opened.
     way: Option<Way<'a>>,
     /// Its part of the pulls that its source bills.
-    pulls: Option<Pulls>,
+    pulls: Pulls,
 }
 
 /// Where a copy goes, and its part in what is read of its source. It takes part from when the image is begun, not from when it
@@ -81,7 +81,7 @@ impl<'a> ImageTask<'a> {
             tag: Mutex::new(Tag::Untouched),
             known: Mutex::default(),
             way: None,
-            pulls: None,
+            pulls: Pulls::default(),
         };
         if let Operation::Copy(_) = job.options.operation {
             image.way = image.way().ok();
@@ -109,17 +109,7 @@ impl<'a> ImageTask<'a> {
             Operation::Verify => self.verify().await,
             Operation::Access => self.find_target().await,
         };
-        if let Some(pulls) = &self.pulls {
-            pulls.end();
-        }
-        match worked {
-            Err(Error::OutOfPulls { needed, left, .. }) => {
-                // Those that stand after it are left whatever they need.
-                if needed > left {
-                    self.meter.notice(format!("the budget of pulls has {left} left, and this needs {needed}"));
-                }
-                Ok(Outcome::Deferred)
-            }
+        match self.pulls.end(worked, &self.meter) {
             Err(error) if error.absent_tag().is_some() => {
                 let Session { registries, shared, .. } = self.session;
                 Err(Box::pin(shared.near.told(registries, &self.meter, error)).await)
@@ -207,9 +197,8 @@ impl<'a> ImageTask<'a> {
             return self.stays(&target.store, found).await;
         }
         let source = ends::source(self.session, self.job, &self.meter).await?;
-        if let Some(pulls) = self.pulls.as_ref().filter(|_| self.job.options.platforms != Platforms::All) {
-            // Its manifest is what it is resolved by.
-            pulls.turn(&source).await;
+        if self.job.options.platforms != Platforms::All {
+            self.pulls.turn(&source).await;
         }
         // Where only the source's digest names the target, the target can be asked once that is known.
         let early = target.tag.as_deref().map(TagOrDigest::Tag).or(target.digest.as_ref().map(TagOrDigest::Digest));
@@ -240,9 +229,7 @@ impl<'a> ImageTask<'a> {
             self.session.gate.before_write(repository, before).await?;
         }
         let Resolved { root, chosen, children, smaller, .. } = resolved;
-        if let Some(pulls) = &self.pulls {
-            pulls.root(&source, &root).await?;
-        }
+        self.pulls.root(&source, &root).await?;
         let root = match &source.store {
             // Asked again for each image: its report names the mirror that served it.
             Source::Mirrors(_) => root.manifest(&source.store, source.at()).await?,
@@ -250,9 +237,7 @@ impl<'a> ImageTask<'a> {
                 reader.manifest(&wanted, root.manifest(&source.store, source.at())).await?
             }
         };
-        if let Some(pulls) = &self.pulls {
-            pulls.below(&source, &root, children.as_ref()).await?;
-        }
+        self.pulls.below(&source, &root, children.as_ref()).await?;
         let (tell, subjects) = unbounded_channel();
         let copy = Copy {
             source: &source.store,
@@ -397,7 +382,7 @@ impl<'a> ImageTask<'a> {
             Some(TagOrDigest::Tag(tag))
                 if *on_conflict == OnConflict::Overwrite
                     && *platforms == Platforms::All
-                    && !self.pulls.as_ref().is_some_and(Pulls::may_end)
+                    && !self.pulls.may_end()
                     && !reader.has_others()
                     && target.is_known_to_lack(tag) =>
             {

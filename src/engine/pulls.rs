@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::engine::ends::Endpoint;
 use crate::engine::job::Job;
 use crate::engine::options::ChildSelection;
+use crate::engine::outcome::Outcome;
 use crate::engine::resolve::Root;
 use crate::engine::session::Session;
 use crate::error::{Error, Side};
@@ -17,8 +18,12 @@ use crate::oci::manifest::Manifest;
 use crate::store::Source;
 use crate::store::registry::repository::Purpose;
 
-/// The pulls of one image's account, and its place among those that want some.
-pub struct Pulls {
+/// One image's part; nothing of one whose source is no registry.
+#[derive(Default)]
+pub struct Pulls(Option<Part>);
+
+/// The pulls of the account, and the image's place among those that want some.
+struct Part {
     budget: Arc<PullBudget>,
     /// Its place among the images of the run.
     number: usize,
@@ -27,24 +32,28 @@ pub struct Pulls {
 }
 
 impl Pulls {
-    /// The image is begun: later ones wait for it. Nothing of one whose source is no registry.
-    pub fn begin(session: &Session<'_>, job: &Job, meter: &Arc<Meter>, number: usize) -> Option<Self> {
-        let reference = job.source.registry()?;
-        let repository = session.registries.open(Side::Source, reference, Purpose::Read, Arc::clone(meter)).ok()?;
-        let (budget, source) = (Arc::clone(repository.pulls()), job.source.to_string());
-        let _ = meter.pulls_held.set(budget.begin(number, &source));
-        Some(Self { budget, number, source })
+    /// The image is begun: later ones wait for it.
+    pub fn begin(session: &Session<'_>, job: &Job, meter: &Arc<Meter>, number: usize) -> Self {
+        let part = || {
+            let reference = job.source.registry()?;
+            let repository = session.registries.open(Side::Source, reference, Purpose::Read, Arc::clone(meter)).ok()?;
+            let (budget, source) = (Arc::clone(repository.pulls()), job.source.to_string());
+            let _ = meter.pulls_held.set(budget.begin(number, &source));
+            Some(Part { budget, number, source })
+        };
+        Self(part())
     }
 
     /// Whether there may be an end of them: then nothing is read before it is known to be needed.
     pub fn may_end(&self) -> bool {
-        self.budget.may_end()
+        self.0.as_ref().is_some_and(|part| part.budget.may_end())
     }
 
-    /// Waits until the images before it have had set aside what they need: what matters most stands first.
+    /// Waits until the images before it have had set aside what they need: what matters most stands first. Asked before an image
+    /// is resolved where its manifest is what it is resolved by.
     pub async fn turn(&self, source: &Endpoint<Source>) {
-        if let Source::Registry(repository) = &source.store {
-            repository.await_turn(source.at(), self.number).await;
+        if let (Source::Registry(repository), Some(part)) = (&source.store, &self.0) {
+            repository.await_turn(source.at(), part.number).await;
         }
     }
 
@@ -67,19 +76,29 @@ impl Pulls {
         let wanted = |digest| children.is_none_or(|chosen| chosen.has(&root.digest, digest));
         let below = root.children().filter(|child| wanted(&child.digest)).count();
         self.set_aside(source, below as u64).await?;
-        self.budget.settle(self.number);
+        if let Some(part) = &self.0 {
+            part.budget.settle(part.number);
+        }
         Ok(())
     }
 
-    /// The image has ended.
-    pub fn end(&self) {
-        self.budget.end(self.number, &self.source);
+    /// The image has ended so: what it has left is there for others, and where too little was left, so is the image.
+    pub fn end(&self, worked: Result<Outcome, Error>, meter: &Meter) -> Result<Outcome, Error> {
+        if let Some(part) = &self.0 {
+            part.budget.end(part.number, &part.source);
+        }
+        let Err(Error::OutOfPulls { needed, left, .. }) = worked else { return worked };
+        // Those that stand after it are left whatever they need.
+        if needed > left {
+            meter.notice(format!("the budget of pulls has {left} left, and this needs {needed}"));
+        }
+        Ok(Outcome::Deferred)
     }
 
     async fn set_aside(&self, source: &Endpoint<Source>, pulls: u64) -> Result<(), Error> {
-        match &source.store {
-            Source::Registry(repository) => repository.set_aside(source.at(), pulls, &self.source).await,
-            Source::Mirrors(_) | Source::Layout(_) => Ok(()),
+        match (&source.store, &self.0) {
+            (Source::Registry(repository), Some(part)) => repository.set_aside(source.at(), pulls, &part.source).await,
+            _ => Ok(()),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::http::roots::ExtraRoots;
 use crate::inputs::config;
 use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::{Inputs, Task};
-use crate::inputs::words::{at_once, duration, items};
+use crate::inputs::words::{at_once, duration, items, pull_limit};
 use crate::observe::debug_log;
 use crate::observe::pulls::PullLimit;
 use crate::oci::digest::Digest;
@@ -194,14 +194,7 @@ impl Values {
 
     /// What does not come back cannot be waited for.
     fn pull_budget(&self) -> Result<Option<PullLimit>, Error> {
-        let limit = match self.get("pull-budget") {
-            None => None,
-            Some("auto") => Some(PullLimit::Left),
-            Some(text) => Some(PullLimit::Count(text.parse().map_err(|_| {
-                let problem = format!("`{}` is neither `auto` nor a number of pulls", quote(text));
-                Error::input("pull-budget", problem)
-            })?)),
-        };
+        let limit = self.get("pull-budget").map(|text| parsed("pull-budget", pull_limit(text))).transpose()?;
         if self.choice::<OnBudget>("on-budget")? == OnBudget::Wait && limit != Some(PullLimit::Left) {
             let problem =
                 "is `wait`, which waits for pulls that the registry gives back; set `pull-budget` to `auto` too";

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::engine::options::AtOnce;
+use crate::observe::pulls::PullLimit;
 use crate::text::blank::trimmed;
 use crate::text::quote::quote;
 
@@ -12,6 +13,13 @@ use crate::text::quote::quote;
 pub fn items(text: &str) -> Vec<&str> {
     let lines = text.lines().map(trimmed).filter(|line| !line.starts_with('#'));
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|item| !item.is_empty()).collect()
+}
+
+/// Reads `auto`, or a number of pulls.
+pub fn pull_limit(text: &str) -> Result<PullLimit, String> {
+    let count = || text.parse().map(PullLimit::Count);
+    let unknown = |_| format!("`{}` is neither `auto` nor a number of pulls", quote(text));
+    if text == "auto" { Ok(PullLimit::Left) } else { count().map_err(unknown) }
 }
 
 /// Reads `90s`, `5m`, `1m30s`, `1h`; a number alone is seconds.
