@@ -44,6 +44,20 @@ impl Directory {
         Ok(Some(file))
     }
 
+    /// Opens a regular file, which need not exist, to add to it.
+    pub fn append(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        let no_file = || io::Error::new(ErrorKind::InvalidInput, "it is not a regular file");
+        let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or_default();
+        let opened = self.0.open_with(&path, OpenOptions::new().append(true).create(true).custom_flags(flags));
+        // A pipe that nobody reads, and a socket, are refused by the kernel in words that name neither.
+        let opened = opened.map_err(|error| match self.0.metadata(&path) {
+            Ok(found) if !found.is_file() && !found.is_dir() => no_file(),
+            _ => error,
+        });
+        let file = opened?.into_std();
+        if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
+    }
+
     /// A file's bytes; none where there is nothing. Fails with [`ErrorKind::FileTooLarge`] beyond `max_bytes`.
     pub fn read(&self, path: impl AsRef<Path>, max_bytes: u64) -> io::Result<Option<Vec<u8>>> {
         let Some(file) = self.open_file(path)? else { return Ok(None) };
@@ -171,12 +185,18 @@ mod tests {
         for path in ["out/secret".as_ref(), "file".as_ref(), "../outside/secret".as_ref(), absolute.as_path()] {
             assert!(leads_out(&directory.read(path, 9).unwrap_err()), "{}", path.display());
         }
+        symlink(outside.join("new"), root.join("dangling")).unwrap();
+        for path in ["out/secret", "file", "dangling", "../outside/secret"] {
+            assert!(leads_out(&directory.append(path).unwrap_err()), "{path}");
+        }
         for path in ["out/new", "../new", "out/a/b"] {
             assert!(leads_out(&directory.replace(path, b"x").unwrap_err()), "{path}");
             assert!(directory.create_directories(path).is_err(), "{path}");
         }
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
         assert_eq!(directory.read("in/file", 9).unwrap().unwrap(), b"f");
+        directory.append("in/file").unwrap().write_all(b"g").unwrap();
+        assert_eq!(fs::read(root.join("real/file")).unwrap(), b"fg");
         // A link in the place of a file is replaced and what it led to stays.
         directory.replace("file", b"own").unwrap();
         assert_eq!((fs::read(&absolute).unwrap(), fs::read(root.join("file")).unwrap()), (b"s".into(), b"own".into()));

@@ -80,7 +80,7 @@ pub async fn run(
     if let Err(error) = files::clear(&runner) {
         return refuse(&console, &error);
     }
-    let files = match Files::open(&runner, inputs.summary, inputs.report_file.as_deref()) {
+    let files = match Files::open(&runner, inputs.summary, inputs.report_file.as_ref()) {
         Ok(files) => files,
         Err(error) => return refuse(&console, &error),
     };
@@ -119,7 +119,14 @@ pub async fn stages(
     let plan = Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries)?;
     let names = plan.jobs.iter().flat_map(|job| std::iter::once(&job.source).chain(&job.target));
     console.redactor().open(names.map(ToString::to_string));
-    let credentials = credentials(inputs, console, &ends(&inputs.request, &plan)).await;
+    let mut shutdown = Box::pin(shutdown.fuse());
+    // A helper program may ask a person, and is ended with the run.
+    let ends = ends(&inputs.request, &plan);
+    let (credentials, cancelled) = tokio::select! {
+        biased;
+        credentials = credentials(inputs, console, &ends) => (credentials, None),
+        signal = &mut shutdown => (inputs.credentials.clone(), Some(signal)),
+    };
     refuse_tokens(inputs, &plan, &credentials)?;
     let (transport, connections) = transport(inputs);
     let registries = registries(inputs, credentials, &transport, connections);
@@ -128,6 +135,7 @@ pub async fn stages(
         debug_log::start(events.clone());
     }
     let mut report = Report::new(command, inputs.dry_run);
+    report.cancelled = cancelled;
     report.reader = console.reader();
     report.on_budget = inputs.on_budget;
     report.asked.clone_from(&inputs.asked);
@@ -139,7 +147,7 @@ pub async fn stages(
         tally: (command != Command::Inspect).then(|| events.tally()),
         pace: RateEstimate::new(started),
         looks: tokio::time::interval(LOOK),
-        shutdown: Box::pin(shutdown.fuse()),
+        shutdown,
     };
     let until = inputs.time_limit.map(|limit| started + limit);
     let plan = settled(plan, inputs, &registries, &mut watch, &mut report, (&events, until)).await?;
@@ -195,7 +203,9 @@ async fn settled<S: Future<Output = &'static str>>(
     report: &mut Report,
     (events, until): (&Events, Option<Instant>),
 ) -> Result<Plan, Error> {
-    if let Images::List(list) = &inputs.request.images {
+    if let Images::List(list) = &inputs.request.images
+        && report.cancelled.is_none()
+    {
         match watch.until(within(until, expand::expand(list, &inputs.request, registries, events))).await {
             Ok(None) => {
                 let problem =

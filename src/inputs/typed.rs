@@ -15,6 +15,7 @@ use crate::oci::reference::Reference;
 use crate::plan::ask::Declined;
 use crate::plan::list::shard::Shard;
 use crate::plan::request::Request;
+use crate::runner::files::ReportFile;
 use crate::runner::talk::Talk;
 use crate::store::mirrors::MirrorSettings;
 use crate::text::choice::Choice;
@@ -99,7 +100,7 @@ pub struct Inputs {
     /// Whether the debug log is on.
     pub debug_log: bool,
     /// The file that the whole report goes to.
-    pub report_file: Option<PathBuf>,
+    pub report_file: Option<ReportFile>,
     /// How the program is to talk.
     pub talk: Talk,
     /// Whether to write the job summary.

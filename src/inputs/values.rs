@@ -4,7 +4,7 @@
 //! after its secrets were taken out.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::credentials::docker_config::Home;
 use crate::credentials::{Credentials, GithubLogin, Given};
@@ -35,6 +35,7 @@ use crate::plan::list::lock::{Lock, Update};
 use crate::plan::list::shard::Shard;
 use crate::plan::pasted;
 use crate::plan::request::{Images, Request};
+use crate::runner::files::ReportFile;
 use crate::runner::talk::{Format, Talk};
 use crate::runner::{Surroundings, gitlab};
 use crate::secret::{Credential, Secret};
@@ -183,7 +184,7 @@ impl Values {
             emit,
             workspace: surroundings.workspace(environment).into(),
             at_once: self.at_once()?,
-            report_file: self.report_file(surroundings.workspace(environment).as_ref())?,
+            report_file: self.report_file(environment, &surroundings)?,
             talk: Talk::default(),
             emit_directory: self.emit_directory(surroundings.workspace(environment))?,
             debug_log: wants_debug_log(environment),
@@ -394,21 +395,9 @@ impl Values {
         self.get("concurrency").map_or(Ok(AtOnce::default()), |text| parsed("concurrency", at_once(text)))
     }
 
-    /// The file for the report, in the workspace where it has no place of its own. That it cannot be written is said now: after
-    /// a run it would be too late.
-    fn report_file(&self, workspace: &Path) -> Result<Option<PathBuf>, Error> {
-        let Some(text) = self.get("report-file") else { return Ok(None) };
-        let path = workspace.join(text);
-        let problem = |what: &str| Err(Error::input("report-file", format!("`{}` {what}", quote(text))));
-        if path.is_dir() {
-            return problem("is a directory; name a file");
-        }
-        match path.parent() {
-            Some(directory) if !directory.as_os_str().is_empty() && !directory.is_dir() => {
-                problem("is in a directory that is not there; make it first")
-            }
-            _ => Ok(Some(path)),
-        }
+    fn report_file(&self, environment: &Environment, surroundings: &Surroundings) -> Result<Option<ReportFile>, Error> {
+        let file = self.get("report-file").map(|text| ReportFile::new(text, surroundings, environment));
+        parsed("report-file", file.transpose())
     }
 
     fn mirrors(&self, environment: &Environment) -> Result<MirrorSettings, Error> {

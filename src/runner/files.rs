@@ -6,13 +6,16 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use crate::directory::{self, Directory};
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::regular_file;
-use crate::runner::Runner;
 use crate::runner::console::Console;
 use crate::runner::gitlab::Project;
+use crate::runner::{Runner, Surroundings};
+use crate::text::quote::quote;
 
 /// The runner drops a whole job summary above 1 MiB, so it ends well below.
 const MAX_SUMMARY_BYTES: usize = 900 * 1024;
@@ -24,6 +27,12 @@ const MAX_OUTPUT_BYTES: usize = 480 * 1024;
 pub fn clear(runner: &Runner) -> Result<(), Error> {
     runner.surroundings.gitlab().map_or(Ok(()), Project::clear)
 }
+
+const A_DIRECTORY: &str = "is a directory; name a file";
+
+const NO_DIRECTORY: &str = "is in a directory that is not there; make it first";
+
+const OUTSIDE: &str = "leads out of the workspace; name a file below it";
 
 /// How many files are open at once while the end of a run is written: a directory, a folder of it, a file, and room.
 const SPARE: usize = 8;
@@ -38,6 +47,62 @@ pub struct Files {
     spare: Vec<File>,
 }
 
+/// Where the whole report goes besides.
+#[derive(Clone, Debug)]
+pub enum ReportFile {
+    /// Where the person at the command line names it; a device or a stream of this process.
+    Anywhere(PathBuf),
+    /// Below the workspace of a job, where others may have put links: its path there.
+    Beneath(Directory, PathBuf),
+}
+
+impl ReportFile {
+    /// Reads the name of one, in the workspace where it has no place of its own. That it cannot be written is said now: after a
+    /// run it would be too late.
+    pub fn new(text: &str, surroundings: &Surroundings, environment: &Environment) -> Result<Self, String> {
+        let workspace: &Path = surroundings.workspace(environment).as_ref();
+        // What a person types leads where it leads; what was checked out in a job may hold links that nobody looked at.
+        let found = if *surroundings == Surroundings::Terminal || is_device(text.as_ref()) {
+            Self::anywhere(workspace.join(text))
+        } else {
+            Self::beneath(workspace, text.as_ref())
+        };
+        found.map_err(|problem| format!("`{}` {problem}", quote(text)))
+    }
+
+    fn anywhere(path: PathBuf) -> Result<Self, String> {
+        if path.is_dir() {
+            return Err(A_DIRECTORY.to_owned());
+        }
+        match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => Err(NO_DIRECTORY.to_owned()),
+            _ => Ok(Self::Anywhere(path)),
+        }
+    }
+
+    fn beneath(workspace: &Path, path: &Path) -> Result<Self, String> {
+        let root = Directory::open(workspace).map_err(|_| NO_DIRECTORY.to_owned())?;
+        // A workflow may give the whole path.
+        let real = || path.strip_prefix(workspace.canonicalize().ok()?).ok();
+        let path = path.strip_prefix(workspace).ok().or_else(real).unwrap_or(path).to_owned();
+        let there = |path: &Path| match root.metadata(path) {
+            Err(error) if directory::leads_out(&error) => Err(OUTSIDE.to_owned()),
+            Err(error) => Err(format!("cannot be written: {error}")),
+            Ok(there) => Ok(there.map(|there| there.is_dir())),
+        };
+        match (there(&path)?, path.parent().filter(|folder| !folder.as_os_str().is_empty())) {
+            (Some(true), _) => Err(A_DIRECTORY.to_owned()),
+            (None, Some(folder)) if there(folder)? != Some(true) => Err(NO_DIRECTORY.to_owned()),
+            _ => Ok(Self::Beneath(root, path)),
+        }
+    }
+}
+
+/// Whether this names a device or a stream of the process, which no checkout can put a link in the place of.
+fn is_device(path: &Path) -> bool {
+    path.starts_with("/dev") && !path.components().any(|part| part == Component::ParentDir)
+}
+
 /// A file that something is added to.
 struct Appended {
     path: PathBuf,
@@ -48,7 +113,7 @@ struct Appended {
 
 impl Files {
     /// Opens what there is; the summary only where one is wanted, and the file for the whole report where one is named.
-    pub fn open(runner: &Runner, wants_summary: bool, report: Option<&Path>) -> Result<Self, Error> {
+    pub fn open(runner: &Runner, wants_summary: bool, report: Option<&ReportFile>) -> Result<Self, Error> {
         let open = |path: &Option<PathBuf>, name, what| {
             path.as_ref().map(|path| Appended::open(path.clone(), name, what)).transpose()
         };
@@ -56,7 +121,7 @@ impl Files {
         Ok(Self {
             output: open(&runner.output, "GITHUB_OUTPUT", "outputs")?,
             summary: open(summary, "GITHUB_STEP_SUMMARY", "the job summary")?,
-            report: open(&report.map(Path::to_owned), "report-file", "the report")?,
+            report: report.map(Appended::of_report).transpose()?,
             spare: (0..SPARE).map_while(|_| File::open("/dev/null").ok()).collect(),
             runner: runner.clone(),
         })
@@ -111,8 +176,24 @@ impl Files {
 
 impl Appended {
     fn open(path: PathBuf, name: &str, what: &'static str) -> Result<Self, Error> {
-        match regular_file::append(&path) {
+        let opened = regular_file::append(&path);
+        Self::opened(opened, path, name, what)
+    }
+
+    fn of_report(report: &ReportFile) -> Result<Self, Error> {
+        let (opened, path) = match report {
+            ReportFile::Anywhere(path) => (regular_file::append(path), path),
+            ReportFile::Beneath(workspace, path) => (workspace.append(path), path),
+        };
+        Self::opened(opened, path.clone(), "report-file", "the report")
+    }
+
+    fn opened(opened: std::io::Result<File>, path: PathBuf, name: &str, what: &'static str) -> Result<Self, Error> {
+        match opened {
             Ok(file) => Ok(Self { path, what, file }),
+            Err(error) if directory::leads_out(&error) => {
+                Err(Error::input(name, format!("`{}` {OUTSIDE}", path.display())))
+            }
             Err(error) if regular_file::is_no_file(&error) => Err(Error::input(
                 name,
                 format!(

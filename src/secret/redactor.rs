@@ -135,9 +135,20 @@ impl Known {
             return;
         }
         let length = text.len();
-        // As a form has it, once its escapes are undone.
-        let spaced: Vec<u8> = plain.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect();
-        let mut forms = vec![(plain, false), (spaced, false)];
+        let mut forms = Vec::new();
+        // What looks like an escape in the secret itself is undone with those that a text has around it.
+        let mut view = View::of(text);
+        for _ in 0..=LEVELS {
+            // As a form has it, once its escapes are undone.
+            let spaced: Vec<u8> = view.bytes.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect();
+            let decoded = view.decoded();
+            forms.extend([(view.bytes, false), (spaced, false)]);
+            match decoded {
+                Some(decoded) => view = decoded,
+                None => break,
+            }
+        }
+        forms.retain(|(form, _)| form.len() >= SHORTEST && !self.open.iter().any(|name| holds(name, form)));
         if length >= ENCODED {
             let start = text.as_bytes().get(..length.min(MOST_ENCODED)).unwrap_or_default();
             let digits = start.iter().flat_map(|byte| [byte >> 4, byte & 15]);
@@ -156,6 +167,7 @@ impl Known {
             let Some(head) = bytes.first_chunk::<HEAD>().copied() else { continue };
             let known = self.forms.entry(head).or_default();
             if !known.iter().any(|form| form.bytes.expose_secret() == bytes) {
+                let length = if encoded { length } else { bytes.len() };
                 known.push(Form { bytes: bytes.into(), encoded, length });
             }
         }
@@ -243,15 +255,8 @@ impl View {
 
 /// What an escape at the start of `text` stands for, and its length.
 fn unescaped(text: &[u8]) -> Option<(Option<char>, usize)> {
-    const ENTITIES: [(&[u8], char); 7] = [
-        (b"&amp;", '&'),
-        (b"&lt;", '<'),
-        (b"&gt;", '>'),
-        (b"&quot;", '"'),
-        (b"&#34;", '"'),
-        (b"&#39;", '\''),
-        (b"&apos;", '\''),
-    ];
+    const ENTITIES: [(&[u8], char); 5] =
+        [(b"&amp;", '&'), (b"&lt;", '<'), (b"&gt;", '>'), (b"&quot;", '"'), (b"&apos;", '\'')];
     let number = |digits: Range<usize>| {
         let digits = std::str::from_utf8(text.get(digits)?).ok()?;
         let is_number = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -260,16 +265,46 @@ fn unescaped(text: &[u8]) -> Option<(Option<char>, usize)> {
     match text {
         [b'%', ..] => number(1..3).map(|number| (char::from_u32(number), 3)),
         [b'\\', b'u', ..] if number(2..6).is_some() => number(2..6).map(|number| (char::from_u32(number), 6)),
-        [b'\\', b'x', ..] if number(2..4).is_some() => number(2..4).map(|number| (char::from_u32(number), 4)),
+        [b'\\', b'x', ..] if number(2..4).is_some() => {
+            multibyte(text).or_else(|| number(2..4).map(|number| (char::from_u32(number), 4)))
+        }
         [b'\\', b't', ..] => Some((Some('\t'), 2)),
         [b'\\', b'n', ..] => Some((Some('\n'), 2)),
         [b'\\', escaped, ..] if escaped.is_ascii_punctuation() => Some((Some(char::from(*escaped)), 2)),
+        [b'&', b'#', ..] => numeric_entity(text),
         [b'&', ..] => {
             let (entity, character) = ENTITIES.into_iter().find(|(entity, _)| text.starts_with(entity))?;
             Some((Some(character), entity.len()))
         }
         _ => None,
     }
+}
+
+/// The character that `&#N;` or `&#xH;` at the start of `text` stands for, and its length.
+fn numeric_entity(text: &[u8]) -> Option<(Option<char>, usize)> {
+    /// That of the longest, with zeros before it.
+    const LONGEST: usize = 16;
+    let end = text.iter().take(LONGEST).position(|byte| *byte == b';')?;
+    let digits = std::str::from_utf8(text.get(2..end)?).ok()?;
+    let number = match digits.strip_prefix('x') {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => digits.parse(),
+    };
+    Some((Some(char::from_u32(number.ok()?)?), end + 1))
+}
+
+/// The character beyond ASCII whose bytes in UTF-8 are at the start of `text`, each as `\xHH`, and the length of them all.
+fn multibyte(text: &[u8]) -> Option<(Option<char>, usize)> {
+    let byte = |escape: &[u8]| match escape {
+        [b'\\', b'x', digits @ ..] => u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok(),
+        _ => None,
+    };
+    let bytes: Vec<u8> = text.chunks_exact(4).take(4).map_while(byte).collect();
+    (2..=bytes.len()).find_map(|length| {
+        let mut characters = std::str::from_utf8(bytes.get(..length)?).ok()?.chars();
+        let character = characters.next().filter(|character| character.len_utf8() == length)?;
+        Some((Some(character), 4 * length))
+    })
 }
 
 /// Where the JSON string that `text` begins in ends.
@@ -371,6 +406,37 @@ mod tests {
         }
         for form in ["nothing of it", "hunter3", "100 % \\u00e4 &amp; %zz \\", "Hunter2-"] {
             assert_eq!(redactor.hide(form), form);
+        }
+    }
+
+    #[test]
+    fn a_secret_that_looks_escaped_itself_is_hidden_where_it_is_escaped_again() {
+        let json = |text: &str| serde_json::Value::from(text).to_string().trim_matches('"').to_owned();
+        for secret in ["Ab\"cd%41ef 12", "Ab\"cd%2541ef12", "Ab<cd&amp;ef12", "Ab\\cd%41\"ef12", "Ab_cd&#x41;\"ef12"] {
+            let redactor = knows(&[secret]);
+            let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            let once = json(secret);
+            for text in [secret.to_owned(), crate::text::sanitise::markdown(secret), json(&once), once, form] {
+                assert_eq!(redactor.hide(&format!("got `{text}` there")), "got `***` there", "{secret}: {text}");
+            }
+        }
+        // What is left of it is as short as what is not searched for.
+        assert_eq!(knows(&["%61%62%63"]).hide("abc"), "abc");
+    }
+
+    #[test]
+    fn what_pages_and_debuggers_write_is_undone() {
+        let redactor = knows(&["it's/a=sécret"]);
+        for text in [
+            "it&#x27;s&#x2F;a&#x3D;s&eacute;cret".replace("&eacute;", "&#233;"),
+            "it&#039;s&#47;a&#0061;s&#xE9;cret".to_owned(),
+            "it\\x27s/a=s\\xc3\\xa9cret".to_owned(),
+            "it\\x27s/a=s\\xe9cret".to_owned(),
+        ] {
+            assert_eq!(redactor.hide(&format!("got {text} there")), "got *** there", "{text}");
+        }
+        for text in ["&#x; &#; &#x110000; &#99999999999; &#39", "\\xc3"] {
+            assert_eq!(redactor.hide(text), text);
         }
     }
 

@@ -51,6 +51,43 @@ async fn a_run_leaves_no_file_but_its_outputs_and_its_summary() {
     assert!(outcome.files.keys().eq(THE_RUNNERS), "{:?}\n{outcome}", outcome.files.keys());
 }
 
+#[tokio::test]
+async fn a_report_does_not_follow_a_link_out_of_the_workspace() {
+    use std::os::unix::fs::symlink;
+    let (source, target) = (Registry::start(), Registry::start());
+    source.seed(&images::single(), "library/app:1");
+    let all = tempfile::tempdir().unwrap();
+    let (workspace, outside) = (all.path().join("workspace"), all.path().join("outside"));
+    for directory in [&workspace.join("real"), &outside] {
+        std::fs::create_dir_all(directory).unwrap();
+    }
+    std::fs::write(outside.join("kept"), "keep me").unwrap();
+    symlink(outside.join("kept"), workspace.join("link")).unwrap();
+    symlink(outside.join("new"), workspace.join("dangling")).unwrap();
+    symlink("../outside", workspace.join("directory")).unwrap();
+    symlink("real", workspace.join("within")).unwrap();
+    let run = |file: &str| {
+        let copy = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1")).input("report-file", file);
+        copy.env("GITHUB_WORKSPACE", workspace.to_str().unwrap())
+    };
+    let whole = outside.join("kept").display().to_string();
+    for file in ["link", "dangling", "directory/kept", "directory/new", "../outside/kept", &whole] {
+        let outcome = run(file).fails_with(2).await;
+        assert!(outcome.says("leads out of the workspace; name a file below it"), "{file}\n{outcome}");
+    }
+    assert_eq!((source.requests(), target.requests()), (0, 0));
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
+    assert_eq!(std::fs::read_to_string(&whole).unwrap(), "keep me");
+    let beneath = workspace.join("real/whole.json").display().to_string();
+    for (file, place) in
+        [("report.json", "report.json"), ("within/report.json", "real/report.json"), (&beneath, &beneath)]
+    {
+        run(file).succeeds().await;
+        assert!(std::fs::read_to_string(workspace.join(place)).unwrap().starts_with('{'), "{file}");
+    }
+    run("/dev/stdout").succeeds().await;
+}
+
 /// A pipe with a name, and nobody at either end.
 fn pipe(path: &Path) -> String {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());

@@ -84,6 +84,32 @@ async fn a_helper_that_does_not_work_is_said_by_its_name_and_not_by_its_words() 
 }
 
 #[tokio::test]
+async fn a_helper_that_is_being_asked_is_ended_with_the_run() {
+    let (registry, home) = guarded();
+    // What it waits for never comes: nobody opens the other end.
+    let pipe = home.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    helper(home.path(), "echo $$ > id.new; mv id.new id; read -r line < pipe");
+    for (signal, code) in [("TERM", 143), ("INT", 130)] {
+        let _ = std::fs::remove_file(home.path().join("id"));
+        let line = Run::line(&["copy", &registry.name("library/app:1"), &registry.name("mirror/app:1")]);
+        let mut running = run(line, home.path()).spawn();
+        while !home.path().join("id").exists() && !running.has_ended() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let id = std::fs::read_to_string(home.path().join("id")).unwrap();
+        running.signal(signal);
+        let outcome = running.finish().await;
+        assert_eq!(outcome.code, code, "{outcome}");
+        // Said by the run itself: one that has to be ended by its clock says nothing.
+        assert!(outcome.says(&format!("cancelled by SIG{signal}")), "{outcome}");
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "the helper goes on: {state}");
+        assert_eq!(registry.requests(), 0);
+    }
+}
+
+#[tokio::test]
 async fn podmans_file_is_a_persons_login() {
     let (registry, home) = guarded();
     let file = home.path().join("auth.json");

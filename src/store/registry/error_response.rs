@@ -19,6 +19,9 @@ use crate::text::sanitise;
 /// How much of an error body is read.
 const LARGEST_BODY: usize = 64 * 1024;
 
+/// How long a body is read at most: what it says is worth no more.
+const LONGEST_READING: Duration = Duration::from_secs(10);
+
 /// The longest wait that is believed: more than any patience, and nothing that arithmetic could trip over.
 const LONGEST_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -47,8 +50,8 @@ struct Loose {
     message: String,
 }
 
-/// Reads the refusal out of an answer to a request that carried `secrets`.
-pub(crate) async fn read(response: Response, secrets: &[Secret]) -> ErrorResponse {
+/// Reads the refusal out of an answer to a request that carried `secrets` and was to be answered within `limit`.
+pub(crate) async fn read(response: Response, secrets: &[Secret], limit: Duration) -> ErrorResponse {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let mut pieces = BoundedBody::new(reqwest::Body::from(response), LARGEST_BODY);
@@ -59,7 +62,7 @@ pub(crate) async fn read(response: Response, secrets: &[Secret]) -> ErrorRespons
         }
     };
     // A body that breaks off or does not end says no more than the status does.
-    let _ = tokio::time::timeout(Duration::from_secs(10), read).await;
+    let _ = tokio::time::timeout(limit.min(LONGEST_READING), read).await;
     parse(status, &headers, &body, secrets)
 }
 
@@ -169,7 +172,7 @@ mod tests {
 
     use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 
-    use super::{LONGEST_MESSAGE, go_duration, parse, retry_after_header};
+    use super::{LONGEST_MESSAGE, go_duration, parse, read, retry_after_header};
     use crate::secret::Secret;
 
     #[test]
@@ -186,6 +189,20 @@ mod tests {
         ] {
             assert_eq!(go_duration(text), expected, "{text}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_end_is_read_for_as_long_as_the_request_allows() {
+        let piece = || Ok::<_, std::convert::Infallible>(bytes::Bytes::from_static(b"no"));
+        let body = reqwest::Body::wrap_stream(futures_util::stream::unfold(piece(), move |next| async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Some((next, piece()))
+        }));
+        let response = http::Response::builder().status(403).body(body).unwrap();
+        let started = tokio::time::Instant::now();
+        let refusal = read(response.into(), &[], Duration::from_secs(2)).await;
+        assert_eq!((refusal.status, refusal.message.as_str()), (403, "nononononono"));
+        assert_eq!(started.elapsed(), Duration::from_secs(2), "by a clock that moves only where nothing else does");
     }
 
     #[test]

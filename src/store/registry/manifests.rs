@@ -219,8 +219,7 @@ impl Repository {
                 bytes.extend_from_slice(&piece);
             }
         };
-        // The whole of it: a byte now and then is no answer. Not all of the patience, so that there is another attempt.
-        let limit = (self.limits.stall * 2).min(self.limits.patience / 2);
+        let limit = self.limits.body();
         let result = tokio::time::timeout(limit, read).await.unwrap_or_else(|_| {
             Err(Cause::Connection {
                 kind: ConnectionFailure::Stalled,

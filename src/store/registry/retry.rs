@@ -93,6 +93,12 @@ impl Timeouts {
             has_alternatives: true,
         }
     }
+
+    /// How long the whole of a small body may take: a byte now and then is no answer. Not all of the patience, so that there
+    /// is another attempt.
+    pub(crate) fn body(&self) -> Duration {
+        (self.stall * 2).min(self.patience / 2)
+    }
 }
 
 /// The budget of one piece of work.

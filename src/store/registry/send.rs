@@ -223,7 +223,7 @@ impl Repository {
     pub(crate) async fn refused(&self, response: Response, authorization: Option<&HeaderValue>) -> Cause {
         let elsewhere = self.elsewhere(response.url());
         let shown = if elsewhere.is_none() { self.host.auth.shown(authorization) } else { Shown::Unknown };
-        let refusal = error_response::read(response, &self.host.auth.secrets(authorization)).await;
+        let refusal = error_response::read(response, &self.host.auth.secrets(authorization), self.limits.body()).await;
         Cause::Refused(ErrorResponse { elsewhere, shown, ..refusal })
     }
 

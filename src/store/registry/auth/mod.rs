@@ -321,9 +321,7 @@ impl Auth {
             context.meter.token_request();
             let unanswered = context.meter.ask(&host);
             let cause =
-                match tokio::time::timeout(TOKEN.min(context.limits.answer), ask(request, credential, context.meter))
-                    .await
-                {
+                match tokio::time::timeout(TOKEN.min(context.limits.answer), ask(request, credential, context)).await {
                     Ok(Ok(token)) => {
                         self.served.store(true, Relaxed);
                         return Ok(token);

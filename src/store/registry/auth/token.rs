@@ -162,16 +162,18 @@ pub fn token_address(realm: &Url, service: Option<&str>, scopes: &[String]) -> U
 pub async fn ask(
     request: reqwest::RequestBuilder,
     credential: Option<&Credential>,
-    meter: &Meter,
+    context: &TokenContext<'_>,
 ) -> Result<Token, Cause> {
     let response = exchange::send(request).await.map_err(|error| inside(classify(&error)))?;
     if response.status().is_redirection() {
         return Err(Cause::Protocol(Violation::TokenRedirect));
     }
     if !response.status().is_success() {
-        return Err(Cause::Refused(error_response::read(response, &secrets_of(credential)).await));
+        return Err(Cause::Refused(
+            error_response::read(response, &secrets_of(credential), context.limits.body()).await,
+        ));
     }
-    read_token(response, meter).await
+    read_token(response, context.meter).await
 }
 
 /// Said of a token service: its name leads to an internal address.
