@@ -73,6 +73,7 @@ kinds! {
     Error::Registry { cause: Cause::Protocol(_), .. } => Protocol of PROTOCOL;
     Error::DigestMismatch { .. } => DigestMismatch of CONTENT;
     Error::Content { .. } | Error::NotRepaired { .. } => Content of CONTENT;
+    Error::TooLarge { .. } => TooLarge of WISH;
     Error::Unexpected { .. } => Unexpected of WISH;
     Error::Conflict { .. } => Conflict of WISH;
     Error::Moved { .. } => Moved of WISH;
@@ -546,6 +547,10 @@ fn others() -> Vec<Example> {
         of(
             "a directory is no image layout",
             content(Source, "oci:out", "is not an OCI layout: `oci-layout` is missing"),
+        ),
+        of(
+            "an image has more bytes than `size-limit` allows",
+            Error::TooLarge { reference: image(HUB), what: "image", bytes: 12 << 30, limit: 10 << 30 },
         ),
         of(
             "the publisher moved the tag",

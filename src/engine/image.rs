@@ -26,6 +26,7 @@ use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::engine::pulls::Pulls;
 use crate::engine::resolve::{self, Resolved, Root};
 use crate::engine::session::Session;
+use crate::engine::size;
 use crate::engine::tag::{self, Tag, Written};
 use crate::engine::verify::{self, Comparison};
 use crate::error::Error;
@@ -238,6 +239,7 @@ impl<'a> ImageTask<'a> {
             }
         };
         self.pulls.below(&source, &root, children.as_ref()).await?;
+        size::check(&source.store, source.at(), &root, children.as_ref(), &self.job.options).await?;
         let (tell, subjects) = unbounded_channel();
         let copy = Copy {
             source: &source.store,

@@ -18,6 +18,7 @@ pub mod pulls;
 pub mod queue;
 pub mod resolve;
 pub mod session;
+pub mod size;
 pub mod sources;
 pub mod tag;
 pub mod verify;

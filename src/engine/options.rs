@@ -46,8 +46,19 @@ pub struct Options {
     pub expected_digest: Option<Digest>,
     /// Whether the source's tag may have moved.
     pub source_tag: SourceTag,
+    /// How large it may be; none: as large as it is.
+    pub size_limit: Option<SizeLimit>,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
+}
+
+/// How large an image may be, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SizeLimit {
+    /// All of it that is copied, what it has several times counted once.
+    pub image: u64,
+    /// One of its layers.
+    pub layer: u64,
 }
 
 /// What is to be done with an image.

@@ -34,6 +34,8 @@ pub enum Kind {
     Unusable,
     /// Content is not what its digest or descriptor says.
     Broken,
+    /// It is larger than it may be.
+    TooLarge,
     /// The source is not the digest that was expected.
     Unexpected,
     /// The target's tag is another digest, and is to stay.
@@ -61,6 +63,7 @@ impl Kind {
             Self::Refused => "refused",
             Self::Unusable => "unusable answer",
             Self::Broken => "broken",
+            Self::TooLarge => "too large",
             Self::Unexpected => "not the expected digest",
             Self::Conflict => "in conflict",
             Self::Different => "different",
@@ -77,6 +80,7 @@ impl Error {
         match self {
             Self::Registry { .. } => of_registry(&Failure::of(self)),
             Self::DigestMismatch { .. } | Self::Content { .. } | Self::NotRepaired { .. } => Kind::Broken,
+            Self::TooLarge { .. } => Kind::TooLarge,
             Self::Unexpected { .. } => Kind::Unexpected,
             Self::Conflict { .. } | Self::Moved { .. } => Kind::Conflict,
             Self::Platform { .. } => Kind::Platform,
@@ -95,6 +99,7 @@ impl Error {
             Self::DigestMismatch { side, .. } => format!("the {side}'s content does not have its digest"),
             Self::Content { problem, .. } => problem.clone(),
             Self::NotRepaired { .. } => "the registry keeps a broken layer".to_owned(),
+            Self::TooLarge { what, .. } => format!("the {what} is larger than `size-limit` allows"),
             Self::Unexpected { .. } => "the source is not the expected digest".to_owned(),
             Self::Conflict { .. } => "the tag is another digest at the target".to_owned(),
             Self::Moved { .. } => "the tag was moved meanwhile".to_owned(),

@@ -17,6 +17,7 @@ use crate::error::cause::{Cause, ErrorResponse};
 use crate::error::object::Object;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Reference;
+use crate::text::units;
 
 /// One end of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -94,6 +95,18 @@ pub enum Error {
         expected: u64,
         /// Its size in bytes at the target.
         actual: u64,
+    },
+    /// The image is larger than `size-limit` allows.
+    #[error("source: {reference}: the {what} has {} at least, and `size-limit` allows {}", units::size(*bytes), units::size(*limit))]
+    TooLarge {
+        /// The source as the user named it.
+        reference: Object,
+        /// `image` or `layer`.
+        what: &'static str,
+        /// How many were counted.
+        bytes: u64,
+        /// How many are allowed.
+        limit: u64,
     },
     /// The source is not the digest that `expected-digest` names.
     #[error("source: {reference} is {actual}, not the expected {expected}")]
@@ -179,7 +192,9 @@ impl Error {
     pub fn side(&self) -> Option<Side> {
         match self {
             Self::Registry { side, .. } | Self::DigestMismatch { side, .. } | Self::Content { side, .. } => Some(*side),
-            Self::Unexpected { .. } | Self::Platform { .. } | Self::OutOfPulls { .. } => Some(Side::Source),
+            Self::TooLarge { .. } | Self::Unexpected { .. } | Self::Platform { .. } | Self::OutOfPulls { .. } => {
+                Some(Side::Source)
+            }
             Self::Conflict { .. } | Self::Moved { .. } | Self::Different { .. } | Self::NotRepaired { .. } => {
                 Some(Side::Target)
             }

@@ -86,6 +86,7 @@ mod tests {
                 on_conflict: OnConflict::Overwrite,
                 expected_digest: None,
                 source_tag: SourceTag::MayMove,
+                size_limit: None,
                 patience: Duration::ZERO,
             },
             same_repository_count: 1,

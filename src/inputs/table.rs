@@ -212,6 +212,14 @@ pub const INPUTS: &[Input] = &[
     input(
         Group::Images,
         COPY,
+        "size-limit",
+        Kind::Text,
+        None,
+        "The largest image that is copied, or image and layer, `10GiB` or `10GiB/2GiB`: counted from the manifests of what is to be copied before a byte is sent. Attachments do not count.",
+    ),
+    input(
+        Group::Images,
+        COPY,
         "lock",
         Kind::File,
         None,

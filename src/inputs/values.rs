@@ -23,7 +23,7 @@ use crate::http::roots::ExtraRoots;
 use crate::inputs::config;
 use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::{Inputs, Task};
-use crate::inputs::words::{at_once, duration, items, pull_limit};
+use crate::inputs::words::{at_once, duration, items, pull_limit, size_limit};
 use crate::observe::debug_log;
 use crate::observe::pulls::PullLimit;
 use crate::oci::digest::Digest;
@@ -154,6 +154,10 @@ impl Values {
                     on_conflict: self.choice("on-conflict")?,
                     expected_digest: self.expected_digest(&images)?,
                     source_tag: SourceTag::MayMove,
+                    size_limit: self
+                        .get("size-limit")
+                        .map(|text| parsed("size-limit", size_limit(text)))
+                        .transpose()?,
                     patience,
                 },
                 subset: self.choice("subset")?,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::engine::options::AtOnce;
+use crate::engine::options::{AtOnce, SizeLimit};
 use crate::observe::pulls::PullLimit;
 use crate::text::blank::trimmed;
 use crate::text::quote::quote;
@@ -58,12 +58,69 @@ pub fn at_once(text: &str) -> Result<AtOnce, String> {
     Ok(AtOnce { images: number(images, "images", 1, AtOnce::MOST_IMAGES)?, beside_still: 0, requests })
 }
 
+/// Reads `IMAGE` or `IMAGE/LAYER`, each a size.
+pub fn size_limit(text: &str) -> Result<SizeLimit, String> {
+    let (image, layer) = text.split_once('/').unwrap_or((text, text));
+    match (size(image.trim()), size(layer.trim())) {
+        (Some(image), Some(layer)) => Ok(SizeLimit { image, layer }),
+        _ => {
+            Err(format!("`{}` is not a size; write `IMAGE` or `IMAGE/LAYER`, like `10GiB` or `10GiB/2GB`", quote(text)))
+        }
+    }
+}
+
+/// Bytes; with `i` by powers of 1024, without by powers of 1000.
+fn size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match text[digits.len()..].trim_start().to_ascii_lowercase().as_str() {
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => return None,
+    };
+    let number = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    number.parse::<u64>().ok()?.checked_mul(unit).filter(|bytes| *bytes > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{at_once, duration};
-    use crate::engine::options::AtOnce;
+    use super::{at_once, duration, size_limit};
+    use crate::engine::options::{AtOnce, SizeLimit};
+
+    #[test]
+    fn a_size_limit_is_one_size_or_two() {
+        for (text, image, layer) in [
+            ("10GiB", 10 << 30, 10 << 30),
+            ("10GB / 2 mib", 10_000_000_000, 2 << 20),
+            ("1kb", 1000, 1000),
+            ("1TiB/1TB", 1 << 40, 1_000_000_000_000),
+        ] {
+            assert_eq!(size_limit(text), Ok(SizeLimit { image, layer }), "{text}");
+        }
+        for text in [
+            "",
+            "10",
+            "10G",
+            "GiB",
+            "0GiB",
+            "-1GiB",
+            "1.5GiB",
+            "1GiB/",
+            "1GiB/2GiB/3GiB",
+            "99999999999999999999GiB",
+            "18446744073709551615TiB",
+        ] {
+            let problem = size_limit(text).expect_err(text);
+            assert!(problem.contains("is not a size"), "{text}: {problem}");
+        }
+    }
 
     #[test]
     fn how_much_at_once_is_one_number_or_two() {

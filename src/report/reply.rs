@@ -261,6 +261,9 @@ fn what_to_do(error: &Error) -> &'static str {
         (Kind::Absent, Some(Side::Source)) => {
             "There is no such image or tag upstream. Look for its name on the registry's page, and edit this issue."
         }
+        (Kind::TooLarge, _) => {
+            "Ask for one platform of it, which is smaller; only the owners of this repository can allow more."
+        }
         (Kind::Platform, _) => "Choose one of the platforms that the image has, and edit this issue.",
         (Kind::Denied, Some(Side::Source)) => {
             "The registry gives it only to those who log in, or there is no such repository. Check the name; of an image that \

@@ -1,5 +1,11 @@
 //! A request in free text: what is mirrored, what is declined without anything being contacted, and the answer to it.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
 use crate::support::images;
 use crate::support::{Outcome, Registry, Run};
 
@@ -88,5 +94,140 @@ async fn one_image_that_is_declined_or_fails_does_not_keep_the_others_back() {
     for (name, value) in [("request-limit", "0"), ("request-limit", "ten"), ("allow", "library/*"), ("images", "x")] {
         let outcome = only.run.clone().input(name, value).fails_with(2).await;
         assert!(outcome.says(&format!("input `{name}`")) || outcome.says("input `request`"), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_is_too_large_is_refused_before_a_byte_is_sent() {
+    let (source, target) = (Registry::start(), Registry::start());
+    let image = images::three_platforms();
+    source.seed(&image, "library/app:1");
+    let run = Run::new().input("request", &source.name("library/app:1")).input("requester", "OWNER");
+    let run = run.input("target", &target.name("mirror/{repository}"));
+    for (limit, what) in
+        [("1kb", "layer"), ("1GiB/1kb", "layer"), (&format!("{}kb/1GiB", image.blob_bytes() / 1000), "image")]
+    {
+        source.reset();
+        target.reset();
+        let outcome = run.clone().input("size-limit", limit).fails_with(1).await;
+        let sent = target.count("POST", "") + target.count("PUT", "") + target.count("PATCH", "");
+        assert_eq!(source.count("GET", "/blobs/") + sent, 0, "{limit}: {outcome}");
+        assert!(reply(&outcome).contains(&format!("the {what} has")), "{limit}: {outcome}");
+        assert!(reply(&outcome).contains("Ask for one platform of it"), "{limit}: {outcome}");
+    }
+    // What is not wanted of it does not count.
+    let one = format!("{}kb/1GiB", image.blob_bytes() / 1000);
+    run.clone().input("size-limit", &one).input("platforms", "linux/amd64").succeeds().await;
+    let outcome = run.clone().input("size-limit", "1GiB").succeeds().await;
+    assert_eq!(outcome.output("reply-state"), "mirrored");
+}
+
+/// What the script that answers an issue tells GitHub, by a `gh` that writes down what it is given.
+struct Issue(tempfile::TempDir);
+
+const GH: &str = r#"#!/bin/sh
+printf '%s\037' "$@" >> "$CALLS"; echo >> "$CALLS"
+for word; do case $word in body=@*) cp "${word#body=@}" "$BODIES/$(ls "$BODIES" | wc -l)" ;; esac; done
+case "$*" in
+  *--paginate*) [ ! -e "$BODIES/0" ] || echo 4711 ;;
+  'label list'*) echo mirrored ;;
+  *comments*) echo 4711 ;;
+esac
+"#;
+
+impl Issue {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let gh = directory.path().join("gh");
+        fs::write(&gh, GH).unwrap();
+        fs::set_permissions(&gh, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(directory.path().join("bodies")).unwrap();
+        Self(directory)
+    }
+
+    /// Runs the script; whether it is content, and the calls so far, a word each.
+    fn run(&self, step: &str, variables: &[(&str, &str)]) -> (bool, Vec<Vec<String>>) {
+        let path = |name: &str| self.0.path().join(name);
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/request");
+        let search = format!("{}:{}", self.0.path().display(), std::env::var("PATH").unwrap());
+        let status = Command::new(script)
+            .arg(step)
+            .env("PATH", search)
+            .env("CALLS", path("calls"))
+            .env("BODIES", path("bodies"))
+            .env("GITHUB_OUTPUT", path("output"))
+            .envs([
+                ("GH_REPO", "acme/mirror"),
+                ("ISSUE", "7"),
+                ("RUN", "https://github.com/acme/mirror/actions/runs/1"),
+            ])
+            .envs(variables.iter().copied().collect::<BTreeMap<_, _>>())
+            .current_dir(self.0.path())
+            .status()
+            .unwrap();
+        let calls = fs::read_to_string(path("calls")).unwrap();
+        let words = |line: &str| line.split_terminator('\u{1f}').map(str::to_owned).collect();
+        (status.success(), calls.lines().map(words).collect())
+    }
+
+    fn body(&self, number: usize) -> String {
+        fs::read_to_string(self.0.path().join(format!("bodies/{number}"))).unwrap()
+    }
+}
+
+fn has(calls: &[Vec<String>], expected: &[&str]) -> bool {
+    calls.iter().any(|call| call.windows(expected.len()).any(|words| words == expected))
+}
+
+#[test]
+fn an_issue_is_answered_by_one_comment_that_is_edited_and_by_labels() {
+    for (state, title, label, sign, reason, is_well) in [
+        ("mirrored", "nginx:1.27", "mirrored", "✅", "completed", true),
+        ("partly", "nginx:1.27", "mirrored-partly", "🟡", "completed", true),
+        ("declined", "no image", "mirror-declined", "🚫", "not planned", true),
+        ("failed", "nginx:1.27", "mirror-failed", "❌", "not planned", false),
+        // The program did not come to its end.
+        ("", "", "mirror-failed", "❌", "not planned", false),
+    ] {
+        let issue = Issue::new();
+        let (well, calls) = issue.run("seen", &[]);
+        assert!(well && has(&calls, &["--method", "POST", "repos/acme/mirror/issues/7/comments"]), "{calls:?}");
+        assert!(
+            has(&calls, &["label", "create", "mirror-request"]) && !has(&calls, &["create", "mirrored"]),
+            "{calls:?}"
+        );
+        assert!(has(&calls, &["7", "--add-label", "mirror-request"]), "{calls:?}");
+        assert!(issue.body(0).contains("Seen, and under way"), "{}", issue.body(0));
+        assert_eq!(fs::read_to_string(issue.0.path().join("output")).unwrap(), "comment=4711\n");
+        let reply = if state.is_empty() { "" } else { "reply.md" };
+        fs::write(issue.0.path().join("reply.md"), "the `answer` $(id)\n").unwrap();
+        let variables = [("COMMENT", "4711"), ("REPLY", reply), ("STATE", state), ("TITLE", title)];
+        let (well, calls) = issue.run("answer", &variables);
+        assert_eq!(well, is_well, "{state}");
+        assert!(has(&calls, &["--method", "PATCH", "repos/acme/mirror/issues/comments/4711"]), "{calls:?}");
+        assert_eq!(issue.body(1).contains("the `answer` $(id)"), !reply.is_empty(), "{}", issue.body(1));
+        assert!(has(&calls, &["7", "--add-label", label]), "{state}: {calls:?}");
+        assert_eq!(has(&calls, &["--title", &format!("{sign} {title}")]), !title.is_empty(), "{state}: {calls:?}");
+        assert!(has(&calls, &["issue", "close", "7", "--reason", reason]), "{state}: {calls:?}");
+        // Edited, it is answered in the same comment.
+        let before = calls.len();
+        let (_, calls) = issue.run("seen", &[]);
+        assert!(!has(&calls[before..], &["POST"]) && has(&calls[before..], &["PATCH"]), "{calls:?}");
+    }
+}
+
+#[test]
+fn no_script_of_the_workflow_has_a_word_of_the_issue() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let workflow = fs::read_to_string(root.join(".github/workflows/request.yml")).unwrap();
+    let scripts: Vec<&str> = workflow.lines().filter(|line| line.trim_start().starts_with("run:")).collect();
+    assert_eq!(scripts.len(), 2, "{scripts:?}");
+    assert!(scripts.iter().all(|line| !line.contains("${{")), "{scripts:?}");
+    // Each form's first heading is the one that the workflow looks for, and its second is read as that of the platform.
+    for form in ["request.yml", "request-zh.yml"] {
+        let form = fs::read_to_string(root.join(".github/ISSUE_TEMPLATE").join(form)).unwrap();
+        let labels: Vec<&str> = form.lines().filter_map(|line| line.trim().strip_prefix("label: ")).collect();
+        assert!(workflow.contains(&format!("startsWith(github.event.issue.body, '### {}')", labels[0])), "{labels:?}");
+        assert!(["Platform", "平台"].iter().any(|word| labels[1].starts_with(word)), "{labels:?}");
     }
 }

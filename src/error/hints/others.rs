@@ -217,6 +217,12 @@ pub const RULES: &[Rule] = &[
         })],
     },
     Rule {
+        is: |f| matches!(f.error, Error::TooLarge { .. }),
+        hints: &[always(|_, r| {
+            format!("raise {}, or copy fewer platforms: {}", r.input("size-limit"), r.set("platforms", "linux/amd64"))
+        })],
+    },
+    Rule {
         is: |f| matches!(f.error, Error::Unexpected { .. }),
         hints: &[
             always(|f, r| {
