@@ -23,7 +23,7 @@ use crate::http::roots::ExtraRoots;
 use crate::inputs::config;
 use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::{Inputs, Task};
-use crate::inputs::words::{at_once, duration, items, pull_limit, size_limit};
+use crate::inputs::words::{at_once, duration, items, pull_limit, request_limit, size_limit};
 use crate::observe::debug_log;
 use crate::observe::pulls::PullLimit;
 use crate::oci::digest::Digest;
@@ -58,9 +58,6 @@ pub fn without(error: Error, secrets: &[Named]) -> Error {
         other => other,
     }
 }
-
-/// The most images that a request may be allowed to have.
-const MOST_ASKED: usize = 1000;
 
 /// The images that are wanted, and what was written with them.
 struct Wanted {
@@ -133,7 +130,6 @@ impl Values {
                 format!("makes no sense with `{command}`, which never writes; leave it out"),
             ));
         }
-        let server = Server::of(environment);
         let patience = parsed("patience", duration(self.get("patience").unwrap_or_default()))?;
         let emit = parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?;
         Ok(Inputs {
@@ -166,9 +162,9 @@ impl Values {
                 project: surroundings.project(environment).map(str::to_owned),
             },
             asked: declined,
-            workflow: match surroundings {
-                Surroundings::GitLab(_) => None,
-                _ => environment.get("GITHUB_REPOSITORY").map(str::to_owned),
+            workflow: match surroundings.gitlab() {
+                Some(_) => None,
+                None => environment.get("GITHUB_REPOSITORY").map(str::to_owned),
             },
             dry_run,
             shard: self.get("shard").map(|text| parsed("shard", Shard::parse(text))).transpose()?,
@@ -176,8 +172,8 @@ impl Values {
             pull_budget: self.pull_budget()?,
             on_budget: self.choice("on-budget")?,
             on_failure: if self.boolean("fail-fast")? { OnFailure::Defer } else { OnFailure::GoOn },
-            credentials: self.credentials(environment, &server, &surroundings)?,
-            server,
+            credentials: self.credentials(environment, &Server::of(environment), &surroundings)?,
+            server: Server::of(environment),
             mirrors: self.mirrors(environment)?,
             token_services: self.token_services()?,
             insecure_registries: self.insecure_registries()?,
@@ -343,11 +339,7 @@ impl Values {
     fn ask(&self) -> Result<Option<Ask>, Error> {
         let allow = items(self.get("allow").unwrap_or_default());
         let rights = parsed("allow", Rights::of(self.get("requester").unwrap_or_default(), &allow))?;
-        let limit = self.get("request-limit").unwrap_or_default();
-        let limit = limit.parse().ok().filter(|limit| (1..=MOST_ASKED).contains(limit)).ok_or_else(|| {
-            let problem = format!("`{}` is not a number from 1 to {MOST_ASKED}", quote(limit));
-            Error::input("request-limit", problem)
-        })?;
+        let limit = parsed("request-limit", request_limit(self.get("request-limit").unwrap_or_default()))?;
         Ok(self.get("request").map(|text| ask::read(text, &rights, limit)))
     }
 

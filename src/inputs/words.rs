@@ -58,6 +58,13 @@ pub fn at_once(text: &str) -> Result<AtOnce, String> {
     Ok(AtOnce { images: number(images, "images", 1, AtOnce::MOST_IMAGES)?, beside_still: 0, requests })
 }
 
+/// Reads how many images a request may have.
+pub fn request_limit(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1000;
+    let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+    limit.ok_or_else(|| format!("`{}` is not a number from 1 to {MOST}", quote(text)))
+}
+
 /// Reads `IMAGE` or `IMAGE/LAYER`, each a size.
 pub fn size_limit(text: &str) -> Result<SizeLimit, String> {
     let (image, layer) = text.split_once('/').unwrap_or((text, text));
