@@ -4,16 +4,14 @@
 //! what was fetched, byte for byte, because the digest is over those bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use bytes::Bytes;
 use oci_client::manifest as media;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::oci::digest::Digest;
+use crate::oci::object::{FromMembers, object};
 use crate::oci::platform::Platform;
 
 /// The largest manifest that is read, in bytes: distribution-spec, "Pushing Manifests", and what registries accept.
@@ -74,21 +72,16 @@ pub struct Descriptor {
     pub urls: Option<Vec<String>>,
 }
 
-/// An object, and nothing else: for a struct serde takes a list too, by the order of the fields, and no other reader of
-/// manifests does. To be called by the trait's name: the inherent `deserialize` is what serde derived.
+impl<'de> FromMembers<'de> for Descriptor {
+    fn from_members<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The inherent function is what serde derived.
+        Self::deserialize(deserializer)
+    }
+}
+
 impl<'de> Deserialize<'de> for Descriptor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Descriptor;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a descriptor")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Descriptor, A::Error> {
-                Descriptor::deserialize(MapAccessDeserializer::new(map))
-            }
-        }
-        deserializer.deserialize_map(Object)
+        object(deserializer)
     }
 }
 
@@ -211,7 +204,7 @@ pub enum Content {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", remote = "Self")]
 struct Parsed {
     #[serde(default)]
     schema_version: Option<u32>,
@@ -231,6 +224,18 @@ struct Parsed {
     subject: Option<Descriptor>,
     #[serde(default, deserialize_with = "annotations")]
     annotations: Option<BTreeMap<String, String>>,
+}
+
+impl<'de> FromMembers<'de> for Parsed {
+    fn from_members<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(deserializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Parsed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        object(deserializer)
+    }
 }
 
 impl Parsed {
@@ -292,7 +297,6 @@ impl Manifest {
     /// with a sentence for what is not a manifest, or not one that can be copied exactly.
     pub fn parse(bytes: Bytes, content_type: Option<&str>, digest: Digest) -> Result<Self, String> {
         let header = content_type.map(|value| value.split(';').next().unwrap_or_default().trim());
-        // serde would take a list for a struct.
         if !bytes.trim_ascii_start().starts_with(b"{") {
             return Err("is not a manifest that can be read: it is no JSON object".to_owned());
         }
@@ -600,7 +604,7 @@ mod tests {
             ("x", None, "is not a manifest that can be read"),
             ("{", None, "is not a manifest that can be read"),
             (r#"[2,"application/vnd.oci.image.index.v1+json",null,[]]"#, None, "no JSON object"),
-            (r#"{"manifests":[["","sha256:00",1]]}"#, None, "expected a descriptor"),
+            (r#"{"manifests":[["","sha256:00",1]]}"#, None, "expected an object"),
             ("{}", None, "neither an image manifest nor an index"),
             ("{}", Some("application/vnd.docker.distribution.manifest.v1+prettyjws"), "schema 1"),
             (r#"{"manifests":[],"manifests":[]}"#, None, "duplicate field"),

@@ -5,6 +5,7 @@
 pub mod artifact;
 pub mod digest;
 pub mod manifest;
+pub mod object;
 pub mod platform;
 pub mod reference;
 pub mod vendor;
