@@ -236,8 +236,13 @@ fn listed(inputs: &Inputs, console: &Console, expansion: &Expansion, credentials
         other => other,
     })?;
     refuse_tokens(inputs, &made, credentials)?;
-    // Without the tags: those are words of the registries.
-    let ends = made.jobs.iter().flat_map(|job| [job.end(Side::Source), job.end(Side::Target)]).flatten();
+    // Without the tags, also where a template puts them into a repository's name: those are words of the registries.
+    let ends = made.jobs.iter().flat_map(|job| {
+        let tag = job.source.tag().unwrap_or_default();
+        let target = job.end(Side::Target).filter(|end| tag.is_empty() || !end.repository().contains(tag));
+        [job.end(Side::Source), target]
+    });
+    let ends = ends.flatten();
     console.redactor().open(ends.map(|end| format!("{}/{}", end.registry(), end.repository())));
     Ok(made)
 }

@@ -104,6 +104,8 @@ pub struct ErrorResponse {
     pub challenges: bool,
     /// The host that answered, where the registry had led to another.
     pub elsewhere: Option<String>,
+    /// Whether a redirect had led to something that is no part of a registry's interface, and that answered.
+    pub was_led: bool,
     /// What the request showed of the credential.
     pub shown: Shown,
     /// Tags of the repository that are like the one that is not there, found out once the image had failed.
@@ -127,6 +129,13 @@ pub enum Shown {
 }
 
 impl ErrorResponse {
+    /// Whether the registry says that it has no such thing. What a redirect led to (a storage that lags, a page that is gone)
+    /// knows nothing of tags.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        self.status == 404 && !self.was_led
+    }
+
     /// Whether too much was asked for. GitHub disguises that as a denial (virtualcell/vcell#1888).
     #[must_use]
     pub fn limits_rate(&self) -> bool {
@@ -156,6 +165,8 @@ impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(host) = &self.elsewhere {
             write!(f, "it leads to {host}, which answers ")?;
+        } else if self.was_led {
+            write!(f, "it leads elsewhere, where the answer is ")?;
         }
         write!(f, "{}", self.status)?;
         if let Some(code) = &self.code {

@@ -214,7 +214,7 @@ impl Error {
 
     /// Whether the registry says that it has no such thing.
     pub fn is_absent(&self) -> bool {
-        matches!(self, Self::Registry { cause: Cause::Refused(refusal), .. } if refusal.status == 404)
+        matches!(self, Self::Registry { cause: Cause::Refused(refusal), .. } if refusal.is_absence())
     }
 
     /// The source's repository and the tag that it does not have, where it may have others.
@@ -222,7 +222,7 @@ impl Error {
         let Self::Registry { side: Side::Source, object, cause: Cause::Refused(refusal), .. } = self else {
             return None;
         };
-        let is_tag = refusal.status == 404 && refusal.code.as_deref() != Some("NAME_UNKNOWN");
+        let is_tag = refusal.is_absence() && refusal.code.as_deref() != Some("NAME_UNKNOWN");
         object.reference().zip(object.tag()).filter(|_| is_tag)
     }
 

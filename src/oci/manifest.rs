@@ -608,6 +608,10 @@ mod tests {
             ("{}", None, "neither an image manifest nor an index"),
             ("{}", Some("application/vnd.docker.distribution.manifest.v1+prettyjws"), "schema 1"),
             (r#"{"manifests":[],"manifests":[]}"#, None, "duplicate field"),
+            // Go's `encoding/json` reads the second one into the first one's place.
+            (r#"{"manifests":[],"Manifests":[]}"#, None, "has `Manifests`, which some readers take for `manifests`"),
+            (r#"{"config":null,"layer\u017f":[]}"#, None, "some readers take for `layers`"),
+            (r#"{"manifests":[{"Digest":"sha256:0"}]}"#, None, "has `Digest`, which some readers take for `digest`"),
             (
                 r#"{"manifests":[]}"#,
                 Some("application/vnd.oci.image.manifest.v1+json"),

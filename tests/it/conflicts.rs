@@ -165,3 +165,30 @@ async fn what_a_registry_warns_of_is_shown_once() {
     }
     assert!(!outcome.log.contains("\n::error"), "{outcome}");
 }
+
+/// A storage behind the registry that lags, or is gone, says nothing about a tag. A registry in front of others leads to theirs.
+#[tokio::test]
+async fn a_tag_behind_a_redirect_that_ends_in_nothing_is_not_taken_for_absent() {
+    for (path, conflict, is_known) in [
+        ("/storage/gone", "keep", false),
+        ("/storage/gone", "fail", false),
+        ("/v2/elsewhere/manifests/1", "keep", true),
+    ] {
+        let race = Race::new();
+        race.target.set_tag("mirror/app", "1", race.other.digest());
+        for method in ["HEAD", "GET"] {
+            let lead = What::Redirect { to: format!("http://{}{path}", race.target.host()), status: 307 };
+            race.target.fault(Fault::on(method, "/v2/mirror/app/manifests/1", lead).times(2));
+        }
+        let outcome = race.run().input("on-conflict", conflict).run().await;
+        let is_kept = race.tag() == race.other.digest();
+        assert_eq!(
+            (outcome.code == 1, is_kept),
+            (!is_known || outcome.code == 1, !is_known || is_kept),
+            "{path} {conflict}\n{outcome}"
+        );
+        if !is_known {
+            assert!(outcome.says("it leads elsewhere, where the answer is 404"), "{path} {conflict}\n{outcome}");
+        }
+    }
+}

@@ -260,3 +260,21 @@ async fn layers_of_attachments_are_missed_announced_and_sent_again() {
         }
     }
 }
+
+/// A proxy before the registry that answers a HEAD with a page, or without a length, has not said that a blob is there.
+#[tokio::test]
+async fn a_blob_that_is_only_answered_for_is_missing() {
+    for kind in ["text/html", "application/json", "application/octet-stream"] {
+        let mirror = Mirror::whole(images::single()).await;
+        let layer = mirror.image.blobs.last().unwrap().clone();
+        assert!(mirror.target.forget("mirror/app", &layer.digest));
+        let headers = vec![("content-type".to_owned(), kind.to_owned())];
+        let page = What::Status { status: 200, headers, body: "<html>sign in</html>".to_owned() };
+        for method in ["HEAD", "GET"] {
+            mirror.target.fault(Fault::on(method, &layer.digest, page.clone()).always());
+            mirror.target.fault(Fault::on(method, &layer.digest, What::Header("content-length", None)).always());
+        }
+        let verified = mirror.verified().await;
+        assert_eq!(verified.code, 1, "{kind}\n{verified}");
+    }
+}

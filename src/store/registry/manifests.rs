@@ -241,7 +241,7 @@ impl Repository {
 }
 
 fn is_absent(cause: &Cause) -> bool {
-    matches!(cause, Cause::Refused(refusal) if refusal.status == 404)
+    matches!(cause, Cause::Refused(refusal) if refusal.is_absence())
 }
 
 /// Whether a refusal may be of a tag that cannot be moved. A put whose answer was lost is sent again, and its own tag is

@@ -180,7 +180,12 @@ impl Repository {
                 && (Box::pin(self.learns(&response, call, sent, round)).await
                     || sent.is_none() && Box::pin(self.greets(&response)).await);
             if !is_worth_another {
-                return Err(self.refused(response, sent).await);
+                // A registry in front of others (registry.k8s.io) leads to their interface: what answers there is a registry.
+                let was_led = *response.url() != call.url && !response.url().path().starts_with("/v2/");
+                return Err(match self.refused(response, sent).await {
+                    Cause::Refused(refusal) => Cause::Refused(ErrorResponse { was_led, ..refusal }),
+                    cause => cause,
+                });
             }
             round += 1;
         }

@@ -11,11 +11,13 @@
 use std::sync::Arc;
 
 use futures_util::stream::StreamExt as _;
-use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
-use reqwest::{Method, StatusCode};
+use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE};
+use reqwest::{Method, Response, StatusCode};
 
 use crate::error::Error;
 use crate::error::cause::Cause;
+use crate::error::violation::Violation;
+use crate::http::body::BoundedBody;
 use crate::oci::manifest::Descriptor;
 use crate::store::blob::BlobStream;
 use crate::store::content::TagOrDigest;
@@ -25,6 +27,9 @@ use crate::store::registry::concurrency::Permit;
 use crate::store::registry::connections::RequestClass;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::Request;
+
+/// How much of a body that has no length is read to learn it: a page or an error is shorter.
+const COUNTED: usize = 1024 * 1024;
 
 impl Repository {
     /// Starts to read a blob. The first answer is awaited, so that a blob that is not there fails here.
@@ -96,7 +101,14 @@ impl Repository {
         call.headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
         let whole = match self.send(&call).await {
             Ok(response) if response.status() == StatusCode::PARTIAL_CONTENT => total(response.headers()),
-            Ok(response) => response.content_length(),
+            Ok(response) if is_page(response.headers()) => {
+                let cause = Cause::Protocol(Violation::WebPage);
+                return Err(self.error("GET blob", self.object(TagOrDigest::Digest(&descriptor.digest)), cause));
+            }
+            Ok(response) => match response.content_length() {
+                None => counted(response).await,
+                length => length,
+            },
             Err(cause) if is_absent(&cause) => return Ok(None),
             // No first byte.
             Err(Cause::Refused(refusal)) if refusal.status == 416 => Some(0),
@@ -107,19 +119,36 @@ impl Repository {
         Ok(Some(whole.unwrap_or(descriptor.size)))
     }
 
-    /// Asks whether a blob is there; its size.
+    /// Asks whether a blob is there; its size. An answer without one, or a page, is no answer: a GET settles it.
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
         let call = Request::new(Method::HEAD, self.url(&format!("blobs/{}", descriptor.digest)), self.scopes(), "blob");
         match self.send(&call).await {
             Ok(response) => {
                 let length = response.headers().get(reqwest::header::CONTENT_LENGTH);
-                let size = length.and_then(|length| length.to_str().ok()?.parse().ok());
-                Ok(Some(size.unwrap_or(descriptor.size)))
+                match length.and_then(|length| length.to_str().ok()?.parse().ok()) {
+                    Some(size) if !is_page(response.headers()) => Ok(Some(size)),
+                    _ => self.ranged_size(descriptor).await,
+                }
             }
             Err(cause) if is_absent(&cause) => Ok(None),
             Err(cause) => Err(self.error("HEAD blob", self.object(TagOrDigest::Digest(&descriptor.digest)), cause)),
         }
     }
+}
+
+/// How long a body without a length is, as far as it is read to find out; none for a longer one.
+async fn counted(response: Response) -> Option<u64> {
+    let mut body = BoundedBody::new(reqwest::Body::from(response), COUNTED);
+    let mut bytes = 0;
+    while let Some(piece) = body.next().await.ok()? {
+        bytes += piece.len() as u64;
+    }
+    Some(bytes)
+}
+
+/// Whether an answer is a page for people: no registry keeps a blob as one.
+fn is_page(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
 }
 
 /// The size of the whole, from `Content-Range: bytes 0-0/500`.
