@@ -18,6 +18,7 @@
 mod absence;
 mod access;
 mod advice;
+mod alerts;
 mod artifacts;
 mod attachments;
 mod cancellation;
