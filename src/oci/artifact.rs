@@ -38,7 +38,7 @@ impl Kind {
     pub fn of(manifest: &Manifest) -> Option<Self> {
         let artifact_type = manifest.artifact_type().unwrap_or_default();
         if is_bundle(artifact_type) || bundle(manifest).is_some() {
-            let annotation = |name: &str| manifest.annotations.get(name).map(String::as_str);
+            let annotation = |name: &str| manifest.annotations.get(name);
             return match annotation("dev.sigstore.bundle.content") {
                 Some("message-signature") => Some(Self::Signature),
                 _ => annotation("dev.sigstore.bundle.predicateType").map(Self::of_predicate),

@@ -3,13 +3,16 @@
 //! Owns: parsing far enough to list children, blobs, platforms and the subject. Never re-serialises: what is pushed is
 //! what was fetched, byte for byte, because the digest is over those bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::fmt;
 
 use bytes::Bytes;
 use oci_client::manifest as media;
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::oci::annotations::Annotations;
 use crate::oci::digest::Digest;
 use crate::oci::object::{FromMembers, object};
 use crate::oci::platform::Platform;
@@ -20,6 +23,9 @@ pub const LARGEST: usize = 4 * 1024 * 1024;
 /// How many bytes the manifests of one image may have together, those of its attachments and the lists of them included. An
 /// index with thousands of children has less; the bound stops a tree without end, which is held in memory.
 pub const MOST_TOGETHER: u64 = 16 * 1024 * 1024;
+
+/// How many of a blob's own addresses are kept, and asked.
+pub const MOST_URLS: usize = 4;
 
 /// How deep indexes may nest. Real images use two levels; the bound stops a hostile tree.
 pub const DEEPEST: usize = 8;
@@ -62,13 +68,13 @@ pub struct Descriptor {
     #[serde(default)]
     pub platform: Option<Platform>,
     /// Annotations of an index entry.
-    #[serde(default, deserialize_with = "annotations")]
-    pub annotations: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    pub annotations: Option<Annotations>,
     /// Artifact type of an index entry.
     #[serde(default)]
     pub artifact_type: Option<String>,
-    /// Where else the content can be had: foreign layers.
-    #[serde(default)]
+    /// Where else the content can be had: foreign layers. The first [`MOST_URLS`].
+    #[serde(default, deserialize_with = "urls")]
     pub urls: Option<Vec<String>>,
 }
 
@@ -124,7 +130,7 @@ impl Descriptor {
 
     /// One annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.annotations.as_ref()?.get(key).map(String::as_str)
+        self.annotations.as_ref()?.get(key)
     }
 }
 
@@ -157,11 +163,28 @@ fn is_generic_type(media_type: &str) -> bool {
     media_type.is_empty() || media_type.starts_with("text/") || known.contains(&media_type)
 }
 
-/// Annotations, of which Go programs write one without a value as `null`, and all of none too.
-fn annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
-    let read = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
-    let value = |(key, value): (String, Option<String>)| (key, value.unwrap_or_default());
-    Ok(read.map(|all| all.into_iter().map(value).collect()))
+/// The first [`MOST_URLS`] addresses: a manifest may hold a million, which nobody asks. The manifest itself keeps them all.
+fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    struct First;
+    impl<'de> Visitor<'de> for First {
+        type Value = Option<Vec<String>>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of addresses")
+        }
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut first = Vec::new();
+            while let Some(url) = seq.next_element::<String>()? {
+                if first.len() < MOST_URLS {
+                    first.push(url);
+                }
+            }
+            Ok(Some(first))
+        }
+    }
+    deserializer.deserialize_any(First)
 }
 
 fn is_schema1(media_type: &str) -> bool {
@@ -184,7 +207,7 @@ pub struct Manifest {
     /// Type of the artifact, where it is one.
     pub artifact_type: Option<String>,
     /// Annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Annotations,
 }
 
 /// What a manifest points at.
@@ -222,8 +245,8 @@ struct Parsed {
     blobs: Option<Vec<Descriptor>>,
     #[serde(default)]
     subject: Option<Descriptor>,
-    #[serde(default, deserialize_with = "annotations")]
-    annotations: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    annotations: Option<Annotations>,
 }
 
 impl<'de> FromMembers<'de> for Parsed {
@@ -351,7 +374,7 @@ impl Manifest {
             content: Content::Schema1(layers.into_iter().collect()),
             subject: None,
             artifact_type: None,
-            annotations: BTreeMap::new(),
+            annotations: Annotations::default(),
         })
     }
 
@@ -582,6 +605,25 @@ mod tests {
             let manifest = parse(text, header).expect(text);
             assert_eq!(manifest.media_type, expected, "{text} {header:?}");
             assert!(manifest.is_index());
+        }
+    }
+
+    #[test]
+    fn of_addresses_without_end_only_those_are_kept_that_are_asked() {
+        let urls = |urls: &str| {
+            let text =
+                format!(r#"{{"config":{{"digest":"{EMPTY}"}},"layers":[{{"digest":"{EMPTY}","urls":{urls}}}]}}"#);
+            let read = parse(&text, None)?;
+            assert_eq!(read.bytes, text.as_bytes(), "what is copied");
+            Ok::<_, String>(read.blobs(true).pop().unwrap().urls.clone())
+        };
+        let first: Vec<String> = (0..super::MOST_URLS).map(|number| number.to_string()).collect();
+        let many: Vec<String> = (0..100_000).map(|number| number.to_string()).collect();
+        assert_eq!(urls(&serde_json::to_string(&many).unwrap()), Ok(Some(first)));
+        assert_eq!(urls("null"), Ok(None));
+        assert_eq!(urls("[]"), Ok(Some(Vec::new())));
+        for bad in ["\"a\"", "[1]", "[\"a\",\"b\",\"c\",\"d\",5]"] {
+            assert!(urls(bad).is_err(), "{bad}");
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Owns the nouns of the field. Never contacts anything, prints, or re-serialises what is copied.
 
+pub mod annotations;
 pub mod artifact;
 pub mod digest;
 pub mod manifest;

@@ -8,6 +8,7 @@ use oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::oci::annotations::Annotations;
 use crate::oci::artifact::{Kind, cosign_tags};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
@@ -215,14 +216,9 @@ pub fn entry(descriptor: &Descriptor) -> Value {
 /// A manifest as a listing of referrers has it (distribution-spec, "Listing Referrers"). It keeps no name: that would
 /// be a tag.
 pub fn referrer(manifest: &Manifest) -> Descriptor {
-    let annotations: BTreeMap<String, String> = manifest
-        .annotations
-        .iter()
-        .filter(|(key, _)| *key != NAME)
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
+    let annotations: BTreeMap<&str, &str> = manifest.annotations.iter().filter(|(key, _)| *key != NAME).collect();
     Descriptor {
-        annotations: Some(annotations).filter(|annotations| !annotations.is_empty()),
+        annotations: Some(Annotations::from(annotations)).filter(|annotations| !annotations.is_empty()),
         artifact_type: manifest.artifact_type().map(str::to_owned),
         ..manifest.descriptor()
     }

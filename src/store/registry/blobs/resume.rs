@@ -25,9 +25,6 @@ use crate::store::registry::send::Request;
 /// Bytes that count as progress: a server that gives a few at a time must not keep a run alive for ever.
 pub const PROGRESS: u64 = 256 * 1024;
 
-/// How many of a layer's own addresses are asked.
-const MOST_URLS: usize = 4;
-
 /// A stretch of a blob, read over one connection after the other: it goes on where it broke.
 pub struct RangeReader {
     pub repository: Repository,
@@ -183,7 +180,7 @@ impl RangeReader {
         let until = Instant::now() + patient.limits.patience;
         self.repository = patient.with_alternatives();
         let descriptor = Arc::clone(&self.descriptor);
-        for address in descriptor.urls.iter().flatten().take(MOST_URLS) {
+        for address in descriptor.urls.iter().flatten() {
             let Ok(url) = Url::parse(address) else { continue };
             self.repository.check_elsewhere(&url, Lead::Layer)?;
             if !self.repository.meter.may_ask_elsewhere() {
