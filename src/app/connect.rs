@@ -43,9 +43,9 @@ pub fn ends(request: &Request, plan: &Plan) -> Vec<(Side, Reference)> {
         Images::One(_) | Images::Listed(_) => &[],
     };
     let sources = entries.iter().filter_map(|entry| Some((Side::Source, entry.source.registry()?.clone())));
-    let targets = entries
-        .iter()
-        .flat_map(|entry| entry.settings.targets.iter().flatten().map(String::as_str).chain(request.target.as_deref()));
+    let targets = entries.iter().flat_map(|entry| {
+        entry.settings.targets.iter().flatten().map(String::as_str).chain(request.targets.iter().map(String::as_str))
+    });
     let hosts = targets.filter_map(|target| target.split_once('/')).map(|(host, _)| host);
     let targets = hosts.filter_map(|host| Some((Side::Target, Reference::parse(&format!("{host}/any")).ok()?)));
     of_jobs.chain(sources).chain(targets).collect()

@@ -159,7 +159,7 @@ pub const INPUTS: &[Input] = &[
         "target",
         Kind::Reference,
         Some(DEFAULT_TARGET),
-        "Where it goes. No tag: the source's tag. Placeholders: `{owner}` `{repo}` of this repository, `{registry}` `{repository}` `{namespace}` `{name}` `{tag}` of the source. `oci:DIRECTORY[:tag]` writes an image layout.",
+        "Where it goes; several, a line each or with commas: each image goes to each and is downloaded once. No tag: the source's tag. Placeholders: `{owner}` `{repo}` of this repository, `{registry}` `{repository}` `{namespace}` `{name}` `{tag}` of the source. `oci:DIRECTORY[:tag]` writes an image layout.",
     ),
     input(
         Group::Images,

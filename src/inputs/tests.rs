@@ -43,7 +43,7 @@ fn what_is_not_given_has_its_default() {
     let inputs = run(&["copy", "alpine"], &[("INPUT_TARGET", "  "), ("INPUT_DRY-RUN", "")]);
     assert_eq!((inputs.request.command, inputs.request.options.on_conflict), (Command::Copy, OnConflict::Overwrite));
     assert_eq!(sources(&inputs), "docker.io/library/alpine:latest");
-    assert_eq!(inputs.request.target.as_deref(), Some("ghcr.io/{owner}/{repo}/{registry}/{repository}"));
+    assert_eq!(inputs.request.targets, ["ghcr.io/{owner}/{repo}/{registry}/{repository}"]);
     assert_eq!((inputs.request.options.platforms, inputs.patience), (Platforms::All, Duration::from_secs(300)));
     assert_eq!((inputs.dry_run, inputs.summary, inputs.notices.len()), (false, true, 0));
     // The runner's expression is no token.
@@ -69,7 +69,11 @@ fn words_are_a_command_a_source_and_a_target() {
         (&["copy", "copy", "c/d"], Command::Copy, "docker.io/library/copy:latest", Some("c/d")),
     ] {
         let inputs = run(words, &[]);
-        assert_eq!((inputs.request.command, inputs.request.target.as_deref()), (command, target), "{words:?}");
+        assert_eq!(
+            (inputs.request.command, inputs.request.targets.first().map(String::as_str)),
+            (command, target),
+            "{words:?}"
+        );
         assert_eq!(sources(&inputs), source, "{words:?}");
     }
 }
@@ -248,7 +252,7 @@ fn a_secret_in_the_place_of_a_name_is_refused_and_never_quoted() {
 #[test]
 fn the_runners_default_target_does_not_contradict_inspect() {
     let default = INPUTS.iter().find(|input| input.name == "target").and_then(|input| input.default).unwrap();
-    assert_eq!(run(&["inspect", "a/b"], &[("INPUT_TARGET", default)]).request.target, None);
+    assert_eq!(run(&["inspect", "a/b"], &[("INPUT_TARGET", default)]).request.targets, Vec::<String>::new());
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl Values {
         Ok(Inputs {
             request: Request {
                 command,
-                target: self.target(command, &images, &surroundings)?,
+                targets: self.targets(command, &images, &surroundings)?,
                 options: Options {
                     operation: Operation::new(command, if dry_run { Mode::DryRun } else { Mode::Write }),
                     platforms: self.platforms(platform)?,
@@ -266,15 +266,15 @@ impl Values {
         }
     }
 
-    fn target(&self, command: Command, images: &Images, surroundings: &Surroundings) -> Result<Option<String>, Error> {
+    fn targets(&self, command: Command, images: &Images, surroundings: &Surroundings) -> Result<Vec<String>, Error> {
         // `inspect` looks at the source alone; a workflow that switches `command` may wire the target all the same.
         if command == Command::Inspect {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         match (self.0.get("target"), surroundings.gitlab()) {
-            (None, Some(project)) if images.need_a_target() => project.default_target().map(Some),
-            (None, Some(_)) => Ok(None),
-            _ => Ok(self.get("target").map(str::to_owned)),
+            (None, Some(project)) if images.need_a_target() => project.default_target().map(|target| vec![target]),
+            (None, Some(_)) => Ok(Vec::new()),
+            _ => Ok(items(self.get("target").unwrap_or_default()).into_iter().map(str::to_owned).collect()),
         }
     }
 

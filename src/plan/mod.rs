@@ -142,17 +142,27 @@ fn entries<'a>(
     request: &'a Request,
     insecure: &[String],
 ) -> Vec<Entry<'a>> {
-    let target = request.target.as_deref();
+    // Each image goes to each target; without any there is still the image.
+    let targets: Vec<Option<&str>> = match request.targets.as_slice() {
+        [] => vec![None],
+        targets => targets.iter().map(|target| Some(target.as_str())).collect(),
+    };
     let place = |source: &ImageReference| Place::of(source, insecure);
     match images {
-        Err(source) => vec![Entry { source, place: place(source), target, line: None }],
+        Err(source) => {
+            targets.iter().map(|target| Entry { source, place: place(source), target: *target, line: None }).collect()
+        }
         Ok(lines) => {
-            let entry = |line: &'a Line| {
+            let entries = |line: &'a Line| {
                 // `inspect` looks at the sources alone, also where a list for `copy` is handed to it.
                 let own = line.target.as_deref().filter(|_| request.command != Command::Inspect);
-                Entry { source: &line.source, place: place(&line.source), target: own.or(target), line: Some(line) }
+                let targets = if own.is_some() { vec![own] } else { targets.clone() };
+                let place = place(&line.source);
+                let entry =
+                    move |target| Entry { source: &line.source, place: place.clone(), target, line: Some(line) };
+                targets.into_iter().map(entry)
             };
-            lines.iter().map(entry).collect()
+            lines.iter().flat_map(entries).collect()
         }
     }
 }

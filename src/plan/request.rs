@@ -52,8 +52,8 @@ pub struct Request {
     pub command: Command,
     /// Which images.
     pub images: Images,
-    /// Where they go, as a template that the plan expands; nothing for `inspect`.
-    pub target: Option<String>,
+    /// Where they go, each of them to each, as templates that the plan expands; none for `inspect`.
+    pub targets: Vec<String>,
     /// How each of them is wanted; `expected_digest` is that of the one source, besides the digest that it may have itself.
     pub options: Options,
     /// What each tag of a list must be, as far as that is held.

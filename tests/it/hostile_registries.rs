@@ -316,7 +316,7 @@ async fn descriptors_that_lie_or_say_two_things_are_refused() {
             same,
             &["source", "duplicate field `manifests`"],
         ),
-        ("a list for a descriptor", with_child(list), same, &["source", "expected a descriptor"]),
+        ("a list for a descriptor", with_child(list), same, &["source", "expected an object"]),
         (
             "a list for an index",
             root(OCI_INDEX, format!(r#"[2,"{OCI_INDEX}",null,[]]"#)),

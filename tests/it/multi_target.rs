@@ -97,6 +97,19 @@ async fn what_three_registries_get_is_read_once() {
     assert_eq!(sum("bytes_written"), 3 * sum("bytes_read"), "{}", release.requests());
 }
 
+/// As the recipe has it, and as it is written in one line; a template is filled for each.
+#[tokio::test]
+async fn an_image_goes_to_each_of_several_targets_and_is_read_once() {
+    for between in ["\n", ", "] {
+        let release = Release::new(images::three_platforms());
+        let targets = release.targets.each_ref().map(|target| target.name("mirror/{name}:{tag}")).join(between);
+        let run = Run::copy(&release.source.name("library/app:1"), &targets).input("attachments", "none");
+        let outcome = run.input("patience", "3h").succeeds().await;
+        (0..3).for_each(|number| release.is_whole_at(number, &outcome));
+        release.is_read_once(&outcome);
+    }
+}
+
 #[tokio::test]
 async fn a_registry_that_has_the_image_is_not_waited_for() {
     let release = Release::new(images::three_platforms());
