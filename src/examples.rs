@@ -73,6 +73,7 @@ kinds! {
     Error::Registry { cause: Cause::Protocol(_), .. } => Protocol of PROTOCOL;
     Error::DigestMismatch { .. } => DigestMismatch of CONTENT;
     Error::Content { .. } | Error::NotRepaired { .. } => Content of CONTENT;
+    Error::Rules { .. } => Rules of WISH;
     Error::TooLarge { .. } => TooLarge of WISH;
     Error::Unexpected { .. } => Unexpected of WISH;
     Error::Conflict { .. } => Conflict of WISH;
@@ -548,6 +549,16 @@ fn others() -> Vec<Example> {
             "a directory is no image layout",
             content(Source, "oci:out", "is not an OCI layout: `oci-layout` is missing"),
         ),
+        Example {
+            when: "the patterns of a list match no tag",
+            error: Error::Rules {
+                object: image(HUB),
+                problem:
+                    "no tag is `3.2*`; the nearest are 3.19, 3.18; mend it, or write `optional: true` (images.yml:5:5)"
+                        .to_owned(),
+            },
+            to_do: "mend the pattern in the list",
+        },
         of(
             "an image has more bytes than `size-limit` allows",
             Error::TooLarge { reference: image(HUB), what: "image", bytes: 12 << 30, limit: 10 << 30 },

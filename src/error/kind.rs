@@ -38,6 +38,8 @@ pub enum Kind {
     TooLarge,
     /// The source is not the digest that was expected.
     Unexpected,
+    /// The rules of a list and what the repository has do not agree.
+    Rules,
     /// The target's tag is another digest, and is to stay.
     Conflict,
     /// `verify` found the two sides different.
@@ -65,6 +67,7 @@ impl Kind {
             Self::Broken => "broken",
             Self::TooLarge => "too large",
             Self::Unexpected => "not the expected digest",
+            Self::Rules => "against its rules",
             Self::Conflict => "in conflict",
             Self::Different => "different",
             Self::Cancelled => "cancelled",
@@ -80,6 +83,7 @@ impl Error {
         match self {
             Self::Registry { .. } => of_registry(&Failure::of(self)),
             Self::DigestMismatch { .. } | Self::Content { .. } | Self::NotRepaired { .. } => Kind::Broken,
+            Self::Rules { .. } => Kind::Rules,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Unexpected { .. } => Kind::Unexpected,
             Self::Conflict { .. } | Self::Moved { .. } => Kind::Conflict,
@@ -97,7 +101,7 @@ impl Error {
         let words = match self {
             Self::Registry { .. } => registry(&Failure::of(self)),
             Self::DigestMismatch { side, .. } => format!("the {side}'s content does not have its digest"),
-            Self::Content { problem, .. } => problem.clone(),
+            Self::Content { problem, .. } | Self::Rules { problem, .. } => problem.clone(),
             Self::NotRepaired { .. } => "the registry keeps a broken layer".to_owned(),
             Self::TooLarge { what, .. } => format!("the {what} is larger than `size-limit` allows"),
             Self::Unexpected { .. } => "the source is not the expected digest".to_owned(),

@@ -83,6 +83,14 @@ pub enum Error {
         /// One sentence.
         problem: String,
     },
+    /// What the rules of a list ask for and what the repository has do not agree; the image itself is well.
+    #[error("source: {object}: {problem}")]
+    Rules {
+        /// The repository, or the image.
+        object: Object,
+        /// One sentence: what does not agree and how to mend it.
+        problem: String,
+    },
     /// A broken layer was sent anew, and the registry did not look at what it was sent.
     #[error(
         "target: {object}: this layer has {actual} bytes there and {expected} at the source; it was sent anew, and the \
@@ -192,9 +200,11 @@ impl Error {
     pub fn side(&self) -> Option<Side> {
         match self {
             Self::Registry { side, .. } | Self::DigestMismatch { side, .. } | Self::Content { side, .. } => Some(*side),
-            Self::TooLarge { .. } | Self::Unexpected { .. } | Self::Platform { .. } | Self::OutOfPulls { .. } => {
-                Some(Side::Source)
-            }
+            Self::Rules { .. }
+            | Self::TooLarge { .. }
+            | Self::Unexpected { .. }
+            | Self::Platform { .. }
+            | Self::OutOfPulls { .. } => Some(Side::Source),
             Self::Conflict { .. } | Self::Moved { .. } | Self::Different { .. } | Self::NotRepaired { .. } => {
                 Some(Side::Target)
             }

@@ -195,6 +195,8 @@ images:
     assert_eq!(results(&outcome), ["app:1.1 copied", "app:1.0 copied", "app:* failed", "none:* failed"]);
     assert!(outcome.says("no tag is `2.*`; the nearest are 1.1, 1.0; mend it"), "{outcome}");
     assert!(outcome.says("(images.yml:5:5)") && outcome.says("NAME_UNKNOWN"), "{outcome}");
+    // The images are well: nobody is to be told of them.
+    assert!(outcome.says("1 against its rules") && !outcome.says("broken"), "{outcome}");
     // A registry that has none says so in its own way.
     lists.source.switch(|switches| switches.null_tags = true);
     lists.write("images.yml", "images: [{source: SOURCE/app, target: TARGET/x, tags: '*', exclude: '*'}]");
@@ -287,12 +289,18 @@ async fn ages_ask_for_the_times_of_what_is_left_only() {
     let run = lists.run(
         "images: [{source: SOURCE/app, target: TARGET/app, tags: '1.*', newest: 2, newer-than: 30d, unknown-age: keep}]",
     );
-    let outcome = run.input("dry-run", "true").succeeds().await;
+    let run = run.input("dry-run", "true");
+    let outcome = run.succeeds().await;
     let requests = lists.requests();
     assert_eq!(lists.source.count("GET", "/manifests/1.0"), 0, "{requests}");
     assert_eq!(lists.source.count("GET", "/manifests/edge"), 0, "{requests}");
     assert!(lists.source.count("GET", "/manifests/1.2") >= 1, "{requests}");
     assert_eq!(outcome.json()["totals"]["images"], 2, "{outcome}");
+    // An image that does not say it is against the rules, not broken.
+    lists.write("images.yml", "images: [{source: SOURCE/app, target: TARGET/app, tags: '1.*', newer-than: 30d}]");
+    let outcome = run.fails_with(1).await;
+    assert!(outcome.says("write `unknown-age: keep` or `drop`") && !outcome.says("broken"), "{outcome}");
+    assert_eq!(outcome.json()["failures"][0]["kind"], "rules", "{outcome}");
 }
 
 #[tokio::test]

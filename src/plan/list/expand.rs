@@ -129,8 +129,7 @@ async fn of_repository(
     for entry in entries {
         let Some(rules) = &entry.tags else { continue };
         let tags = || tags.iter().map(|tag| &**tag);
-        let bad = |problem: String| Error::Content {
-            side: Side::Source,
+        let bad = |problem: String| Error::Rules {
             object: Object::repository(reference.clone()),
             problem: format!("{problem} ({})", entry.position),
         };
@@ -157,8 +156,7 @@ async fn of_repository(
 /// That a tag has no line in a lock in which it must have one.
 fn unlisted(line: &Line, request: &Request) -> Option<Error> {
     let (lock, reference) = (request.lock.as_ref()?, line.source.registry()?);
-    (lock.held(reference) == Held::Unlisted).then(|| Error::Content {
-        side: Side::Source,
+    (lock.held(reference) == Held::Unlisted).then(|| Error::Rules {
         object: Object::from(&line.source),
         problem: format!(
             "it is not in the lock file {}, and `frozen` is set: run without `frozen` to add it ({})",

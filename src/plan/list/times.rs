@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 
-use crate::error::{Error, Side};
+use crate::error::Error;
 use crate::oci::manifest::{Content, Manifest};
 use crate::plan::list::tags::Times;
 use crate::store::content::TagOrDigest;
@@ -27,8 +27,7 @@ const LARGEST_CONFIG: u64 = 4 * 1024 * 1024;
 /// When the image under each tag was made.
 pub async fn of(repository: &Repository, tags: &[String]) -> Result<Times, Error> {
     if tags.len() > MOST {
-        return Err(Error::Content {
-            side: Side::Source,
+        return Err(Error::Rules {
             object: repository.place(),
             problem: format!(
                 "the rules ask for the times of {} tags, and at most {MOST} are asked for; narrow them by patterns or by \
