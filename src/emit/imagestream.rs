@@ -128,19 +128,20 @@ fn commands(run: &Run) -> String {
     let mut text = "#!/bin/sh\n".to_owned();
     text += &header(
         &[
-            "USER=… TOKEN=… sh pull-secret.sh PROJECT: lets the project's default account pull from the mirror. For",
-            "ghcr.io the token is a classic one with `read:packages`. Public packages need none of this.",
+            "REGISTRY_USER=… REGISTRY_TOKEN=… sh pull-secret.sh PROJECT: lets the project's default account pull from the",
+            "mirror. For ghcr.io the token is a classic one with `read:packages`. Public packages need none of this.",
         ],
         &[],
     );
-    text += "set -eu\nproject=${1:?name the project}\n: \"${USER:?the user name at the registry}\" \"${TOKEN:?the token}\"\n";
+    text += "set -eu\nproject=${1:?name the project}\n";
+    text += ": \"${REGISTRY_USER:?the user name at the registry}\" \"${REGISTRY_TOKEN:?the token}\"\n";
     for (number, host) in run.targets().into_iter().enumerate() {
         let name = if number == 0 { SECRET.to_owned() } else { format!("{SECRET}-{}", number + 1) };
         let _ = write!(
             text,
             "\noc -n \"$project\" create secret docker-registry {name} --docker-server={host} \\\n  \
-             --docker-username=\"$USER\" --docker-password=\"$TOKEN\"\noc -n \"$project\" secrets link default {name} \
-             --for=pull\n"
+             --docker-username=\"$REGISTRY_USER\" --docker-password=\"$REGISTRY_TOKEN\"\n\
+             oc -n \"$project\" secrets link default {name} --for=pull\n"
         );
     }
     text += "\n# On Kubernetes without OpenShift, instead of the last line:\n";

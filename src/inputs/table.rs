@@ -231,7 +231,7 @@ pub const INPUTS: &[Input] = &[
         "frozen",
         Kind::Boolean,
         Some("false"),
-        "A tag that is not in the lock, or that is another digest at its source, fails; nothing in the lock changes.",
+        "A tag that is not in the lock fails, and so does one that is to be copied and is another digest at its source; what is at its target as locked is not asked for. Nothing in the lock changes.",
     ),
     input(
         Group::Images,
