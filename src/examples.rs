@@ -10,7 +10,7 @@ use crate::environment::Environment;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown, TlsFailure};
 use crate::error::object::Object;
 use crate::error::violation::{Lead, Violation};
-use crate::error::{Error, Side};
+use crate::error::{Error, Pin, Side};
 use crate::inputs;
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
@@ -520,6 +520,8 @@ fn others() -> Vec<Example> {
     let content =
         |side, object: &str, problem: &str| Error::Content { side, object: image(object), problem: problem.to_owned() };
     let of = |when, error| Example { when, error, to_do: "" };
+    let unexpected = |pin| Error::Unexpected { reference: image(HUB), expected: one.clone(), actual: two.clone(), pin };
+    let lock = || "images.lock".to_owned();
     vec![
         of("bytes changed on their way", mismatch(Source, HUB)),
         of("the target stores something else than it was sent", mismatch(Target, OTHER)),
@@ -563,10 +565,10 @@ fn others() -> Vec<Example> {
             "an image has more bytes than `size-limit` allows",
             Error::TooLarge { reference: image(HUB), what: "image", bytes: 12 << 30, limit: 10 << 30 },
         ),
-        of(
-            "the publisher moved the tag",
-            Error::Unexpected { reference: image(HUB), expected: one.clone(), actual: two.clone() },
-        ),
+        of("the publisher moved the tag", unexpected(Pin::Input)),
+        of("the digest was written behind the tag", unexpected(Pin::Source)),
+        of("the tag has moved since the lock was written, and the run is `frozen`", unexpected(Pin::Frozen(lock()))),
+        of("the same, and `lock-update` keeps its line", unexpected(Pin::Lock(lock()))),
         of(
             "the target's tag has another digest, and `on-conflict` is `fail`",
             Error::Conflict { reference: image(GHCR), actual: one.clone(), wanted: two.clone() },

@@ -41,6 +41,7 @@ impl Job {
                     reference: Object::from(&self.source),
                     expected: expected.clone(),
                     actual: resolved.named.clone(),
+                    pin: self.options.pin.clone(),
                 })
             }
             _ => Ok(()),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::error::Pin;
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::text::choice::Choice;
@@ -44,6 +45,8 @@ pub struct Options {
     pub on_conflict: OnConflict,
     /// What the source must resolve to.
     pub expected_digest: Option<Digest>,
+    /// Where that is written.
+    pub pin: Pin,
     /// Whether the source's tag may have moved.
     pub source_tag: SourceTag,
     /// How large it may be; none: as large as it is.

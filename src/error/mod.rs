@@ -38,6 +38,20 @@ impl fmt::Display for Side {
     }
 }
 
+/// Where a digest is written that a source must have: there it is changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Pin {
+    /// In the input `expected-digest`.
+    #[default]
+    Input,
+    /// In the source's own name.
+    Source,
+    /// In the lock file of this name, of which this run may not change the line.
+    Lock(String),
+    /// The same, and the run is `frozen`.
+    Frozen(String),
+}
+
 /// A failure.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -116,15 +130,17 @@ pub enum Error {
         /// How many are allowed.
         limit: u64,
     },
-    /// The source is not the digest that `expected-digest` names.
+    /// The source is not the digest that is expected of it.
     #[error("source: {reference} is {actual}, not the expected {expected}")]
     Unexpected {
         /// The source as the user named it.
         reference: Object,
-        /// The input's value.
+        /// The digest that it was to have.
         expected: Digest,
         /// What the source resolves to.
         actual: Digest,
+        /// Where the digest is written that is expected.
+        pin: Pin,
     },
     /// The target tag exists with another digest and `on-conflict` is `fail`.
     #[error("target: {reference} exists with {actual}; the source is {wanted}")]

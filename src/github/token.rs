@@ -65,7 +65,7 @@ mod tests {
         Attachments, Check, ForeignLayers, Mode, OnConflict, Operation, Options, Platforms, SourceTag, UnchangedDetail,
     };
     use crate::environment::Environment;
-    use crate::error::Error;
+    use crate::error::{Error, Pin};
     use crate::github::server::Server;
     use crate::oci::reference::ImageReference;
     use crate::secret::{Credential, Secret};
@@ -85,6 +85,7 @@ mod tests {
                 unchanged: UnchangedDetail::Digest,
                 on_conflict: OnConflict::Overwrite,
                 expected_digest: None,
+                pin: Pin::Input,
                 source_tag: SourceTag::MayMove,
                 size_limit: None,
                 patience: Duration::ZERO,

@@ -10,10 +10,11 @@ use crate::credentials::docker_config::Home;
 use crate::credentials::{Credentials, GithubLogin, Given};
 use crate::emit::{self, directory};
 use crate::engine::options::{
-    AtOnce, Command, Mode, OnBudget, OnFailure, Operation, Options, Platforms, SourceTag, Subset, UnchangedDetail,
+    AtOnce, Command, Mode, OnBudget, OnFailure, Operation, Options, Platforms, SizeLimit, SourceTag, Subset,
+    UnchangedDetail,
 };
 use crate::environment::Environment;
-use crate::error::Error;
+use crate::error::{Error, Pin};
 use crate::github::names;
 use crate::github::role::Permission;
 use crate::github::server::Server;
@@ -149,11 +150,9 @@ impl Values {
                     },
                     on_conflict: self.choice("on-conflict")?,
                     expected_digest: self.expected_digest(&images)?,
+                    pin: Pin::Input,
                     source_tag: SourceTag::MayMove,
-                    size_limit: self
-                        .get("size-limit")
-                        .map(|text| parsed("size-limit", size_limit(text)))
-                        .transpose()?,
+                    size_limit: self.size_limit()?,
                     patience,
                 },
                 subset: self.choice("subset")?,
@@ -361,6 +360,10 @@ impl Values {
         }
         let update = if frozen { Update::Frozen } else { update };
         config::lock(Path::new(workspace), path, update).map(Some)
+    }
+
+    fn size_limit(&self) -> Result<Option<SizeLimit>, Error> {
+        self.get("size-limit").map(|text| parsed("size-limit", size_limit(text))).transpose()
     }
 
     fn expected_digest(&self, images: &Images) -> Result<Option<Digest>, Error> {

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::credentials::Credentials;
 use crate::engine::job::Job;
 use crate::engine::options::{Command, Options, Platforms};
-use crate::error::{Error, Side};
+use crate::error::{Error, Pin, Side};
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::images::{At, Line};
 use crate::plan::list::expand;
@@ -198,10 +198,13 @@ impl Entry<'_> {
     /// What is wanted of the image; a source's own digest is what it must resolve to.
     fn options(&self, request: &Request) -> Options {
         let options = self.line.and_then(|line| line.options.as_ref()).unwrap_or(&request.options);
-        let expected = options.expected_digest.as_ref().or(self.source.digest()).cloned();
+        let (expected, pin) = match (&options.expected_digest, self.source.digest()) {
+            (None, Some(own)) => (Some(own.clone()), Pin::Source),
+            (expected, _) => (expected.clone(), options.pin.clone()),
+        };
         let platform = self.line.and_then(|line| line.platform.clone());
         let platforms = platform.map_or_else(|| options.platforms.clone(), Platforms::One);
-        Options { expected_digest: expected, platforms, ..options.clone() }
+        Options { expected_digest: expected, pin, platforms, ..options.clone() }
     }
 
     /// Where it is asked for, for sentences.

@@ -279,6 +279,7 @@ async fn a_pinned_tag_must_be_what_it_is_pinned_to() {
         format!("images: [{{source: SOURCE/app, target: TARGET/app, tags: ['1.0@{0}', '1.1@{0}']}}]", image.digest());
     let outcome = lists.run(&pinned).run().await;
     assert_eq!(lists.target.tag("app", "1.0").as_deref(), Some(image.digest()), "{outcome}");
+    assert!(!outcome.says("expected-digest"), "{outcome}");
     assert_eq!(lists.source.count("GET", "/tags/list"), 0, "{}", lists.requests());
 }
 
@@ -416,6 +417,11 @@ async fn a_lock_remembers_each_tag_and_holds_what_may_not_change() {
     assert_eq!(results(&outcome), ["again:1.0 copied", "again:1.1 failed", "app:1.2 failed"]);
     assert!(outcome.says("not the expected") && outcome.says("is not in the lock file images.lock"), "{outcome}");
     assert_eq!((lists.target.tag("again", "1.1"), lock()), (None, before.clone()));
+    // What is advised exists for a list: the lock is where the digest is written.
+    assert!(outcome.says("`images.lock` has sha256:") && outcome.says("with a run without `frozen`"), "{outcome}");
+    assert!(!outcome.says("expected-digest"), "{outcome}");
+    let kept = lists.run(&more).input("lock", "images.lock").input("lock-update", "none").fails_with(1).await;
+    assert!(kept.says("`images.lock` has sha256:") && kept.says("`lock-update: all`"), "{kept}");
     // Only new lines; then all, without what is no longer in the list.
     let missing = lists.run(&more).input("lock", "images.lock").input("lock-update", "missing");
     missing.fails_with(1).await;

@@ -5,7 +5,8 @@ use crate::error::failure::Failure;
 use crate::error::hints::rule::{Hint, RUN_AGAIN, Rule, always, when};
 use crate::error::reader::Reader;
 use crate::error::violation::Violation;
-use crate::error::{Error, Side};
+use crate::error::{Error, Pin, Side};
+use crate::text::quote::quote;
 
 const PROXY: Hint = always(|_, r| {
     let place = match r {
@@ -25,6 +26,16 @@ const AUTHORITY: fn(&Failure<'_>, Reader) -> String = |f, r| {
     let given = r.set("ca-certificates", &format!("{name} = FILE.pem"));
     format!("if `{}` has a certificate of your own authority, give its root with {given}", f.host)
 };
+
+/// What the lock has of an image.
+fn held(f: &Failure<'_>) -> String {
+    match f.error {
+        Error::Unexpected { pin: Pin::Lock(name) | Pin::Frozen(name), expected, .. } => {
+            format!("`{}` has {expected}", quote(name))
+        }
+        _ => String::new(),
+    }
+}
 
 const NAMES: fn(&Failure<'_>, Reader) -> String =
     |f, _| format!("check that the certificate names `{}`, and that this machine's clock is right", f.host);
@@ -220,6 +231,36 @@ pub const RULES: &[Rule] = &[
         is: |f| matches!(f.error, Error::TooLarge { .. }),
         hints: &[always(|_, r| {
             format!("raise {}, or copy fewer platforms: {}", r.input("size-limit"), r.set("platforms", "linux/amd64"))
+        })],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::Unexpected { pin: Pin::Frozen(_), .. }),
+        hints: &[always(|f, r| {
+            format!(
+                "{}; if the new image is the one you want, refresh it with a run without {}",
+                held(f),
+                r.input("frozen")
+            )
+        })],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::Unexpected { pin: Pin::Lock(_), .. }),
+        hints: &[always(|f, r| {
+            let all = r.set("lock-update", "all");
+            format!("{}; if the new image is the one you want, refresh it with a run with {all}", held(f))
+        })],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::Unexpected { pin: Pin::Source, .. }),
+        hints: &[always(|f, _| {
+            let actual = match f.error {
+                Error::Unexpected { actual, .. } => actual.as_str(),
+                _ => "sha256:…",
+            };
+            format!(
+                "if the publisher moved the tag and the new image is the one you want, write `@{actual}` behind the tag; to stay \
+                 with the old image, leave the tag out and keep its digest: `repository@sha256:…`"
+            )
         })],
     },
     Rule {

@@ -13,7 +13,7 @@ use futures_util::stream;
 
 use crate::engine::options::{Options, Platforms, SourceTag};
 use crate::error::object::Object;
-use crate::error::{Error, Side};
+use crate::error::{Error, Pin, Side};
 use crate::observe::counts::Traffic;
 use crate::observe::events::Events;
 use crate::observe::meter::Meter;
@@ -200,9 +200,9 @@ fn lines(entry: &Entry, selection: &Selection, request: &Request) -> Vec<Line> {
             _ if never_moves => SourceTag::Immutable,
             _ => SourceTag::MayMove,
         };
-        let expected_digest = match held {
-            Held::At(digest) => Some(digest),
-            Held::Free(_) | Held::Unlisted => None,
+        let (expected_digest, pin) = match (held, &request.lock) {
+            (Held::At(digest), Some(lock)) => (Some(digest), lock.pin()),
+            _ => (None, Pin::Input),
         };
         for target in &targets {
             lines.push(Line {
@@ -213,6 +213,7 @@ fn lines(entry: &Entry, selection: &Selection, request: &Request) -> Vec<Line> {
                 options: Some(Options {
                     source_tag: source_tag.clone(),
                     expected_digest: expected_digest.clone(),
+                    pin: pin.clone(),
                     ..options.clone()
                 }),
             });

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::Error;
+use crate::error::{Error, Pin};
 use crate::oci::digest::Digest;
 use crate::oci::reference::Reference;
 use crate::plan::list::pattern::Pattern;
@@ -103,6 +103,12 @@ impl Lock {
             }
         }
         Ok(Self { name: name.to_owned(), update, lines })
+    }
+
+    /// How it holds what it holds.
+    pub fn pin(&self) -> Pin {
+        let name = self.name.clone();
+        if self.update == Update::Frozen { Pin::Frozen(name) } else { Pin::Lock(name) }
     }
 
     /// What it says of a source.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, options};
+use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, options};
 
 use crate::text::quote::quote;
 use crate::text::sanitise;
@@ -176,7 +176,16 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'a, I>
             Some(Err(error)) => {
                 let place = place(error.marker().line(), error.marker().col());
                 let words = sanitise::one_line(&error.info(), 200);
-                Err(Problem::new(place, format!("this is not YAML: {words}")))
+                let advice = match error.kind() {
+                    ErrorKind::MissingAnchorOrAliasName | ErrorKind::UnknownAnchor => {
+                        "; write a `*` in quotes, `\"*\"`"
+                    }
+                    ErrorKind::UnknownQuotedScalarEscape => {
+                        "; write what has a backslash in single quotes, `'/1\\.\\d+/'`"
+                    }
+                    _ => "",
+                };
+                Err(Problem::new(place, format!("this is not YAML: {words}{advice}")))
             }
             None => Ok((Event::StreamEnd, Place::default())),
         }
@@ -322,6 +331,10 @@ mod tests {
             ("a: 1\n---\nb: 2\n", 2, 1, "a second document"),
             ("a: !!binary aGk=\n", 1, 13, "a YAML tag"),
             ("a: *none\n", 1, 4, "not YAML"),
+            ("tags: *\n", 1, 7, "; write a `*` in quotes, `\"*\"`"),
+            ("tags: [*]\n", 1, 8, "; write a `*` in quotes, `\"*\"`"),
+            ("tags: *.1\n", 1, 7, "in quotes, `\"*\"`"),
+            ("tags: \"/1\\.1\\d/\"\n", 1, 7, "in single quotes, `'/1\\.\\d+/'`"),
             ("a: &x [*x]\n", 1, 8, "inside of what it repeats"),
             ("[a]: b\n", 1, 1, "the key is a list"),
             ("%YAML 1.1\n---\na: b\n", 1, 1, "not YAML"),
