@@ -219,6 +219,13 @@ impl LayoutReference {
                 quote(text)
             ));
         }
+        // GitHub's runner still takes `##[group]` for a command, wherever in a line it stands.
+        if directory.contains("##[") {
+            return Err(format!(
+                "`oci:{}` has `##[`, which runners take for a command; rename the directory",
+                quote(text)
+            ));
+        }
         Ok(Self { directory: directory.into(), tag: tag.map(str::to_owned), digest })
     }
 }
@@ -685,6 +692,7 @@ mod tests {
             ("oci::x", "names no directory"),
             ("oci:a\nb:1", "characters in the directory's name that nobody sees"),
             ("oci:a\u{202e}b", "characters in the directory's name that nobody sees"),
+            ("oci:a ##[group]b", "which runners take for a command"),
             ("oci:out:", "nothing after the last colon"),
             ("oci:out:a b", "is not a tag"),
             ("oci:out@sha256:0", "there must be 64"),

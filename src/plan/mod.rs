@@ -21,6 +21,7 @@ use crate::error::{Error, Pin, Side};
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::images::{At, Line};
 use crate::plan::list::expand;
+use crate::plan::list::schema::{Entry as ListEntry, List};
 use crate::plan::list::shard::Shard;
 use crate::plan::request::{Images, Request};
 use crate::store::place::Place;
@@ -60,7 +61,10 @@ impl Plan {
         let listed = match &request.images {
             Images::One(source) => Err(source),
             Images::Listed(lines) => Ok(Cow::Borrowed(lines.as_slice())),
-            Images::List(list) => Ok(Cow::Owned(expand::named(list, request))),
+            Images::List(list) => {
+                check_templates(list, request)?;
+                Ok(Cow::Owned(expand::named(list, request)))
+            }
         };
         Self::of(listed.as_deref().map_err(|source| *source), request, credentials, insecure)
     }
@@ -134,6 +138,23 @@ impl Plan {
         count_same_repository(&mut plan.jobs);
         Ok(plan)
     }
+}
+
+/// Refuses a target that fits no tag, before the tags of its entry are asked for.
+fn check_templates(list: &List, request: &Request) -> Result<(), Error> {
+    let has_patterns = |entry: &&ListEntry| entry.tags.as_ref().is_some_and(|tags| !tags.items.is_empty());
+    for entry in list.entries.iter().filter(has_patterns).filter(|_| request.command != Command::Inspect) {
+        let Some(source) = entry.source.registry() else { continue };
+        let any = ImageReference::Registry(source.with_tag("1"));
+        let (own, at) = (entry.settings.targets.as_ref(), At::List(entry.position.clone()));
+        for template in own.unwrap_or(&request.targets) {
+            template::target(template, &any, request.project.as_deref()).map_err(|problem| match own {
+                Some(_) => Error::input(at.input(), format!("{at} (its target): {problem}")),
+                None => Error::input("target", format!("for {at} (`{}`): {problem}", source.name())),
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// The images that are asked for, in order: those of lines, or the one.

@@ -223,6 +223,9 @@ async fn a_bad_list_is_bad_input_and_nothing_is_contacted() {
             "images:\n  - SOURCE/a => TARGET/x\n  - {source: SOURCE/a, target: TARGET/x, platforms: linux/amd64}\n",
             "images.yml:2:5 and images.yml:3:5 ask for `",
         ),
+        // Whatever its tags are, these are no targets.
+        ("images: [{source: SOURCE/a, target: 'TARGET/{nmae}', tags: '*'}]", "images.yml:1:10 (its target): "),
+        ("images: [{source: SOURCE/a, target: TARGET//x, tags: ['1', '2*']}]", "images.yml:1:10 (its target): "),
     ] {
         let outcome = lists.run(list).fails_with(2).await;
         assert!(outcome.says(sentence), "{list}\n{outcome}");
