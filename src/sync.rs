@@ -37,6 +37,9 @@ pub fn take_off(sum: &AtomicU64, less: u64) {
 }
 
 /// What all of `work` gives, in the order in which it ends, `at_once` at a time: what waits for its turn has not been made.
+///
+/// `buffer_unordered` is that too, but over what borrows from the caller the compiler takes its future for no `Send`
+/// (rust-lang/rust#102211).
 pub async fn few_at_once<'a, T, E>(
     at_once: usize,
     mut work: impl Iterator<Item = BoxFuture<'a, Result<T, E>>> + Send,

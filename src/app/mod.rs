@@ -10,7 +10,7 @@ pub mod watch;
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use futures_util::future::FutureExt as _;
 use tokio::time::Instant;
@@ -32,7 +32,6 @@ use crate::inputs;
 use crate::inputs::typed::{Inputs, Invocation};
 use crate::observe::debug_log;
 use crate::observe::events::Events;
-use crate::observe::progress::RateEstimate;
 use crate::plan::Plan;
 use crate::plan::ask::Declined;
 use crate::plan::list::expand::{self, Expansion};
@@ -44,9 +43,6 @@ use crate::runner::console::Console;
 use crate::runner::files::{self, Files};
 use crate::store::mirrors;
 use crate::store::registry::registries::Registries;
-
-/// How often the progress of a run is looked at.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// Runs the program and gives its exit code.
 ///
@@ -140,15 +136,9 @@ pub async fn stages(
     report.on_budget = inputs.on_budget;
     report.asked.clone_from(&inputs.asked);
     report.notices.extend(inputs.asked.iter().flatten().map(Declined::sentence));
-    let mut watch = Watch {
-        console,
-        heard,
-        // `inspect` sends nothing and is read by the next command.
-        tally: (command != Command::Inspect).then(|| events.tally()),
-        pace: RateEstimate::new(started),
-        looks: tokio::time::interval(LOOK),
-        shutdown,
-    };
+    // `inspect` sends nothing and is read by the next command.
+    let tally = (command != Command::Inspect).then(|| events.tally());
+    let mut watch = Watch::new(console, heard, tally, started, shutdown);
     let until = inputs.time_limit.map(|limit| started + limit);
     let plan = settled(plan, inputs, &registries, &mut watch, &mut report, (&events, until)).await?;
     let access = AccessCheck::new(access_context(inputs, &registries), &plan.jobs, &transport);

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::future::FutureExt as _;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::app::connect::{credentials, registries, transport};
 use crate::app::publish::refuse;
-use crate::app::watch::tell;
+use crate::app::watch::Watch;
 use crate::error::{Error, Side};
 use crate::inputs::typed::Inputs;
 use crate::observe::debug_log;
@@ -14,6 +16,7 @@ use crate::observe::events::Events;
 use crate::observe::meter::Meter;
 use crate::oci::reference::Reference;
 use crate::plan::list::version::Version;
+use crate::report::code_of;
 use crate::runner::console::Console;
 use crate::runner::files::Files;
 use crate::runner::talk::Format;
@@ -37,16 +40,18 @@ pub async fn run(
     repository: &Reference,
     shutdown: impl Future<Output = &'static str>,
 ) -> u8 {
-    let listed = tokio::select! {
-        listed = list(console, inputs, repository) => listed,
-        signal = shutdown => {
+    let (events, heard) = Events::new();
+    if inputs.debug_log {
+        debug_log::start(events.clone());
+    }
+    let mut watch = Watch::new(console, heard, None, Instant::now(), Box::pin(shutdown.fuse()));
+    let tags = match watch.until(list(console, inputs, repository, events)).await {
+        Ok(Ok(tags)) => Tags { repository: repository.name(), tags },
+        Ok(Err(error)) => return refuse(console, &error),
+        Err(signal) => {
             console.error("mirror-image", &format!("cancelled by {signal}"));
-            return if signal == "SIGINT" { 130 } else { 143 };
+            return code_of(signal);
         }
-    };
-    let tags = match listed {
-        Ok(tags) => Tags { repository: repository.name(), tags },
-        Err(error) => return refuse(console, &error),
     };
     let lines = |tags: &Tags| tags.tags.iter().map(|tag| Line::default().then(Tone::Plain, tag)).collect::<Vec<_>>();
     files.make_room();
@@ -62,29 +67,18 @@ pub async fn run(
     }
 }
 
-async fn list(console: &Console, inputs: &Inputs, repository: &Reference) -> Result<Vec<String>, Error> {
+async fn list(
+    console: &Console,
+    inputs: &Inputs,
+    repository: &Reference,
+    events: Events,
+) -> Result<Vec<String>, Error> {
     let (transport, connections) = transport(inputs);
     let credentials = credentials(inputs, console, &[(Side::Source, repository.clone())]).await;
-    let (events, mut heard) = Events::new();
-    if inputs.debug_log {
-        debug_log::start(events.clone());
-    }
-    let meter = Arc::new(Meter::new(events));
     let registries = registries(inputs, credentials, &transport, connections);
-    let opened = registries.open(Side::Source, repository, Purpose::Read, meter)?;
-    let listed = {
-        let mut listing = std::pin::pin!(opened.list_tags());
-        loop {
-            tokio::select! {
-                Some(event) = heard.recv() => tell(console, event),
-                tags = &mut listing => break tags?,
-            }
-        }
-    };
+    let listed =
+        registries.open(Side::Source, repository, Purpose::Read, Arc::new(Meter::new(events)))?.list_tags().await?;
     let mut tags: Vec<String> = listed.iter().map(|tag| sanitise::one_line(tag, usize::MAX)).collect();
-    while let Ok(event) = heard.try_recv() {
-        tell(console, event);
-    }
     // What is no version comes first, so that the newest one is what one sees last.
     tags.sort_by_cached_key(|tag| (Version::of(tag), tag.clone()));
     Ok(tags)

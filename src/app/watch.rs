@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::Fuse;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::Interval;
+use tokio::time::{Instant, Interval};
 
 use crate::engine::outcome::ImageOutcome;
 use crate::error::Error;
@@ -15,17 +16,33 @@ use crate::observe::progress::{RateEstimate, RunProgress};
 use crate::report::{Report, log, terminal};
 use crate::runner::console::Console;
 
+/// How often the progress of a run is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// What goes on beside the work: what must be said meanwhile, how far it is, the signal that ends it.
 pub struct Watch<'a, S> {
     pub console: &'a Console,
-    pub heard: UnboundedReceiver<Event>,
+    heard: UnboundedReceiver<Event>,
+    /// What is shown of it; none where nothing is.
     pub tally: Option<&'a Arc<RunProgress>>,
-    pub pace: RateEstimate,
-    pub looks: Interval,
-    pub shutdown: Pin<Box<Fuse<S>>>,
+    pace: RateEstimate,
+    looks: Interval,
+    shutdown: Pin<Box<Fuse<S>>>,
 }
 
-impl<S: Future<Output = &'static str>> Watch<'_, S> {
+impl<'a, S: Future<Output = &'static str>> Watch<'a, S> {
+    /// Beside a run that began at `started`.
+    pub fn new(
+        console: &'a Console,
+        heard: UnboundedReceiver<Event>,
+        tally: Option<&'a Arc<RunProgress>>,
+        started: Instant,
+        shutdown: Pin<Box<Fuse<S>>>,
+    ) -> Self {
+        let (pace, looks) = (RateEstimate::new(started), tokio::time::interval(LOOK));
+        Self { console, heard, tally, pace, looks, shutdown }
+    }
+
     /// Waits for `work`; gives the signal's name, once, where one comes first.
     pub async fn until<T>(&mut self, work: impl Future<Output = T>) -> Result<T, &'static str> {
         let mut work = pin!(work);
@@ -53,7 +70,7 @@ impl<S: Future<Output = &'static str>> Watch<'_, S> {
 }
 
 /// What happens, as it happens.
-pub fn tell(console: &Console, event: Event) {
+fn tell(console: &Console, event: Event) {
     match event {
         Event::Notice(text) => console.line(&text),
         Event::Warning(text) => console.warning("mirror-image", &text),
@@ -65,8 +82,10 @@ pub fn tell(console: &Console, event: Event) {
 
 /// One image that has ended.
 pub fn say(console: &Console, report: &Report, of: usize, image: &ImageOutcome) {
+    // Of many that were cut off, the last line has.
+    let is_news = of == 1 || !matches!(image.error, Some(Error::Cancelled { .. }));
     if !console.folds_groups() {
-        let is_failure = image.error.as_ref().is_some_and(|error| of == 1 || !matches!(error, Error::Cancelled { .. }));
+        let is_failure = image.error.is_some() && is_news;
         for line in terminal::image(report, image, of, console.width()) {
             console.tell(&line, is_failure);
         }
@@ -76,8 +95,6 @@ pub fn say(console: &Console, report: &Report, of: usize, image: &ImageOutcome) 
         Some(line) => console.line(&line),
         None => console.group(&log::group_title(image), &log::image(report, image)),
     }
-    // Of many that were cut off, the last line has.
-    let is_news = of == 1 || !matches!(image.error, Some(Error::Cancelled { .. }));
     if is_news && let Some((title, message)) = log::annotation(report, image) {
         console.error(&title, &message);
     }

@@ -209,6 +209,14 @@ impl Found {
         Self { subject, depth, place, kind, artifact_type, names, manifest: manifest.into() }
     }
 
+    /// Where it is to be at the target.
+    pub fn at(&self) -> TagOrDigest<'_> {
+        match &self.place {
+            Place::Referrer => TagOrDigest::Digest(&self.manifest.digest),
+            Place::Tag(tag) => TagOrDigest::Tag(tag),
+        }
+    }
+
     /// Its manifest, read.
     pub fn open(&self, source: &Source) -> Result<Manifest, Error> {
         self.manifest.open().map_err(|problem| Error::Content {

@@ -49,8 +49,8 @@ pub struct ImageTask<'a> {
     /// What became of the tag, or of the digest where there is no tag.
     tag: Mutex<Tag>,
     known: Mutex<Known>,
-    /// Where a copy goes, unless that could not be opened.
-    way: Option<Way<'a>>,
+    /// Where a copy goes, or why that cannot be opened.
+    way: Option<Result<Way<'a>, Error>>,
     /// Its part of the pulls that its source bills.
     pulls: Pulls,
 }
@@ -80,12 +80,12 @@ impl<'a> ImageTask<'a> {
             meter: Arc::new(Meter::of_image(session.events.clone(), job.source.to_string())),
             started: Instant::now(),
             tag: Mutex::new(Tag::Untouched),
-            known: Mutex::default(),
+            known: Mutex::new(Known::new(job)),
             way: None,
             pulls: Pulls::default(),
         };
         if let Operation::Copy(_) = job.options.operation {
-            image.way = image.way().ok();
+            image.way = Some(image.way());
             image.pulls = Pulls::begin(session, job, &image.meter, number);
         }
         image
@@ -103,8 +103,9 @@ impl<'a> ImageTask<'a> {
         let worked = match self.job.options.operation {
             // The largest of all: most of a run's images wait for their turn.
             Operation::Copy(_) => match &self.way {
-                Some(way) => Box::pin(self.copy(way)).await,
-                None => Box::pin(self.copy(&self.way()?)).await,
+                Some(Ok(way)) => Box::pin(self.copy(way)).await,
+                Some(Err(error)) => Err(error.clone()),
+                None => Err(Error::input("target", "is missing")),
             },
             Operation::Inspect => self.inspect().await,
             Operation::Verify => self.verify().await,
@@ -121,24 +122,18 @@ impl<'a> ImageTask<'a> {
 
     /// The report entry, once the work has ended so.
     pub fn report(&self, result: Result<Outcome, Error>) -> ImageOutcome {
-        let known = std::mem::take(&mut *self.known());
+        let Known { image, effect } = std::mem::replace(&mut *self.known(), Known::new(self.job));
         let mut notices = self.job.notices.clone();
         notices.extend(self.meter.notices());
         let (result, error) = match result {
             Ok(outcome) => (outcome, None),
             Err(error) => (Outcome::Failed, Some(error)),
         };
-        notices.extend(known.effect.iter().flat_map(|effect| effect.sentences(result)));
+        notices.extend(effect.iter().flat_map(|effect| effect.sentences(result)));
         // A failure says nothing about the target that is not known.
-        let digest = known.digest.filter(|_| result != Outcome::Failed || self.tag() == Tag::Written);
+        let digest = image.digest.filter(|_| result != Outcome::Failed || self.tag() == Tag::Written);
         ImageOutcome {
-            source_digest: known.source_digest,
             digest,
-            replaced: known.replaced,
-            media_type: known.media_type,
-            platforms: known.platforms,
-            is_container: known.is_container,
-            attachments: known.attachments,
             result,
             traffic: self.meter.traffic(),
             blobs: self.meter.blobs(),
@@ -150,7 +145,7 @@ impl<'a> ImageTask<'a> {
             state: error.as_ref().map(|_| self.state()),
             error,
             duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            ..ImageOutcome::new(self.job.source.clone(), self.job.target.clone())
+            ..image
         }
     }
 
@@ -296,7 +291,7 @@ impl<'a> ImageTask<'a> {
         }
         copy.note_subject(root.root, pushed);
         let attachments = copy.attach(found).await?;
-        self.known().attachments = self.session.shared.reported.within(attachments, &self.meter);
+        self.known().image.attachments = self.session.shared.reported.within(attachments, &self.meter);
         if copy.before == TargetState::Same {
             return Ok(self.deep_check_result());
         }
@@ -333,7 +328,7 @@ impl<'a> ImageTask<'a> {
                 Ok(ControlFlow::Continue(TargetState::Different))
             }
             OnConflict::Keep => {
-                self.known().digest = Some(actual);
+                self.known().image.digest = Some(actual);
                 Ok(ControlFlow::Break(Outcome::Kept))
             }
             OnConflict::Fail => Err(Error::Conflict { reference: target.object(at), actual, wanted: wanted.clone() }),
@@ -363,7 +358,7 @@ impl<'a> ImageTask<'a> {
 
     /// What is at the target is what is wanted, whatever the source says.
     async fn stays(&self, target: &Target, found: &Digest) -> Result<Outcome, Error> {
-        self.known().digest = Some(found.clone());
+        self.known().image.digest = Some(found.clone());
         if self.job.options.unchanged == UnchangedDetail::Platforms {
             let root = target.get_manifest(TagOrDigest::Digest(found)).await?;
             self.known().describe(&root, None, None, |_| None);
@@ -431,7 +426,7 @@ impl<'a> ImageTask<'a> {
             self.meter.notice(format!(
                 "the tag was not there when the image was begun; another has set it to {actual} since"
             ));
-            self.known().digest = Some(actual);
+            self.known().image.digest = Some(actual);
             return Ok(Outcome::Kept);
         }
         self.set_tag(Tag::Unknown);
@@ -458,7 +453,7 @@ impl<'a> ImageTask<'a> {
     fn note_root(&self, root: &RootChoice<'_>) {
         if root.replaced.is_some() {
             let (mut known, digest) = (self.known(), &root.root.digest);
-            known.digest = Some(digest.clone());
+            known.image.digest = Some(digest.clone());
             known.effect = known.effect.take().map(|effect| effect.rewritten(digest));
         }
     }
@@ -489,7 +484,7 @@ impl<'a> ImageTask<'a> {
     /// Says that a tag moves, and from where: that is how it is moved back.
     fn notice_replaced(&self, actual: &Digest) {
         let dry_run = self.job.options.operation == Operation::Copy(Mode::DryRun);
-        self.known().replaced = Some(actual.clone());
+        self.known().image.replaced = Some(actual.clone());
         let verb = if dry_run { "would replace" } else { "replaces" };
         self.meter.notice(format!("{verb} {actual}, which the target's tag pointed at"));
     }
@@ -512,7 +507,7 @@ impl<'a> ImageTask<'a> {
         if self.written() > 0 {
             Outcome::Copied
         } else if self.meter.blobs().missing + self.meter.manifests_missing() > 0
-            || self.known().attachments.iter().any(|it| it.result == Outcome::WouldCopy)
+            || self.known().image.attachments.iter().any(|it| it.result == Outcome::WouldCopy)
         {
             Outcome::WouldCopy
         } else {
@@ -587,7 +582,7 @@ impl<'a> ImageTask<'a> {
         }
         let target = ends::target(self.session, self.job, &self.meter, "is missing; `access` is about a target")?;
         match target.store.head_manifest(target.at()).await {
-            Ok(found) => self.known().digest = found.map(|descriptor| descriptor.digest),
+            Ok(found) => self.known().image.digest = found.map(|descriptor| descriptor.digest),
             Err(error) if error.is_denied() => {}
             Err(error) => return Err(error),
         }

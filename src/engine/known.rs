@@ -3,35 +3,34 @@
 //! Owns what of it becomes the report, however the work ends. Never asks: it is told.
 
 use crate::engine::choice::Effect;
+use crate::engine::job::Job;
 use crate::engine::options::ChildSelection;
-use crate::engine::outcome::{AttachmentOutcome, PlatformOutcome};
+use crate::engine::outcome::{ImageOutcome, PlatformOutcome};
 use crate::engine::resolve::{self, Resolved};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::oci::platform::Platform;
 
-/// What is known so far.
-#[derive(Default)]
+/// What is known so far: its report as far as that can be written already.
 pub struct Known {
-    pub source_digest: Option<Digest>,
-    pub digest: Option<Digest>,
-    pub replaced: Option<Digest>,
-    pub media_type: Option<String>,
-    pub platforms: Vec<PlatformOutcome>,
-    pub is_container: bool,
-    pub attachments: Vec<AttachmentOutcome>,
+    pub image: ImageOutcome,
     pub effect: Option<Effect>,
 }
 
 impl Known {
+    /// Nothing yet but what is wanted.
+    pub fn new(job: &Job) -> Self {
+        Self { image: ImageOutcome::new(job.source.clone(), job.target.clone()), effect: None }
+    }
+
     /// What its source stands for.
     pub fn record(&mut self, resolved: &Resolved) {
         self.effect.clone_from(&resolved.effect);
-        self.source_digest = Some(resolved.named.clone());
-        self.digest = Some(resolved.root.digest().clone());
+        self.image.source_digest = Some(resolved.named.clone());
+        self.image.digest = Some(resolved.root.digest().clone());
         if let Some(platform) = &resolved.chosen {
             let digest = resolved.root.digest().clone();
-            self.platforms = vec![PlatformOutcome { platform: platform.to_string(), digest, size: None }];
+            self.image.platforms = vec![PlatformOutcome { platform: platform.to_string(), digest, size: None }];
         }
     }
 
@@ -43,9 +42,9 @@ impl Known {
         children: Option<&ChildSelection>,
         size: impl Fn(&Digest) -> Option<u64>,
     ) {
-        self.media_type = Some(root.media_type.clone());
-        self.is_container = root.is_container();
-        self.platforms = match chosen {
+        self.image.media_type = Some(root.media_type.clone());
+        self.image.is_container = root.is_container();
+        self.image.platforms = match chosen {
             Some(platform) if !root.is_index() => vec![PlatformOutcome {
                 platform: platform.to_string(),
                 digest: root.digest.clone(),

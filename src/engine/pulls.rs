@@ -18,7 +18,7 @@ use crate::oci::manifest::Manifest;
 use crate::store::Source;
 use crate::store::registry::repository::Purpose;
 
-/// One image's part; nothing of one whose source is no registry.
+/// One image's part; none where the source is no registry, or nothing bounds its pulls.
 #[derive(Default)]
 pub struct Pulls(Option<Part>);
 
@@ -38,6 +38,9 @@ impl Pulls {
             let reference = job.source.registry()?;
             let repository = session.registries.open(Side::Source, reference, Purpose::Read, Arc::clone(meter)).ok()?;
             let (budget, source) = (Arc::clone(repository.pulls()), job.source.to_string());
+            if !budget.may_end() {
+                return None;
+            }
             let _ = meter.pulls_held.set(budget.begin(number, &source));
             Some(Part { budget, number, source })
         };
@@ -46,7 +49,7 @@ impl Pulls {
 
     /// Whether there may be an end of them: then nothing is read before it is known to be needed.
     pub fn may_end(&self) -> bool {
-        self.0.as_ref().is_some_and(|part| part.budget.may_end())
+        self.0.is_some()
     }
 
     /// Waits until the images before it have had set aside what they need: what matters most stands first. Asked before an image

@@ -189,10 +189,7 @@ impl Comparison<'_> {
     }
 
     async fn attachment(&self, found: &Found, list: &OnceCell<TargetList>) -> Result<Vec<String>, Error> {
-        let at = match &found.place {
-            Place::Referrer => TagOrDigest::Digest(&found.manifest.digest),
-            Place::Tag(tag) => TagOrDigest::Tag(tag),
-        };
+        let at = found.at();
         let name = format!("{} {} of {}", found.kind.name(), found.manifest.digest, found.subject);
         let there = resolve::target(self.target, at).await?.is_some_and(|there| there == found.manifest.digest);
         if !there {

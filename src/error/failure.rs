@@ -82,8 +82,7 @@ impl<'a> Failure<'a> {
 
     /// Whether the host that failed has the registry's name, and another port.
     pub fn has_other_port(&self) -> bool {
-        let name = |host: &'a str| host.rsplit_once(':').map_or(host, |(name, _)| name);
-        self.led_by.is_some_and(|registry| name(registry) == name(self.host))
+        self.led_by.is_some_and(|registry| without_port(registry) == without_port(self.host))
     }
 
     fn refusal(&self) -> Option<&'a ErrorResponse> {
@@ -227,7 +226,7 @@ impl<'a> Failure<'a> {
 
     /// Whether the host is the one that the program runs on.
     pub fn is_local(&self) -> bool {
-        let name = self.host.rsplit_once(':').map_or(self.host, |(name, _)| name);
+        let name = without_port(self.host);
         name == "localhost" || name.starts_with("127.") || name == "[::1]"
     }
 
@@ -257,4 +256,10 @@ impl<'a> Failure<'a> {
 /// ones (their documentation of repositories, "Create an image repository").
 fn has_two_levels(host: &str) -> bool {
     host.ends_with(".aliyuncs.com") || host.ends_with("ccr.ccs.tencentyun.com")
+}
+
+/// A host's name or address, without the port where one is written.
+pub fn without_port(host: &str) -> &str {
+    let port = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    port.map_or(host, |(name, _)| name)
 }

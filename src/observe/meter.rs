@@ -153,6 +153,7 @@ impl Meter {
         let less = |awaited: u64| Some(awaited.saturating_sub(bytes));
         let before = self.expected_bytes.fetch_update(Relaxed, Relaxed, less).unwrap_or(0);
         self.events.tally.expect_fewer_bytes(before.min(bytes));
+        self.moved(0);
     }
 
     /// A manifest was accepted by the target.

@@ -75,6 +75,11 @@ struct Share {
 }
 
 impl State {
+    /// How many there are still; none where there is no end of them. Only a limit makes `left` known.
+    fn end(&self) -> Option<u64> {
+        self.left.filter(|_| self.bills)
+    }
+
     /// Whether an account ever has so many `pulls`, besides the one by which it was learnt how many these are.
     fn is_possible(&self, pulls: u64) -> bool {
         self.most.is_none_or(|most| pulls < most)
@@ -132,7 +137,7 @@ impl PullBudget {
     /// Takes one, of those in `held` first. Gives how many are left where there is none.
     pub fn take(&self, held: Option<&Arc<AtomicU64>>) -> Result<(), u64> {
         let mut state = self.state();
-        let Some(left) = state.left.filter(|_| self.is_limited(&state)) else { return Ok(()) };
+        let Some(left) = state.end() else { return Ok(()) };
         if let Some(held) = held.filter(|held| held.load(Relaxed) > 0) {
             held.fetch_sub(1, Relaxed);
             state.held -= 1;
@@ -145,8 +150,8 @@ impl PullBudget {
     /// One that was taken was not billed: the registry has refused.
     pub fn give_back(&self) {
         let mut state = self.state();
-        if self.is_limited(&state) {
-            state.left = state.left.map(|left| left + 1);
+        if let Some(left) = state.end() {
+            state.left = Some(left + 1);
         }
         drop(state);
         self.changed.notify_waiters();
@@ -154,7 +159,7 @@ impl PullBudget {
 
     /// Whether there is an end of them.
     pub fn ends(&self) -> bool {
-        self.is_limited(&self.state())
+        self.state().end().is_some()
     }
 
     /// Whether there may be an end of them: then nothing is read before it is known to be needed.
@@ -177,7 +182,7 @@ impl PullBudget {
             let changed = self.changed.notified();
             {
                 let state = self.state();
-                if !self.is_limited(&state) || state.begun.first().is_none_or(|first| *first >= number) {
+                if state.end().is_none() || state.begun.first().is_none_or(|first| *first >= number) {
                     return;
                 }
             }
@@ -192,7 +197,7 @@ impl PullBudget {
             let changed = self.changed.notified();
             {
                 let mut state = self.state();
-                let Some(left) = state.left.filter(|_| self.is_limited(&state)) else { return Ok(()) };
+                let Some(left) = state.end() else { return Ok(()) };
                 if pulls == 0 {
                     return Ok(());
                 }
@@ -234,10 +239,6 @@ impl PullBudget {
         }
         drop(state);
         self.changed.notify_waiters();
-    }
-
-    fn is_limited(&self, state: &State) -> bool {
-        self.limit.is_some() && state.bills && state.left.is_some()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

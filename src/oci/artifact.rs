@@ -4,6 +4,7 @@
 
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Content, Descriptor, Manifest};
+use crate::oci::reference::LONGEST_TAG;
 
 /// What an attachment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -103,9 +104,6 @@ pub fn bundle(manifest: &Manifest) -> Option<&Descriptor> {
     let Content::Image { layers, .. } = &manifest.content else { return None };
     layers.first().filter(|layer| layers.len() == 1 && is_bundle(&layer.media_type))
 }
-
-/// The longest tag (distribution-spec, "Pulling manifests").
-const LONGEST_TAG: usize = 128;
 
 /// What cosign writes behind a digest in its tags, and what they hold.
 const COSIGN: [(&str, Kind); 3] = [("sig", Kind::Signature), ("att", Kind::Attestation), ("sbom", Kind::Sbom)];

@@ -505,22 +505,21 @@ pub struct PackedManifest {
     /// The digest of the bytes.
     pub digest: Digest,
     media_type: Box<str>,
-    bytes: Box<[u8]>,
+    bytes: Bytes,
 }
 
 impl From<Manifest> for PackedManifest {
     fn from(manifest: Manifest) -> Self {
         let Manifest { bytes, media_type, digest, .. } = manifest;
         // The buffer that a body came in has room for more.
-        Self { digest, media_type: media_type.into(), bytes: (&*bytes).into() }
+        Self { digest, media_type: media_type.into(), bytes: Bytes::copy_from_slice(&bytes) }
     }
 }
 
 impl PackedManifest {
     /// Reads it again, as it was read before.
     pub fn open(&self) -> Result<Manifest, String> {
-        let bytes = Bytes::copy_from_slice(&self.bytes);
-        Manifest::parse(bytes, Some(&self.media_type), self.digest.clone())
+        Manifest::parse(self.bytes.clone(), Some(&self.media_type), self.digest.clone())
     }
 
     /// Its size in bytes.

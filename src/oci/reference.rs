@@ -511,13 +511,21 @@ fn check_port(host: &str) -> Result<(), String> {
     }
 }
 
+/// The longest tag (distribution-spec, "Pulling manifests").
+pub const LONGEST_TAG: usize = 128;
+
+/// Whether it is a tag.
+pub fn is_tag(text: &str) -> bool {
+    check_tag(text).is_ok()
+}
+
 /// Source: distribution-spec, "Pulling manifests": `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
 fn check_tag(tag: &str) -> Result<(), String> {
     let Some(first) = tag.chars().next() else {
         return Err("has nothing after the last colon; write a tag there or leave the colon out".to_owned());
     };
-    if tag.len() > 128 {
-        return Err(format!("the tag `{}` is longer than 128 characters; shorten it", quote(tag)));
+    if tag.len() > LONGEST_TAG {
+        return Err(format!("the tag `{}` is longer than {LONGEST_TAG} characters; shorten it", quote(tag)));
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if matches!(first, '.' | '-') || !tag.chars().all(allowed) {

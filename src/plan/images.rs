@@ -37,6 +37,14 @@ impl At {
             Self::List(_) => "config",
         }
     }
+
+    /// ` of` and the input, for sentences; a place in a list says itself where it is.
+    pub fn of(&self) -> String {
+        match self {
+            Self::Line(_) | Self::Request(_) => format!(" of `{}`", self.input()),
+            Self::List(_) => String::new(),
+        }
+    }
 }
 
 impl fmt::Display for At {

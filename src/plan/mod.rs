@@ -148,13 +148,19 @@ fn check_templates(list: &List, request: &Request) -> Result<(), Error> {
         let any = ImageReference::Registry(source.with_tag("1"));
         let (own, at) = (entry.settings.targets.as_ref(), At::List(entry.position.clone()));
         for template in own.unwrap_or(&request.targets) {
-            template::target(template, &any, request.project.as_deref()).map_err(|problem| match own {
-                Some(_) => Error::input(at.input(), format!("{at} (its target): {problem}")),
-                None => Error::input("target", format!("for {at} (`{}`): {problem}", source.name())),
-            })?;
+            template::target(template, &any, request.project.as_deref())
+                .map_err(|problem| bad_target(&at, own.is_some(), &source.name(), &problem))?;
         }
     }
     Ok(())
+}
+
+/// A target, of the one at `at` itself or the one for all, that does not fit its `source`.
+fn bad_target(at: &At, is_own: bool, source: &str, problem: &str) -> Error {
+    if is_own {
+        return Error::input(at.input(), format!("{at} (its target): {problem}"));
+    }
+    Error::input("target", format!("for {at}{} (`{source}`): {problem}", at.of()))
 }
 
 /// The images that are asked for, in order: those of lines, or the one.
@@ -242,14 +248,9 @@ impl Entry<'_> {
     }
 
     fn bad_target(&self, problem: &str) -> Error {
-        let at = self.at();
         match self.line {
             None => Error::input("target", problem),
-            Some(_) if self.has_own_target() => Error::input(at.input(), format!("{at} (its target): {problem}")),
-            Some(line) => {
-                let of = if self.is_in_list() { "" } else { " of `images`" };
-                Error::input("target", format!("for {at}{of} (`{}`): {problem}", line.source))
-            }
+            Some(line) => bad_target(&line.at, self.has_own_target(), &line.source.to_string(), problem),
         }
     }
 
@@ -260,10 +261,11 @@ impl Entry<'_> {
             let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
             return format!("{at} asks for what {before} asks for (`{source}`{more}); it is done once");
         }
+        let of = at.of();
         if at == before {
-            format!("{at} of `images` names `{source}` twice; it is done once")
+            format!("{at}{of} names `{source}` twice; it is done once")
         } else {
-            format!("{at} of `images` is the same as {before} (`{source}`); it is done once")
+            format!("{at}{of} is the same as {before} (`{source}`); it is done once")
         }
     }
 
@@ -285,8 +287,9 @@ impl Entry<'_> {
         let (source, second) = (first.source, self.source);
         if self.is_in_list() || self.has_own_target() || first.has_own_target() {
             let lines = match (&one, &other) {
-                (At::Line(one), At::Line(other)) if one == other => format!("line {one}"),
-                (At::Line(one), At::Line(other)) => format!("lines {one} and {other}"),
+                (At::Line(one), At::Line(other)) | (At::Request(one), At::Request(other)) if one != other => {
+                    format!("lines {one} and {other}")
+                }
                 (one, other) if one == other => one.to_string(),
                 (one, other) => format!("{one} and {other}"),
             };
@@ -296,8 +299,9 @@ impl Entry<'_> {
             return Error::input(other.input(), problem);
         }
         let problem = format!(
-            "sends both `{source}` ({one} of `images`) and `{second}` ({other}) to {target}; write \
-             `{{repository}}` or `{{tag}}` into it, or give these lines targets of their own"
+            "sends both `{source}` ({one}{}) and `{second}` ({other}) to {target}; write \
+             `{{repository}}` or `{{tag}}` into it, or give these lines targets of their own",
+            one.of()
         );
         Error::input("target", problem)
     }

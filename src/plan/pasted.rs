@@ -148,7 +148,7 @@ pub fn request(text: &str) -> Vec<Asked> {
             about_platform = heading.starts_with("platform") || heading.starts_with("平台");
             continue;
         }
-        let is_nothing = line.is_empty() || line.starts_with(['#', '`', '<']) && unmarked(line).is_empty();
+        let is_nothing = line.is_empty() || line.starts_with('`') && unmarked(line).is_empty();
         if is_nothing
             || line.starts_with('#')
             || line.starts_with("```")

@@ -5,6 +5,7 @@ use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::oci::artifact::Kind;
 use crate::oci::reference::ImageReference;
 use crate::report::Report;
+use crate::text::units::count;
 
 /// What is counted in bytes for a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +44,13 @@ pub fn row_bytes(report: &Report, image: &ImageOutcome) -> u64 {
     }
 }
 
-/// How many attachments of each kind there are; kinds without one are left out.
-pub fn attachments(image: &ImageOutcome) -> Vec<(Kind, usize)> {
+/// `2 signatures, 1 sbom`: how many attachments of each kind there are; none without any.
+pub fn attachments(image: &ImageOutcome) -> Option<String> {
     let number = |kind| image.attachments.iter().filter(|attachment| attachment.kind == kind).count();
-    let kinds = [Kind::Signature, Kind::Attestation, Kind::Sbom, Kind::Artifact];
-    kinds.map(|kind| (kind, number(kind))).into_iter().filter(|(_, number)| *number > 0).collect()
+    let kinds = [Kind::Signature, Kind::Attestation, Kind::Sbom, Kind::Artifact].map(|kind| (kind, number(kind)));
+    let there = kinds.into_iter().filter(|(_, number)| *number > 0);
+    let counts: Vec<String> = there.map(|(kind, number)| count(number as u64, kind.name())).collect();
+    (!counts.is_empty()).then(|| counts.join(", "))
 }
 
 /// [`bytes()`] of all images.

@@ -70,18 +70,19 @@ pub fn image(report: &Report, image: &ImageOutcome) -> Vec<String> {
         lines.extend(pull(image));
     }
     lines.extend(image.notices.iter().map(|notice| format!("notice: {notice}")));
-    lines.extend(failure(report, image));
+    lines.extend(failure(report, image).into_iter().map(|(label, text)| format!("{label}: {text}")));
     lines
 }
 
-/// A failure as a person reads it: what could not be done and why, what was and was not written, what to do.
-pub fn failure(report: &Report, image: &ImageOutcome) -> Vec<String> {
+/// A failure as a person reads it, each part with what it is: what could not be done and why, what was and was not written, what
+/// to do.
+pub fn failure(report: &Report, image: &ImageOutcome) -> Vec<(&'static str, String)> {
     let Some((error, problem)) = image.error.as_ref().zip(problem(report.command, image)) else { return Vec::new() };
-    let mut lines = vec![format!("error: {problem}")];
-    lines.extend(image.state.iter().map(|state| format!("state: {state}")));
-    lines.extend(error.hints(report.reader).iter().map(|hint| format!("hint: {hint}")));
-    lines.extend(others(image).map(|site| format!("note: {site}")));
-    lines
+    let mut parts = vec![("error", problem)];
+    parts.extend(image.state.iter().map(|state| ("state", state.clone())));
+    parts.extend(error.hints(report.reader).into_iter().map(|hint| ("hint", hint)));
+    parts.extend(others(image).map(|site| ("note", site)));
+    parts
 }
 
 /// A failure as an annotation: the image is its title; the cause and what to do first are its text.
@@ -215,9 +216,7 @@ fn blobs(image: &ImageOutcome) -> Option<String> {
 
 /// `attachments: 2 signatures, 1 sbom`.
 pub(super) fn attachments(image: &ImageOutcome) -> Option<String> {
-    let parts: Vec<String> =
-        figures::attachments(image).into_iter().map(|(kind, number)| count(number as u64, kind.name())).collect();
-    (!parts.is_empty()).then(|| format!("attachments: {}", parts.join(", ")))
+    figures::attachments(image).map(|counts| format!("attachments: {counts}"))
 }
 
 fn traffic(image: &ImageOutcome) -> String {

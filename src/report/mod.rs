@@ -105,8 +105,7 @@ impl Report {
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self.cancelled {
-            Some("SIGINT") => 130,
-            Some(_) => 143,
+            Some(signal) => code_of(signal),
             // Found late, but before anything was contacted.
             None if self.images.iter().any(|image| image.error.as_ref().is_some_and(Error::is_input))
                 && self.traffic().requests() == 0 =>
@@ -119,4 +118,9 @@ impl Report {
             None => 0,
         }
     }
+}
+
+/// The exit code of a run that `signal` has ended, as a shell has it: 128 and the signal's number.
+pub fn code_of(signal: &str) -> u8 {
+    if signal == "SIGINT" { 130 } else { 143 }
 }

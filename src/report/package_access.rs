@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use crate::github::findings::{Check, Checked, Findings, Status};
-use crate::text::sanitise::{cell_code, code, markdown, markdown_text, one_line};
+use crate::text::sanitise::{cell_code, markdown, markdown_text, one_line, plain_code};
 use crate::text::units::count;
 
 /// So many packages are named of which the same is to be done.
@@ -163,16 +163,15 @@ fn to_dos(text: &mut String, findings: &Findings) {
             break;
         }
         let sentence = markdown_text(sentence.trim_end_matches('.'));
-        let plain_code = |check: &Check| code(&check.subject).replace("\\|", "|");
         // The link is made of our own server's address and percent-encoded names.
         if let [check] = &**checks {
             let link = check.link.as_ref().map_or(String::new(), |link| format!(" [Open the page]({link})"));
-            let _ = writeln!(text, "- [ ] {}: {sentence}.{link}", plain_code(check));
+            let _ = writeln!(text, "- [ ] {}: {sentence}.{link}", plain_code(&check.subject));
             continue;
         }
         let name = |check: &&Check| match &check.link {
-            Some(link) => format!("[{}]({link})", plain_code(check)),
-            None => plain_code(check),
+            Some(link) => format!("[{}]({link})", plain_code(&check.subject)),
+            None => plain_code(&check.subject),
         };
         let mut names: Vec<String> = checks.iter().take(NAMED).map(name).collect();
         if checks.len() > NAMED {
@@ -192,10 +191,7 @@ fn by_hand(text: &mut String, findings: &Findings) {
         checks.filter_map(|check| check.link.clone()).find(|link| is_settings(link))
     };
     let is_named = |subject: &Subject<'_>| page(subject, true).is_some();
-    let link = |subject: &Subject<'_>| {
-        let name = code(subject.name).replace("\\|", "|");
-        Some(format!("[{name}]({})", page(subject, false)?))
-    };
+    let link = |subject: &Subject<'_>| Some(format!("[{}]({})", plain_code(subject.name), page(subject, false)?));
     let left = subjects.iter().filter(|subject| subject.differs() && !is_named(subject));
     let mut names: Vec<String> = left.filter_map(link).collect();
     if names.len() > NAMED {

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use crate::emit::format::familiar;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::error::kind::Kind;
 use crate::error::{Error, Side};
@@ -135,8 +136,8 @@ fn title<'a>(images: impl Iterator<Item = &'a ImageReference>) -> String {
 /// As people write it: Docker Hub's images without its name.
 fn short(image: &ImageReference) -> String {
     let name = image.to_string();
-    let hub = name.strip_prefix("docker.io/").unwrap_or(&name);
-    hub.strip_prefix("library/").unwrap_or(hub).to_owned()
+    let familiar = image.registry().and_then(|source| Some(familiar(source) + name.strip_prefix(&source.name())?));
+    familiar.unwrap_or(name)
 }
 
 fn section(report: &Report, image: &ImageOutcome) -> String {
@@ -165,11 +166,7 @@ fn mirrored(report: &Report, image: &ImageOutcome, pinned: &str, target: &Refere
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         facts.push(format!("Platforms: {}{more}", names.join(" ")));
     }
-    let along: Vec<String> =
-        attachments(image).into_iter().map(|(kind, number)| count(number as u64, kind.name())).collect();
-    if !along.is_empty() {
-        facts.push(format!("Came along: {}", along.join(", ")));
-    }
+    facts.extend(attachments(image).map(|along| format!("Came along: {along}")));
     if report.dry_run {
         facts.push("**Dry run: it is not there yet**".to_owned());
     }
@@ -185,7 +182,7 @@ fn mirrored(report: &Report, image: &ImageOutcome, pinned: &str, target: &Refere
     text.push('\n');
     text.push_str(&fence("sh", &[format!("docker pull {pinned}"), format!("docker tag {pinned} {}", original(image))]));
     text.push_str("<details>\n<summary>podman, containerd, rename it in files</summary>\n\n");
-    let original = image.source.registry().map_or_else(String::new, tagged);
+    let original = image.source.registry().map_or_else(String::new, |source| tagged(source, &source.name()));
     let mut lines = vec![
         format!("podman pull {pinned}"),
         format!("podman tag {pinned} {original}"),
@@ -210,15 +207,11 @@ fn same_digest(image: &ImageOutcome) -> &'static str {
 
 /// The name under which other files know it, as `docker` writes it: a digest cannot be a name's.
 fn original(image: &ImageOutcome) -> String {
-    image.source.registry().map_or_else(String::new, |source| {
-        let name = tagged(source);
-        let hub = name.strip_prefix("docker.io/").unwrap_or(&name);
-        hub.strip_prefix("library/").unwrap_or(hub).to_owned()
-    })
+    image.source.registry().map_or_else(String::new, |source| tagged(source, &familiar(source)))
 }
 
-fn tagged(source: &Reference) -> String {
-    format!("{}:{}", source.name(), source.tag().unwrap_or("mirrored"))
+fn tagged(source: &Reference, name: &str) -> String {
+    format!("{name}:{}", source.tag().unwrap_or("mirrored"))
 }
 
 /// The command that puts `pinned` in place of the name in a file, however much of it is spelled out there.

@@ -6,7 +6,7 @@
 use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::report::Report;
-use crate::report::figures::pinned;
+use crate::report::figures::{attachments, pinned};
 use crate::report::headline::outcome;
 use crate::report::{log, package_access};
 use crate::runner::talk::Format;
@@ -28,10 +28,9 @@ pub fn image(report: &Report, image: &ImageOutcome, of: usize, width: Option<usi
     for notice in &image.notices {
         lines.push(Line::indented(2).then(Tone::Notable, "notice: ").then(Tone::Plain, notice));
     }
-    for line in log::failure(report, image) {
-        let (label, text) = line.split_once(' ').unwrap_or((&line, ""));
-        let tone = if label == "error:" { Tone::Bad } else { Tone::Strong };
-        lines.push(Line::indented(2).then(tone, label).then(Tone::Plain, format!(" {text}")));
+    for (label, text) in log::failure(report, image) {
+        let tone = if label == "error" { Tone::Bad } else { Tone::Strong };
+        lines.push(Line::indented(2).then(tone, format!("{label}:")).then(Tone::Plain, format!(" {text}")));
     }
     lines
 }
@@ -92,7 +91,7 @@ fn figures(image: &ImageOutcome) -> Option<String> {
     if image.platforms.len() > 1 {
         parts.push(count(image.platforms.len() as u64, "platform"));
     }
-    parts.extend(log::attachments(image).map(|text| text.trim_start_matches("attachments: ").to_owned()));
+    parts.extend(attachments(image));
     match image.result {
         Outcome::WouldCopy => parts.push(format!("{} to send", size(image.blobs.missing_bytes))),
         _ if traffic.bytes_written > 0 => parts.push(format!("{} sent", size(traffic.bytes_written))),

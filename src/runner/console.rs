@@ -55,7 +55,7 @@ impl Kind {
 /// The program's progress: all that it prints.
 ///
 /// In Actions everything goes to standard output, because the runner keeps no order between the streams. Elsewhere
-/// the log goes to standard error and the outputs, which are data, to standard output.
+/// the log goes to standard error, and data to standard output.
 pub struct Console {
     surroundings: Surroundings,
     reader: Reader,
@@ -339,26 +339,15 @@ impl Console {
         }
     }
 
-    /// Outputs as data: `name=value`, or the heredoc form where a value has several lines. Fails where they cannot be written.
+    /// Outputs as lines of the log, for a step that has no file for them. Fails where they cannot be written.
     pub fn outputs(&self, outputs: &[(&str, String)]) -> Result<(), Error> {
         let mut state = self.lock();
         let Streams { log, data, .. } = &mut *state;
+        // Without a second stream the runner reads this one.
         let stream = data.as_mut().unwrap_or(log);
         // One by one: the report of many images is long.
         for (name, value) in outputs {
-            let value = &self.redactor.hide_value(value);
-            let text = if self.in_actions() {
-                // Without a second stream the runner reads this one.
-                format!("{name}={}\n", sanitise::one_line(value, usize::MAX))
-            } else if value.contains('\n') {
-                let mut end = "EOF".to_owned();
-                while value.lines().any(|line| line == end) {
-                    end.push('_');
-                }
-                format!("{name}<<{end}\n{value}\n{end}\n")
-            } else {
-                format!("{name}={value}\n")
-            };
+            let text = format!("{name}={}\n", sanitise::one_line(value, usize::MAX));
             stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).map_err(|error| unwritten(&error))?;
         }
         Ok(())

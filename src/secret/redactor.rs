@@ -104,13 +104,8 @@ impl Redactor {
     fn without<'a>(&self, text: &'a str, shortest: usize) -> Cow<'a, str> {
         let Ok(known) = self.0.read() else { return Cow::Borrowed(HIDDEN) };
         let mut found = Vec::new();
-        let mut view = View::of(text);
-        for _ in 0..=LEVELS {
+        for view in levels(text) {
             known.find(&view, shortest, &mut found);
-            match view.decoded() {
-                Some(decoded) => view = decoded,
-                None => break,
-            }
         }
         replaced(text, found)
     }
@@ -137,16 +132,10 @@ impl Known {
         let length = text.len();
         let mut forms = Vec::new();
         // What looks like an escape in the secret itself is undone with those that a text has around it.
-        let mut view = View::of(text);
-        for _ in 0..=LEVELS {
+        for view in levels(text) {
             // As a form has it, once its escapes are undone.
             let spaced: Vec<u8> = view.bytes.iter().map(|byte| if *byte == b' ' { b'+' } else { *byte }).collect();
-            let decoded = view.decoded();
             forms.extend([(view.bytes, false), (spaced, false)]);
-            match decoded {
-                Some(decoded) => view = decoded,
-                None => break,
-            }
         }
         forms.retain(|(form, _)| form.len() >= SHORTEST && !self.open.iter().any(|name| holds(name, form)));
         if length >= ENCODED {
@@ -201,6 +190,11 @@ struct View {
     bytes: Vec<u8>,
     /// None where each byte is in its own place.
     places: Option<Vec<Range<usize>>>,
+}
+
+/// `text`, and what it is with one level of escapes undone after the other.
+fn levels(text: &str) -> impl Iterator<Item = View> {
+    std::iter::successors(Some(View::of(text)), View::decoded).take(LEVELS + 1)
 }
 
 impl View {

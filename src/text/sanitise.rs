@@ -161,6 +161,11 @@ pub fn code(text: &str) -> String {
     format!("`{}`", one_line(text, usize::MAX).replace('`', "'").replace("\\|", "\\ |").replace('|', "\\|"))
 }
 
+/// A code span outside a table, where a pipe is a pipe.
+pub fn plain_code(text: &str) -> String {
+    code(text).replace("\\|", "|")
+}
+
 /// Characters of a word that stands in any column.
 const WORD: usize = 32;
 

@@ -16,7 +16,6 @@ use crate::engine::copy::limit::ReservedPermit;
 use crate::engine::copy::{Copy, NamingManifest};
 use crate::engine::options::{OnConflict, TargetState};
 use crate::engine::outcome::{AttachmentOutcome, Outcome};
-use crate::engine::resolve;
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
 use crate::error::{Error, Side};
@@ -166,17 +165,9 @@ impl Copy<'_> {
     /// Copies one attachment; how it ended, and whether the target lists it by itself (or need not). None where it is left
     /// behind.
     async fn attach_one(&self, attachment: &Found) -> Result<Option<(Outcome, bool)>, Error> {
-        let manifest = &attachment.open(self.source)?;
-        let at = match &attachment.place {
-            Place::Referrer => TagOrDigest::Digest(&manifest.digest),
-            Place::Tag(tag) => TagOrDigest::Tag(tag),
-        };
-        let present = match self.before {
-            TargetState::Same => resolve::target(self.target, at).await?,
-            TargetState::Absent | TargetState::Different => {
-                self.target.head_manifest(at).await?.map(|descriptor| descriptor.digest)
-            }
-        };
+        let manifest = &self.open(&attachment.manifest)?;
+        let at = attachment.at();
+        let present = self.find(at).await?;
         if present.as_ref() == Some(&manifest.digest) {
             if self.before == TargetState::Same {
                 // Looked through like the image itself: a signature whose layer is gone proves nothing.

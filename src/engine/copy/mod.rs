@@ -162,9 +162,18 @@ impl Copy<'_> {
     async fn is_there(&self, at: TagOrDigest<'_>) -> Result<bool, Error> {
         Ok(match self.before {
             TargetState::Absent => self.was_hidden().await && resolve::target(self.target, at).await?.is_some(),
-            TargetState::Different => self.target.head_manifest(at).await?.is_some(),
-            TargetState::Same => resolve::target(self.target, at).await?.is_some(),
+            TargetState::Different | TargetState::Same => self.find(at).await?.is_some(),
         })
+    }
+
+    /// What the target has at `at`: where the image is there already, all of it is to be found.
+    async fn find(&self, at: TagOrDigest<'_>) -> Result<Option<Digest>, Error> {
+        match self.before {
+            TargetState::Same => resolve::target(self.target, at).await,
+            TargetState::Absent | TargetState::Different => {
+                Ok(self.target.head_manifest(at).await?.map(|descriptor| descriptor.digest))
+            }
+        }
     }
 
     fn is_dry_run(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::error::cause::{ConnectionFailure, TlsFailure};
 use crate::error::failure::Failure;
+use crate::error::failure::without_port;
 use crate::error::hints::rule::{Hint, RUN_AGAIN, Rule, always, when};
 use crate::error::reader::Reader;
 use crate::error::violation::Violation;
@@ -21,9 +22,7 @@ const PROXY: Hint = always(|_, r| {
 
 const AUTHORITY: fn(&Failure<'_>, Reader) -> String = |f, r| {
     // A certificate is for a host, whatever its port.
-    let name = f.host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    let name = name.map_or(f.host, |(name, _)| name);
-    let given = r.set("ca-certificates", &format!("{name} = FILE.pem"));
+    let given = r.set("ca-certificates", &format!("{} = FILE.pem", without_port(f.host)));
     format!("if `{}` has a certificate of your own authority, give its root with {given}", f.host)
 };
 

@@ -12,7 +12,7 @@ use crate::engine::options::{Attachments, OnConflict, Options, Platforms, Subset
 use crate::error::Error;
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
-use crate::oci::reference::{ImageReference, Reference};
+use crate::oci::reference::{ImageReference, Reference, is_tag};
 use crate::plan::images;
 use crate::plan::list::pattern::Pattern;
 use crate::plan::list::version::Range;
@@ -439,13 +439,6 @@ fn exact(place: Place, text: &str) -> Result<ExactTag, Problem> {
         return Err(Problem::new(place, problem));
     }
     Ok(ExactTag { place, tag: tag.to_owned(), digest })
-}
-
-/// distribution-spec, "Pulling manifests".
-pub fn is_tag(text: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    matches!(text.as_bytes(), [first, rest @ ..] if letter(*first) && rest.len() < 128
-        && rest.iter().all(|byte| letter(*byte) || matches!(byte, b'.' | b'-')))
 }
 
 fn tag_item(place: Place, members: &Members) -> Result<Item, Problem> {

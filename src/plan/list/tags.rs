@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::oci::artifact::is_attachment_tag;
 use crate::oci::digest::Digest;
-use crate::plan::list::schema::{By, Newest, Settings, TagRules, UnknownAge, is_tag};
+use crate::oci::reference::is_tag;
+use crate::plan::list::schema::{By, Newest, Settings, TagRules, UnknownAge};
 use crate::plan::list::version::Version;
 use crate::text::units;
 

@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::report::Report;
 use crate::report::failures::{FailureGroup, cut_off, groups};
 use crate::report::log::others;
-use crate::report::summary::markup::{fold, plain_code, within};
-use crate::text::sanitise::{cell_code, cell_text, markdown_text};
+use crate::report::summary::markup::{fold, within};
+use crate::text::sanitise::{cell_code, cell_text, markdown_text, plain_code};
 use crate::text::units::count;
 
 /// More images than this that failed for the same reason are one row.

@@ -11,8 +11,8 @@ use crate::report::destination::Destination;
 use crate::report::figures::{Moved, moved, row_bytes};
 use crate::report::headline::{OUTCOMES, outcome};
 use crate::report::log::amount;
-use crate::report::summary::markup::{fold, plain_code, within};
-use crate::text::sanitise::{cell_code, code, markdown};
+use crate::report::summary::markup::{fold, within};
+use crate::text::sanitise::{cell_code, code, markdown, plain_code};
 use crate::text::units::{count, size};
 
 /// So many rows are read at a glance.

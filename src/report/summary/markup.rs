@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use crate::text::sanitise::code;
 use crate::text::units::count;
 
 /// Writes items until `max_bytes` are written, and how many are left then.
@@ -36,9 +35,4 @@ pub fn fold(text: &mut String, title: &str, inside: impl FnOnce(&mut String)) {
     let _ = writeln!(text, "<details>\n<summary>{title}</summary>\n");
     inside(text);
     let _ = writeln!(text, "</details>\n");
-}
-
-/// A code span outside a table, where a pipe is a pipe.
-pub fn plain_code(text: &str) -> String {
-    code(text).replace("\\|", "|")
 }

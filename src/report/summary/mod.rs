@@ -18,8 +18,8 @@ use crate::report::headline::headline;
 use crate::report::log::amounts;
 use crate::report::package_access;
 use crate::report::summary::failed::failures;
-use crate::report::summary::markup::{fold, plain_code, within};
-use crate::text::sanitise::{cell_code, cell_text, code, markdown, markdown_text};
+use crate::report::summary::markup::{fold, within};
+use crate::text::sanitise::{cell_code, cell_text, code, markdown, markdown_text, plain_code};
 use crate::text::units::{duration, size};
 
 /// So many images are named of which the same is said.

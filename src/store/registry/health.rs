@@ -76,6 +76,11 @@ impl Health {
         }
     }
 
+    /// When it last did so.
+    pub(crate) fn last_good(&self, work: Work) -> Option<Instant> {
+        self.of(work).locked().good
+    }
+
     /// It did what was asked, or said that it will not.
     pub(crate) fn good(&self, work: Work) {
         *self.of(work).locked() = Memory { good: Some(Instant::now()), ..Memory::default() };

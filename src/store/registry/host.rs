@@ -9,7 +9,6 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 use url::Url;
 
 use crate::error::Error;
@@ -19,7 +18,7 @@ use crate::http::clients::{Pool, Transport};
 use crate::http::exchange::answer;
 use crate::observe::pulls::{PullBudget, PullLimit, Shortage};
 use crate::secret::Credential;
-use crate::store::registry::auth::realm::{self, Allowed};
+use crate::store::registry::auth::realm::Allowed;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::auth::{Auth, Learnt};
 use crate::store::registry::concurrency::Concurrency;
@@ -73,8 +72,6 @@ pub struct Host {
     server: Arc<Server>,
     pub auth: Auth,
     pub transport: Transport,
-    /// Hosts that the user names as this registry's.
-    named: Vec<Allowed>,
     /// The run's permits for read-ahead.
     spans: Arc<Semaphore>,
     /// The run's memory for small blobs, in KiB.
@@ -90,8 +87,6 @@ pub struct Host {
     given_up: Mutex<GivenUp>,
     /// What it was asked for in vain.
     pub(crate) health: Health,
-    /// When it last took a blob whole, for others to see that it moves.
-    pub(crate) took_blob: Mutex<Option<Instant>>,
     /// What is known of it beforehand.
     pub(crate) quirks: Quirks,
     /// What it was seen to support or to refuse.
@@ -127,7 +122,6 @@ impl Host {
             auth: Auth::new(name, Arc::clone(&server), credential, quirks.token_service, settings.allowed(name)),
             server,
             transport: transport.clone(),
-            named: settings.allowed(name),
             spans,
             small_blobs,
             concurrency: Concurrency::new(quirks.is_gentle, settings.most_requests, settings.connections.clone()),
@@ -136,7 +130,6 @@ impl Host {
             led_to: Mutex::default(),
             given_up: Mutex::default(),
             health: Health::default(),
-            took_blob: Mutex::default(),
             observed: Observed::new(&quirks),
             warnings: Warnings::default(),
             pulls: Arc::new(PullBudget::new(limit, shortage, quirks.bills_pulls)),
@@ -151,7 +144,7 @@ impl Host {
 
     /// Whether `url` is at this registry's own host or at one that the user names as its: those may be anywhere.
     pub(crate) fn is_named(&self, url: &Url) -> bool {
-        realm::is_named(url, self.base(), &self.named)
+        self.auth.is_named(url)
     }
 
     /// `url` with the scheme that this host is spoken to by now.

@@ -19,6 +19,7 @@ use crate::oci::manifest::{self, Descriptor, Manifest};
 use crate::store::content::{ManifestPush, OnFailure, TagOrDigest};
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::pulls;
+use crate::store::registry::referrers::is_page;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::Request;
 use crate::text::sanitise;
@@ -113,7 +114,7 @@ impl Repository {
         self.meter.read(bytes.len());
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         // A proxy's or a login's page is no registry that lies.
-        if content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html")) {
+        if is_page(&headers) {
             return Err(failed(Cause::Protocol(Violation::WebPage)));
         }
         let named = content_digest(&headers);
@@ -165,7 +166,7 @@ impl Repository {
             Request::new(Method::PUT, self.url(&format!("manifests/{at}")), Scopes::push(&self.name), "manifest");
         call.headers.insert(CONTENT_TYPE, media_type);
         call.body = Some(manifest.bytes.clone());
-        call.most_failures = (on_failure == OnFailure::GiveUp).then_some(MOST_FAILURES);
+        call.gives_up = (on_failure == OnFailure::GiveUp).then_some((MOST_FAILURES, is_server_failure));
         if let TagOrDigest::Tag(tag) = at {
             self.forget_attachment(tag);
         }
@@ -254,6 +255,11 @@ fn is_mute(cause: &Cause) -> bool {
     // A token service's refusal has its words; a quota's is worth no further request.
     matches!(cause, Cause::Refused(refusal) if refusal.message.is_empty() && matches!(refusal.status, 400..=428 | 501))
         || matches!(cause, Cause::OutOfPatience { last, .. } if last.refusal().is_some_and(|refusal| refusal.message.is_empty()))
+}
+
+/// Whether the server itself failed at this request: it sheds no load, and nothing in front of it misses it.
+fn is_server_failure(cause: &Cause) -> bool {
+    matches!(cause, Cause::Refused(refusal) if refusal.status == 500)
 }
 
 fn content_digest(headers: &HeaderMap) -> Option<Digest> {

@@ -149,7 +149,7 @@ impl Repository {
                 Err(cause) => return Err(cause),
             };
             // A web interface that answers every path with its page.
-            if is_first && media_type(response.headers()) == "text/html" {
+            if is_first && is_page(response.headers()) {
                 return Ok(Answer::NoApi { in_repository: true });
             }
             match self.read_page(response, is_first).await {
@@ -218,6 +218,11 @@ fn means_no_api(refusal: &ErrorResponse) -> bool {
         401 | 403 => !refusal.challenges,
         _ => false,
     }
+}
+
+/// Whether an answer is a page for people, whatever was asked for.
+pub(crate) fn is_page(headers: &HeaderMap) -> bool {
+    media_type(headers) == "text/html"
 }
 
 /// The media type of an answer without its parameters, in lower case.

@@ -94,8 +94,9 @@ impl Timeouts {
         }
     }
 
-    /// How long the whole of a small body may take: a byte now and then is no answer. Not all of the patience, so that there
-    /// is another attempt.
+    /// How long the whole of a small body may take, because a byte now and then is no answer, and how long a large one may
+    /// stand still: registries stop reading while they move what they have. Not all of the patience, so that there is another
+    /// attempt.
     pub(crate) fn body(&self) -> Duration {
         (self.stall * 2).min(self.patience / 2)
     }

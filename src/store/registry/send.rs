@@ -50,11 +50,14 @@ pub(crate) struct Request<'a> {
     pub(crate) follow_redirects: bool,
     /// Whether a redirect to another origin is the answer all the same.
     pub(crate) stays_home: bool,
-    /// A server that fails at it so often, with 500, does so by no accident, and is not waited for: there is another way.
-    pub(crate) most_failures: Option<u32>,
+    /// Failed so often, and so, it is no accident: not waited for, because there is another way.
+    pub(crate) gives_up: Option<(u32, IsSuch)>,
     /// What is asked, for the log.
     pub(crate) label: &'a str,
 }
+
+/// Whether a failure is of one kind.
+type IsSuch = fn(&Cause) -> bool;
 
 impl<'a> Request<'a> {
     pub(crate) fn new(method: Method, url: Url, scopes: Scopes, label: &'a str) -> Self {
@@ -68,7 +71,7 @@ impl<'a> Request<'a> {
             work: Work::Answer,
             follow_redirects: true,
             stays_home: false,
-            most_failures: None,
+            gives_up: None,
             label,
         }
     }
@@ -94,8 +97,7 @@ impl Repository {
                 Ok(response) => return Ok(response),
                 Err(cause) => {
                     drop(permit);
-                    if call.most_failures.is_some_and(|most| budget.attempts() + 1 >= most && is_server_failure(&cause))
-                    {
+                    if call.gives_up.is_some_and(|(most, is)| budget.attempts() + 1 >= most && is(&cause)) {
                         return Err(cause);
                     }
                     self.pause(&mut budget, cause, call.label).await?;
@@ -182,10 +184,8 @@ impl Repository {
             if !is_worth_another {
                 // A registry in front of others (registry.k8s.io) leads to their interface: what answers there is a registry.
                 let was_led = *response.url() != call.url && !response.url().path().starts_with("/v2/");
-                return Err(match self.refused(response, sent).await {
-                    Cause::Refused(refusal) => Cause::Refused(ErrorResponse { was_led, ..refusal }),
-                    cause => cause,
-                });
+                let refusal = self.refused(response, sent).await;
+                return Err(Cause::Refused(ErrorResponse { was_led, ..refusal }));
             }
             round += 1;
         }
@@ -225,11 +225,11 @@ impl Repository {
     }
 
     /// What the registry said to a request that carried `authorization`, without what it was sent.
-    pub(crate) async fn refused(&self, response: Response, authorization: Option<&HeaderValue>) -> Cause {
+    pub(crate) async fn refused(&self, response: Response, authorization: Option<&HeaderValue>) -> ErrorResponse {
         let elsewhere = self.elsewhere(response.url());
         let shown = if elsewhere.is_none() { self.host.auth.shown(authorization) } else { Shown::Unknown };
         let refusal = error_response::read(response, &self.host.auth.secrets(authorization), self.limits.body()).await;
-        Cause::Refused(ErrorResponse { elsewhere, shown, ..refusal })
+        ErrorResponse { elsewhere, shown, ..refusal }
     }
 
     /// The host of `url` for messages, where it is not this registry: with its port where it has the registry's name, because
@@ -419,11 +419,6 @@ impl Repository {
         }
         Ok(())
     }
-}
-
-/// Whether the server itself failed at this request: it sheds no load, and nothing in front of it misses it.
-fn is_server_failure(cause: &Cause) -> bool {
-    matches!(cause, Cause::Refused(refusal) if refusal.status == 500)
 }
 
 /// Whether a host said for good that it will not.

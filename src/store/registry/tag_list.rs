@@ -16,6 +16,7 @@ use url::Url;
 use crate::error::Error;
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
+use crate::oci::reference::{LONGEST_TAG, is_tag};
 use crate::store::registry::paging::next_page;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
@@ -36,9 +37,6 @@ const SMALL_PAGE: usize = 100;
 
 /// Pages that are looked through for a tag that may have been meant.
 const PAGES_FOR_A_LOOK: usize = 5;
-
-/// The longest tag, in bytes.
-const LONGEST_TAG: usize = 128;
 
 #[derive(Deserialize)]
 struct Page {
@@ -156,13 +154,6 @@ impl Repository {
         home.set_query(url.query());
         home
     }
-}
-
-/// Whether it is a tag by the specification's grammar.
-fn is_tag(text: &str) -> bool {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let is_rest = |byte: u8| is_word(byte) || matches!(byte, b'.' | b'-');
-    text.len() <= LONGEST_TAG && text.bytes().next().is_some_and(is_word) && text.bytes().all(is_rest)
 }
 
 /// Whether a registry refuses to give so many tags at once.

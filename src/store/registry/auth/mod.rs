@@ -75,6 +75,11 @@ struct CachedToken {
 }
 
 impl Auth {
+    /// Whether the user names the host of `url` as this registry's.
+    pub(crate) fn is_named(&self, url: &Url) -> bool {
+        realm::is_named(url, self.server.base(), &self.allowed)
+    }
+
     /// `token_service`: realm and service, where they are known before the registry has named them.
     pub(crate) fn new(
         name: &str,
@@ -313,8 +318,7 @@ impl Auth {
             with_credential: credential.is_some(),
             kept_back: kept_back.clone(),
         };
-        let is_named = realm::is_named(realm, self.server.base(), &self.allowed);
-        let least = if is_named { Zone::Local } else { context.least };
+        let least = if self.is_named(realm) { Zone::Local } else { context.least };
         let mut budget = RetryBudget::new(context.limits);
         loop {
             let request = token_request(realm, least, service, scopes, credential, context)?;

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use futures_util::stream::StreamExt as _;
-use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
 use crate::error::Error;
@@ -25,6 +25,7 @@ use crate::store::registry::blobs::read_ahead::BlobReader;
 use crate::store::registry::blobs::resume::RangeReader;
 use crate::store::registry::concurrency::Permit;
 use crate::store::registry::connections::RequestClass;
+use crate::store::registry::referrers::is_page;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::Request;
 
@@ -73,15 +74,18 @@ impl Repository {
     /// address is for GET alone) or may be none (a proxy makes every length 0: godoxy#169), a GET of its first byte settles
     /// it.
     pub async fn blob_size(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
-        match self.head_blob(descriptor).await {
-            Ok(Some(size)) if size != descriptor.size && (size == 0 || descriptor.size > 0) => {
+        match self.head(descriptor).await {
+            Ok(Head::Unsaid) => self.ranged_size(descriptor).await,
+            Ok(Head::Size(size)) if size != descriptor.size && (size == 0 || descriptor.size > 0) => {
                 self.ranged_size(descriptor).await
             }
+            Ok(Head::Size(size)) => Ok(Some(size)),
+            Ok(Head::Absent) => Ok(None),
             Err(error) if error.is_refused_head() => match self.ranged_size(descriptor).await {
                 Ok(size) => Ok(size),
                 Err(_) => Err(error),
             },
-            result => result,
+            Err(error) => Err(error),
         }
     }
 
@@ -121,19 +125,33 @@ impl Repository {
 
     /// Asks whether a blob is there; its size. An answer without one, or a page, is no answer: a GET settles it.
     pub async fn head_blob(&self, descriptor: &Descriptor) -> Result<Option<u64>, Error> {
+        match self.head(descriptor).await? {
+            Head::Size(size) => Ok(Some(size)),
+            Head::Absent => Ok(None),
+            Head::Unsaid => self.ranged_size(descriptor).await,
+        }
+    }
+
+    async fn head(&self, descriptor: &Descriptor) -> Result<Head, Error> {
         let call = Request::new(Method::HEAD, self.url(&format!("blobs/{}", descriptor.digest)), self.scopes(), "blob");
         match self.send(&call).await {
             Ok(response) => {
                 let length = response.headers().get(reqwest::header::CONTENT_LENGTH);
-                match length.and_then(|length| length.to_str().ok()?.parse().ok()) {
-                    Some(size) if !is_page(response.headers()) => Ok(Some(size)),
-                    _ => self.ranged_size(descriptor).await,
-                }
+                let size = length.and_then(|length| length.to_str().ok()?.parse().ok());
+                Ok(size.filter(|_| !is_page(response.headers())).map_or(Head::Unsaid, Head::Size))
             }
-            Err(cause) if is_absent(&cause) => Ok(None),
+            Err(cause) if is_absent(&cause) => Ok(Head::Absent),
             Err(cause) => Err(self.error("HEAD blob", self.object(TagOrDigest::Digest(&descriptor.digest)), cause)),
         }
     }
+}
+
+/// What a HEAD says of a blob.
+enum Head {
+    Size(u64),
+    Absent,
+    /// It is answered, and that is all.
+    Unsaid,
 }
 
 /// How long a body without a length is, as far as it is read to find out; none for a longer one.
@@ -144,11 +162,6 @@ async fn counted(response: Response) -> Option<u64> {
         bytes += piece.len() as u64;
     }
     Some(bytes)
-}
-
-/// Whether an answer is a page for people: no registry keeps a blob as one.
-fn is_page(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
 }
 
 /// The size of the whole, from `Content-Range: bytes 0-0/500`.

@@ -16,7 +16,6 @@ use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::blobs::upload_requests::Session;
 use crate::store::registry::blobs::upload_session::{BlobOpener, BlobUpload, SMALL_BYTES};
 use crate::store::registry::repository::Repository;
-use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::Request;
 
 /// What an upload that was asked for turned out to be.
@@ -144,24 +143,9 @@ impl Repository {
         url.query_pairs_mut().append_pair("mount", descriptor.digest.as_str()).append_pair("from", from);
         let scopes = Scopes::push(&self.name);
         let scopes = if *from == *self.name { scopes } else { scopes.and_pull(from) };
-        let call = Request::new(Method::POST, url, scopes, "blob upload");
-        let mut budget = RetryBudget::of(&self.limits, call.work);
-        let response = loop {
-            let permit = self.acquire(call.class, &mut budget).await;
-            if let Some(cause) = self.host.given_up(call.work) {
-                return Err(cause);
-            }
-            let cause = match self.send_once(&call, budget.attempts() + 1).await {
-                Ok(response) => break response,
-                Err(cause) => cause,
-            };
-            drop(permit);
-            // Answered so twice, it is no accident: not waited for, because there is another way.
-            if is_server_failure(&cause) && budget.attempts() > 0 {
-                return Err(cause);
-            }
-            self.pause(&mut budget, cause, call.label).await?;
-        };
+        let mut call = Request::new(Method::POST, url, scopes, "blob upload");
+        call.gives_up = Some((2, is_server_failure));
+        let response = self.send(&call).await?;
         if response.status() == StatusCode::CREATED {
             return Ok(Opened::Mounted);
         }

@@ -25,6 +25,7 @@ use crate::oci::manifest::Descriptor;
 use crate::store::blob::BlobStream;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::concurrency::Place;
+use crate::store::registry::health::Work;
 use crate::store::registry::learned::UploadMethod;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::{HOPS, Request, location};
@@ -270,7 +271,7 @@ impl Repository {
     /// Sends `request` and watches that its body moves: a limit on the whole would cut large blobs off.
     async fn watched(&self, request: reqwest::RequestBuilder, size: u64, flow: &Flow) -> Result<Response, Cause> {
         let sending = exchange::send(request);
-        let limit = || if flow.bytes() >= size { self.commit_limit(size) } else { self.stall_limit() };
+        let limit = || if flow.bytes() >= size { self.commit_limit(size) } else { self.limits.body() };
         match self.while_it_moves(sending, limit, || flow.moved()).await {
             Ok(result) => result.map_err(|error| classify(&error)),
             Err(limit) => {
@@ -290,7 +291,7 @@ impl Repository {
         moved: impl Fn() -> Instant,
     ) -> Result<T, Duration> {
         let mut work = std::pin::pin!(work);
-        let due = || moved().max((*self.host.took_blob.locked()).unwrap_or_else(&moved)) + limit();
+        let due = || moved().max(self.host.health.last_good(Work::Upload).unwrap_or_else(&moved)) + limit();
         loop {
             tokio::select! {
                 given = &mut work => return Ok(given),
@@ -371,7 +372,7 @@ impl Repository {
             }
             // All bytes are there: an expired token costs a new token, not a new upload.
             if renewed || !self.expired(&response, authorization.as_ref()).await {
-                return Err(self.refused(response, authorization.as_ref()).await.into());
+                return Err(Cause::Refused(self.refused(response, authorization.as_ref()).await).into());
             }
         }
         Ok(())
@@ -384,20 +385,12 @@ impl Repository {
         COMMIT_TIMEOUT.min(patience)
     }
 
-    /// How long a body may stand still: registries stop reading while they move what they have, so it is long, and there
-    /// is time for another attempt.
-    fn stall_limit(&self) -> Duration {
-        (self.limits.stall * 2).min(self.limits.patience / 2)
-    }
-
     /// What the registry said to a request whose body was sent, or a part of it. Where the token ran out under it, the next
     /// attempt has a new one.
     async fn refused_body(&self, response: Response, sent: Option<&HeaderValue>) -> Cause {
         let expired = self.expired(&response, sent).await;
-        match self.refused(response, sent).await {
-            Cause::Refused(refusal) if expired => Cause::Interrupted(refusal),
-            cause => cause,
-        }
+        let refusal = self.refused(response, sent).await;
+        if expired { Cause::Interrupted(refusal) } else { Cause::Refused(refusal) }
     }
 
     /// Whether the registry wants another token than was sent, and there may be one.

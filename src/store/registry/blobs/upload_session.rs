@@ -17,7 +17,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::error::cause::Cause;
@@ -33,7 +32,6 @@ use crate::store::registry::learned::{Refusal, UploadMethod};
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::{self, Retry, RetryBudget};
 use crate::store::registry::send::HOPS;
-use crate::sync::LockExt as _;
 
 /// Blobs up to this size in bytes count as small requests: they are over before a large one has begun.
 pub(super) const SMALL_BYTES: u64 = 1024 * 1024;
@@ -152,7 +150,6 @@ impl<'a> BlobUpload<'a> {
                 Ok(()) => {
                     self.repository.host.concurrency.on_success(self.class());
                     self.repository.host.health.good(Work::Upload);
-                    *self.repository.host.took_blob.locked() = Some(Instant::now());
                     self.repository.host.observed.takes(self.method, self.descriptor.size);
                     return Ok(());
                 }
