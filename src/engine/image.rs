@@ -234,7 +234,7 @@ impl<'a> ImageTask<'a> {
             }
         };
         self.pulls.below(&source, &root, children.as_ref()).await?;
-        size::check(&source.store, source.at(), &root, children.as_ref(), &self.job.options).await?;
+        let read = size::check(&source.store, source.at(), &root, children.as_ref(), &self.job.options).await?;
         let (tell, subjects) = unbounded_channel();
         let copy = Copy {
             source: &source.store,
@@ -242,6 +242,7 @@ impl<'a> ImageTask<'a> {
             shared: self.session.shared,
             reader,
             meter: &self.meter,
+            read: Mutex::new(read),
             options: &self.job.options,
             before,
             children: children.as_ref(),

@@ -3,24 +3,29 @@
 //! Owns the sum over what its manifests list; a blob that is listed twice counts once. Never reads a blob, and nothing at all
 //! where there is no limit. That a blob is as long as its descriptor says is checked while it is copied.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::engine::options::{ChildSelection, ForeignLayers, Options};
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
-use crate::oci::manifest::{DEEPEST, Manifest};
+use crate::oci::manifest::{DEEPEST, Manifest, PackedManifest};
 use crate::store::Source;
 use crate::store::content::TagOrDigest;
 
-/// Refuses `root`, which `at` of `source` names, where what is wanted of it exceeds the limit of `options`.
+/// What is below an image and has been read already: where pulls are billed, each is one.
+pub type Read = HashMap<Digest, PackedManifest>;
+
+/// Refuses `root`, which `at` of `source` names, where what is wanted of it exceeds the limit of `options`. Gives what it has read
+/// for that.
 pub async fn check(
     source: &Source,
     at: TagOrDigest<'_>,
     root: &Manifest,
     children: Option<&ChildSelection>,
     options: &Options,
-) -> Result<(), Error> {
-    let Some(limit) = options.size_limit else { return Ok(()) };
+) -> Result<Read, Error> {
+    let mut read = Read::new();
+    let Some(limit) = options.size_limit else { return Ok(read) };
     let include_foreign = options.foreign_layers == ForeignLayers::Include;
     let refuse = |bytes, limit, what| Err(Error::TooLarge { reference: source.object(at), what, bytes, limit });
     let mut seen: HashSet<Digest> = HashSet::new();
@@ -51,7 +56,10 @@ pub async fn check(
             if is_wanted && seen.insert(child.digest.clone()) {
                 let child = source.get_manifest(TagOrDigest::Digest(&child.digest)).await;
                 match child {
-                    Ok(child) => waiting.push((child, depth + 1)),
+                    Ok(child) => {
+                        read.insert(child.digest.clone(), child.clone().into());
+                        waiting.push((child, depth + 1));
+                    }
                     // That it is missing is the copy's to say.
                     Err(error) if error.is_absent() => {}
                     Err(error) => return Err(error),
@@ -59,5 +67,5 @@ pub async fn check(
             }
         }
     }
-    Ok(())
+    Ok(read)
 }

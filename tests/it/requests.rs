@@ -120,6 +120,11 @@ async fn an_image_that_is_too_large_is_refused_before_a_byte_is_sent() {
     run.clone().input("size-limit", &one).input("platforms", "linux/amd64").succeeds().await;
     let outcome = run.clone().input("size-limit", "1GiB").succeeds().await;
     assert_eq!(outcome.output("reply-state"), "mirrored");
+    // What was read to find that out is not read again.
+    source.reset();
+    let run = run.input("target", &target.name("other/{repository}")).input("attachments", "none");
+    let outcome = run.input("size-limit", "1GiB").succeeds().await;
+    assert_eq!(source.count("GET", "/manifests/"), image.manifests.len(), "{outcome}");
 }
 
 /// What the script that answers an issue tells GitHub, by a `gh` that writes down what it is given.

@@ -234,7 +234,7 @@ impl Copy<'_> {
         }
     }
 
-    fn open(&self, manifest: &PackedManifest) -> Result<Manifest, Error> {
+    pub(super) fn open(&self, manifest: &PackedManifest) -> Result<Manifest, Error> {
         manifest.open().map_err(|problem| self.bad(&manifest.digest, problem))
     }
 

@@ -23,6 +23,7 @@ use crate::engine::copy::limit::ReservedPermit;
 use crate::engine::options::{ChildSelection, ForeignLayers, Mode, Operation, Options, TargetState};
 use crate::engine::resolve;
 use crate::engine::session::Shared;
+use crate::engine::size::Read;
 use crate::error::{Error, Side};
 use crate::observe::counts::BlobPush;
 use crate::observe::meter::Meter;
@@ -81,6 +82,8 @@ pub struct Copy<'a> {
     pub meter: &'a Meter,
     /// How it is wanted.
     pub options: &'a Options,
+    /// What is below the image and has been read before it was begun to be copied.
+    pub read: Mutex<Read>,
     /// How the target looked.
     pub before: TargetState,
     /// What is copied of the index, and of the indexes in it; all of them where there is no choice.
@@ -342,7 +345,13 @@ impl Copy<'_> {
     /// A child's manifest. Published indexes have wrong sizes in them, and whoever pulls them goes by the digest
     /// (containerd#2401: `k8s.gcr.io/coredns:1.1.3`): that is said, and the index stays as it is.
     async fn fetch(&self, descriptor: &Descriptor) -> Result<Manifest, Error> {
-        let get = self.source.get_manifest(TagOrDigest::Digest(&descriptor.digest));
+        let read = self.read.locked().remove(&descriptor.digest);
+        let get = async {
+            match read {
+                Some(read) => self.open(&read),
+                None => self.source.get_manifest(TagOrDigest::Digest(&descriptor.digest)).await,
+            }
+        };
         let manifest = self.reader.manifest(&descriptor.digest, get).await?;
         if manifest.bytes.len() as u64 != descriptor.size {
             self.meter.notice(wrong_size("the index", &manifest, descriptor.size));
