@@ -2,7 +2,8 @@
 //!
 //! Owns that an object is read in one way by all: serde takes a list for a struct too, by the order of the fields, and readers
 //! in Go (registries and runtimes) take `Layers` for `layers`. What could be read in two ways has two contents under one digest
-//! (CVE-2021-41190 is of the same kind), and is refused.
+//! (CVE-2021-41190 is of the same kind), and is refused. Manifests and descriptors are read so; what stands inside a platform
+//! names no content.
 
 use std::fmt;
 use std::marker::PhantomData;
