@@ -222,7 +222,7 @@ fn refusals_of_access() -> Vec<Example> {
             shown(Shown::Token, refused(400, "NAME_INVALID", "Invalid repository name")),
         ),
         push(
-            "the same without a credential",
+            "a name of three levels at such a registry, and no credential",
             "docker.io/acme/library/alpine:3.20",
             nobody("auth.docker.io", refused(401, "UNAUTHORIZED", "authentication required")),
         ),
@@ -331,7 +331,7 @@ fn refusals_of_content() -> Vec<Example> {
             refused(404, "NAME_UNKNOWN", "repository name not known to registry"),
         ),
         upload(
-            "the same at ECR",
+            "the repository at ECR must be made first",
             ECR,
             refused(404, "NAME_UNKNOWN", "The repository with name 'mirror/alpine' does not exist in the registry"),
         ),
@@ -568,7 +568,10 @@ fn others() -> Vec<Example> {
         of("the publisher moved the tag", unexpected(Pin::Input)),
         of("the digest was written behind the tag", unexpected(Pin::Source)),
         of("the tag has moved since the lock was written, and the run is `frozen`", unexpected(Pin::Frozen(lock()))),
-        of("the same, and `lock-update` keeps its line", unexpected(Pin::Lock(lock()))),
+        of(
+            "the tag has moved since the lock was written, and `lock-update` keeps its line",
+            unexpected(Pin::Lock(lock())),
+        ),
         of(
             "the target's tag has another digest, and `on-conflict` is `fail`",
             Error::Conflict { reference: image(GHCR), actual: one.clone(), wanted: two.clone() },

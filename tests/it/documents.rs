@@ -40,6 +40,22 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
+/// With places at which long code may be broken, so that no cell is wider than a telephone.
+fn narrow(text: &str) -> String {
+    let parts = text.split('`').enumerate().map(|(at, part)| match (at % 2 == 1, part.len() > 20) {
+        (true, true) => {
+            let part = part.replace('&', "&amp;").replace('<', "&lt;");
+            let broken = part.chars().fold(String::new(), |broken, c| {
+                if "/,=]}".contains(c) { broken + &format!("{c}<wbr>") } else { broken + &c.to_string() }
+            });
+            format!("<code>{broken}</code>")
+        }
+        (true, false) => format!("`{part}`"),
+        (false, _) => part.to_owned(),
+    });
+    parts.collect()
+}
+
 #[test]
 fn the_errors_have_the_hints_of_the_code() {
     let mut section = "\n".to_owned();
@@ -48,17 +64,24 @@ fn the_errors_have_the_hints_of_the_code() {
         if !chapter.about.is_empty() {
             section += &format!("{}\n\n", chapter.about);
         }
-        section += "| you see | when | what to do |\n| --- | --- | --- |\n";
         for example in chapter.examples {
             // The message has back-ticks of its own.
             let message = format!("`` {} ``", example.error);
             let hints = example.error.hints(Reader::Action);
-            let to_do = if hints.is_empty() { example.to_do.to_owned() } else { hints.join("<br>") };
-            assert!(!to_do.is_empty(), "{message} does not say what to do");
-            section += &format!("| {} | {} | {} |\n", cell(&message), cell(example.when), cell(&to_do));
+            let to_do = if hints.is_empty() { vec![example.to_do.to_owned()] } else { hints };
+            assert!(to_do.iter().all(|hint| !hint.is_empty()), "{message} does not say what to do");
+            // No table: what a registry says is longer than a column.
+            section += &format!("### {}\n\n{message}\n\n", sentence_case(example.when));
+            section += &to_do.iter().map(|hint| format!("- {hint}\n")).collect::<String>();
+            section.push('\n');
         }
     }
-    assert_section("docs/errors.md", "<!-- errors -->", "<!-- /errors -->", &format!("{section}\n"));
+    assert_section("docs/errors.md", "<!-- errors -->", "<!-- /errors -->", &section);
+}
+
+fn sentence_case(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A promise without a test is none: each file that SECURITY.md names is there, and each test is in the file before it.
@@ -80,15 +103,15 @@ fn the_promises_name_tests_that_exist() {
 
 #[test]
 fn the_page_of_inputs_has_the_inputs_and_outputs_of_the_code() {
-    let mut section = "\n| input | default | meaning |\n| --- | --- | --- |\n".to_owned();
+    let mut section = "\n| input | meaning |\n| --- | --- |\n".to_owned();
     for input in INPUTS {
-        let default = input.default.map(|default| format!("`{default}` ")).unwrap_or_default();
-        section += &format!("| `{}` | {default}| {} |\n", input.name, cell(input.help));
+        let default = input.default.map(|default| format!(" Default: `{default}`.")).unwrap_or_default();
+        section += &format!("| `{}` | {} |\n", input.name, narrow(&cell(&format!("{}{default}", input.help))));
     }
     assert_section("docs/inputs.md", "<!-- inputs -->", "<!-- /inputs -->", &section);
     let mut section = "\n| output | meaning |\n| --- | --- |\n".to_owned();
     for output in OUTPUTS {
-        section += &format!("| `{}` | {} |\n", output.name, cell(output.help));
+        section += &format!("| `{}` | {} |\n", output.name, narrow(&cell(output.help)));
     }
     assert_section("docs/inputs.md", "<!-- outputs -->", "<!-- /outputs -->", &section);
 }
