@@ -117,7 +117,7 @@ fn the_page_of_inputs_has_the_inputs_and_outputs_of_the_code() {
 }
 
 /// The Markdown files of the repository, by their path in it.
-fn documents() -> Vec<PathBuf> {
+pub fn documents() -> Vec<PathBuf> {
     fn below(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
             let (path, name) = (entry.path(), entry.file_name());

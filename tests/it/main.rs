@@ -23,6 +23,7 @@ mod artifacts;
 mod attachments;
 mod cancellation;
 mod catalogue;
+mod commands;
 mod concurrency;
 mod conflicts;
 mod content_types;
