@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::environment::Environment;
+use crate::error::action::Action;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown, TlsFailure};
 use crate::error::object::Object;
 use crate::error::violation::{Lead, Violation};
@@ -72,7 +73,7 @@ kinds! {
     Error::Registry { cause: Cause::OutOfPatience { .. }, .. } => OutOfPatience of PATIENCE;
     Error::Registry { cause: Cause::Protocol(_), .. } => Protocol of PROTOCOL;
     Error::DigestMismatch { .. } => DigestMismatch of CONTENT;
-    Error::Content { .. } | Error::NotRepaired { .. } => Content of CONTENT;
+    Error::Content { .. } | Error::NotRepaired { .. } | Error::Lost { .. } => Content of CONTENT;
     Error::Rules { .. } => Rules of WISH;
     Error::TooLarge { .. } => TooLarge of WISH;
     Error::Unexpected { .. } => Unexpected of WISH;
@@ -335,7 +336,7 @@ fn refusals_of_content() -> Vec<Example> {
             ECR,
             refused(404, "NAME_UNKNOWN", "The repository with name 'mirror/alpine' does not exist in the registry"),
         ),
-        request("what was written is not to be seen", Side::Target, "HEAD manifest", OTHER, refused(404, "", "")),
+        request("what was written is not to be seen", Side::Target, Action::HeadManifest, OTHER, refused(404, "", "")),
         push(
             "the tag exists and cannot be moved",
             ECR,
@@ -525,6 +526,7 @@ fn others() -> Vec<Example> {
     vec![
         of("bytes changed on their way", mismatch(Source, HUB)),
         of("the target stores something else than it was sent", mismatch(Target, OTHER)),
+        of("the target took an image and lost it", Error::Lost { reference: image(OTHER), written: one.clone() }),
         of("an image was published broken", content(Source, HUB, "the layer has 1024 bytes, its descriptor says 2048")),
         of(
             "the target has lost or changed a part",
@@ -614,24 +616,24 @@ fn image(text: &str) -> Object {
     Object::from(&ImageReference::parse(text).expect("an example's reference"))
 }
 
-fn request(when: &'static str, side: Side, action: &'static str, object: &str, cause: Cause) -> Example {
+fn request(when: &'static str, side: Side, action: Action, object: &str, cause: Cause) -> Example {
     Example { when, error: Error::Registry { side, action, object: image(object), cause }, to_do: "" }
 }
 
 fn read(when: &'static str, object: &str, cause: Cause) -> Example {
-    request(when, Side::Source, "GET manifest", object, cause)
+    request(when, Side::Source, Action::GetManifest, object, cause)
 }
 
 fn push(when: &'static str, object: &str, cause: Cause) -> Example {
-    request(when, Side::Target, "PUT manifest", object, cause)
+    request(when, Side::Target, Action::PutManifest, object, cause)
 }
 
 fn upload(when: &'static str, object: &str, cause: Cause) -> Example {
-    request(when, Side::Target, "POST upload", object, cause)
+    request(when, Side::Target, Action::PostUpload, object, cause)
 }
 
 fn send(when: &'static str, object: &str, cause: Cause) -> Example {
-    request(when, Side::Target, "PUT blob", object, cause)
+    request(when, Side::Target, Action::PutBlob, object, cause)
 }
 
 fn refused(status: u16, code: &str, message: &str) -> Cause {

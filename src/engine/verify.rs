@@ -44,12 +44,13 @@ pub async fn read_back(target: &Target, at: TagOrDigest<'_>, digest: &Digest, pa
                 let reference = target.object(at);
                 return Err(Error::Moved { reference, written: digest.clone(), actual: actual.clone() });
             }
-            return Err(Error::DigestMismatch {
-                side: Side::Target,
-                object: target.object(at),
-                expected: digest.clone(),
-                actual: found
-                    .map_or_else(|| "nothing: 404 after a push that was accepted".to_owned(), |d| d.to_string()),
+            let (object, written) = (target.object(at), digest.clone());
+            return Err(match found {
+                None => Error::Lost { reference: object, written },
+                Some(actual) => {
+                    let (side, actual) = (Side::Target, actual.to_string());
+                    Error::DigestMismatch { side, object, expected: written, actual }
+                }
             });
         }
         tokio::time::sleep(pause).await;

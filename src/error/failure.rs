@@ -1,5 +1,6 @@
 //! A failure as the hints see it: what was asked, of whom, and how it ended.
 
+use crate::error::action::Action;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown, TlsFailure};
 use crate::error::reader::Reader;
 use crate::error::violation::Violation;
@@ -10,7 +11,7 @@ use crate::oci::vendor::{self, Vendor};
 pub struct Failure<'a> {
     pub error: &'a Error,
     pub side: Option<Side>,
-    pub action: &'a str,
+    pub action: Option<Action>,
     /// Host, and port where there is one, of the registry; of its token service where that did not answer.
     pub host: &'a str,
     /// The repository without its host.
@@ -30,7 +31,7 @@ impl<'a> Failure<'a> {
         let mut failure = Self {
             error,
             side: None,
-            action: "",
+            action: None,
             host: "",
             repository: "",
             cause: None,
@@ -39,7 +40,7 @@ impl<'a> Failure<'a> {
             led_by: None,
         };
         let Error::Registry { side, action, object, cause } = error else { return failure };
-        (failure.side, failure.action) = (Some(*side), action);
+        (failure.side, failure.action) = (Some(*side), Some(*action));
         if let Some(reference) = object.reference() {
             (failure.host, failure.repository) = (reference.registry(), reference.repository());
         }

@@ -82,7 +82,9 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Registry { .. } => of_registry(&Failure::of(self)),
-            Self::DigestMismatch { .. } | Self::Content { .. } | Self::NotRepaired { .. } => Kind::Broken,
+            Self::DigestMismatch { .. } | Self::Content { .. } | Self::NotRepaired { .. } | Self::Lost { .. } => {
+                Kind::Broken
+            }
             Self::Rules { .. } => Kind::Rules,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Unexpected { .. } => Kind::Unexpected,
@@ -107,6 +109,7 @@ impl Error {
             Self::Unexpected { .. } => "the source is not the expected digest".to_owned(),
             Self::Conflict { .. } => "the tag is another digest at the target".to_owned(),
             Self::Moved { .. } => "the tag was moved meanwhile".to_owned(),
+            Self::Lost { .. } => "the registry lost what it accepted".to_owned(),
             Self::Platform { wanted, .. } => format!("no platform `{wanted}`"),
             Self::OutOfPulls { .. } => "the budget of pulls is used up".to_owned(),
             Self::Different { .. } => "the target differs from its source".to_owned(),

@@ -3,6 +3,7 @@
 //! Owns every failure that a person reads. Text from outside is sanitised where it is put into an error, so that an
 //! error can be printed anywhere. Never carries a credential, a token, or a URL with a query.
 
+pub mod action;
 pub mod cause;
 pub mod failure;
 pub mod hints;
@@ -13,6 +14,7 @@ pub mod violation;
 
 use std::fmt;
 
+use crate::error::action::Action;
 use crate::error::cause::{Cause, ErrorResponse};
 use crate::error::object::Object;
 use crate::oci::digest::Digest;
@@ -69,7 +71,7 @@ pub enum Error {
         /// Which end.
         side: Side,
         /// What was tried: a method and a noun, `GET manifest`.
-        action: &'static str,
+        action: Action,
         /// What it was tried on.
         object: Object,
         /// Why it failed.
@@ -165,6 +167,14 @@ pub enum Error {
         /// What the tag points at.
         actual: Digest,
     },
+    /// The registry took it and does not have it, for as long as registries lag behind themselves.
+    #[error("target: {reference} was accepted as {written} and is not there")]
+    Lost {
+        /// The tag or manifest.
+        reference: Object,
+        /// What was written.
+        written: Digest,
+    },
     /// The image has no such platform.
     #[error("source: {reference} has no platform `{wanted}`; it has {}", list(available))]
     Platform {
@@ -221,9 +231,11 @@ impl Error {
             | Self::Unexpected { .. }
             | Self::Platform { .. }
             | Self::OutOfPulls { .. } => Some(Side::Source),
-            Self::Conflict { .. } | Self::Moved { .. } | Self::Different { .. } | Self::NotRepaired { .. } => {
-                Some(Side::Target)
-            }
+            Self::Conflict { .. }
+            | Self::Moved { .. }
+            | Self::Lost { .. }
+            | Self::Different { .. }
+            | Self::NotRepaired { .. } => Some(Side::Target),
             Self::Input { .. } | Self::Cancelled { .. } | Self::Local(_) => None,
         }
     }

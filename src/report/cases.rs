@@ -4,6 +4,7 @@
 
 use crate::engine::options::Command;
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
+use crate::error::action::Action;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::object::Object;
 use crate::error::{Error, Side};
@@ -72,7 +73,7 @@ fn of(source: &str, result: Outcome) -> ImageOutcome {
 fn refused(source: &str, cause: Cause) -> ImageOutcome {
     let image = of(source, Outcome::Failed);
     let error =
-        Error::Registry { side: Side::Source, action: "GET manifest", object: Object::from(&image.source), cause };
+        Error::Registry { side: Side::Source, action: Action::GetManifest, object: Object::from(&image.source), cause };
     ImageOutcome {
         error: Some(error),
         state: Some("nothing was written".to_owned()),

@@ -439,6 +439,7 @@ pub(super) mod tests {
     use super::{Context, fitted, mappings, outputs, to_line};
     use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome, PlatformOutcome};
+    use crate::error::action::Action;
     use crate::error::cause::{Cause, ErrorResponse};
     use crate::error::object::Object;
     use crate::error::{Error, Side};
@@ -500,7 +501,7 @@ pub(super) mod tests {
         ImageOutcome {
             error: Some(Error::Registry {
                 side: Side::Target,
-                action: "PUT manifest",
+                action: Action::PutManifest,
                 object: Object::from(&ImageReference::Registry(repository)),
                 cause: Cause::Refused(ErrorResponse {
                     status: 403,

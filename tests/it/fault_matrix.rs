@@ -576,7 +576,7 @@ matrix! {
         => [Copied, Asked(Target, "PUT", "/manifests/1", 1)];
     manifest_put_accepted_and_forgotten (layer().input("patience", "2s")):
         [] / [on("PUT", "/manifests/", What::AcceptButForget).always()]
-        => [Failed, Says("target"), Says("404 after a push that was accepted")];
+        => [Failed, Says("target"), Says("and is not there")];
     tag_that_moves_between_resolve_and_copy (platforms().beside(images::three_platforms_updated())):
         [on("HEAD", "/manifests/1", What::TagMovesTo(images::three_platforms_updated().digest().to_owned()))] / []
         => [Copied, Asked(Source, "*", "/manifests/1", 1)];
@@ -590,7 +590,7 @@ matrix! {
         => [Copied, Asked(Target, "PUT", "/manifests/1", 1)];
     read_after_write_lag_without_end (layer().input("patience", "2s")):
         [] / [on("PUT", "/manifests/1", What::LagManifest(1000))]
-        => [FailedAfterTheTag, Says("404 after a push that was accepted")];
+        => [FailedAfterTheTag, Says("and is not there")];
     target_that_answers_a_child_with_another_digest (platforms()):
         [] / [on("PUT", "/manifests/sha256:", What::wrong_digest_header()).always()]
         => [Failed, Says("target"), Says("the digest is sha256:"), Asked(Target, "PUT", "/manifests/1", 0)];

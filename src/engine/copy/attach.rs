@@ -16,6 +16,7 @@ use crate::engine::copy::limit::ReservedPermit;
 use crate::engine::copy::{Copy, NamingManifest};
 use crate::engine::options::{OnConflict, TargetState};
 use crate::engine::outcome::{AttachmentOutcome, Outcome};
+use crate::error::action::Action;
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
 use crate::error::{Error, Side};
@@ -261,7 +262,7 @@ impl Copy<'_> {
         let tag = subject.fallback_tag();
         let failed = |problem: String| Error::Registry {
             side: Side::Target,
-            action: "PUT fallback index",
+            action: Action::PutFallbackIndex,
             object: self.target.object(TagOrDigest::Tag(&tag)),
             cause: Cause::Protocol(Violation::FallbackIndex(problem)),
         };

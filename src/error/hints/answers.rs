@@ -1,6 +1,7 @@
 //! What is advised where a registry, or its token service, has answered with a refusal.
 
 use crate::error::Side;
+use crate::error::action::Action;
 use crate::error::cause::ConnectionFailure;
 use crate::error::failure::Failure;
 use crate::error::hints::rule::{FEWER_JOBS, Hint, RUN_AGAIN, Rule, always, when};
@@ -283,7 +284,10 @@ pub const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        is: |f| f.code() == "MANIFEST_BLOB_UNKNOWN" || f.code() == "MANIFEST_UNKNOWN" && f.action.starts_with("PUT"),
+        is: |f| {
+            f.code() == "MANIFEST_BLOB_UNKNOWN"
+                || f.code() == "MANIFEST_UNKNOWN" && f.action.is_some_and(Action::puts_a_manifest)
+        },
         hints: &[
             always(|_, r| {
                 format!(

@@ -176,6 +176,17 @@ pub const RULES: &[Rule] = &[
         hints: &[always(|_, _| "the directory is damaged: make it anew from where it came".to_owned())],
     },
     Rule {
+        is: |f| matches!(f.error, Error::Lost { .. }),
+        hints: &[
+            always(|_, _| "run again: a registry that writes to several places may lag behind itself".to_owned()),
+            always(|_, _| {
+                "if it stays, a clean-up at the target removes what was just pushed, or a cache before it answers: ask \
+                 those who run it"
+                    .to_owned()
+            }),
+        ],
+    },
+    Rule {
         is: |f| matches!(f.error, Error::DigestMismatch { .. }),
         hints: &[
             always(|_, _| "run again: a broken transfer or a stale cache is the usual reason".to_owned()),

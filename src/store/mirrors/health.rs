@@ -85,6 +85,7 @@ mod tests {
     use std::time::Duration;
 
     use super::classify;
+    use crate::error::action::Action;
     use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
     use crate::error::object::Object;
     use crate::error::violation::Violation;
@@ -125,7 +126,7 @@ mod tests {
             let words = format!("{cause:?}");
             let error = Error::Registry {
                 side: Side::Source,
-                action: "GET",
+                action: Action::Get,
                 object: Object::directory(std::path::Path::new("x")),
                 cause,
             };

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::StreamExt as _;
 
+use crate::error::action::Action;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::object::Object;
 use crate::error::{Error, Side};
@@ -138,7 +139,7 @@ impl MirrorSource {
                 Some(Named::Descriptor(descriptor)) => self.0.get(&descriptor.digest).await,
                 None => Err(Error::Registry {
                     side: Side::Source,
-                    action: "GET manifest",
+                    action: Action::GetManifest,
                     object: self.object(at),
                     cause: Cause::Refused(ErrorResponse {
                         status: 404,
@@ -587,7 +588,7 @@ fn with_min_rate(stream: BlobStream, limit: Duration, object: Object) -> BlobStr
 fn too_slow(object: Object, limit: Duration) -> Error {
     let detail = format!("too slow for {} s", limit.as_secs());
     let cause = Cause::Connection { kind: ConnectionFailure::Stalled, detail };
-    Error::Registry { side: Side::Source, action: "GET", object, cause }
+    Error::Registry { side: Side::Source, action: Action::Get, object, cause }
 }
 
 #[cfg(test)]

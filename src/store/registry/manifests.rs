@@ -9,6 +9,7 @@ use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderNam
 use reqwest::{Method, Response};
 
 use crate::error::Error;
+use crate::error::action::Action;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::object::Object;
 use crate::error::violation::Violation;
@@ -46,7 +47,7 @@ impl Repository {
             Ok(response) => response,
             Err(cause) if is_absent(&cause) => return Ok(None),
             Err(cause) if is_mute(&cause) => return self.explained(at, cause).await,
-            Err(cause) => return Err(self.error("HEAD manifest", self.object(at), cause)),
+            Err(cause) => return Err(self.error(Action::HeadManifest, self.object(at), cause)),
         };
         let headers = response.headers();
         self.host.pulls.hear(pulls::quota(headers));
@@ -80,7 +81,7 @@ impl Repository {
             Ok(manifest) => Ok(Some(manifest.descriptor())),
             Err(error) if error.is_absent() && !sheds_load => Ok(None),
             Err(error) if error.refusal().is_some_and(|refusal| !refusal.message.is_empty()) => Err(error),
-            Err(_) => Err(self.error("HEAD manifest", self.object(at), cause)),
+            Err(_) => Err(self.error(Action::HeadManifest, self.object(at), cause)),
         }
     }
 
@@ -88,7 +89,7 @@ impl Repository {
     /// names.
     pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
         let call = self.manifest_call(Method::GET, at, "manifest");
-        let failed = |cause| self.error("GET manifest", self.object(at), cause);
+        let failed = |cause| self.error(Action::GetManifest, self.object(at), cause);
         if matches!(at, TagOrDigest::Tag(_)) && self.host.pulls.ends() {
             // It may not be there, and to ask for that is billed nothing.
             self.send(&self.manifest_call(Method::HEAD, at, "manifest")).await.map_err(failed)?;
@@ -159,7 +160,7 @@ impl Repository {
         manifest: &Manifest,
         on_failure: OnFailure,
     ) -> Result<ManifestPush, Error> {
-        let failed = |cause| self.error("PUT manifest", self.object(at), cause);
+        let failed = |cause| self.error(Action::PutManifest, self.object(at), cause);
         let media_type = HeaderValue::from_str(&manifest.media_type)
             .map_err(|_| failed(Cause::Protocol(Violation::MediaTypeUnsafe)))?;
         let mut call =

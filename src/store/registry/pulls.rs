@@ -9,6 +9,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 
 use crate::error::Error;
+use crate::error::action::Action;
 use crate::observe::pulls::{PullBudget, Quota};
 use crate::store::content::TagOrDigest;
 use crate::store::registry::repository::Repository;
@@ -57,7 +58,7 @@ impl Repository {
         self.meter.warn(format!("waited for pulls of {}: {left} left, {needed} needed", self.host.name));
         tokio::time::sleep(LOOK.min(self.limits.patience)).await;
         let answer = self.send(&self.manifest_call(Method::HEAD, at, "manifest")).await;
-        let response = answer.map_err(|cause| self.error("HEAD manifest", self.object(at), cause))?;
+        let response = answer.map_err(|cause| self.error(Action::HeadManifest, self.object(at), cause))?;
         self.host.pulls.hear_again(quota(response.headers()));
         Ok(())
     }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::error::Error;
+use crate::error::action::Action;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::violation::Violation;
 use crate::oci::digest::Digest;
@@ -70,7 +71,7 @@ enum Answer {
 impl Repository {
     /// Everything that names `subject` as its subject; none where the repository has no referrers API.
     pub async fn referrers(&self, subject: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
-        let failed = |cause| self.error("GET referrers", self.object(TagOrDigest::Digest(subject)), cause);
+        let failed = |cause| self.error(Action::GetReferrers, self.object(TagOrDigest::Digest(subject)), cause);
         let mut known = Some(self.observed.referrers.lock().await);
         match known.as_deref() {
             Some(ReferrersApi::Absent) => return Ok(None),

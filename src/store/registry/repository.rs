@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::error::action::Action;
 use crate::error::cause::Cause;
 use crate::error::object::Object;
 use crate::error::{Error, Side};
@@ -71,7 +72,7 @@ impl Repository {
     }
 
     /// An error about `object` of this repository.
-    pub fn error(&self, action: &'static str, object: Object, cause: Cause) -> Error {
+    pub fn error(&self, action: Action, object: Object, cause: Cause) -> Error {
         Error::Registry { side: self.side, action, object, cause }
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::error::Error;
+use crate::error::action::Action;
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
 use crate::oci::reference::{LONGEST_TAG, is_tag};
@@ -56,7 +57,7 @@ enum PageSize {
 impl Repository {
     /// Every tag.
     pub async fn list_tags(&self) -> Result<HashSet<Box<str>>, Error> {
-        let failed = |cause| self.error("GET tags", self.place(), cause);
+        let failed = |cause| self.error(Action::GetTags, self.place(), cause);
         let mut size = PageSize::Of(self.host.quirks.tags_per_page);
         let mut url = self.tags_url(size, None);
         let mut tags: HashSet<Box<str>> = HashSet::new();

@@ -15,6 +15,7 @@ use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
 use crate::error::Error;
+use crate::error::action::Action;
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
 use crate::http::body::BoundedBody;
@@ -107,7 +108,7 @@ impl Repository {
             Ok(response) if response.status() == StatusCode::PARTIAL_CONTENT => total(response.headers()),
             Ok(response) if is_page(response.headers()) => {
                 let cause = Cause::Protocol(Violation::WebPage);
-                return Err(self.error("GET blob", self.object(TagOrDigest::Digest(&descriptor.digest)), cause));
+                return Err(self.error(Action::GetBlob, self.object(TagOrDigest::Digest(&descriptor.digest)), cause));
             }
             Ok(response) => match response.content_length() {
                 None => counted(response).await,
@@ -117,7 +118,7 @@ impl Repository {
             // No first byte.
             Err(Cause::Refused(refusal)) if refusal.status == 416 => Some(0),
             Err(cause) => {
-                return Err(self.error("GET blob", self.object(TagOrDigest::Digest(&descriptor.digest)), cause));
+                return Err(self.error(Action::GetBlob, self.object(TagOrDigest::Digest(&descriptor.digest)), cause));
             }
         };
         Ok(Some(whole.unwrap_or(descriptor.size)))
@@ -141,7 +142,9 @@ impl Repository {
                 Ok(size.filter(|_| !is_page(response.headers())).map_or(Head::Unsaid, Head::Size))
             }
             Err(cause) if is_absent(&cause) => Ok(Head::Absent),
-            Err(cause) => Err(self.error("HEAD blob", self.object(TagOrDigest::Digest(&descriptor.digest)), cause)),
+            Err(cause) => {
+                Err(self.error(Action::HeadBlob, self.object(TagOrDigest::Digest(&descriptor.digest)), cause))
+            }
         }
     }
 }

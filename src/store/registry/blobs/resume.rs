@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::error::Error;
+use crate::error::action::Action;
 use crate::error::cause::{Cause, ConnectionFailure};
 use crate::error::violation::{Lead, Violation};
 use crate::http::failure::classify;
@@ -285,7 +286,11 @@ impl RangeReader {
     }
 
     pub fn failed(&self, cause: Cause) -> Error {
-        self.repository.error("GET blob", self.repository.object(TagOrDigest::Digest(&self.descriptor.digest)), cause)
+        self.repository.error(
+            Action::GetBlob,
+            self.repository.object(TagOrDigest::Digest(&self.descriptor.digest)),
+            cause,
+        )
     }
 }
 

@@ -7,6 +7,7 @@ use futures_util::future::{BoxFuture, Either, select};
 use reqwest::{Method, StatusCode};
 
 use crate::error::Error;
+use crate::error::action::Action;
 use crate::error::cause::{Cause, ConnectionFailure};
 use crate::observe::counts::BlobPush;
 use crate::oci::manifest::Descriptor;
@@ -46,7 +47,7 @@ impl Repository {
         } else {
             (initiating.await, None)
         };
-        let session = match initiated.map_err(|cause| upload.failed("POST upload", cause))? {
+        let session = match initiated.map_err(|cause| upload.failed(Action::PostUpload, cause))? {
             Opened::Mounted if from.is_some() => return Ok(BlobPush::Mounted),
             Opened::Mounted => return Ok(BlobPush::Exists),
             Opened::Session(session) => session,
@@ -68,7 +69,7 @@ impl Repository {
     /// its rights (GHCR's is opaque), and no other question is answered like a push (radius-project/radius#12623).
     pub async fn may_push(&self) -> Result<(), Error> {
         let call = Request::new(Method::POST, self.url("blobs/uploads/"), Scopes::push(&self.name), "right to push");
-        self.send(&call).await.map(drop).map_err(|cause| self.error("POST upload", self.place(), cause))
+        self.send(&call).await.map(drop).map_err(|cause| self.error(Action::PostUpload, self.place(), cause))
     }
 
     /// Whether a small blob may be opened at its source while the target is asked whether it has it, which saves a round

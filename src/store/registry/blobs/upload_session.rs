@@ -19,6 +19,7 @@ use reqwest::Method;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error::Error;
+use crate::error::action::Action;
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
 use crate::oci::manifest::Descriptor;
@@ -115,7 +116,7 @@ impl<'a> BlobUpload<'a> {
         self.repository.acquire(class, &mut self.budget).await
     }
 
-    pub(super) fn failed(&self, action: &'static str, cause: Cause) -> Error {
+    pub(super) fn failed(&self, action: Action, cause: Cause) -> Error {
         let object = self.repository.object(TagOrDigest::Digest(&self.descriptor.digest));
         self.repository.error(action, object, cause)
     }
@@ -126,7 +127,7 @@ impl<'a> BlobUpload<'a> {
         loop {
             let mut session = match next.take() {
                 Some(session) => session,
-                None => self.repository.open_upload().await.map_err(|cause| self.failed("POST upload", cause))?,
+                None => self.repository.open_upload().await.map_err(|cause| self.failed(Action::PostUpload, cause))?,
             };
             if let Err(error) = self.read_whole().await {
                 self.read_again(error)?;
@@ -138,7 +139,7 @@ impl<'a> BlobUpload<'a> {
                 None => self.acquire().await,
             };
             if let Some(cause) = self.repository.host.given_up(Work::Upload) {
-                return Err(self.failed("PUT blob", cause));
+                return Err(self.failed(Action::PutBlob, cause));
             }
             let is_resumed = session.offset > 0;
             let flow = Arc::new(Flow::new(session.offset, Arc::clone(held.place())));
@@ -157,7 +158,7 @@ impl<'a> BlobUpload<'a> {
                     self.hops += 1;
                     if self.hops > HOPS {
                         let cause = Cause::Protocol(Violation::TooManyRedirects { limit: HOPS });
-                        return Err(self.failed("PUT blob", cause));
+                        return Err(self.failed(Action::PutBlob, cause));
                     }
                     next = Some(Session { url, ..session });
                 }
@@ -227,7 +228,7 @@ impl<'a> BlobUpload<'a> {
             return Ok(Next::Anew);
         }
         let paused = self.repository.pause(&mut self.budget, restartable(cause), "blob upload").await;
-        paused.map_err(|cause| self.failed("PUT blob", cause))?;
+        paused.map_err(|cause| self.failed(Action::PutBlob, cause))?;
         // Only the answer may be what was lost.
         if moved >= self.descriptor.size
             && self.repository.head_blob(self.descriptor).await.is_ok_and(|size| size.is_some())
@@ -241,7 +242,7 @@ impl<'a> BlobUpload<'a> {
             .repository
             .resume_offset(session, self.descriptor)
             .await
-            .map_err(|cause| self.failed("GET upload", cause))?;
+            .map_err(|cause| self.failed(Action::GetUpload, cause))?;
         Ok(resumed.map_or(Next::Anew, Next::Resume))
     }
 
