@@ -87,10 +87,10 @@ async fn a_target_that_takes_one_blob_at_a_time_gets_all_of_them() {
     let (source, target) = (Registry::start(), Registry::start());
     let all = lines(&source, "app", &target, 24);
     for place in 0..60 {
-        let turn = Fault::on("PUT", "/uploads/", What::Delay(100 * place as u64));
+        let turn = Fault::on("PUT", "/uploads/", What::Delay(250 * place as u64));
         target.fault(turn.after(place).times(1));
     }
-    let outcome = Run::new().input("images", &all.join("\n")).input("patience", "2s").succeeds().await;
+    let outcome = Run::new().input("images", &all.join("\n")).input("patience", "8s").succeeds().await;
     assert!(results(&outcome).iter().all(|result| result == "copied"), "{outcome}");
 }
 

@@ -654,7 +654,9 @@ async fn answers_that_never_end_end_the_run_within_bounds() {
             source.fault(fault);
         }
         source.switch(|switches| switches.referrers = Some(100));
-        let outcome = run(&source, &target).run().await;
+        // Not what ends it here.
+        let run = run(&source, &target).input("patience", "10m");
+        let outcome = run.run().await;
         let problems = unexpected(&outcome, &target, words);
         assert!(problems.is_empty(), "{name}: {problems:?}\n{outcome}");
     }

@@ -13,7 +13,7 @@ use super::redaction::redact;
 use crate::support::actions;
 
 /// No run of a test takes longer; one that does is killed and fails.
-const LONGEST: Duration = Duration::from_secs(90);
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// A program to be run in place of the one that was built with the tests: the static one, whose memory is as small as
 /// it is said to be.
