@@ -185,6 +185,18 @@ fn every_link_within_the_repository_leads_to_a_page_and_a_heading_of_it() {
     assert!(links > 40, "{links}");
 }
 
+/// Who owns the action is known when the page is read, not when it is written: each page that has the word says what it is.
+#[test]
+fn every_page_says_what_stands_for_the_owner_or_leads_to_where_it_is_said() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for page in documents().iter().filter(|page| !page.ends_with("CHANGELOG.md")) {
+        let text = std::fs::read_to_string(page).unwrap();
+        let said = text.contains("`OWNER` ") || text.contains("#quick-start");
+        let name = page.strip_prefix(root).unwrap().display();
+        assert!(said || !text.contains("OWNER/mirror-image"), "{name} does not say what OWNER is");
+    }
+}
+
 /// What stands between fences, without blank lines and comments, which are in each page's own language.
 fn examples(text: &str) -> Vec<String> {
     let mut parts = text.split("\n```");
