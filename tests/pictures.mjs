@@ -1,5 +1,5 @@
 // Renders DIRECTORY/*.md as GitHub does, measures each page in a browser, and takes a picture of it; with a second argument,
-// that page alone, and the pictures go beside it. See scripts/pictures.
+// that page alone, Markdown or HTML, and the pictures go beside it. See scripts/pictures.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -61,14 +61,23 @@ function taken(png, markdown) {
   return Buffer.concat([png.subarray(0, end), length, chunk, check, png.subarray(end)]);
 }
 
+// The catalogue, with its first image opened as by a click: its own policy lets in no script that does that.
+function opened(html) {
+  return html.replace(/<meta http-equiv="Content-Security-Policy"[^>]*>/, '') + `<script>
+    document.querySelector('#images details').open = true;
+    setTimeout(() => { document.documentElement.dataset.measures = JSON.stringify({ height: document.body.offsetHeight + 40 }); }, 100);
+    </script>`;
+}
+
 if (single) {
-  const markdown = readFileSync(single, 'utf8');
+  const text = readFileSync(single, 'utf8');
   for (const theme of ['light', 'dark']) {
-    const [html, png] = [join(directory, `single-${theme}.html`), single.replace(/\.md$/, `-${theme}.png`)];
-    writeFileSync(html, page(markdown, theme));
-    const height = JSON.parse(browse(html, 1000, '--dump-dom').match(/data-measures="([^"]*)"/)[1].replaceAll('&quot;', '"')).height;
-    browse(html, Math.ceil(height) + 1, `--screenshot=${join(process.cwd(), png)}`);
-    writeFileSync(png, taken(readFileSync(png), markdown));
+    const [html, png] = [join(directory, `single-${theme}.html`), single.replace(/\.(md|html)$/, `-${theme}.png`)];
+    writeFileSync(html, single.endsWith('.html') ? opened(text) : page(text, theme));
+    const more = ['--virtual-time-budget=2000', `--blink-settings=preferredColorScheme=${theme === 'dark' ? 0 : 1}`];
+    const height = JSON.parse(browse(html, 1000, '--dump-dom', ...more).match(/data-measures="([^"]*)"/)[1].replaceAll('&quot;', '"')).height;
+    browse(html, Math.ceil(height) + 1, `--screenshot=${join(process.cwd(), png)}`, ...more);
+    writeFileSync(png, taken(readFileSync(png), text));
   }
   process.exit(0);
 }

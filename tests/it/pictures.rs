@@ -1,9 +1,9 @@
 //! The pictures of the README show what the program prints: a real copy at a terminal, and the summary of a real job.
 //!
-//! `recording.svg` is drawn here, `summary.md` written here; `scripts/pictures` takes the picture of the latter with a
-//! browser and writes into it of which text it was taken. `UPDATE=1 scripts/pictures` writes all of them anew.
-//! Only what differs from run to run is replaced: the registries' addresses on this machine, how long it took, and how many
-//! requests, of which there are some more or fewer by the order in which answers come.
+//! `recording.svg` is drawn here, `summary.md` and `catalogue.html` written here; `scripts/pictures` takes the pictures of
+//! these with a browser and writes into each of which text it was taken. `UPDATE=1 scripts/pictures` writes all of them anew.
+//! Only what differs from run to run is replaced: the registries' addresses on this machine, when and how long it was, and
+//! how many requests, of which there are some more or fewer by the order in which answers come.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -44,7 +44,8 @@ impl Pair {
             named = address.replace_all(&named, name).into_owned();
         }
         let time = Regex::new(r"\b\d+(\.\d+)? (ms|s)\b").unwrap().replace_all(&named, "0.4 s").into_owned();
-        Regex::new(r"\b\d+ requests\b").unwrap().replace_all(&time, "175 requests").into_owned()
+        let day = Regex::new(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ").unwrap().replace_all(&time, "2026-11-24T03:23:00Z");
+        Regex::new(r"\b\d+ requests\b").unwrap().replace_all(&day, "175 requests").into_owned()
     }
 }
 
@@ -94,13 +95,30 @@ async fn the_summary_is_of_a_real_job_and_its_picture_of_the_summary() {
     job(&["team/worker:1.4.2"]).succeeds().await;
     let all = ["library/alpine:3.20", "library/debian:12", "team/app:1.4.2", "team/worker:1.4.2"];
     let summary = pair.shown(&job(&all).succeeds().await.summary);
-    assert_file("summary.md", &summary);
-    let taken_of = sha256(summary.as_bytes());
+    assert_pictures("summary", "md", &summary);
+}
+
+#[tokio::test]
+async fn the_catalogue_is_of_a_real_run_and_its_picture_of_the_catalogue() {
+    let (pair, workspace) = (Pair::new(), tempfile::tempdir().unwrap());
+    let all = ["library/alpine:3.20", "library/debian:12", "team/app:1.4.2", "team/worker:1.4.2"];
+    let list = all.map(|name| pair.source.name(name)).join("\n");
+    let job = Run::new().input("images", &list).input("concurrency", "1").input("access", "off");
+    let job = job.input("target", &pair.target.name("mirror/{repository}")).input("emit", "catalogue");
+    job.env("GITHUB_WORKSPACE", &workspace.path().display().to_string()).succeeds().await;
+    let page = std::fs::read_to_string(workspace.path().join("mirror-image/catalogue/index.html")).unwrap();
+    assert_pictures("catalogue", "html", &pair.shown(&page));
+}
+
+/// The file must be this, and both pictures beside it taken of it.
+fn assert_pictures(name: &str, end: &str, text: &str) {
+    assert_file(&format!("{name}.{end}"), text);
+    let taken_of = sha256(text.as_bytes());
     for theme in ["light", "dark"] {
-        let name = format!("summary-{theme}.png");
+        let name = format!("{name}-{theme}.png");
         let picture = std::fs::read(picture(&name)).unwrap_or_default();
         let found = picture.windows(taken_of.len()).any(|part| part == taken_of.as_bytes());
-        assert!(found, "{name} was taken of another summary than summary.md; run `UPDATE=1 scripts/pictures`");
+        assert!(found, "{name} was taken of another text than is beside it; run `UPDATE=1 scripts/pictures`");
     }
 }
 
