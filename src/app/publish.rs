@@ -1,6 +1,6 @@
 //! What a run leaves behind: outputs, summary, annotations, exit code.
 
-use crate::app::lock;
+use crate::app::{history, lock};
 use crate::directory::Directory;
 use crate::emit;
 use crate::engine::options::Command;
@@ -34,6 +34,7 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Re
         console.line(&line);
     }
     failed(lock::write(inputs, report));
+    failed(history::write(inputs, report));
     if let Some(reply) = reply::of(report) {
         failed(write_reply(console, inputs, &reply));
     }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
 use crate::engine::attachments;
+use crate::engine::behind::Verdict;
 use crate::engine::copy::Copy;
 use crate::engine::copy::fan_out::Subscriber;
 use crate::engine::copy::root::RootChoice;
@@ -188,7 +189,7 @@ impl<'a> ImageTask<'a> {
     async fn copy(&self, Way { target, reader }: &Way<'_>) -> Result<Outcome, Error> {
         let asked = self.never_moves(target).await?;
         if let Some(Some(found)) = &asked
-            && self.is_settled(found)
+            && self.job.options.source_tag.settles(found)
         {
             return self.stays(&target.store, found).await;
         }
@@ -333,15 +334,6 @@ impl<'a> ImageTask<'a> {
                 Ok(ControlFlow::Break(Outcome::Kept))
             }
             OnConflict::Fail => Err(Error::Conflict { reference: target.object(at), actual, wanted: wanted.clone() }),
-        }
-    }
-
-    /// Whether what the target has is what is wanted, whatever the source says.
-    fn is_settled(&self, found: &Digest) -> bool {
-        match &self.job.options.source_tag {
-            SourceTag::MayMove => false,
-            SourceTag::Immutable => true,
-            SourceTag::Locked(digest) => digest == found,
         }
     }
 
@@ -559,10 +551,19 @@ impl<'a> ImageTask<'a> {
             TagOrDigest::Tag(_) => by_tag,
             TagOrDigest::Digest(_) => resolve::target(&target.store, target_at).await?,
         };
-        match found {
-            Some(found) if found == wanted => {}
-            Some(found) => return Err(different(vec![format!("it is {found}, the source is {wanted}")])),
-            None => return Err(different(vec![format!("it does not exist; the source is {wanted}")])),
+        if found.as_ref() != Some(&wanted) {
+            let (behind, verdict) = verify::judge(self.job, (&source.store, source.at()), resolved.root).await?;
+            self.known().image.behind = Some(behind);
+            let why = match verdict {
+                Verdict::Late(why) => why,
+                Verdict::Young(why) => {
+                    self.meter.notice(why);
+                    self.known().image.digest = found;
+                    return Ok(Outcome::Behind);
+                }
+            };
+            let how = found.map_or_else(|| "it does not exist;".to_owned(), |found| format!("it is {found},"));
+            return Err(different(std::iter::once(format!("{how} the source is {wanted}")).chain(why).collect()));
         }
         let chosen = resolved.chosen.clone();
         let root = resolved.root.clone().manifest(&source.store, source.at()).await?;

@@ -4,6 +4,7 @@
 //! GitHub.
 
 pub mod attachments;
+pub mod behind;
 pub mod choice;
 pub mod copy;
 pub mod ends;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::engine::behind::Tolerance;
 use crate::error::Pin;
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
@@ -51,6 +52,8 @@ pub struct Options {
     pub source_tag: SourceTag,
     /// How large it may be; none: as large as it is.
     pub size_limit: Option<SizeLimit>,
+    /// How long the target may be behind it.
+    pub tolerance: Tolerance,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
 }
@@ -123,6 +126,17 @@ pub enum SourceTag {
     Immutable,
     /// It is known to be this: where that is at the target, the source is not asked.
     Locked(Digest),
+}
+
+impl SourceTag {
+    /// Whether `found`, which the target has, is what is wanted, whatever the source says.
+    pub fn settles(&self, found: &Digest) -> bool {
+        match self {
+            Self::MayMove => false,
+            Self::Immutable => true,
+            Self::Locked(digest) => digest == found,
+        }
+    }
 }
 
 /// Which platforms of the source are wanted.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 
+use crate::engine::behind::Behind;
 use crate::error::Error;
 use crate::observe::counts::{Blobs, EndpointReport, Traffic};
 use crate::observe::meter::Meter;
@@ -25,6 +26,8 @@ pub struct ImageOutcome {
     pub digest: Option<Digest>,
     /// What the target's tag pointed at, where it was something else and is to move.
     pub replaced: Option<Digest>,
+    /// Of a comparison: that the target is not what the source is.
+    pub behind: Option<Behind>,
     /// Media type of what the digest names.
     pub media_type: Option<String>,
     /// The platforms, in the order of the index; empty for an artifact without platforms.
@@ -125,6 +128,8 @@ pub enum Outcome {
     Inspected,
     /// `verify` found both sides equal.
     Verified,
+    /// `verify` found another digest at the target, and not for longer than it may be there.
+    Behind,
     /// `access` looked for it.
     Checked,
     /// See the error.
@@ -143,6 +148,7 @@ impl Outcome {
             Self::WouldCopy => "would-copy",
             Self::Inspected => "inspected",
             Self::Verified => "verified",
+            Self::Behind => "behind",
             Self::Checked => "checked",
             Self::Failed => "failed",
             Self::Deferred => "deferred",
@@ -159,6 +165,7 @@ impl ImageOutcome {
             source_digest: None,
             digest: None,
             replaced: None,
+            behind: None,
             media_type: None,
             platforms: Vec::new(),
             is_container: false,

@@ -3,7 +3,7 @@
 //! Owns the proof that a digest at the target is the one at the source. Never writes.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::{BoxFuture, FutureExt as _, try_join};
 use futures_util::stream;
@@ -11,14 +11,16 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::engine::attachments::{self, Found, Place, TargetList, not_listed};
+use crate::engine::behind::{Behind, Verdict};
 use crate::engine::copy::limit::AttachmentQuota;
+use crate::engine::job::Job;
 use crate::engine::options::{Attachments, ChildSelection};
-use crate::engine::resolve;
+use crate::engine::resolve::{self, Root};
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{DEEPEST, Descriptor, Manifest};
 use crate::store::content::TagOrDigest;
-use crate::store::{Source, Target};
+use crate::store::{Source, Target, created};
 use crate::sync::few_at_once;
 
 /// How long a registry may take to show what it has accepted (GHCR lags behind what was pushed).
@@ -56,6 +58,21 @@ pub async fn read_back(target: &Target, at: TagOrDigest<'_>, digest: &Digest, pa
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
     }
+}
+
+/// What is made of the target of `job`, which is not the `root` of `source` to which `at` was resolved.
+pub async fn judge(
+    job: &Job,
+    (source, at): (&Source, TagOrDigest<'_>),
+    root: Root,
+) -> Result<(Behind, Verdict), Error> {
+    let tolerance = &job.options.tolerance;
+    let behind = tolerance.behind(job.target.as_ref(), SystemTime::now());
+    let mut made = None;
+    if tolerance.needs_time() {
+        made = created::of(source, &root.manifest(source, at).await?).await?;
+    }
+    Ok((behind, tolerance.verdict(&behind, made)))
 }
 
 /// The two ends that are compared. Never writes; a HEAD for each manifest and blob, and what they say is believed: the

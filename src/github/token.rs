@@ -60,6 +60,7 @@ mod tests {
 
     use super::refuse_unusable_tokens;
     use crate::credentials::{Credentials, GithubLogin, Given};
+    use crate::engine::behind::Tolerance;
     use crate::engine::job::Job;
     use crate::engine::options::{
         Attachments, Check, ForeignLayers, Mode, OnConflict, Operation, Options, Platforms, SourceTag, UnchangedDetail,
@@ -88,6 +89,7 @@ mod tests {
                 pin: Pin::Input,
                 source_tag: SourceTag::MayMove,
                 size_limit: None,
+                tolerance: Tolerance::default(),
                 patience: Duration::ZERO,
             },
             same_repository_count: 1,

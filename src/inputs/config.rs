@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::directory::{Directory, leads_out};
 use crate::error::Error;
+use crate::plan::history::History;
 use crate::plan::list::lock::{Lock, Update};
 use crate::plan::list::pattern::Pattern;
 use crate::plan::list::schema::List;
@@ -54,6 +55,12 @@ pub fn lock(workspace: &Path, path: &str, update: Update) -> Result<Lock, Error>
         }
         None => Lock::parse(path, "", update),
     }
+}
+
+/// Reads the history of comparisons; one that is not there yet has seen nothing.
+pub fn history(workspace: &Path, path: &str) -> Result<History, Error> {
+    let text = text("history", &open("history", workspace)?, Path::new(path))?;
+    History::parse(path, text.as_deref().unwrap_or_default())
 }
 
 fn open(input: &str, workspace: &Path) -> Result<Directory, Error> {

@@ -88,6 +88,7 @@ const TO_TARGET: &[Task] = &[C, V, A];
 const COPY_AND_VERIFY: &[Task] = &[C, V];
 const COPY_AND_ACCESS: &[Task] = &[C, A];
 const COPY: &[Task] = &[C];
+const VERIFY: &[Task] = &[V];
 /// What the command line has a word for.
 const NONE: &[Task] = &[];
 
@@ -240,6 +241,22 @@ pub const INPUTS: &[Input] = &[
         Kind::Text,
         Some("all"),
         "Which lines of the lock may change: `none`, `missing` (those that are not there yet), `all`, or a glob for names as the lock has them, `docker.io/library/nginx:*`.",
+    ),
+    input(
+        Group::Images,
+        VERIFY,
+        "max-age",
+        Kind::Duration,
+        None,
+        "How long a target may be behind its source, `7d`, `36h`: one that has another digest, or is not there, fails once it is known to be so for longer, or where that cannot be known. See `history`.",
+    ),
+    input(
+        Group::Images,
+        VERIFY,
+        "history",
+        Kind::File,
+        None,
+        "A file below the workspace that is kept from run to run: since when each target has been seen behind its source. Without it `max-age` knows only that an image was not there before it was made.",
     ),
     input(
         Group::Images,

@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::credentials::docker_config::Home;
 use crate::credentials::{Credentials, GithubLogin, Given};
 use crate::emit::{self, directory};
+use crate::engine::behind::Tolerance;
 use crate::engine::options::{
     AtOnce, Command, Mode, OnBudget, OnFailure, Operation, Options, Platforms, SizeLimit, SourceTag, Subset,
     UnchangedDetail,
@@ -24,7 +25,7 @@ use crate::http::roots::ExtraRoots;
 use crate::inputs::config;
 use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::{Inputs, Task};
-use crate::inputs::words::{at_once, duration, items, pull_limit, request_limit, size_limit};
+use crate::inputs::words::{age, at_once, duration, items, pull_limit, request_limit, size_limit};
 use crate::observe::debug_log;
 use crate::observe::pulls::PullLimit;
 use crate::oci::digest::Digest;
@@ -123,14 +124,9 @@ impl Values {
         let Wanted { images, platform, read_as, declined } =
             self.images(command, surroundings.workspace(environment))?;
         notices.extend(read_as);
-        let dry_run = self.boolean("dry-run")?;
-        if dry_run && !matches!(command, Command::Copy | Command::Access) {
-            let command = command.word();
-            return Err(Error::input(
-                "dry-run",
-                format!("makes no sense with `{command}`, which never writes; leave it out"),
-            ));
-        }
+        let dry_run = self.dry_run(command)?;
+        let workspace = surroundings.workspace(environment);
+        let history = self.get("history").map(|path| config::history(Path::new(workspace), path)).transpose()?;
         let patience = parsed("patience", duration(self.get("patience").unwrap_or_default()))?;
         let emit = parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?;
         Ok(Inputs {
@@ -153,10 +149,15 @@ impl Values {
                     pin: Pin::Input,
                     source_tag: SourceTag::MayMove,
                     size_limit: self.size_limit()?,
+                    tolerance: Tolerance {
+                        max_age: self.get("max-age").map(|text| parsed("max-age", age(text))).transpose()?,
+                        seen: history.as_ref().map(|history| history.seen.clone()),
+                    },
                     patience,
                 },
                 subset: self.choice("subset")?,
-                lock: self.lock(&images, surroundings.workspace(environment))?,
+                lock: self.lock(&images, workspace)?,
+                history,
                 images,
                 project: surroundings.project(environment).map(str::to_owned),
             },
@@ -181,15 +182,24 @@ impl Values {
             patience,
             access: self.access(command, environment, &surroundings)?,
             emit,
-            workspace: surroundings.workspace(environment).into(),
+            workspace: workspace.into(),
             at_once: self.at_once()?,
             report_file: self.report_file(environment, &surroundings)?,
             talk: Talk::default(),
-            emit_directory: self.emit_directory(surroundings.workspace(environment))?,
+            emit_directory: self.emit_directory(workspace)?,
             debug_log: wants_debug_log(environment),
             summary: self.boolean("summary")?,
             notices,
         })
+    }
+
+    fn dry_run(&self, command: Command) -> Result<bool, Error> {
+        let dry_run = self.boolean("dry-run")?;
+        if dry_run && !matches!(command, Command::Copy | Command::Access) {
+            let problem = format!("makes no sense with `{}`, which never writes; leave it out", command.word());
+            return Err(Error::input("dry-run", problem));
+        }
+        Ok(dry_run)
     }
 
     /// What does not come back cannot be waited for.

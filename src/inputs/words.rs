@@ -8,6 +8,7 @@ use crate::engine::options::{AtOnce, SizeLimit};
 use crate::observe::pulls::PullLimit;
 use crate::text::blank::trimmed;
 use crate::text::quote::quote;
+use crate::text::units;
 
 /// Splits a list at newlines and commas; a line that begins with `#` is a comment.
 pub fn items(text: &str) -> Vec<&str> {
@@ -40,6 +41,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Ok(_) | Err(humantime::DurationError::NumberOverflow) => Err(longer()),
         Err(_) => Err(format!("`{}` is not a time span; write it like `90s`, `5m`, `1m30s` or `1h`", quote(text))),
     }
+}
+
+/// Reads `7d`, `36h`, `2w`.
+pub fn age(text: &str) -> Result<Duration, String> {
+    units::age(text).ok_or_else(|| format!("`{}` is not a time span; write it like `7d`, `36h` or `2w`", quote(text)))
 }
 
 /// Reads `IMAGES` or `IMAGES/REQUESTS`.

@@ -4,6 +4,7 @@
 //! What the tags of a list are is asked in `list`; all else contacts nothing, and a plan that cannot be made is bad input.
 
 pub mod ask;
+pub mod history;
 pub mod images;
 pub mod list;
 pub mod pasted;

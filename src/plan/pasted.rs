@@ -40,7 +40,7 @@ pub struct Asked {
 }
 
 /// The words that name an image's place in a list or a form.
-const KEYS: [&str; 8] = ["image", "images", "source", "container", "镜像", "镜像名", "镜像名称", "镜像地址"];
+const KEYS: [&str; 4] = ["image", "images", "source", "container"];
 
 /// Hosts whose addresses are the names of images, with or without a scheme.
 const REGISTRIES: [&str; 12] = [
@@ -58,24 +58,42 @@ const REGISTRIES: [&str; 12] = [
     "registry.gitlab.com",
 ];
 
+/// Programs whose command lines may name images, and other things that look so: of these only a pull is read.
+const TOOLS: [&str; 13] = [
+    "docker", "podman", "nerdctl", "crictl", "ctr", "skopeo", "crane", "regctl", "oras", "helm", "kubectl", "buildah",
+    "cosign",
+];
+
 /// Schemes that other programs put before a name.
 const SCHEMES: [&str; 3] = ["docker://", "oci://", "docker-image://"];
 
 /// `text` with the characters that a registry's names have: full-width forms, other blanks and typographic quotes become
 /// plain ones, what is invisible goes.
 pub fn plain(text: &str) -> String {
-    let character = |c: char| match c {
+    let mut characters = text.chars().peekable();
+    let mut plain = String::with_capacity(text.len());
+    while let Some(c) = characters.next() {
+        plain.extend(match c {
+            // Typed in the place of a dot where a name goes on; elsewhere it ends a sentence.
+            '。' if characters.peek().is_some_and(char::is_ascii_alphanumeric) => Some('.'),
+            '。' => Some(' '),
+            other => plain_character(other),
+        });
+    }
+    plain
+}
+
+fn plain_character(c: char) -> Option<char> {
+    match c {
         '\u{3000}' | '\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{202f}' | '\u{205f}' => Some(' '),
         '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\0' => None,
         '、' => Some(','),
-        '。' => Some('.'),
         '“' | '”' | '„' | '「' | '」' | '『' | '』' | '«' | '»' => Some('"'),
         '‘' | '’' => Some('\''),
         '‐' | '‑' | '–' => Some('-'),
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
         other => Some(other),
-    };
-    text.chars().filter_map(character).collect()
+    }
 }
 
 /// Reads one line, or a part of it between commas. What is a reference as it stands is that reference.
@@ -88,16 +106,16 @@ pub fn image(text: &str) -> Result<Pasted, String> {
         return ImageReference::parse(bare).map(|image| Pasted { image, platform: None, is_rewritten: false });
     }
     let plain = plain(bare);
-    let (name, platform) = unwrapped(&plain);
+    let (name, platform) = unwrapped(&plain)?;
     refuse_other_meanings(&name)?;
     let image = ImageReference::parse(&name)?;
     Ok(Pasted { image, is_rewritten: name != bare || platform.is_some(), platform })
 }
 
 /// The name in `text`, and the platform beside it. What is a name already stays: its tag may end with a dot.
-fn unwrapped(text: &str) -> (String, Option<Platform>) {
+fn unwrapped(text: &str) -> Result<(String, Option<Platform>), String> {
     if ImageReference::parse(text).is_ok() {
-        return (hub(text), None);
+        return Ok((address(text), None));
     }
     let line = unmarked(text);
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -106,7 +124,9 @@ fn unwrapped(text: &str) -> (String, Option<Platform>) {
         Some((name, platform)) if is_a_platform(platform.trim()) => (name, Some(platform.trim())),
         _ => (name, None),
     };
-    (address(unmarked(name)), platform.or(beside).and_then(|platform| Platform::parse(platform).ok()))
+    // What a Dockerfile leaves open is anything.
+    let platform = platform.or(beside).filter(|platform| !platform.starts_with('$'));
+    Ok((address(unmarked(name)), platform.map(Platform::parse).transpose()?))
 }
 
 /// What could be read as an image and most likely is meant otherwise.
@@ -137,7 +157,8 @@ fn refuse_other_meanings(name: &str) -> Result<(), String> {
 
 /// Reads free text: an image a line, or several where each has a host; headings, comments and fences are no lines.
 pub fn request(text: &str) -> Vec<Asked> {
-    let text = plain(text);
+    let lines: Vec<String> = text.lines().map(|line| plain(unnumbered(line))).collect();
+    let text = lines.join("\n");
     if let Some(listed) = document(&text) {
         return listed;
     }
@@ -148,10 +169,11 @@ pub fn request(text: &str) -> Vec<Asked> {
             about_platform = heading.starts_with("platform") || heading.starts_with("平台");
             continue;
         }
-        let is_nothing = line.is_empty() || line.starts_with('`') && unmarked(line).is_empty();
+        // No image is in a line without a letter or a digit that its name could have, nor in one that only opens a list.
+        let is_nothing = !line.contains(|c: char| c.is_ascii_alphanumeric()) || line.ends_with(['[', '{']);
         if is_nothing
             || line.starts_with('#')
-            || line.starts_with("```")
+            || line.starts_with("```") && !line[3..].contains("```")
             || line.starts_with("<!--")
             || line == "_No response_"
         {
@@ -164,6 +186,10 @@ pub fn request(text: &str) -> Vec<Asked> {
             }
             continue;
         }
+        if let Some(word) = platform_line(line) {
+            platform = Platform::parse(word).ok();
+            continue;
+        }
         asked.extend(items(line).map(|read| Asked { number, read }));
     }
     for one in asked.iter_mut().filter_map(|asked| asked.read.as_mut().ok()) {
@@ -172,23 +198,41 @@ pub fn request(text: &str) -> Vec<Asked> {
     asked
 }
 
+/// The platform of a line that names one, and is for all images: `platform: linux/arm64`.
+fn platform_line(line: &str) -> Option<&str> {
+    let (key, word) = unmarked(line).split_once(':')?;
+    let (key, word) = (key.trim().to_lowercase(), unmarked(word));
+    (matches!(&*key, "platform" | "platforms" | "平台" | "架构") && is_a_platform(word)).then_some(word)
+}
+
 /// The images of one line of free text.
 fn items(line: &str) -> impl Iterator<Item = Result<Pasted, String>> {
+    // The remark behind it.
+    let line = line.split_once(" #").map_or(line, |(line, _)| line.trim_end());
     let whole = checked(line);
+    let first = unmarked(line).split_whitespace().next().unwrap_or_default().to_lowercase();
     if whole.is_ok() {
         return vec![whole].into_iter();
     }
-    let parts: Vec<&str> = line.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    if let Some(arrow) = ["=>", "->"].iter().find(|arrow| line.contains(**arrow)) {
+        let problem = format!("has `{arrow}`: where an image goes is not a request's to say; write the image alone");
+        return vec![Err(problem)].into_iter();
+    }
+    let parts = line.split([',', ';']).flat_map(|part| part.split("&&")).map(str::trim);
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
     let apart: Vec<_> = parts.iter().map(|part| checked(part)).collect();
     if parts.len() > 1 && apart.iter().all(Result::is_ok) {
         return apart.into_iter();
     }
-    // In a sentence only a name with a host is one for sure.
+    if TOOLS.contains(&&*first) {
+        return vec![whole].into_iter();
+    }
+    // In a sentence only a name with a host is one for sure. No name has a letter of another script, and none ends so.
     let sure: Vec<_> = line
-        .split(|c: char| c.is_whitespace() || c == ',')
+        .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';') || !c.is_ascii())
+        .map(|word| word.trim_start_matches([':', '(']).trim_end_matches(['.', ':', '!', '?', ')']))
         .filter(|word| has_host(unmarked(word)) || unmarked(word).contains("://"))
-        .filter_map(|word| checked(word).ok())
-        .map(Ok)
+        .map(checked)
         .collect();
     if sure.is_empty() { vec![whole].into_iter() } else { sure.into_iter() }
 }
@@ -207,7 +251,9 @@ fn checked(text: &str) -> Result<Pasted, String> {
 /// Whether `name` begins with a registry's host.
 fn has_host(name: &str) -> bool {
     name.split_once('/').is_some_and(|(host, rest)| {
-        !rest.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.')
+        let is_name = host.contains('.') && !host.starts_with('.') && !host.ends_with('.');
+        // `24.04/22.04` is something else.
+        !rest.is_empty() && is_name && host.contains(|c: char| c.is_ascii_alphabetic() || c == ':')
     })
 }
 
@@ -220,6 +266,16 @@ fn is_a_platform(text: &str) -> bool {
 fn is_platform(word: &str) -> bool {
     matches!(word, "amd64" | "arm64" | "arm" | "x86_64" | "aarch64" | "armv7" | "armv8" | "386" | "s390x" | "ppc64le")
         || ["linux/", "windows/", "darwin/"].iter().any(|os| word.starts_with(os) && is_a_platform(word))
+}
+
+/// `line` without its number in a list as it is written in Chinese: `1、`, `二、`, `（3）`.
+fn unnumbered(line: &str) -> &str {
+    let is_numeral = |c: char| c.is_ascii_digit() || "一二三四五六七八九十".contains(c);
+    let text = trimmed(line);
+    let (open, text) = text.strip_prefix(['（', '(']).map_or((false, text), |rest| (true, rest));
+    let rest = text.trim_start_matches(is_numeral);
+    let end: &[char] = if open { &['）', ')'] } else { &['、'] };
+    rest.strip_prefix(end).filter(|_| rest.len() < text.len()).map_or(line, str::trim_start)
 }
 
 /// `text` without the marks of lists, quotations and code around it.
@@ -237,7 +293,14 @@ fn unmarked(text: &str) -> &str {
         if text.get(..8).is_some_and(|mark| mark.eq_ignore_ascii_case("[porter]")) {
             text = text[8..].trim_start();
         }
+        text = text.strip_prefix('<').and_then(|text| text.strip_suffix('>')).unwrap_or(text);
         text = text.trim_matches(['"', '\'', '`', '*']).trim_end_matches([',', ';', '.']).trim();
+        // A remark: no name has a parenthesis.
+        if let Some((name, _)) = text.strip_suffix(')').and_then(|text| text.split_once('('))
+            && name.ends_with(|c: char| c == ' ' || c.is_ascii_alphanumeric())
+        {
+            text = name.trim_end();
+        }
         if text == before {
             return text;
         }
@@ -269,6 +332,7 @@ fn named<'a>(words: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
         (_, [name]) if lower.ends_with(':') && SCHEMES.iter().any(|scheme| name.starts_with(scheme)) => {
             Some((name, None))
         }
+        (_, [platform]) if platform.contains('/') && is_platform(platform) => Some((first, Some(platform))),
         // `image:nginx:1.27`; `image:1.27` is an image of that name.
         (_, []) => {
             let (key, name) = first.split_once(':')?;
@@ -279,7 +343,7 @@ fn named<'a>(words: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
 }
 
 fn is_key(word: &str) -> bool {
-    KEYS.contains(&word.trim_matches(['"', '\'', '`', '*', '-', ' ']))
+    KEYS.contains(&word.trim_matches(['"', '\'', '`', '*', '-', ' '])) || word.contains("镜像")
 }
 
 /// The one name among options, and the platform that they name.
@@ -302,8 +366,8 @@ fn address(text: &str) -> String {
     if let Some(rest) = SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme)) {
         return hub(rest);
     }
-    let is_address = text.starts_with("https://") || text.starts_with("http://");
     let bare = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    let is_address = bare.len() < text.len();
     let (path, query) = bare.split_once(['?', '#']).unwrap_or((bare, ""));
     let path = path.trim_end_matches('/');
     let parts: Vec<&str> = path.split('/').collect();
@@ -328,10 +392,10 @@ fn page(parts: &[&str], query: &str) -> Option<String> {
         None => name,
     };
     match parts {
-        ["hub.docker.com" | "www.hub.docker.com", "_", name, ..] => {
+        ["hub.docker.com" | "www.hub.docker.com" | "registry.hub.docker.com", "_", name, ..] => {
             Some(tagged(format!("docker.io/library/{name}"), tag))
         }
-        ["hub.docker.com", "r" | "u", namespace, name, ..]
+        ["hub.docker.com" | "www.hub.docker.com" | "registry.hub.docker.com", "r" | "u", namespace, name, ..]
         | ["hub.docker.com", "repository", "docker", namespace, name, ..] => {
             Some(tagged(format!("docker.io/{namespace}/{name}"), tag))
         }
@@ -374,14 +438,19 @@ pub fn document(text: &str) -> Option<Vec<Asked>> {
     let value: serde_json::Value = serde_json::from_str(&strict).ok()?;
     let (mut names, mut platform) = (Vec::new(), None);
     collect(&value, false, &mut names, &mut platform);
+    // One that is none is not left out: a larger image than was asked for would come.
+    let platform = platform.as_deref().map(Platform::parse).transpose();
     let ask = |name: &str| {
-        let read = checked(name).map(|read| Pasted { platform: read.platform.or_else(|| platform.clone()), ..read });
+        let read = checked(name).and_then(|read| {
+            let platform = read.platform.map_or_else(|| platform.clone(), |own| Ok(Some(own)))?;
+            Ok(Pasted { platform, ..read })
+        });
         Asked { number: text.lines().position(|line| line.contains(name)).map_or(1, |index| index + 1), read }
     };
     Some(names.iter().map(|name| ask(name)).collect())
 }
 
-fn collect(value: &serde_json::Value, is_list: bool, names: &mut Vec<String>, platform: &mut Option<Platform>) {
+fn collect(value: &serde_json::Value, is_list: bool, names: &mut Vec<String>, platform: &mut Option<String>) {
     use serde_json::Value;
     match value {
         Value::String(text) if is_list => names.push(text.clone()),
@@ -390,7 +459,7 @@ fn collect(value: &serde_json::Value, is_list: bool, names: &mut Vec<String>, pl
             for (key, value) in fields {
                 match value {
                     Value::String(text) if key == "platform" => {
-                        *platform = Platform::parse(text).ok();
+                        *platform = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
                     }
                     Value::String(text) if is_key(key) => names.push(text.clone()),
                     Value::String(_) => {}

@@ -2,6 +2,7 @@
 
 use crate::engine::options::{Command, Options, Subset};
 use crate::oci::reference::ImageReference;
+use crate::plan::history::History;
 use crate::plan::images::Line;
 use crate::plan::list::lock::Lock;
 use crate::plan::list::schema::List;
@@ -58,6 +59,8 @@ pub struct Request {
     pub options: Options,
     /// What each tag of a list must be, as far as that is held.
     pub lock: Option<Lock>,
+    /// What earlier comparisons have seen, where that is kept.
+    pub history: Option<History>,
     /// What becomes of an index of which only some platforms are copied, for those that name their own.
     pub subset: Subset,
     /// The repository or project that the run belongs to: what `{owner}` and `{repo}` of a template stand for.

@@ -8,15 +8,17 @@ use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::error::Error;
 use crate::error::kind::Kind;
+use crate::oci::reference::ImageReference;
 use crate::report::Report;
 use crate::text::units::count;
 
 /// The outcomes in the order in which they are told.
-pub const OUTCOMES: [Outcome; 9] = [
+pub const OUTCOMES: [Outcome; 10] = [
     Outcome::Copied,
     Outcome::WouldCopy,
     Outcome::Inspected,
     Outcome::Verified,
+    Outcome::Behind,
     Outcome::Checked,
     Outcome::Kept,
     Outcome::Unchanged,
@@ -40,6 +42,9 @@ fn state(report: &Report) -> String {
     let cut_off = report.images.iter().filter(|image| is_cut_off(image)).count();
     let (failed, deferred) = (report.count(Outcome::Failed) - cut_off, report.count(Outcome::Deferred));
     let well = all - failed - cut_off - deferred;
+    if let Some(behind) = behind(report) {
+        return format!("{well} of {all} mirrored; {behind}");
+    }
     let mut left = Vec::new();
     if failed > 0 {
         left.push(format!("{failed} failed: {}", kinds(report)));
@@ -56,6 +61,46 @@ fn state(report: &Report) -> String {
         }
         (_, parts) if left.is_empty() => format!("{}: {}", count(all as u64, "image"), parts.join(", ")),
         _ => format!("{well} of {all} {}, {}", done(report), left.join(", ")),
+    }
+}
+
+/// How many images of a comparison are named that have been behind for days.
+const NAMED: usize = 3;
+
+/// Where a comparison knows that for days: what has been behind its source, the longest first, and what failed otherwise.
+fn behind(report: &Report) -> Option<String> {
+    let mut behind: Vec<(u64, &ImageOutcome)> = report
+        .images
+        .iter()
+        .filter(|image| image.error.is_some())
+        .filter_map(|image| Some((days(image)?, image)))
+        .collect();
+    behind.sort_by_key(|(days, _)| std::cmp::Reverse(*days));
+    let others =
+        report.images.iter().filter(|image| image.error.is_some() && days(image).is_none() && !is_cut_off(image));
+    let (more, others) = (behind.len().saturating_sub(NAMED), others.count());
+    let mut parts: Vec<String> = behind
+        .iter()
+        .take(NAMED)
+        .map(|(days, image)| format!("`{}` not for {}", short(image), count(*days, "day")))
+        .collect();
+    parts.extend((more > 0).then(|| format!("{more} more not for days")));
+    parts.extend((others > 0 && !behind.is_empty()).then(|| format!("{others} failed otherwise")));
+    (!behind.is_empty()).then(|| parts.join(", "))
+}
+
+fn days(image: &ImageOutcome) -> Option<u64> {
+    image.behind.and_then(|behind| behind.days())
+}
+
+/// A target's name without its registry, which is the same for most.
+fn short(image: &ImageOutcome) -> String {
+    match image.target.as_ref() {
+        Some(ImageReference::Registry(target)) => {
+            format!("{}:{}", target.repository(), target.tag().unwrap_or_default()).trim_end_matches(':').to_owned()
+        }
+        Some(other) => other.to_string(),
+        None => image.source.to_string(),
     }
 }
 
@@ -102,6 +147,7 @@ pub fn outcome(outcome: Outcome) -> &'static str {
         Outcome::WouldCopy => "would be copied",
         Outcome::Inspected => "inspected",
         Outcome::Verified => "verified",
+        Outcome::Behind => "behind",
         Outcome::Checked => "looked for",
         Outcome::Failed => "failed",
         Outcome::Deferred => "deferred",
@@ -111,10 +157,11 @@ pub fn outcome(outcome: Outcome) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::headline;
+    use crate::engine::behind::Behind;
     use crate::engine::outcome::{ImageOutcome, Outcome};
     use crate::error::Error;
     use crate::report::Report;
-    use crate::report::json::tests::{copied, failed, report, unchanged};
+    use crate::report::json::tests::{copied, failed, named, report, unchanged};
 
     #[test]
     fn the_state_is_said_in_words_that_decide() {
@@ -130,6 +177,23 @@ mod tests {
             (vec![copied(), unchanged(), unchanged()], "3 images: 1 copied, 2 unchanged"),
             (vec![copied(), failed(), local, failed()], "1 of 4 mirrored, 3 failed: 2 denied, 1 local fault"),
             (vec![copied(), cut_off, deferred], "1 of 3 mirrored, 1 cut off, 1 deferred"),
+        ] {
+            assert_eq!(headline(&report(images)), expected);
+        }
+        let day = std::time::Duration::from_secs(24 * 60 * 60);
+        let behind = |days: u32| {
+            let now = std::time::SystemTime::UNIX_EPOCH + day * 20_000;
+            let behind = Behind { since: Some(now - day * days), now };
+            ImageOutcome { behind: Some(behind), target: Some(named("ghcr.io/acme/m/app:2")), ..failed() }
+        };
+        let many: Vec<ImageOutcome> = (1..=5).map(behind).chain([failed(), copied()]).collect();
+        for (images, expected) in [
+            (vec![behind(0)], "1 image failed: denied"),
+            (vec![copied(), behind(77)], "1 of 2 mirrored; `acme/m/app:2` not for 77 days"),
+            (
+                many,
+                "1 of 7 mirrored; `acme/m/app:2` not for 5 days, `acme/m/app:2` not for 4 days, `acme/m/app:2` not for 3 days, 2 more not for days, 1 failed otherwise",
+            ),
         ] {
             assert_eq!(headline(&report(images)), expected);
         }

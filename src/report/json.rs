@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::emit::files::ConsumerConfig;
 use crate::emit::format::mappings;
+use crate::engine::behind::day;
 use crate::engine::options::Command;
 use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome};
 use crate::error::Side;
@@ -91,6 +92,8 @@ struct WholeImage<'a> {
     source_digest: Option<&'a Digest>,
     digest: Option<&'a Digest>,
     replaced: Option<&'a Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    behind_since: Option<String>,
     media_type: Option<&'a str>,
     platforms: &'a [PlatformOutcome],
     served_by: Option<&'a str>,
@@ -141,6 +144,7 @@ struct Totals {
     would_copy: usize,
     inspected: usize,
     verified: usize,
+    behind: usize,
     checked: usize,
     failed: usize,
     deferred: usize,
@@ -195,6 +199,7 @@ fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -
             would_copy: report.count(Outcome::WouldCopy),
             inspected: report.count(Outcome::Inspected),
             verified: report.count(Outcome::Verified),
+            behind: report.count(Outcome::Behind),
             checked: report.count(Outcome::Checked),
             failed: report.count(Outcome::Failed),
             deferred: report.count(Outcome::Deferred),
@@ -251,6 +256,7 @@ impl<'a> Image<'a> {
             source_digest: image.source_digest.as_ref(),
             digest: image.digest.as_ref(),
             replaced: image.replaced.as_ref(),
+            behind_since: image.behind.and_then(|behind| behind.since).map(day),
             media_type: image.media_type.as_deref(),
             platforms: &image.platforms,
             served_by: image.served_by.as_deref(),

@@ -28,7 +28,12 @@ pub fn line(image: &ImageOutcome) -> Option<String> {
         Outcome::Failed | Outcome::Inspected => None,
         Outcome::Copied => Some(format!("{title}, {}, {}", traffic(image), duration(image.duration_ms))),
         Outcome::WouldCopy => Some(format!("{title}, {} to send", size(image.blobs.missing_bytes))),
-        Outcome::Unchanged | Outcome::Checked | Outcome::Verified | Outcome::Kept | Outcome::Deferred => Some(title),
+        Outcome::Unchanged
+        | Outcome::Checked
+        | Outcome::Verified
+        | Outcome::Behind
+        | Outcome::Kept
+        | Outcome::Deferred => Some(title),
     }
 }
 
@@ -58,7 +63,7 @@ pub fn image(report: &Report, image: &ImageOutcome) -> Vec<String> {
         Outcome::Copied | Outcome::WouldCopy => lines.extend(platform_names(image)),
         Outcome::Inspected | Outcome::Verified => lines.extend(platform_digests(image)),
         Outcome::Kept => lines.push(kept(image)),
-        Outcome::Unchanged | Outcome::Checked | Outcome::Failed | Outcome::Deferred => {}
+        Outcome::Unchanged | Outcome::Behind | Outcome::Checked | Outcome::Failed | Outcome::Deferred => {}
     }
     lines.extend(sites(image));
     lines.extend(blobs(image));

@@ -97,8 +97,7 @@ pub fn declined(declined: &[Declined], error: &Error) -> Reply {
     Reply { markdown: text.0, state: "declined", title: title(images) }
 }
 
-const AGAIN: &str =
-    "Edit the text above, or reopen this issue, and it is read again. · 修改上面的内容或重新打开此 issue，即可重试。\n";
+const AGAIN: &str = "Edit the text above, and it is read again; that the issue is closed does not matter. · 修改上面的内容即可重试，issue 已关闭也可以。\n";
 
 /// Text up to a limit.
 struct Text(String);
@@ -263,7 +262,7 @@ fn what_to_do(error: &Error) -> &'static str {
              is private, only the owners of this repository can add the login."
         }
         (Kind::Throttled | Kind::Unreachable | Kind::Failing, _) => {
-            "This is most likely over soon: reopen this issue in an hour to try again."
+            "This is most likely over soon: edit the text above in an hour, by a blank too, to try again."
         }
         (_, Some(Side::Target)) => {
             "The fault is not in your request. The owners of this repository find what to do on the page of the run."

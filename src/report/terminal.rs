@@ -68,7 +68,7 @@ fn route(image: &ImageOutcome, width: Option<usize>) -> Vec<Line> {
         Outcome::Unchanged => ("=", Tone::Good),
         Outcome::WouldCopy => ("+", Tone::Notable),
         Outcome::Kept => ("=", Tone::Notable),
-        Outcome::Deferred => ("…", Tone::Notable),
+        Outcome::Behind | Outcome::Deferred => ("…", Tone::Notable),
         Outcome::Failed => ("✗", Tone::Bad),
     };
     let head = Line::default()

@@ -5,6 +5,7 @@
 
 pub mod blob;
 pub mod content;
+pub mod created;
 pub mod layout;
 pub mod mirrors;
 pub mod place;

@@ -1,4 +1,6 @@
-//! Numbers as people read them: counts with their noun, sizes, time spans.
+//! Numbers as people read and write them: counts with their noun, sizes, time spans.
+
+use std::time::Duration;
 
 /// `1 image`, `2 images`.
 pub fn count(number: u64, noun: &str) -> String {
@@ -31,6 +33,14 @@ pub fn duration(milliseconds: u64) -> String {
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
+}
+
+/// An age as people write it, `180d`, `2w` or `36h`: at least a second and at most a hundred years.
+pub fn age(text: &str) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"ywdhms".contains(&byte)) && !text.contains("ms");
+    let read = is_plain.then(|| humantime::parse_duration(text).ok()).flatten();
+    read.filter(|time| (Duration::from_secs(1)..=LONGEST).contains(time))
 }
 
 #[cfg(test)]

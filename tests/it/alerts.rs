@@ -6,9 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 const GH: &str = r#"#!/bin/sh
 printf '%s\037' "$@" >> calls; echo >> calls
-case "$*" in 'issue list'*) cat open ;; esac
+case "$*" in 'issue list'*) cat open || exit 1 ;; esac
 while [ $# -gt 0 ]; do [ "$1" != --body-file ] || cp "$2" "body-$(ls | grep -c ^body)"; shift; done
 "#;
 
@@ -24,16 +26,29 @@ impl Repository {
         Self(directory)
     }
 
-    /// Tells of `report`, where the issues `open` are open: the calls that make, edit and close one.
-    fn tell(&self, report: Option<&serde_json::Value>, open: &serde_json::Value) -> Vec<Vec<String>> {
+    /// Tells of `report`, where there are these issues: the calls that make, edit and close one.
+    fn tell(&self, report: Option<&Value>, issues: &Value) -> Vec<Vec<String>> {
+        let (is_well, said) = self.run(report, Some(issues));
+        assert!(is_well, "{said}");
+        let words = |line: &str| line.split_terminator('\u{1f}').map(str::to_owned).collect::<Vec<_>>();
+        let calls = fs::read_to_string(self.0.path().join("calls")).unwrap();
+        let calls = calls.lines().map(words);
+        calls.filter(|call| call[0] == "issue" && call[1] != "list").collect()
+    }
+
+    /// The same, with what the script says; without issues GitHub has none for this repository.
+    fn run(&self, report: Option<&Value>, issues: Option<&Value>) -> (bool, String) {
         let path = |name: &str| self.0.path().join(name);
         let _ = (fs::remove_file(path("calls")), fs::remove_file(path("report.json")));
-        fs::write(path("open"), open.to_string()).unwrap();
+        match issues {
+            Some(issues) => fs::write(path("open"), issues.to_string()).unwrap(),
+            None => fs::remove_file(path("open")).unwrap(),
+        }
         if let Some(report) = report {
             fs::write(path("report.json"), report.to_string()).unwrap();
         }
         let search = format!("{}:{}", path("bin").display(), std::env::var("PATH").unwrap());
-        let status = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/alert"))
+        let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/alert"))
             .envs([
                 ("GH_REPO", "acme/mirror"),
                 ("RUN", "https://run.example"),
@@ -41,13 +56,10 @@ impl Repository {
                 ("PATH", &search),
             ])
             .current_dir(self.0.path())
-            .status()
+            .output()
             .unwrap();
-        assert!(status.success());
-        let words = |line: &str| line.split_terminator('\u{1f}').map(str::to_owned).collect::<Vec<_>>();
-        let calls = fs::read_to_string(path("calls")).unwrap();
-        let calls = calls.lines().map(words);
-        calls.filter(|call| call[0] == "issue" && call[1] != "list").collect()
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        (output.status.success(), said)
     }
 
     fn body(&self, number: usize) -> String {
@@ -55,38 +67,93 @@ impl Repository {
     }
 }
 
-fn issue(number: u64, is_bot: bool, body: &str) -> serde_json::Value {
-    serde_json::json!({"number": number, "author": {"is_bot": is_bot}, "body": body})
+fn issue(number: u64, state: &str, is_bot: bool, body: &str) -> Value {
+    json!({"number": number, "state": state, "author": {"is_bot": is_bot}, "body": body})
+}
+
+/// A report in which these images failed, for these reasons.
+fn report(failed: &[(&str, &str)]) -> Value {
+    let image = |(source, why): &(&str, &str)| {
+        let error = json!({"kind": "denied", "why": why, "hints": ["open https://github.com/settings"]});
+        json!({"source": source, "target": format!("m/{source}"), "behind_since": "2026-09-13", "error": error})
+    };
+    let mut images: Vec<Value> = failed.iter().map(image).collect();
+    images.push(json!({"source": "well", "target": "m/well", "error": null}));
+    json!({"headline": "1 of 4 mirrored; `m/a` not for 77 days", "images": images})
+}
+
+fn verbs(calls: &[Vec<String>]) -> Vec<&str> {
+    calls.iter().map(|call| &*call[1]).collect()
+}
+
+/// The body with another day in its mark.
+fn since(body: &str, day: &str) -> String {
+    body.replace(body.split(" since ").nth(1).unwrap().split(' ').next().unwrap(), day)
 }
 
 #[test]
 fn each_cause_is_one_issue_that_is_edited_while_it_lasts_and_closed_when_it_is_gone() {
     let repository = Repository::new();
-    let report = serde_json::json!({"failures": [
-        {"kind": "denied", "why": "```\n@everyone `x` #1", "images": ["a", "b"], "hints": ["open https://github.com/settings"]},
-        {"kind": "denied", "why": "```\n@everyone `x` #1", "images": ["c"], "hints": []},
-    ]});
-    let none = serde_json::json!([]);
-    let calls = repository.tell(Some(&report), &none);
-    assert_eq!(calls.len(), 1, "{calls:?}");
-    assert_eq!(calls[0][1..4], ["create", "--title", "Mirrors: denied (3 images)"]);
-    let body = repository.body(0);
+    let failed = report(&[("a", "```\n@everyone `x` #1"), ("b", "```\n@everyone `x` #1"), ("c", "other\u{1b}[2J")]);
+    let none = json!([]);
+    let calls = repository.tell(Some(&failed), &none);
+    assert_eq!(verbs(&calls), ["create", "create"]);
+    assert_eq!(calls[0][2..4], ["--title", "Mirrors: denied (2 images)"]);
+    assert_eq!(calls[1][2..4], ["--title", "Mirrors: denied (1 image)"]);
+    let (body, other) = (repository.body(0), repository.body(1));
     // Nothing of it is outside of the block, and nothing ends the block.
     assert_eq!(body.matches("```").count(), 2, "{body}");
     let block = body.split("```").nth(1).unwrap();
-    for part in ["@everyone 'x' #1", "\na\nb\nc\n", "https://github.com/settings"] {
+    for part in [
+        "text\n1 of 4 mirrored; 'm/a' not for 77 days\n",
+        "@everyone 'x' #1",
+        "\na → m/a, not since 2026-09-13\nb → m/b, not since 2026-09-13\n",
+        "https://github.com/settings",
+    ] {
         assert!(block.contains(part) && !body.replace(block, "").contains(part), "{part}: {body}");
     }
-    // The same cause: the same issue, since when it was.
-    let old = body.replace(body.split(" since ").nth(1).unwrap().split(' ').next().unwrap(), "2026-01-02");
-    let calls = repository.tell(Some(&report), &serde_json::json!([issue(5, true, &old)]));
-    assert_eq!(calls.iter().map(|call| &*call[1]).collect::<Vec<_>>(), ["edit"]);
-    assert!(calls[0][2] == "5" && repository.body(1).contains("Since 2026-01-02."), "{calls:?}");
-    // Gone: closed, and no issue of somebody else.
-    let others = serde_json::json!([issue(5, true, &old), issue(6, false, &old), issue(7, true, "hello")]);
-    let calls = repository.tell(Some(&serde_json::json!({"failures": []})), &others);
+    assert!(!other.contains('\u{1b}') && !body.contains("well"), "{body}");
+    // The same causes: the same issues, since when they were, and nobody is told again.
+    let (old, other) = (since(&body, "2026-01-02"), since(&other, "2026-01-03"));
+    let open = json!([issue(5, "OPEN", true, &old), issue(6, "OPEN", true, &other)]);
+    let calls = repository.tell(Some(&failed), &open);
+    assert_eq!(verbs(&calls), ["edit", "edit"]);
+    assert!(calls[0][2] == "5" && repository.body(2).contains("Since 2026-01-02."), "{calls:?}");
+    assert!(calls[1][2] == "6" && repository.body(3).contains("Since 2026-01-03."), "{calls:?}");
+    // Gone: closed, once, and no issue of somebody else.
+    let others = json!([
+        issue(5, "OPEN", true, &old),
+        issue(6, "OPEN", false, &old),
+        issue(7, "OPEN", true, "hello"),
+        issue(8, "CLOSED", true, &other),
+    ]);
+    let calls = repository.tell(Some(&report(&[])), &others);
     assert_eq!(calls.iter().map(|call| &call[1..3]).collect::<Vec<_>>(), [["close", "5"]]);
-    // A run that did not come to its end is a cause of its own.
-    let calls = repository.tell(None, &none);
+    // Back: the newest of its issues is opened again, since today.
+    let closed = json!([issue(4, "CLOSED", true, &old), issue(5, "CLOSED", true, &old)]);
+    let calls = repository.tell(Some(&report(&[("a", "```\n@everyone `x` #1")])), &closed);
+    assert_eq!(calls.iter().map(|call| &call[1..3]).collect::<Vec<_>>(), [["edit", "5"], ["reopen", "5"]]);
+    assert!(!repository.body(4).contains("2026-01-02"), "{}", repository.body(4));
+}
+
+#[test]
+fn a_run_without_a_report_is_a_cause_of_its_own_and_a_repository_without_issues_is_told_what_is_missing() {
+    let repository = Repository::new();
+    let calls = repository.tell(None, &json!([]));
     assert_eq!(calls[0][3], "The mirrors could not be compared");
+    let (is_well, said) = repository.run(Some(&report(&[])), None);
+    assert!(!is_well && said.contains("switch issues on (Settings → General → Features → Issues)"), "{said}");
+    assert!(said.contains("`issues: write`"), "{said}");
+}
+
+#[test]
+fn an_alert_has_room_in_an_issue_however_many_images_failed_and_whatever_they_are_called() {
+    let repository = Repository::new();
+    let long = format!("quay.io/{}", "a/".repeat(400));
+    let names: Vec<String> = (0..300).map(|number| format!("{long}{number}")).collect();
+    let failed: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "the same")).collect();
+    let calls = repository.tell(Some(&report(&failed)), &json!([]));
+    assert_eq!((verbs(&calls), &*calls[0][3]), (vec!["create"], "Mirrors: denied (300 images)"));
+    let body = repository.body(0);
+    assert!(body.chars().count() < 65_536 && body.contains("… and 200 more"), "{}", body.len());
 }

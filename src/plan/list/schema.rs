@@ -20,6 +20,7 @@ use crate::plan::list::yaml::{self, Key, Node, Place, Position, Problem, Value};
 use crate::text::choice::{self, Choice};
 use crate::text::nearest::nearest;
 use crate::text::quote::quote;
+use crate::text::units;
 
 /// The keys of a list.
 pub const LIST_KEYS: [&str; 3] = ["version", "defaults", "images"];
@@ -512,13 +513,10 @@ fn platforms(key: &Key, value: &Node) -> Result<Vec<Platform>, Problem> {
     }
 }
 
-/// `180d`, `36h`: a time span as it is written, at least a second and at most a hundred years.
+/// `180d`, `36h`: a time span as it is written.
 fn span(key: &Key, value: &Node) -> Result<Duration, Problem> {
-    const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
     let text = text(key, value)?;
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"ywdhms".contains(&byte)) && !text.contains("ms");
-    let read = is_plain.then(|| humantime::parse_duration(text).ok()).flatten();
-    read.filter(|time| (Duration::from_secs(1)..=LONGEST).contains(time)).ok_or_else(|| {
+    units::age(text).ok_or_else(|| {
         let text = quote(text);
         Problem::new(value.place, format!("`{}` is a time span like `180d`, `2w` or `36h`, and not `{text}`", key.text))
     })

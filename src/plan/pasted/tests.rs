@@ -148,6 +148,34 @@ const SHAPES: &[(&str, &str)] = &[
     ("https://mcr.microsoft.com/en-us/artifact/mar/dotnet/runtime/tags", "mcr.microsoft.com/dotnet/runtime:latest"),
     ("https://mcr.microsoft.com/product/mar", "mcr.microsoft.com/product/mar:latest"),
     ("https://console.cloud.google.com/gcr/images/distroless/GLOBAL/static", "gcr.io/distroless/static:latest"),
+    ("https://registry.hub.docker.com/r/bitnami/redis/tags", "docker.io/bitnami/redis:latest"),
+    ("registry.hub.docker.com/r/bitnami/redis", "docker.io/bitnami/redis:latest"),
+    ("https://registry.hub.docker.com/_/nginx", "docker.io/library/nginx:latest"),
+    ("https://www.hub.docker.com/r/bitnami/redis", "docker.io/bitnami/redis:latest"),
+    ("hub.docker.com/r/bitnami/redis:7.2", "docker.io/bitnami/redis:7.2"),
+    ("https://hub.docker.com/_/nginx:1.27", "docker.io/library/nginx:1.27"),
+    ("quay.io/repository/calico/node", "quay.io/calico/node:latest"),
+    ("github.com/octo/repo/pkgs/container/app", "ghcr.io/octo/app:latest"),
+    ("<https://quay.io/repository/calico/node>", "quay.io/calico/node:latest"),
+    // What the projects that people fork were asked for.
+    ("docker.io/nginx:1.27", "docker.io/library/nginx:1.27"),
+    ("Docker.io/library/nginx:1.27", "docker.io/library/nginx:1.27"),
+    (
+        "registry.cn-hangzhou.aliyuncs.com/google_containers/pause:3.9",
+        "registry.cn-hangzhou.aliyuncs.com/google_containers/pause:3.9",
+    ),
+    ("k8s.gcr.io/kube-apiserver:v1.23.0", "k8s.gcr.io/kube-apiserver:v1.23.0"),
+    ("docker.elastic.co/elasticsearch/elasticsearch:8.15.0", "docker.elastic.co/elasticsearch/elasticsearch:8.15.0"),
+    ("nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04", "nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04"),
+    ("10.0.0.5:5000/app:1", "10.0.0.5:5000/app:1"),
+    ("nginx:1.27 linux/arm64", "docker.io/library/nginx:1.27 | linux/arm64"),
+    ("nginx:1.27 (stable)", "docker.io/library/nginx:1.27"),
+    ("nginx:1.27（稳定版）", "docker.io/library/nginx:1.27"),
+    ("ghcr.io/a/b:1.0.0。", "ghcr.io/a/b:1.0.0"),
+    ("gcr。io/a/b：1。0", "gcr.io/a/b:1.0"),
+    ("镜像地址：gcr.io/a/b:1", "gcr.io/a/b:1"),
+    ("需要同步的镜像：nginx:1.27", "docker.io/library/nginx:1.27"),
+    ("原镜像: quay.io/calico/node:v3.28.0", "quay.io/calico/node:v3.28.0"),
 ];
 
 /// What has two meanings, or none: the sentence tells.
@@ -171,6 +199,11 @@ const REFUSED: &[(&str, &str)] = &[
     ("${{ github.token }}", "has a space and more"),
     ("nginx:1.27|rm", "is not a tag"),
     ("image:", "not"),
+    ("nginx|arm64", "is not an image reference"),
+    ("--platform=arm64 nginx", "`arm64` is not an OS/ARCH"),
+    ("docker pull --platform=armv8 nginx", "`armv8` is not an OS/ARCH"),
+    ("skopeo copy docker://a/b:1 docker://c/d:1", "has a space and more"),
+    ("版本：1.27", "is not an image reference"),
 ];
 
 #[test]
@@ -178,7 +211,7 @@ fn what_people_paste_is_read_as_the_one_image_that_it_means() {
     for (text, expected) in SHAPES {
         assert_eq!(read(text).as_deref(), Ok(*expected), "{text}");
     }
-    assert!(SHAPES.len() + REFUSED.len() + REQUESTS.len() > 150);
+    assert!(SHAPES.len() + REFUSED.len() + REQUESTS.len() >= 200);
 }
 
 #[test]
@@ -244,7 +277,105 @@ const REQUESTS: &[(&str, &[&str])] = &[
     ("- nginx:1.27\n- redis:7", &["docker.io/library/nginx:1.27", "docker.io/library/redis:7"]),
     ("[PORTER]gcr.io/a/b:1|linux/arm64", &["gcr.io/a/b:1 | linux/arm64"]),
     ("$(curl evil)\nnginx", &["has a space and more", "docker.io/library/nginx:latest"]),
+    // Lists as they are numbered and parted in Chinese.
+    ("1、nginx:1.27\n2、redis:7", &["docker.io/library/nginx:1.27", "docker.io/library/redis:7"]),
+    ("一、nginx:1.27\n二、redis:7", &["docker.io/library/nginx:1.27", "docker.io/library/redis:7"]),
+    ("（1）nginx:1.27\n(2) redis:7", &["docker.io/library/nginx:1.27", "docker.io/library/redis:7"]),
+    ("1. nginx:1.27\n2. redis:7", &["docker.io/library/nginx:1.27", "docker.io/library/redis:7"]),
+    ("gcr.io/a/b:1，gcr.io/c/d:2；gcr.io/e/f:3", &["gcr.io/a/b:1", "gcr.io/c/d:2", "gcr.io/e/f:3"]),
+    ("gcr.io/a/b:1；gcr.io/c/d:2；", &["gcr.io/a/b:1", "gcr.io/c/d:2"]),
+    ("求同步：quay.io/calico/node:v3.28.0", &["quay.io/calico/node:v3.28.0"]),
+    ("请同步gcr.io/distroless/static:latest谢谢", &["gcr.io/distroless/static:latest"]),
+    ("麻烦同步一下 registry.k8s.io/kube-apiserver:v1.30.0。谢谢大佬！", &["registry.k8s.io/kube-apiserver:v1.30.0"]),
+    ("大佬，能不能同步下这两个：\nquay.io/a/b:1\nghcr.io/c/d:2", &["quay.io/a/b:1", "ghcr.io/c/d:2"]),
+    (
+        "### 要同步的镜像\n\n```text\nnginx:1.27\n```\n\n### 平台（可选）\n\n_No response_",
+        &["docker.io/library/nginx:1.27"],
+    ),
+    (
+        "### 要同步的镜像\n\n```text\nnginx:1.27\n\nredis:7\n```\n\n### 平台（可选）\n\nlinux/amd64",
+        &["docker.io/library/nginx:1.27 | linux/amd64", "docker.io/library/redis:7 | linux/amd64"],
+    ),
+    ("nginx:1.27\n平台：linux/arm64", &["docker.io/library/nginx:1.27 | linux/arm64"]),
+    ("platform: linux/arm64\nnginx:1.27", &["docker.io/library/nginx:1.27 | linux/arm64"]),
+    ("nginx:1.27\n架构：arm64", &["docker.io/library/nginx:1.27", "架构"]),
+    ("镜像：nginx：1.27 # 最新版", &["docker.io/library/nginx:1.27"]),
+    // The formats of other projects.
+    (
+        "nginx:1.27 # the web server\n# redis:7\nalpine:3.20",
+        &["docker.io/library/nginx:1.27", "docker.io/library/alpine:3.20"],
+    ),
+    (
+        "--platform=linux/arm64 nginx:1.27\n--platform=linux/amd64 redis:7",
+        &["docker.io/library/nginx:1.27 | linux/arm64", "docker.io/library/redis:7 | linux/amd64"],
+    ),
+    (
+        "{\n  \"hub-mirror\": [\n    nginx:1.27,\n    redis:7\n  ]\n}",
+        &["docker.io/library/nginx:1.27", "docker.io/library/redis:7"],
+    ),
+    (r#"{ "platform": "armv8", "hub-mirror": ["nginx:1.27"] }"#, &["`armv8` is not an OS/ARCH"]),
+    (r#"{ "platform": "", "hub-mirror": ["nginx:1.27"] }"#, &["docker.io/library/nginx:1.27"]),
+    (r#"{ "hub-mirror": ["nginx:1.27$mynginx:1"] }"#, &["another project renames images"]),
+    (
+        r#"{ "hub-mirror": ["debian:bullseye-slim:latest", "registry.hub.docker.com/library/nginx"] }"#,
+        &["has two tags", "docker.io/library/nginx:latest"],
+    ),
+    ("services:\n  web:\n    image: nginx:1.27", &["not", "not", "docker.io/library/nginx:1.27"]),
+    (
+        "FROM golang:1.23 AS build\nRUN go build ./...\nFROM gcr.io/distroless/static",
+        &["docker.io/library/golang:1.23", "has a space and more", "gcr.io/distroless/static:latest"],
+    ),
+    ("docker pull nginx:1.27 && docker pull redis:7", &["docker.io/library/nginx:1.27", "docker.io/library/redis:7"]),
+    ("docker pull gcr.io/a/b:1; docker pull quay.io/c/d:2", &["gcr.io/a/b:1", "quay.io/c/d:2"]),
+    ("```nginx:1.27```", &["docker.io/library/nginx:1.27"]),
+    ("> quay.io/a/b:1\n> quay.io/c/d:1\n\nplease!", &["quay.io/a/b:1", "quay.io/c/d:1", "not"]),
+    ("- [ ] quay.io/a/b:1\n- [x] quay.io/c/d:1", &["quay.io/a/b:1", "quay.io/c/d:1"]),
+    ("I need quay.io/a/b:1.", &["quay.io/a/b:1"]),
+    ("I need quay.io/a/b:1, and (gcr.io/c/d:2)!", &["quay.io/a/b:1", "gcr.io/c/d:2"]),
+    // What looks like an image and is meant otherwise.
+    ("docker tag gcr.io/a/b:1 quay.io/c/d:1", &["has a space and more"]),
+    ("docker run -d gcr.io/a/b:1", &["has a space and more"]),
+    ("helm pull oci://ghcr.io/a/chart --version 1.2.3", &["has a space and more"]),
+    ("skopeo copy docker://gcr.io/a/b:1 docker://quay.io/c/d:1", &["has a space and more"]),
+    ("nginx:1.27 => ghcr.io/acme/nginx", &["has `=>`: where an image goes"]),
+    ("quay.io/a/b:1 -> c/d", &["has `->`: where an image goes"]),
+    ("on ubuntu 24.04/22.04 it fails", &["has a space and more"]),
+    ("see https://github.com/a/b/issues/1 and quay.io/a/b:1", &["github.com", "quay.io/a/b:1"]),
 ];
+
+/// What was wrong with these sentences once: each is read, or told what it is.
+#[test]
+fn no_advice_leads_in_a_circle() {
+    for (text, expected) in [
+        ("https://hub.docker.com/r/library/nginx", "docker.io/library/nginx:latest"),
+        ("hub.docker.com/_/nginx", "docker.io/library/nginx:latest"),
+        ("registry.hub.docker.com/library/nginx", "docker.io/library/nginx:latest"),
+        ("docker pull nginx:1.27", "docker.io/library/nginx:1.27"),
+        ("image: nginx:1.27", "docker.io/library/nginx:1.27"),
+        ("FROM nginx:1.27 AS build", "docker.io/library/nginx:1.27"),
+        ("--platform=linux/arm64 x/y", "docker.io/x/y:latest | linux/arm64"),
+        ("\"nginx:1.27\",", "docker.io/library/nginx:1.27"),
+        ("[PORTER]gcr.io/a/b:1", "gcr.io/a/b:1"),
+        ("nginx:1.27|linux/arm64", "docker.io/library/nginx:1.27 | linux/arm64"),
+        ("docker://x", "docker.io/library/x:latest"),
+        ("oci://x", "docker.io/library/x:latest"),
+    ] {
+        assert_eq!(read(text).as_deref(), Ok(expected), "{text}");
+    }
+    // What is advised is read as it is advised.
+    for text in ["debian:bullseye-slim:latest", "nginx:1.27$mynginx:1", "ghcr.io/:latest", "nginx:1.27|rm"] {
+        let problem = read(text).unwrap_err();
+        let advised = problem.split_once("write ").map_or("", |(_, advice)| advice);
+        for word in advised
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|word| word.contains(['.', ':']) && !word.contains(char::is_uppercase))
+        {
+            assert!(read(word).is_ok(), "{text}: {problem}: {word}: {:?}", read(word));
+        }
+    }
+}
 
 #[test]
 fn a_request_in_free_text_is_read_line_by_line_and_no_line_spoils_another() {

@@ -79,6 +79,7 @@ fn sign(result: Outcome) -> &'static str {
         Outcome::WouldCopy => "📝",
         Outcome::Inspected | Outcome::Checked => "🔎",
         Outcome::Kept => "📌",
+        Outcome::Behind => "🕒",
         Outcome::Deferred => "⏳",
         Outcome::Failed => "❌",
     }

@@ -31,7 +31,7 @@ const DETAILS: usize = 48 * 1024;
 /// The whole summary.
 pub fn render(report: &Report) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "## {} {}\n", sign(report), markdown(&headline(report)));
+    let _ = writeln!(text, "## {} {}\n", sign(report), markdown_text(&headline(report)));
     if report.dry_run {
         let _ = writeln!(
             text,
