@@ -5,7 +5,7 @@ use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown, TlsFai
 use crate::error::reader::Reader;
 use crate::error::violation::Violation;
 use crate::error::{Error, Side};
-use crate::oci::vendor::{self, Vendor};
+use crate::oci::vendor::{self, Vendor, has_two_levels};
 
 /// A failure, as the rules look at it.
 pub struct Failure<'a> {
@@ -215,8 +215,7 @@ impl<'a> Failure<'a> {
 
     /// Whether a name was to be written of more levels than the registry has.
     pub fn has_too_many_levels(&self) -> bool {
-        let has_two = self.is_docker_hub() || has_two_levels(self.host);
-        self.writes() && has_two && self.repository.split('/').count() > 2
+        self.writes() && has_two_levels(self.host) && self.repository.split('/').count() > 2
     }
 
     /// A target of two levels in its place.
@@ -251,12 +250,6 @@ impl<'a> Failure<'a> {
             None => "run again later: what is finished is kept".to_owned(),
         }
     }
-}
-
-/// Registries whose names are `NAMESPACE/NAME` and no more, besides Docker Hub: Alibaba Cloud's and Tencent Cloud's personal
-/// ones (their documentation of repositories, "Create an image repository").
-fn has_two_levels(host: &str) -> bool {
-    host.ends_with(".aliyuncs.com") || host.ends_with("ccr.ccs.tencentyun.com")
 }
 
 /// A host's name or address, without the port where one is written.

@@ -53,6 +53,12 @@ pub fn is_like_github(host: &str) -> bool {
     Vendor::of(host) == Vendor::Github || host.starts_with("containers.")
 }
 
+/// Whether the names of a registry are `NAMESPACE/NAME` and no more: Docker Hub's, and Alibaba Cloud's and Tencent Cloud's
+/// personal ones (their documentation of repositories, "Create an image repository").
+pub fn has_two_levels(host: &str) -> bool {
+    Vendor::of(host) == Vendor::DockerHub || host.ends_with(".aliyuncs.com") || host.ends_with("ccr.ccs.tencentyun.com")
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Vendor, is_like_github};

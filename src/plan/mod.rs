@@ -20,6 +20,7 @@ use crate::engine::job::Job;
 use crate::engine::options::{Command, Options, Platforms};
 use crate::error::{Error, Pin, Side};
 use crate::oci::reference::{ImageReference, Reference};
+use crate::oci::vendor::{Vendor, has_two_levels};
 use crate::plan::images::{At, Line};
 use crate::plan::list::expand;
 use crate::plan::list::schema::{Entry as ListEntry, List};
@@ -100,6 +101,8 @@ impl Plan {
         let mut plan = Self::default();
         // Of a list a pattern may select a thousand tags twice: that is one sentence.
         let mut repeated: BTreeMap<(String, String), (usize, &Entry<'_>, &Entry<'_>)> = BTreeMap::new();
+        // By template, what is said of the first target that it makes.
+        let mut deep: BTreeMap<&str, String> = BTreeMap::new();
         // By what an entry writes, or only reads: the first that names it.
         let mut named: HashMap<Place, Named<'_>> = HashMap::new();
         for entry in &entries {
@@ -125,9 +128,17 @@ impl Plan {
                     }
                 }
             }
+            if let Some(problem) = too_deep(&job).filter(|_| request.command == Command::Copy) {
+                // Of Docker Hub that is sure.
+                if job.end(Side::Target).is_some_and(|target| Vendor::of(target.registry()) == Vendor::DockerHub) {
+                    return Err(entry.bad_target(&problem));
+                }
+                deep.entry(entry.target.unwrap_or_default()).or_insert(problem);
+            }
             plan.origins.push(entry.at());
             plan.jobs.push(job);
         }
+        plan.notices.extend(deep.into_values().map(|problem| format!("it is most likely refused: {problem}")));
         plan.notices.extend(repeated.into_values().map(|(count, entry, first)| entry.repeats(first, count)));
         if request.command == Command::Copy {
             refuse_chains(&entries, &named)?;
@@ -139,6 +150,19 @@ impl Plan {
         count_same_repository(&mut plan.jobs);
         Ok(plan)
     }
+}
+
+/// Of a target whose name has more levels than its registry's names have: a sentence.
+fn too_deep(job: &Job) -> Option<String> {
+    let target = job.end(Side::Target)?;
+    let (host, repository) = (target.registry(), target.repository());
+    let namespace = repository.split('/').next()?;
+    (has_two_levels(host) && repository.split('/').count() > 2).then(|| {
+        format!(
+            "`{host}` has names of two levels, `NAMESPACE/NAME`, and `{host}/{repository}` has more; write \
+             `{host}/{namespace}/{{name}}`"
+        )
+    })
 }
 
 /// Refuses a target that fits no tag, before the tags of its entry are asked for.
@@ -409,6 +433,19 @@ mod tests {
     fn a_lowered_target_is_noticed() {
         let made = plan(&["copy", "alpine", "ghcr.io/ACME/x"], &[]).unwrap();
         assert!(made.jobs[0].notices[0].contains("lower case"), "{:?}", made.jobs[0].notices);
+    }
+
+    #[test]
+    fn of_a_registry_that_most_likely_has_names_of_two_levels_one_notice_is_given_for_all_images() {
+        let target = "registry.cn-hangzhou.aliyuncs.com/octo/{repository}";
+        let variables = [("INPUT_IMAGES", "alpine\nredis"), ("INPUT_TARGET", target)];
+        let [notice] = &*plan(&["copy"], &variables).unwrap().notices else { panic!("not one") };
+        assert!(notice.contains("write `registry.cn-hangzhou.aliyuncs.com/octo/{name}`"), "{notice}");
+        let flat = [variables[0], ("INPUT_TARGET", "registry.cn-hangzhou.aliyuncs.com/octo/{name}")];
+        assert_eq!(plan(&["copy"], &flat).unwrap().notices, [""; 0]);
+        let problem = plan(&["copy", "alpine", "octo/mirror/alpine"], &[]).unwrap_err().to_string();
+        assert!(problem.starts_with("input `target`: `docker.io` has names of two levels"), "{problem}");
+        assert!(plan(&["verify", "alpine", "octo/mirror/alpine"], &[]).is_ok());
     }
 
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

@@ -276,3 +276,15 @@ async fn a_slow_registry_holds_none_up_for_good() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_a_registry_of_two_levels_refuses_is_said_before_anything_is_contacted() {
+    let source = Registry::start();
+    source.seed(&images::release(1), "library/app:1");
+    let copy = |target: &str| Run::copy(&source.name("library/app:1"), target).input("dry-run", "true");
+    for target in ["docker.io/octo/{repository}", "docker.io/octo/{registry}/{repository}", "docker.io/a/b/c:1"] {
+        let outcome = copy(target).fails_with(2).await;
+        assert!(outcome.says("`docker.io` has names of two levels, `NAMESPACE/NAME`"), "{outcome}");
+        assert_eq!(source.requests(), 0);
+    }
+}
