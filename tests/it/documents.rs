@@ -185,6 +185,27 @@ fn every_link_within_the_repository_leads_to_a_page_and_a_heading_of_it() {
     assert!(links > 40, "{links}");
 }
 
+/// No page is found only by chance: docs/README.md, or the list of registries, leads to each.
+#[test]
+fn every_page_is_led_to() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut listed = std::fs::read_to_string(docs.join("README.md")).unwrap();
+    for link in std::fs::read_to_string(docs.join("registries/README.md")).unwrap().split("](").skip(1) {
+        listed += &format!("](registries/{link}");
+    }
+    for page in documents()
+        .iter()
+        .filter_map(|page| page.strip_prefix(&docs).ok())
+        .filter(|page| *page != Path::new("README.md"))
+    {
+        assert!(
+            listed.contains(&format!("]({}", page.display())),
+            "docs/README.md does not lead to {}",
+            page.display()
+        );
+    }
+}
+
 /// Who owns the action is known when the page is read, not when it is written: each page that has the word says what it is.
 #[test]
 fn every_page_says_what_stands_for_the_owner_or_leads_to_where_it_is_said() {
@@ -244,7 +265,7 @@ fn the_chinese_page_has_the_commands_inputs_and_links_of_the_english_ones() {
     let pages = |text: &str| links(text).iter().map(page).filter(|page| !page.is_empty()).collect::<Vec<_>>();
     let readme = pages(&std::fs::read_to_string(root.join("README.md")).unwrap());
     let chinese = pages(&chinese);
-    for page in chinese.iter().filter(|page| *page != "README.md") {
+    for page in chinese.iter().filter(|page| *page != Path::new("README.md")) {
         assert!(readme.contains(page), "README.md has no link to {page}");
     }
     // And every guide that the English page leads to; how it is built and released is in English alone.
