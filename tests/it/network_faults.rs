@@ -44,17 +44,17 @@ macro_rules! rows {
 }
 
 rows! {
-    source_that_cuts_every_connection ("4s"):
+    source_that_cuts_every_connection ("12s"):
         [Plan::every(Cut, Answers, 5 * MIB)] / []
         => [SourceBroken(5), FetchedTwiceAtMost(2 * MIB)];
-    source_that_cuts_every_connection_somewhere_else ("4s"):
+    source_that_cuts_every_connection_somewhere_else ("12s"):
         [Plan::every(Cut, Answers, 2 * MIB).spread(20_261_124, 6 * MIB)] / []
         => [SourceBroken(5), FetchedTwiceAtMost(2 * MIB)];
-    source_that_resets_every_connection ("4s"):
+    source_that_resets_every_connection ("12s"):
         // Each reset swallows what the kernel holds.
         [Plan::every(Reset, Answers, 5 * MIB)] / []
         => [SourceBroken(5), FetchedTwiceAtMost(6 * MIB)];
-    source_that_stalls ("4s"):
+    source_that_stalls ("8s"):
         [Plan::every(Stall, Answers, 5 * MIB).times(3)] / []
         => [SourceBroken(3), FetchedTwiceAtMost(2 * MIB)];
     target_that_cuts_uploads ("20s"):
@@ -63,7 +63,7 @@ rows! {
     target_that_resets_uploads ("20s"):
         [] / [Plan::every(Reset, Requests, 5 * MIB).times(3)]
         => [TargetBroken(3)];
-    target_that_stalls_in_an_upload ("4s"):
+    target_that_stalls_in_an_upload ("12s"):
         [] / [Plan::every(Stall, Requests, 5 * MIB).times(1)]
         => [TargetBroken(1)];
     source_and_target_that_cut ("20s"):
