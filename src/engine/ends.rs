@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::copy::fan_out::Subscriber;
 use crate::engine::job::Job;
 use crate::engine::options::{Mode, Operation};
 use crate::engine::session::Session;
@@ -32,6 +33,23 @@ impl<S> Endpoint<S> {
             // A parsed reference has one or the other.
             (None, None) => TagOrDigest::Tag("latest"),
         }
+    }
+}
+
+/// Where a copy goes, and its part in what is read of its source. It takes part from when the image is begun, not from when it
+/// is first worked on: the others are to know of it.
+pub struct Way<'a> {
+    pub target: Endpoint<Target>,
+    pub reader: Subscriber<'a>,
+}
+
+impl<'a> Way<'a> {
+    /// Opens it.
+    pub fn open(session: &Session<'a>, job: &Job, meter: &Arc<Meter>) -> Result<Self, Error> {
+        let target = target(session, job, meter, "is missing")?;
+        let (source, account) = (job.source.to_string(), target.store.account());
+        let reader = session.shared.fan_out.join(&source, account, job.options.patience);
+        Ok(Self { target, reader })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::engine::behind::Verdict;
 use crate::engine::copy::Copy;
 use crate::engine::copy::fan_out::Subscriber;
 use crate::engine::copy::root::RootChoice;
-use crate::engine::ends::{self, Endpoint};
+use crate::engine::ends::{self, Endpoint, Way};
 use crate::engine::job::Job;
 use crate::engine::known::Known;
 use crate::engine::options::{
@@ -45,6 +45,8 @@ use crate::sync::LockExt as _;
 pub struct ImageTask<'a> {
     session: &'a Session<'a>,
     job: &'a Job,
+    /// Its place among the images of the run.
+    number: usize,
     meter: Arc<Meter>,
     started: Instant,
     /// What became of the tag, or of the digest where there is no tag.
@@ -54,13 +56,6 @@ pub struct ImageTask<'a> {
     way: Option<Result<Way<'a>, Error>>,
     /// Its part of the pulls that its source bills.
     pulls: Pulls,
-}
-
-/// Where a copy goes, and its part in what is read of its source. It takes part from when the image is begun, not from when it
-/// is first worked on: the others are to know of it.
-struct Way<'a> {
-    target: Endpoint<Target>,
-    reader: Subscriber<'a>,
 }
 
 /// What is needed of a source once it is resolved.
@@ -78,6 +73,7 @@ impl<'a> ImageTask<'a> {
         let mut image = Self {
             session,
             job,
+            number,
             meter: Arc::new(Meter::of_image(session.events.clone(), job.source.to_string())),
             started: Instant::now(),
             tag: Mutex::new(Tag::Untouched),
@@ -86,22 +82,27 @@ impl<'a> ImageTask<'a> {
             pulls: Pulls::default(),
         };
         if let Operation::Copy(_) = job.options.operation {
-            image.way = Some(image.way());
+            image.way = Some(Way::open(session, job, &image.meter));
             image.pulls = Pulls::begin(session, job, &image.meter, number);
         }
         image
     }
 
-    fn way(&self) -> Result<Way<'a>, Error> {
-        let target = ends::target(self.session, self.job, &self.meter, "is missing")?;
-        let (source, account) = (self.job.source.to_string(), target.store.account());
-        let reader = self.session.shared.fan_out.join(&source, account, self.job.options.patience);
-        Ok(Way { target, reader })
-    }
-
     /// Does what is to be done with the image.
     pub async fn work(&self) -> Result<Outcome, Error> {
-        let worked = match self.job.options.operation {
+        let worked = self.meter.manifest_budget().with_room(|| self.attempt().boxed()).await;
+        match self.pulls.end(worked, &self.meter) {
+            Err(error) if error.absent_tag().is_some() => {
+                let Session { registries, shared, .. } = self.session;
+                Err(Box::pin(shared.near.told(registries, &self.meter, error)).await)
+            }
+            worked => worked,
+        }
+    }
+
+    /// The same as far as there is room for its manifests beside those of other images.
+    async fn attempt(&self) -> Result<Outcome, Error> {
+        match self.job.options.operation {
             // The largest of all: most of a run's images wait for their turn.
             Operation::Copy(_) => match &self.way {
                 Some(Ok(way)) => Box::pin(self.copy(way)).await,
@@ -111,13 +112,6 @@ impl<'a> ImageTask<'a> {
             Operation::Inspect => self.inspect().await,
             Operation::Verify => self.verify().await,
             Operation::Access => self.find_target().await,
-        };
-        match self.pulls.end(worked, &self.meter) {
-            Err(error) if error.absent_tag().is_some() => {
-                let Session { registries, shared, .. } = self.session;
-                Err(Box::pin(shared.near.told(registries, &self.meter, error)).await)
-            }
-            worked => worked,
         }
     }
 
@@ -231,7 +225,8 @@ impl<'a> ImageTask<'a> {
             // Asked again for each image: its report names the mirror that served it.
             Source::Mirrors(_) => root.manifest(&source.store, source.at()).await?,
             Source::Registry(_) | Source::Layout(_) => {
-                reader.manifest(&wanted, root.manifest(&source.store, source.at())).await?
+                let read = root.manifest(&source.store, source.at()).boxed();
+                reader.manifest(&wanted, read, |manifest| source.store.hold(manifest)).await?
             }
         };
         self.pulls.below(&source, &root, children.as_ref()).await?;
@@ -256,6 +251,7 @@ impl<'a> ImageTask<'a> {
             seen: Mutex::default(),
             was_hidden: OnceCell::new(),
             root: (target_at, &wanted),
+            number: self.number,
         };
         self.transfer(copy, subjects, target_at, (&root, smaller.as_deref()), chosen.as_ref()).await
     }

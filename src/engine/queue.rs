@@ -101,6 +101,7 @@ impl<'a> Queue<'a> {
 
     /// The report of every image, in order; those that were not begun are deferred.
     pub fn finish(self) -> Vec<ImageOutcome> {
+        tracing::debug!(bytes = self.session.events.tally().manifests().most_held(), "manifests held at once, at most");
         self.reports
     }
 

@@ -5,6 +5,7 @@
 use crate::engine::copy::fan_out::FanOut;
 use crate::engine::copy::ledger::Ledger;
 use crate::engine::copy::limit::{AttachmentLimit, InFlightLimit};
+use crate::engine::copy::order::AttachmentTags;
 use crate::engine::gate::Gate;
 use crate::engine::near::NearTags;
 use crate::engine::outcome::ReportedAttachments;
@@ -39,6 +40,8 @@ pub struct Shared {
     pub fan_out: FanOut,
     /// How much is worked on at once.
     pub limit: InFlightLimit,
+    /// Who writes which list and tag of attachments.
+    pub attachment_tags: AttachmentTags,
     /// What attachments may take.
     pub attachments: AttachmentLimit,
     /// The attachments that the report names.

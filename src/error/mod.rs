@@ -17,6 +17,7 @@ use std::fmt;
 use crate::error::action::Action;
 use crate::error::cause::{Cause, ErrorResponse};
 use crate::error::object::Object;
+use crate::error::violation::Violation;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Reference;
 use crate::text::units;
@@ -248,6 +249,16 @@ impl Error {
     /// Whether this is bad input: exit code 2, nothing contacted.
     pub fn is_input(&self) -> bool {
         matches!(self, Self::Input { .. })
+    }
+
+    /// More manifests, or larger ones, than may be held.
+    pub fn of_manifests(side: Side, object: Object, violation: Violation) -> Self {
+        Self::Registry { side, action: Action::GetManifest, object, cause: Cause::Protocol(violation) }
+    }
+
+    /// Whether there was no room for a manifest beside those of other images.
+    pub fn is_crowded(&self) -> bool {
+        matches!(self, Self::Registry { cause: Cause::Protocol(Violation::ManifestsCrowded), .. })
     }
 
     /// Whether the registry says that it has no such thing.

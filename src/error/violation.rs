@@ -71,6 +71,8 @@ pub enum Violation {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The manifests of the images that are under way are too large together. The image is begun again.
+    ManifestsCrowded,
     /// The next page of a listing has an address that cannot be read.
     NextPageUnreadable {
         /// The address, sanitised.
@@ -184,6 +186,9 @@ impl fmt::Display for Violation {
                 "the manifests of this image and of its attachments have more than {} MiB together",
                 limit >> 20
             ),
+            Self::ManifestsCrowded => {
+                f.write_str("the manifests of the images that are under way are too large together")
+            }
             Self::NextPageUnreadable { address } => write!(f, "its next page has no address: `{address}`"),
             Self::NextPageElsewhere => f.write_str("its next page is on another host"),
             Self::ListingUnreadable(problem) => write!(f, "the listing cannot be read: {problem}"),

@@ -89,6 +89,7 @@ impl Meter {
         let image = events.tally.image(name);
         let mut meter = Self::new(events);
         meter.image = Some(image);
+        meter.manifest_budget = ManifestBudget::within(Arc::clone(&meter.events.tally.manifests));
         meter
     }
 

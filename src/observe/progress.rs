@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::observe::manifest_budget::RunManifests;
 use crate::sync::{LockExt as _, add_up, take_off};
 use crate::text::sanitise::one_line;
 use crate::text::units::{count, size};
@@ -77,6 +78,8 @@ pub struct RunProgress {
     requests: AtomicU64,
     /// Addresses that layers name which were asked.
     pub(super) asked_elsewhere: AtomicU64,
+    /// What its images hold of manifests.
+    pub(super) manifests: Arc<RunManifests>,
 }
 
 /// A request that has no answer as long as this is held.
@@ -113,6 +116,11 @@ pub struct Wait {
 }
 
 impl RunProgress {
+    /// What its images hold of manifests.
+    pub fn manifests(&self) -> &RunManifests {
+        &self.manifests
+    }
+
     /// An image that is about to be worked on; it is under way as long as this is held.
     pub fn image(&self, name: String) -> Arc<ImageProgress> {
         let image = Arc::new(ImageProgress { name, sent: AtomicU64::default(), left: AtomicU64::default() });

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 
-use crate::error::Error;
 use crate::error::object::Object;
+use crate::error::{Error, Side};
 use crate::observe::counts::BlobPush;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
@@ -176,6 +176,14 @@ impl Source {
             Self::Layout(layout) => layout.object(at),
             Self::Mirrors(mirrors) => mirrors.object(at),
         }
+    }
+
+    /// Counts a manifest that another image has read, and this one holds too.
+    pub fn hold(&self, manifest: &Manifest) -> Result<(), Error> {
+        let failed = |violation| {
+            Error::of_manifests(Side::Source, self.object(TagOrDigest::Digest(&manifest.digest)), violation)
+        };
+        self.meter().manifest_budget().reserve(manifest.bytes.len()).map_err(failed)
     }
 }
 

@@ -388,3 +388,47 @@ async fn what_hangs_too_far_from_an_image_is_left_behind_with_a_notice() {
         assert_eq!(outcome.summary.contains(left_behind), length > 4, "{context}");
     }
 }
+
+/// Two sources of one digest may have different attachments. Of one tag the target has that of the source which stands first
+/// in the list, whichever comes first, and both are told; of a list it has all entries.
+#[tokio::test]
+async fn where_two_sources_of_one_image_differ_the_first_has_the_tag_and_all_are_listed() {
+    // Which of the two answers late.
+    for late in [0, 1] {
+        let (sources, target) = ([Registry::start(), Registry::start()], Registry::start());
+        let image = images::single();
+        let sig = format!("{}.sig", tag_of(image.digest()));
+        let of = |number: usize| {
+            let referrer = about(image.root(), &format!("application/vnd.example.of-{number}"));
+            (cosign(image.digest(), &format!("signed by {number}")), referrer)
+        };
+        for (number, source) in sources.iter().enumerate() {
+            let (signature, referrer) = of(number);
+            source.seed(&image, "library/app:1");
+            source.seed(&signature, &format!("library/app:{sig}"));
+            source.seed(&referrer, "library/app");
+            seed_fallback(source, "library/app", image.digest(), &[referrer.root()]);
+        }
+        let other = sources[1 - late].tag("library/app", "1");
+        assert!(other.is_some());
+        sources[late].fault(Fault::on("*", "", What::Delay(700)).always());
+        let line = |number: usize| {
+            format!("{} => {}", sources[number].name("library/app:1"), target.name(&format!("m/app:{number}")))
+        };
+        let run = Run::new().input("images", &format!("{}\n{}", line(0), line(1))).input("patience", "60s");
+        let outcome = run.succeeds().await;
+        let ((first, one), (second, two)) = (of(0), of(1));
+        assert_eq!(target.tag("m/app", &sig).as_deref(), Some(first.digest()), "{late}\n{outcome}");
+        let said = format!(
+            "`{sig}` is {} at {} and {} at {}: the target has the first",
+            first.digest(),
+            sources[0].name(&format!("library/app:{sig}")),
+            second.digest(),
+            sources[1].name(&format!("library/app:{sig}"))
+        );
+        assert!(outcome.says(&said), "{late}: {said}\n{outcome}");
+        let expected = BTreeSet::from([one.digest().to_owned(), two.digest().to_owned()]);
+        assert_eq!(listed(&target, "m/app", image.digest()), expected, "{late}\n{outcome}");
+        target.everything_visible_is_whole().unwrap();
+    }
+}

@@ -120,3 +120,38 @@ async fn images_that_hang_keep_no_others_from_being_begun() {
     assert_eq!(outcome.code, 143, "{outcome}");
     assert!(target.tags("mirror/app").is_empty(), "they hang");
 }
+
+/// Two sources have one image, or one layer, and the one that was asked first gives no byte: the other is read. In one
+/// repository of the target and in two, and where the image is a part of an index.
+#[tokio::test]
+async fn what_a_source_that_hangs_has_too_is_read_from_the_one_that_does_not() {
+    for (image, target_repository) in [
+        (images::single(), "mirror/app"),
+        (images::single(), "mirror/other"),
+        (images::three_platforms(), "mirror/app"),
+    ] {
+        let (hung, good, target) = (Registry::start(), Registry::start(), Registry::start());
+        hung.seed(&image, "library/app:1");
+        good.seed(&image, "library/app:1");
+        hung.fault(Fault::on("GET", "/blobs/", What::StallBodyAfter(0)).always());
+        // Only once the other has begun.
+        good.fault(Fault::on("*", "/manifests/", What::Delay(1_500)).times(1));
+        let lines = [
+            format!("{} => {}", hung.name("library/app:1"), target.name("mirror/app:hung")),
+            format!("{} => {}", good.name("library/app:1"), target.name(&format!("{target_repository}:good"))),
+        ];
+        let run = Run::new().input("images", &lines.join("\n")).input("attachments", "none");
+        let run = run.input("patience", "85s").spawn();
+        let began = Instant::now();
+        // Longer than any machine needs, and below the patience.
+        while target.tag(target_repository, "good").is_none() && began.elapsed() < Duration::from_secs(75) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let hung_was_first = hung.count("GET", "/blobs/") > 0;
+        run.signal("TERM");
+        let outcome = run.finish().await;
+        assert!(hung_was_first, "{}", hung.lines());
+        target.is_whole(target_repository, "good").unwrap_or_else(|problem| panic!("{problem}\n{outcome}"));
+        assert_eq!(target.tag("mirror/app", "hung"), None, "{outcome}");
+    }
+}

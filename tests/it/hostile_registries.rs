@@ -815,3 +815,30 @@ async fn sizes_that_no_sum_holds_are_added_up_to_the_largest_number() {
     let copied = Run::new().input("images", &lines.join("\n")).fails_with(1).await;
     assert!(copied.says("404") && target.tags("mirror/app").is_empty(), "{copied}");
 }
+
+/// Each of 24 images has as large a manifest as there may be: all arrive, and together they hold no more of them than a few.
+#[tokio::test]
+async fn large_manifests_are_held_within_bounds_however_many_images_have_one() {
+    let images = 24;
+    let (source, target) = (Registry::start(), Registry::start());
+    let single = images::single();
+    let text = String::from_utf8(single.root().bytes.to_vec()).unwrap();
+    let lines: Vec<String> = (0..images)
+        .map(|number| {
+            let manifest = Object::new(OCI_MANIFEST, padded(&text, 3_900_000 + number));
+            let image = Image { blobs: single.blobs.clone(), manifests: vec![manifest], platforms: vec![] };
+            source.seed(&image, &format!("library/app{number}:1"));
+            let to = target.name(&format!("mirror/app{number}:1"));
+            format!("{} => {to}", source.name(&format!("library/app{number}:1")))
+        })
+        .collect();
+    let run = Run::new().input("images", &lines.join("\n")).input("attachments", "none").input("patience", "60s");
+    let outcome = run.env("RUNNER_DEBUG", "1").succeeds().await;
+    for number in 0..images {
+        target.is_whole(&format!("mirror/app{number}"), "1").unwrap();
+    }
+    // Counted as they come: 94 MB without the bound.
+    let most = outcome.stdout.split("manifests held at once, at most, bytes ").nth(1);
+    let most = most.and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok());
+    assert!(most.is_some_and(|most| (3_900_000..29 << 20).contains(&most)), "{most:?}\n{outcome}");
+}

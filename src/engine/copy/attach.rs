@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::engine::attachments::{Found, Place, TargetList, answers_itself, is_list_of, not_listed, why_left_behind};
 use crate::engine::copy::limit::ReservedPermit;
+use crate::engine::copy::order::Claim;
 use crate::engine::copy::{Copy, NamingManifest};
 use crate::engine::options::{OnConflict, TargetState};
 use crate::engine::outcome::{AttachmentOutcome, Outcome};
@@ -46,6 +47,9 @@ impl Copy<'_> {
     /// Copies what was found. Nearest first: an attachment's own attachments need it as their subject. Then whatever was
     /// written, of the image too, and names a subject is listed under it.
     pub async fn attach(&self, mut found: Vec<Found>) -> Result<Vec<AttachmentOutcome>, Error> {
+        // What there was no room for, and whoever asked could do without, may have been an attachment.
+        let crowded = |violation| Error::of_manifests(Side::Source, self.source.object(self.root.0), violation);
+        self.meter.manifest_budget().check().map_err(crowded)?;
         found.sort_by(|a, b| (a.depth, &a.manifest.digest).cmp(&(b.depth, &b.manifest.digest)));
         let mut reports = Vec::new();
         let mut unlisted: BTreeMap<&Digest, Vec<&PackedManifest>> = BTreeMap::new();
@@ -166,6 +170,34 @@ impl Copy<'_> {
     /// Copies one attachment; how it ended, and whether the target lists it by itself (or need not). None where it is left
     /// behind.
     async fn attach_one(&self, attachment: &Found) -> Result<Option<(Outcome, bool)>, Error> {
+        let Place::Tag(tag) = &attachment.place else { return self.bring_attachment(attachment, None).await };
+        let mut state = self.shared.attachment_tags.lock(self.target, tag).await;
+        let (digest, source) = (&attachment.manifest.digest, self.source.object(TagOrDigest::Tag(tag)));
+        let claim = Claim { number: self.number, digest: digest.clone(), source: source.to_string() };
+        let over = match state.rival(&claim) {
+            Some(rival) => {
+                let (first, second) = if rival.number < self.number { (rival, &claim) } else { (&claim, rival) };
+                self.meter.warn(two_claims(tag, first, second));
+                if rival.number < self.number {
+                    return Ok(Some((Outcome::Kept, true)));
+                }
+                Some(rival.digest.clone())
+            }
+            None => None,
+        };
+        let brought = self.bring_attachment(attachment, over.as_ref()).await?;
+        if matches!(brought, Some((Outcome::Copied | Outcome::WouldCopy | Outcome::Unchanged, _))) {
+            state.claim(claim);
+        }
+        Ok(brought)
+    }
+
+    /// The same, whoever else brings something there; what it takes the place `over` of is this run's own.
+    async fn bring_attachment(
+        &self,
+        attachment: &Found,
+        over: Option<&Digest>,
+    ) -> Result<Option<(Outcome, bool)>, Error> {
         let manifest = &self.open(&attachment.manifest)?;
         let at = attachment.at();
         let present = self.find(at).await?;
@@ -180,7 +212,9 @@ impl Copy<'_> {
             };
             return Ok(Some((Outcome::Unchanged, listed)));
         }
-        if let (Some(present), Place::Tag(tag)) = (&present, &attachment.place) {
+        if let (Some(present), Place::Tag(tag)) =
+            (present.as_ref().filter(|present| over != Some(*present)), &attachment.place)
+        {
             if self.options.on_conflict != OnConflict::Overwrite {
                 self.meter.notice(format!(
                     "the target's `{tag}` is {present}, the source's {}; the target's is kept (`on-conflict`)",
@@ -242,9 +276,17 @@ impl Copy<'_> {
     /// Adds `manifests` to the fallback index of `subject` at the target. Where the target cannot keep one, that is said:
     /// what is attached is there, and the image is whole.
     async fn list(&self, subject: &Digest, manifests: Vec<&PackedManifest>, is_news: bool) -> Result<(), Error> {
-        if let Some(reason) = self.add_to_list(subject, &manifests, is_news).await? {
+        // One image after the other: each reads the list, adds to it and writes it.
+        let mut state = self.shared.attachment_tags.lock(self.target, &subject.fallback_tag()).await;
+        let not_kept = match &state.not_kept {
+            Some(known) => Some(known.clone()),
+            None => self.add_to_list(subject, &manifests, is_news).await?,
+        };
+        if let Some(reason) = not_kept {
             let digests: Vec<&Digest> = manifests.iter().map(|manifest| &manifest.digest).collect();
             self.meter.warn(not_listed(subject, &digests, &reason));
+            // Without news it was not tried.
+            state.not_kept = Some(reason).filter(|_| is_news);
         }
         Ok(())
     }
@@ -301,6 +343,14 @@ impl Copy<'_> {
         }
         Err(failed(format!("others changed it {MERGES} times while it was written")))
     }
+}
+
+/// That two sources of one image have different attachments under one tag. It is said in the same words whichever comes first.
+fn two_claims(tag: &str, first: &Claim, second: &Claim) -> String {
+    format!(
+        "`{tag}` is {} at {} and {} at {}: the target has the first, which stands before the other in the list",
+        first.digest, first.source, second.digest, second.source
+    )
 }
 
 /// That the source lists an attachment of which it has not all.

@@ -188,16 +188,29 @@ impl Subscriber<'_> {
         self.source.accounts().len() > 1
     }
 
-    /// The manifest, which `get` reads unless another has.
+    /// The manifest, which `get` reads unless another has; `hold` counts what was read by another.
     pub async fn manifest(
         &self,
         digest: &Digest,
-        get: impl Future<Output = Result<Manifest, Error>>,
+        get: BoxFuture<'_, Result<Manifest, Error>>,
+        hold: impl Fn(&Manifest) -> Result<(), Error>,
     ) -> Result<Manifest, Error> {
-        match self.kept(digest) {
-            Some(manifest) => manifest.get_or_init(|| get).await.clone(),
-            None => get.await,
+        let Some(kept) = self.kept(digest) else { return get.await };
+        let mut is_own = false;
+        let read = async {
+            is_own = true;
+            get.await
+        };
+        let manifest = kept.get_or_init(|| read).await.clone();
+        match &manifest {
+            // It is asked for again once there is room.
+            Err(error) if error.is_crowded() => {
+                self.source.manifests().retain(|_, other| !Arc::ptr_eq(&other.manifest, &kept));
+            }
+            Ok(manifest) if !is_own => hold(manifest)?,
+            Ok(_) | Err(_) => {}
         }
+        manifest
     }
 
     /// The place of a manifest that others want too; none where there are no others.

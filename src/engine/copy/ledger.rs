@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
+use crate::engine::copy::readings::Readings;
 use crate::oci::digest::Digest;
 use crate::store::content::{AccountId, Origin};
 use crate::sync::{LockExt as _, OnceMap};
@@ -19,6 +20,8 @@ use crate::sync::{LockExt as _, OnceMap};
 pub struct Ledger {
     blobs: Mutex<HashMap<BlobKey, Arc<Blob>>>,
     manifests: OnceMap<ManifestKey, ()>,
+    /// What is being read for the first that needs it.
+    pub(crate) readings: Arc<Readings>,
 }
 
 /// A blob of an account.

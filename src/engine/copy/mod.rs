@@ -7,9 +7,14 @@ pub mod attach;
 pub mod fan_out;
 pub mod ledger;
 pub mod limit;
+pub mod order;
+mod readings;
 pub mod root;
+mod turn;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -20,6 +25,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::engine::copy::fan_out::{SharedBlob, Subscriber};
 use crate::engine::copy::ledger::Blob;
 use crate::engine::copy::limit::ReservedPermit;
+use crate::engine::copy::readings::WatchedBlob;
 use crate::engine::options::{ChildSelection, ForeignLayers, Mode, Operation, Options, TargetState};
 use crate::engine::resolve;
 use crate::engine::session::Shared;
@@ -106,6 +112,8 @@ pub struct Copy<'a> {
     pub was_hidden: OnceCell<bool>,
     /// Where the image goes, and what it is.
     pub root: (TagOrDigest<'a>, &'a Digest),
+    /// Its place among the images of the run.
+    pub number: usize,
 }
 
 /// What a target has said of the blobs of an image.
@@ -271,7 +279,6 @@ impl Copy<'_> {
     /// Makes one child manifest, and everything below it, exist at the target; once in a run. What only may be a manifest
     /// is asked for as one, and is a blob where it is none.
     async fn child(&self, descriptor: &Descriptor, depth: usize) -> Result<(), Error> {
-        let at = TagOrDigest::Digest(&descriptor.digest);
         let mut fetched = None;
         if !descriptor.is_manifest() {
             fetched = Box::pin(self.manifest_or_blob(descriptor)).await?;
@@ -279,42 +286,50 @@ impl Copy<'_> {
                 return Ok(());
             }
         }
-        let once = self.shared.ledger.manifest(self.target.account(), self.target.repository(), &descriptor.digest);
-        let copied = once.get_or_try_init(|| async {
-            let copy = async {
-                let mut present = self.is_there(at).await?;
-                // A registry took an image only with its blobs, so what is there is whole, unless it lost a part since.
-                // Not so an index: GHCR takes one without its children.
-                if present && self.before == TargetState::Different && !is_index_type(&descriptor.media_type) {
-                    return Ok(());
-                }
-                let manifest = match fetched {
-                    Some(manifest) => manifest,
-                    None => self.fetch(descriptor).await?,
-                };
-                self.below(&manifest, depth).await?;
-                // Seen from below.
-                present = present || (self.before == TargetState::Absent && self.is_there(at).await?);
-                let pushed = if present { Ok(None) } else { self.put(at, &manifest).await };
-                let pushed = match pushed {
-                    Err(error) if self.may_rewrite && self.is_partial(&manifest) && error.may_miss_children() => {
-                        self.refused.locked().get_or_insert(error);
-                        return Ok(());
-                    }
-                    pushed => pushed?,
-                };
-                if !present && pushed.is_none() && self.before == TargetState::Same {
-                    self.meter.manifest_missing();
-                    self.meter.notice(format!("the target lacks the manifest {}; it would be sent", manifest.digest));
-                }
-                self.note_subject(&manifest, pushed);
-                Ok(())
-            };
-            copy.await
-        });
         // Whoever brings this child: another image of the run may have done so, and failed before what hangs on it.
         self.may_have_attachments(&descriptor.digest);
-        copied.await.map(drop)
+        let once = self.shared.ledger.manifest(self.target.account(), self.target.repository(), &descriptor.digest);
+        let began = AtomicBool::new(false);
+        let copied = once.get_or_try_init(|| {
+            began.store(true, Relaxed);
+            self.copy_child(descriptor, depth, fetched.clone()).boxed()
+        });
+        match self.unless_another_stands_still(copied, &began, None).await {
+            Some(copied) => copied.map(drop),
+            None => self.copy_child(descriptor, depth, fetched.clone()).boxed().await,
+        }
+    }
+
+    /// The same, whatever other images do.
+    async fn copy_child(&self, descriptor: &Descriptor, depth: usize, fetched: Option<Manifest>) -> Result<(), Error> {
+        let at = TagOrDigest::Digest(&descriptor.digest);
+        let mut present = self.is_there(at).await?;
+        // A registry took an image only with its blobs, so what is there is whole, unless it lost a part since.
+        // Not so an index: GHCR takes one without its children.
+        if present && self.before == TargetState::Different && !is_index_type(&descriptor.media_type) {
+            return Ok(());
+        }
+        let manifest = match fetched {
+            Some(manifest) => manifest,
+            None => self.fetch(descriptor).await?,
+        };
+        self.below(&manifest, depth).await?;
+        // Seen from below.
+        present = present || (self.before == TargetState::Absent && self.is_there(at).await?);
+        let pushed = if present { Ok(None) } else { self.put(at, &manifest).await };
+        let pushed = match pushed {
+            Err(error) if self.may_rewrite && self.is_partial(&manifest) && error.may_miss_children() => {
+                self.refused.locked().get_or_insert(error);
+                return Ok(());
+            }
+            pushed => pushed?,
+        };
+        if !present && pushed.is_none() && self.before == TargetState::Same {
+            self.meter.manifest_missing();
+            self.meter.notice(format!("the target lacks the manifest {}; it would be sent", manifest.digest));
+        }
+        self.note_subject(&manifest, pushed);
+        Ok(())
     }
 
     /// The manifest of what may be one; where it is none, the blob is brought.
@@ -352,7 +367,8 @@ impl Copy<'_> {
                 None => self.source.get_manifest(TagOrDigest::Digest(&descriptor.digest)).await,
             }
         };
-        let manifest = self.reader.manifest(&descriptor.digest, get).await?;
+        let manifest =
+            self.reader.manifest(&descriptor.digest, get.boxed(), |manifest| self.source.hold(manifest)).await?;
         if manifest.bytes.len() as u64 != descriptor.size {
             self.meter.notice(wrong_size("the index", &manifest, descriptor.size));
         }
@@ -401,13 +417,18 @@ impl Copy<'_> {
         let here = self.target.repository();
         // A caller that did not push the blob itself reports it as already present.
         let mut push = BlobPush::Exists;
-        let brought = &mut push;
-        let bring = async move || {
-            *brought = self.bring(descriptor, blob, here).await?;
-            Ok(())
-        };
         if let Some(once) = blob.push_once(here) {
-            once.get_or_try_init(bring).await?;
+            let (began, brought) = (AtomicBool::new(false), &mut push);
+            let bring = async || {
+                began.store(true, Relaxed);
+                *brought = self.bring(descriptor, blob, here).await?;
+                Ok(())
+            };
+            let key = (self.target.account(), descriptor.digest.clone());
+            match self.unless_another_stands_still(once.get_or_try_init(bring), &began, Some(&key)).await {
+                Some(pushed) => pushed.map(drop)?,
+                None => push = Box::pin(self.bring(descriptor, blob, here)).await?,
+            }
             blob.mark_present(here);
         }
         self.meter.blob(push);
@@ -446,7 +467,8 @@ impl Copy<'_> {
             }
             broken = there;
         }
-        let mut first = Some(blob.first_push.lock().await);
+        let key = (self.target.account(), descriptor.digest.clone());
+        let mut first = self.turn(blob, &key).await;
         if blob.mount_source.get().is_some() {
             // Links into several repositories need not wait for each other.
             first = None;
@@ -454,7 +476,9 @@ impl Copy<'_> {
         let is_lost = broken.is_some() || self.lost.locked().contains(&descriptor.digest);
         let way = if is_lost { Way::Read } else { self.way(descriptor, blob).await };
         let from = way.link().filter(|from| *from != here);
-        let source = SharedBlob::new(StoredBlob { store: self.source, descriptor }, self.reader, &self.shared.ledger);
+        let inner = SharedBlob::new(StoredBlob { store: self.source, descriptor }, self.reader, &self.shared.ledger);
+        let readings = &self.shared.ledger.readings;
+        let source = WatchedBlob { inner, readings, blob: key, origin: self.source.origin() };
         let presence = match (&way, self.before) {
             (Way::Read, _) => Presence::Void,
             (_, TargetState::Absent) => Presence::Unlikely,
