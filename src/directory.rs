@@ -27,9 +27,24 @@ impl Directory {
         Dir::open_ambient_dir(root, ambient_authority()).map(|directory| Self(Arc::new(directory)))
     }
 
+    /// Opens a directory beneath this one.
+    pub fn directory(&self, path: impl AsRef<Path>) -> io::Result<Self> {
+        self.0.open_dir(beneath(path.as_ref())).map(|directory| Self(Arc::new(directory)))
+    }
+
+    /// The directory itself, opened once more.
+    pub fn handle(&self) -> io::Result<File> {
+        self.0.open(".").map(cap_std::fs::File::into_std)
+    }
+
     /// What is at `path`, links followed; none where there is nothing.
     pub fn metadata(&self, path: impl AsRef<Path>) -> io::Result<Option<Metadata>> {
         found(self.0.metadata(path))
+    }
+
+    /// Whether a link is at `path` itself.
+    pub fn is_link(&self, path: impl AsRef<Path>) -> bool {
+        self.0.symlink_metadata(path).is_ok_and(|found| found.is_symlink())
     }
 
     /// Opens a regular file to read it; none where there is nothing.

@@ -42,6 +42,8 @@ use crate::report::{Report, log, package_access, plan};
 use crate::runner::Runner;
 use crate::runner::console::Console;
 use crate::runner::files::{self, Files};
+use crate::store::layout::shared::Layouts;
+use crate::store::layout::workspace::Workspace;
 use crate::store::mirrors;
 use crate::store::registry::registries::Registries;
 
@@ -144,7 +146,8 @@ pub async fn stages(
     let plan = settled(plan, inputs, &registries, &mut watch, &mut report, (&events, until)).await?;
     let access = AccessCheck::new(access_context(inputs, &registries), &plan.jobs, &transport);
     let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
-    let shared = Shared::default();
+    let workspace = inputs.checkout.as_deref().and_then(Workspace::open);
+    let shared = Shared { layouts: Layouts::within(workspace), ..Shared::default() };
     let session =
         Session { registries: &registries, mirrors: &mirrors, shared: &shared, gate: &access, events: &events };
     for line in inputs.mirrors.rules.describe().iter().chain(&plan.notices) {

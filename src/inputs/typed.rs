@@ -59,6 +59,8 @@ pub struct Inputs {
     pub asked: Option<Vec<Declined>>,
     /// The directory that files are named below.
     pub workspace: PathBuf,
+    /// The same in a job, where others may have put links into it.
+    pub checkout: Option<PathBuf>,
     /// Whether to stop before the first write.
     pub dry_run: bool,
     /// Which part of the images is worked on; none for all.

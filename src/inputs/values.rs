@@ -183,6 +183,7 @@ impl Values {
             access: self.access(command, environment, &surroundings)?,
             emit,
             workspace: workspace.into(),
+            checkout: surroundings.checkout(environment).map(Into::into),
             at_once: self.at_once()?,
             report_file: self.report_file(environment, &surroundings)?,
             talk: Talk::default(),

@@ -77,6 +77,11 @@ impl Surroundings {
         named.unwrap_or(".")
     }
 
+    /// The same in a job: what is checked out there may hold links that nobody looked at.
+    pub fn checkout<'a>(&'a self, environment: &'a Environment) -> Option<&'a str> {
+        (*self != Self::Terminal).then(|| self.workspace(environment))
+    }
+
     /// Whether what is in a group is folded away, so that a failure must be said beside it.
     pub fn folds_groups(&self) -> bool {
         *self != Self::Terminal

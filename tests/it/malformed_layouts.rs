@@ -373,3 +373,39 @@ async fn nothing_is_written_through_what_leads_out_of_a_layout() {
     let failures: Vec<String> = join_all(runs).await.into_iter().flatten().collect();
     assert!(failures.is_empty(), "{} rows failed:\n\n{}", failures.len(), failures.join("\n\n────────\n\n"));
 }
+
+/// What was checked out in a job may be a link: a directory that is named in the workspace is in it. What a person types leads
+/// where it leads.
+#[tokio::test]
+async fn a_layout_that_is_named_in_the_workspace_of_a_job_is_in_it() {
+    let registry = Registry::start();
+    registry.seed(&images::three_platforms(), "library/app:2");
+    let all = tempfile::tempdir().unwrap();
+    let (workspace, outside) = (all.path().join("workspace"), all.path().join("outside"));
+    images::single().write_layout(&outside.join("layout"), "1");
+    fs::create_dir_all(workspace.join("real")).unwrap();
+    fs::create_dir(outside.join("empty")).unwrap();
+    symlink("../outside", workspace.join("out")).unwrap();
+    symlink(outside.join("new"), workspace.join("dangling")).unwrap();
+    symlink("real", workspace.join("in")).unwrap();
+    let before = everything(&outside);
+    let job = |run: Run| run.env("GITHUB_WORKSPACE", workspace.to_str().unwrap());
+    let at = |name: &str, tag: &str| format!("oci:{}:{tag}", workspace.join(name).display());
+    for name in ["out", "out/empty", "out/new", "dangling", "dangling/deep", "in/../out/empty"] {
+        let outcome = job(Run::copy(&registry.name("library/app:2"), &at(name, "2"))).fails_with(1).await;
+        assert!(outcome.says("a link that leads out of the workspace"), "{name}\n{outcome}");
+        assert_eq!(everything(&outside), before, "{name}");
+    }
+    let outcome = job(Run::copy(&at("out/layout", "1"), &registry.name("mirror/app:1"))).fails_with(1).await;
+    assert!(outcome.says("a link that leads out of the workspace"), "{outcome}");
+    assert!(registry.tags("mirror/app").is_empty());
+    for name in ["in/new", "real/other"] {
+        job(Run::copy(&registry.name("library/app:2"), &at(name, "2"))).succeeds().await;
+    }
+    assert!(workspace.join("real/new/index.json").exists() && workspace.join("real/other/index.json").exists());
+    // At a terminal, and where the directory is named outside of the workspace.
+    let person = Run::copy(&registry.name("library/app:2"), &at("out/empty", "2")).without("GITHUB_ACTIONS");
+    person.env("GITHUB_WORKSPACE", workspace.to_str().unwrap()).succeeds().await;
+    let named = format!("oci:{}:1", outside.join("layout").display());
+    job(Run::copy(&named, &registry.name("mirror/app:1"))).succeeds().await;
+}

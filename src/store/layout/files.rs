@@ -70,6 +70,8 @@ pub struct Files {
     pub side: Side,
     /// As the user wrote it.
     directory: PathBuf,
+    /// Where it is below the workspace of a job.
+    below: Option<(Directory, PathBuf)>,
     /// Opened when it is first needed: a target need not exist.
     opened: OnceLock<Directory>,
     pub shared: Arc<Shared>,
@@ -78,7 +80,10 @@ pub struct Files {
 impl Files {
     pub fn new(layouts: &Layouts, side: Side, directory: &Path) -> Result<Self, Error> {
         let root = real_root(directory).map_err(|error| failed(side, "read", directory, &error))?;
-        Ok(Self { side, directory: directory.to_owned(), opened: OnceLock::new(), shared: layouts.shared(root) })
+        let below = layouts.workspace().map(|workspace| workspace.place(directory, &root)).transpose();
+        let below = below.map_err(|error| failed(side, "read", directory, &error))?.flatten();
+        let shared = layouts.shared(root);
+        Ok(Self { side, directory: directory.to_owned(), below, opened: OnceLock::new(), shared })
     }
 
     fn root(&self) -> &Path {
@@ -90,7 +95,11 @@ impl Files {
         if let Some(directory) = self.opened.get() {
             return Ok(Some(directory));
         }
-        match Directory::open(self.root()) {
+        let opened = match &self.below {
+            Some((workspace, path)) => workspace.directory(path),
+            None => Directory::open(self.root()),
+        };
+        match opened {
             Ok(directory) => Ok(Some(self.opened.get_or_init(|| directory))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed("open", self.root(), &error)),
@@ -241,7 +250,11 @@ impl Files {
     // Making it.
 
     pub fn make_root(&self) -> Result<(), Error> {
-        fs::create_dir_all(self.root()).map_err(|error| self.failed("create", self.root(), &error))
+        let made = match &self.below {
+            Some((workspace, path)) => workspace.create_directories(path),
+            None => fs::create_dir_all(self.root()),
+        };
+        made.map_err(|error| self.failed("create", self.root(), &error))
     }
 
     /// Under the lock.
@@ -261,7 +274,7 @@ impl Files {
     }
 
     pub fn try_lock(&self) -> Result<Result<File, TryLockError>, Error> {
-        let file = match File::open(self.root()) {
+        let file = match self.made()?.handle() {
             Ok(file) => file,
             Err(error) => return Err(self.failed("open", self.root(), &error)),
         };
@@ -501,6 +514,11 @@ pub fn real_root(directory: &Path) -> io::Result<PathBuf> {
 }
 
 pub fn failed(side: Side, action: &str, path: &Path, error: &io::Error) -> Error {
+    if leads_out(error) {
+        let problem =
+            "is reached by a link that leads out of the workspace; name a directory in it, or the one that is meant";
+        return Error::Content { side, object: Object::directory(path), problem: problem.to_owned() };
+    }
     Error::Local(format!("{side}: cannot {action} {}: {}", quote(path), sanitise::one_line(&error.to_string(), 200)))
 }
 

@@ -14,6 +14,7 @@
 pub mod files;
 pub mod index;
 pub mod shared;
+pub mod workspace;
 
 use std::collections::BTreeSet;
 use std::fs::{self, TryLockError};
@@ -125,7 +126,11 @@ impl Layout {
             }
         })
         .await?;
-        found.map(|(manifest, said)| self.counted(manifest, said).map(|manifest| manifest.descriptor())).transpose()
+        let Some((manifest, said)) = found else { return Ok(None) };
+        let manifest = self.counted(manifest, said)?;
+        // It is not kept.
+        self.meter.manifest_budget().release(manifest.bytes.len());
+        Ok(Some(manifest.descriptor()))
     }
 
     /// Reads a manifest: at most 4 MiB, hashed, its size compared with its entry.
@@ -357,7 +362,7 @@ impl Layout {
         self.meter
             .manifest_budget()
             .reserve(manifest.bytes.len())
-            .map_err(|violation| self.files.bad(violation.to_string()))?;
+            .map_err(|violation| Error::of_manifests(self.files.side, self.files.place(), violation))?;
         Ok(manifest)
     }
 

@@ -10,6 +10,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::Descriptor;
 use crate::store::content::AccountId;
 use crate::store::layout::index::Index;
+use crate::store::layout::workspace::Workspace;
 use crate::sync::LockExt as _;
 
 /// The one thing that all handles of a directory share, for as long as the run goes.
@@ -41,12 +42,24 @@ pub struct Attachment {
 
 /// All layouts of a run: each directory has one lock and is read once, however often and however it is named.
 #[derive(Default)]
-pub struct Layouts(Mutex<Vec<Arc<Shared>>>);
+pub struct Layouts {
+    known: Mutex<Vec<Arc<Shared>>>,
+    workspace: Option<Workspace>,
+}
 
 impl Layouts {
+    /// Those of a job, in the workspace of which others may have put links.
+    pub fn within(workspace: Option<Workspace>) -> Self {
+        Self { known: Mutex::default(), workspace }
+    }
+
+    pub fn workspace(&self) -> Option<&Workspace> {
+        self.workspace.as_ref()
+    }
+
     /// What the users of the directory with this real path share.
     pub fn shared(&self, root: PathBuf) -> Arc<Shared> {
-        let mut layouts = self.0.locked();
+        let mut layouts = self.known.locked();
         if let Some(known) = layouts.iter().find(|known| known.root == root) {
             return Arc::clone(known);
         }
