@@ -4,7 +4,7 @@
 //! anything but the name of an image or of a platform.
 
 use crate::oci::reference::{ImageReference, Reference};
-use crate::plan::images::{At, Line};
+use crate::plan::images::{At, Line, Say};
 use crate::plan::list::pattern::Pattern;
 use crate::plan::pasted::{self, Asked, Pasted};
 use crate::text::quote::quote;
@@ -41,6 +41,20 @@ impl Rights {
             ));
         }
         Pattern::glob(text)
+    }
+
+    /// `image` as it may be asked for, and what it may replace. A tag that others pull is what the tag is upstream, whole: who is
+    /// not trusted with more neither sets it to an old digest nor to one platform.
+    fn bounded(&self, image: ImageReference, is_part: bool) -> (ImageReference, Say) {
+        match (self, &image) {
+            (Self::Any, _) => (image, Say::Run),
+            (Self::Allowed(_), ImageReference::Registry(reference)) => {
+                let pinned = reference.digest().map(|digest| reference.with_digest(digest.clone()));
+                let image = pinned.map_or(image, ImageReference::Registry);
+                (image, if is_part { Say::Target } else { Say::Run })
+            }
+            (Self::Allowed(_), ImageReference::Layout(_)) => (image, Say::Target),
+        }
     }
 
     fn has(&self, image: &Reference) -> bool {
@@ -129,7 +143,8 @@ pub fn read(text: &str, rights: &Rights, limit: usize) -> Ask {
             decline(Why::TooMany(image, limit));
         } else {
             ask.notices.extend(notice);
-            ask.lines.push(Line { at: At::Request(number), source: image, target: None, platform, options: None });
+            let (source, say) = rights.bounded(image, platform.is_some());
+            ask.lines.push(Line { at: At::Request(number), source, target: None, platform, options: None, say });
         }
     }
     ask
@@ -138,6 +153,7 @@ pub fn read(text: &str, rights: &Rights, limit: usize) -> Ask {
 #[cfg(test)]
 mod tests {
     use super::{Rights, Why, read};
+    use crate::plan::images::Say;
 
     #[test]
     fn who_may_ask_for_what_is_decided_by_who_it_is_and_by_globs() {
@@ -160,6 +176,27 @@ mod tests {
         assert_eq!(images("NONE", &["*"]).len(), 3);
         let problem = Rights::of("OWNER", &["library/*"]).unwrap_err();
         assert!(problem.contains("begins with no registry"), "{problem}");
+    }
+
+    #[test]
+    fn a_stranger_moves_no_tag_to_another_digest_than_upstreams_and_to_no_part_of_it() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let text = format!("nginx:1.27@{digest}\nredis:7|linux/arm64\nalpine:3");
+        let asked = |association: &str| {
+            let ask = read(&text, &Rights::of(association, &["docker.io/*"]).unwrap(), 10);
+            ask.lines.iter().map(|line| (line.source.to_string(), line.say)).collect::<Vec<_>>()
+        };
+        let docker = |name: &str| format!("docker.io/library/{name}");
+        assert_eq!(
+            asked("NONE"),
+            [
+                (docker(&format!("nginx@{digest}")), Say::Run),
+                (docker("redis:7"), Say::Target),
+                (docker("alpine:3"), Say::Run)
+            ]
+        );
+        assert!(asked("OWNER").iter().all(|(_, say)| *say == Say::Run));
+        assert_eq!(asked("MEMBER")[0].0, docker(&format!("nginx:1.27@{digest}")));
     }
 
     #[test]

@@ -69,6 +69,18 @@ pub struct Line {
     pub platform: Option<Platform>,
     /// How it is wanted, where that differs from the other images of the run.
     pub options: Option<Options>,
+    /// Whose word counts where the target's tag is another image.
+    pub say: Say,
+}
+
+/// Whether who asks for an image may have it take the place of another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Say {
+    /// As the run has it (`on-conflict`).
+    #[default]
+    Run,
+    /// It may not: what is there stays.
+    Target,
 }
 
 /// What the input names.
@@ -84,7 +96,7 @@ impl Typed {
     fn add(&mut self, number: usize, read: Pasted, target: Option<String>) {
         self.notices.extend(read.notice().map(|notice| format!("input `images`: line {number} {notice}")));
         let Pasted { image: source, platform, .. } = read;
-        self.lines.push(Line { at: At::Line(number), source, target, platform, options: None });
+        self.lines.push(Line { at: At::Line(number), source, target, platform, options: None, say: Say::Run });
     }
 }
 

@@ -17,11 +17,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::credentials::Credentials;
 use crate::engine::job::Job;
-use crate::engine::options::{Command, Options, Platforms};
+use crate::engine::options::{Command, OnConflict, Options, Platforms};
 use crate::error::{Error, Pin, Side};
 use crate::oci::reference::{ImageReference, Reference};
 use crate::oci::vendor::{Vendor, has_two_levels};
-use crate::plan::images::{At, Line};
+use crate::plan::images::{At, Line, Say};
 use crate::plan::list::expand;
 use crate::plan::list::schema::{Entry as ListEntry, List};
 use crate::plan::list::shard::Shard;
@@ -256,7 +256,11 @@ impl Entry<'_> {
         };
         let platform = self.line.and_then(|line| line.platform.clone());
         let platforms = platform.map_or_else(|| options.platforms.clone(), Platforms::One);
-        Options { expected_digest: expected, pin, platforms, ..options.clone() }
+        let on_conflict = match (self.line.map(|line| line.say), options.on_conflict) {
+            (Some(Say::Target), OnConflict::Overwrite) => OnConflict::Keep,
+            (_, wanted) => wanted,
+        };
+        Options { expected_digest: expected, pin, platforms, on_conflict, ..options.clone() }
     }
 
     /// Where it is asked for, for sentences.

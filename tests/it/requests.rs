@@ -68,6 +68,31 @@ async fn what_a_stranger_may_not_ask_for_contacts_nothing() {
     assert!(reply(&outcome).contains("'arm64' is a platform, not an image"), "{outcome}");
 }
 
+/// A tag that others pull is moved by a stranger to what it is upstream, and to nothing else: not to an old digest of the
+/// repository, not to one platform of the image.
+#[tokio::test]
+async fn a_stranger_sets_no_tag_to_an_old_digest_or_to_one_platform() {
+    let (old, new) = (images::single(), images::three_platforms());
+    for (association, stays) in [("NONE", true), ("COLLABORATOR", false)] {
+        for (asked, result) in [(format!(":1@{}", old.digest()), old.digest()), ("|linux/arm64".to_owned(), "")] {
+            let request = Request::new(association, |source| {
+                source.seed(&old, "library/app:0");
+                source.seed(&new, "library/app:1");
+                let (tag, platform) = if asked.starts_with('|') { (":1", &*asked) } else { ("", &*asked) };
+                source.name("library/app") + tag + platform
+            });
+            let request = request.allow(|source| source.name("library/*"));
+            request.target.seed(&new, "mirror/library/app:1");
+            let outcome = request.run.succeeds().await;
+            let tag = request.target.tag("mirror/library/app", "1").unwrap();
+            assert_eq!(tag == new.digest(), stays, "{association} {asked}\n{outcome}");
+            if !result.is_empty() {
+                request.target.is_whole("mirror/library/app", result).unwrap();
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn one_image_that_is_declined_or_fails_does_not_keep_the_others_back() {
     let asked = |source: &Registry| {

@@ -19,7 +19,7 @@ use crate::observe::events::Events;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::reference::{ImageReference, Reference};
-use crate::plan::images::{At, Line};
+use crate::plan::images::{At, Line, Say};
 use crate::plan::list::lock::Held;
 use crate::plan::list::schema::{Entry, List};
 use crate::plan::list::tags::{Selection, nothing_matched};
@@ -216,6 +216,7 @@ fn lines(entry: &Entry, selection: &Selection, request: &Request) -> Vec<Line> {
                     pin: pin.clone(),
                     ..options.clone()
                 }),
+                say: Say::Run,
             });
         }
     }
