@@ -166,7 +166,8 @@ fn walk(
         // Links that lead out, or nowhere, are no files of the workspace.
         let Ok(Some(metadata)) = directory.metadata(&path) else { continue };
         match part {
-            Part::Any if metadata.is_dir() => walk(directory, &path, parts, found, left)?,
+            // As in a shell: what a link leads to may be above it, and is found where it is.
+            Part::Any if metadata.is_dir() && !directory.is_link(&path) => walk(directory, &path, parts, found, left)?,
             Part::Named(..) if rest.is_empty() && metadata.is_file() => found.push(path),
             Part::Named(..) if !rest.is_empty() && metadata.is_dir() => walk(directory, &path, rest, found, left)?,
             _ => {}
@@ -199,6 +200,8 @@ mod tests {
         }
         fs::write(root.path().join("outside/f.yml"), "images: [f]").unwrap();
         symlink("../outside", workspace.join("out")).unwrap();
+        symlink("..", workspace.join("lists/deep/loop")).unwrap();
+        symlink("../..", workspace.join("lists/other-loop")).unwrap();
         let sources = |names: &[&str]| {
             let list = read(&workspace, names).map_err(|error| error.to_string())?;
             let names: Vec<String> =

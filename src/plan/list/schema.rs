@@ -4,6 +4,7 @@
 //! probably meant. A key that is not known is refused: one that is read over silently is a setting that does not hold. Never
 //! reads a file.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -387,6 +388,7 @@ fn source_of(value: &Node) -> Result<(ImageReference, bool), Problem> {
 
 fn tag_rules(key: &Key, value: &Node, exclude: Option<(&Key, &Node)>) -> Result<TagRules, Problem> {
     let mut rules = TagRules::default();
+    let mut named = HashSet::new();
     let items = match &value.value {
         Value::List(items) => items.as_slice(),
         _ => std::slice::from_ref(value),
@@ -400,7 +402,7 @@ fn tag_rules(key: &Key, value: &Node, exclude: Option<(&Key, &Node)>) -> Result<
             }
             (_, Some(text)) => {
                 let exact = exact(item.place, text)?;
-                if rules.exact.iter().any(|other| other.tag == exact.tag) {
+                if !named.insert(exact.tag.clone()) {
                     return Err(Problem::new(item.place, format!("the tag `{}` is named twice", exact.tag)));
                 }
                 rules.exact.push(exact);
@@ -416,9 +418,8 @@ fn tag_rules(key: &Key, value: &Node, exclude: Option<(&Key, &Node)>) -> Result<
     }
     if let Some((key, value)) = exclude {
         rules.exclude = patterns(key, value)?;
-        let excluded = |exact: &&ExactTag| rules.exclude.iter().any(|pattern| pattern.to_string() == exact.tag);
-        if let Some(exact) = rules.exact.iter().find(excluded) {
-            let problem = format!("`exclude` names the tag `{}`, which `tags` names too; strike one", exact.tag);
+        if let Some(tag) = rules.exclude.iter().map(ToString::to_string).find(|pattern| named.contains(pattern)) {
+            let problem = format!("`exclude` names the tag `{tag}`, which `tags` names too; strike one");
             return Err(Problem::new(key.place, problem));
         }
         if rules.items.is_empty() {

@@ -4,7 +4,7 @@
 //! tags, and the times of those that it asks for. The same tags in another order select the same.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use crate::oci::artifact::is_attachment_tag;
@@ -177,7 +177,8 @@ impl Selection {
     pub fn tags<'a>(&'a self, rules: &'a TagRules) -> Vec<(&'a str, Option<&'a Digest>)> {
         let named = rules.exact.iter().map(|exact| (exact.tag.as_str(), exact.digest.as_ref()));
         let others = self.selected.iter().map(String::as_str);
-        let others = others.filter(|tag| !rules.exact.iter().any(|exact| exact.tag == **tag));
+        let is_named: HashSet<&str> = rules.exact.iter().map(|exact| exact.tag.as_str()).collect();
+        let others = others.filter(|tag| !is_named.contains(tag));
         named.chain(others.map(|tag| (tag, None))).collect()
     }
 }

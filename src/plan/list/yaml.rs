@@ -246,6 +246,8 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'a, I>
 
     fn members(&mut self) -> Result<Vec<(Key, Node)>, Problem> {
         let mut members: Vec<(Key, Node)> = Vec::new();
+        // By the lines of the keys: a text may have a hundred thousand.
+        let mut seen: HashMap<String, usize> = HashMap::new();
         loop {
             let (event, place) = self.next()?;
             if event == Event::MappingEnd {
@@ -255,8 +257,7 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'a, I>
             let Some(text) = key.text().map(str::to_owned) else {
                 return Err(Problem::new(place, format!("the key is {}; write a word and a colon", key.kind())));
             };
-            if let Some((first, _)) = members.iter().find(|(first, _)| first.text == text) {
-                let line = first.place.line;
+            if let Some(line) = seen.insert(text.clone(), place.line) {
                 let problem = format!("the key `{}` is given twice, in line {line} before; keep one", quote(&text));
                 return Err(Problem::new(place, problem));
             }
@@ -358,6 +359,10 @@ mod tests {
         let problem = parse(&bomb).unwrap_err();
         assert!(problem.text.contains("more than 200000 values"), "{problem:?}");
         assert_eq!(problem.place.line, 6);
+        // Looked up, not compared with each other.
+        let many: Vec<String> = (0..99_000).map(|number| format!("k{number}: a\n")).collect();
+        let Value::Map(members) = parse(&many.concat()).unwrap().value else { panic!("a map") };
+        assert_eq!(members.len(), 99_000);
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         assert!(parse(&deep).unwrap_err().text.contains("not YAML"));
         let block: Vec<String> = (0..100).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
