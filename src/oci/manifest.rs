@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::oci::annotations::Annotations;
 use crate::oci::digest::Digest;
-use crate::oci::object::{FromMembers, object};
+use crate::oci::object::read_by_member;
 use crate::oci::platform::Platform;
 
 /// The largest manifest that is read, in bytes: distribution-spec, "Pushing Manifests", and what registries accept.
@@ -78,18 +78,7 @@ pub struct Descriptor {
     pub urls: Option<Vec<String>>,
 }
 
-impl<'de> FromMembers<'de> for Descriptor {
-    fn from_members<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The inherent function is what serde derived.
-        Self::deserialize(deserializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Descriptor {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        object(deserializer)
-    }
-}
+read_by_member!(Descriptor);
 
 impl Descriptor {
     /// A pointer that says no more than this.
@@ -249,17 +238,7 @@ struct Parsed {
     annotations: Option<Annotations>,
 }
 
-impl<'de> FromMembers<'de> for Parsed {
-    fn from_members<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::deserialize(deserializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Parsed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        object(deserializer)
-    }
-}
+read_by_member!(Parsed);
 
 impl Parsed {
     /// What the bytes are to be read as: what the header or the field says, where it is known, else what they look like;
@@ -354,16 +333,17 @@ impl Manifest {
     /// Schema 1 names its layers without sizes, newest first, an empty one again and again.
     fn parse_schema1(bytes: Bytes, media_type: &str, digest: Digest) -> Result<Self, String> {
         #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
+        #[serde(rename_all = "camelCase", remote = "Self")]
         struct Schema1 {
             #[serde(deserialize_with = "crate::oci::null_is_none")]
             fs_layers: Vec<Layer>,
         }
         #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
+        #[serde(rename_all = "camelCase", remote = "Self")]
         struct Layer {
             blob_sum: Digest,
         }
+        read_by_member!(Schema1, Layer);
         let parsed: Schema1 = serde_json::from_slice(&bytes)
             .map_err(|error| format!("is not a schema 1 manifest that can be read: {error}"))?;
         let layers: BTreeSet<Digest> = parsed.fs_layers.into_iter().map(|layer| layer.blob_sum).collect();
@@ -653,6 +633,18 @@ mod tests {
             (r#"{"manifests":[],"Manifests":[]}"#, None, "has `Manifests`, which some readers take for `manifests`"),
             (r#"{"config":null,"layer\u017f":[]}"#, None, "some readers take for `layers`"),
             (r#"{"manifests":[{"Digest":"sha256:0"}]}"#, None, "has `Digest`, which some readers take for `digest`"),
+            (
+                r#"{"manifests":[{"platform":{"os":"linux","OS":"windows"}}]}"#,
+                None,
+                "has `OS`, which some readers take for `os`",
+            ),
+            (r#"{"schemaVersion":1,"fsLayers":[],"FsLayers":[]}"#, None, "some readers take for `fsLayers`"),
+            (
+                r#"{"fsLayers":[{"blobSum":"sha256:0","BlobSum":""}]}"#,
+                Some("application/vnd.docker.distribution.manifest.v1+json"),
+                "there must be 64",
+            ),
+            (r#"{"schemaVersion":1,"fsLayers":[{"blobsum":""}]}"#, None, "some readers take for `blobSum`"),
             (
                 r#"{"manifests":[]}"#,
                 Some("application/vnd.oci.image.manifest.v1+json"),

@@ -2,8 +2,8 @@
 //!
 //! Owns that an object is read in one way by all: serde takes a list for a struct too, by the order of the fields, and readers
 //! in Go (registries and runtimes) take `Layers` for `layers`. What could be read in two ways has two contents under one digest
-//! (CVE-2021-41190 is of the same kind), and is refused. Manifests and descriptors are read so; what stands inside a platform
-//! names no content.
+//! (CVE-2021-41190 is of the same kind), and is refused. Manifests, descriptors and platforms, by which readers choose among
+//! descriptors, are read so.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,7 +15,7 @@ use serde::de::{DeserializeSeed, Error as _, IntoDeserializer as _, MapAccess, V
 use crate::text::quote::quote;
 
 /// The members that manifests, descriptors and platforms have (image-spec; Docker's schemas 1 and 2).
-const MEMBERS: [&str; 19] = [
+const MEMBERS: [&str; 21] = [
     "schemaVersion",
     "mediaType",
     "artifactType",
@@ -35,6 +35,8 @@ const MEMBERS: [&str; 19] = [
     "os",
     "architecture",
     "variant",
+    "os.version",
+    "os.features",
 ];
 
 /// What is read member by member.
@@ -42,6 +44,25 @@ pub trait FromMembers<'de>: Sized {
     /// As serde derives it.
     fn from_members<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
 }
+
+/// Has a struct of which serde derives the reading with `remote = "Self"` be read member by member.
+macro_rules! read_by_member {
+    ($($name:ty),+) => {$(
+        impl<'de> crate::oci::object::FromMembers<'de> for $name {
+            fn from_members<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                // The inherent function is what serde derived.
+                Self::deserialize(deserializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                crate::oci::object::object(deserializer)
+            }
+        }
+    )+};
+}
+pub(crate) use read_by_member;
 
 /// Reads an object, whose members have their exact names.
 pub fn object<'de, T: FromMembers<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {

@@ -5,11 +5,13 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::oci::object::read_by_member;
 
 /// A platform as image-spec's index has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, remote = "Self")]
 pub struct Platform {
     /// Go's name of the operating system: `linux`.
     #[serde(deserialize_with = "crate::oci::null_is_none")]
@@ -23,6 +25,15 @@ pub struct Platform {
     /// The operating system's version; Windows images have one.
     #[serde(rename = "os.version", skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
+}
+
+read_by_member!(Platform);
+
+impl Serialize for Platform {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // The inherent function is what serde derived.
+        Self::serialize(self, serializer)
+    }
 }
 
 /// Processor names that people write, and what Go and the registries call them.
