@@ -312,24 +312,29 @@ async fn a_storage_host_that_breaks_off_is_blamed() {
 
 #[tokio::test]
 async fn a_registry_that_takes_pieces_only_and_sheds_load_gets_all_of_many_images() {
-    let (source, target) = (Registry::start(), Registry::start());
-    let mut wanted = Vec::new();
-    for number in 0..12 {
-        source.seed(&images::release(number), &format!("library/app{number}:1"));
-        wanted.push(format!(
-            "{} => {}",
-            source.name(&format!("library/app{number}:1")),
-            target.name(&format!("mirror/app{number}:1"))
-        ));
-    }
-    for method in ["PUT", "PATCH"] {
-        target.fault(Fault::on(method, "/uploads/", What::RefuseWhole(413, "")).always());
-    }
-    // Until one request at a time is left: then the question how much has arrived has no other place than the upload's.
-    target.fault(Fault::on("PATCH", "/uploads/", What::status(503)).after(16).times(40));
-    let run = Run::new().command("copy").input("images", &wanted.join("\n")).input("patience", "30s");
-    run.succeeds().await;
-    for number in 0..12 {
-        target.is_whole(&format!("mirror/app{number}"), "1").unwrap();
+    // With as many requests at once as the program chooses, and with one of each kind: then the question how much has arrived
+    // has no other place than the upload's own.
+    for (concurrency, after, refused) in [("", 16, 40), ("12/3", 1, 4)] {
+        let (source, target) = (Registry::start(), Registry::start());
+        let mut wanted = Vec::new();
+        for number in 0..12 {
+            source.seed(&images::release(number), &format!("library/app{number}:1"));
+            wanted.push(format!(
+                "{} => {}",
+                source.name(&format!("library/app{number}:1")),
+                target.name(&format!("mirror/app{number}:1"))
+            ));
+        }
+        // The first piece is the third body: neither a whole one nor a streamed one is taken.
+        target.fault(Fault::on("PATCH", "/uploads/", What::status(503)).after(after).times(refused));
+        for method in ["PUT", "PATCH"] {
+            target.fault(Fault::on(method, "/uploads/", What::RefuseWhole(413, "")).always());
+        }
+        let run = Run::new().command("copy").input("images", &wanted.join("\n")).input("patience", "30s");
+        run.input("concurrency", concurrency).succeeds().await;
+        assert!(target.waiting().is_empty(), "{:?}", target.waiting());
+        for number in 0..12 {
+            target.is_whole(&format!("mirror/app{number}"), "1").unwrap();
+        }
     }
 }
