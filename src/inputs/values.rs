@@ -70,11 +70,13 @@ struct Wanted {
     read_as: Vec<String>,
     /// What of a request is not done.
     declined: Option<Vec<Declined>>,
+    /// Whether a stranger asks.
+    is_strangers: bool,
 }
 
 impl Wanted {
     fn of(images: Images) -> Self {
-        Self { images, platform: None, read_as: Vec::new(), declined: None }
+        Self { images, platform: None, read_as: Vec::new(), declined: None, is_strangers: false }
     }
 }
 
@@ -121,7 +123,7 @@ impl Values {
             Task::Tags => Command::Inspect,
         };
         let surroundings = Surroundings::of(environment);
-        let Wanted { images, platform, read_as, declined } =
+        let Wanted { images, platform, read_as, declined, is_strangers } =
             self.images(command, surroundings.workspace(environment))?;
         notices.extend(read_as);
         let dry_run = self.dry_run(command)?;
@@ -158,6 +160,7 @@ impl Values {
                 subset: self.choice("subset")?,
                 lock: self.lock(&images, workspace)?,
                 history,
+                is_strangers,
                 images,
                 project: surroundings.project(environment).map(str::to_owned),
             },
@@ -188,7 +191,7 @@ impl Values {
             report_file: self.report_file(environment, &surroundings)?,
             talk: Talk::default(),
             emit_directory: self.emit_directory(workspace)?,
-            debug_log: wants_debug_log(environment),
+            debug_log: debug_log::is_wanted(environment),
             summary: self.boolean("summary")?,
             notices,
         })
@@ -322,7 +325,12 @@ impl Values {
         }
         if let Some(ask) = self.ask()? {
             let wanted = Wanted::of(Images::Listed(ask.lines));
-            return Ok(Wanted { read_as: ask.notices, declined: Some(ask.declined), ..wanted });
+            return Ok(Wanted {
+                read_as: ask.notices,
+                declined: Some(ask.declined),
+                is_strangers: ask.is_strangers,
+                ..wanted
+            });
         }
         if let Some(files) = self.get("config") {
             return config::read(Path::new(workspace), &items(files)).map(|list| Wanted::of(Images::List(list)));
@@ -576,11 +584,6 @@ impl Values {
 
 /// Set in the images of this program, whose files are not a person's.
 const IN_OUR_IMAGE: &str = "MIRROR_IMAGE_CONTAINER";
-
-/// The runner's way to ask for the debug log, and the one that programs written in Rust have.
-fn wants_debug_log(environment: &Environment) -> bool {
-    environment.get("RUNNER_DEBUG") == Some("1") || environment.get("RUST_LOG").is_some_and(debug_log::is_asked_for)
-}
 
 /// The host, with its port where there is one, in lower case.
 fn host(text: &str) -> Option<String> {

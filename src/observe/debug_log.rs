@@ -10,14 +10,20 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Level, Metadata, Subscriber};
 
+use crate::environment::Environment;
 use crate::observe::events::{Event, Events};
 
 /// The crate's name as events have it; a `RUST_LOG` may write the program's, `mirror-image`.
 const TARGET: &str = "mirror_image";
 
+/// The runner's way to ask for the debug log, and the one that programs written in Rust have.
+pub fn is_wanted(environment: &Environment) -> bool {
+    environment.get("RUNNER_DEBUG") == Some("1") || environment.get("RUST_LOG").is_some_and(is_asked_for)
+}
+
 /// Whether `RUST_LOG` asks for it: `debug`, `trace`, or either for this program (`mirror_image=debug`). Directives for
 /// other crates are not ours.
-pub fn is_asked_for(rust_log: &str) -> bool {
+fn is_asked_for(rust_log: &str) -> bool {
     rust_log.split(',').any(|directive| {
         let (target, level) = directive.trim().rsplit_once('=').unwrap_or((TARGET, directive.trim()));
         target.replace('-', "_") == TARGET && ["debug", "trace"].iter().any(|word| level.eq_ignore_ascii_case(word))

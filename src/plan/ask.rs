@@ -118,11 +118,13 @@ pub struct Ask {
     pub notices: Vec<String>,
     /// What is not done.
     pub declined: Vec<Declined>,
+    /// Whether whoever asks is somebody else than those to whom the repository belongs.
+    pub is_strangers: bool,
 }
 
 /// Reads a request: its first `limit` images that whoever asks may ask for.
 pub fn read(text: &str, rights: &Rights, limit: usize) -> Ask {
-    let mut ask = Ask::default();
+    let mut ask = Ask { is_strangers: *rights != Rights::Any, ..Ask::default() };
     for Asked { number, read } in pasted::request(text).into_iter().take(limit.saturating_add(MOST_ANSWERED)) {
         let mut decline = |why| ask.declined.push(Declined { number, why });
         let read = match read {

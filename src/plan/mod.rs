@@ -256,8 +256,11 @@ impl Entry<'_> {
         };
         let platform = self.line.and_then(|line| line.platform.clone());
         let platforms = platform.map_or_else(|| options.platforms.clone(), Platforms::One);
+        // Where names leave out where an image comes from, the one that is there may be another.
+        let may_be_another = request.is_strangers && !self.target.is_none_or(template::tells_apart);
         let on_conflict = match (self.line.map(|line| line.say), options.on_conflict) {
             (Some(Say::Target), OnConflict::Overwrite) => OnConflict::Keep,
+            (_, OnConflict::Overwrite) if may_be_another => OnConflict::Fail,
             (_, wanted) => wanted,
         };
         Options { expected_digest: expected, pin, platforms, on_conflict, ..options.clone() }

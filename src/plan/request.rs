@@ -61,6 +61,8 @@ pub struct Request {
     pub lock: Option<Lock>,
     /// What earlier comparisons have seen, where that is kept.
     pub history: Option<History>,
+    /// Whether a stranger asks: then nothing is replaced that may be another image, or more of the same.
+    pub is_strangers: bool,
     /// What becomes of an index of which only some platforms are copied, for those that name their own.
     pub subset: Subset,
     /// The repository or project that the run belongs to: what `{owner}` and `{repo}` of a template stand for.

@@ -69,6 +69,14 @@ fn inherit(target: ImageReference, source: &ImageReference) -> Result<ImageRefer
     })
 }
 
+/// Whether `template` gives different images different names: nobody replaces one by asking for another.
+pub fn tells_apart(template: &str) -> bool {
+    let has = |placeholder| template.contains(placeholder);
+    let last = template.rsplit('/').next().unwrap_or_default().replace("{tag}", "");
+    let has_own_tag = last.trim_end_matches(':').contains(':') || has("@");
+    has("{registry}") && (has("{repository}") || has("{namespace}") && has("{name}")) && !has_own_tag
+}
+
 fn expand(template: &str, source: &ImageReference, project: Option<&str>) -> Result<String, String> {
     let mut expanded = String::with_capacity(template.len() * 2);
     let mut rest = template;

@@ -198,6 +198,9 @@ fn mirrored(report: &Report, image: &ImageOutcome, pinned: &str, target: &Refere
 /// What the digest proves.
 fn same_digest(image: &ImageOutcome) -> &'static str {
     match (&image.source_digest, &image.digest) {
+        _ if image.result == Outcome::Kept => {
+            "Under this name another image was there before, and it stays · 目标中已有的镜像保持不变"
+        }
         (Some(source), Some(digest)) if source == digest => "Same digest as upstream · 摘要与上游一致",
         (Some(_), Some(_)) => "The digest is that of what was chosen of it, not of the whole image upstream",
         _ => "It was there before",
@@ -251,21 +254,29 @@ fn failed(image: &ImageOutcome, error: &Error) -> String {
 fn what_to_do(error: &Error) -> &'static str {
     match (error.kind(), error.side()) {
         (Kind::Absent, Some(Side::Source)) => {
-            "There is no such image or tag upstream. Look for its name on the registry's page, and edit this issue."
+            "There is no such image or tag upstream. Look for its name on the registry's page, and edit this issue. · 上游没有这个镜像或标签：\
+             请核对名字，再修改此 issue。"
         }
         (Kind::TooLarge, _) => {
-            "Ask for one platform of it, which is smaller; only the owners of this repository can allow more."
+            "Ask for one platform of it, which is smaller; only the owners of this repository can allow more. · 镜像太大：可以只选一个平台。"
         }
-        (Kind::Platform, _) => "Choose one of the platforms that the image has, and edit this issue.",
+        (Kind::Platform, _) => {
+            "Choose one of the platforms that the image has, and edit this issue. · 镜像没有这个平台：请换一个。"
+        }
         (Kind::Denied, Some(Side::Source)) => {
             "The registry gives it only to those who log in, or there is no such repository. Check the name; of an image that \
-             is private, only the owners of this repository can add the login."
+             is private, only the owners of this repository can add the login. · 名字不对，或者镜像是私有的：私有镜像要由仓库所有者配置登录信息。"
         }
         (Kind::Throttled | Kind::Unreachable | Kind::Failing, _) => {
-            "This is most likely over soon: edit the text above in an hour, by a blank too, to try again."
+            "This is most likely over soon: edit the text above in an hour, by a blank too, to try again. · 多半是暂时的：一小时后再编辑一次（加个空格也行）。"
+        }
+        (Kind::Conflict, _) => {
+            "Under its name here there is another image already, and only owners, members and collaborators of this repository replace \
+             it: ask one of them. · 这个名字下已有另一个镜像，只有仓库的所有者、成员或协作者可以替换。"
         }
         (_, Some(Side::Target)) => {
-            "The fault is not in your request. The owners of this repository find what to do on the page of the run."
+            "The fault is not in your request. The owners of this repository find what to do on the page of the run. · 不是你的问题：\
+             仓库所有者在运行页面可以看到原因。"
         }
         (Kind::Input, _) => "Edit this issue so that it says otherwise.",
         _ => "The owners of this repository find what to do on the page of the run.",
@@ -288,7 +299,9 @@ fn not_done(declined: &[Declined]) -> Vec<String> {
         sections.push(format!(
             "### 🚫 Not among the images that may be asked for · 不在允许列表中\n\n{}An owner, member or collaborator of this \
              repository may ask for it: ask one of them to open such an issue, or to add a line like {} to the repository's \
-             variable `REQUEST_ALLOW` (Settings → Secrets and variables → Actions → Variables).\n\n",
+             variable `REQUEST_ALLOW` (Settings → Secrets and variables → Actions → Variables). In a copy of this repository of \
+             your own (*Use this template*, or *Fork*) you ask for anything.\n\n仓库的所有者、成员或协作者可以提这个 issue，或者把上面的名字加进变量 \
+             `REQUEST_ALLOW`。在自己的副本（*Use this template* 或 *Fork*）里没有这个限制。\n\n",
             fence("text", &some(lines)),
             span(&glob),
         ));
@@ -302,7 +315,7 @@ fn not_done(declined: &[Declined]) -> Vec<String> {
         .collect();
     if !too_many.is_empty() {
         sections.push(format!(
-            "### 🚫 More images than one request may have · 超出数量上限\n\n{}Open another issue for these.\n\n",
+            "### 🚫 More images than one request may have · 超出数量上限\n\n{}Open another issue for these. · 请另开一个 issue。\n\n",
             fence("text", &some(too_many))
         ));
     }

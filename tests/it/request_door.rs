@@ -355,6 +355,49 @@ async fn a_bot_asks_as_a_stranger_and_a_repository_that_may_not_push_says_so_in_
 }
 
 #[tokio::test]
+async fn a_stranger_replaces_no_other_image_and_takes_no_platform_away() {
+    let (source, target) = (Registry::start(), Registry::start());
+    let whole = images::three_platforms();
+    source.seed(&whole, "library/app:1");
+    source.seed(&images::release(2), "evil/app:1");
+    let ask = |who: &str, text: &str, template: &str| {
+        Run::new()
+            .input("request", text)
+            .input("requester", who)
+            .input("allow", &source.name("*"))
+            .input("target", &target.name(template))
+    };
+    let (app, evil) = (source.name("library/app:1"), source.name("evil/app:1"));
+    let there = |repository: &str| target.tag(repository, "1").unwrap();
+    // What is not there yet may be asked for under any name.
+    ask("NONE", &app, "m/{name}").succeeds().await;
+    for template in ["m/{name}", "m/app:1"] {
+        let outcome = ask("NONE", &evil, template).fails_with(1).await;
+        assert_eq!(there("m/app"), whole.digest(), "{outcome}");
+        let issue = Issue::new();
+        issue.answer(&outcome);
+        assert!(issue.last_body().contains("only owners, members and collaborators"), "{}", issue.last_body());
+    }
+    let outcome = ask("NONE", &format!("{app}|linux/amd64"), "m/{name}").succeeds().await;
+    assert_eq!(there("m/app"), whole.digest(), "{outcome}");
+    let issue = Issue::new();
+    issue.answer(&outcome);
+    assert!(issue.last_body().contains("another image was there before, and it stays"), "{}", issue.last_body());
+    // Where no other image has the name, a tag moves with its source, and one platform takes no place of all.
+    let template = "m/{registry}/{repository}";
+    let repository = format!("m/{}/library/app", source.host().replace(':', "-"));
+    ask("NONE", &app, template).succeeds().await;
+    ask("NONE", &format!("{app} --platform linux/amd64"), template).succeeds().await;
+    assert_eq!(there(&repository), whole.digest());
+    source.seed(&images::three_platforms_updated(), "library/app:1");
+    ask("NONE", &app, template).succeeds().await;
+    assert_eq!(there(&repository), images::three_platforms_updated().digest());
+    // Those to whom the repository belongs replace what they like.
+    ask("OWNER", &evil, "m/{name}").succeeds().await;
+    assert_eq!(there("m/app"), images::release(2).digest());
+}
+
+#[tokio::test]
 async fn many_issues_at_once_ask_for_the_same_and_each_is_answered() {
     let (source, target) = (Registry::start(), Registry::start());
     source.seed(&images::release(1), "library/app:1");
