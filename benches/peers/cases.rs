@@ -32,7 +32,7 @@ const fn case(name: &'static str, kind: Kind, target: Target, network: Network, 
     Case { name, kind, target, network, rounds, large: false }
 }
 
-pub(crate) const CASES: [Case; 11] = [
+pub(crate) const CASES: [Case; 12] = [
     case("platforms-cold", Kind::Platforms, Target::Empty, FAR, 5),
     case("platforms-unchanged", Kind::Platforms, Target::Same, FAR, 5),
     case("tags-cold", Kind::Tags, Target::Empty, FAR, 3),
@@ -43,6 +43,7 @@ pub(crate) const CASES: [Case; 11] = [
     case("loopback-tags", Kind::Tags, Target::Empty, LOOPBACK, 5),
     Case { large: true, ..case("memory-4-gib", Kind::Huge, Target::Empty, LOOPBACK, 1) },
     Case { large: true, ..case("unchanged-3000-tags", Kind::ManyTags, Target::Same, FAR, 3) },
+    Case { large: true, ..case("unchanged-10000-tags", Kind::MostTags, Target::Same, FAR, 3) },
     Case { large: true, ..case("memory-3000-tags", Kind::ManyTags, Target::Empty, LOOPBACK, 1) },
 ];
 

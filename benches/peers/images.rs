@@ -43,6 +43,7 @@ pub(crate) enum Kind {
     Single,
     Huge,
     ManyTags,
+    MostTags,
 }
 
 impl Kind {
@@ -54,6 +55,7 @@ impl Kind {
             Self::Single => "one layer of 512 MiB",
             Self::Huge => "one layer of 4 GiB",
             Self::ManyTags => "3,000 tags over shared base layers: 6,033 blobs, 73 MiB",
+            Self::MostTags => "10,000 tags over shared base layers: 20,033 blobs, 83 MiB",
         }
     }
 
@@ -66,11 +68,12 @@ impl Kind {
             Self::Single => "b/single",
             Self::Huge => "b/huge",
             Self::ManyTags => "b/many",
+            Self::MostTags => "b/most",
         }
     }
 
     pub(crate) fn is_many(self) -> bool {
-        matches!(self, Self::Tags | Self::ManyTags)
+        matches!(self, Self::Tags | Self::ManyTags | Self::MostTags)
     }
 }
 
@@ -93,6 +96,7 @@ impl Image {
             Kind::Platforms => image.platforms()?,
             Kind::Tags => image.many(300, 256 * KIB, 4 * MIB / 3)?,
             Kind::ManyTags => image.many(3000, 10 * KIB, 4 * MIB / 3)?,
+            Kind::MostTags => image.many(10_000, 4 * KIB, 4 * MIB / 3)?,
             Kind::Large => image.layers(&[256, 192, 144, 112, 88, 72, 56, 40, 32, 18, 10, 4])?,
             Kind::Single => image.layers(&[512])?,
             Kind::Huge => image.layers(&[4096])?,

@@ -86,7 +86,7 @@ fn options() -> Command {
             option("rounds", "N", "How often every tool is run [default: 5, or 3 for long cases]")
                 .value_parser(clap::value_parser!(u16).range(1..)),
         )
-        .arg(flag("large", "Also a blob of 4 GiB and 3,000 tags, for the peak memory"))
+        .arg(flag("large", "Also a blob of 4 GiB, 3,000 and 10,000 tags, for the peak memory"))
         .arg(flag("timeline", "One run each, printed request by request as the network saw it"))
         .arg(option("json", "FILE", "Where the figures go [default: target/peers.json]"))
         .arg(option("registry", "PROGRAM", "Docker distribution to serve both ends [default: 3, else 2.8]"))

@@ -132,6 +132,11 @@ impl Installed {
                     .env("INPUT_IMAGES", images.join("\n"))
                     .env("INPUT_TARGET", format!("{target}/{{repository}}"));
             }
+            Tool::MirrorImage if kind == Kind::MostTags => {
+                let list = format!("images:\n  - {{source: \"{from}\", target: \"{to}\", tags: \"*\"}}\n");
+                fs::write(home.join("images.yml"), list)?;
+                command.args(["copy", "--config", "images.yml"]).env("GITHUB_WORKSPACE", home);
+            }
             Tool::MirrorImage if kind.is_many() => {
                 let line = |(tag, _): &(String, String)| format!("{from}:{tag} => {to}:{tag}");
                 let images: Vec<String> = image.tags.iter().map(line).collect();

@@ -25,7 +25,7 @@ pub fn write(inputs: &Inputs, report: &Report) -> Result<(), Error> {
 }
 
 fn sight(image: &ImageOutcome) -> Sight {
-    match (image.behind.and_then(|behind| behind.since), &image.error) {
+    match (image.behind.and_then(|behind| behind.since), image.error.as_deref()) {
         (Some(since), _) => Sight::Behind(since),
         (None, _) if image.result == Outcome::Verified => Sight::Right,
         // The digest is right, and parts are missing.

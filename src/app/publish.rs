@@ -7,8 +7,9 @@ use crate::engine::options::Command;
 use crate::error::Error;
 use crate::inputs::typed::Inputs;
 use crate::plan::ask::Declined;
+use crate::report::json::{self, Outputs};
 use crate::report::reply::{self, Reply};
-use crate::report::{Report, json, log, package_access, summary, terminal};
+use crate::report::{Report, log, package_access, summary, terminal};
 use crate::runner::console::Console;
 use crate::runner::files::Files;
 use crate::runner::talk::Format;
@@ -38,7 +39,7 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Re
     if let Some(reply) = reply::of(report) {
         failed(write_reply(console, inputs, &reply));
     }
-    if inputs.summary {
+    if inputs.summary && files.takes_summary() {
         failed(files.write_summary(console, &summary::render(report)));
     }
     for (title, message) in package_access::annotations(&report.access) {
@@ -49,7 +50,7 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Re
         }
     }
     let context = json::Context { max_bytes: files.max_output_bytes(), ..Default::default() };
-    let outputs = json::outputs(report, &context);
+    let outputs = if files.takes_outputs() { json::outputs(report, &context) } else { Outputs::default() };
     for warning in &outputs.warnings {
         console.warning("mirror-image", warning);
     }

@@ -83,7 +83,7 @@ fn tell(console: &Console, event: Event) {
 /// One image that has ended.
 pub fn say(console: &Console, report: &Report, of: usize, image: &ImageOutcome) {
     // Of many that were cut off, the last line has.
-    let is_news = of == 1 || !matches!(image.error, Some(Error::Cancelled { .. }));
+    let is_news = of == 1 || !matches!(image.error.as_deref(), Some(Error::Cancelled { .. }));
     if !console.folds_groups() {
         let is_failure = image.error.is_some() && is_news;
         for line in terminal::image(report, image, of, console.width()) {

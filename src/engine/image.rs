@@ -138,7 +138,7 @@ impl<'a> ImageTask<'a> {
             sites: self.meter.sites(),
             served_by: self.meter.served_by(),
             state: error.as_ref().map(|_| self.state()),
-            error,
+            error: error.map(Box::new),
             duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             ..image
         }
@@ -336,7 +336,7 @@ impl<'a> ImageTask<'a> {
     /// Of a tag that does not move, what the target has under its name; nothing of others, and where every part is to be looked
     /// at.
     async fn never_moves(&self, target: &Endpoint<Target>) -> Result<Option<Option<Digest>>, Error> {
-        let Options { source_tag, check, .. } = &self.job.options;
+        let Options { source_tag, check, .. } = &*self.job.options;
         match (source_tag, &target.tag) {
             (SourceTag::Immutable | SourceTag::Locked(_), Some(tag)) if *check == Check::Quick => {
                 self.target_digest(&target.store, TagOrDigest::Tag(tag)).await.map(Some)
@@ -362,7 +362,7 @@ impl<'a> ImageTask<'a> {
         (target, early): (&Target, Option<TagOrDigest<'_>>),
         reader: &Subscriber<'_>,
     ) -> Result<(Resolved, Result<Option<Digest>, Error>), Error> {
-        let Options { platforms, on_conflict, .. } = &self.job.options;
+        let Options { platforms, on_conflict, .. } = &*self.job.options;
         match early {
             // It will be copied: its manifest is needed, not only its digest.
             Some(TagOrDigest::Tag(tag))

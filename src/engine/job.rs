@@ -1,5 +1,7 @@
 //! One image that is wanted: its source, its target, what is to be done with it.
 
+use std::sync::Arc;
+
 use crate::engine::options::Options;
 use crate::engine::resolve::Resolved;
 use crate::error::object::Object;
@@ -16,8 +18,8 @@ pub struct Job {
     pub source_place: Place,
     /// Where it goes; nothing for `inspect`.
     pub target: Option<ImageReference>,
-    /// What is to be done with it, and how.
-    pub options: Options,
+    /// What is to be done with it, and how: one for all that want the same.
+    pub options: Arc<Options>,
     /// How many images of the run go to the same repository, this one included.
     pub same_repository_count: usize,
     /// What the user should know about this image, a sentence each.

@@ -53,7 +53,7 @@ pub struct ImageOutcome {
     /// Whether there is a credential for the target's registry: what pulls from there needs one too, most likely.
     pub target_has_login: bool,
     /// Why it failed.
-    pub error: Option<Error>,
+    pub error: Option<Box<Error>>,
     /// For a failure: what was and what was not written, one sentence.
     pub state: Option<String>,
     /// Wall time.

@@ -110,6 +110,8 @@ pub struct ErrorResponse {
     pub shown: Shown,
     /// Tags of the repository that are like the one that is not there, found out once the image had failed.
     pub near: Vec<String>,
+    /// Whether its headers say that no pull is left (`ratelimit-remaining: 0`).
+    pub has_no_pulls: bool,
 }
 
 /// What a registry was shown of the credential for it.
@@ -146,6 +148,14 @@ impl ErrorResponse {
     #[must_use]
     pub fn sheds_load(&self) -> bool {
         self.status == 503 || self.limits_rate()
+    }
+
+    /// A quota of pulls that is used up (Docker Hub): no wait of ours outlasts it, as it does a limit on the rate.
+    #[must_use]
+    pub fn is_quota(&self) -> bool {
+        let message = self.message.to_ascii_lowercase();
+        let wants_upgrade = self.code.as_deref() == Some("TOOMANYREQUESTS") && message.contains("upgrade");
+        self.status == 429 && (self.has_no_pulls || message.contains("pull rate limit") || wants_upgrade)
     }
 
     /// Whether it says no to this sender.

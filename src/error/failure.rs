@@ -170,7 +170,7 @@ impl<'a> Failure<'a> {
 
     /// A quota that no short wait outlasts, not a limit on the rate.
     pub fn is_quota(&self) -> bool {
-        self.says("pull rate limit") || self.code() == "TOOMANYREQUESTS" && self.says("upgrade")
+        self.refusal().is_some_and(ErrorResponse::is_quota)
     }
 
     /// Whether the registry has no such thing; some say so with a 400.

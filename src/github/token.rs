@@ -56,6 +56,7 @@ pub fn refuse_unusable_tokens(jobs: &[Job], credentials: &Credentials, server: &
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::refuse_unusable_tokens;
@@ -77,7 +78,7 @@ mod tests {
             source: ImageReference::parse("alpine").unwrap(),
             source_place: Place::of(&ImageReference::parse("alpine").unwrap(), &[]),
             target: Some(ImageReference::parse(target).unwrap()),
-            options: Options {
+            options: Arc::new(Options {
                 operation: Operation::Copy(Mode::Write),
                 platforms: Platforms::All,
                 attachments: Attachments::All,
@@ -91,7 +92,7 @@ mod tests {
                 size_limit: None,
                 tolerance: Tolerance::default(),
                 patience: Duration::ZERO,
-            },
+            }),
             same_repository_count: 1,
             notices: Vec::new(),
         }

@@ -44,7 +44,7 @@ fn what_is_not_given_has_its_default() {
     assert_eq!((inputs.request.command, inputs.request.options.on_conflict), (Command::Copy, OnConflict::Overwrite));
     assert_eq!(sources(&inputs), "docker.io/library/alpine:latest");
     assert_eq!(inputs.request.targets, ["ghcr.io/{owner}/{repo}/{registry}/{repository}"]);
-    assert_eq!((inputs.request.options.platforms, inputs.patience), (Platforms::All, Duration::from_secs(300)));
+    assert_eq!((inputs.request.options.platforms.clone(), inputs.patience), (Platforms::All, Duration::from_secs(300)));
     assert_eq!((inputs.dry_run, inputs.summary, inputs.notices.len()), (false, true, 0));
     // The runner's expression is no token.
     assert!(inputs.credentials.github_token().is_none());

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::credentials::docker_config::Home;
 use crate::credentials::{Credentials, GithubLogin, Given};
@@ -135,7 +136,7 @@ impl Values {
             request: Request {
                 command,
                 targets: self.targets(command, &images, &surroundings)?,
-                options: Options {
+                options: Arc::new(Options {
                     operation: Operation::new(command, if dry_run { Mode::DryRun } else { Mode::Write }),
                     platforms: self.platforms(platform)?,
                     attachments: self.choice("attachments")?,
@@ -156,7 +157,7 @@ impl Values {
                         seen: history.as_ref().map(|history| history.seen.clone()),
                     },
                     patience,
-                },
+                }),
                 subset: self.choice("subset")?,
                 lock: self.lock(&images, workspace)?,
                 history,

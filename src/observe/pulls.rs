@@ -119,10 +119,25 @@ impl PullBudget {
         state.is_heard = true;
         let Some(quota) = quota else { return };
         state.bills = true;
-        // Later answers do not know of what is under way; this count does.
         if self.limit == Some(PullLimit::Left) && state.left.is_none() {
             (state.left, state.most) = (Some(quota.left), quota.most);
         }
+        // Later answers do not know of all that is under way; this count does. Where they name less still, somebody else of the
+        // account, or of the address, takes pulls too.
+        let held = state.held;
+        state.left = state.left.map(|left| left.min(quota.left.saturating_sub(held)));
+    }
+
+    /// The registry has refused a pull, because none is left: what was set aside is gone too, whoever has taken it.
+    pub fn used_up(&self) {
+        let mut state = self.state();
+        (state.is_heard, state.bills, state.held) = (true, true, 0);
+        state.left = self.limit.map(|_| 0);
+        for share in state.sources.values() {
+            share.held.store(0, Relaxed);
+        }
+        drop(state);
+        self.changed.notify_waiters();
     }
 
     /// The same while it is waited for what comes back. Without a quota there is no end of them any more.

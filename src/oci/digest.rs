@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256, Sha512};
 
@@ -15,7 +16,7 @@ use crate::text::sanitise;
 /// Source: image-spec, "Digests". `sha256` and `sha512` are the registered algorithms.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest {
-    text: Box<str>,
+    text: Arc<str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

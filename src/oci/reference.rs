@@ -10,6 +10,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::oci::digest::Digest;
 use crate::oci::vendor::{DOCKER_HUB, Vendor};
@@ -26,9 +27,13 @@ const SHAPE: &str = "write `[registry/]repository[:tag][@digest]`";
 
 /// An image in a registry, fully spelled: `alpine` is `docker.io/library/alpine:latest`.
 ///
-/// Two references are equal when they name the same thing, however they were typed.
+/// Two references are equal when they name the same thing, however they were typed. A run of ten thousand images names each in
+/// its plan, its job and its report: they share one.
 #[derive(Clone, Debug)]
-pub struct Reference {
+pub struct Reference(Arc<Named>);
+
+#[derive(Debug)]
+struct Named {
     /// With the default tag, where neither tag nor digest was written.
     parts: oci_client::Reference,
     /// The digest of `parts`.
@@ -82,15 +87,15 @@ impl Reference {
                 oci_client::Reference::with_tag(registry, repository, tag)
             }
         };
-        Self { parts, digest, has_explicit_tag }
+        Self(Arc::new(Named { parts, digest, has_explicit_tag }))
     }
 
     /// The same tag and digest, as they were written, in another repository, whose parts were checked before: where a mirror
     /// has it.
     #[must_use]
     pub(crate) fn relocated(&self, registry: String, repository: String) -> Self {
-        let tag = self.tag().filter(|_| self.has_explicit_tag).map(str::to_owned);
-        Self::new(registry, repository, tag, self.digest.clone())
+        let tag = self.tag().filter(|_| self.0.has_explicit_tag).map(str::to_owned);
+        Self::new(registry, repository, tag, self.0.digest.clone())
     }
 
     fn here(&self, tag: Option<String>, digest: Option<Digest>) -> Self {
@@ -99,27 +104,27 @@ impl Reference {
 
     /// The registry's host and port: `docker.io`, `ghcr.io`, `127.0.0.1:5000`.
     pub fn registry(&self) -> &str {
-        self.parts.registry()
+        self.0.parts.registry()
     }
 
     /// The repository: `library/alpine`.
     pub fn repository(&self) -> &str {
-        self.parts.repository()
+        self.0.parts.repository()
     }
 
     /// The tag; `latest` when neither tag nor digest was written, nothing when only a digest was.
     pub fn tag(&self) -> Option<&str> {
-        self.parts.tag()
+        self.0.parts.tag()
     }
 
     /// Whether a tag was written.
     pub fn has_explicit_tag(&self) -> bool {
-        self.has_explicit_tag
+        self.0.has_explicit_tag
     }
 
     /// The digest, where one was written.
     pub fn digest(&self) -> Option<&Digest> {
-        self.digest.as_ref()
+        self.0.digest.as_ref()
     }
 
     /// Registry and repository, without tag and digest: `docker.io/library/alpine`.
@@ -158,7 +163,7 @@ impl Reference {
 
 impl PartialEq for Reference {
     fn eq(&self, other: &Self) -> bool {
-        self.parts == other.parts
+        self.0.parts == other.0.parts
     }
 }
 
@@ -166,13 +171,13 @@ impl Eq for Reference {}
 
 impl Hash for Reference {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.parts.hash(state);
+        self.0.parts.hash(state);
     }
 }
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.parts.fmt(f)
+        self.0.parts.fmt(f)
     }
 }
 
@@ -243,7 +248,7 @@ pub enum ImageReference {
     /// In a registry.
     Registry(Reference),
     /// In a directory.
-    Layout(LayoutReference),
+    Layout(Arc<LayoutReference>),
 }
 
 impl ImageReference {
@@ -265,7 +270,7 @@ impl ImageReference {
             ));
         }
         if prefix == "oci" && !layout.starts_with("//") {
-            LayoutReference::parse(layout).map(Self::Layout)
+            LayoutReference::parse(layout).map(Arc::new).map(Self::Layout)
         } else {
             Reference::parse(text).map(Self::Registry)
         }
@@ -292,7 +297,10 @@ impl ImageReference {
     pub fn pinned(&self, digest: Digest) -> Self {
         match self {
             Self::Registry(reference) => Self::Registry(reference.pinned(digest)),
-            Self::Layout(layout) => Self::Layout(LayoutReference { digest: Some(digest), ..layout.clone() }),
+            Self::Layout(layout) => {
+                let layout = LayoutReference { digest: Some(digest), ..LayoutReference::clone(layout) };
+                Self::Layout(Arc::new(layout))
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 //! that may be a password: what of a reference may be shown, the reference's own sentence shows.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::engine::options::Options;
 use crate::oci::platform::Platform;
@@ -68,7 +69,7 @@ pub struct Line {
     /// The only platform that is wanted of it, where one is written beside it.
     pub platform: Option<Platform>,
     /// How it is wanted, where that differs from the other images of the run.
-    pub options: Option<Options>,
+    pub options: Option<Arc<Options>>,
     /// Whose word counts where the target's tag is another image.
     pub say: Say,
 }

@@ -14,6 +14,7 @@ pub mod template;
 use std::borrow::Cow;
 use std::collections::hash_map;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::credentials::Credentials;
 use crate::engine::job::Job;
@@ -248,14 +249,15 @@ impl Entry<'_> {
     }
 
     /// What is wanted of the image; a source's own digest is what it must resolve to.
-    fn options(&self, request: &Request) -> Options {
-        let options = self.line.and_then(|line| line.options.as_ref()).unwrap_or(&request.options);
-        let (expected, pin) = match (&options.expected_digest, self.source.digest()) {
-            (None, Some(own)) => (Some(own.clone()), Pin::Source),
-            (expected, _) => (expected.clone(), options.pin.clone()),
-        };
-        let platform = self.line.and_then(|line| line.platform.clone());
-        let platforms = platform.map_or_else(|| options.platforms.clone(), Platforms::One);
+    fn options(&self, request: &Request) -> Arc<Options> {
+        let mut options = Arc::clone(self.line.and_then(|line| line.options.as_ref()).unwrap_or(&request.options));
+        if let (None, Some(own)) = (&options.expected_digest, self.source.digest()) {
+            let options = Arc::make_mut(&mut options);
+            (options.expected_digest, options.pin) = (Some(own.clone()), Pin::Source);
+        }
+        if let Some(platform) = self.line.and_then(|line| line.platform.clone()) {
+            Arc::make_mut(&mut options).platforms = Platforms::One(platform);
+        }
         // Where names leave out where an image comes from, the one that is there may be another.
         let may_be_another = request.is_strangers && !self.target.is_none_or(template::tells_apart);
         let on_conflict = match (self.line.map(|line| line.say), options.on_conflict) {
@@ -263,7 +265,10 @@ impl Entry<'_> {
             (_, OnConflict::Overwrite) if may_be_another => OnConflict::Fail,
             (_, wanted) => wanted,
         };
-        Options { expected_digest: expected, pin, platforms, on_conflict, ..options.clone() }
+        if on_conflict != options.on_conflict {
+            Arc::make_mut(&mut options).on_conflict = on_conflict;
+        }
+        options
     }
 
     /// Where it is asked for, for sentences.

@@ -1,5 +1,7 @@
 //! What was asked for, typed: all that a plan is made of.
 
+use std::sync::Arc;
+
 use crate::engine::options::{Command, Options, Subset};
 use crate::oci::reference::ImageReference;
 use crate::plan::history::History;
@@ -56,7 +58,7 @@ pub struct Request {
     /// Where they go, each of them to each, as templates that the plan expands; none for `inspect`.
     pub targets: Vec<String>,
     /// How each of them is wanted; `expected_digest` is that of the one source, besides the digest that it may have itself.
-    pub options: Options,
+    pub options: Arc<Options>,
     /// What each tag of a list must be, as far as that is held.
     pub lock: Option<Lock>,
     /// What earlier comparisons have seen, where that is kept.

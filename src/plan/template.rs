@@ -3,6 +3,8 @@
 //! Owns the placeholders, the tag that a target inherits and the lower-casing. Pure: never asks a registry, never reads
 //! the environment. Never invents a name: a placeholder without a value is refused.
 
+use std::sync::Arc;
+
 use crate::oci::digest::Digest;
 use crate::oci::reference::{ImageReference, Reference, lower_cased};
 use crate::text::quote::quote;
@@ -60,10 +62,11 @@ fn inherit(target: ImageReference, source: &ImageReference) -> Result<ImageRefer
                 }
             })
         }
-        ImageReference::Layout(mut layout) if layout.tag.is_none() => {
+        ImageReference::Layout(mut shared) if shared.tag.is_none() => {
+            let layout = Arc::make_mut(&mut shared);
             layout.tag = source.tag().map(str::to_owned);
             layout.digest = if layout.tag.is_none() { digest } else { None };
-            ImageReference::Layout(layout)
+            ImageReference::Layout(shared)
         }
         complete => complete,
     })

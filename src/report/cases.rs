@@ -75,7 +75,7 @@ fn refused(source: &str, cause: Cause) -> ImageOutcome {
     let error =
         Error::Registry { side: Side::Source, action: Action::GetManifest, object: Object::from(&image.source), cause };
     ImageOutcome {
-        error: Some(error),
+        error: Some(Box::new(error)),
         state: Some("nothing was written".to_owned()),
         digest: None,
         platforms: Vec::new(),

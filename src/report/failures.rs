@@ -26,7 +26,7 @@ pub fn groups(report: &Report) -> Vec<FailureGroup<'_>> {
     let mut groups: Vec<FailureGroup<'_>> = Vec::new();
     let mut places: HashMap<(String, Vec<String>), usize> = HashMap::new();
     for image in report.images.iter().filter(|image| report.images.len() == 1 || !is_cut_off(image)) {
-        let Some(error) = &image.error else { continue };
+        let Some(error) = image.error.as_deref() else { continue };
         let (why, hints) = (error.why(), error.hints(report.reader));
         let place = *places.entry((why.clone(), hints.clone())).or_insert_with(|| {
             groups.push(FailureGroup { kind: error.kind(), why, hints, images: Vec::new() });

@@ -114,7 +114,7 @@ pub fn parts(report: &Report) -> Vec<String> {
 /// `2 denied, 1 absent`: what failed, by its kind, the most frequent first.
 fn kinds(report: &Report) -> String {
     let mut kinds: BTreeMap<Kind, usize> = BTreeMap::new();
-    for error in report.images.iter().filter(|image| !is_cut_off(image)).filter_map(|image| image.error.as_ref()) {
+    for error in report.images.iter().filter(|image| !is_cut_off(image)).filter_map(|image| image.error.as_deref()) {
         *kinds.entry(error.kind()).or_default() += 1;
     }
     let mut kinds: Vec<(Kind, usize)> = kinds.into_iter().collect();
@@ -124,7 +124,7 @@ fn kinds(report: &Report) -> String {
 
 /// Whether a cancellation ended it: it failed like the others that were under way, and nothing is to be mended.
 pub fn is_cut_off(image: &ImageOutcome) -> bool {
-    matches!(image.error, Some(Error::Cancelled { .. }))
+    matches!(image.error.as_deref(), Some(Error::Cancelled { .. }))
 }
 
 /// What was asked for, of an image that it was done for.
@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn the_state_is_said_in_words_that_decide() {
-        let cut_off = ImageOutcome { error: Some(Error::Cancelled { signal: "SIGTERM" }), ..failed() };
-        let local = ImageOutcome { error: Some(Error::Local("no disk".to_owned())), ..failed() };
+        let cut_off = ImageOutcome { error: Some(Box::new(Error::Cancelled { signal: "SIGTERM" })), ..failed() };
+        let local = ImageOutcome { error: Some(Box::new(Error::Local("no disk".to_owned()))), ..failed() };
         let deferred = ImageOutcome { result: Outcome::Deferred, ..copied() };
         for (images, expected) in [
             (vec![], "no images"),

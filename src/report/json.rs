@@ -289,7 +289,7 @@ impl<'a> Image<'a> {
 }
 
 fn failure<'a>(report: &Report, image: &'a ImageOutcome) -> Option<Failure<'a>> {
-    let error = image.error.as_ref()?;
+    let error = image.error.as_deref()?;
     Some(Failure {
         kind: error.kind(),
         why: safe(&error.why()),
@@ -505,7 +505,7 @@ pub(super) mod tests {
         let repository = Reference::parse("ghcr.io/acme/mirror:1").expect("a reference");
         let repository = repository.relocated("ghcr.io".to_owned(), "acme/mirror/quay.io/x|y".to_owned());
         ImageOutcome {
-            error: Some(Error::Registry {
+            error: Some(Box::new(Error::Registry {
                 side: Side::Target,
                 action: Action::PutManifest,
                 object: Object::from(&ImageReference::Registry(repository)),
@@ -515,7 +515,7 @@ pub(super) mod tests {
                     message: "permission_denied: write_package".to_owned(),
                     ..ErrorResponse::default()
                 }),
-            }),
+            })),
             state: Some("11 of 12 blobs are uploaded; the tag was not moved".to_owned()),
             ..ImageOutcome::new(named("quay.io/x:1"), Some(named("oci:mirror/quay.io/x|y:1")))
         }

@@ -51,7 +51,7 @@ impl ListReport {
         let refused = self.refused.iter().map(|(_, source, error)| (source, error));
         let failed = entries.chain(refused).map(|(source, error)| {
             let state = Some("nothing was written for this entry".to_owned());
-            ImageOutcome { error: Some(error.clone()), state, ..ImageOutcome::new(source.clone(), None) }
+            ImageOutcome { error: Some(Box::new(error.clone())), state, ..ImageOutcome::new(source.clone(), None) }
         });
         failed.collect::<Vec<_>>().into_iter()
     }

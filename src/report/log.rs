@@ -82,7 +82,7 @@ pub fn image(report: &Report, image: &ImageOutcome) -> Vec<String> {
 /// A failure as a person reads it, each part with what it is: what could not be done and why, what was and was not written, what
 /// to do.
 pub fn failure(report: &Report, image: &ImageOutcome) -> Vec<(&'static str, String)> {
-    let Some((error, problem)) = image.error.as_ref().zip(problem(report.command, image)) else { return Vec::new() };
+    let Some((error, problem)) = image.error.as_deref().zip(problem(report.command, image)) else { return Vec::new() };
     let mut parts = vec![("error", problem)];
     parts.extend(image.state.iter().map(|state| ("state", state.clone())));
     parts.extend(error.hints(report.reader).into_iter().map(|hint| ("hint", hint)));
@@ -92,7 +92,7 @@ pub fn failure(report: &Report, image: &ImageOutcome) -> Vec<(&'static str, Stri
 
 /// A failure as an annotation: the image is its title; the cause and what to do first are its text.
 pub fn annotation(report: &Report, image: &ImageOutcome) -> Option<(String, String)> {
-    let error = image.error.as_ref()?;
+    let error = image.error.as_deref()?;
     let mut lines = vec![error.to_string()];
     lines.extend(error.hints(report.reader).first().map(|hint| format!("hint: {hint}")));
     Some((image.source.to_string(), lines.join("\n")))
@@ -100,7 +100,7 @@ pub fn annotation(report: &Report, image: &ImageOutcome) -> Option<(String, Stri
 
 fn problem(command: Command, image: &ImageOutcome) -> Option<String> {
     let verb = command.word();
-    image.error.as_ref().map(|error| format!("cannot {verb} {}: {error}", route(image)))
+    image.error.as_deref().map(|error| format!("cannot {verb} {}: {error}", route(image)))
 }
 
 /// The files of consumer configuration, and the formats that cannot say what the run did; a line each.

@@ -107,7 +107,7 @@ impl Report {
         match self.cancelled {
             Some(signal) => code_of(signal),
             // Found late, but before anything was contacted.
-            None if self.images.iter().any(|image| image.error.as_ref().is_some_and(Error::is_input))
+            None if self.images.iter().any(|image| image.error.as_deref().is_some_and(Error::is_input))
                 && self.traffic().requests() == 0 =>
             {
                 2

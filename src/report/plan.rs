@@ -3,7 +3,9 @@
 //! Owns how a change is called, that a version's tag which moves is seen first, and what is left out where there is not room
 //! for all. Computes nothing that was not measured.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::error::{Error, Side};
@@ -21,8 +23,11 @@ use crate::text::units::{count, size};
 /// The most bytes of the whole: what a comment on GitHub has room for, and the sentence around it.
 const LARGEST: usize = 60 * 1024;
 
-/// Tags that are named of those that do not change.
+/// Tags that are named of those that do not change, and failures that are told of a section.
 const NAMED: usize = 20;
+
+/// Tags that move and should not that are named at the top; all are where their entry is.
+const ALARMING: usize = 10;
 
 /// What would become of a target's tag, the most alarming first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +60,7 @@ impl Change {
             Outcome::WouldCopy | Outcome::Copied => Self::Add,
             Outcome::Kept => Self::Kept,
             Outcome::Deferred => Self::Deferred,
-            Outcome::Failed if image.error.as_ref().is_some_and(is_gone) => Self::Gone,
+            Outcome::Failed if image.error.as_deref().is_some_and(is_gone) => Self::Gone,
             Outcome::Failed => Self::Failed,
             _ => Self::Unchanged,
         }
@@ -83,7 +88,15 @@ fn is_version(image: &ImageOutcome) -> bool {
     image.target.as_ref().and_then(|target| target.tag()).and_then(Version::of).is_some()
 }
 
-/// A row of the table of an entry.
+/// What has a heading and a table of its own: an entry that selects tags, or the single images of a file, which have no rules
+/// that could be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Section {
+    Entry(At),
+    Singles(Arc<str>),
+}
+
+/// A row of the table of a section.
 struct Row {
     section: usize,
     change: Change,
@@ -111,19 +124,26 @@ fn totals(report: &Report) -> String {
 pub fn markdown(report: &Report, list: &ListReport) -> String {
     let mut text = format!("### Plan: {}\n\n", totals(report));
     let bytes = size(figures::total_bytes(report));
-    let pulls = count(report.traffic().pulls_billed, "billed pull");
+    let pulls = report.traffic().pulls_billed;
+    // A column for each image's only where there were some.
+    let (bills, pulls) = (pulls > 0, count(pulls, "billed pull"));
     let _ = writeln!(text, "{bytes} to send; {pulls} to find out.");
-    let versions = report.images.iter().filter(|image| Change::of(image) == Change::MoveVersion).count();
-    if versions > 0 {
-        let verb = if versions == 1 { "names" } else { "name" };
-        let _ = write!(text, "\n> [!WARNING]\n> {} that {verb} a version would move.\n", count(versions as u64, "tag"));
+    text += &alarm(report);
+    let sections = sections(report, list);
+    let mut rows: Vec<Row> = Vec::new();
+    for (number, (_, images)) in sections.iter().enumerate() {
+        let changes = images.iter().map(|image| (image, Change::of(image)));
+        let changes = changes.filter(|(_, change)| *change != Change::Unchanged);
+        rows.extend(changes.map(|(image, change)| Row {
+            section: number,
+            change,
+            text: row(report, image, change, bills),
+        }));
     }
-    let sections = sections(list);
-    let mut rows = rows(report, list, &sections);
     let all = rows.len();
     rows.sort_by_key(|row| row.change);
     // The headings are there whatever else is: what was selected and why is what a plan is read for.
-    let heads: Vec<String> = sections.iter().map(|section| head(section, report, list)).collect();
+    let heads: Vec<String> = sections.iter().map(|(section, images)| head(section, images, list, bills)).collect();
     let mut left = LARGEST.saturating_sub(text.len() + 200);
     let mut shown: Vec<(String, Vec<Row>)> = Vec::new();
     for head in heads {
@@ -173,32 +193,50 @@ pub fn lines(report: &Report) -> Vec<String> {
     std::iter::once(format!("plan: {}", totals(report))).chain(changes.into_iter().map(|(_, line)| line)).collect()
 }
 
-/// The places that ask for images, in order.
-fn sections(list: &ListReport) -> Vec<At> {
-    let mut sections: Vec<At> = Vec::new();
-    let selecting = list.entries.iter().map(|entry| &entry.at);
+/// What nobody should do, where it cannot be overlooked.
+fn alarm(report: &Report) -> String {
+    let moved: Vec<&ImageOutcome> =
+        report.images.iter().filter(|image| Change::of(image) == Change::MoveVersion).collect();
+    if moved.is_empty() {
+        return String::new();
+    }
+    let verb = if moved.len() == 1 { "names" } else { "name" };
+    let names = moved.iter().take(ALARMING).filter_map(|image| Some(code(&image.target.as_ref()?.to_string())));
+    let names = names.collect::<Vec<_>>().join(", ");
+    let more = if moved.len() > ALARMING { ", …" } else { "" };
+    let many = count(moved.len() as u64, "tag");
+    format!("\n> [!WARNING]\n> {many} that {verb} a version would move: {names}{more}\n")
+}
+
+/// The sections, in the order of the list, each with its images; the single images of a file stand where its first one does.
+fn sections<'a>(report: &'a Report, list: &ListReport) -> Vec<(Section, Vec<&'a ImageOutcome>)> {
+    let selecting: BTreeSet<&At> = list.entries.iter().map(|entry| &entry.at).collect();
+    let failed = list.entries.iter().filter(|entry| entry.result.is_err()).map(|entry| &entry.at);
     let refused = list.refused.iter().map(|(at, ..)| at);
-    for at in list.origins.iter().chain(selecting).chain(refused) {
-        if !sections.contains(at) {
-            sections.push(at.clone());
+    let places: Vec<&At> = list.origins.iter().chain(failed).chain(refused).collect();
+    let mut sections: Vec<(Section, Vec<&ImageOutcome>)> = Vec::new();
+    let mut found: BTreeMap<&At, usize> = BTreeMap::new();
+    for at in places.iter().copied().chain(selecting.iter().copied()).collect::<BTreeSet<_>>() {
+        let section = match at {
+            At::List(position) if !selecting.contains(at) => Section::Singles(Arc::clone(&position.file)),
+            _ => Section::Entry(at.clone()),
+        };
+        let there = sections.iter().position(|(other, _)| *other == section);
+        let index = there.unwrap_or_else(|| {
+            sections.push((section, Vec::new()));
+            sections.len() - 1
+        });
+        found.insert(at, index);
+    }
+    for (image, at) in report.images.iter().zip(places) {
+        if let Some((_, images)) = found.get(at).and_then(|index| sections.get_mut(*index)) {
+            images.push(image);
         }
     }
-    sections.sort();
     sections
 }
 
-fn rows(report: &Report, list: &ListReport, sections: &[At]) -> Vec<Row> {
-    let failed = list.entries.iter().filter(|entry| entry.result.is_err()).map(|entry| &entry.at);
-    let origins = list.origins.iter().chain(failed).chain(list.refused.iter().map(|(at, ..)| at));
-    let row = |(image, at): (&ImageOutcome, &At)| {
-        let change = Change::of(image);
-        let section = sections.binary_search(at).ok()?;
-        (change != Change::Unchanged).then(|| Row { section, change, text: row(report, image, change) })
-    };
-    report.images.iter().zip(origins).filter_map(row).collect()
-}
-
-fn row(report: &Report, image: &ImageOutcome, change: Change) -> String {
+fn row(report: &Report, image: &ImageOutcome, change: Change, bills: bool) -> String {
     let target = image.target.as_ref().unwrap_or(&image.source).to_string();
     let target = if change == Change::MoveVersion { format!("**{}**", code(&target)) } else { code(&target) };
     let short = |digest: Option<&Digest>| {
@@ -217,44 +255,46 @@ fn row(report: &Report, image: &ImageOutcome, change: Change) -> String {
         _ => image.digest.as_ref(),
     };
     let before = if change == Change::Kept { image.digest.as_ref() } else { image.replaced.as_ref() };
-    format!(
-        "| {target} | {} | {} | {} | {bytes} | {} |\n",
-        change.word(),
-        short(before),
-        short(wanted),
-        image.traffic.pulls_billed
-    )
+    let pulls = if bills { format!(" {} |", image.traffic.pulls_billed) } else { String::new() };
+    format!("| {target} | {} | {} | {} | {bytes} |{pulls}\n", change.word(), short(before), short(wanted))
 }
 
-/// What an entry's rules did, those of its tags that do not change, and the head of its table where others do.
-fn head(at: &At, report: &Report, list: &ListReport) -> String {
-    let mut text = format!("\n#### {}", markdown_text(&at.to_string()));
-    let images: Vec<&ImageOutcome> =
-        report.images.iter().zip(&list.origins).filter(|(_, origin)| *origin == at).map(|(image, _)| image).collect();
-    let entry = list.entries.iter().find(|entry| entry.at == *at);
-    let name = match (entry, images.first()) {
-        (Some(entry), _) => Some(entry.source.registry().map_or_else(|| entry.source.to_string(), Reference::name)),
-        (None, Some(image)) => Some(image.source.to_string()),
-        (None, None) => None,
-    };
-    text += &name.map_or_else(String::new, |name| format!(" · {}", code(&name)));
-    text += "\n\n";
-    match entry.map(|entry| &entry.result) {
-        Some(Ok(selection)) => {
-            text.extend(selection.steps.iter().map(Step::sentence).map(|step| format!("- {}\n", markdown_text(&step))));
+/// What a section's rules did, those of its tags that do not change, why some failed, and the head of its table where others do.
+fn head(section: &Section, images: &[&ImageOutcome], list: &ListReport, bills: bool) -> String {
+    let entry = list.entries.iter().find(|entry| matches!(section, Section::Entry(at) if entry.at == *at));
+    let mut text = match (section, entry) {
+        (Section::Entry(at), Some(entry)) => {
+            let name = entry.source.registry().map_or_else(|| entry.source.to_string(), Reference::name);
+            format!("\n#### {} · {}\n\n", markdown_text(&at.to_string()), code(&name))
         }
-        Some(Err(error)) => text.extend(["- ", &markdown_text(&error.to_string()), "\n"]),
-        None => {}
+        (Section::Entry(at), None) => format!("\n#### {}\n\n", markdown_text(&at.to_string())),
+        (Section::Singles(file), _) => {
+            format!("\n#### {} · {}\n\n", markdown_text(file), count(images.len() as u64, "single image"))
+        }
+    };
+    if let Some(Ok(selection)) = entry.map(|entry| &entry.result) {
+        text.extend(selection.steps.iter().map(Step::sentence).map(|step| format!("- {}\n", markdown_text(&step))));
     }
     let unchanged: Vec<&&ImageOutcome> = images.iter().filter(|image| Change::of(image) == Change::Unchanged).collect();
     if !unchanged.is_empty() {
-        let tags = unchanged.iter().take(NAMED).filter_map(|image| image.target.as_ref()?.tag().map(code));
+        // The tag alone says nothing where each image is of another repository.
+        let name = |image: &&&ImageOutcome| {
+            let target = image.target.as_ref()?;
+            Some(if entry.is_some() { code(target.tag()?) } else { code(&target.to_string()) })
+        };
+        let tags = unchanged.iter().take(NAMED).filter_map(name);
         let more = if unchanged.len() > NAMED { ", …" } else { "" };
         let _ = writeln!(text, "- {} unchanged: {}{more}", unchanged.len(), tags.collect::<Vec<_>>().join(", "));
     }
-    let fails = entry.is_some_and(|entry| entry.result.is_err()) || list.refused.iter().any(|(other, ..)| other == at);
-    if unchanged.len() < images.len() || fails {
-        text += "\n| target | change | from | to | bytes | pulls |\n| --- | --- | --- | --- | ---: | ---: |\n";
+    let failed = images.iter().filter(|image| Change::of(image) == Change::Failed);
+    for error in failed.filter_map(|image| image.error.as_deref()).take(NAMED) {
+        let _ = writeln!(text, "- {}", markdown_text(&error.to_string()));
+    }
+    if unchanged.len() < images.len() {
+        text += "\n| target | change | from | to | bytes |";
+        text += if bills { " pulls |\n" } else { "\n" };
+        text += "| --- | --- | --- | --- | ---: |";
+        text += if bills { " ---: |\n" } else { "\n" };
     }
     text
 }

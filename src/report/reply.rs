@@ -140,7 +140,7 @@ fn short(image: &ImageReference) -> String {
 }
 
 fn section(report: &Report, image: &ImageOutcome) -> String {
-    match (&image.error, image.target.as_ref().and_then(ImageReference::registry), &image.digest) {
+    match (image.error.as_deref(), image.target.as_ref().and_then(ImageReference::registry), &image.digest) {
         (None, Some(target), Some(digest)) if is_well(image) => {
             mirrored(report, image, &format!("{}@{digest}", target.name()), target)
         }

@@ -137,6 +137,16 @@ impl Files {
         self.runner.in_actions().then_some(MAX_OUTPUT_BYTES)
     }
 
+    /// Whether anybody reads outputs: those of many images are long.
+    pub fn takes_outputs(&self) -> bool {
+        self.output.is_some() || self.runner.in_actions() || self.runner.surroundings.gitlab().is_some()
+    }
+
+    /// Whether anybody reads the job summary.
+    pub fn takes_summary(&self) -> bool {
+        self.summary.is_some() || self.runner.surroundings.gitlab().is_some()
+    }
+
     /// Sets the outputs of the step or job. In a step without a file for them they are lines of its log. To be called once, at
     /// the end.
     pub fn write_outputs(&mut self, console: &Console, outputs: &[(&'static str, String)]) -> Result<(), Error> {

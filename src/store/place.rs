@@ -9,6 +9,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use url::{Host, Url};
 
@@ -20,8 +21,12 @@ use crate::oci::reference::{ImageReference, Reference, canonical_host};
 const MOST_LINKS: usize = 40;
 
 /// What a reference names.
+/// Shared by all that name it: a run of many images has it of each in several places.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct Place(Arc<Named>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Named {
     store: Store,
     tag: Option<String>,
     digest: Option<Digest>,
@@ -48,7 +53,7 @@ impl Place {
             ImageReference::Registry(reference) => repository(reference, insecure),
             ImageReference::Layout(layout) => Store::Directory(directory(&layout.directory)),
         };
-        Self { store, tag: reference.tag().map(str::to_owned), digest: reference.digest().cloned() }
+        Self(Arc::new(Named { store, tag: reference.tag().map(str::to_owned), digest: reference.digest().cloned() }))
     }
 }
 

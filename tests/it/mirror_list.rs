@@ -349,7 +349,7 @@ async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
     let target = lists.target.host();
     for part in [
         "### Plan: 1 to add, 2 to move, 1 unchanged, 1 kept, 1 gone upstream, 1 failed".to_owned(),
-        "> 1 tag that names a version would move.".to_owned(),
+        format!("> 1 tag that names a version would move: `{target}/app:1.0`\n"),
         "- \\* selected 4 tags: 1.2, 1.1, 1.0, …".to_owned(),
         "- 1 unchanged: `1.2`".to_owned(),
         format!("| **`{target}/app:1.0`** | **move** | {} | {} |", short(&old), short(&new)),
@@ -368,6 +368,36 @@ async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
     assert_eq!(lists.target.writes(), 0, "{}", lists.requests());
     // A run that writes has no plan.
     assert!(!lists.run(list).run().await.everything().contains("plan<<"));
+}
+
+#[tokio::test]
+async fn single_images_share_a_table_and_a_failure_is_told_with_its_reason() {
+    let lists = Lists::new();
+    let image = images::single();
+    let mut list = "images:\n  - {source: SOURCE/app, target: TARGET/app, tags: '1.*'}\n".to_owned();
+    lists.tags("app", &image, &["1.0"]);
+    for number in 0..30 {
+        lists.tags(&format!("single{number}"), &image, &["1"]);
+        list += &format!("  - SOURCE/single{number}:1 => TARGET/single{number}\n");
+    }
+    for number in 0..3 {
+        lists.target.seed(&image, &format!("single{number}:1"));
+    }
+    lists.source.fault(Fault::on("*", "/single29/", What::error(403, "DENIED", "not for you")).always());
+    let outcome = lists.run(&list).input("dry-run", "true").fails_with(1).await;
+    let plan = outcome.output("plan");
+    let target = lists.target.host();
+    assert_eq!(plan.matches("\n#### ").count(), 2, "{plan}");
+    for part in [
+        "#### images.yml · 30 single images\n".to_owned(),
+        format!("- 3 unchanged: `{target}/single0:1`, `{target}/single1:1`, `{target}/single2:1`\n"),
+        "not for you".to_owned(),
+        format!("| `{target}/single29:1` | failed | – | – | – |\n"),
+        // Nothing is billed here.
+        "| target | change | from | to | bytes |\n".to_owned(),
+    ] {
+        assert!(plan.contains(&part), "{part}\n{plan}");
+    }
 }
 
 #[tokio::test]
@@ -671,6 +701,60 @@ async fn pulls_that_come_back_are_waited_for_on_demand() {
     assert_eq!((pulls(&lists), lists.source.statuses(429)), (12, 0), "{}", lists.requests());
     let outcome = run.input("pull-budget", "10").fails_with(2).await;
     assert!(outcome.says("input `on-budget`: is `wait`"), "{outcome}");
+}
+
+#[tokio::test]
+async fn pulls_that_somebody_else_of_the_address_takes_leave_images_for_another_run_and_fail_none() {
+    let one_by_one = |lists: &Lists, lines: &[String]| {
+        lists.run(&format!("images: [{}]", lines.join(", "))).input("concurrency", "1")
+    };
+    let expected = |copied: u64| {
+        let of = |at: u64| format!("app:1.{at} {}", if at < copied { "copied" } else { "deferred" });
+        (0..12).map(of).collect::<Vec<_>>()
+    };
+    for budget in ["auto", "10"] {
+        let (lists, lines) = twelve();
+        lists.source.switch(|switches| switches.pulls_of_others = 1);
+        let outcome = one_by_one(&lists, &lines).input("pull-budget", budget).succeeds().await;
+        assert_eq!(results(&outcome), expected(5), "{outcome}");
+        assert_eq!((pulls(&lists), lists.source.statuses(429)), (5, 0), "{}", lists.requests());
+    }
+    // All at once, so that no answer says so before the refusal; then nothing more is asked for.
+    let (lists, lines) = twelve();
+    lists.source.switch(|switches| switches.pulls_left = Some(100));
+    let run = one_by_one(&lists, &lines);
+    let budgeted = run.clone().input("pull-budget", "auto");
+    let third = format!("/v2/app/manifests/{}", images::release(3).digest());
+    lists.source.fault(Fault::on("GET", &third, What::docker_hub_quota()).always());
+    let outcome = budgeted.succeeds().await;
+    assert_eq!(results(&outcome), expected(3), "{outcome}");
+    assert_eq!((pulls(&lists), lists.source.statuses(429)), (3, 1), "{}", lists.requests());
+    assert!(outcome.says("says: You have reached your unauthenticated pull rate limit"), "{outcome}");
+    assert_eq!(outcome.output("next").lines().count(), 9);
+    // Who minds no budget is told of the failure.
+    let outcome = run.fails_with(1).await;
+    assert_eq!(results(&outcome)[3], "app:1.3 failed", "{outcome}");
+    // What is given back is waited for on demand.
+    lists.source.clear_faults();
+    lists.source.fault(Fault::on("GET", &third, What::docker_hub_quota()));
+    let waits = budgeted.input("on-budget", "wait").input("patience", "1s");
+    assert_eq!(results(&waits.succeeds().await)[3], "app:1.3 copied");
+}
+
+#[tokio::test]
+async fn a_registry_that_refuses_to_be_asked_when_its_pulls_are_used_up_leaves_the_image_too() {
+    for head in [
+        What::status(429).header("ratelimit-limit", "100;w=21600").header("ratelimit-remaining", "0;w=21600"),
+        What::status(429),
+    ] {
+        let (lists, lines) = twelve();
+        lists.source.fault(Fault::on("HEAD", "/v2/app/manifests/", head).always());
+        lists.source.fault(Fault::on("GET", "/v2/app/manifests/", What::docker_hub_quota()).always());
+        let run = lists.run(&format!("images: [{}, {}]", lines[0], lines[1])).input("patience", "1s");
+        let outcome = run.input("pull-budget", "auto").succeeds().await;
+        assert_eq!(results(&outcome), ["app:1.0 deferred", "app:1.1 deferred"], "{outcome}");
+        assert_eq!(lists.target.writes(), 0);
+    }
 }
 
 #[tokio::test]

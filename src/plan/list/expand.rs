@@ -179,7 +179,11 @@ fn lines(entry: &Entry, selection: &Selection, request: &Request) -> Vec<Line> {
         }
         (_, source) => vec![(source.clone(), source.tag().map(str::to_owned))],
     };
+    // One for all that want the same: of ten thousand tags each would be a copy.
     let options = entry.settings.apply(&request.options, request.subset);
+    let options =
+        Arc::new(Options { source_tag: SourceTag::MayMove, expected_digest: None, pin: Pin::Input, ..options });
+    let never = Arc::new(Options { source_tag: SourceTag::Immutable, ..Options::clone(&options) });
     let immutable = entry.settings.immutable.as_deref().unwrap_or_default();
     let targets: Vec<Option<&String>> = match &entry.settings.targets {
         Some(targets) => targets.iter().map(Some).collect(),
@@ -193,29 +197,28 @@ fn lines(entry: &Entry, selection: &Selection, request: &Request) -> Vec<Line> {
             (Some(lock), Some(reference)) => lock.held(reference),
             _ => Held::Free(None),
         };
+        let mut options = Arc::clone(if never_moves { &never } else { &options });
         // Of some platforms the target has another digest than the lock.
-        let source_tag = match &held {
-            Held::At(digest) if is_whole => SourceTag::Locked(digest.clone()),
-            Held::Free(Some(digest)) if is_whole && never_moves => SourceTag::Locked(digest.clone()),
-            _ if never_moves => SourceTag::Immutable,
-            _ => SourceTag::MayMove,
-        };
-        let (expected_digest, pin) = match (held, &request.lock) {
-            (Held::At(digest), Some(lock)) => (Some(digest), lock.pin()),
-            _ => (None, Pin::Input),
-        };
+        match &held {
+            Held::At(digest) if is_whole => {
+                Arc::make_mut(&mut options).source_tag = SourceTag::Locked(digest.clone());
+            }
+            Held::Free(Some(digest)) if is_whole && never_moves => {
+                Arc::make_mut(&mut options).source_tag = SourceTag::Locked(digest.clone());
+            }
+            _ => {}
+        }
+        if let (Held::At(digest), Some(lock)) = (held, &request.lock) {
+            let options = Arc::make_mut(&mut options);
+            (options.expected_digest, options.pin) = (Some(digest), lock.pin());
+        }
         for target in &targets {
             lines.push(Line {
                 at: At::List(entry.position.clone()),
                 source: source.clone(),
                 target: target.cloned(),
                 platform: None,
-                options: Some(Options {
-                    source_tag: source_tag.clone(),
-                    expected_digest: expected_digest.clone(),
-                    pin: pin.clone(),
-                    ..options.clone()
-                }),
+                options: Some(Arc::clone(&options)),
                 say: Say::Run,
             });
         }

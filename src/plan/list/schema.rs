@@ -53,6 +53,15 @@ pub const NEWEST_KEYS: [&str; 3] = ["count", "across-variants", "by"];
 /// What other tools' lists call their logins.
 const LOGINS: [&str; 8] = ["creds", "credentials", "username", "user", "password", "pass", "auth", "token"];
 
+/// Keys of other tools' lists, and words that come to mind, by the key here.
+const OTHER_WORDS: [(&str, &[&str]); 5] = [
+    ("source", &["image", "from", "src", "name", "repository", "repo"]),
+    ("target", &["destination", "dest", "dst", "to", "mirror"]),
+    ("tags", &["include", "allow", "filter", "versions"]),
+    ("exclude", &["deny", "ignore", "skip", "except"]),
+    ("newest", &["latest", "keep", "limit", "count"]),
+];
+
 /// The members of a map.
 type Members = Vec<(Key, Node)>;
 
@@ -595,7 +604,9 @@ fn known(key: &Key, of: &str, keys: &[&str]) -> Result<(), Problem> {
             "merge keys (`<<`) are not read; what several images share goes to `defaults`",
         ));
     }
-    let hint = match nearest(&key.text, keys.iter().copied()) {
+    let meant = OTHER_WORDS.iter().find(|(_, others)| others.contains(&&*key.text.to_ascii_lowercase()));
+    let meant = meant.map(|(word, _)| *word).filter(|word| keys.contains(word));
+    let hint = match meant.or_else(|| nearest(&key.text, keys.iter().copied())) {
         Some(word) => format!("; did you mean `{word}`?"),
         None => format!("; there are {}", keys.join(", ")),
     };

@@ -216,8 +216,11 @@ fn rule(newest: Newest) -> String {
     format!("newest {}{by}{of}", newest.count)
 }
 
+/// As one would write it in the list.
 fn span(time: Duration) -> String {
-    humantime::format_duration(time).to_string().replace(' ', "")
+    let units = [("d", 24 * 60 * 60), ("h", 60 * 60), ("m", 60), ("s", 1)];
+    let whole = units.into_iter().find(|(_, unit)| time.as_secs().is_multiple_of(*unit));
+    whole.map_or_else(String::new, |(name, unit)| format!("{}{name}", time.as_secs() / unit))
 }
 
 /// Versions before all others, the highest first and of each its variants by name; what is none by its name.

@@ -198,11 +198,11 @@ fn nothing_that_a_stranger_writes_does_anything_in_the_answer() {
         // What registries say goes the same way.
         let platform = PlatformOutcome { platform: (*text).to_owned(), digest: Digest::of(b"a"), size: None };
         let image = ImageOutcome { platforms: vec![platform], ..copied() };
-        let error = Some(Error::Content {
+        let error = Some(Box::new(Error::Content {
             side: crate::error::Side::Source,
             object: (&ImageReference::parse("alpine").unwrap()).into(),
             problem: (*text).to_owned(),
-        });
+        }));
         assert_harmless(&reply(vec![image, ImageOutcome { error, ..failed() }], vec![]), text);
     }
 }

@@ -14,6 +14,7 @@ use crate::error::cause::ErrorResponse;
 use crate::http::body::BoundedBody;
 use crate::oci::digest::Digest;
 use crate::secret::Secret;
+use crate::store::registry::quota::quota;
 use crate::text::sanitise;
 
 /// How much of an error body is read.
@@ -74,7 +75,8 @@ pub(crate) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Se
     };
     let request_id = request_id(headers).map(|id| safe(id, 80));
     let challenges = headers.contains_key(WWW_AUTHENTICATE);
-    let mut refusal = ErrorResponse { status, request_id, challenges, ..ErrorResponse::default() };
+    let has_no_pulls = quota(headers).is_some_and(|quota| quota.left == 0);
+    let mut refusal = ErrorResponse { status, request_id, challenges, has_no_pulls, ..ErrorResponse::default() };
     if let Ok(envelope) = serde_json::from_slice::<Envelope>(body) {
         let mut messages = Vec::new();
         for entry in envelope.errors.iter().take(50) {

@@ -19,7 +19,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
 use crate::store::content::{ManifestPush, OnFailure, TagOrDigest};
 use crate::store::registry::auth::token::Scopes;
-use crate::store::registry::pulls;
+use crate::store::registry::quota::quota;
 use crate::store::registry::referrers::is_page;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::Request;
@@ -43,14 +43,16 @@ impl Repository {
     /// A registry that answers without a digest is asked for the bytes instead (`Docker-Content-Digest` is optional).
     pub async fn head_manifest(&self, at: TagOrDigest<'_>) -> Result<Option<Descriptor>, Error> {
         let call = self.manifest_call(Method::HEAD, at, "manifest");
-        let response = match self.send(&call).await {
-            Ok(response) => response,
-            Err(cause) if is_absent(&cause) => return Ok(None),
-            Err(cause) if is_mute(&cause) => return self.explained(at, cause).await,
-            Err(cause) => return Err(self.error(Action::HeadManifest, self.object(at), cause)),
+        let response = loop {
+            match self.send(&call).await {
+                Ok(response) => break response,
+                Err(cause) if is_absent(&cause) => return Ok(None),
+                Err(cause) if is_mute(&cause) => return self.explained(at, cause).await,
+                Err(cause) => Box::pin(self.without_pulls(Action::HeadManifest, at, cause)).await?,
+            }
         };
         let headers = response.headers();
-        self.host.pulls.hear(pulls::quota(headers));
+        self.host.pulls.hear(quota(headers));
         let digest = match (content_digest(headers), at) {
             (Some(digest), _) => digest,
             (None, TagOrDigest::Digest(digest)) => digest.clone(),
@@ -77,9 +79,10 @@ impl Repository {
     /// that nothing is there. One that sheds load knows HEAD: to ask it on in another way would be to hammer it.
     async fn explained(&self, at: TagOrDigest<'_>, cause: Cause) -> Result<Option<Descriptor>, Error> {
         let sheds_load = cause.refusal().is_some_and(ErrorResponse::sheds_load);
-        match self.get_manifest(at).await {
+        match self.fetch_manifest(at).await {
             Ok(manifest) => Ok(Some(manifest.descriptor())),
             Err(error) if error.is_absent() && !sheds_load => Ok(None),
+            Err(error @ Error::OutOfPulls { .. }) if sheds_load => Err(error),
             Err(error) if error.refusal().is_some_and(|refusal| !refusal.message.is_empty()) => Err(error),
             Err(_) => Err(self.error(Action::HeadManifest, self.object(at), cause)),
         }
@@ -88,21 +91,32 @@ impl Repository {
     /// Fetches a manifest: at most 4 MiB, hashed, compared with the digest asked for and with the one the registry
     /// names.
     pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
-        let call = self.manifest_call(Method::GET, at, "manifest");
-        let failed = |cause| self.error(Action::GetManifest, self.object(at), cause);
         if matches!(at, TagOrDigest::Tag(_)) && self.host.pulls.ends() {
             // It may not be there, and to ask for that is billed nothing.
-            self.send(&self.manifest_call(Method::HEAD, at, "manifest")).await.map_err(failed)?;
+            while let Err(cause) = self.send(&self.manifest_call(Method::HEAD, at, "manifest")).await {
+                Box::pin(self.without_pulls(Action::GetManifest, at, cause)).await?;
+            }
         }
+        self.fetch_manifest(at).await
+    }
+
+    /// The same without a word before: by a GET alone.
+    async fn fetch_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
+        let call = self.manifest_call(Method::GET, at, "manifest");
+        let failed = |cause| self.error(Action::GetManifest, self.object(at), cause);
         let mut budget = crate::store::registry::retry::RetryBudget::of(&self.limits, call.work);
         let (headers, bytes) = loop {
             self.take_pull(at).await?;
-            let response = self.send(&call).await.map_err(|cause| {
-                // What is refused is not billed.
-                self.host.pulls.give_back();
-                failed(cause)
-            })?;
-            self.host.pulls.hear(pulls::quota(response.headers()));
+            let response = match self.send(&call).await {
+                Ok(response) => response,
+                Err(cause) => {
+                    // What is refused is not billed.
+                    self.host.pulls.give_back();
+                    Box::pin(self.without_pulls(Action::GetManifest, at, cause)).await?;
+                    continue;
+                }
+            };
+            self.host.pulls.hear(quota(response.headers()));
             if self.host.pulls.bills() {
                 self.meter.pull();
             }

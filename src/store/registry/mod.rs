@@ -16,6 +16,7 @@ pub mod manifests;
 pub mod paging;
 pub mod pulls;
 pub mod quirks;
+pub mod quota;
 pub mod referrers;
 pub mod registries;
 pub mod repository;

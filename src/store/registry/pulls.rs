@@ -1,17 +1,19 @@
 //! The pulls that a registry bills, as one repository sees them.
 //!
-//! Owns what a registry's answers say of them, and the wait for pulls that come back. Never counts: that is in `observe`.
+//! Owns what a refusal for want of pulls makes of an image, and the wait for pulls that come back. Never counts: that is in
+//! `observe`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
-use reqwest::header::HeaderMap;
 
-use crate::error::Error;
 use crate::error::action::Action;
-use crate::observe::pulls::{PullBudget, Quota};
+use crate::error::cause::{Cause, ErrorResponse};
+use crate::error::{Error, Side};
+use crate::observe::pulls::PullBudget;
 use crate::store::content::TagOrDigest;
+use crate::store::registry::quota::quota;
 use crate::store::registry::repository::Repository;
 
 /// How often a registry is asked whether it has given pulls back: its window is hours long.
@@ -58,34 +60,27 @@ impl Repository {
         self.meter.warn(format!("waited for pulls of {}: {left} left, {needed} needed", self.host.name));
         tokio::time::sleep(LOOK.min(self.limits.patience)).await;
         let answer = self.send(&self.manifest_call(Method::HEAD, at, "manifest")).await;
-        let response = answer.map_err(|cause| self.error(Action::HeadManifest, self.object(at), cause))?;
-        self.host.pulls.hear_again(quota(response.headers()));
+        match answer {
+            Ok(response) => self.host.pulls.hear_again(quota(response.headers())),
+            // Nothing has come back.
+            Err(cause) if cause.refusal().is_some_and(ErrorResponse::is_quota) => {}
+            Err(cause) => return Err(self.error(Action::HeadManifest, self.object(at), cause)),
+        }
         Ok(())
     }
-}
 
-/// What an answer about a manifest says of the pulls: `ratelimit-remaining: 76;w=21600` at Docker Hub.
-pub(crate) fn quota(headers: &HeaderMap) -> Option<Quota> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.split(';').next()?.trim().parse().ok();
-    Some(Quota { left: number("ratelimit-remaining")?, most: number("ratelimit-limit") })
-}
-
-#[cfg(test)]
-mod tests {
-    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-
-    use super::quota;
-
-    #[test]
-    fn what_docker_hub_says_is_read() {
-        let says = |remaining: &'static str| {
-            let pair = |name, value| (HeaderName::from_static(name), HeaderValue::from_static(value));
-            let headers = [pair("ratelimit-limit", "100;w=21600"), pair("ratelimit-remaining", remaining)];
-            quota(&HeaderMap::from_iter(headers)).map(|quota| (quota.left, quota.most))
-        };
-        assert_eq!(says("76;w=21600"), Some((76, Some(100))));
-        assert_eq!(says("0"), Some((0, Some(100))));
-        assert_eq!((says("many"), says("")), (None, None));
-        assert_eq!(quota(&HeaderMap::new()), None);
+    /// A failure to read `at`. Where the run minds its pulls and the registry says that they are used up, whoever has used them,
+    /// that is no failure of the image: more are waited for, or the image is left.
+    pub(crate) async fn without_pulls(&self, action: Action, at: TagOrDigest<'_>, cause: Cause) -> Result<(), Error> {
+        let says_so = cause.refusal().filter(|refusal| refusal.is_quota());
+        match says_so.filter(|_| self.side == Side::Source && self.host.pulls.may_end()) {
+            Some(refusal) => {
+                let words = if refusal.message.is_empty() { "no pull is left" } else { &refusal.message };
+                self.meter.notice(format!("{} says: {words}", self.host.name));
+                self.host.pulls.used_up();
+                self.await_more(at, (1, 0)).await
+            }
+            None => Err(self.error(action, self.object(at), cause)),
+        }
     }
 }

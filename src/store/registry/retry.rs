@@ -38,8 +38,7 @@ pub(crate) fn classify(cause: &Cause) -> Retry {
 
 fn classify_response(refusal: &ErrorResponse) -> Retry {
     match refusal.status {
-        // Docker Hub's six-hour quota: no wait of ours outlasts it.
-        429 if refusal.message.to_ascii_lowercase().contains("pull rate limit") => Retry::Never,
+        _ if refusal.is_quota() => Retry::Never,
         _ if refusal.sheds_load() => Retry::Throttled,
         408 | 425 | 499 | 500 | 502 | 504 | 520..=527 => Retry::Backoff,
         _ => Retry::Never,

@@ -212,6 +212,15 @@ fn ages_and_the_newest_by_time_are_of_what_is_left() {
     ] {
         assert_eq!(narrowed(lines, &times).as_deref(), Ok(left), "{lines}");
     }
+    let spelt = |lines: &str| {
+        let entry = entry(&format!("tags: \"*\"\n{lines}"));
+        let selection = Selection::new(entry.tags.as_ref().unwrap(), &entry.settings, tags.iter().map(String::as_str));
+        selection.by_time(&entry.settings, now, &times).unwrap().steps.last().unwrap().rule.clone()
+    };
+    // As it is written, and not as months and hours.
+    for lines in ["newer-than: 180d", "minimum-age: 36h", "minimum-age: 90m"] {
+        assert_eq!(spelt(lines), lines.replace(": ", " "));
+    }
     times.insert("1.2".into(), None);
     let problem = narrowed("newer-than: 180d", &times).unwrap_err();
     assert!(problem.starts_with("`1.2` does not say when it was made"), "{problem}");

@@ -94,6 +94,8 @@ pub struct Switches {
     pub repositories_must_exist: bool,
     /// A GET of a manifest is billed as a pull, and so many are left (Docker Hub).
     pub pulls_left: Option<u64>,
+    /// Beside each of them, somebody else of the same address takes so many.
+    pub pulls_of_others: u64,
 }
 
 impl Default for Switches {
@@ -112,6 +114,7 @@ impl Default for Switches {
             require_length: false,
             repositories_must_exist: false,
             pulls_left: None,
+            pulls_of_others: 0,
         }
     }
 }

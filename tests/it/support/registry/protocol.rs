@@ -389,16 +389,19 @@ fn get_manifest(call: &Call<'_>, name: &str, reference: &str) -> Answer {
         .header("docker-content-digest", digest)
         .header("etag", format!("\"{digest}\""))
         .body(manifest.bytes.clone());
-    if let Some(left) = &mut lock(&call.node.switches).pulls_left {
+    let mut switches = lock(&call.node.switches);
+    let others = switches.pulls_of_others;
+    if let Some(left) = &mut switches.pulls_left {
         match (&call.method, left.checked_sub(1)) {
             (&Method::GET, None) => {
                 return Err(Reply::error(429, "TOOMANYREQUESTS", "You have reached your pull rate limit."));
             }
-            (&Method::GET, Some(rest)) => *left = rest,
+            (&Method::GET, Some(rest)) => *left = rest.saturating_sub(others),
             _ => {}
         }
         reply = reply.header("ratelimit-limit", "100;w=21600").header("ratelimit-remaining", format!("{left};w=21600"));
     }
+    drop(switches);
     for what in call.whats {
         if let What::TagMovesTo(digest) = what {
             repository.tags.insert(reference.to_owned(), digest.clone());
