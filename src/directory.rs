@@ -47,6 +47,11 @@ impl Directory {
         self.0.symlink_metadata(path).is_ok_and(|found| found.is_symlink())
     }
 
+    /// What is at `path`, a link for itself; none where there is nothing.
+    pub fn symlink_metadata(&self, path: impl AsRef<Path>) -> io::Result<Option<Metadata>> {
+        found(self.0.symlink_metadata(path))
+    }
+
     /// Opens a regular file to read it; none where there is nothing.
     pub fn open_file(&self, path: impl AsRef<Path>) -> io::Result<Option<File>> {
         // To open a pipe waits for its other end.
@@ -121,6 +126,23 @@ impl Directory {
         temporary.keep(name)
     }
 
+    /// Replaces a file as a whole, and keeps who may read, write and run it. Fails where it is a link.
+    pub fn rewrite(&self, path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+        let path = path.as_ref();
+        let no_file = |what: &str| io::Error::new(ErrorKind::InvalidInput, what.to_owned());
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(no_file("it is not the name of a file"));
+        };
+        if !self.0.symlink_metadata(path)?.is_file() {
+            return Err(no_file("it is a link, or no file"));
+        }
+        let permissions = self.0.open(path)?.into_std().metadata()?.permissions();
+        let mut temporary = self.temporary(folder)?;
+        temporary.file.write_all(bytes)?;
+        temporary.file.set_permissions(permissions)?;
+        temporary.keep(name)
+    }
+
     /// Removes the file `path`, or the link in its place.
     pub fn remove(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.0.remove_file(path)
@@ -180,7 +202,7 @@ fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 mod tests {
     use std::fs;
     use std::io::{ErrorKind, Write as _};
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::{Directory, leads_out};
 
@@ -215,6 +237,13 @@ mod tests {
         // A link in the place of a file is replaced and what it led to stays.
         directory.replace("file", b"own").unwrap();
         assert_eq!((fs::read(&absolute).unwrap(), fs::read(root.join("file")).unwrap()), (b"s".into(), b"own".into()));
+        assert!(directory.rewrite("in/none", b"x").is_err());
+        symlink("file", root.join("real/link")).unwrap();
+        assert!(directory.rewrite("real/link", b"x").unwrap_err().to_string().contains("it is a link"));
+        fs::set_permissions(root.join("real/file"), fs::Permissions::from_mode(0o750)).unwrap();
+        directory.rewrite("real/file", b"new").unwrap();
+        assert_eq!(fs::metadata(root.join("real/file")).unwrap().permissions().mode() & 0o777, 0o750);
+        assert_eq!(fs::read(root.join("real/file")).unwrap(), b"new");
         directory.remove("out").unwrap();
         assert!(absolute.exists() && directory.metadata("out").unwrap().is_none());
     }

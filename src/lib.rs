@@ -29,7 +29,7 @@
 //! | [`app`] | wiring, the order of the stages, the exit code | holds logic that a test could want |
 //! | [`inputs`] | the one table of inputs; from flags and `INPUT_*` to types | contacts anything, quotes a secret |
 //! | [`report`] | log, terminal, summary and `json`: renderings of the same data | computes what was not measured |
-//! | [`plan`] | which images go where; that no two jobs get in each other's way | writes |
+//! | [`plan`] | which images go where, and which ones files name; that no two jobs get in each other's way | writes |
 //! | [`github`] | access to packages | copies |
 //! | [`runner`] | what runs the program: Actions, GitLab CI, a terminal; both streams, the files for those who come after | copies, gives a job's password to another host than its registry |
 //! | [`emit`] | configuration for those who pull, one file a format | takes an image that failed, holds a credential |
@@ -142,9 +142,9 @@ pub mod internals {
     pub use crate::error::Side;
     pub use crate::error::reader::Reader;
     pub use crate::examples::chapters;
+    pub use crate::inputs::outputs::OUTPUTS;
     pub use crate::inputs::table::INPUTS;
     pub use crate::inputs::table::Kind;
-    pub use crate::inputs::table::OUTPUTS;
     pub use crate::oci::artifact::Kind as AttachmentKind;
     pub use crate::oci::digest::Digest;
     pub use crate::oci::reference::ImageReference;

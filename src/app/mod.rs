@@ -3,9 +3,12 @@
 //! Owns wiring, order and the exit code. Never holds logic that a test could want.
 
 pub mod connect;
+pub mod files;
 pub mod history;
+pub mod import;
 pub mod lock;
 pub mod publish;
+pub mod rewrite;
 pub mod tags;
 pub mod watch;
 
@@ -30,9 +33,10 @@ use crate::error::{Error, Side};
 use crate::github::access::{self, AccessCheck};
 use crate::github::token::refuse_unusable_tokens;
 use crate::inputs;
-use crate::inputs::typed::{Inputs, Invocation};
+use crate::inputs::typed::{FilesRequest, Inputs, Invocation};
 use crate::observe::debug_log;
 use crate::observe::events::Events;
+use crate::oci::reference::Reference;
 use crate::plan::Plan;
 use crate::plan::ask::Declined;
 use crate::plan::list::expand::{self, Expansion};
@@ -41,11 +45,17 @@ use crate::report::list::ListReport;
 use crate::report::{Report, log, package_access, plan};
 use crate::runner::Runner;
 use crate::runner::console::Console;
-use crate::runner::files::{self, Files};
+use crate::runner::files::{Files, clear};
 use crate::store::layout::shared::Layouts;
 use crate::store::layout::workspace::Workspace;
 use crate::store::mirrors;
 use crate::store::registry::registries::Registries;
+
+/// What is no run of images.
+enum Other {
+    Tags(Reference),
+    Files(Box<FilesRequest>),
+}
 
 /// Runs the program and gives its exit code.
 ///
@@ -59,15 +69,16 @@ pub async fn run(
     let runner = Runner::new(environment, !arguments.is_empty());
     let console = Console::new(&runner);
     let usage = inputs::usage(&arguments, environment);
-    let (inputs, repository) = match inputs::read(arguments, environment) {
+    let (inputs, other) = match inputs::read(arguments, environment) {
         Ok(Invocation::Run(inputs)) => (inputs, None),
-        Ok(Invocation::Tags(inputs, repository)) => (inputs, Some(repository)),
+        Ok(Invocation::Tags(inputs, repository)) => (inputs, Some(Other::Tags(repository))),
+        Ok(Invocation::Files(inputs, request)) => (inputs, Some(Other::Files(request))),
         Ok(Invocation::Print(text)) => {
             return console.data(&text).map_or_else(|error| refuse(&console, &error), |()| 0);
         }
         Err(error) => {
             // The run is over; that an old report is left is no more than a line.
-            let _ = files::clear(&runner);
+            let _ = clear(&runner);
             let code = refuse(&console, &error);
             for line in usage.iter().flat_map(|usage| usage.trim_end().lines()) {
                 console.line(line);
@@ -76,7 +87,7 @@ pub async fn run(
         }
     };
     console.talk(inputs.talk);
-    if let Err(error) = files::clear(&runner) {
+    if let Err(error) = clear(&runner) {
         return refuse(&console, &error);
     }
     let files = match Files::open(&runner, inputs.summary, inputs.report_file.as_ref()) {
@@ -93,8 +104,10 @@ pub async fn run(
     for notice in &inputs.notices {
         console.warning("mirror-image", notice);
     }
-    if let Some(repository) = repository {
-        return tags::run(files, &console, &inputs, &repository, shutdown).await;
+    match other {
+        Some(Other::Tags(repository)) => return tags::run(files, &console, &inputs, &repository, shutdown).await,
+        Some(Other::Files(request)) => return self::files::run(files, &console, &request),
+        None => {}
     }
     if inputs.asked.is_some() && inputs.request.images.is_empty() {
         let problem = "asks for no image that is mirrored here; the reply says why";

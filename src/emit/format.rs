@@ -54,6 +54,8 @@ pub struct Run {
     pub images: Vec<Image>,
     /// These, and those that came from a directory, which no client asks for: their source is called what their target is.
     pub published: Vec<Image>,
+    /// The services of compose files that the run was told of, and the image of each.
+    pub services: Vec<(String, Reference)>,
     /// Hosts that are spoken to over plain HTTP besides loopback ones.
     insecure: Vec<String>,
 }
@@ -112,7 +114,8 @@ impl Run {
         let name = object_name(project.unwrap_or_else(first));
         let mapping = serde_json::to_value(mappings(outcomes)).unwrap_or_default();
         let listing = Listing::new(outcomes, humantime::format_rfc3339_seconds(now).to_string());
-        (Self { name, mapping, listing, images, published, insecure: insecure.to_vec() }, notes)
+        let services = Vec::new();
+        (Self { name, mapping, listing, images, published, services, insecure: insecure.to_vec() }, notes)
     }
 
     fn image(image: &ImageOutcome) -> Result<Image, String> {

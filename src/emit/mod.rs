@@ -7,6 +7,7 @@
 pub mod buildkit;
 pub mod catalogue;
 pub mod cnb;
+pub mod compose_override;
 pub mod containerd;
 pub mod directory;
 pub mod document;
@@ -17,11 +18,13 @@ pub mod imagestream;
 pub mod k3s;
 pub mod kustomize;
 pub mod kyverno;
+pub mod lines;
 pub mod listing;
 pub mod mapping;
 pub mod objects;
 pub mod openshift;
 pub mod registries_conf;
+pub mod sed;
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -32,6 +35,7 @@ use crate::emit::format::{Format, Run};
 use crate::engine::options::Command;
 use crate::engine::outcome::ImageOutcome;
 use crate::error::Error;
+use crate::oci::reference::Reference;
 use crate::text::quote::quote;
 
 /// Every format, in the order in which they are shown.
@@ -49,12 +53,20 @@ const FORMATS: &[&dyn Format] = &[
     &buildkit::Daemon,
     &kyverno::Policy,
     &helm::Values,
+    &lines::Lines,
+    &sed::Script,
+    &compose_override::Override,
     &catalogue::Catalogue,
 ];
 
-/// The formats that were asked for, by name.
+/// The formats that were asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted(BTreeSet<&'static str>);
+pub struct Wanted {
+    /// By name.
+    formats: BTreeSet<&'static str>,
+    /// The services of compose files that the run was told of, and the image of each.
+    services: Vec<(String, Reference)>,
+}
 
 impl Wanted {
     /// Reads the words of the input `emit`.
@@ -76,12 +88,18 @@ impl Wanted {
                 }
             }
         }
-        Ok(Self(wanted))
+        Ok(Self { formats: wanted, services: Vec::new() })
+    }
+
+    /// The same for a run whose images are those of compose files' services.
+    #[must_use]
+    pub fn of_services(self, services: Vec<(String, Reference)>) -> Self {
+        Self { services, ..self }
     }
 
     /// Whether nothing was asked for.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.formats.is_empty()
     }
 }
 
@@ -102,8 +120,9 @@ pub fn render(
         let why = if dry_run { "a dry run writes nothing" } else { "only `copy` makes mirrors" };
         return (Vec::new(), vec![format!("no consumer configuration was written: {why}")]);
     }
-    let (run, notes) = Run::new(images, project, insecure, now);
-    let formats = FORMATS.iter().filter(|format| wanted.0.contains(format.name()));
+    let (mut run, notes) = Run::new(images, project, insecure, now);
+    run.services.clone_from(&wanted.services);
+    let formats = FORMATS.iter().filter(|format| wanted.formats.contains(format.name()));
     let consumer_configs = formats.map(|format| {
         let result = match (run.images.is_empty(), run.published.is_empty()) {
             _ if !format.needs_exact() => format.files(&run),

@@ -12,7 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 use crate::engine::options::Command;
 use crate::error::Error;
 use crate::inputs::table::{Group, INPUTS, Input, Kind, known};
-use crate::inputs::typed::Task;
+use crate::inputs::typed::{FileTask, Task};
 use crate::runner::talk::{Colour, Format, Talk, Volume};
 use crate::text::blank::trimmed;
 use crate::text::choice::{Choice, words};
@@ -32,9 +32,10 @@ const OUTPUT: &str = "output";
 const COLOUR: &str = "color";
 
 /// What a subcommand is told by position; each is an input, but for those of `completions`.
-const SOURCE: Word = Word { id: "SOURCE", input: "source", is_needed: true };
-const REPOSITORY: Word = Word { id: "REPOSITORY", input: "source", is_needed: true };
-const TARGET: Word = Word { id: "TARGET", input: "target", is_needed: false };
+const SOURCE: Word = Word { id: "SOURCE", input: "source", count: Count::One };
+const REPOSITORY: Word = Word { id: "REPOSITORY", input: "source", count: Count::One };
+const TARGET: Word = Word { id: "TARGET", input: "target", count: Count::AtMostOne };
+const FILES: Word = Word { id: "FILE", input: "images-from", count: Count::Several };
 
 /// A positional word.
 struct Word {
@@ -42,8 +43,15 @@ struct Word {
     id: &'static str,
     /// The input that it stands for.
     input: &'static str,
-    /// Whether the usage shows it without brackets. It may come from a variable all the same.
-    is_needed: bool,
+    count: Count,
+}
+
+/// How many of a word the usage shows. It may come from a variable all the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Count {
+    One,
+    AtMostOne,
+    Several,
 }
 
 /// One that asks registries.
@@ -55,7 +63,7 @@ struct Subcommand {
     examples: &'static [(&'static str, &'static str)],
 }
 
-const SUBCOMMANDS: [Subcommand; 5] = [
+const SUBCOMMANDS: [Subcommand; 8] = [
     Subcommand {
         task: Task::Images(Command::Copy),
         about: "Copy images from one registry to another, their digests kept",
@@ -106,6 +114,47 @@ const SUBCOMMANDS: [Subcommand; 5] = [
             ("As JSON", "mirror-image tags alpine --output json"),
         ],
     },
+    Subcommand {
+        task: Task::Files(FileTask::Images),
+        about: "List the images that files name: Dockerfiles, compose files, Kubernetes, workflows",
+        words: &[FILES],
+        examples: &[
+            ("Of a whole project, as a list for `config`", "mirror-image images . > images.txt"),
+            ("Of a chart, as it is installed", "helm template ./chart | mirror-image images -"),
+            (
+                "Whether a list mirrors what a project needs",
+                "mirror-image images --check --config images.yml k8s Dockerfile",
+            ),
+        ],
+    },
+    Subcommand {
+        task: Task::Files(FileTask::Rewrite),
+        about: "Write the mirror's names into files, and nothing else",
+        words: &[FILES],
+        examples: &[
+            ("What would change", "mirror-image rewrite k8s --target 'registry.example.com/mirror/{name}' --dry-run"),
+            (
+                "Only what a list mirrors, each with the digest of its lock",
+                "mirror-image rewrite k8s --config images.yml --lock images.lock --digests add",
+            ),
+            (
+                "In a pipe",
+                "helm template ./chart | mirror-image rewrite - --target 'registry.example.com/mirror/{name}'",
+            ),
+        ],
+    },
+    Subcommand {
+        task: Task::Files(FileTask::Import),
+        about: "Make a mirror list of another tool's list",
+        words: &[FILES],
+        examples: &[
+            ("Of regsync", "mirror-image import regsync.yml > images.yml"),
+            (
+                "Of `skopeo sync`, whose destination is on its command line",
+                "mirror-image import sync.yml --target 'registry.example.com/mirror/{name}' > images.yml",
+            ),
+        ],
+    },
 ];
 
 /// What a command line is made for.
@@ -150,7 +199,11 @@ pub fn usage() -> String {
 impl Subcommand {
     fn parser(&self, purpose: Purpose) -> clap::Command {
         let name = self.task.word();
-        let shown = |word: &Word| if word.is_needed { word.id.to_owned() } else { format!("[{}]", word.id) };
+        let shown = |word: &Word| match word.count {
+            Count::One => word.id.to_owned(),
+            Count::AtMostOne => format!("[{}]", word.id),
+            Count::Several => format!("{}…", word.id),
+        };
         let words = self.words.iter().map(shown).collect::<Vec<_>>().join(" ");
         let examples: Vec<String> = self.examples.iter().map(|(what, line)| format!("  {what}:\n    {line}")).collect();
         let examples = format!("Examples:\n{}", examples.join("\n"));
@@ -163,15 +216,25 @@ impl Subcommand {
         for word in self.words {
             let about = match self.task {
                 Task::Tags => "`[registry/]repository`, without a tag. Docker Hub's short names work.",
+                Task::Files(_) => "A file, a directory, a glob, or `-` for standard input.",
                 Task::Images(_) => known(word.input).map_or("", |input| input.help),
             };
-            parser = parser.arg(Arg::new(word.id).value_name(word.id).help(first_sentence(about)).long_help(about));
+            let arg = Arg::new(word.id).value_name(word.id).help(first_sentence(about)).long_help(about);
+            parser = parser.arg(match word.count {
+                Count::Several => arg.num_args(0..).value_hint(ValueHint::AnyPath),
+                Count::One | Count::AtMostOne => arg,
+            });
         }
         for input in INPUTS {
             let is_word = self.words.iter().any(|word| word.input == input.name);
             let is_shown = !is_word && input.tasks.contains(&self.task);
             if is_shown || purpose == Purpose::Read {
-                parser = parser.arg(flag(input, purpose).hide(!is_shown));
+                let mut flag = flag(input, purpose).hide(!is_shown);
+                // Which list is said by `config`, and a file behind it is a file.
+                if input.name == "check" && matches!(self.task, Task::Files(_)) {
+                    flag = flag.num_args(0..=1).require_equals(true).default_missing_value("list");
+                }
+                parser = parser.arg(flag);
             }
         }
         parser.args(of_a_terminal(purpose))
@@ -349,9 +412,13 @@ impl Flags {
             }
         }
         for word in subcommand.words {
-            if let Some(value) = matches.get_one::<String>(word.id) {
-                refuse_lonely_boolean(value)?;
-                flags.take_word(word.input, value)?;
+            let values = matches.get_many::<String>(word.id).unwrap_or_default();
+            values.clone().try_for_each(|value| refuse_lonely_boolean(value))?;
+            match (word.count, known(word.input)) {
+                (Count::Several, Some(input)) => {
+                    flags.take(input, values.map(String::as_str).collect::<Vec<_>>().join("\n"))?;
+                }
+                _ => values.into_iter().try_for_each(|value| flags.take_word(word.input, value))?,
             }
         }
         Ok(flags)
@@ -433,8 +500,8 @@ pub fn explain(error: &clap::Error) -> Error {
         ),
         ErrorKind::UnknownArgument => Error::input(
             "arguments",
-            "are too many; write `mirror-image copy|inspect|verify|access SOURCE [TARGET]` or `mirror-image tags REPOSITORY`, and \
-             everything else as flags or variables",
+            "are too many; write `mirror-image copy|inspect|verify|access SOURCE [TARGET]` or `mirror-image tags REPOSITORY` or \
+             `mirror-image images FILE…`, and everything else as flags or variables",
         ),
         ErrorKind::InvalidSubcommand => {
             Error::input("arguments", "name no command to help with; `mirror-image --help` lists all")

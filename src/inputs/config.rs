@@ -3,21 +3,18 @@
 //! Owns how files are named: paths and globs, below the workspace only. Reads no more than a list may have.
 
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::directory::{Directory, leads_out};
 use crate::error::Error;
+use crate::inputs::globs::files;
 use crate::plan::history::History;
 use crate::plan::list::lock::{Lock, Update};
-use crate::plan::list::pattern::Pattern;
 use crate::plan::list::schema::List;
 use crate::text::quote::quote;
 
 /// The largest file that is read, in bytes: 10,000 images of many lines each.
 const LARGEST: u64 = 4 * 1024 * 1024;
-
-/// The most files and directories that a glob is held against.
-const MOST_NAMES: usize = 100_000;
 
 const INPUT: &str = "config";
 
@@ -27,7 +24,7 @@ pub fn read(workspace: &Path, names: &[&str]) -> Result<List, Error> {
     let mut list = List::default();
     let mut seen: Vec<PathBuf> = Vec::new();
     for name in names {
-        for path in files(&directory, workspace, name)? {
+        for path in files(INPUT, &directory, workspace, name)? {
             if seen.contains(&path) {
                 continue;
             }
@@ -83,97 +80,6 @@ fn text(input: &str, directory: &Directory, path: &Path) -> Result<Option<String
         Err(error) => return Err(problem(&format!("cannot be read: {error}"))),
     };
     String::from_utf8(bytes).map(Some).map_err(|_| problem("is not text in UTF-8; save it so"))
-}
-
-/// The files of a name, relative to the workspace: the one, or those that a glob has, in order.
-fn files(directory: &Directory, workspace: &Path, name: &str) -> Result<Vec<PathBuf>, Error> {
-    let outside = || {
-        let problem = format!("`{}` is not below the workspace; name a file in it, without `..`", quote(name));
-        Error::input(INPUT, problem)
-    };
-    let path = Path::new(name);
-    // A workflow may give the whole path, `${{ github.workspace }}/images.yml`.
-    let path = if path.is_absolute() { path.strip_prefix(workspace).map_err(|_| outside())? } else { path };
-    let mut parts = Vec::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
-            Component::CurDir => {}
-            _ => return Err(outside()),
-        }
-    }
-    if !parts.iter().any(|part| part.contains(['*', '?', '['])) {
-        return Ok(vec![parts.iter().collect()]);
-    }
-    let parts: Vec<Part> = parts.iter().map(|part| Part::parse(part)).collect::<Result<_, _>>()?;
-    let mut found = Vec::new();
-    let mut left = MOST_NAMES;
-    walk(directory, Path::new(""), &parts, &mut found, &mut left)
-        .map_err(|error| Error::input(INPUT, format!("`{}` cannot be searched: {error}", quote(name))))?;
-    found.sort();
-    found.dedup();
-    if found.is_empty() {
-        return Err(Error::input(INPUT, format!("`{}` matches no file below the workspace", quote(name))));
-    }
-    Ok(found)
-}
-
-/// A component of a glob.
-enum Part {
-    /// Any number of directories.
-    Any,
-    /// A name.
-    Named(Pattern, bool),
-}
-
-impl Part {
-    fn parse(text: &str) -> Result<Self, Error> {
-        if text == "**" {
-            return Ok(Self::Any);
-        }
-        let pattern = Pattern::glob(text).map_err(|problem| Error::input(INPUT, problem))?;
-        Ok(Self::Named(pattern, text.starts_with('.')))
-    }
-
-    /// Hidden files are for whoever names them so, as in a shell.
-    fn matches(&self, name: &str) -> bool {
-        match self {
-            Self::Any => !name.starts_with('.'),
-            Self::Named(pattern, hidden) => (*hidden || !name.starts_with('.')) && pattern.matches(name),
-        }
-    }
-}
-
-fn walk(
-    directory: &Directory,
-    below: &Path,
-    parts: &[Part],
-    found: &mut Vec<PathBuf>,
-    left: &mut usize,
-) -> std::io::Result<()> {
-    let Some((part, rest)) = parts.split_first() else { return Ok(()) };
-    if matches!(part, Part::Any) {
-        walk(directory, below, rest, found, left)?;
-    }
-    for name in directory.names(below)? {
-        *left = left.checked_sub(1).ok_or_else(|| {
-            std::io::Error::other(format!("there are more than {MOST_NAMES} files; name a directory of fewer"))
-        })?;
-        if !name.to_str().is_some_and(|name| part.matches(name)) {
-            continue;
-        }
-        let path = below.join(&name);
-        // Links that lead out, or nowhere, are no files of the workspace.
-        let Ok(Some(metadata)) = directory.metadata(&path) else { continue };
-        match part {
-            // As in a shell: what a link leads to may be above it, and is found where it is.
-            Part::Any if metadata.is_dir() && !directory.is_link(&path) => walk(directory, &path, parts, found, left)?,
-            Part::Named(..) if rest.is_empty() && metadata.is_file() => found.push(path),
-            Part::Named(..) if !rest.is_empty() && metadata.is_dir() => walk(directory, &path, rest, found, left)?,
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,9 +3,14 @@
 //! Owns what is read and which of two wins. Contacts nothing. Never quotes the value of a secret, and never takes one from a
 //! positional word.
 
+pub mod access;
 pub mod command_line;
 pub mod completions;
 pub mod config;
+pub mod files;
+pub mod from_files;
+pub mod globs;
+pub mod outputs;
 pub mod table;
 pub mod typed;
 pub mod values;
@@ -73,10 +78,12 @@ pub fn read(arguments: Vec<OsString>, environment: &Environment) -> Result<Invoc
     inputs.debug_log |= flags.verbose;
     inputs.talk = flags.talk;
     let repository = values.repository(flags.talk.format).map_err(|error| without(error, &secrets))?;
+    let files = values.files(environment, flags.talk.format).map_err(|error| without(error, &secrets))?;
     let inputs = Box::new(inputs);
-    Ok(match repository {
-        Some(repository) => Invocation::Tags(inputs, repository),
-        None => Invocation::Run(inputs),
+    Ok(match (repository, files) {
+        (Some(repository), _) => Invocation::Tags(inputs, repository),
+        (None, Some(files)) => Invocation::Files(inputs, Box::new(files)),
+        (None, None) => Invocation::Run(inputs),
     })
 }
 

@@ -1,12 +1,13 @@
-//! The one table of inputs and outputs: the command line, the reader of variables, `action.yml` and `docs/inputs.md` come from
+//! The one table of inputs: the command line, the reader of variables, `action.yml` and `docs/inputs.md` come from
 //! it.
 //!
 //! Owns names, kinds, defaults and the help. Never holds the words of a choice: those are listed with the type that they
 //! become.
 
-use crate::engine::options::{Attachments, Check, Command, ForeignLayers, OnBudget, OnConflict, Subset};
+use crate::engine::options::{Attachments, Command, ForeignLayers, OnBudget, OnConflict, Subset};
 use crate::github::settings::{AccessMode, Visibility};
-use crate::inputs::typed::Task;
+use crate::inputs::typed::{Checked, FileTask, Form, Task};
+use crate::plan::find::rewrite::Digests;
 use crate::plan::template::DEFAULT_TARGET;
 use crate::store::mirrors::rules::{Fallback, Tags};
 use crate::text::choice::words;
@@ -81,14 +82,27 @@ const I: Task = Task::Images(Command::Inspect);
 const V: Task = Task::Images(Command::Verify);
 const A: Task = Task::Images(Command::Access);
 
+const F: Task = Task::Files(FileTask::Images);
+const R: Task = Task::Files(FileTask::Rewrite);
+const M: Task = Task::Files(FileTask::Import);
+
 const EVERY: &[Task] = &[C, I, V, A, Task::Tags];
+const FILES: &[Task] = &[F];
+const FROM_FILES: &[Task] = &[C, I, V, A, F, R];
+const NAMED: &[Task] = &[C, I, V, A, F, R, M];
+const REWRITE: &[Task] = &[R];
 const IMAGES: &[Task] = &[C, I, V, A];
 const CONTENT: &[Task] = &[C, I, V];
 const TO_TARGET: &[Task] = &[C, V, A];
+const TO_TARGET_AND_FILES: &[Task] = &[C, V, A, F, R, M];
+const COPY_AND_REWRITE: &[Task] = &[C, R];
 const COPY_AND_VERIFY: &[Task] = &[C, V];
 const COPY_AND_ACCESS: &[Task] = &[C, A];
 const COPY: &[Task] = &[C];
 const VERIFY: &[Task] = &[V];
+const COPY_AND_IMAGES: &[Task] = &[C, F];
+const ACCESS_AND_FILES: &[Task] = &[C, A, F, R, M];
+const WRITING: &[Task] = &[C, A, R];
 /// What the command line has a word for.
 const NONE: &[Task] = &[];
 
@@ -116,15 +130,6 @@ impl Input {
     }
 }
 
-/// One output.
-#[derive(Clone, Copy, Debug)]
-pub struct Output {
-    /// The name in `GITHUB_OUTPUT`.
-    pub name: &'static str,
-    /// One line for the help, `action.yml` and `docs/inputs.md`.
-    pub help: &'static str,
-}
-
 pub const fn input(
     group: Group,
     tasks: &'static [Task],
@@ -144,7 +149,7 @@ pub const INPUTS: &[Input] = &[
         "command",
         Kind::Choice(words::<Task>),
         Some("copy"),
-        "What to do: `copy`, `inspect` (read the source and print its digests), `verify` (compare source and target, write nothing), `access` (check or grant access on GitHub, copy nothing) or `tags` (list those of the repository `source`).",
+        "What to do: `copy`, `inspect` (read the source and print its digests), `verify` (compare source and target, write nothing), `access` (check or grant access on GitHub, copy nothing), `tags` (list those of the repository `source`) `images` (list those that the files of `images-from` name), `rewrite` (write the mirror's names into these files) or `import` (make a list of another tool's).",
     ),
     input(
         Group::Images,
@@ -152,11 +157,11 @@ pub const INPUTS: &[Input] = &[
         "source",
         Kind::Reference,
         None,
-        "The image to read: `[registry/]repository[:tag][@digest]` (Docker Hub short names work), or `oci:DIRECTORY[:tag]`, an OCI image layout. This, `images` or `config` is required.",
+        "The image to read: `[registry/]repository[:tag][@digest]` (Docker Hub short names work), or `oci:DIRECTORY[:tag]`, an OCI image layout. This, `images`, `config` or `images-from` is required.",
     ),
     input(
         Group::Images,
-        TO_TARGET,
+        TO_TARGET_AND_FILES,
         "target",
         Kind::Reference,
         Some(DEFAULT_TARGET),
@@ -172,11 +177,60 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         Group::Images,
-        IMAGES,
+        FROM_FILES,
         "config",
         Kind::List,
         None,
         "Many images by lists, in place of `source`: paths or globs of files below the workspace. A YAML file selects tags by pattern, version and age; any other has `SOURCE` or `SOURCE => TARGET` a line.",
+    ),
+    input(
+        Group::Images,
+        NAMED,
+        "images-from",
+        Kind::List,
+        None,
+        "Many images, in place of `source`: those that these files name, as paths, globs or directories: Dockerfiles, compose files, objects of Kubernetes and OpenShift, kustomizations, workflows, charts' `Chart.yaml`. What a file leaves open is left out, with a warning that has the file and the line.",
+    ),
+    input(
+        Group::Images,
+        FILES,
+        "format",
+        Kind::Choice(words::<Form>),
+        Some("list"),
+        "How `images` prints: `list` (for `config`, with comments: where each image stands, and what is unresolved), `lines` (the images alone) or `json`.",
+    ),
+    input(
+        Group::Images,
+        REWRITE,
+        "digests",
+        Kind::Choice(words::<Digests>),
+        Some("keep"),
+        "What `rewrite` makes of digests: `keep` those that are there, `add` those that `lock` has, `drop` all beside a tag.",
+    ),
+    input(Group::Images, FILES, "unpinned", Kind::Boolean, Some("false"), "List only the images that have no digest."),
+    input(
+        Group::Images,
+        FROM_FILES,
+        "guess",
+        Kind::Boolean,
+        Some("false"),
+        "Look at charts' values too, where keys that end in `image` name images by habit and not for certain.",
+    ),
+    input(
+        Group::Images,
+        FROM_FILES,
+        "env-file",
+        Kind::List,
+        None,
+        "Files of `NAME=VALUE` lines that fill in the variables of compose files; without one only their defaults are known.",
+    ),
+    input(
+        Group::Images,
+        FROM_FILES,
+        "build-arg",
+        Kind::List,
+        None,
+        "`NAME=VALUE`, which fills in an `ARG` of Dockerfiles in place of its default.",
     ),
     input(
         Group::Images,
@@ -220,7 +274,7 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         Group::Images,
-        COPY,
+        COPY_AND_REWRITE,
         "lock",
         Kind::File,
         None,
@@ -332,11 +386,11 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         Group::Run,
-        COPY_AND_ACCESS,
+        WRITING,
         "dry-run",
         Kind::Boolean,
         Some("false"),
-        "Stop before the first write and say what would be copied.",
+        "Stop before the first write and say what would be copied; of `rewrite`, what would change.",
     ),
     input(
         Group::Logins,
@@ -463,11 +517,11 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         Group::Access,
-        COPY_AND_ACCESS,
+        ACCESS_AND_FILES,
         "strict",
         Kind::Boolean,
         Some("false"),
-        "Fail the run when access is not as wanted: another role, link or visibility, a missing token, a step that only a person can do.",
+        "Fail the run when access is not as wanted: another role, link or visibility, a missing token, a step that only a person can do. Of `images`: fail where an image is unresolved; of `rewrite`: where one stays as it is; of `import`: where something is not carried over.",
     ),
     input(
         Group::Run,
@@ -479,11 +533,11 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         Group::Run,
-        COPY,
+        COPY_AND_IMAGES,
         "check",
-        Kind::Choice(words::<Check>),
+        Kind::Choice(words::<Checked>),
         Some("quick"),
-        "How an unchanged tag is looked at: `quick` compares digests; `deep` asks the target for every part and attachment and sends again what is missing.",
+        "How an unchanged tag is looked at: `quick` compares digests; `deep` asks the target for every part and attachment and sends again what is missing. Of `images`: `list` fails where a file names an image that the list in `config` does not mirror, and prints those.",
     ),
     input(
         Group::Run,
@@ -515,7 +569,7 @@ pub const INPUTS: &[Input] = &[
         "emit",
         Kind::List,
         Some("none"),
-        "Configuration to write for those who pull: `mapping`, `registries-conf`, `openshift`, `imagestream`, `kustomize`, `buildkit`, `cnb`, `k3s`, or `all` of these; by name only: `registries-conf-tags`, `containerd`, `buildkitd`, `kyverno`, `helm`, and `catalogue`, a web page of the images.",
+        "Configuration to write for those who pull: `mapping`, `registries-conf`, `openshift`, `imagestream`, `kustomize`, `buildkit`, `cnb`, `k3s`, or `all` of these; by name only: `registries-conf-tags`, `containerd`, `buildkitd`, `kyverno`, `helm`, `lines`, `sed`, `compose-override` (of the services of `images-from`), and `catalogue`, a web page of the images.",
     ),
     input(
         Group::Results,
@@ -534,41 +588,6 @@ pub const INPUTS: &[Input] = &[
         "A file for the whole JSON report, whatever its length. It is overwritten; its directory must be there.",
     ),
     input(Group::Results, IMAGES, "summary", Kind::Boolean, Some("true"), "Write the job summary."),
-];
-
-/// Every output.
-pub const OUTPUTS: &[Output] = &[
-    Output { name: "digest", help: "The digest at the target; for `inspect`, the source's digest." },
-    Output { name: "image", help: "`repository:tag@digest` of the target; for `inspect`, of the source." },
-    Output { name: "images", help: "The same for every image, one a line." },
-    Output { name: "changed", help: "`true` when anything was written, otherwise `false`." },
-    Output {
-        name: "json",
-        help: "The whole report: source, target, digest, platforms with their digests, result, requests, bytes and error of each image; totals.",
-    },
-    Output {
-        name: "plan",
-        help: "With `dry-run` over a list: what would be added and moved, and why, as Markdown of at most 60 KiB.",
-    },
-    Output {
-        name: "matrix",
-        help: "With `dry-run` over a list: `{\"include\":[{\"shard\":\"1/4\"},…]}` for `strategy.matrix`, as many parts as the work is worth.",
-    },
-    Output { name: "next", help: "The images that were `deferred`, `SOURCE => TARGET` a line." },
-    Output {
-        name: "reply",
-        help: "With `request`: the path, below the workspace, of the file with the answer, Markdown of at most 60 KiB.",
-    },
-    Output {
-        name: "reply-state",
-        help: "With `request`: `mirrored`, `partly`, `failed`, or `declined` where nothing was contacted.",
-    },
-    Output { name: "reply-title", help: "With `request`: what was asked for, in a few words." },
-    Output { name: "mapping", help: "JSON list of `{source, target, digest, tags, platforms}`." },
-    Output {
-        name: "access",
-        help: "JSON list of access checks: `{subject, check, status, wanted, found, sentence, link, read_at}`.",
-    },
 ];
 
 pub fn known(name: &str) -> Option<&'static Input> {

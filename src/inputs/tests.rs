@@ -20,7 +20,7 @@ const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 
 fn try_read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Inputs, Error> {
     match read(arguments.iter().map(Into::into).collect(), &Environment::from(variables))? {
-        Invocation::Run(inputs) | Invocation::Tags(inputs, _) => Ok(*inputs),
+        Invocation::Run(inputs) | Invocation::Tags(inputs, _) | Invocation::Files(inputs, _) => Ok(*inputs),
         Invocation::Print(text) => panic!("{text}"),
     }
 }
@@ -187,7 +187,8 @@ fn each_kind_of_bad_input_gets_its_own_sentence() {
         (&["help", "hunter2"], "input `arguments`: name no command to help with"),
         (
             &["a/b", "c/d"],
-            "input `command`: `a/b` is not one of copy, inspect, verify, access, tags; to copy it, write `copy` before it",
+            "input `command`: `a/b` is not one of copy, inspect, verify, access, tags, images, rewrite, import; to \
+             copy it, write `copy` before it",
         ),
         (&["copy", "a/b", "--source", "c/d"], "input `source`: is given twice"),
         (&["tags", "a/b:1"], "input `source`: is `a/b:1`; write the repository alone"),
@@ -298,7 +299,11 @@ fn help_and_version_are_printed() {
         let (whole, short) = (text(&["help", word]), text(&[word, "-h"]));
         assert_eq!(whole, text(&[word, "--help"]));
         assert!(short.lines().count() < whole.lines().count() && !whole.contains("${{"), "{short}\n{whole}");
-        for input in INPUTS.iter().filter(|input| !matches!(input.name, "source" | "target")) {
+        let is_word = |name: &str| match command {
+            Task::Files(_) => name == "images-from",
+            Task::Images(_) | Task::Tags => matches!(name, "source" | "target"),
+        };
+        for input in INPUTS.iter().filter(|input| !is_word(input.name)) {
             let flags = [format!("--{} <", input.name), format!("--{}[=", input.name)];
             let is_there = flags.iter().any(|flag| whole.contains(flag));
             assert_eq!(is_there, input.tasks.contains(&command), "{word} --{}:\n{whole}", input.name);

@@ -5,14 +5,20 @@ use std::time::Duration;
 
 use crate::credentials::Credentials;
 use crate::emit::{self, directory};
-use crate::engine::options::{AtOnce, Command, OnBudget, OnFailure};
+use crate::engine::options::{AtOnce, Check, Command, OnBudget, OnFailure};
+use crate::environment::Environment;
 use crate::github::server::Server;
 use crate::github::settings::AccessInputs;
 use crate::http::proxies::Proxies;
 use crate::http::roots::ExtraRoots;
+use crate::inputs::files::NamedFile;
 use crate::observe::pulls::PullLimit;
 use crate::oci::reference::Reference;
 use crate::plan::ask::Declined;
+use crate::plan::find::found::Settings;
+use crate::plan::find::rewrite::Digests;
+use crate::plan::list::coverage::Coverage;
+use crate::plan::list::lock::Lock;
 use crate::plan::list::shard::Shard;
 use crate::plan::request::Request;
 use crate::runner::files::ReportFile;
@@ -27,6 +33,19 @@ pub enum Task {
     Images(Command),
     /// List a repository's tags.
     Tags,
+    /// Something with files that name images.
+    Files(FileTask),
+}
+
+/// What is done with files that name images; no registry is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileTask {
+    /// List the images.
+    Images,
+    /// Write the mirror's names in their place.
+    Rewrite,
+    /// Make a list of ours of another tool's.
+    Import,
 }
 
 impl Choice for Task {
@@ -36,7 +55,75 @@ impl Choice for Task {
         ("verify", Self::Images(Command::Verify)),
         ("access", Self::Images(Command::Access)),
         ("tags", Self::Tags),
+        ("images", Self::Files(FileTask::Images)),
+        ("rewrite", Self::Files(FileTask::Rewrite)),
+        ("import", Self::Files(FileTask::Import)),
     ];
+}
+
+/// What `check` may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// How closely an unchanged image is looked at.
+    Image(Check),
+    /// Whether a list mirrors what files name.
+    List,
+}
+
+impl Choice for Checked {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("quick", Self::Image(Check::Quick)), ("deep", Self::Image(Check::Deep)), ("list", Self::List)];
+}
+
+/// How the images of files are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A list with comments: where each stands, and what is unresolved.
+    List,
+    /// The images alone.
+    Lines,
+    /// All that is known, as data.
+    Json,
+}
+
+impl Choice for Form {
+    const ALL: &'static [(&'static str, Self)] = &[("list", Self::List), ("lines", Self::Lines), ("json", Self::Json)];
+}
+
+/// What is done with which files.
+#[derive(Clone, Debug)]
+pub struct FilesRequest {
+    pub task: FileTask,
+    pub files: Vec<NamedFile>,
+    /// What is known besides the files.
+    pub settings: Settings,
+    /// How the names begin of what is in the mirror already.
+    pub mirrors: Vec<String>,
+    pub form: Form,
+    /// Whether only images without a digest are listed.
+    pub only_unpinned: bool,
+    /// The list that is to mirror what the files name, where that is checked.
+    pub coverage: Option<Coverage>,
+    /// Whether an image that is unresolved is a failure.
+    pub is_strict: bool,
+    pub naming: Naming,
+}
+
+/// Where images go, as far as files are written for it.
+#[derive(Clone, Debug)]
+pub struct Naming {
+    /// As the input `target` says, or its default.
+    pub targets: Vec<String>,
+    /// The same, where somebody wrote it.
+    pub own_target: Option<String>,
+    pub project: Option<String>,
+    pub digests: Digests,
+    /// Where digests are known from.
+    pub lock: Option<Lock>,
+    /// Whether files stay as they are.
+    pub is_dry_run: bool,
+    /// For lists of tools that take variables.
+    pub environment: Environment,
 }
 
 /// What the program was called for.
@@ -46,6 +133,8 @@ pub enum Invocation {
     Run(Box<Inputs>),
     /// A repository's tags; the inputs say how it is asked.
     Tags(Box<Inputs>, Reference),
+    /// Something with files; the inputs say how it is told.
+    Files(Box<Inputs>, Box<FilesRequest>),
     /// A text to print, and nothing else: `--help`, `--version`, `completions`.
     Print(String),
 }

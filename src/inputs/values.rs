@@ -12,20 +12,18 @@ use crate::credentials::{Credentials, GithubLogin, Given};
 use crate::emit::{self, directory};
 use crate::engine::behind::Tolerance;
 use crate::engine::options::{
-    AtOnce, Command, Mode, OnBudget, OnFailure, Operation, Options, Platforms, SizeLimit, SourceTag, Subset,
+    AtOnce, Check, Command, Mode, OnBudget, OnFailure, Operation, Options, Platforms, SizeLimit, SourceTag, Subset,
     UnchangedDetail,
 };
 use crate::environment::Environment;
 use crate::error::{Error, Pin};
-use crate::github::names;
-use crate::github::role::Permission;
 use crate::github::server::Server;
-use crate::github::settings::{AccessInputs, AccessMode, Grant, Visibility};
 use crate::http::proxies::Proxies;
 use crate::http::roots::ExtraRoots;
 use crate::inputs::config;
+use crate::inputs::files::OfFiles;
 use crate::inputs::table::{INPUTS, Input, Kind, known};
-use crate::inputs::typed::{Inputs, Task};
+use crate::inputs::typed::{Checked, Inputs, Task};
 use crate::inputs::words::{age, at_once, duration, items, pull_limit, request_limit, size_limit};
 use crate::observe::debug_log;
 use crate::observe::pulls::PullLimit;
@@ -73,11 +71,13 @@ struct Wanted {
     declined: Option<Vec<Declined>>,
     /// Whether a stranger asks.
     is_strangers: bool,
+    /// The services of compose files, and the image of each.
+    services: Vec<(String, Reference)>,
 }
 
 impl Wanted {
     fn of(images: Images) -> Self {
-        Self { images, platform: None, read_as: Vec::new(), declined: None, is_strangers: false }
+        Self { images, platform: None, read_as: Vec::new(), declined: None, is_strangers: false, services: Vec::new() }
     }
 }
 
@@ -118,20 +118,22 @@ impl Values {
     }
 
     pub fn inputs(&self, environment: &Environment, mut notices: Vec<String>) -> Result<Inputs, Error> {
-        let command = match self.choice("command")? {
+        let task = self.choice("command")?;
+        let command = match task {
             Task::Images(command) => command,
-            // A repository is asked as an image in it would be.
-            Task::Tags => Command::Inspect,
+            // A repository is asked as an image in it would be, and files ask for nothing.
+            Task::Tags | Task::Files(_) => Command::Inspect,
         };
         let surroundings = Surroundings::of(environment);
-        let Wanted { images, platform, read_as, declined, is_strangers } =
-            self.images(command, surroundings.workspace(environment))?;
+        let Wanted { images, platform, read_as, declined, is_strangers, services } =
+            self.wanted(task, command, environment, &surroundings)?;
         notices.extend(read_as);
-        let dry_run = self.dry_run(command)?;
+        let dry_run = self.dry_run(task, command)?;
         let workspace = surroundings.workspace(environment);
         let history = self.get("history").map(|path| config::history(Path::new(workspace), path)).transpose()?;
         let patience = parsed("patience", duration(self.get("patience").unwrap_or_default()))?;
-        let emit = parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?;
+        let emit =
+            parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?.of_services(services);
         Ok(Inputs {
             request: Request {
                 command,
@@ -141,7 +143,7 @@ impl Values {
                     platforms: self.platforms(platform)?,
                     attachments: self.choice("attachments")?,
                     foreign_layers: self.choice("foreign-layers")?,
-                    check: self.choice("check")?,
+                    check: self.check(task)?,
                     unchanged: if emit.is_empty() && declined.is_none() {
                         UnchangedDetail::Digest
                     } else {
@@ -159,7 +161,7 @@ impl Values {
                     patience,
                 }),
                 subset: self.choice("subset")?,
-                lock: self.lock(&images, workspace)?,
+                lock: self.lock(task, &images, workspace)?,
                 history,
                 is_strangers,
                 images,
@@ -198,9 +200,9 @@ impl Values {
         })
     }
 
-    fn dry_run(&self, command: Command) -> Result<bool, Error> {
+    fn dry_run(&self, task: Task, command: Command) -> Result<bool, Error> {
         let dry_run = self.boolean("dry-run")?;
-        if dry_run && !matches!(command, Command::Copy | Command::Access) {
+        if dry_run && !matches!(command, Command::Copy | Command::Access) && !matches!(task, Task::Files(_)) {
             let problem = format!("makes no sense with `{}`, which never writes; leave it out", command.word());
             return Err(Error::input("dry-run", problem));
         }
@@ -249,11 +251,11 @@ impl Values {
     }
 
     /// The value, or the default.
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).or_else(|| known(name).and_then(Input::literal_default))
     }
 
-    fn choice<T: Choice>(&self, name: &str) -> Result<T, Error> {
+    pub(super) fn choice<T: Choice>(&self, name: &str) -> Result<T, Error> {
         let value = self.get(name).unwrap_or_default();
         T::parse(value).ok_or_else(|| {
             let words = choice::words::<T>();
@@ -268,7 +270,7 @@ impl Values {
         })
     }
 
-    fn boolean(&self, name: &str) -> Result<bool, Error> {
+    pub(super) fn boolean(&self, name: &str) -> Result<bool, Error> {
         // YAML 1.2's core schema, as the actions toolkit reads it.
         match self.get(name).unwrap_or("false") {
             "true" | "True" | "TRUE" => Ok(true),
@@ -318,9 +320,31 @@ impl Values {
         }
     }
 
-    fn images(&self, command: Command, workspace: &str) -> Result<Wanted, Error> {
+    /// The images of a run; what is done with files has none yet.
+    fn wanted(
+        &self,
+        task: Task,
+        command: Command,
+        environment: &Environment,
+        surroundings: &Surroundings,
+    ) -> Result<Wanted, Error> {
+        match task {
+            Task::Files(_) => Ok(Wanted::of(Images::Listed(Vec::new()))),
+            Task::Images(_) | Task::Tags => self.images(command, environment, surroundings),
+        }
+    }
+
+    fn images(
+        &self,
+        command: Command,
+        environment: &Environment,
+        surroundings: &Surroundings,
+    ) -> Result<Wanted, Error> {
+        let workspace = surroundings.workspace(environment);
         let (source, list) = (self.get("source"), self.get("images"));
-        let given = ["source", "images", "config", "request"].into_iter().filter(|name| self.get(name).is_some());
+        let given = ["source", "images", "config", "images-from", "request"]
+            .into_iter()
+            .filter(|name| self.get(name).is_some());
         if let [first, .., last] = given.collect::<Vec<_>>().as_slice() {
             return Err(Error::input(*last, format!("is given, and `{first}` is too; leave one of them out")));
         }
@@ -336,6 +360,10 @@ impl Values {
         if let Some(files) = self.get("config") {
             return config::read(Path::new(workspace), &items(files)).map(|list| Wanted::of(Images::List(list)));
         }
+        if self.get("images-from").is_some() {
+            let OfFiles { lines, read_as, services } = self.images_of_files(environment, surroundings)?;
+            return Ok(Wanted { read_as, services, ..Wanted::of(Images::Listed(lines)) });
+        }
         if let Some(list) = list {
             let images::Typed { lines, notices } = parsed("images", images::parse(list))?;
             return Ok(Wanted { read_as: notices, ..Wanted::of(Images::Listed(lines)) });
@@ -343,7 +371,8 @@ impl Values {
         // Access is about the target alone: with one that is spelled out no source is needed, and it stands for both.
         let alone = self.0.get("target").map(String::as_str).filter(|_| command == Command::Access);
         let Some(text) = source.or(alone) else {
-            let problem = "is missing; name an image, for example `docker.io/library/alpine:3.20`, or several by `images` or `config`";
+            let problem = "is missing; name an image, for example `docker.io/library/alpine:3.20`, or several by `images`, `config` or \
+                           `images-from`";
             return Err(Error::input("source", problem));
         };
         if source.is_none() {
@@ -354,6 +383,15 @@ impl Values {
         Ok(Wanted { platform: read.platform, read_as, ..Wanted::of(Images::One(read.image)) })
     }
 
+    /// How an unchanged image is looked at.
+    fn check(&self, task: Task) -> Result<Check, Error> {
+        match self.choice("check")? {
+            Checked::Image(check) => Ok(check),
+            Checked::List if matches!(task, Task::Files(_)) => Ok(Check::Quick),
+            Checked::List => Err(Error::input("check", "is `list`, which is for `images`; write `quick` or `deep`")),
+        }
+    }
+
     /// The request in free text, where there is one. What bounds it is looked at whatever is asked for.
     fn ask(&self) -> Result<Option<Ask>, Error> {
         let allow = items(self.get("allow").unwrap_or_default());
@@ -362,7 +400,10 @@ impl Values {
         Ok(self.get("request").map(|text| ask::read(text, &rights, limit)))
     }
 
-    fn lock(&self, images: &Images, workspace: &str) -> Result<Option<Lock>, Error> {
+    fn lock(&self, task: Task, images: &Images, workspace: &str) -> Result<Option<Lock>, Error> {
+        if matches!(task, Task::Files(_)) {
+            return Ok(None);
+        }
         let frozen = self.boolean("frozen")?;
         let update = parsed("lock-update", Update::parse(self.get("lock-update").unwrap_or_default()))?;
         let Some(path) = self.get("lock") else {
@@ -459,85 +500,6 @@ impl Values {
             Ok((registry, service))
         };
         items(self.get("token-services").unwrap_or_default()).iter().map(pair).collect()
-    }
-
-    fn access(
-        &self,
-        command: Command,
-        environment: &Environment,
-        surroundings: &Surroundings,
-    ) -> Result<AccessInputs, Error> {
-        let teams = self.grants("teams", "ids-admin", names::team_slug)?;
-        let users = self.grants("users", "mona", |name| names::is_login(name).then(|| name.to_owned()))?;
-        let wants_grants = !(teams.is_empty() && users.is_empty());
-        let visibility: Option<Visibility> = self.choice("expected-visibility")?;
-        let strict = self.boolean("strict")?;
-        let is_asked = strict || visibility.is_some() || command == Command::Access;
-        let mode = match self.get("access") {
-            None if wants_grants => AccessMode::Apply,
-            // A job of GitLab has no token for packages on GitHub: looked at only where it is asked for.
-            None if surroundings.gitlab().is_some() && !is_asked => AccessMode::Off,
-            None => AccessMode::Report,
-            Some(_) => self.choice("access")?,
-        };
-        if mode == AccessMode::Off && (wants_grants || command == Command::Access) {
-            let other = if wants_grants { "`teams` and `users`" } else { "`command: access`" };
-            let problem = format!("`off` contradicts {other}; write `report` or `apply`, or leave one of them out");
-            return Err(Error::input("access", problem));
-        }
-        let repository = self.get("access-repository").or_else(|| environment.get("GITHUB_REPOSITORY"));
-        if let Some(text) = self.get("access-repository").filter(|text| !names::is_repository(text)) {
-            let problem = format!("`{}` is not a repository; write `OWNER/REPO`, without a host", quote(text));
-            return Err(Error::input("access-repository", problem));
-        }
-        let repository = repository.filter(|text| names::is_repository(text)).map(str::to_owned);
-        if wants_grants && repository.is_none() {
-            let problem = "is missing, and GITHUB_REPOSITORY is not set; name the repository that `teams` and `users` are \
-                           to have a role on, `OWNER/REPO`";
-            return Err(Error::input("access-repository", problem));
-        }
-        Ok(AccessInputs {
-            asked: is_asked || mode == AccessMode::Apply || wants_grants,
-            mode,
-            admin_token: self.get("admin-token").map(Secret::new),
-            repository,
-            teams,
-            users,
-            visibility,
-            strict,
-        })
-    }
-
-    /// Reads `NAME=read|write|admin` items; `canonical` gives a name as GitHub has it, or nothing for what is none.
-    fn grants(
-        &self,
-        input: &str,
-        example: &str,
-        canonical: impl Fn(&str) -> Option<String>,
-    ) -> Result<Vec<Grant>, Error> {
-        let mut grants: Vec<Grant> = Vec::new();
-        for item in items(self.get(input).unwrap_or_default()) {
-            let problem =
-                |what: &str| Error::input(input, format!("`{}` {what}; write `{example}=write`", quote(item)));
-            let Some((name, word)) = item.split_once('=') else { return Err(problem("has no role")) };
-            let (name, word) = (name.trim(), word.trim());
-            let Some(permission) = Permission::parse(word) else {
-                let words = choice::words::<Permission>().join(", ");
-                return Err(problem(&format!("has a role that is not one of {words}")));
-            };
-            if name.contains('/') {
-                return Err(problem("has a `/` in its name; leave the organisation out"));
-            }
-            let Some(name) = canonical(name) else {
-                return Err(problem("has no name as it stands in the address of its page"));
-            };
-            match grants.iter().find(|grant| grant.name.eq_ignore_ascii_case(&name)) {
-                Some(twice) if twice.permission != permission => return Err(problem("is given twice, with two roles")),
-                Some(_) => {}
-                None => grants.push(Grant { name, permission }),
-            }
-        }
-        Ok(grants)
     }
 
     fn credentials(

@@ -27,6 +27,8 @@ pub enum At {
     Request(usize),
     /// In the list that the input `config` names.
     List(Position),
+    /// In a file that the input `images-from` names.
+    Named(Position),
 }
 
 impl At {
@@ -36,6 +38,7 @@ impl At {
             Self::Line(_) => "images",
             Self::Request(_) => "request",
             Self::List(_) => "config",
+            Self::Named(_) => "images-from",
         }
     }
 
@@ -43,7 +46,7 @@ impl At {
     pub fn of(&self) -> String {
         match self {
             Self::Line(_) | Self::Request(_) => format!(" of `{}`", self.input()),
-            Self::List(_) => String::new(),
+            Self::List(_) | Self::Named(_) => String::new(),
         }
     }
 }
@@ -52,7 +55,7 @@ impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(number) | Self::Request(number) => write!(f, "line {number}"),
-            Self::List(position) => position.fmt(f),
+            Self::List(position) | Self::Named(position) => position.fmt(f),
         }
     }
 }

@@ -4,8 +4,10 @@
 //! What the tags of a list are is asked in `list`; all else contacts nothing, and a plan that cannot be made is bad input.
 
 pub mod ask;
+pub mod find;
 pub mod history;
 pub mod images;
+pub mod import;
 pub mod list;
 pub mod pasted;
 pub mod request;
@@ -425,7 +427,7 @@ mod tests {
     fn plan(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Plan, Error> {
         let environment = Environment::from(variables);
         match read(arguments.iter().map(Into::into).collect(), &environment)? {
-            Invocation::Run(inputs) | Invocation::Tags(inputs, _) => {
+            Invocation::Run(inputs) | Invocation::Tags(inputs, _) | Invocation::Files(inputs, _) => {
                 Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries)
             }
             Invocation::Print(text) => panic!("{text}"),

@@ -211,6 +211,14 @@ impl Console {
             .map_err(|error| unwritten(&error))
     }
 
+    /// Prints `text` as data, to the last byte: a file that goes on through a pipe.
+    pub fn verbatim(&self, text: &str) -> Result<(), Error> {
+        let mut streams = self.lock();
+        let streams = &mut *streams;
+        let out = streams.data.as_mut().unwrap_or(&mut streams.log);
+        out.write_all(self.redactor.hide(text).as_bytes()).and_then(|()| out.flush()).map_err(|error| unwritten(&error))
+    }
+
     /// One line of the log.
     pub fn line(&self, text: &str) {
         if self.is_heard() {

@@ -3,6 +3,7 @@
 //! Owns the text of a list, the rules by which tags are selected, and what is remembered of them. Never holds a credential,
 //! never writes to a registry.
 
+pub mod coverage;
 pub mod expand;
 pub mod lock;
 pub mod pattern;

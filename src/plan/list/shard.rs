@@ -103,7 +103,7 @@ mod tests {
         let list = lines.join("\n");
         let arguments = ["copy", "--images", list.as_str()].into_iter().map(Into::into).collect();
         match read(arguments, &Environment::from(&[][..])).unwrap() {
-            Invocation::Run(inputs) | Invocation::Tags(inputs, _) => {
+            Invocation::Run(inputs) | Invocation::Tags(inputs, _) | Invocation::Files(inputs, _) => {
                 Plan::new(&inputs.request, &inputs.credentials, &[]).unwrap()
             }
             Invocation::Print(text) => panic!("{text}"),

@@ -1,10 +1,12 @@
 //! A YAML text as a tree in which everything knows where it stands.
 //!
-//! Owns what of YAML a list may be made of. A scalar stays as it was written: the tag `3.10` is no number, and `on` no truth.
-//! Never gives two values for one key, and never lets a small text grow into a large tree. Knows nothing of images.
+//! Owns what of YAML a list may be made of, and how other programs' files are read, which may have more of it. A scalar stays
+//! as it was written: the tag `3.10` is no number, and `on` no truth. Never gives two values for one key of a list, and never
+//! lets a small text grow into a large tree. Knows nothing of images.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, options};
@@ -15,8 +17,14 @@ use crate::text::sanitise;
 /// The most values that a text may stand for, those that aliases repeat counted each time.
 const MOST_NODES: usize = 200_000;
 
+/// The same of a document of another program: a cluster's objects in one `List` are many.
+const MOST_NODES_ELSEWHERE: usize = 1_000_000;
+
 /// How deep values may be in each other; a list needs five.
 const DEEPEST: usize = 32;
+
+/// The same elsewhere: schemas of Kubernetes are deep.
+const DEEPEST_ELSEWHERE: usize = 128;
 
 /// Where something stands in a text, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,10 +68,12 @@ impl Problem {
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// Where it begins; of what an alias repeats, where the alias stands.
+    /// Where it begins; of what an alias of a list repeats, where the alias stands.
     pub place: Place,
     /// What it is.
     pub value: Value,
+    /// The bytes of a text, with its quotes; elsewhere without a meaning.
+    pub span: Range<usize>,
 }
 
 /// A value.
@@ -109,6 +119,27 @@ impl Node {
         }
     }
 
+    /// The value of a key, where it is a map that has it: the last one, as programs read it that mind no second.
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        let Value::Map(members) = &self.value else { return None };
+        members.iter().rev().find(|(key, _)| key.text == name).map(|(_, value)| value)
+    }
+
+    /// The text of a key.
+    pub fn text_of(&self, name: &str) -> Option<&str> {
+        self.get(name)?.text()
+    }
+
+    /// What is in it, where it is a list.
+    pub fn items(&self) -> &[Self] {
+        if let Value::List(items) = &self.value { items } else { &[] }
+    }
+
+    /// What is in it, where it is a map.
+    pub fn members(&self) -> &[(Key, Self)] {
+        if let Value::Map(members) = &self.value { members } else { &[] }
+    }
+
     fn count(&self) -> usize {
         1 + match &self.value {
             Value::List(items) => items.iter().map(Self::count).sum(),
@@ -127,11 +158,84 @@ impl Node {
             }
             other => other.clone(),
         };
-        Self { place, value }
+        Self { place, value, span: self.span.clone() }
     }
 }
 
-/// Reads a text of one document.
+/// Whose text is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// A list of ours: what could be meant otherwise is refused.
+    List,
+    /// Another program's file: YAML tags are read over, `<<` is followed, of two values for a key the last one counts, and
+    /// what an alias repeats stands where it was written.
+    Elsewhere,
+}
+
+/// One document of another program's file.
+pub struct Document {
+    /// What it says, or why it cannot be read.
+    pub root: Result<Node, Problem>,
+    /// Whether it has places that another program is to fill in, `{{ … }}`; those of GitHub's workflows, `${{ … }}`, are none.
+    pub is_template: bool,
+}
+
+/// Reads another program's text, a document after the other: one that is broken takes no other with it, and one alone is in
+/// memory.
+pub fn documents(text: &str) -> impl Iterator<Item = Document> {
+    let mut starts = vec![(0, 0)];
+    let mut offset = 0;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        // Such a line is the mark of a document wherever it stands: no text in a document may have one.
+        let is_mark =
+            line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
+        if is_mark && offset > 0 {
+            starts.push((offset, number));
+        }
+        offset += line.len();
+    }
+    let ends: Vec<usize> = starts.iter().skip(1).map(|(start, _)| *start).chain([text.len()]).collect();
+    let chunks = starts.into_iter().zip(ends).map(|((start, line), end)| (start, line, &text[start..end]));
+    // What stands before the first mark may be nothing but directives, and is no document then.
+    let is_nothing = |text: &str| text.lines().all(|line| line.trim().is_empty() || line.starts_with(['#', '%']));
+    chunks.filter(move |(.., chunk)| !is_nothing(chunk)).flat_map(|(start, line, chunk)| {
+        let is_template = chunk.match_indices("{{").any(|(at, _)| !chunk[..at].ends_with('$'));
+        let roots = elsewhere(chunk, start, line);
+        roots.into_iter().map(move |root| Document { root, is_template })
+    })
+}
+
+/// The documents of a part that begins at byte `start`, after `lines` lines.
+fn elsewhere(text: &str, start: usize, lines: usize) -> Vec<Result<Node, Problem>> {
+    let options = options! {
+        flow_nesting_limit: DEEPEST_ELSEWHERE,
+        block_nesting_limit: DEEPEST_ELSEWHERE,
+    };
+    let events = Parser::new_from_str_with_options(text, options);
+    let mut reader = Reader::new(events, Dialect::Elsewhere);
+    (reader.start, reader.lines) = (start, lines);
+    let mut roots = Vec::new();
+    loop {
+        match reader.next() {
+            Ok((Event::DocumentStart(..), _)) => {
+                let root = reader.next().and_then(|(event, at)| reader.node(event, at));
+                let is_broken = root.is_err();
+                roots.push(root);
+                if is_broken {
+                    return roots;
+                }
+            }
+            Ok((Event::StreamEnd, _)) => return roots,
+            Ok(_) => {}
+            Err(problem) => {
+                roots.push(Err(problem));
+                return roots;
+            }
+        }
+    }
+}
+
+/// Reads a list's text, which is one document.
 pub fn parse(text: &str) -> Result<Node, Problem> {
     // A text is scanned for tabs by the parser only where indentation counts.
     let options = options! {
@@ -140,22 +244,21 @@ pub fn parse(text: &str) -> Result<Node, Problem> {
         flow_nesting_limit: DEEPEST,
         block_nesting_limit: DEEPEST,
     };
-    let mut reader =
-        Reader { events: Parser::new_from_str_with_options(text, options), anchors: HashMap::new(), nodes: 0 };
+    let mut reader = Reader::new(Parser::new_from_str_with_options(text, options), Dialect::List);
     let mut document = None;
     loop {
-        let (event, place) = reader.next()?;
+        let (event, At { place, .. }) = reader.next()?;
         match event {
             Event::StreamStart | Event::DocumentEnd => {}
             Event::DocumentStart(..) if document.is_some() => {
                 return Err(Problem::new(place, "a second document begins; write one document a file"));
             }
             Event::DocumentStart(..) => {
-                let (event, place) = reader.next()?;
-                document = Some(reader.node(event, place)?);
+                let (event, at) = reader.next()?;
+                document = Some(reader.node(event, at)?);
             }
             Event::StreamEnd => {
-                let empty = Node { place: Place { line: 1, column: 1 }, value: Value::Null };
+                let empty = Node { place: Place { line: 1, column: 1 }, value: Value::Null, span: 0..0 };
                 return Ok(document.unwrap_or(empty));
             }
             _ => return Err(Problem::new(place, "this is not read; write one document a file")),
@@ -163,18 +266,39 @@ pub fn parse(text: &str) -> Result<Node, Problem> {
     }
 }
 
+/// Where an event stands.
+#[derive(Clone, Default)]
+struct At {
+    place: Place,
+    span: Range<usize>,
+}
+
 struct Reader<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> {
     events: I,
+    dialect: Dialect,
+    /// The byte and the line that the text begins at in its file.
+    start: usize,
+    lines: usize,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    /// Values that are kept to be repeated: those in several anchors as often.
+    anchored: usize,
 }
 
 impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'a, I> {
-    fn next(&mut self) -> Result<(Event<'a>, Place), Problem> {
+    fn new(events: I, dialect: Dialect) -> Self {
+        Self { events, dialect, start: 0, lines: 0, anchors: HashMap::new(), nodes: 0, anchored: 0 }
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, At), Problem> {
         match self.events.next() {
-            Some(Ok((event, span))) => Ok((event, place(span.start.line(), span.start.col()))),
+            Some(Ok((event, span))) => {
+                let bytes = span.byte_range().unwrap_or_default();
+                let place = place(span.start.line() + self.lines, span.start.col());
+                Ok((event, At { place, span: bytes.start + self.start..bytes.end + self.start }))
+            }
             Some(Err(error)) => {
-                let place = place(error.marker().line(), error.marker().col());
+                let place = place(error.marker().line() + self.lines, error.marker().col());
                 let words = sanitise::one_line(&error.info(), 200);
                 let advice = match error.kind() {
                     ErrorKind::MissingAnchorOrAliasName | ErrorKind::UnknownAnchor => {
@@ -185,17 +309,21 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'a, I>
                     }
                     _ => "",
                 };
+                let advice = if self.dialect == Dialect::List { advice } else { "" };
                 Err(Problem::new(place, format!("this is not YAML: {words}{advice}")))
             }
-            None => Ok((Event::StreamEnd, Place::default())),
+            None => Ok((Event::StreamEnd, At::default())),
         }
     }
 
-    fn node(&mut self, event: Event<'a>, place: Place) -> Result<Node, Problem> {
+    fn node(&mut self, event: Event<'a>, At { place, span }: At) -> Result<Node, Problem> {
         self.count(1, place)?;
+        let reads_tags = self.dialect == Dialect::Elsewhere;
         let untagged = |tag: Option<_>| match tag {
-            Some(_) => Err(Problem::new(place, "a YAML tag (`!…`) is not read; leave it out, or quote the text")),
-            None => Ok(()),
+            Some(_) if !reads_tags => {
+                Err(Problem::new(place, "a YAML tag (`!…`) is not read; leave it out, or quote the text"))
+            }
+            _ => Ok(()),
         };
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -222,12 +350,17 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'a, I>
                 };
                 // Before it is copied: what blows up is refused while it is small.
                 self.count(size, place)?;
-                return Ok(self.anchors[&anchor].moved(place));
+                let node = &self.anchors[&anchor];
+                return Ok(if self.dialect == Dialect::List { node.moved(place) } else { node.clone() });
             }
             _ => return Err(Problem::new(place, "a value is missing here")),
         };
-        let node = Node { place, value };
+        let node = Node { place, value, span };
         if anchor > 0 {
+            self.anchored = self.anchored.saturating_add(node.count());
+            if self.anchored > self.most() {
+                return Err(self.too_many(place));
+            }
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
@@ -236,11 +369,11 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'a, I>
     fn items(&mut self) -> Result<Vec<Node>, Problem> {
         let mut items = Vec::new();
         loop {
-            let (event, place) = self.next()?;
+            let (event, at) = self.next()?;
             if event == Event::SequenceEnd {
                 return Ok(items);
             }
-            items.push(self.node(event, place)?);
+            items.push(self.node(event, at)?);
         }
     }
 
@@ -249,15 +382,17 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'a, I>
         // By the lines of the keys: a text may have a hundred thousand.
         let mut seen: HashMap<String, usize> = HashMap::new();
         loop {
-            let (event, place) = self.next()?;
+            let (event, at) = self.next()?;
             if event == Event::MappingEnd {
-                return Ok(members);
+                return Ok(if self.dialect == Dialect::Elsewhere { merged(members) } else { members });
             }
-            let key = self.node(event, place)?;
+            let place = at.place;
+            let key = self.node(event, at)?;
             let Some(text) = key.text().map(str::to_owned) else {
                 return Err(Problem::new(place, format!("the key is {}; write a word and a colon", key.kind())));
             };
-            if let Some(line) = seen.insert(text.clone(), place.line) {
+            let first = if self.dialect == Dialect::List { seen.insert(text.clone(), place.line) } else { None };
+            if let Some(line) = first {
                 let problem = format!("the key `{}` is given twice, in line {line} before; keep one", quote(&text));
                 return Err(Problem::new(place, problem));
             }
@@ -267,15 +402,41 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'a, I>
         }
     }
 
+    fn most(&self) -> usize {
+        if self.dialect == Dialect::List { MOST_NODES } else { MOST_NODES_ELSEWHERE }
+    }
+
     fn count(&mut self, more: usize, place: Place) -> Result<(), Problem> {
         self.nodes = self.nodes.saturating_add(more);
-        if self.nodes > MOST_NODES {
-            let problem =
-                format!("with its aliases written out, this has more than {MOST_NODES} values; split the list");
-            return Err(Problem::new(place, problem));
-        }
-        Ok(())
+        if self.nodes > self.most() { Err(self.too_many(place)) } else { Ok(()) }
     }
+
+    fn too_many(&self, place: Place) -> Problem {
+        let what = if self.dialect == Dialect::List { "list" } else { "document" };
+        let problem =
+            format!("with its aliases written out, this has more than {} values; split the {what}", self.most());
+        Problem::new(place, problem)
+    }
+}
+
+/// The members of a map with those that its `<<` bring: what it has itself wins, then what is brought first.
+fn merged(members: Vec<(Key, Node)>) -> Vec<(Key, Node)> {
+    if members.iter().all(|(key, _)| key.text != "<<") {
+        return members;
+    }
+    let (merges, mut own): (Vec<_>, Vec<_>) = members.into_iter().partition(|(key, _)| key.text == "<<");
+    let mut known: HashSet<String> = own.iter().map(|(key, _)| key.text.clone()).collect();
+    for (_, value) in merges {
+        let maps = match value.value {
+            Value::List(maps) => maps,
+            _ => vec![value],
+        };
+        for map in maps {
+            let Value::Map(members) = map.value else { continue };
+            own.extend(members.into_iter().filter(|(key, _)| known.insert(key.text.clone())));
+        }
+    }
+    own
 }
 
 /// Its columns count from 0.

@@ -40,11 +40,13 @@ pub struct Run {
     terminal: Option<u16>,
     /// How many files it may open; as many as these tests without.
     files: Option<u32>,
+    /// What it reads from standard input, which is empty without.
+    stdin: Option<String>,
 }
 
 impl Run {
     pub fn new() -> Self {
-        let run = Self { environment: BTreeMap::new(), arguments: vec![], terminal: None, files: None };
+        let run = Self { environment: BTreeMap::new(), arguments: vec![], terminal: None, files: None, stdin: None };
         run.env("PATH", &std::env::var("PATH").unwrap_or_default())
             .env("GITHUB_ACTIONS", "true")
             .env("GITHUB_REPOSITORY", "Owner/Repo")
@@ -86,6 +88,12 @@ impl Run {
     /// It may open so many files and no more.
     pub fn files(mut self, most: u32) -> Self {
         self.files = Some(most);
+        self
+    }
+
+    /// Standard input has this text.
+    pub fn reads(mut self, text: &str) -> Self {
+        self.stdin = Some(text.to_owned());
         self
     }
 
@@ -181,7 +189,14 @@ impl Run {
             command.env(variable, file(name));
         }
         command.envs(&self.environment);
-        command.stdin(if self.terminal.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.stdin(match &self.stdin {
+            Some(text) => {
+                std::fs::write(file("stdin"), text).unwrap();
+                File::open(file("stdin")).unwrap().into()
+            }
+            None if self.terminal.is_some() => Stdio::piped(),
+            None => Stdio::null(),
+        });
         if let Some(lines) = self.environment.get("INPUT_CA-CERTIFICATES") {
             command.env("INPUT_CA-CERTIFICATES", in_workspace(&workspace, lines));
         }

@@ -1,0 +1,143 @@
+//! What is done with files that name images: they are listed, and held against a list. No registry is asked.
+
+use serde::Serialize;
+
+use crate::app::publish::refuse;
+use crate::app::{import, rewrite};
+use crate::error::Error;
+use crate::inputs::files::listed;
+use crate::inputs::typed::{FileTask, FilesRequest, Form};
+use crate::oci::digest::Digest;
+use crate::oci::reference::Reference;
+use crate::plan::find::listed::{FileNote, Image, Listed, Site, Unresolved};
+use crate::runner::console::Console;
+use crate::runner::files::Files;
+use crate::runner::talk::Format;
+use crate::text::json::to_line;
+use crate::text::tone::{Line, Tone};
+use crate::text::units::count;
+
+/// Does it, and gives the exit code.
+pub fn run(files: Files, console: &Console, request: &FilesRequest) -> u8 {
+    match request.task {
+        FileTask::Images => images(files, console, request),
+        FileTask::Rewrite => rewrite::run(files, console, request, &request.naming),
+        FileTask::Import => import::run(files, console, request, &request.naming),
+    }
+}
+
+/// What `--format json` and `--output json` print, and the output `json` in a job.
+#[derive(Serialize)]
+struct Document<'a> {
+    images: Vec<Entry<'a>>,
+    unresolved: &'a [Unresolved],
+    notes: &'a [FileNote],
+    /// Images that are left out because they are in the mirror.
+    already_mirrored: usize,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    image: String,
+    certainty: &'static str,
+    digest: Option<&'a str>,
+    found: &'a [Site],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_mirrored: Option<&'a str>,
+}
+
+fn images(mut files: Files, console: &Console, request: &FilesRequest) -> u8 {
+    let mut found = listed(&request.files, &request.settings, &request.mirrors);
+    let of_all = found.images.len();
+    if request.only_unpinned {
+        found.images.retain(|image| image.reference.digest().is_none());
+    }
+    let lacking = request.coverage.as_ref().map(|coverage| {
+        let lacks = |image: &Reference| coverage.lacks(image);
+        let reasons: Vec<Option<String>> = found.references().map(lacks).collect();
+        let mut reasons = reasons.into_iter();
+        let mut kept = Vec::new();
+        found.images.retain(|_| match reasons.next().flatten() {
+            Some(reason) => {
+                kept.push(reason);
+                true
+            }
+            None => false,
+        });
+        kept
+    });
+    let is_broken = tell(console, request, &found, lacking.as_deref(), of_all);
+    let json = to_line(&document(&found, lacking.as_deref()));
+    let names = found.references().map(ToString::to_string).collect::<Vec<_>>();
+    let lines =
+        |lines: Vec<String>| lines.iter().map(|line| Line::default().then(Tone::Plain, line)).collect::<Vec<_>>();
+    files.make_room();
+    let printed = match (console.data_format(), request.form) {
+        (Format::None, _) if !console.folds_groups() => Ok(()),
+        (Format::Json, _) | (_, Form::Json) => console.data(&json),
+        (_, Form::Lines) => console.write(&lines(names.clone())),
+        (_, Form::List) => console.write(&lines(found.list())),
+    };
+    let outputs = [("images", names.join("\n")), ("json", json)];
+    if let Err(error) = printed.and_then(|()| files.write_outputs(console, &outputs)) {
+        return refuse(console, &error);
+    }
+    let is_lacking = lacking.is_some_and(|lacking| !lacking.is_empty());
+    let is_unresolved = request.is_strict && !found.unresolved.is_empty();
+    if is_broken { 2 } else { u8::from(is_lacking || is_unresolved) }
+}
+
+/// Says what is no data; gives whether a file that somebody named could not be read.
+fn tell(console: &Console, request: &FilesRequest, found: &Listed, lacking: Option<&[String]>, of_all: usize) -> bool {
+    let mut is_broken = false;
+    for note in &found.notes {
+        if note.is_broken && note.is_named {
+            is_broken = true;
+            console.error("mirror-image", &Error::input("images-from", note.sentence()).to_string());
+        } else {
+            console.line(&note.sentence());
+        }
+    }
+    for place in &found.unresolved {
+        match (request.is_strict, request.form) {
+            (true, _) => console.error("mirror-image", &place.sentence()),
+            // In the list it is a comment.
+            (false, Form::List) => {}
+            (false, Form::Lines | Form::Json) => console.line(&place.sentence()),
+        }
+    }
+    for (image, reason) in found.images.iter().zip(lacking.unwrap_or_default()) {
+        console.error("mirror-image", &format!("{} is not mirrored: {reason}", named(image)));
+    }
+    let (of_a_kind, all) = found.files;
+    let mut parts = vec![format!("{} in {of_a_kind} of {}", count(of_all as u64, "image"), count(all as u64, "file"))];
+    parts.extend(lacking.map(|lacking| format!("{} not mirrored", lacking.len())));
+    parts.extend(Some(found.unresolved.len()).filter(|count| *count > 0).map(|count| format!("{count} unresolved")));
+    parts.extend(
+        Some(found.mirrored).filter(|count| *count > 0).map(|count| format!("{count} in the mirror already, left out")),
+    );
+    console.line(&parts.join(", "));
+    is_broken
+}
+
+/// The image, and the first place that names it.
+fn named(image: &Image) -> String {
+    let site = image.sites.first().map_or_else(String::new, |site| format!("{}: ", site.shown()));
+    format!("{site}{}", image.reference)
+}
+
+fn document<'a>(found: &'a Listed, lacking: Option<&'a [String]>) -> Document<'a> {
+    let entry = |(number, image): (usize, &'a Image)| Entry {
+        image: image.reference.to_string(),
+        certainty: if image.is_guessed { "guessed" } else { "certain" },
+        digest: image.reference.digest().map(Digest::as_str),
+        found: &image.sites,
+        not_mirrored: lacking.and_then(|lacking| lacking.get(number)).map(String::as_str),
+    };
+    Document {
+        images: found.images.iter().enumerate().map(entry).collect(),
+        unresolved: &found.unresolved,
+        notes: &found.notes,
+        already_mirrored: found.mirrored,
+    }
+}

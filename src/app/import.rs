@@ -1,0 +1,64 @@
+//! `import`: another tool's list becomes one of ours, as data.
+
+use serde::Serialize;
+
+use crate::app::publish::refuse;
+use crate::error::Error;
+use crate::inputs::typed::{FilesRequest, Naming};
+use crate::plan::import;
+use crate::plan::import::entry::{Imported, Settings};
+use crate::runner::console::Console;
+use crate::runner::files::Files;
+use crate::runner::talk::Format;
+use crate::text::json::to_line;
+use crate::text::sanitise;
+use crate::text::units::count;
+
+/// What `--output json` prints, and the output `json` in a job.
+#[derive(Serialize)]
+struct Document<'a> {
+    list: &'a str,
+    entries: usize,
+    not_carried_over: usize,
+}
+
+/// Prints the list and gives the exit code.
+pub fn run(mut files: Files, console: &Console, request: &FilesRequest, naming: &Naming) -> u8 {
+    let variable = |name: &str| naming.environment.get(name).map(str::to_owned);
+    let settings = Settings { target: naming.own_target.clone(), variable: &variable };
+    let mut all = Imported::default();
+    for file in &request.files {
+        let name = sanitise::one_line(&file.name, 500);
+        let problem = |problem: String| Error::input("images-from", problem);
+        let read = file.text().map_err(|what| problem(format!("{name} {what}"))).and_then(|text| {
+            import::read(&file.name, &text, &settings).map_err(|what| {
+                let place = what.place;
+                problem(format!("{name}:{}:{}: {}", place.line, place.column, sanitise::one_line(&what.text, 500)))
+            })
+        });
+        match read {
+            Ok(imported) => {
+                console.line(&format!("{name} is of {}", imported.tool));
+                all.join(imported);
+            }
+            Err(error) => return refuse(console, &error),
+        }
+    }
+    let (list, missing) = all.render(naming.own_target.as_deref());
+    let entries = all.entries.len();
+    console.line(&format!(
+        "{}, {missing} not carried over (said in comments)",
+        count(entries as u64, "entry").replace("entrys", "entries")
+    ));
+    let json = to_line(&Document { list: &list, entries, not_carried_over: missing });
+    files.make_room();
+    let printed = match console.data_format() {
+        Format::Json => console.data(&json),
+        Format::None if !console.folds_groups() => Ok(()),
+        _ => console.data(&list),
+    };
+    match printed.and_then(|()| files.write_outputs(console, &[("json", json)])) {
+        Ok(()) => u8::from(request.is_strict && missing > 0),
+        Err(error) => refuse(console, &error),
+    }
+}

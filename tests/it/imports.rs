@@ -1,0 +1,148 @@
+//! Other tools' lists as ours: `fixtures/import` has a folder for each tool, with its list and what becomes of it.
+//!
+//! `UPDATE=1` writes what becomes of them anew: look at the difference.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{Registry, run::memory_limit};
+use crate::support::{Run, images as made};
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/fixtures/import")
+}
+
+fn import(arguments: &[&str]) -> Run {
+    Run::line(&[&["import"], arguments].concat()).env("HUB_USER", "ann").env("HUB_TOKEN", "hunter2hunter9")
+}
+
+/// The files of a folder that are read.
+fn inputs(folder: &Path) -> Vec<String> {
+    let mut names: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.retain(|path| !path.ends_with("expected.yaml"));
+    names.sort();
+    names.iter().rev().map(|path| path.display().to_string()).collect()
+}
+
+#[tokio::test]
+async fn each_tools_list_becomes_one_of_ours_that_a_run_takes_and_no_secret_is_in_it() {
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    assert!(folders.len() >= 13, "{folders:?}");
+    for folder in folders {
+        let inputs = inputs(&folder);
+        let outcome = import(&inputs.iter().map(String::as_str).collect::<Vec<_>>()).succeeds().await;
+        assert!(!outcome.everything().contains("hunter2"), "{outcome}");
+        let file = folder.join("expected.yaml");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&file, &outcome.stdout).unwrap();
+        }
+        assert_eq!(outcome.stdout, std::fs::read_to_string(&file).unwrap(), "{}", folder.display());
+        // A run reads it, and fails, if at all, at registries that do not answer.
+        let workspace = tempfile::tempdir().unwrap();
+        std::fs::write(workspace.path().join("images.yml"), &outcome.stdout).unwrap();
+        let names = Run::new()
+            .input("config", "images.yml")
+            .command("images")
+            .input("images-from", "images.yml")
+            .input("check", "list");
+        let names = names.env("GITHUB_WORKSPACE", &workspace.path().display().to_string()).run().await;
+        assert_eq!(names.code, 0, "{}\n{names}", folder.display());
+    }
+}
+
+#[tokio::test]
+async fn what_a_list_does_not_say_is_asked_for_by_target() {
+    let workspace = tempfile::tempdir().unwrap();
+    let skopeo = fixtures().join("skopeo-sync/input.yml").display().to_string();
+    let outcome = import(&[&skopeo, "--target=registry.example.com/x/{name}"]).succeeds().await;
+    assert!(
+        outcome.stdout.contains("version: 1\ndefaults:\n  target: registry.example.com/x/{name}\nimages:\n"),
+        "{outcome}"
+    );
+    let oc_mirror = fixtures().join("oc-mirror/input.yaml").display().to_string();
+    let outcome = import(&[&oc_mirror, "--target=registry.example.com/x/{registry}/{repository}"]).succeeds().await;
+    assert!(outcome.stdout.contains("quay.io/a/b:1 => registry.example.com/x/team/b:one"), "{outcome}");
+    import(&[&oc_mirror, "--strict"]).fails_with(1).await;
+    let json = import(&[&oc_mirror, "--output=json"]).succeeds().await;
+    assert!(json.stdout.starts_with("{\"list\":\"# Made by"), "{json}");
+    let at = |name: &str, text: &str| {
+        std::fs::write(workspace.path().join(name), text).unwrap();
+        workspace.path().join(name).display().to_string()
+    };
+    let bomb: String = (1..12).fold("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, level| {
+        format!("{text}a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", "))
+    });
+    for (name, text, part) in [
+        ("empty.yml", "", "has nothing in it"),
+        ("values.yml", "replicas: 2\nx: {y: z}\n", "is no list that is known"),
+        ("broken.yml", "sync: [\n", "broken.yml:1:7: this is not YAML"),
+        ("tabs.yml", "sync:\n\t- a\n", "this is not YAML"),
+        ("bomb.yml", &bomb, "has more than 1000000 values"),
+    ] {
+        let outcome = import(&[&at(name, text)]).fails_with(2).await;
+        assert!(outcome.says(part) && outcome.stdout.is_empty(), "{name}\n{outcome}");
+        assert!(outcome.peak < 4 * memory_limit(), "{name}: {}", outcome.peak);
+    }
+    // What our reader would refuse is a comment, and what is written at odds with a grammar names nothing.
+    let odd = "sync:\n  - {source: 'nginx', target: 'x.io/n', type: repository, tags: {allow: ['(?=a)b']}}\n  - {source: 'A/B', \
+               target: 'x.io/b', type: image}\n  - {source: 'a/b:1', target: 'x.io/{{ .Ref }}', type: image}\n";
+    let outcome = import(&[&at("odd.yml", odd)]).succeeds().await;
+    assert!(outcome.stdout.ends_with("images: []\n") || outcome.stdout.contains("images: []\n"), "{outcome}");
+    assert_eq!(outcome.stdout.matches("# not carried over").count(), 3, "{outcome}");
+    let crlf = "# mine\r\n\u{feff}nginx:1.27\r\n";
+    assert!(import(&[&at("images.txt", crlf)]).succeeds().await.stdout.contains("- docker.io/library/nginx:1.27\n"));
+}
+
+#[tokio::test]
+async fn an_imported_list_selects_tags_as_the_tool_does() {
+    let source = Registry::start();
+    let tags = [
+        "3.9",
+        "3.10",
+        "3x9",
+        "13.9",
+        "3.12.0",
+        "v3.13",
+        "3.12.0-alpine",
+        "3.11.0",
+        "3.12.1.4",
+        "latest",
+        "2024-01",
+        "1.0-rc",
+    ];
+    for tag in tags {
+        source.seed(&made::single(), &format!("library/app:{tag}"));
+    }
+    let host = source.name("");
+    let host = host.trim_end_matches('/');
+    let workspace = tempfile::tempdir().unwrap();
+    for (list, selected) in [
+        (
+            format!(
+                "sync:\n  - {{source: {host}/library/app, target: x.io/a, type: repository, tags: {{allow: ['3.9', 'lat.*']}}}}\n"
+            ),
+            &["3.9", "3x9", "latest"][..],
+        ),
+        (format!("{host}:\n  images-by-tag-regex: {{library/app: '3.9'}}\n"), &["3.9", "3x9", "13.9"]),
+        (format!("{host}:\n  images-by-tag-regex: {{library/app: '^2024|rc$'}}\n"), &["2024-01", "1.0-rc"]),
+        // Its library takes three numbers at most, and a suffix for a pre-release.
+        (format!("{host}:\n  images-by-semver: {{library/app: '>= 3.12.0, <4'}}\n"), &["3.12.0", "v3.13"]),
+        (format!("{host}/library/app:/^3\\.1/: x.io/a\n"), &["3.10", "3.12.0", "3.12.0-alpine", "3.11.0", "3.12.1.4"]),
+    ] {
+        std::fs::write(workspace.path().join("input.yml"), &list).unwrap();
+        let outcome = import(&[&workspace.path().join("input.yml").display().to_string()]).succeeds().await;
+        std::fs::write(workspace.path().join("images.yml"), &outcome.stdout).unwrap();
+        let run = Run::new().command("inspect").input("config", "images.yml");
+        let run = run.env("GITHUB_WORKSPACE", &workspace.path().display().to_string()).succeeds().await;
+        let mut found: Vec<String> = run.json()["images"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|image| image["source"].as_str().unwrap().rsplit(':').next().unwrap().to_owned())
+            .collect();
+        let mut expected = selected.to_vec();
+        found.sort();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{list}\n{}", outcome.stdout);
+    }
+}
