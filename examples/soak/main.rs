@@ -64,7 +64,7 @@ fn soak() -> Result<()> {
     let code = child.wait()?.code();
 
     let log = std::fs::read_to_string(directory.path().join("log"))?;
-    let verdict = log.lines().rev().find(|line| line.contains(" images: ")).unwrap_or("no last line");
+    let verdict = log.lines().rev().find(|line| line.contains(" pulls billed")).unwrap_or("no last line");
     println!("soak: the program said: {verdict}");
     let (asked, failed) = (source.requests() + target.requests(), source.faults() + target.faults());
     println!("soak: {asked} requests answered, {failed} of them with a fault; {} s", elapsed.as_secs());
