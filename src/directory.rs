@@ -149,6 +149,26 @@ impl Directory {
     }
 }
 
+/// `path` as it is named from `root`: an absolute one, as a person or a workflow may give it, without what leads to `root`.
+/// One that is elsewhere stays as it is, and is refused when it is opened.
+pub fn within(root: &Path, path: &Path) -> PathBuf {
+    if !path.is_absolute() {
+        return path.to_owned();
+    }
+    // The way to `root` may be written with links or without; what is below it is opened beneath it in any case.
+    let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let below = path.strip_prefix(root).or_else(|_| path.strip_prefix(&real)).map(Path::to_owned);
+    below
+        .ok()
+        .or_else(|| {
+            path.ancestors().find_map(|above| {
+                let rest = path.strip_prefix(above).ok()?;
+                (above.canonicalize().ok()? == real).then(|| rest.to_owned())
+            })
+        })
+        .unwrap_or_else(|| path.to_owned())
+}
+
 /// Whether a failure means that a link, or the path itself, leads out of the directory. The kernel's own refusals for
 /// missing rights carry a number.
 pub fn leads_out(error: &io::Error) -> bool {

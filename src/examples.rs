@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::environment::Environment;
 use crate::error::action::Action;
-use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown, TlsFailure};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Instead, Shown, TlsFailure};
 use crate::error::object::Object;
 use crate::error::violation::{Lead, Violation};
 use crate::error::{Error, Pin, Side};
@@ -323,7 +323,34 @@ fn refusals_of_content() -> Vec<Example> {
         read(
             "there is no such tag, and there are others",
             HUB,
-            near(&["3.20.3", "3.20.2", "3.21"], refused(404, "MANIFEST_UNKNOWN", "manifest unknown")),
+            instead(
+                Instead::Tags(["3.20.3", "3.20.2", "3.21"].map(str::to_owned).to_vec()),
+                refused(404, "MANIFEST_UNKNOWN", "manifest unknown"),
+            ),
+        ),
+        read(
+            "there is no such tag, and no other",
+            OTHER,
+            instead(Instead::NoTag, refused(404, "MANIFEST_UNKNOWN", "manifest unknown")),
+        ),
+        read(
+            "there is no such repository, and the run reads one that is called almost so",
+            OTHER,
+            instead(
+                Instead::NoRepository {
+                    answer: Some("404 NAME_UNKNOWN: repository name not known to registry".to_owned()),
+                    near: Some("registry.example.com/mirror/alpine".to_owned()),
+                },
+                refused(404, "MANIFEST_UNKNOWN", "manifest unknown"),
+            ),
+        ),
+        read(
+            "there is no such repository, as the registry says at once",
+            OTHER,
+            instead(
+                Instead::NoRepository { answer: None, near: None },
+                refused(404, "NAME_UNKNOWN", "repository name not known to registry"),
+            ),
         ),
         read("there is no such package, or it is private", GHCR, refused(404, "MANIFEST_UNKNOWN", "manifest unknown")),
         upload(
@@ -413,6 +440,11 @@ fn no_connections() -> Vec<Example> {
             tls(TlsFailure::Certificate, "invalid peer certificate: UnknownIssuer"),
         ),
         push(
+            "the certificate is self-signed, as an authority's is",
+            OTHER,
+            tls(TlsFailure::AuthorityAsServer, "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))"),
+        ),
+        push(
             "the certificate is for another name",
             OTHER,
             tls(TlsFailure::WrongName, "invalid peer certificate: NotValidForName"),
@@ -423,6 +455,7 @@ fn no_connections() -> Vec<Example> {
             OTHER,
             tls(TlsFailure::PlainHttp, "received corrupt message of type InvalidContentType"),
         ),
+        push("the registry speaks TLS, and is named as one that does not", OTHER, tls(TlsFailure::SpokenTo, "")),
         push(
             "the registry's TLS is too old, or it wants a client's certificate",
             OTHER,
@@ -648,10 +681,9 @@ fn shown(shown: Shown, cause: Cause) -> Cause {
     }
 }
 
-fn near(tags: &[&str], cause: Cause) -> Cause {
-    let near = tags.iter().map(|tag| (*tag).to_owned()).collect();
+fn instead(instead: Instead, cause: Cause) -> Cause {
     match cause {
-        Cause::Refused(refusal) => Cause::Refused(ErrorResponse { near, ..refusal }),
+        Cause::Refused(refusal) => Cause::Refused(ErrorResponse { instead: Box::new(instead), ..refusal }),
         other => other,
     }
 }
@@ -681,7 +713,7 @@ mod tests {
     use std::ffi::OsString;
 
     use super::{Kind, chapters, examples};
-    use crate::error::reader::{BUTTON_FILE, BUTTON_NAME, OF_BUTTON, OF_TEMPLATE, Reader};
+    use crate::error::reader::{Form, OF_TEMPLATE, Reader};
     use crate::inputs::command_line::{Purpose, command_line};
     use crate::inputs::table::INPUTS;
 
@@ -716,7 +748,7 @@ mod tests {
         let text = std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let mut lines = text.lines().skip_while(|line| line.trim() != start);
         let indent = |line: &str| line.len() - line.trim_start().len();
-        let outer = indent(lines.next().unwrap());
+        let Some(outer) = lines.next().map(indent) else { return Vec::new() };
         let below: Vec<&str> = lines.take_while(|line| line.trim().is_empty() || indent(line) > outer).collect();
         let inner = below.iter().find(|line| !line.trim().is_empty()).map(|line| indent(line)).unwrap();
         let at_once = below.iter().filter(|line| !line.trim().is_empty() && indent(line) == inner);
@@ -765,13 +797,15 @@ mod tests {
                 assert!(input || of_workflow || !looks_like_one || name == "cancel-in-progress", "{told}");
                 assert!(!input || of_workflow || keys("action.yml", "inputs:").iter().any(|key| key == name), "{told}");
             }
-            Reader::Button => {
+            Reader::Button(form) => {
                 assert!(variable.is_none() && !span.starts_with("--"), "{told}");
-                let is_elsewhere = hint.contains(&format!("`{span}` in `{BUTTON_FILE}`"));
-                let is_there = is_elsewhere || keys(BUTTON_FILE, "inputs:").iter().any(|key| key == name);
-                assert!(!input || of_workflow || is_there, "{told}");
+                let said_in = |file: &str| hint.contains(&format!("`{span}` in `{file}`"));
+                let in_list = form.list().is_some_and(|(file, keys)| said_in(file) && keys.contains(&name));
+                let is_there = keys(form.file(), "inputs:").iter().any(|key| key == name);
+                assert!(!input || of_workflow || said_in(form.file()) || in_list || is_there, "{told}");
                 if is_secret(span) && span != "HTTPS_PROXY" {
-                    assert!(in_file(BUTTON_FILE, &format!("secrets.{span} ")), "{told}");
+                    let kind = if hint.contains(&format!("variable `{span}`")) { "vars" } else { "secrets" };
+                    assert!(in_file(form.file(), &format!("{kind}.{span} ")), "{told}");
                 }
             }
             Reader::GitLab => {
@@ -810,12 +844,54 @@ mod tests {
     }
 
     #[test]
-    fn the_button_and_the_template_have_the_inputs_that_advice_believes_them_to_have() {
+    fn the_buttons_and_the_template_have_the_inputs_that_advice_believes_them_to_have() {
         let names =
             |inputs: Vec<String>| inputs.into_iter().filter(|name| INPUTS.iter().any(|input| input.name == *name));
-        assert_eq!(names(keys(BUTTON_FILE, "inputs:")).collect::<Vec<_>>(), OF_BUTTON);
         assert_eq!(names(keys(TEMPLATE, "inputs:")).collect::<Vec<_>>(), OF_TEMPLATE);
-        let button = std::fs::read_to_string(format!("{}/{BUTTON_FILE}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        assert!(button.contains(&format!("\nname: {BUTTON_NAME}\n")), "{button}");
+        let root = env!("CARGO_MANIFEST_DIR");
+        let read = |file: &str| std::fs::read_to_string(format!("{root}/{file}")).unwrap();
+        for form in Form::ALL {
+            let workflow = read(form.file());
+            assert_eq!(names(keys(form.file(), "inputs:")).collect::<Vec<_>>(), form.inputs(), "{form:?}");
+            assert!(format!("\n{workflow}").contains(&format!("\nname: {}\n", form.name())), "{form:?}");
+            for (input, variable) in form.variables() {
+                assert!(workflow.contains(&format!(" {input}: ${{{{ vars.{variable} ")), "{form:?}: {input}");
+            }
+            if let Some((file, keys)) = form.list() {
+                assert!(workflow.contains(&format!(" config: {file}\n")), "{form:?}");
+                let schema = read("docs/mirror-list.schema.json");
+                assert!(keys.iter().all(|key| schema.contains(&format!("\"{key}\": {{"))), "{keys:?}");
+            }
+        }
+    }
+
+    /// Who runs a workflow of this repository is told of what that one has.
+    #[test]
+    fn every_workflow_that_runs_the_action_for_others_is_known() {
+        let folder = format!("{}/.github/workflows", env!("CARGO_MANIFEST_DIR"));
+        for file in std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            // CI runs it on itself.
+            let is_one = text.contains("        uses: ./ # zizmor: ignore") && !file.ends_with("ci.yml");
+            let is_known = Form::ALL.into_iter().any(|form| file.ends_with(form.file()));
+            assert_eq!(is_known, is_one, "{}", file.display());
+        }
+    }
+
+    /// Where bad input is mended, each in the words of its place.
+    #[test]
+    fn an_input_is_mended_where_it_is() {
+        for reader in Reader::ALL {
+            for input in INPUTS {
+                let Some(mend) = reader.mend(input.name) else { continue };
+                assert!(!mend.contains('\n') && !mend.ends_with('.'), "{mend}");
+                spans(&mend).for_each(|span| assert_exists(reader, span, &mend));
+            }
+        }
+        let mend = |form, input| Reader::Button(form).mend(input).unwrap();
+        assert!(mend(Form::Mirror, "source").ends_with("Actions → Mirror an image → Run workflow"));
+        assert!(mend(Form::Inspect, "ca-certificates").ends_with("in `.github/workflows/inspect.yml`"));
+        assert!(mend(Form::Request, "allow").contains("variable `REQUEST_ALLOW`"));
+        assert_eq!(Reader::CommandLine.mend("source"), None);
     }
 }

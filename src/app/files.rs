@@ -80,7 +80,7 @@ fn images(mut files: Files, console: &Console, request: &FilesRequest) -> u8 {
     };
     let outputs = [("images", names.join("\n")), ("json", json)];
     if let Err(error) = printed.and_then(|()| files.write_outputs(console, &outputs)) {
-        return refuse(console, &error);
+        return refuse(None, console, &error);
     }
     let is_lacking = lacking.is_some_and(|lacking| !lacking.is_empty());
     let is_unresolved = request.is_strict && !found.unresolved.is_empty();

@@ -41,7 +41,7 @@ pub fn run(mut files: Files, console: &Console, request: &FilesRequest, naming: 
                 console.line(&format!("{name} is of {}", imported.tool));
                 all.join(imported);
             }
-            Err(error) => return refuse(console, &error),
+            Err(error) => return refuse(None, console, &error),
         }
     }
     let (list, missing) = all.render(naming.own_target.as_deref());
@@ -59,6 +59,6 @@ pub fn run(mut files: Files, console: &Console, request: &FilesRequest, naming: 
     };
     match printed.and_then(|()| files.write_outputs(console, &[("json", json)])) {
         Ok(()) => u8::from(request.is_strict && missing > 0),
-        Err(error) => refuse(console, &error),
+        Err(error) => refuse(None, console, &error),
     }
 }

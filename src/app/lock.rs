@@ -12,11 +12,11 @@ use crate::oci::reference::{ImageReference, Reference};
 use crate::report::Report;
 use crate::text::quote::quote;
 
-/// Writes what the run has learnt; nothing where the lock stays as it is.
-pub fn write(inputs: &Inputs, report: &Report) -> Result<(), Error> {
-    let (Some(lock), Some(list)) = (&inputs.request.lock, &report.list) else { return Ok(()) };
+/// Writes what the run has learnt, and gives the file's name; nothing where the lock stays as it is.
+pub fn write(inputs: &Inputs, report: &Report) -> Result<Option<String>, Error> {
+    let (Some(lock), Some(list)) = (&inputs.request.lock, &report.list) else { return Ok(None) };
     if report.command != Command::Copy {
-        return Ok(());
+        return Ok(None);
     }
     let found =
         report.images.iter().filter_map(|image| Some((image.source.registry()?, image.source_digest.as_ref()?)));
@@ -25,8 +25,10 @@ pub fn write(inputs: &Inputs, report: &Report) -> Result<(), Error> {
     let today = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let today = today.split('T').next().unwrap_or_default();
     let wanted = list.sources.iter().filter_map(ImageReference::registry);
-    let Some(text) = lock.updated(wanted, found, &kept, today) else { return Ok(()) };
+    let Some(text) = lock.updated(wanted, found, &kept, today) else { return Ok(None) };
     let path = Path::new(&lock.name);
     let write = || Directory::open(&inputs.workspace)?.replace(path, text.as_bytes());
-    write().map_err(|error| Error::Local(format!("the lock file {} cannot be written: {error}", quote(&lock.name))))
+    write()
+        .map(|()| Some(lock.name.clone()))
+        .map_err(|error| Error::Local(format!("the lock file {} cannot be written: {error}", quote(&lock.name))))
 }

@@ -24,6 +24,7 @@ use crate::app::publish::{decline, publish, refuse};
 use crate::app::watch::{Watch, say};
 use crate::credentials::Credentials;
 use crate::emit;
+use crate::engine::near::Near;
 use crate::engine::options::Command;
 use crate::engine::outcome::Outcome;
 use crate::engine::queue::Queue;
@@ -74,12 +75,13 @@ pub async fn run(
         Ok(Invocation::Tags(inputs, repository)) => (inputs, Some(Other::Tags(repository))),
         Ok(Invocation::Files(inputs, request)) => (inputs, Some(Other::Files(request))),
         Ok(Invocation::Print(text)) => {
-            return console.data(&text).map_or_else(|error| refuse(&console, &error), |()| 0);
+            return console.data(&text).map_or_else(|error| refuse(None, &console, &error), |()| 0);
         }
         Err(error) => {
-            // The run is over; that an old report is left is no more than a line.
+            // The run is over; that an old report is left, and that there is no file for a summary, is no more than a line.
             let _ = clear(&runner);
-            let code = refuse(&console, &error);
+            let files = Files::open(&runner, inputs::wants_summary(environment), None).ok();
+            let code = refuse(files, &console, &error);
             for line in usage.iter().flat_map(|usage| usage.trim_end().lines()) {
                 console.line(line);
             }
@@ -88,11 +90,11 @@ pub async fn run(
     };
     console.talk(inputs.talk);
     if let Err(error) = clear(&runner) {
-        return refuse(&console, &error);
+        return refuse(None, &console, &error);
     }
     let files = match Files::open(&runner, inputs.summary, inputs.report_file.as_ref()) {
         Ok(files) => files,
-        Err(error) => return refuse(&console, &error),
+        Err(error) => return refuse(None, &console, &error),
     };
     for secret in inputs.credentials.secrets().iter().chain(&inputs.access.admin_token) {
         console.mask(secret);
@@ -113,11 +115,11 @@ pub async fn run(
         let problem = "asks for no image that is mirrored here; the reply says why";
         return decline(files, &console, &inputs, &Error::input("request", problem));
     }
-    let report = match stages(&inputs, &console, shutdown).await {
+    let mut report = match stages(&inputs, &console, shutdown).await {
         Ok(report) => report,
         Err(error) => return decline(files, &console, &inputs, &error),
     };
-    publish(files, &console, &inputs, &report)
+    publish(files, &console, &inputs, &mut report)
 }
 
 /// From the inputs to the report.
@@ -157,13 +159,13 @@ pub async fn stages(
     let mut watch = Watch::new(console, heard, tally, started, shutdown);
     let until = inputs.time_limit.map(|limit| started + limit);
     let plan = settled(plan, inputs, &registries, &mut watch, &mut report, (&events, until)).await?;
-    let access = AccessCheck::new(access_context(inputs, &registries), &plan.jobs, &transport);
+    let access = AccessCheck::new(access_context(inputs, &registries, console), &plan.jobs, &transport);
     let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
     let workspace = inputs.checkout.as_deref().and_then(Workspace::open);
-    let shared = Shared { layouts: Layouts::within(workspace), ..Shared::default() };
+    let shared = Shared { layouts: Layouts::within(workspace), near: Near::new(&plan.jobs), ..Shared::default() };
     let session =
         Session { registries: &registries, mirrors: &mirrors, shared: &shared, gate: &access, events: &events };
-    for line in inputs.mirrors.rules.describe().iter().chain(&plan.notices) {
+    for line in &inputs.mirrors.rules.describe() {
         console.line(line);
     }
     if let Some((title, lines)) = report.list.as_ref().and_then(ListReport::group) {
@@ -270,7 +272,7 @@ fn conclude_list(console: &Console, report: &mut Report) {
     }
 }
 
-fn access_context<'a>(inputs: &'a Inputs, registries: &'a Registries) -> access::Context<'a> {
+fn access_context<'a>(inputs: &'a Inputs, registries: &'a Registries, console: &Console) -> access::Context<'a> {
     access::Context {
         settings: &inputs.access,
         command: inputs.request.command,
@@ -279,6 +281,7 @@ fn access_context<'a>(inputs: &'a Inputs, registries: &'a Registries) -> access:
         server: &inputs.server,
         workflow: inputs.workflow.as_deref(),
         registries,
+        reader: console.reader(),
     }
 }
 

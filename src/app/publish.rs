@@ -1,5 +1,7 @@
 //! What a run leaves behind: outputs, summary, annotations, exit code.
 
+use std::cell::LazyCell;
+
 use crate::app::{history, lock};
 use crate::directory::Directory;
 use crate::emit;
@@ -8,6 +10,7 @@ use crate::error::Error;
 use crate::inputs::typed::Inputs;
 use crate::plan::ask::Declined;
 use crate::report::json::{self, Outputs};
+use crate::report::refusal::Refusal;
 use crate::report::reply::{self, Reply};
 use crate::report::{Report, log, package_access, summary, terminal};
 use crate::runner::console::Console;
@@ -15,7 +18,7 @@ use crate::runner::files::Files;
 use crate::runner::talk::Format;
 
 /// The report's renderings, and the exit code.
-pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Report) -> u8 {
+pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &mut Report) -> u8 {
     let mut code = report.exit_code();
     files.make_room();
     let mut failed = |result: Result<(), Error>| {
@@ -34,10 +37,15 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Re
     for line in log::consumer_configs(report) {
         console.line(&line);
     }
-    failed(lock::write(inputs, report));
+    match lock::write(inputs, report) {
+        Ok(lock) => report.lock = lock,
+        Err(error) => failed(Err(error)),
+    }
     failed(history::write(inputs, report));
-    if let Some(reply) = reply::of(report) {
-        failed(write_reply(console, inputs, &reply));
+    let report = &*report;
+    let reply = reply::of(report);
+    if let Some(reply) = &reply {
+        failed(write_reply(console, inputs, reply));
     }
     if inputs.summary && files.takes_summary() {
         failed(files.write_summary(console, &summary::render(report)));
@@ -49,13 +57,16 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Re
             console.warning(&title, &message);
         }
     }
+    // Of many images it is long: made where somebody gets it, and once.
+    let whole = LazyCell::new(|| json::document(report, &json::Context::default()));
     let context = json::Context { max_bytes: files.max_output_bytes(), ..Default::default() };
-    let outputs = if files.takes_outputs() { json::outputs(report, &context) } else { Outputs::default() };
+    let outputs =
+        if files.takes_outputs() { json::outputs(report, reply.as_ref(), &context) } else { Outputs::default() };
     for warning in &outputs.warnings {
         console.warning("mirror-image", warning);
     }
     if inputs.report_file.is_some() {
-        failed(files.write_report(console, &json::document(report, &json::Context::default())));
+        failed(files.write_report(console, &whole));
     }
     if console.folds_groups() {
         console.verdict(&log::verdict(report));
@@ -63,7 +74,7 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &Re
         console.tell(&line, report.exit_code() != 0);
     }
     failed(match format(console, report) {
-        Format::Json => console.data(&json::document(report, &json::Context::default())),
+        Format::Json => console.data(&whole),
         format => console.write(&terminal::data(report, format)),
     });
     failed(files.write_outputs(console, &outputs.values));
@@ -76,7 +87,8 @@ fn format(console: &Console, report: &Report) -> Format {
     if is_said && console.shows_log_and_data_together() { Format::None } else { console.data_format() }
 }
 
-/// Bad input in a run that somebody asks for: whoever asks is answered.
+/// Bad input, or a machine that cannot run it, once the inputs are read: said in the summary too, and whoever asked is
+/// answered.
 pub fn decline(mut files: Files, console: &Console, inputs: &Inputs, error: &Error) -> u8 {
     if let Some(declined) = &inputs.asked {
         for sentence in declined.iter().map(Declined::sentence) {
@@ -89,7 +101,7 @@ pub fn decline(mut files: Files, console: &Console, inputs: &Inputs, error: &Err
             console.error("mirror-image", &error.to_string());
         }
     }
-    refuse(console, error)
+    refuse(Some(files), console, error)
 }
 
 /// The answer, in the workspace: that is the one place that a container and the steps of its job have in common.
@@ -100,11 +112,14 @@ fn write_reply(console: &Console, inputs: &Inputs, reply: &Reply) -> Result<(), 
         .map_err(|error| Error::Local(format!("cannot write the reply to `{}`: {error}", reply::FILE)))
 }
 
-/// Bad input, or a machine that cannot run it: one sentence, and nothing was contacted.
-pub fn refuse(console: &Console, error: &Error) -> u8 {
-    console.error("mirror-image", &error.to_string());
-    for hint in error.hints(console.reader()) {
-        console.hint(&hint);
+/// Bad input, or a machine that cannot run it: one sentence, what to do where that is elsewhere, and the same in the summary.
+pub fn refuse(files: Option<Files>, console: &Console, error: &Error) -> u8 {
+    let refusal = Refusal::of(error, console.reader());
+    if let Some(mut files) = files
+        && let Err(error) = files.write_summary(console, &refusal.summary())
+    {
+        console.error("mirror-image", &error.to_string());
     }
+    console.refusal(refusal.title(), &refusal.sentence, &refusal.hints);
     if error.is_input() { 2 } else { 1 }
 }

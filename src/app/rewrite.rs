@@ -54,7 +54,7 @@ pub fn run(mut files: Files, console: &Console, request: &FilesRequest, naming: 
             Ok(Some(text)) if file.is_standard_input() => {
                 written += usize::from(!document.changes.is_empty());
                 if let Err(error) = console.verbatim(&text) {
-                    return refuse(console, &error);
+                    return refuse(None, console, &error);
                 }
             }
             Ok(Some(_)) if naming.is_dry_run => written += 1,
@@ -100,7 +100,7 @@ pub fn run(mut files: Files, console: &Console, request: &FilesRequest, naming: 
     let outputs = [("changed", changed.to_string()), ("json", json)];
     match printed.and_then(|()| files.write_outputs(console, &outputs)) {
         Ok(()) => code,
-        Err(error) => refuse(console, &error),
+        Err(error) => refuse(None, console, &error),
     }
 }
 

@@ -47,7 +47,7 @@ pub async fn run(
     let mut watch = Watch::new(console, heard, None, Instant::now(), Box::pin(shutdown.fuse()));
     let tags = match watch.until(list(console, inputs, repository, events)).await {
         Ok(Ok(tags)) => Tags { repository: repository.name(), tags },
-        Ok(Err(error)) => return refuse(console, &error),
+        Ok(Err(error)) => return refuse(Some(files), console, &error),
         Err(signal) => {
             console.error("mirror-image", &format!("cancelled by {signal}"));
             return code_of(signal);
@@ -63,7 +63,7 @@ pub async fn run(
     };
     match printed.and_then(|()| files.write_outputs(console, &[("json", to_line(&tags))])) {
         Ok(()) => 0,
-        Err(error) => refuse(console, &error),
+        Err(error) => refuse(None, console, &error),
     }
 }
 

@@ -33,8 +33,7 @@ impl Directory {
         let (root, workspace) = open(workspace).map_err(|error: std::io::Error| {
             Error::input(INPUT, format!("needs the workspace {}, which cannot be read: {error}", workspace.display()))
         })?;
-        let given = Path::new(path);
-        let below = if given.is_absolute() { given.strip_prefix(&workspace).map_err(|_| outside())? } else { given };
+        let below = directory::within(&workspace, Path::new(path));
         let mut plain = PathBuf::new();
         for component in below.components() {
             match component {

@@ -92,7 +92,7 @@ impl<'a> ImageTask<'a> {
     pub async fn work(&self) -> Result<Outcome, Error> {
         let worked = self.meter.manifest_budget().with_room(|| self.attempt().boxed()).await;
         match self.pulls.end(worked, &self.meter) {
-            Err(error) if error.absent_tag().is_some() => {
+            Err(error) if error.absent_tag().is_some() || error.absent_repository().is_some() => {
                 let Session { registries, shared, .. } = self.session;
                 Err(Box::pin(shared.near.told(registries, &self.meter, error)).await)
             }

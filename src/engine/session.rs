@@ -7,7 +7,7 @@ use crate::engine::copy::ledger::Ledger;
 use crate::engine::copy::limit::{AttachmentLimit, InFlightLimit};
 use crate::engine::copy::order::AttachmentTags;
 use crate::engine::gate::Gate;
-use crate::engine::near::NearTags;
+use crate::engine::near::Near;
 use crate::engine::outcome::ReportedAttachments;
 use crate::engine::sources::Sources;
 use crate::observe::events::Events;
@@ -48,6 +48,6 @@ pub struct Shared {
     pub reported: ReportedAttachments,
     /// The directories that are read and written.
     pub layouts: Layouts,
-    /// Tags of repositories that did not have the one that was asked for.
-    pub near: NearTags,
+    /// What was meant in place of names that are not there.
+    pub near: Near,
 }

@@ -79,8 +79,12 @@ pub enum TlsFailure {
     WrongName,
     /// The certificate is not trusted for another reason: an unknown authority, most often.
     Certificate,
+    /// The certificate is one of an authority, which is for signing others and not for a server.
+    AuthorityAsServer,
     /// The server does not speak TLS.
     PlainHttp,
+    /// The server does, and is named as one that does not.
+    SpokenTo,
     /// Another fault of the handshake: no version or cipher in common, most often.
     Handshake,
 }
@@ -108,10 +112,29 @@ pub struct ErrorResponse {
     pub was_led: bool,
     /// What the request showed of the credential.
     pub shown: Shown,
-    /// Tags of the repository that are like the one that is not there, found out once the image had failed.
-    pub near: Vec<String>,
     /// Whether its headers say that no pull is left (`ratelimit-remaining: 0`).
     pub has_no_pulls: bool,
+    /// What there is in place of the tag that is not, found out once the image had failed.
+    pub instead: Box<Instead>,
+}
+
+/// What there is in place of a tag that is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Instead {
+    /// It was not found out.
+    #[default]
+    Unknown,
+    /// Tags of the repository, those that are like it first.
+    Tags(Vec<String>),
+    /// The repository has no tag at all.
+    NoTag,
+    /// There is no such repository.
+    NoRepository {
+        /// What the registry answered to the question for its tags; none where it said so at once.
+        answer: Option<String>,
+        /// The one that may have been meant: the run reads it too.
+        near: Option<String>,
+    },
 }
 
 /// What a registry was shown of the credential for it.
@@ -136,6 +159,14 @@ impl ErrorResponse {
     #[must_use]
     pub fn is_absence(&self) -> bool {
         self.status == 404 && !self.was_led
+    }
+
+    /// Whether the registry says that it has no such repository.
+    #[must_use]
+    pub fn is_without_repository(&self) -> bool {
+        matches!(self.status, 400 | 404)
+            && !self.was_led
+            && matches!(self.code.as_deref(), Some("NAME_UNKNOWN" | "REPOSITORY_NOT_FOUND"))
     }
 
     /// Whether too much was asked for. GitHub disguises that as a denial (virtualcell/vcell#1888).
@@ -208,6 +239,13 @@ impl fmt::Display for Cause {
                     ConnectionFailure::Tls(TlsFailure::Expired) => "TLS failed: the certificate is out of date",
                     ConnectionFailure::Tls(TlsFailure::WrongName) => "TLS failed: the certificate is for another name",
                     ConnectionFailure::Tls(TlsFailure::Certificate) => "TLS failed: the certificate is not trusted",
+                    ConnectionFailure::Tls(TlsFailure::AuthorityAsServer) => {
+                        "TLS failed: the certificate is an authority's own (CA:TRUE), which is for signing others and not for \
+                         a server"
+                    }
+                    ConnectionFailure::Tls(TlsFailure::SpokenTo) => {
+                        "what answers speaks TLS, and `insecure-registries` has it spoken to without"
+                    }
                     ConnectionFailure::Tls(TlsFailure::PlainHttp) => "TLS failed: what answers does not speak TLS",
                     ConnectionFailure::Tls(TlsFailure::Handshake) => "TLS failed",
                     ConnectionFailure::Timeout | ConnectionFailure::Stalled => "no answer in time",

@@ -1,7 +1,7 @@
 //! A failure as the hints see it: what was asked, of whom, and how it ended.
 
 use crate::error::action::Action;
-use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown, TlsFailure};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Instead, Shown, TlsFailure};
 use crate::error::reader::Reader;
 use crate::error::violation::Violation;
 use crate::error::{Error, Side};
@@ -208,9 +208,14 @@ impl<'a> Failure<'a> {
         reader.login(self.side.unwrap_or(Side::Source), self.host)
     }
 
-    /// Tags of the repository that are like the one that is not there.
-    pub fn near(&self) -> &'a [String] {
-        self.refusal().map_or(&[], |refusal| &refusal.near)
+    /// What there is in place of the tag that is not.
+    pub fn instead(&self) -> &'a Instead {
+        self.refusal().map_or(&Instead::Unknown, |refusal| &refusal.instead)
+    }
+
+    /// Whether the repository was found, and the tag was not among its own.
+    pub fn has_other_tags(&self) -> bool {
+        matches!(self.instead(), Instead::Tags(_) | Instead::NoTag)
     }
 
     /// Whether a name was to be written of more levels than the registry has.

@@ -162,7 +162,11 @@ fn connection(kind: ConnectionFailure, host: &str) -> String {
         ConnectionFailure::Tls(TlsFailure::Expired) => format!("the certificate of `{host}` is out of date"),
         ConnectionFailure::Tls(TlsFailure::WrongName) => format!("the certificate of `{host}` is for another name"),
         ConnectionFailure::Tls(TlsFailure::Certificate) => format!("the certificate of `{host}` is not trusted"),
+        ConnectionFailure::Tls(TlsFailure::AuthorityAsServer) => {
+            format!("the certificate of `{host}` is an authority's own")
+        }
         ConnectionFailure::Tls(TlsFailure::PlainHttp) => format!("`{host}` does not speak TLS"),
+        ConnectionFailure::Tls(TlsFailure::SpokenTo) => format!("`{host}` speaks TLS, and is spoken to without"),
         ConnectionFailure::Tls(TlsFailure::Handshake) => format!("TLS with `{host}` failed"),
         ConnectionFailure::Timeout | ConnectionFailure::Stalled => format!("`{host}` did not answer in time"),
         ConnectionFailure::Broken => format!("the connection to `{host}` broke"),

@@ -15,7 +15,7 @@ pub mod violation;
 use std::fmt;
 
 use crate::error::action::Action;
-use crate::error::cause::{Cause, ErrorResponse};
+use crate::error::cause::{Cause, ErrorResponse, Instead};
 use crate::error::object::Object;
 use crate::error::violation::Violation;
 use crate::oci::digest::Digest;
@@ -266,22 +266,29 @@ impl Error {
         matches!(self, Self::Registry { cause: Cause::Refused(refusal), .. } if refusal.is_absence())
     }
 
-    /// The source's repository and the tag that it does not have, where it may have others.
+    /// The source's repository and the tag that it does not have, where the registry says no more than that.
     pub fn absent_tag(&self) -> Option<(&Reference, &str)> {
         let Self::Registry { side: Side::Source, object, cause: Cause::Refused(refusal), .. } = self else {
             return None;
         };
-        let is_tag = refusal.is_absence() && refusal.code.as_deref() != Some("NAME_UNKNOWN");
-        object.reference().zip(object.tag()).filter(|_| is_tag)
+        object.reference().zip(object.tag()).filter(|_| refusal.is_absence() && !refusal.is_without_repository())
     }
 
-    /// With tags that the repository has in place of the one that is not there.
+    /// The source's repository, where the registry says that there is none.
+    pub fn absent_repository(&self) -> Option<&Reference> {
+        let Self::Registry { side: Side::Source, object, cause: Cause::Refused(refusal), .. } = self else {
+            return None;
+        };
+        object.reference().filter(|_| refusal.is_without_repository())
+    }
+
+    /// With what there is in place of the tag that is not.
     #[must_use]
-    pub fn with_near(mut self, near: Vec<String>) -> Self {
+    pub fn with_instead(mut self, instead: Instead) -> Self {
         if let Self::Registry { cause, .. } = &mut self
             && let Some(refusal) = cause.refusal_mut()
         {
-            refusal.near = near;
+            *refusal.instead = instead;
         }
         self
     }

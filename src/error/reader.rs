@@ -12,8 +12,8 @@ pub enum Reader {
     /// A workflow of one's own, which `uses:` the action.
     #[default]
     Action,
-    /// The workflow that comes with the program: Actions → Mirror an image → Run workflow.
-    Button,
+    /// A workflow that comes with the program: Actions → Mirror an image → Run workflow.
+    Button(Form),
     /// `docker run`, with inputs as variables.
     Container,
     /// The template for GitLab CI.
@@ -22,23 +22,110 @@ pub enum Reader {
     CommandLine,
 }
 
-/// The workflow behind the button, and its name.
-pub const BUTTON_FILE: &str = ".github/workflows/mirror.yml";
-pub const BUTTON_NAME: &str = "Mirror an image";
+/// The workflows that come with the program, each with a form of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One image, or several.
+    Mirror,
+    /// What an image is.
+    Inspect,
+    /// The list of the repository.
+    List,
+    /// What has moved since the list was locked.
+    Refresh,
+    /// A page of what the list has.
+    Catalogue,
+    /// Whether the mirrors of the list are behind.
+    Alert,
+    /// What an issue asks for. Its form is the issue's; whoever reads the run owns the repository.
+    Request,
+}
 
-/// The inputs that the button has.
-pub const OF_BUTTON: [&str; 10] = [
-    "source",
-    "images",
-    "target",
-    "platforms",
-    "subset",
-    "attachments",
-    "check",
-    "expected-digest",
-    "on-conflict",
-    "dry-run",
-];
+impl Form {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Mirror, Self::Inspect, Self::List, Self::Refresh, Self::Catalogue, Self::Alert, Self::Request];
+
+    /// What the workflow is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mirror => "Mirror an image",
+            Self::Inspect => "Inspect an image",
+            Self::List => "Mirror the list",
+            Self::Refresh => "Refresh the lock",
+            Self::Catalogue => "Publish the catalogue",
+            Self::Alert => "Compare the mirrors",
+            Self::Request => "Mirror what an issue asks for",
+        }
+    }
+
+    /// Where it is written.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Mirror => ".github/workflows/mirror.yml",
+            Self::Inspect => ".github/workflows/inspect.yml",
+            Self::List => ".github/workflows/sync.yml",
+            Self::Refresh => ".github/workflows/refresh.yml",
+            Self::Catalogue => ".github/workflows/pages.yml",
+            Self::Alert => ".github/workflows/alert.yml",
+            Self::Request => ".github/workflows/request.yml",
+        }
+    }
+
+    /// The inputs that it asks for when it is started.
+    pub fn inputs(self) -> &'static [&'static str] {
+        match self {
+            Self::Mirror => &[
+                "source",
+                "images",
+                "target",
+                "platforms",
+                "subset",
+                "attachments",
+                "check",
+                "expected-digest",
+                "on-conflict",
+                "dry-run",
+            ],
+            Self::Inspect => &["source"],
+            Self::List => &["dry-run"],
+            Self::Refresh | Self::Catalogue | Self::Alert | Self::Request => &[],
+        }
+    }
+
+    /// The inputs that are variables of the repository, and what those are called.
+    pub fn variables(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Request => &[
+                ("allow", "REQUEST_ALLOW"),
+                ("request-limit", "REQUEST_LIMIT"),
+                ("size-limit", "REQUEST_SIZE_LIMIT"),
+                ("target", "REQUEST_TARGET"),
+            ],
+            _ => &[],
+        }
+    }
+
+    /// The list that it works on, and what of it that list says itself.
+    pub fn list(self) -> Option<(&'static str, &'static [&'static str])> {
+        const KEYS: [&str; 5] = ["attachments", "on-conflict", "platforms", "subset", "target"];
+        matches!(self, Self::List | Self::Refresh | Self::Catalogue | Self::Alert).then_some(("images.yml", &KEYS))
+    }
+
+    /// Where an input is set, if it is not in the form: behind `in`.
+    fn place_of(self, input: &str) -> Option<&'static str> {
+        match self.list() {
+            _ if self.inputs().contains(&input) => None,
+            Some((file, keys)) if keys.contains(&input) => Some(file),
+            _ => Some(self.file()),
+        }
+    }
+
+    /// The variable of the repository that an input is, if it is one.
+    fn variable_of(self, input: &str) -> Option<&'static str> {
+        self.variables().iter().find(|(name, _)| *name == input).map(|(_, variable)| *variable)
+    }
+}
 
 /// The inputs that GitLab's template has; others are variables of the project.
 pub const OF_TEMPLATE: [&str; 17] = [
@@ -63,11 +150,23 @@ pub const OF_TEMPLATE: [&str; 17] = [
 
 impl Reader {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Action, Self::Button, Self::Container, Self::GitLab, Self::CommandLine];
+    pub const ALL: [Self; 11] = [
+        Self::Action,
+        Self::Button(Form::Mirror),
+        Self::Button(Form::Inspect),
+        Self::Button(Form::List),
+        Self::Button(Form::Refresh),
+        Self::Button(Form::Catalogue),
+        Self::Button(Form::Alert),
+        Self::Button(Form::Request),
+        Self::Container,
+        Self::GitLab,
+        Self::CommandLine,
+    ];
 
     /// Whether it is a job of GitHub Actions.
     pub fn is_in_actions(self) -> bool {
-        matches!(self, Self::Action | Self::Button)
+        matches!(self, Self::Action | Self::Button(_))
     }
 
     /// Whether the program runs in a container, where `localhost` is that container.
@@ -82,8 +181,12 @@ impl Reader {
             Self::CommandLine => format!("`--{input} {quoted}`"),
             Self::Container => format!("`{}={quoted}`", variable(input)),
             Self::GitLab if !OF_TEMPLATE.contains(&input) => format!("the variable `{}={quoted}`", variable(input)),
-            Self::Button if !OF_BUTTON.contains(&input) => format!("`{input}: {value}` in `{BUTTON_FILE}`"),
-            Self::Action | Self::Button | Self::GitLab => format!("`{input}: {value}`"),
+            Self::Button(form) => match (form.variable_of(input), form.place_of(input)) {
+                (Some(variable), _) => format!("this repository's variable `{variable}` to `{value}`"),
+                (None, Some(file)) => format!("`{input}: {value}` in `{file}`"),
+                (None, None) => format!("`{input}: {value}`"),
+            },
+            Self::Action | Self::GitLab => format!("`{input}: {value}`"),
         }
     }
 
@@ -93,9 +196,34 @@ impl Reader {
             Self::CommandLine => format!("`--{input}`"),
             Self::Container => format!("`{}`", variable(input)),
             Self::GitLab if !OF_TEMPLATE.contains(&input) => format!("the variable `{}`", variable(input)),
-            Self::Button if !OF_BUTTON.contains(&input) => format!("`{input}` in `{BUTTON_FILE}`"),
-            Self::Action | Self::Button | Self::GitLab => format!("`{input}`"),
+            Self::Button(form) => match (form.variable_of(input), form.place_of(input)) {
+                (Some(variable), _) => format!("this repository's variable `{variable}`"),
+                (None, Some(file)) => format!("`{input}` in `{file}`"),
+                (None, None) => format!("`{input}`"),
+            },
+            Self::Action | Self::GitLab => format!("`{input}`"),
         }
+    }
+
+    /// Where a person mends an input that is not right, as an order; none where it stands before their eyes, or is no input.
+    pub fn mend(self, input: &str) -> Option<String> {
+        let Self::Button(form) = self else { return None };
+        let settings = "Settings → Secrets and variables → Actions";
+        Some(match input {
+            "registry-auth" => format!(
+                "the logins are made of this repository's secrets, `DOCKERHUB_USERNAME` and `DOCKERHUB_TOKEN`, `QUAY_USERNAME` \
+                 and `QUAY_TOKEN`, and the lines of `REGISTRY_AUTH`: mend them in {settings}"
+            ),
+            "request" => "the issue is answered with what can be written in it".to_owned(),
+            "config" | "lock" => "mend that file, commit it, and start the workflow again".to_owned(),
+            _ if form.inputs().contains(&input) => {
+                format!("start it again with another `{input}`: Actions → {} → Run workflow", form.name())
+            }
+            _ => match form.variable_of(input) {
+                Some(variable) => format!("mend this repository's variable `{variable}` ({settings} → Variables)"),
+                None => format!("mend `{input}` in `{}`", form.file()),
+            },
+        })
     }
 
     /// The order to give a credential for `host`, which is at this side.
@@ -103,7 +231,7 @@ impl Reader {
         let line = format!("`{host} USERNAME PASSWORD`");
         match self {
             Self::Action => format!("set `{side}-username` and `{side}-password`, or a line in `registry-auth`"),
-            Self::Button => match secrets(host) {
+            Self::Button(_) => match secrets(host) {
                 Some((username, password)) => {
                     format!(
                         "set this repository's secrets `{username}` and `{password}` (Settings → Secrets and variables → Actions)"
@@ -129,11 +257,39 @@ impl Reader {
         }
     }
 
+    /// The order to give a token for packages on GitHub, with `permission` (`read`, `write`).
+    pub fn give_token(self, permission: &str) -> String {
+        match self {
+            Self::Action => {
+                format!("set `github-token: ${{{{ github.token }}}}` and `permissions: packages: {permission}`")
+            }
+            Self::Button(form) => format!("give the job `permissions: packages: {permission}` in `{}`", form.file()),
+            Self::Container | Self::GitLab | Self::CommandLine => format!(
+                "set {} to a classic personal access token that has `{permission}:packages`",
+                match self {
+                    Self::GitLab => format!("the variable `{}`", variable("github-token")),
+                    _ => format!("`{}`", variable("github-token")),
+                }
+            ),
+        }
+    }
+
+    /// The order to let the token that there is do more with packages on GitHub.
+    pub fn widen_token(self, permission: &str) -> String {
+        if self.is_in_actions() {
+            format!(
+                "give the job `permissions: packages: {permission}`, or use a classic token with `{permission}:packages`"
+            )
+        } else {
+            format!("use a classic personal access token that has `{permission}:packages`")
+        }
+    }
+
     /// The credential for `host`, which is at this side, by the names of the places where it was given.
     pub fn login(self, side: Side, host: &str) -> String {
         match self {
             Self::Action => format!("`{side}-username` and `{side}-password`, or the line in `registry-auth`"),
-            Self::Button => match secrets(host) {
+            Self::Button(_) => match secrets(host) {
                 Some((username, password)) => format!("this repository's secrets `{username}` and `{password}`"),
                 None => format!("the line of `{host}` in this repository's secret `REGISTRY_AUTH`"),
             },
@@ -152,7 +308,7 @@ impl Reader {
     /// What the program runs on.
     pub fn machine(self) -> &'static str {
         match self {
-            Self::Action | Self::Button | Self::GitLab => "this runner",
+            Self::Action | Self::Button(_) | Self::GitLab => "this runner",
             Self::Container | Self::CommandLine => "this machine",
         }
     }
@@ -160,7 +316,7 @@ impl Reader {
     /// What runs beside this run.
     pub fn runs(self) -> &'static str {
         match self {
-            Self::Action | Self::Button | Self::GitLab => "jobs",
+            Self::Action | Self::Button(_) | Self::GitLab => "jobs",
             Self::Container | Self::CommandLine => "runs",
         }
     }

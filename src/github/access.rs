@@ -19,9 +19,11 @@ use crate::engine::job::Job;
 use crate::engine::options::{Command, TargetState};
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::error::cause::Cause;
+use crate::error::reader::Reader;
 use crate::error::{Error, Side};
 use crate::github::api::{Api, Lookup, Package, TeamRole};
 use crate::github::assess::{self, Anonymous, GrantRequest, NextStep, PackageContext, Wanted, Who};
+use crate::github::before::before_push;
 use crate::github::findings::{Check, Checked, Findings, Status};
 use crate::github::role::Role;
 use crate::github::server::{Owner, Server};
@@ -60,6 +62,8 @@ pub struct Context<'a> {
     pub workflow: Option<&'a str>,
     /// The registries, with the credentials for them.
     pub registries: &'a Registries,
+    /// Where the person is who reads it.
+    pub reader: Reader,
 }
 
 /// Access in one run.
@@ -166,14 +170,14 @@ impl<'a> AccessCheck<'a> {
             Some(_) => self.owner(owner).await,
             None => Lookup::Found(Owner::Organisation),
         };
-        if let Some(check) = assess::owner(self.run.server, &subject, owner, &kind) {
+        if let Some(check) = assess::owner((self.run.server, self.run.reader), &subject, owner, &kind) {
             meter.notice(format!("{subject}: {}", check.sentence));
         }
         let kind = if let Lookup::Found(kind) = kind { kind } else { Owner::Organisation };
         let seen = self.look(kind, owner, name, &subject).await;
-        let place =
-            PackageContext { server: self.run.server, subject: &subject, kind, owner, name, there, is_new: false };
-        for sentence in assess::before_push(&place, &self.wanted(), seen.as_ref(), token, self.run.workflow) {
+        let (server, reader) = (self.run.server, self.run.reader);
+        let place = PackageContext { server, subject: &subject, kind, owner, name, there, is_new: false, reader };
+        for sentence in before_push(&place, &self.wanted(), seen.as_ref(), token, self.run.workflow) {
             meter.notice(sentence);
         }
         // Whether the question creates an empty package where there is none is not known, so it is asked of those only
@@ -251,7 +255,9 @@ impl<'a> AccessCheck<'a> {
                     kind = found;
                     seen = self.settled(kind, target, &subject, before).await;
                 }
-                unknown => unknown_owner = assess::owner(self.run.server, &subject, target.owner, &unknown),
+                unknown => {
+                    unknown_owner = assess::owner((self.run.server, self.run.reader), &subject, target.owner, &unknown);
+                }
             }
         }
         let place = PackageContext {
@@ -262,6 +268,7 @@ impl<'a> AccessCheck<'a> {
             name: target.name,
             there: target.digest.is_some(),
             is_new,
+            reader: self.run.reader,
         };
         let anonymous = match self.run.settings.visibility.map(Visibility::as_str) {
             Some("public") => Some(self.anonymous(target, events).await),
@@ -372,7 +379,9 @@ impl<'a> AccessCheck<'a> {
             }
             Lookup::Found(Owner::Organisation) => {}
             unknown => {
-                if let Some(check) = assess::owner(self.run.server, request.repository, home, &unknown) {
+                if let Some(check) =
+                    assess::owner((self.run.server, self.run.reader), request.repository, home, &unknown)
+                {
                     return request.check(check.status, check.sentence);
                 }
             }

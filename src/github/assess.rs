@@ -3,12 +3,12 @@
 //! Owns every judgement about access. Pure. Must never say more than an answer shows: what no API shows is
 //! `UNVERIFIABLE`, and what a person has to do has its page.
 
+use crate::error::reader::Reader;
 use crate::github::api::{Granted, Lookup, Package, TeamRole};
 use crate::github::findings::{Check, Checked, Status};
 use crate::github::role::{Permission, Role};
 use crate::github::server::{Owner, Server};
 use crate::github::settings::Grant;
-use crate::github::token::PushToken;
 
 /// A package and where it is set.
 pub(super) struct PackageContext<'a> {
@@ -23,6 +23,8 @@ pub(super) struct PackageContext<'a> {
     pub(super) there: bool,
     /// This run created it.
     pub(super) is_new: bool,
+    /// Where the person is who reads it.
+    pub(super) reader: Reader,
 }
 
 /// What is wanted of a package.
@@ -46,8 +48,13 @@ pub(super) enum Anonymous {
 }
 
 impl PackageContext<'_> {
-    fn settings(&self) -> String {
+    pub(super) fn settings(&self) -> String {
         self.server.package_settings(self.kind, self.owner, self.name)
+    }
+
+    /// What GitHub's API is asked with, by the name that it has here.
+    fn token(&self) -> &'static str {
+        if self.reader.is_in_actions() { "`github-token`" } else { "the token" }
     }
 
     fn check(&self, what: Checked, status: Status, sentence: impl Into<String>) -> Check {
@@ -91,32 +98,41 @@ fn unseen_package(place: &PackageContext<'_>, seen: Option<&Lookup<Package>>) ->
         place.check(Checked::Package, Status::NeedsToken, sentence).link(place.settings()).with_to_do(place.there)
     };
     match seen {
-        None => needs(
-            "no token to read the package's link and visibility with; set `github-token: ${{ github.token }}` and \
-             `permissions: packages: read`"
-                .to_owned(),
-        ),
-        Some(Lookup::Absent) if place.there => needs(
-            "the image is there and GitHub's API answers 404: `github-token` may not read this package's metadata; give \
-             this repository access in the package's settings, or use a classic token with `read:packages`"
-                .to_owned(),
-        ),
-        Some(Lookup::Absent) => place.check(
-            Checked::Package,
-            Status::Unverifiable,
-            "GitHub's API answers 404: the package does not exist yet, or `github-token` may not read it; the first push \
-             of the workflow's GITHUB_TOKEN creates it",
-        ),
-        Some(Lookup::Refused(words)) => needs(format!(
-            "`github-token` may not read the package ({words}); give the job `permissions: packages: read`, or use a \
-             classic token with `read:packages`"
+        None => needs(format!(
+            "no token to read the package's link and visibility with; {}",
+            place.reader.give_token("read")
         )),
-        Some(Lookup::Failed(words)) => place.check(Checked::Package, Status::Error, format!("{words}; run again later")),
+        Some(Lookup::Absent) if place.there => {
+            let or = if place.reader.is_in_actions() {
+                "give this repository access in the package's settings, or use a classic token with `read:packages`"
+            } else {
+                "use a classic token with `read:packages`"
+            };
+            needs(format!(
+                "the image is there and GitHub's API answers 404: {} may not read this package's metadata; {or}",
+                place.token()
+            ))
+        }
+        Some(Lookup::Absent) => {
+            let of = if place.reader.is_in_actions() { " of the workflow's GITHUB_TOKEN" } else { "" };
+            let sentence = format!(
+                "GitHub's API answers 404: the package does not exist yet, or {} may not read it; the first push{of} \
+                 creates it",
+                place.token()
+            );
+            place.check(Checked::Package, Status::Unverifiable, sentence)
+        }
+        Some(Lookup::Refused(words)) => {
+            needs(format!("{} may not read the package ({words}); {}", place.token(), place.reader.widen_token("read")))
+        }
+        Some(Lookup::Failed(words)) => {
+            place.check(Checked::Package, Status::Error, format!("{words}; run again later"))
+        }
         Some(Lookup::Found(_)) => place.check(Checked::Package, Status::Ok, "the package exists"),
     }
 }
 
-fn link(place: &PackageContext<'_>, wanted: Option<&str>, package: &Package) -> Vec<Check> {
+pub(super) fn link(place: &PackageContext<'_>, wanted: Option<&str>, package: &Package) -> Vec<Check> {
     let found = package.repository.as_deref();
     let check = |status, sentence: String| {
         let mut check = place.check(Checked::Link, status, sentence).found(&found.unwrap_or("none"));
@@ -239,7 +255,12 @@ fn anonymous_pull(place: &PackageContext<'_>, anonymous: &Anonymous) -> Check {
 }
 
 /// An owner that GitHub does not know, or does not tell of.
-pub(super) fn owner(server: &Server, subject: &str, owner: &str, seen: &Lookup<Owner>) -> Option<Check> {
+pub(super) fn owner(
+    (server, reader): (&Server, Reader),
+    subject: &str,
+    owner: &str,
+    seen: &Lookup<Owner>,
+) -> Option<Check> {
     let registry = server.registry().unwrap_or_default();
     match seen {
         Lookup::Found(_) => None,
@@ -253,8 +274,7 @@ pub(super) fn owner(server: &Server, subject: &str, owner: &str, seen: &Lookup<O
             ),
         )),
         Lookup::Refused(words) => {
-            let sentence =
-                format!("`github-token` is not accepted ({words}); set `github-token: ${{{{ github.token }}}}`");
+            let sentence = format!("`github-token` is not accepted ({words}); {}", reader.give_token("read"));
             Some(Check::new(subject, Checked::Owner, Status::NeedsToken, sentence))
         }
         Lookup::Failed(words) => {
@@ -524,80 +544,32 @@ impl GrantRequest<'_> {
     }
 }
 
-/// What is worth saying about a package before anything is sent, a sentence each.
-pub(super) fn before_push(
-    place: &PackageContext<'_>,
-    wanted: &Wanted<'_>,
-    seen: Option<&Lookup<Package>>,
-    token: PushToken,
-    workflow: Option<&str>,
-) -> Vec<String> {
-    let mut sentences = Vec::new();
-    let subject = place.subject;
-    if token == PushToken::None {
-        sentences.push(format!(
-            "{subject}: no credential to push with; set `github-token: ${{{{ github.token }}}}` and `permissions: \
-             packages: write`"
-        ));
-    }
-    let workflow_owner = workflow.and_then(|workflow| workflow.split_once('/')).map(|(owner, _)| owner);
-    if let (PushToken::App, Some(owner)) = (token, workflow_owner)
-        && !owner.eq_ignore_ascii_case(place.owner)
-    {
-        sentences.push(format!(
-            "{subject} belongs to `{}` and this workflow to `{owner}`, whose GITHUB_TOKEN is for packages of `{owner}` \
-             only; write the target below `{owner}`, or give `target-username` and `target-password` with a classic \
-             token of somebody in `{}`",
-            place.owner, place.owner
-        ));
-    }
-    match seen {
-        // 404 is "absent" and "not for you" alike, so no sentence says that there is none.
-        Some(Lookup::Absent) if !place.there => match (token, workflow, wanted.repository) {
-            (PushToken::App, Some(workflow), Some(repository)) if !workflow.eq_ignore_ascii_case(repository) => {
-                sentences.push(format!(
-                    "GitHub shows no package {subject}: if there is none yet, GITHUB_TOKEN links what it creates to \
-                     `{workflow}`, not to `{repository}`; run the workflow in `{repository}`, or connect the package on \
-                     {} afterwards",
-                    place.settings()
-                ));
-            }
-            (PushToken::App, Some(workflow), _) => sentences.push(format!(
-                "GitHub shows no package {subject}: if there is none yet, this push creates it, and it is expected to be \
-                 linked to `{workflow}`, which is read back afterwards"
-            )),
-            (PushToken::Classic, ..) => sentences.push(format!(
-                "GitHub shows no package {subject}: if there is none yet, a personal token creates it linked to no \
-                 repository; push it first with `github-token: ${{{{ github.token }}}}`, or connect it on {} afterwards",
-                place.settings()
-            )),
-            _ => {}
-        },
-        Some(Lookup::Found(package)) => {
-            for check in link(place, wanted.repository, package) {
-                if check.status == Status::Manual {
-                    sentences.push(format!("{subject}: {}: {}", check.sentence, place.settings()));
-                }
-            }
-        }
-        _ => {}
-    }
-    sentences
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Anonymous, GrantRequest, NextStep, PackageContext, PushToken, Wanted, Who, before_push, package};
+    use crate::error::reader::Reader;
+
+    use super::{Anonymous, GrantRequest, NextStep, PackageContext, Wanted, Who, package};
     use crate::environment::Environment;
     use crate::github::api::{Granted, Lookup, Package, TeamRole};
+    use crate::github::before::before_push;
     use crate::github::findings::Status;
     use crate::github::role::{Permission, Role};
     use crate::github::server::{Owner, Server};
     use crate::github::settings::Grant;
+    use crate::github::token::PushToken;
 
     fn place(server: &Server, there: bool) -> PackageContext<'_> {
         let subject = "ghcr.io/acme/m/x";
-        PackageContext { server, subject, kind: Owner::Organisation, owner: "acme", name: "m/x", there, is_new: false }
+        PackageContext {
+            server,
+            subject,
+            kind: Owner::Organisation,
+            owner: "acme",
+            name: "m/x",
+            there,
+            is_new: false,
+            reader: Reader::Action,
+        }
     }
 
     fn linked(repository: Option<&str>, visibility: &str) -> Lookup<Package> {

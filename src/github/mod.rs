@@ -12,12 +12,14 @@
 //! - `token`: which tokens its registry takes; pure.
 //! - `role`: what a role on a repository means for its packages; pure.
 //! - `assess`: from what GitHub answered to a status, a sentence and a link; pure.
+//! - `before`: what is worth saying before anything is sent; pure.
 //! - `api`: the calls; nothing else talks to GitHub's API.
 //! - `access`: the order of the questions, before and after a copy.
 
 pub mod access;
 pub mod api;
 pub mod assess;
+pub mod before;
 pub mod findings;
 pub mod names;
 pub mod role;

@@ -63,6 +63,9 @@ fn tls_failure(error: &rustls::Error) -> TlsFailure {
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => TlsFailure::WrongName,
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) if is_of_an_authority(other) => {
+            TlsFailure::AuthorityAsServer
+        }
         rustls::Error::InvalidCertificate(_)
         | rustls::Error::NoCertificatesPresented
         | rustls::Error::AlertReceived(
@@ -75,6 +78,11 @@ fn tls_failure(error: &rustls::Error) -> TlsFailure {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => TlsFailure::PlainHttp,
         _ => TlsFailure::Handshake,
     }
+}
+
+/// Whether a certificate was refused because it is one that signs others: as `openssl req -x509` makes them.
+fn is_of_an_authority(error: &rustls::OtherError) -> bool {
+    matches!(error.0.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 /// The last error of the chain: the others only say that a request failed, with its URL.

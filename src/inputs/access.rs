@@ -31,6 +31,8 @@ impl Values {
             None if wants_grants => AccessMode::Apply,
             // A job of GitLab has no token for packages on GitHub: looked at only where it is asked for.
             None if surroundings.gitlab().is_some() && !is_asked => AccessMode::Off,
+            // A person at a shell has one rarely.
+            None if surroundings.is_shell() && self.get("github-token").is_none() && !is_asked => AccessMode::Off,
             None => AccessMode::Report,
             Some(_) => self.choice("access")?,
         };

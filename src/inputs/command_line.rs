@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 
 use crate::engine::options::Command;
 use crate::error::Error;
+use crate::inputs::elsewhere;
 use crate::inputs::table::{Group, INPUTS, Input, Kind, known};
 use crate::inputs::typed::{FileTask, Task};
 use crate::runner::talk::{Colour, Format, Talk, Volume};
@@ -197,6 +198,20 @@ pub fn usage() -> String {
 }
 
 impl Subcommand {
+    /// What is said of more words than it takes.
+    fn too_many(&self) -> String {
+        let words = self.words.iter().map(|word| word.id).collect::<Vec<_>>().join(" and ");
+        let name = self.task.word();
+        let more = match self.task {
+            Task::Tags | Task::Files(_) => "run it once for each",
+            Task::Images(Command::Inspect) => "give several images by `--images IMAGE,IMAGE`",
+            Task::Images(_) => {
+                "give several sources by `--images IMAGE,IMAGE`, and several targets with commas between them"
+            }
+        };
+        format!("are too many: `{name}` takes {words} and flags; {more}")
+    }
+
     fn parser(&self, purpose: Purpose) -> clap::Command {
         let name = self.task.word();
         let shown = |word: &Word| match word.count {
@@ -397,6 +412,9 @@ impl Flags {
         let mut flags = Self::of(before)?;
         refuse_lonely_boolean(name)?;
         let Some(subcommand) = SUBCOMMANDS.iter().find(|subcommand| subcommand.task.word() == name) else {
+            if let Some(sentence) = elsewhere::command(name) {
+                return Err(Error::input("command", format!("`{}` is none here; {sentence}", quote(name))));
+            }
             // Judged as a command, so that a mistyped one never becomes an image.
             flags.take_word("command", name)?;
             return Ok(flags);
@@ -476,33 +494,45 @@ fn refuse_lonely_boolean(word: &str) -> Result<(), Error> {
     Err(Error::input("arguments", problem))
 }
 
-/// A sentence of ours for what the command line's parser refused. Its own may quote values, and so secrets.
-pub fn explain(error: &clap::Error) -> Error {
+/// A sentence of ours for what the command line's parser refused. Its own may quote values, and so secrets. `command`: the
+/// one that was written.
+pub fn explain(error: &clap::Error, command: Option<Task>) -> Error {
     let argument = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(argument)) => argument.as_str(),
         Some(ContextValue::Strings(arguments)) => arguments.first().map_or("", String::as_str),
         _ => "",
     };
+    let subcommand = SUBCOMMANDS.iter().find(|subcommand| Some(subcommand.task) == command);
     let is_long = argument.starts_with("--");
     let name = argument.trim_start_matches('-').split([' ', '=', '[', '<']).next().unwrap_or_default();
     match error.kind() {
+        ErrorKind::UnknownArgument if argument.starts_with('-') && elsewhere::flag(name).is_some() => {
+            let dashes = if is_long { "--" } else { "-" };
+            let sentence = elsewhere::flag(name).unwrap_or_default();
+            Error::input(format!("{dashes}{name}"), format!("is not known here; {sentence}"))
+        }
         // Something else that begins with dashes may be a password, and is not repeated.
         ErrorKind::UnknownArgument if is_long && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') => {
-            let others = [OUTPUT, COLOUR, QUIET, VERBOSE];
+            let others = [OUTPUT, COLOUR, QUIET, VERBOSE, "help", VERSION];
             let hint = nearest(name, INPUTS.iter().map(|input| input.name).chain(others));
             let hint = hint.map_or_else(String::new, |name| format!("; did you mean `--{name}`?"));
-            let problem = format!("is not known{hint} (`mirror-image help copy` lists those of `copy`)");
+            let command = subcommand.map_or("copy", |subcommand| subcommand.task.word());
+            let problem = format!("is not known{hint} (`mirror-image help {command}` lists those of `{command}`)");
             Error::input(format!("--{}", quote(name)), problem)
         }
         ErrorKind::UnknownArgument if argument.starts_with('-') => Error::input(
             "arguments",
             "have something that begins with `-`; flags begin with `--` (`mirror-image --help`)",
         ),
-        ErrorKind::UnknownArgument => Error::input(
-            "arguments",
-            "are too many; write `mirror-image copy|inspect|verify|access SOURCE [TARGET]` or `mirror-image tags REPOSITORY` or \
-             `mirror-image images FILE…`, and everything else as flags or variables",
-        ),
+        ErrorKind::UnknownArgument => match (refuse_lonely_boolean(argument), subcommand) {
+            (Err(lonely), _) => lonely,
+            (Ok(()), Some(subcommand)) => Error::input("arguments", subcommand.too_many()),
+            (Ok(()), None) => Error::input(
+                "arguments",
+                "are too many; write `mirror-image copy|inspect|verify|access SOURCE [TARGET]` or `mirror-image tags REPOSITORY` or \
+                 `mirror-image images FILE…`, and everything else as flags or variables",
+            ),
+        },
         ErrorKind::InvalidSubcommand => {
             Error::input("arguments", "name no command to help with; `mirror-image --help` lists all")
         }

@@ -5,7 +5,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::directory::{Directory, leads_out};
+use crate::directory::{Directory, leads_out, within};
 use crate::error::Error;
 use crate::inputs::globs::files;
 use crate::plan::history::History;
@@ -43,7 +43,9 @@ pub fn read(workspace: &Path, names: &[&str]) -> Result<List, Error> {
 /// Reads the lock file of a list; one that is not there yet has no line.
 pub fn lock(workspace: &Path, path: &str, update: Update) -> Result<Lock, Error> {
     let directory = open("lock", workspace)?;
-    match text("lock", &directory, Path::new(path))? {
+    let below = within(workspace, Path::new(path));
+    let path = &*below.to_string_lossy();
+    match text("lock", &directory, &below)? {
         Some(text) => Lock::parse(path, &text, update),
         None if update == Update::Frozen => {
             let problem =
@@ -56,8 +58,9 @@ pub fn lock(workspace: &Path, path: &str, update: Update) -> Result<Lock, Error>
 
 /// Reads the history of comparisons; one that is not there yet has seen nothing.
 pub fn history(workspace: &Path, path: &str) -> Result<History, Error> {
-    let text = text("history", &open("history", workspace)?, Path::new(path))?;
-    History::parse(path, text.as_deref().unwrap_or_default())
+    let below = within(workspace, Path::new(path));
+    let text = text("history", &open("history", workspace)?, &below)?;
+    History::parse(&below.to_string_lossy(), text.as_deref().unwrap_or_default())
 }
 
 fn open(input: &str, workspace: &Path) -> Result<Directory, Error> {

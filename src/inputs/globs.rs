@@ -4,7 +4,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::directory::Directory;
+use crate::directory::{Directory, within};
 use crate::error::Error;
 use crate::plan::list::pattern::Pattern;
 use crate::text::quote::quote;
@@ -15,12 +15,13 @@ pub const MOST_NAMES: usize = 100_000;
 /// The files of a name, relative to the workspace: the one, or those that a glob has, in order.
 pub fn files(input: &str, directory: &Directory, workspace: &Path, name: &str) -> Result<Vec<PathBuf>, Error> {
     let outside = || {
-        let problem = format!("`{}` is not below the workspace; name a file in it, without `..`", quote(name));
+        let place = workspace.canonicalize().unwrap_or_else(|_| workspace.to_owned());
+        let place = quote(&place.display().to_string());
+        let problem = format!("`{}` is not below the workspace, {place}; name a file in it, without `..`", quote(name));
         Error::input(input, problem)
     };
-    let path = Path::new(name);
-    // A workflow may give the whole path, `${{ github.workspace }}/images.yml`.
-    let path = if path.is_absolute() { path.strip_prefix(workspace).map_err(|_| outside())? } else { path };
+    // A workflow may give the whole path, `${{ github.workspace }}/images.yml`, and so may a person.
+    let path = within(workspace, Path::new(name));
     let mut parts = Vec::new();
     for component in path.components() {
         match component {

@@ -7,6 +7,7 @@ pub mod access;
 pub mod command_line;
 pub mod completions;
 pub mod config;
+mod elsewhere;
 pub mod files;
 pub mod from_files;
 pub mod globs;
@@ -26,11 +27,12 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::inputs::command_line::{Asked, Purpose, command_line, explain};
 use crate::inputs::table::{INPUTS, known};
-use crate::inputs::typed::Invocation;
-use crate::inputs::values::{Values, without};
+use crate::inputs::typed::{Invocation, Task};
+use crate::inputs::values::{Named, Values};
 use crate::regular_file;
 use crate::runner::{Surroundings, gitlab};
 use crate::store::mirrors::rules::CNB_REGISTRY_MIRRORS;
+use crate::text::choice::Choice as _;
 use crate::text::nearest::nearest;
 use crate::text::quote::quote;
 
@@ -40,12 +42,13 @@ use crate::text::quote::quote;
 pub fn read(arguments: Vec<OsString>, environment: &Environment) -> Result<Invocation, Error> {
     refuse_unreadable(&arguments, environment)?;
     refuse_endless(environment)?;
+    let command = arguments.iter().find_map(|word| Task::parse(word.to_str()?));
     let matches = match command_line(Purpose::Read).try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Invocation::Print(error.render().to_string()));
         }
-        Err(error) => return Err(explain(&error)),
+        Err(error) => return Err(explain(&error, command)),
     };
     let flags = match Asked::of(&matches)? {
         Asked::Run(flags) => flags,
@@ -87,12 +90,29 @@ pub fn read(arguments: Vec<OsString>, environment: &Environment) -> Result<Invoc
     })
 }
 
+/// A sentence about a bad value quotes it, and with it whatever was put there by mistake.
+fn without(error: Error, secrets: &[Named]) -> Error {
+    match error {
+        Error::Input { name, problem } => {
+            let problem = secrets.iter().fold(problem, |problem, (_, secret)| secret.hide(&problem));
+            Error::Input { name, problem }
+        }
+        other => other,
+    }
+}
+
 /// The usage, where nothing at all was asked for: neither by an argument nor by a variable.
 pub fn usage(arguments: &[OsString], environment: &Environment) -> Option<String> {
     let is_asked = |name: &str| variables_of(name).iter().any(|name| environment.get(name).is_some());
     let is_person = Surroundings::of(environment) == Surroundings::Terminal;
     let asks_nothing = arguments.is_empty() && !INPUTS.iter().any(|input| is_asked(input.name));
     (is_person && asks_nothing).then(command_line::usage)
+}
+
+/// Whether a summary is wanted of a run whose inputs could not be read.
+pub fn wants_summary(environment: &Environment) -> bool {
+    let value = variables_of("summary").into_iter().find_map(|name| environment.get(&name));
+    !value.is_some_and(|value| value.trim().eq_ignore_ascii_case("false"))
 }
 
 /// The variables that are read besides inputs. `HOME` is not among them: a home of any name may have no login in it.

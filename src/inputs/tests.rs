@@ -178,9 +178,7 @@ fn each_kind_of_bad_input_gets_its_own_sentence() {
             "input `target-username`: is not given, and `target-password` is",
         ),
         (&["copy", "a/b", "--registry-auth", "a.io hunter2"], "input `registry-auth`: line 1 has a user"),
-        (&["copy", "a", "b", "hunter2"], "input `arguments`: are too many"),
         (&["a", "b", "c", "hunter2"], "input `command`: `a` is not one of"),
-        (&["inspect", "a", "hunter2"], "input `arguments`: are too many"),
         (&["--images", "a", "copy", "--source", "b"], "input `images`: is given, and `source` is too"),
         (&["--patience=1s", "copy", "a/b", "--patience=2s"], "input `patience`: is given more than once"),
         (&["--dry-run", "true", "copy", "a/b"], "input `arguments`: `true` stands alone"),
@@ -214,10 +212,72 @@ fn each_kind_of_bad_input_gets_its_own_sentence() {
         (&["copy", "a/b", "-x"], "input `arguments`: have something that begins with `-`"),
         (&["copy", "a/b", "--target"], "input `target`: has no value"),
     ] {
-        let problem = try_read(arguments, &[]).expect_err(sentence);
-        let text = problem.to_string();
-        assert!(problem.is_input() && text.contains(sentence), "{arguments:?}: {text}");
-        assert!(!text.contains("hunter2") && !text.contains('\n'), "{arguments:?}: {text}");
+        is_refused(arguments, sentence);
+    }
+}
+
+fn is_refused(arguments: &[&str], sentence: &str) {
+    let problem = try_read(arguments, &[]).expect_err(sentence);
+    let text = problem.to_string();
+    assert!(problem.is_input() && text.contains(sentence), "{arguments:?}: {text}");
+    assert!(!text.contains("hunter2") && !text.contains('\n'), "{arguments:?}: {text}");
+}
+
+/// What people write who come from other tools, or try how it goes.
+#[test]
+fn words_and_flags_of_other_tools_are_told_what_they_are_called_here() {
+    for (arguments, sentence) in [
+        (
+            &["copy", "a", "b", "hunter2"][..],
+            "input `arguments`: are too many: `copy` takes SOURCE and TARGET and flags; give several sources by `--images",
+        ),
+        (&["tags", "a", "hunter2"], "input `arguments`: are too many: `tags` takes REPOSITORY and flags; run it once"),
+        (&["tags"], "input `source`: is missing; name a repository"),
+        (&["access", "a/b"], "input `target`: is missing; name the package that is meant"),
+        (&["copy", "a", "b", "--dry-run", "false"], "input `arguments`: `false` stands alone; write it with the flag"),
+        (&["copy", "a", "b", "-n"], "input `-n`: is not known here; write `--dry-run`"),
+        (
+            &["copy", "--src-tls-verify=false", "a", "b"],
+            "input `--src-tls-verify`: is not known here; a registry without TLS",
+        ),
+        (
+            &["copy", "--insecure", "a", "b"],
+            "input `--insecure`: is not known here; a registry without TLS is named by",
+        ),
+        (
+            &["copy", "--all-platforms", "a", "b"],
+            "input `--all-platforms`: is not known here; all platforms of an image",
+        ),
+        (
+            &["copy", "--platform", "all", "a", "b"],
+            "input `--platform`: is not known here; write `--platforms linux/amd64`",
+        ),
+        (
+            &["copy", "--src-creds", "me:hunter2", "a", "b"],
+            "input `--src-creds`: is not known here; logins are read from",
+        ),
+        (
+            &["copy", "--dest-creds=me:hunter2", "a", "b"],
+            "input `--dest-creds`: is not known here; logins are read from",
+        ),
+        (
+            &["cp", "a", "b"],
+            "input `command`: `cp` is none here; to copy an image, write `mirror-image copy SOURCE TARGET`",
+        ),
+        (&["sync", "a", "b"], "input `command`: `sync` is none here; to copy what a list has, write"),
+        (
+            &["login", "a.io", "-u", "me", "-p", "hunter2"],
+            "input `command`: `login` is none here; there is no login here",
+        ),
+        (&["ls", "a/b"], "input `command`: `ls` is none here; to list the tags of a repository, write"),
+        (&["digest", "a/b"], "input `command`: `digest` is none here; for the digest, write"),
+        (&["manifest", "a/b"], "input `command`: `manifest` is none here; for the digest, the platforms and"),
+        (
+            &["inspect", "a", "hunter2"],
+            "input `arguments`: are too many: `inspect` takes SOURCE and flags; give several images by `--images",
+        ),
+    ] {
+        is_refused(arguments, sentence);
     }
 }
 

@@ -24,7 +24,7 @@ use crate::inputs::config;
 use crate::inputs::files::OfFiles;
 use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::{Checked, Inputs, Task};
-use crate::inputs::words::{age, at_once, duration, items, pull_limit, request_limit, size_limit};
+use crate::inputs::words::{age, at_once, duration, host, items, pull_limit, request_limit, size_limit};
 use crate::observe::debug_log;
 use crate::observe::pulls::PullLimit;
 use crate::oci::digest::Digest;
@@ -48,17 +48,6 @@ use crate::text::quote::quote;
 
 /// The value of a secret input, with the input's name.
 pub type Named = (&'static str, Secret);
-
-/// A sentence about a bad value quotes it, and with it whatever was put there by mistake.
-pub fn without(error: Error, secrets: &[Named]) -> Error {
-    match error {
-        Error::Input { name, problem } => {
-            let problem = secrets.iter().fold(problem, |problem, (_, secret)| secret.hide(&problem));
-            Error::Input { name, problem }
-        }
-        other => other,
-    }
-}
 
 /// The images that are wanted, and what was written with them.
 struct Wanted {
@@ -137,7 +126,7 @@ impl Values {
         Ok(Inputs {
             request: Request {
                 command,
-                targets: self.targets(command, &images, &surroundings)?,
+                targets: self.targets(command, &images, (&surroundings, surroundings.project(environment)))?,
                 options: Arc::new(Options {
                     operation: Operation::new(command, if dry_run { Mode::DryRun } else { Mode::Write }),
                     platforms: self.platforms(platform)?,
@@ -282,12 +271,21 @@ impl Values {
         }
     }
 
-    fn targets(&self, command: Command, images: &Images, surroundings: &Surroundings) -> Result<Vec<String>, Error> {
+    fn targets(
+        &self,
+        command: Command,
+        images: &Images,
+        (surroundings, project): (&Surroundings, Option<&str>),
+    ) -> Result<Vec<String>, Error> {
         // `inspect` looks at the source alone; a workflow that switches `command` may wire the target all the same.
         if command == Command::Inspect {
             return Ok(Vec::new());
         }
         match (self.0.get("target"), surroundings.gitlab()) {
+            (None, _) if command == Command::Access && project.is_none() && images.need_a_target() => {
+                let problem = "is missing; name the package that is meant, for example `ghcr.io/octo/mirrors/alpine`";
+                Err(Error::input("target", problem))
+            }
             (None, Some(project)) if images.need_a_target() => project.default_target().map(|target| vec![target]),
             (None, Some(_)) => Ok(Vec::new()),
             _ => Ok(items(self.get("target").unwrap_or_default()).into_iter().map(str::to_owned).collect()),
@@ -371,9 +369,13 @@ impl Values {
         // Access is about the target alone: with one that is spelled out no source is needed, and it stands for both.
         let alone = self.0.get("target").map(String::as_str).filter(|_| command == Command::Access);
         let Some(text) = source.or(alone) else {
-            let problem = "is missing; name an image, for example `docker.io/library/alpine:3.20`, or several by `images`, `config` or \
-                           `images-from`";
-            return Err(Error::input("source", problem));
+            let what = match self.choice("command")? {
+                Task::Tags => "a repository, for example `docker.io/library/alpine`",
+                _ => {
+                    "an image, for example `docker.io/library/alpine:3.20`, or several by `images`, `config` or `images-from`"
+                }
+            };
+            return Err(Error::input("source", format!("is missing; name {what}")));
         };
         if source.is_none() {
             return parsed("target", ImageReference::parse(text)).map(|target| Wanted::of(Images::One(target)));
@@ -547,16 +549,6 @@ impl Values {
 
 /// Set in the images of this program, whose files are not a person's.
 const IN_OUR_IMAGE: &str = "MIRROR_IMAGE_CONTAINER";
-
-/// The host, with its port where there is one, in lower case.
-fn host(text: &str) -> Option<String> {
-    // A reference with a stand-in for the repository has exactly the hosts that are allowed here.
-    let probe = Reference::parse(&format!("{text}/x"));
-    let is_host = probe.is_ok_and(|probe| probe.registry() == text.to_ascii_lowercase());
-    // A host without a dot is a name in this network, which a reference cannot tell from a path.
-    let is_label = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    (is_host || is_label).then(|| text.to_ascii_lowercase())
-}
 
 pub fn parsed<T>(name: &str, result: Result<T, String>) -> Result<T, Error> {
     result.map_err(|problem| Error::input(name, problem))

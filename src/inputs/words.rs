@@ -1,4 +1,4 @@
-//! How lists and time spans are written.
+//! How lists, time spans, sizes and hosts are written.
 //!
 //! Pure functions over text; they do not know which input it is from.
 
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::engine::options::{AtOnce, SizeLimit};
 use crate::observe::pulls::PullLimit;
+use crate::oci::reference::Reference;
 use crate::text::blank::trimmed;
 use crate::text::quote::quote;
 use crate::text::units;
@@ -62,6 +63,16 @@ pub fn at_once(text: &str) -> Result<AtOnce, String> {
         None => (text, None),
     };
     Ok(AtOnce { images: number(images, "images", 1, AtOnce::MOST_IMAGES)?, beside_still: 0, requests })
+}
+
+/// The host, with its port where there is one, in lower case.
+pub fn host(text: &str) -> Option<String> {
+    // A reference with a stand-in for the repository has exactly the hosts that are allowed here.
+    let probe = Reference::parse(&format!("{text}/x"));
+    let is_host = probe.is_ok_and(|probe| probe.registry() == text.to_ascii_lowercase());
+    // A host without a dot is a name in this network, which a reference cannot tell from a path.
+    let is_label = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (is_host || is_label).then(|| text.to_ascii_lowercase())
 }
 
 /// Reads how many images a request may have.

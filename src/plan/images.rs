@@ -106,13 +106,16 @@ impl Typed {
 
 /// Reads the list. Newlines and commas separate, a line that starts with `#` is a comment; so is a fence of code.
 ///
-/// Fails with one sentence that names the line and says how to mend it.
+/// Fails with a sentence for each line that is wrong, which names it and says how to mend it.
 pub fn parse(text: &str) -> Result<Typed, String> {
     let mut typed = Typed::default();
-    let of_line = |number: usize| move |problem: String| format!("line {number} {problem}");
+    let mut problems = Vec::new();
     if let Some(listed) = pasted::document(text) {
         for Asked { number, read } in listed {
-            typed.add(number, read.map_err(of_line(number))?, None);
+            match read {
+                Ok(read) => typed.add(number, read, None),
+                Err(problem) => problems.push(format!("line {number} {problem}")),
+            }
         }
     } else {
         for (number, line) in (1..).zip(text.lines()) {
@@ -121,11 +124,18 @@ pub fn parse(text: &str) -> Result<Typed, String> {
             for item in
                 items(&line).filter(|item| !item.starts_with("```") || item.trim_matches('`').contains([':', '/']))
             {
-                let (source, target) = split(item).map_err(of_line(number))?;
-                let read = pasted::image(source).map_err(|problem| of_line(number)(of_source(&problem)))?;
-                typed.add(number, read, target.map(str::to_owned));
+                let read = split(item).and_then(|(source, target)| {
+                    Ok((pasted::image(source).map_err(|problem| of_source(&problem))?, target))
+                });
+                match read {
+                    Ok((read, target)) => typed.add(number, read, target.map(str::to_owned)),
+                    Err(problem) => problems.push(format!("line {number} {problem}")),
+                }
             }
         }
+    }
+    if !problems.is_empty() {
+        return Err(all(problems.into_iter()));
     }
     if typed.lines.is_empty() {
         return Err(format!("names no image; {SHAPE} a line"));
@@ -134,8 +144,21 @@ pub fn parse(text: &str) -> Result<Typed, String> {
 }
 
 /// The images of one line; none for a comment.
-pub fn of_line(line: &str) -> Result<Vec<(ImageReference, Option<String>)>, String> {
-    items(line).map(image).collect()
+pub fn of_line(line: &str) -> impl Iterator<Item = Result<(ImageReference, Option<String>), String>> {
+    items(line).map(image)
+}
+
+/// The sentences of several mistakes as one; of many the first.
+pub fn all(problems: impl Iterator<Item = String>) -> String {
+    /// As many as one reads at once.
+    const MOST: usize = 5;
+    let mut problems: Vec<String> = problems.collect();
+    if problems.len() > MOST {
+        let more = problems.len() - MOST;
+        problems.truncate(MOST);
+        problems.push(format!("and {more} more"));
+    }
+    problems.join("; ")
 }
 
 /// What stands between the commas of a line; nothing for a comment.
@@ -252,6 +275,12 @@ mod tests {
             ("a/b → c/d", "line 1 has another arrow than `=>`"),
             ("a/b\nalpine # the base", "line 2 has a comment behind it"),
             ("a/b, # c", "line 1 has a comment behind it"),
+            ("A/b, c => \na/b\nd e", "line 1 (its source): `A/b` has upper case"),
+            (
+                "A/b, c => \na/b\nd e",
+                "; line 1 has nothing behind its `=>`; write `SOURCE` or `SOURCE => TARGET`; line 3 (its source): ",
+            ),
+            ("A\nB\nC\nD\nE\nF\nG", "; and 2 more"),
             ("a/b\n\na b => c", "line 3 (its source): has a space and more after `a`"),
             ("GHCR.io/A/b", "line 1 (its source): `ghcr.io/A/b` has upper case"),
             ("https://example.com/a/b", "begins with `https://`"),

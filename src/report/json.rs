@@ -23,7 +23,7 @@ use crate::report::Report;
 use crate::report::failures::{FailureGroup, groups};
 use crate::report::figures::{bytes, pinned, total_bytes};
 use crate::report::headline::headline;
-use crate::report::reply;
+use crate::report::reply::Reply;
 use crate::text::choice::Choice as _;
 use crate::text::json::to_line;
 use crate::text::sanitise;
@@ -387,7 +387,7 @@ fn matrix(report: &Report) -> serde_json::Value {
 }
 
 /// Every output of the run that is made of the report.
-pub fn outputs(report: &Report, context: &Context) -> Outputs {
+pub fn outputs(report: &Report, reply: Option<&Reply>, context: &Context) -> Outputs {
     let mut outputs = Outputs::default();
     if let [image] = report.images.as_slice()
         && let (Some(digest), Some(pinned)) = (&image.digest, pinned(image))
@@ -407,7 +407,7 @@ pub fn outputs(report: &Report, context: &Context) -> Outputs {
         outputs.push("plan", plan.clone());
         outputs.push("matrix", to_line(&matrix(report)));
     }
-    if let Some(reply) = reply::of(report) {
+    if let Some(reply) = reply {
         for (name, value) in reply.outputs() {
             outputs.push(name, value);
         }
@@ -579,7 +579,7 @@ pub(super) mod tests {
 
     #[test]
     fn one_image_has_all_outputs_in_order() {
-        let outputs = outputs(&report(vec![copied()]), &context()).values;
+        let outputs = outputs(&report(vec![copied()]), None, &context()).values;
         let names: Vec<&str> = outputs.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["digest", "image", "images", "changed", "json", "mapping", "access"]);
         let digest = Digest::of(b"index");
@@ -592,7 +592,7 @@ pub(super) mod tests {
         let mut image = unchanged();
         let digest = Digest::of(b"index");
         image.target = Some(named(&format!("ghcr.io/a/b@{digest}")));
-        let outputs = outputs(&report(vec![image]), &context()).values;
+        let outputs = outputs(&report(vec![image]), None, &context()).values;
         assert_eq!(outputs[1].1, format!("ghcr.io/a/b@{digest}"));
         assert_eq!(outputs[3].1, "false");
     }
@@ -600,7 +600,7 @@ pub(super) mod tests {
     #[test]
     fn several_images_have_no_single_digest_and_a_failed_one_is_not_listed() {
         let report = report(vec![copied(), failed(), unchanged()]);
-        let outputs = outputs(&report, &context()).values;
+        let outputs = outputs(&report, None, &context()).values;
         assert_eq!(outputs[0].0, "images");
         assert_eq!(outputs[0].1.lines().count(), 2);
         let mapping: serde_json::Value = serde_json::to_value(mappings(&report.images)).unwrap();
@@ -615,7 +615,7 @@ pub(super) mod tests {
         images.push(failed());
         let report = report(images);
         let max_bytes = 20_000;
-        let outputs = outputs(&report, &Context { max_bytes: Some(max_bytes), ..context() });
+        let outputs = outputs(&report, None, &Context { max_bytes: Some(max_bytes), ..context() });
         let value = |name: &str| &outputs.values.iter().find(|(key, _)| *key == name).unwrap().1;
         for name in ["images", "json", "mapping"] {
             assert!(
@@ -636,7 +636,7 @@ pub(super) mod tests {
         assert_eq!(outputs.warnings.len(), 3);
         let sentence = format!("the output `mapping` has only the first {} of 300 entries", mapping.len());
         assert!(outputs.warnings[2].starts_with(&sentence), "{:?}", outputs.warnings);
-        let unbounded = crate::report::json::outputs(&report, &context());
+        let unbounded = crate::report::json::outputs(&report, None, &context());
         assert!(unbounded.warnings.is_empty() && !unbounded.values[2].1.contains("left_out"));
     }
 
@@ -644,7 +644,7 @@ pub(super) mod tests {
     fn inspect_and_verify_set_their_own_outputs() {
         let mut report = report(vec![ImageOutcome { target: None, result: Outcome::Inspected, ..copied() }]);
         report.command = Command::Inspect;
-        let outputs = outputs(&report, &context()).values;
+        let outputs = outputs(&report, None, &context()).values;
         let names: Vec<&str> = outputs.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["digest", "image", "json"]);
         assert!(outputs[1].1.starts_with("docker.io/library/alpine:3.20@sha256:"));

@@ -116,7 +116,7 @@ pub fn consumer_configs(report: &Report) -> Vec<String> {
 /// The last line of a run.
 pub fn verdict(report: &Report) -> String {
     let mut parts: Vec<String> = report.cancelled.map(|signal| format!("cancelled by {signal}")).into_iter().collect();
-    parts.extend(report.dry_run.then(|| "dry run, nothing was written".to_owned()));
+    parts.extend(report.dry_run.then(|| format!("dry run, {}", report.written_by_dry_run())));
     parts.push(headline(report));
     // Where some failed, the headline says how many did not and not how they ended.
     if report.count(Outcome::Failed) > 0 {
@@ -329,6 +329,8 @@ mod tests {
             verdict(&Report { dry_run: true, ..report(vec![image]) }),
             "dry run, nothing was written · 1 image would be copied · 27 requests, 3 pulls billed, 2.0 KiB to send, 1.9 s"
         );
+        let locked = Report { dry_run: true, lock: Some("images.lock".to_owned()), ..report(vec![]) };
+        assert!(verdict(&locked).starts_with("dry run, nothing was written but the lock `images.lock` · "));
         assert!(
             verdict(&Report { cancelled: Some("SIGTERM"), ..report(vec![]) }).starts_with("cancelled by SIGTERM · ")
         );

@@ -15,6 +15,8 @@ pub mod log;
 pub mod notices;
 pub mod package_access;
 pub mod plan;
+pub mod pulling;
+pub mod refusal;
 pub mod reply;
 pub mod summary;
 pub mod terminal;
@@ -28,6 +30,7 @@ use crate::github::findings::Findings;
 use crate::observe::counts::Traffic;
 use crate::plan::ask::Declined;
 use crate::report::list::ListReport;
+use crate::text::quote::quote;
 
 /// What a whole run did.
 #[derive(Clone, Debug)]
@@ -58,6 +61,8 @@ pub struct Report {
     pub over_budget: bool,
     /// What is made of that.
     pub on_budget: OnBudget,
+    /// The lock file that was written, a dry run's too.
+    pub lock: Option<String>,
     /// Where the person is who reads it.
     pub reader: Reader,
 }
@@ -79,8 +84,15 @@ impl Report {
             asked: None,
             over_budget: false,
             on_budget: OnBudget::Defer,
+            lock: None,
             reader: Reader::default(),
         }
+    }
+
+    /// What a dry run has written: `nothing was written`, but for the lock.
+    pub fn written_by_dry_run(&self) -> String {
+        let lock = self.lock.as_ref().map(|lock| format!(" but the lock `{}`", quote(lock)));
+        format!("nothing was written{}", lock.unwrap_or_default())
     }
 
     /// Requests, bytes and pulls of all images, and of listing the tags of a list.

@@ -14,6 +14,7 @@ use crate::plan::ask::{Declined, Why};
 use crate::report::Report;
 use crate::report::figures::attachments;
 use crate::report::package_access::is_private;
+use crate::report::pulling::{needs_login, place};
 use crate::text::sanitise::one_line;
 use crate::text::units::count;
 
@@ -179,16 +180,20 @@ fn mirrored(report: &Report, image: &ImageOutcome, pinned: &str, target: &Refere
         let _ = writeln!(text, "- {fact}");
     }
     text.push('\n');
-    text.push_str(&fence("sh", &[format!("docker pull {pinned}"), format!("docker tag {pinned} {}", original(image))]));
+    let Some(place) = place(image) else { return text };
+    let login = |tool: &str| needs_login(report, image, &place).then(|| format!("{tool} login {}", place.registry()));
+    let docker = [format!("docker pull {pinned}"), format!("docker tag {pinned} {}", original(image))];
+    text.push_str(&fence("sh", &login("docker").into_iter().chain(docker).collect::<Vec<_>>()));
     text.push_str("<details>\n<summary>podman, containerd, rename it in files</summary>\n\n");
     let original = image.source.registry().map_or_else(String::new, |source| tagged(source, &source.name()));
-    let mut lines = vec![
+    let mut lines: Vec<String> = login("podman").into_iter().collect();
+    lines.extend([
         format!("podman pull {pinned}"),
         format!("podman tag {pinned} {original}"),
         format!("crictl pull {pinned}"),
         format!("ctr -n k8s.io images pull {pinned}"),
         format!("ctr -n k8s.io images tag {pinned} {original}"),
-    ];
+    ]);
     lines.extend(image.source.registry().map(|source| rename(source, pinned)));
     text.push_str(&fence("sh", &lines));
     text.push_str("</details>\n\n");

@@ -37,8 +37,10 @@ pub fn image(report: &Report, image: &ImageOutcome, of: usize, width: Option<usi
 
 /// The last line, where the images' own have not said it all.
 pub fn verdict(report: &Report) -> Option<Line> {
-    let is_said =
-        report.images.len() == 1 && report.cancelled.is_none() && package_access::headline(&report.access).is_none();
+    let is_said = report.images.len() == 1
+        && report.cancelled.is_none()
+        && !(report.dry_run && report.lock.is_some())
+        && package_access::headline(&report.access).is_none();
     let tone = if report.exit_code() == 0 { Tone::Strong } else { Tone::Bad };
     let verdict = log::verdict(report);
     let (headline, rest) = verdict.split_at(verdict.find(" · ").unwrap_or(verdict.len()));
@@ -170,6 +172,9 @@ mod tests {
         let with = |status| Report { access: checked(status), ..report(vec![copied()]) };
         assert_eq!(verdict(&with(Status::Skipped)), None);
         assert!(verdict(&with(Status::Drift)).is_some());
+        let planned = Report { dry_run: true, lock: Some("l.lock".to_owned()), ..report(vec![copied()]) };
+        let line = verdict(&planned).unwrap().render(Paint::Plain, None);
+        assert!(line.starts_with("dry run, nothing was written but the lock `l.lock` · "), "{line}");
         let line = verdict(&report(vec![copied(), failed()])).unwrap().render(Paint::Plain, None);
         assert!(line.starts_with("1 of 2 mirrored, 1 failed: 1 denied · "), "{line}");
     }

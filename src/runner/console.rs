@@ -189,7 +189,7 @@ impl Console {
         let streams = &mut *streams;
         let out = streams.data.as_mut().unwrap_or(&mut streams.log);
         let text: String = lines.iter().map(|line| line.clone().map(safe).render(paint, None) + "\n").collect();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| unwritten(&error))
+        wanted(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
     }
 
     /// Whether what is in a group is folded away, so that a failure must be said beside it.
@@ -206,9 +206,8 @@ impl Console {
         let mut streams = self.lock();
         let streams = &mut *streams;
         let out = streams.data.as_mut().unwrap_or(&mut streams.log);
-        writeln!(out, "{}", self.redactor.hide(text.trim_end()))
-            .and_then(|()| out.flush())
-            .map_err(|error| unwritten(&error))
+        let written = writeln!(out, "{}", self.redactor.hide(text.trim_end())).and_then(|()| out.flush());
+        wanted(written)
     }
 
     /// Prints `text` as data, to the last byte: a file that goes on through a pipe.
@@ -304,6 +303,20 @@ impl Console {
         self.annotate(Kind::Error, title, message);
     }
 
+    /// What was refused, and what to do about it: in a job one annotation, which is read without the log.
+    pub fn refusal(&self, title: &str, sentence: &str, hints: &[String]) {
+        if !self.in_actions() {
+            self.error(title, sentence);
+            for hint in hints {
+                self.hint(hint);
+            }
+            return;
+        }
+        let hints = hints.iter().map(|hint| format!("hint: {hint}"));
+        let lines: Vec<String> = std::iter::once(sentence.to_owned()).chain(hints).collect();
+        self.error(title, &lines.join("\n"));
+    }
+
     /// The last line. Call it once, after everything else but the outputs.
     pub fn verdict(&self, text: &str) {
         if !self.is_heard() {
@@ -378,6 +391,14 @@ impl Console {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Streams> {
         self.state.locked()
+    }
+}
+
+/// Data whose reader has ended, as `head` does, is data that nobody wants any more: no failure, and nothing to be told.
+fn wanted(written: std::io::Result<()>) -> Result<(), Error> {
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| unwritten(&error)),
     }
 }
 

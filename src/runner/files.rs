@@ -82,9 +82,7 @@ impl ReportFile {
 
     fn beneath(workspace: &Path, path: &Path) -> Result<Self, String> {
         let root = Directory::open(workspace).map_err(|_| NO_DIRECTORY.to_owned())?;
-        // A workflow may give the whole path.
-        let real = || path.strip_prefix(workspace.canonicalize().ok()?).ok();
-        let path = path.strip_prefix(workspace).ok().or_else(real).unwrap_or(path).to_owned();
+        let path = directory::within(workspace, path);
         let there = |path: &Path| match root.metadata(path) {
             Err(error) if directory::leads_out(&error) => Err(OUTSIDE.to_owned()),
             Err(error) => Err(format!("cannot be written: {error}")),

@@ -13,7 +13,7 @@ pub mod talk;
 use std::path::PathBuf;
 
 use crate::environment::Environment;
-use crate::error::reader::{BUTTON_FILE, BUTTON_NAME, Reader};
+use crate::error::reader::{Form, Reader};
 use crate::runner::gitlab::Project;
 
 /// Where the program runs.
@@ -38,15 +38,15 @@ impl Surroundings {
         }
     }
 
-    /// Where the person is who reads what is said. The button is known by the workflow's file and by its name: another's file
+    /// Where the person is who reads what is said. A button is known by the workflow's file and by its name: another's file
     /// may be called the same.
     fn reader(&self, environment: &Environment, has_arguments: bool) -> Reader {
-        let is_file = |reference: &str| reference.split('@').next().is_some_and(|path| path.ends_with(BUTTON_FILE));
+        let name = environment.get("GITHUB_WORKFLOW");
+        let file = environment.get("GITHUB_WORKFLOW_REF").and_then(|reference| reference.split('@').next());
+        let is_form = |form: &Form| name == Some(form.name()) && file.is_some_and(|file| file.ends_with(form.file()));
         match self {
             Self::GitLab(_) => Reader::GitLab,
-            Self::Actions if environment.get("GITHUB_WORKFLOW") != Some(BUTTON_NAME) => Reader::Action,
-            Self::Actions if environment.get("GITHUB_WORKFLOW_REF").is_some_and(is_file) => Reader::Button,
-            Self::Actions => Reader::Action,
+            Self::Actions => Form::ALL.into_iter().find(is_form).map_or(Reader::Action, Reader::Button),
             Self::Terminal if !has_arguments && environment.inputs().next().is_some() => Reader::Container,
             Self::Terminal => Reader::CommandLine,
         }
@@ -58,6 +58,11 @@ impl Surroundings {
             Self::GitLab(project) => Some(project),
             Self::Actions | Self::Terminal => None,
         }
+    }
+
+    /// Whether a person, or a script of theirs, has called the program.
+    pub fn is_shell(&self) -> bool {
+        *self == Self::Terminal
     }
 
     /// The project that the run belongs to: what `{owner}` and `{repo}` stand for.
@@ -127,18 +132,22 @@ impl Runner {
 mod tests {
     use super::Runner;
     use crate::environment::Environment;
-    use crate::error::reader::Reader;
+    use crate::error::reader::{Form, Reader};
 
     #[test]
     fn the_reader_is_told_by_the_variables_and_by_whether_there_are_arguments() {
         let actions = ("GITHUB_ACTIONS", "true");
         let named = ("GITHUB_WORKFLOW", "Mirror an image");
         let file = ("GITHUB_WORKFLOW_REF", "octo/mirror/.github/workflows/mirror.yml@refs/heads/main");
+        let list = ("GITHUB_WORKFLOW", "Mirror the list");
+        let list_file = ("GITHUB_WORKFLOW_REF", "octo/mirror/.github/workflows/sync.yml@refs/heads/main");
         let other = ("GITHUB_WORKFLOW_REF", "octo/mirror/.github/workflows/nightly.yml@refs/heads/mirror.yml");
         let source = ("INPUT_SOURCE", "alpine");
         for (variables, has_arguments, reader) in [
             (&[actions, source][..], false, Reader::Action),
-            (&[actions, named, file][..], false, Reader::Button),
+            (&[actions, named, file][..], false, Reader::Button(Form::Mirror)),
+            (&[actions, list, list_file][..], false, Reader::Button(Form::List)),
+            (&[actions, list, file][..], false, Reader::Action),
             (&[actions, named, other][..], false, Reader::Action),
             (&[actions, file][..], false, Reader::Action),
             (&[("GITLAB_CI", "true"), source][..], false, Reader::GitLab),

@@ -11,7 +11,7 @@ pub fn nearest<'a>(text: &str, words: impl Iterator<Item = &'a str>) -> Option<&
 /// Names that are less alike have nothing to do with each other.
 const ALIKE: f64 = 0.8;
 
-/// The names that are most like `wanted`, at most `most`; where none is, the newest of those that are numbers alone.
+/// The names that are most like `wanted`, at most `most`; where none is, the newest of those that are numbers alone, or any.
 pub fn alike<'a>(wanted: &str, names: impl Iterator<Item = &'a str>, most: usize) -> Vec<String> {
     // Attachments are no image that anybody means.
     let names: Vec<&str> = names.filter(|name| !name.starts_with("sha256-")).collect();
@@ -21,6 +21,10 @@ pub fn alike<'a>(wanted: &str, names: impl Iterator<Item = &'a str>, most: usize
     if near.is_empty() {
         near = names.iter().filter(|name| numbers(name).is_some()).collect();
         near.sort_by_key(|name| std::cmp::Reverse(numbers(name)));
+    }
+    if near.is_empty() {
+        near = names.iter().collect();
+        near.sort();
     }
     near.into_iter().take(most).map(|name| (*name).to_owned()).collect()
 }
@@ -47,5 +51,6 @@ mod tests {
             assert_eq!(near[..expected.len()], *expected, "{wanted}: {near:?}");
         }
         assert!(alike("1", ["sha256-1"].into_iter(), 3).is_empty());
+        assert_eq!(alike("1", ["nightly", "edge"].into_iter(), 3), ["edge", "nightly"]);
     }
 }

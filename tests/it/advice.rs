@@ -51,6 +51,94 @@ async fn a_list_of_tags_that_is_not_given_is_no_failure_of_its_own() {
     }
 }
 
+/// A registry tells of no repositories; what the run reads is known.
+#[tokio::test]
+async fn a_repository_that_is_not_there_is_said_to_be_and_the_one_that_may_be_meant_is_named() {
+    let (source, target) = (with_tags(&["1"]), Registry::start());
+    source.fault(Fault::on("*", "/ap/manifests/", What::error(404, "MANIFEST_UNKNOWN", "unknown")).always());
+    source.fault(Fault::on("GET", "/ap/tags/list", What::error(404, "NAME_UNKNOWN", "no such repository")).always());
+    source.fault(Fault::on("*", "/none/", What::error(404, "NAME_UNKNOWN", "no such repository")).always());
+    let list = ["app:1", "ap:1", "none:1"].map(|name| source.name(&format!("library/{name}"))).join("\n");
+    let run = Run::new().input("images", &list).input("target", &target.name("mirror/{name}"));
+    let outcome = run.fails_with(1).await;
+    let json = outcome.json();
+    let hint = |image: usize, hint: usize| json["images"][image]["error"]["hints"][hint].as_str().unwrap().to_owned();
+    let name = |name: &str| source.name(&format!("library/{name}"));
+    let asked =
+        format!("check the name: asked for the tags of `{}` too, the registry answers 404 NAME_UNKNOWN", name("ap"));
+    assert!(hint(1, 0).starts_with(&asked), "{outcome}");
+    assert_eq!(hint(1, 1), format!("did you mean `{}`, which this run reads too?", name("app")), "{outcome}");
+    let known = format!("check the name: the registry knows no repository `{}`", name("none"));
+    assert!(hint(2, 0).starts_with(&known) && hint(2, 1).starts_with("if it is private: "), "{outcome}");
+}
+
+/// What cannot be read of a list is said of all its lines in one go.
+#[tokio::test]
+async fn several_mistakes_in_a_list_are_told_together() {
+    let run = Run::new().input("images", "alpine\nLibrary/App\na b").input("target", "registry.invalid/{name}");
+    let outcome = run.fails_with(2).await;
+    assert!(outcome.says("input `images`: line 2 (its source): `Library/App` has upper case"), "{outcome}");
+    assert!(outcome.says("; line 3 (its source): has a space"), "{outcome}");
+    let files = tempfile::tempdir().unwrap();
+    std::fs::write(files.path().join("l.yml"), "images:\n  - a/B:1\n  - a/b:1\n  - source: x y\n").unwrap();
+    std::fs::write(files.path().join("l.txt"), "a/B:1\na/b:1\nx y\n").unwrap();
+    for (file, places) in [("l.yml", ["l.yml:2:5: ", "; l.yml:4:13: "]), ("l.txt", ["l.txt:1:1: ", "; l.txt:3:1: "])] {
+        let run = Run::new().input("config", file).input("target", "registry.invalid/{name}");
+        let outcome = run.env("GITHUB_WORKSPACE", files.path().to_str().unwrap()).fails_with(2).await;
+        assert!(places.iter().all(|place| outcome.says(place)), "{outcome}");
+    }
+}
+
+/// Bad input at a button: an annotation with a title, and a summary, in the words of the form that was filled in.
+#[tokio::test]
+async fn bad_input_is_told_where_a_button_is_pressed() {
+    let at = |name: &str, file: &str| {
+        let run = Run::new().env("GITHUB_WORKFLOW", name);
+        run.env("GITHUB_WORKFLOW_REF", &format!("octo/mirror/.github/workflows/{file}@refs/heads/main"))
+    };
+    let inspect = || at("Inspect an image", "inspect.yml").command("inspect");
+    for (run, sentence, place) in [
+        (inspect().input("source", "a b"), "input `source`: has a space", "Actions → Inspect an image → Run workflow"),
+        (
+            inspect().input("source", "a/b").input("registry-auth", "quay.io me"),
+            "input `registry-auth`: line 1 has a user name and no password",
+            "`REGISTRY_AUTH`: mend them in Settings → Secrets and variables → Actions",
+        ),
+        (
+            at("Mirror the list", "sync.yml").input("config", "none.yml"),
+            "`none.yml` is not there",
+            "start the workflow again",
+        ),
+        (
+            at("Mirror what an issue asks for", "request.yml").input("request", "a/b").input("size-limit", "much"),
+            "input `size-limit`: `much` is not a size",
+            "mend this repository's variable `REQUEST_SIZE_LIMIT`",
+        ),
+    ] {
+        let outcome = run.clone().fails_with(2).await;
+        let line = outcome.log.lines().find(|line| line.starts_with("::error title=Bad input::")).unwrap_or_default();
+        assert!(line.contains(sentence) && line.contains("%0Ahint: ") && line.contains(place), "{outcome}");
+        let summary = outcome.summary.replace('\\', "");
+        assert!(summary.starts_with("## ❌ Bad input: nothing was contacted\n\n> "), "{outcome}");
+        assert!(summary.contains(sentence) && summary.contains(place), "{outcome}");
+        assert_eq!(run.input("summary", "false").fails_with(2).await.summary, "");
+    }
+}
+
+/// A person at a shell has no job, no permissions of it and no token of a workflow.
+#[tokio::test]
+async fn access_speaks_of_nothing_that_a_shell_has_not() {
+    let line = ["access", "--target", "ghcr.io/acme/mirror/app:1"];
+    let outcome = Run::line(&line).env("HTTPS_PROXY", "http://127.0.0.1:9").fails_with(1).await;
+    assert!(outcome.says("set `INPUT_GITHUB_TOKEN` to a classic personal access token"), "{outcome}");
+    assert!(!outcome.says("permissions:") && !outcome.says("github.token"), "{outcome}");
+    // Nobody who copies asks for that without a token to ask with.
+    let source = with_tags(&["1"]);
+    let line = ["copy", &source.name("library/app:1"), "ghcr.io/acme/mirror/app:1"];
+    let outcome = Run::line(&line).env("HTTPS_PROXY", "http://127.0.0.1:9").fails_with(1).await;
+    assert!(!outcome.says("NEEDS-TOKEN") && !outcome.says("warning: ghcr.io"), "{outcome}");
+}
+
 #[tokio::test]
 async fn no_credential_and_a_wrong_one_are_two_sentences_without_a_token_service_too() {
     let (source, target) = (with_tags(&["1"]), Registry::start());

@@ -177,7 +177,8 @@ async fn a_run_that_fails_leaves_its_files_and_says_so_beside_the_section() {
     // Nothing of that run is taken for what a refused one found.
     let refused = project.job().input("source", "UPPER//case").fails_with(2).await;
     assert!(refused.stderr.starts_with("error: input `source`"), "{refused}");
-    assert_eq!(project.files(), [""; 0]);
+    assert_eq!(project.files(), ["mirror-image.md"]);
+    assert!(project.file("mirror-image.md").unwrap().starts_with("## ❌ Bad input: nothing was contacted\n"));
 }
 
 #[tokio::test]

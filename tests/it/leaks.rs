@@ -540,8 +540,7 @@ fn refusals() -> Vec<Way> {
     let mut ways = Vec::new();
     let mut refused = |name: &str, run: Box<dyn Fn(&World) -> Run>| {
         let silent = |world: &World, outcome: &Outcome| {
-            world.received().iter().all(|(_, text)| text.is_empty())
-                && outcome.says("::error title=mirror-image::input `")
+            world.received().iter().all(|(_, text)| text.is_empty()) && outcome.says("::error title=Bad input::input `")
         };
         ways.push(Way { run, ..Way::new(name, 2).taken(silent) });
     };

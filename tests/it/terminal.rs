@@ -174,15 +174,49 @@ async fn standard_output_is_for_the_next_program() {
             pinned.clone(),
         ),
         (format!("mirror-image tags {} | tail --lines 1", source.name("library/app")), "1".to_owned()),
-        // A reader that has ended is no reason to leave half of the work.
+        (format!("mirror-image tags {} | head --lines 1", source.name("library/app")), "1".to_owned()),
+        // A reader that has ended is no reason to leave half of the work, and no failure.
+        (format!("set -o pipefail; mirror-image tags {} | true; echo $?", source.name("library/app")), "0".to_owned()),
+        (format!("set -o pipefail; mirror-image inspect {app} | true; echo $?"), "0".to_owned()),
+        ("set -o pipefail; mirror-image help copy | true; echo $?".to_owned(), "0".to_owned()),
         (format!("mirror-image copy {app} {} | true; echo ended", target.name("other/app:1")), "ended".to_owned()),
         (format!("mirror-image copy {app} {} >&- 2>&-; echo $?", target.name("closed/app:1")), "0".to_owned()),
     ] {
         let (code, stdout, stderr) = shell(&line);
         assert_eq!((code, stdout.trim_end()), (Some(0), expected.as_str()), "{line}\n{stderr}");
         assert!(!stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'), "{line}\n{stdout}\n{stderr}");
+        assert!(!stderr.contains("error:"), "{line}\n{stderr}");
     }
     assert!(["other/app", "closed/app"].iter().all(|repository| target.tag(repository, "1").is_some()));
+}
+
+/// What a person names may be named whole; what a plan writes it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_below_the_working_directory_are_named_as_one_likes() {
+    let (source, target) = registries();
+    let list = format!("images:\n  - {} => {}\n", source.name("library/app:1"), target.name("mirror/app"));
+    let make = format!("mkdir in; ln -s in link; printf '{}' > in/l.yml; cd link", list.replace('\n', "\\n"));
+    for (line, code, said) in [
+        // `$PWD` has the link in it.
+        (
+            "mirror-image copy --config $PWD/l.yml --lock $PWD/l.lock --report-file $PWD/r.json --dry-run",
+            0,
+            "but the lock `l.lock` · ",
+        ),
+        ("mirror-image copy --config $PWD/l.yml --dry-run", 0, "would be copied "),
+        (
+            "mirror-image copy --config $(pwd -P)/*.yml --lock l.lock && cat l.lock $PWD/l.lock >&2",
+            0,
+            "library/app:1 sha256:",
+        ),
+        ("mirror-image copy --config /etc/hostname", 2, "`/etc/hostname` is not below the workspace, /"),
+        ("mirror-image copy --config l.yml --lock /etc/hostname", 2, "leads out of the workspace"),
+        ("mirror-image copy --config $PWD/../in/../../l.yml", 2, "is not below the workspace"),
+    ] {
+        let (ended, _, stderr) = shell(&format!("{make}; {line}"));
+        assert_eq!(ended, Some(code), "{line}\n{stderr}");
+        assert!(stderr.contains(said), "{line}\n{stderr}");
+    }
 }
 
 /// In a step of a workflow that runs the program itself, the form that is asked for is all of its standard output.
@@ -232,4 +266,21 @@ async fn what_moves_has_a_line_while_it_moves() {
     }
     assert!(lines.iter().any(|line| line.contains("of 2 images")), "{outcome}");
     assert!(!screen(&outcome, 120).contains("B of "), "{outcome}");
+}
+
+/// A person who waits is told for whom and how long, and who it is that says nothing.
+#[tokio::test]
+async fn a_wait_says_for_whom_and_how_long_and_a_silence_for_whom() {
+    for (what, said) in
+        [(What::status(429).header("retry-after", "3"), " s left: "), (What::Delay(8000), ": no answer for ")]
+    {
+        let (source, target) = registries();
+        source.fault(Fault::on("HEAD", "/manifests/", what).times(1));
+        let line = ["copy", &source.name("library/app:1"), &target.name("mirror/app:1")];
+        let outcome = Run::line(&line).arg("--color=never").at_terminal(120).succeeds().await;
+        let waits = format!("waiting for {}", source.host());
+        let is_told = |line: &str| line.contains(&waits) && line.contains(said);
+        assert!(outcome.stdout.split(['\n', '\r']).any(is_told), "{outcome}");
+        assert!(!screen(&outcome, 120).contains("waiting"), "{outcome}");
+    }
 }

@@ -215,6 +215,54 @@ async fn every_fault_of_tls_is_named_at_the_token_service_and_at_the_storage_hos
     }
 }
 
+/// `openssl req -x509` makes an authority's certificate, and many a registry has just that as its own.
+#[tokio::test]
+async fn a_certificate_of_an_authority_is_none_for_a_server_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name: &str, kind: &str| {
+        let path = |end: &str| folder.path().join(format!("{name}.{end}")).display().to_string();
+        let (key, chain) = (path("key"), path("pem"));
+        let subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
+        let made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", &key, "-out", &chain];
+        let constraints = format!("basicConstraints=critical,CA:{kind}");
+        real::tool("openssl", &[&made[..], &subject, &["-addext", &constraints]].concat());
+        (chain, key)
+    };
+    let source = Registry::start();
+    source.seed(&images::single(), "library/app:1");
+    for (name, kind) in [("authority", "TRUE"), ("server", "FALSE")] {
+        let (chain, key) = make(name, kind);
+        let registry =
+            real::docker_registry_with(&Options { tls: Some((chain.as_ref(), key.as_ref())), ..Options::default() });
+        let to = format!("{}/mirror/app:1", registry.host());
+        let run = Run::copy(&source.name("library/app:1"), &to).input("ca-certificates", &chain);
+        if kind == "FALSE" {
+            // As it is advised.
+            run.succeeds().await;
+            continue;
+        }
+        let outcome = run.fails_with(1).await;
+        assert!(outcome.says("the certificate is an authority's own (CA:TRUE)"), "{outcome}");
+        assert!(outcome.says("-addext basicConstraints=critical,CA:FALSE"), "{outcome}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_speaks_tls_and_is_named_as_one_that_does_not_is_said_to() {
+    let certificate = Certificate::naming(HERE);
+    let (registry, target) = (Registry::with_tls_at("127.0.0.1", &certificate), Registry::start());
+    registry.seed(&images::single(), "library/app:1");
+    for front in [polite(&registry).await, registry.host()] {
+        let run = Run::copy(&format!("{front}/library/app:1"), &target.name("mirror/app:1"));
+        let outcome = run.input("insecure-registries", &front).input("patience", "60s").fails_with(1).await;
+        assert!(
+            outcome.says("what answers speaks TLS, and `insecure-registries` has it spoken to without"),
+            "{outcome}"
+        );
+        assert!(outcome.says(&format!("take `{front}` out of `insecure-registries`")), "{outcome}");
+    }
+}
+
 #[tokio::test]
 async fn a_registry_that_speaks_no_tls_is_said_to() {
     // Reached without a proxy, and no loopback address by its name: spoken to over TLS.

@@ -2,7 +2,7 @@
 
 use crate::error::Side;
 use crate::error::action::Action;
-use crate::error::cause::ConnectionFailure;
+use crate::error::cause::{ConnectionFailure, Instead};
 use crate::error::failure::Failure;
 use crate::error::hints::rule::{FEWER_JOBS, Hint, RUN_AGAIN, Rule, always, when};
 use crate::error::reader::Reader;
@@ -317,21 +317,24 @@ pub const RULES: &[Rule] = &[
     Rule {
         is: |f| f.is_absence(),
         hints: &[
+            when(|f, _| *f.instead() != Instead::Unknown, |f, _| instead(f)),
             when(
-                |f, _| !f.near().is_empty(),
-                |f, _| {
-                    let near: Vec<String> = f.near().iter().map(|tag| format!("`{tag}`")).collect();
-                    format!("`{}/{}` has no such tag; it has {}", f.host, f.repository, near.join(", "))
+                |f, _| matches!(f.instead(), Instead::NoRepository { near: Some(_), .. }),
+                |f, _| match f.instead() {
+                    Instead::NoRepository { near: Some(near), .. } => {
+                        format!("did you mean `{near}`, which this run reads too?")
+                    }
+                    _ => String::new(),
                 },
             ),
             when(
-                |f, _| f.near().is_empty(),
+                |f, _| *f.instead() == Instead::Unknown,
                 |f, _| {
                     format!("check the name and the tag: `{}/{}` may not have it, or no longer", f.host, f.repository)
                 },
             ),
             when(
-                |f, r| f.near().is_empty() && f.is_github() && r == Reader::Action,
+                |f, r| !f.has_other_tags() && f.is_github() && r == Reader::Action,
                 |f, r| {
                     format!(
                         "if it is private, give the job `permissions: packages: read` and the package this repository, or \
@@ -341,7 +344,7 @@ pub const RULES: &[Rule] = &[
                 },
             ),
             when(
-                |f, r| f.near().is_empty() && !(f.is_github() && r == Reader::Action),
+                |f, r| !(f.has_other_tags() || f.is_github() && r == Reader::Action),
                 |f, r| format!("if it is private: {}", f.log_in(r)),
             ),
         ],
@@ -399,6 +402,24 @@ pub const RULES: &[Rule] = &[
         })],
     },
 ];
+
+/// What was found in place of the tag that is not there.
+fn instead(failure: &Failure<'_>) -> String {
+    let name = format!("`{}/{}`", failure.host, failure.repository);
+    match failure.instead() {
+        Instead::Tags(near) => {
+            let near: Vec<String> = near.iter().map(|tag| format!("`{tag}`")).collect();
+            format!("{name} has no such tag; it has {}", near.join(", "))
+        }
+        Instead::NoTag => format!("{name} has no tag at all"),
+        Instead::NoRepository { answer: Some(answer), .. } => {
+            format!("check the name: asked for the tags of {name} too, the registry answers {answer}")
+        }
+        Instead::NoRepository { answer: None, .. } | Instead::Unknown => {
+            format!("check the name: the registry knows no repository {name}, or does not let this account see it")
+        }
+    }
+}
 
 /// In place of the token of a GitHub App, which may not do this with an organisation's package.
 fn app_token(verb: &str, reader: Reader) -> String {

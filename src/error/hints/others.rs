@@ -4,18 +4,18 @@ use crate::error::cause::{ConnectionFailure, TlsFailure};
 use crate::error::failure::Failure;
 use crate::error::failure::without_port;
 use crate::error::hints::rule::{Hint, RUN_AGAIN, Rule, always, when};
-use crate::error::reader::Reader;
+use crate::error::reader::{Form, Reader};
 use crate::error::violation::Violation;
 use crate::error::{Error, Pin, Side};
 use crate::text::quote::quote;
 
 const PROXY: Hint = always(|_, r| {
     let place = match r {
-        Reader::Action => " in the job's `env`",
-        Reader::Button => " in the job's `env` in `.github/workflows/mirror.yml`",
-        Reader::GitLab => " as a variable of the project",
-        Reader::Container => " with `--env`",
-        Reader::CommandLine => "",
+        Reader::Action => " in the job's `env`".to_owned(),
+        Reader::Button(form) => format!(" in the job's `env` in `{}`", form.file()),
+        Reader::GitLab => " as a variable of the project".to_owned(),
+        Reader::Container => " with `--env`".to_owned(),
+        Reader::CommandLine => String::new(),
     };
     format!("if the way out is a proxy, set `HTTPS_PROXY`{place}")
 });
@@ -47,7 +47,7 @@ pub const RULES: &[Rule] = &[
             always(|f, _| format!("check the spelling of `{}`", f.host)),
             always(|_, r| {
                 let place = match r {
-                    Reader::Action | Reader::Button | Reader::GitLab => "use a self-hosted runner there",
+                    Reader::Action | Reader::Button(_) | Reader::GitLab => "use a self-hosted runner there",
                     Reader::Container | Reader::CommandLine => "run this there",
                 };
                 format!("if the name is known only inside your network, {place}")
@@ -76,6 +76,33 @@ pub const RULES: &[Rule] = &[
         ],
     },
     Rule { is: |f| f.is_tls(TlsFailure::WrongName), hints: &[always(NAMES), always(AUTHORITY)] },
+    Rule {
+        is: |f| f.is_tls(TlsFailure::AuthorityAsServer),
+        hints: &[
+            always(|f, _| {
+                format!(
+                    "have `{}` use a certificate of its own: one that this authority signs, or a new self-signed one with \
+                     CA:FALSE (openssl: `-addext basicConstraints=critical,CA:FALSE`)",
+                    f.host
+                )
+            }),
+            always(|f, r| {
+                let given = r.set("ca-certificates", &format!("{} = FILE.pem", without_port(f.host)));
+                format!("then give the authority's certificate, or the self-signed one itself, with {given}")
+            }),
+        ],
+    },
+    Rule {
+        is: |f| f.is_tls(TlsFailure::SpokenTo),
+        hints: &[always(|f, r| {
+            format!(
+                "take `{}` out of {}; for a certificate of your own authority there is {}",
+                f.host,
+                r.input("insecure-registries"),
+                r.input("ca-certificates")
+            )
+        })],
+    },
     Rule { is: |f| f.is_tls(TlsFailure::Certificate), hints: &[always(AUTHORITY), always(NAMES)] },
     Rule {
         is: |f| f.is_tls(TlsFailure::PlainHttp),
@@ -246,11 +273,11 @@ pub const RULES: &[Rule] = &[
     Rule {
         is: |f| matches!(f.error, Error::Unexpected { pin: Pin::Frozen(_), .. }),
         hints: &[always(|f, r| {
-            format!(
-                "{}; if the new image is the one you want, refresh it with a run without {}",
-                held(f),
-                r.input("frozen")
-            )
+            let how = match r {
+                Reader::Button(Form::List) => format!("run the workflow `{}`", Form::Refresh.name()),
+                _ => format!("refresh it with a run without {}", r.input("frozen")),
+            };
+            format!("{}; if the new image is the one you want, {how}", held(f))
         })],
     },
     Rule {
@@ -334,6 +361,9 @@ pub const RULES: &[Rule] = &[
     Rule {
         is: |f| matches!(f.error, Error::Different { .. }),
         hints: &[always(|_, r| {
+            if r == Reader::Button(Form::Alert) {
+                return format!("run the workflow `{}` to bring the target up to date", Form::List.name());
+            }
             let copy = match r {
                 Reader::CommandLine => "`mirror-image copy` with the same options".to_owned(),
                 _ => format!("{} with the same inputs", r.set("command", "copy")),

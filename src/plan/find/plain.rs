@@ -12,7 +12,7 @@ pub fn read(text: &str, settings: &Settings) -> Reading {
     let mut offset = 0;
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         let place = Place { line: number, column: 1 };
-        let Ok(images) = images::of_line(line) else {
+        let Ok(images) = images::of_line(line).collect::<Result<Vec<_>, _>>() else {
             let mut none = Collector::new(text, settings);
             none.note(place, "is of no kind that names images: it is no list, whose every line is an image");
             return none.reading;

@@ -275,18 +275,19 @@ impl List {
 
 /// A plain list.
 fn plain(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Problem> {
-    let mut entries = Vec::new();
-    for (line, text) in (1..).zip(text.lines()) {
+    let read = (1..).zip(text.lines()).flat_map(|(line, text)| {
         let place = Place { line, column: 1 };
-        for image in images::of_line(text).map_err(|problem| Problem::new(place, problem))? {
-            entries.push(Entry {
-                position: Position { file: Arc::clone(file), place },
-                source: image.0,
-                tags: None,
-                settings: Settings { targets: image.1.map(|target| vec![target]), ..Settings::default() },
-            });
-        }
-    }
+        let entry = move |(source, target): (ImageReference, Option<String>)| Entry {
+            position: Position { file: Arc::clone(file), place },
+            source,
+            tags: None,
+            settings: Settings { targets: target.map(|target| vec![target]), ..Settings::default() },
+        };
+        images::of_line(text)
+            .map(move |image| image.map(&entry).map_err(|problem| Problem::new(place, problem)))
+            .collect::<Vec<_>>()
+    });
+    let entries = together(file, read)?;
     if entries.is_empty() {
         return Err(Problem::new(
             Place { line: 1, column: 1 },
@@ -329,7 +330,23 @@ fn structured(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Problem> {
     if items.is_empty() {
         return Err(Problem::new(value.place, "`images` names no image; write one an item, or leave the file out"));
     }
-    items.iter().map(|item| entry(file, &defaults, item)).collect()
+    together(file, items.iter().map(|item| entry(file, &defaults, item)))
+}
+
+/// The entries; or what is wrong with those that cannot be read, so that they are mended in one go.
+fn together(file: &Arc<str>, read: impl Iterator<Item = Result<Entry, Problem>>) -> Result<Vec<Entry>, Problem> {
+    let (mut entries, mut problems) = (Vec::new(), Vec::new());
+    for one in read {
+        match one {
+            Ok(entry) => entries.push(entry),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let mut problems = problems.into_iter();
+    let Some(first) = problems.next() else { return Ok(entries) };
+    let others =
+        problems.map(|Problem { place, text }| format!("{}: {text}", Position { file: Arc::clone(file), place }));
+    Err(Problem { text: images::all(std::iter::once(first.text).chain(others)), ..first })
 }
 
 fn entry(file: &Arc<str>, defaults: &Settings, item: &Node) -> Result<Entry, Problem> {

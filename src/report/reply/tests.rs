@@ -3,6 +3,7 @@ use std::process::Command as Process;
 use super::{MOST, Reply, declined, of};
 use crate::engine::outcome::{ImageOutcome, Outcome, PlatformOutcome};
 use crate::error::Error;
+use crate::github::findings::{Check, Checked, Findings, Status};
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
 use crate::plan::ask::{Declined, Rights, Why, read};
@@ -37,6 +38,27 @@ fn an_image_that_is_there_is_told_with_its_digest_and_how_it_is_pulled_in_place_
     }
     let part = ImageOutcome { source_digest: Some(Digest::of(b"whole")), ..copied() };
     assert!(!reply(vec![part], vec![]).markdown.contains("Same digest"));
+}
+
+/// The same knowledge as the summary's: who must log in first, and what is not there to be pulled.
+#[test]
+fn a_login_comes_first_where_one_is_needed_and_what_is_not_there_is_not_pulled() {
+    let name = "ghcr.io/acme/mirror/docker.io/library/alpine";
+    let private = Check::new(name, Checked::Visibility, Status::Ok, "it is `private`").found(&"private");
+    let access = Findings { checks: vec![private], ..Findings::default() };
+    let told = |report: Report| of(&Report { asked: Some(vec![]), ..report }).unwrap().markdown;
+    assert!(!told(report(vec![copied()])).contains(" login "));
+    let text = told(Report { access, ..report(vec![copied()]) });
+    assert!(text.contains("```sh\ndocker login ghcr.io\ndocker pull "), "{text}");
+    assert!(text.contains("```sh\npodman login ghcr.io\npodman pull "), "{text}");
+    let elsewhere = Some(named("registry.example.com/mirror/alpine:3.20"));
+    let text = told(report(vec![ImageOutcome { target: elsewhere, target_has_login: true, ..copied() }]));
+    assert!(text.contains("```sh\ndocker login registry.example.com\ndocker pull "), "{text}");
+    let planned = ImageOutcome { result: Outcome::WouldCopy, ..copied() };
+    let text = told(Report { dry_run: true, ..report(vec![planned]) });
+    assert!(text.contains("it is not there yet") && !text.contains(" pull "), "{text}");
+    let chart = ImageOutcome { is_container: false, platforms: Vec::new(), ..copied() };
+    assert!(!told(report(vec![chart])).contains("docker pull"));
 }
 
 #[test]

@@ -35,7 +35,8 @@ pub fn render(report: &Report) -> String {
     if report.dry_run {
         let _ = writeln!(
             text,
-            "**Dry run: nothing was written.** A run without `dry-run` would send {}.\n",
+            "**Dry run: {}.** A run without `dry-run` would send {}.\n",
+            report.written_by_dry_run(),
             size(total_bytes(report))
         );
     }

@@ -7,10 +7,8 @@ use std::fmt::Write as _;
 
 use crate::engine::outcome::{ImageOutcome, Outcome, PlatformOutcome};
 use crate::oci::reference::Reference;
-use crate::oci::vendor::is_like_github;
 use crate::report::Report;
-use crate::report::figures::{pinned, runs};
-use crate::report::package_access::is_private;
+use crate::report::pulling::{needs_login, place};
 use crate::report::summary::markup::{fold, no_room};
 use crate::text::sanitise::one_line;
 
@@ -78,14 +76,6 @@ pub fn all(text: &mut String, report: &Report) {
     });
 }
 
-/// Where an image that can be pulled is.
-fn place(image: &ImageOutcome) -> Option<Reference> {
-    // What a dry run would write cannot be pulled yet.
-    let there = image.result != Outcome::WouldCopy && runs(image);
-    pinned(image).filter(|_| there)?;
-    image.target.as_ref().unwrap_or(&image.source).registry().cloned()
-}
-
 /// One line for each registry that is not read by everybody.
 fn login<'a>(report: &Report, images: impl Iterator<Item = (&'a ImageOutcome, &'a Reference)>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
@@ -96,13 +86,6 @@ fn login<'a>(report: &Report, images: impl Iterator<Item = (&'a ImageOutcome, &'
         }
     }
     lines
-}
-
-/// Whether a login is needed to pull it: what a package on GitHub is like was read there; another registry that was given a
-/// credential is taken for a private one.
-fn needs_login(report: &Report, image: &ImageOutcome, name: &Reference) -> bool {
-    is_private(&report.access, &name.name())
-        || image.target.is_some() && image.target_has_login && !is_like_github(name.registry())
 }
 
 /// The usual platform, or the first; none where there is one only.

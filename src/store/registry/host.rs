@@ -154,11 +154,17 @@ impl Host {
 
     /// Whether the answer to a request to `url`, or its failure, means that this host speaks TLS. A registry on this machine
     /// is spoken to without; servers with TLS answer that with 400, or close the connection. One more connection tells.
-    pub(crate) async fn turns_out_to_speak_tls(&self, url: &Url, answered: Result<StatusCode, &Cause>) -> bool {
+    ///
+    /// Fails where it is one that the user names as a host without: whoever says plain HTTP gets it, or a sentence.
+    pub(crate) async fn turns_out_to_speak_tls(
+        &self,
+        url: &Url,
+        answered: Result<StatusCode, &Cause>,
+    ) -> Result<bool, Cause> {
         let is_plain = url.scheme() == "http" && url.origin() == self.server.named().origin();
         // Another request found out meanwhile.
         if is_plain && self.server.secure().get().is_some_and(Option::is_some) {
-            return true;
+            return Ok(true);
         }
         let is_possible = match answered {
             Ok(status) => status == StatusCode::BAD_REQUEST,
@@ -166,9 +172,14 @@ impl Host {
             Err(_) => false,
         };
         if !is_possible || !is_plain || !self.never_answered() {
-            return false;
+            return Ok(false);
         }
-        self.server.secure().get_or_init(|| self.tls()).await.is_some()
+        if self.server.is_fixed() {
+            let kind = ConnectionFailure::Tls(TlsFailure::SpokenTo);
+            let is_tls = self.tls().await.is_some();
+            return if is_tls { Err(Cause::Connection { kind, detail: String::new() }) } else { Ok(false) };
+        }
+        Ok(self.server.secure().get_or_init(|| self.tls()).await.is_some())
     }
 
     /// Its address with TLS, where it speaks that: with a certificate that is no good, too, which is then said.

@@ -336,7 +336,7 @@ impl Repository {
             let unanswered = self.meter.ask(host);
             let answered = answer(request, self.limits.answer).await;
             drop(unanswered);
-            if self.host.turns_out_to_speak_tls(&url, answered.as_ref().map(Response::status)).await {
+            if self.host.turns_out_to_speak_tls(&url, answered.as_ref().map(Response::status)).await? {
                 url = self.host.at_present(&url);
                 continue;
             }

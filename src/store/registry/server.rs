@@ -11,17 +11,23 @@ pub struct Server {
     named: Url,
     /// The same with TLS, where a registry on this machine turned out to speak it.
     secure: OnceCell<Option<Url>>,
+    is_fixed: bool,
 }
 
 impl Server {
     /// An address that stays as it is.
     pub fn fixed(named: Url) -> Self {
-        Self { named, secure: OnceCell::new_with(Some(None)) }
+        Self { named, secure: OnceCell::new_with(Some(None)), is_fixed: true }
     }
 
     /// An address without TLS, of which is found out whether it is spoken there all the same.
     pub(crate) fn plain_until_tried(named: Url) -> Self {
-        Self { named, secure: OnceCell::new() }
+        Self { named, secure: OnceCell::new(), is_fixed: false }
+    }
+
+    /// Whether it stays as it is.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.is_fixed
     }
 
     /// The address.

@@ -47,6 +47,16 @@ struct Page {
 }
 
 /// How many tags are asked for at once.
+/// What a look at the tags of a repository has found.
+pub enum Look {
+    /// Tags, or none.
+    Tags(Vec<Box<str>>),
+    /// There is no such repository, in the registry's own words.
+    NoRepository(String),
+    /// Nothing.
+    NoAnswer,
+}
+
 #[derive(Clone, Copy)]
 enum PageSize {
     Of(usize),
@@ -93,19 +103,28 @@ impl Repository {
         Err(failed(Cause::Protocol(Violation::TooManyPages { limit: MOST_PAGES })))
     }
 
-    /// As many tags as come in so much time, for a person to look among: less than all, and none, is no failure.
-    pub async fn some_tags(&self, time: Duration) -> Vec<Box<str>> {
+    /// As many tags as come in so much time, for a person to look among: less than all is no failure, and none is told apart
+    /// from no answer.
+    pub async fn some_tags(&self, time: Duration) -> Look {
         let until = Instant::now() + time;
         let (mut tags, mut url) = (Vec::new(), self.tags_url(PageSize::Of(self.host.quirks.tags_per_page), None));
+        let mut is_answered = false;
         for _ in 0..PAGES_FOR_A_LOOK {
-            let Ok(Ok((page, next))) = tokio::time::timeout_at(until, self.tags_page(url.clone())).await else { break };
-            tags.extend(page.into_iter().filter(|tag| is_tag(tag)));
-            match next {
+            let page = match tokio::time::timeout_at(until, self.tags_page(url.clone())).await {
+                Ok(Ok(page)) => page,
+                Ok(Err(Cause::Refused(refusal))) if !is_answered && refusal.is_without_repository() => {
+                    return Look::NoRepository(refusal.to_string());
+                }
+                Ok(Err(_)) | Err(_) => break,
+            };
+            is_answered = true;
+            tags.extend(page.0.into_iter().filter(|tag| is_tag(tag)));
+            match page.1 {
                 Some(next) if next != url => url = next,
                 _ => break,
             }
         }
-        tags
+        if is_answered { Look::Tags(tags) } else { Look::NoAnswer }
     }
 
     fn tags_url(&self, size: PageSize, last: Option<&str>) -> Url {
