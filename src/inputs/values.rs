@@ -133,11 +133,7 @@ impl Values {
                     attachments: self.choice("attachments")?,
                     foreign_layers: self.choice("foreign-layers")?,
                     check: self.check(task)?,
-                    unchanged: if emit.is_empty() && declined.is_none() {
-                        UnchangedDetail::Digest
-                    } else {
-                        UnchangedDetail::Platforms
-                    },
+                    unchanged: detail(&emit, declined.as_deref()),
                     on_conflict: self.choice("on-conflict")?,
                     expected_digest: self.expected_digest(&images)?,
                     pin: Pin::Input,
@@ -549,6 +545,11 @@ impl Values {
 
 /// Set in the images of this program, whose files are not a person's.
 const IN_OUR_IMAGE: &str = "MIRROR_IMAGE_CONTAINER";
+
+/// What is learnt of an image that need not be copied: configuration and replies are made of its platforms.
+fn detail(emit: &emit::Wanted, declined: Option<&[Declined]>) -> UnchangedDetail {
+    if emit.is_empty() && declined.is_none() { UnchangedDetail::Digest } else { UnchangedDetail::Platforms }
+}
 
 pub fn parsed<T>(name: &str, result: Result<T, String>) -> Result<T, Error> {
     result.map_err(|problem| Error::input(name, problem))
