@@ -48,6 +48,16 @@ pub enum FileTask {
     Import,
 }
 
+impl Task {
+    /// What is done with images. A repository is asked as an image in it would be, and files ask for nothing.
+    pub fn command(self) -> Command {
+        match self {
+            Self::Images(command) => command,
+            Self::Tags | Self::Files(_) => Command::Inspect,
+        }
+    }
+}
+
 impl Choice for Task {
     const ALL: &'static [(&'static str, Self)] = &[
         ("copy", Self::Images(Command::Copy)),

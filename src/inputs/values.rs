@@ -107,12 +107,8 @@ impl Values {
     }
 
     pub fn inputs(&self, environment: &Environment, mut notices: Vec<String>) -> Result<Inputs, Error> {
-        let task = self.choice("command")?;
-        let command = match task {
-            Task::Images(command) => command,
-            // A repository is asked as an image in it would be, and files ask for nothing.
-            Task::Tags | Task::Files(_) => Command::Inspect,
-        };
+        let task: Task = self.choice("command")?;
+        let command = task.command();
         let surroundings = Surroundings::of(environment);
         let Wanted { images, platform, read_as, declined, is_strangers, services } =
             self.wanted(task, command, environment, &surroundings)?;
@@ -121,8 +117,8 @@ impl Values {
         let workspace = surroundings.workspace(environment);
         let history = self.get("history").map(|path| config::history(Path::new(workspace), path)).transpose()?;
         let patience = parsed("patience", duration(self.get("patience").unwrap_or_default()))?;
-        let emit =
-            parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))?.of_services(services);
+        let emit = items(self.get("emit").unwrap_or_default());
+        let emit = parsed("emit", emit::Wanted::parse(&emit))?.of_services(services);
         Ok(Inputs {
             request: Request {
                 command,
