@@ -128,12 +128,15 @@ impl Form {
 }
 
 /// The inputs that GitLab's template has; others are variables of the project.
-pub const OF_TEMPLATE: [&str; 17] = [
+pub const OF_TEMPLATE: [&str; 20] = [
     "command",
     "source",
     "images",
     "config",
     "time-limit",
+    "max-age",
+    "history",
+    "size-limit",
     "target",
     "platforms",
     "subset",

@@ -104,7 +104,7 @@ const FLAGS: &[(&[&str], &str)] = &[
         &["retry-times", "retries", "retry", "timeout", "command-timeout"],
         "write `--patience TIME`, or `--time-limit TIME`",
     ),
-    (&["json", "format", "o", "full-ref"], "write `--output json`, `--output digest` or `--output text`"),
+    (&["json", "o", "full-ref"], "write `--output json`, `--output digest` or `--output text`"),
     (&["debug", "verbosity", "log-level", "d"], "write `--verbose`"),
     (&["no-color", "no-colour"], "write `--color never`"),
     (&["file", "f", "c", "list"], "a list is named by `--config FILE`"),
