@@ -24,8 +24,7 @@ struct Document<'a> {
 
 /// Prints the list and gives the exit code.
 pub fn run(mut files: Files, console: &Console, request: &FilesRequest, naming: &Naming) -> u8 {
-    let variable = |name: &str| naming.environment.get(name).map(str::to_owned);
-    let settings = Settings { target: naming.own_target.clone(), variable: &variable };
+    let settings = Settings { target: naming.own_target.clone(), variables: &request.settings.variables };
     let mut all = Imported::default();
     for file in &request.files {
         let name = sanitise::one_line(&file.name, 500);

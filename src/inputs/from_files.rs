@@ -129,7 +129,6 @@ impl Values {
             digests: self.choice("digests")?,
             lock: self.known_digests(surroundings.workspace(environment).as_ref())?,
             is_dry_run: self.boolean("dry-run")?,
-            environment: environment.clone(),
         };
         Ok(Some(FilesRequest {
             task,

@@ -218,7 +218,7 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         Group::Images,
-        FROM_FILES,
+        NAMED,
         "env-file",
         Kind::List,
         None,

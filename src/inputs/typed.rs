@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::credentials::Credentials;
 use crate::emit::{self, directory};
 use crate::engine::options::{AtOnce, Check, Command, OnBudget, OnFailure};
-use crate::environment::Environment;
 use crate::github::server::Server;
 use crate::github::settings::AccessInputs;
 use crate::http::proxies::Proxies;
@@ -132,8 +131,6 @@ pub struct Naming {
     pub lock: Option<Lock>,
     /// Whether files stay as they are.
     pub is_dry_run: bool,
-    /// For lists of tools that take variables.
-    pub environment: Environment,
 }
 
 /// What the program was called for.

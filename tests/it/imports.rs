@@ -12,7 +12,8 @@ fn fixtures() -> PathBuf {
 }
 
 fn import(arguments: &[&str]) -> Run {
-    Run::line(&[&["import"], arguments].concat()).env("HUB_USER", "ann").env("HUB_TOKEN", "hunter2hunter9")
+    let run = Run::line(&[&["import"], arguments].concat()).env("HUB_USER", "hunter2ann");
+    run.env("HUB_TOKEN", "hunter2hunter9").env("HIDDEN_HOST", "hunter2.example.com")
 }
 
 /// The files of a folder that are read.
@@ -48,6 +49,28 @@ async fn each_tools_list_becomes_one_of_ours_that_a_run_takes_and_no_secret_is_i
         let names = names.env("GITHUB_WORKSPACE", &workspace.path().display().to_string()).run().await;
         assert_eq!(names.code, 0, "{}\n{names}", folder.display());
     }
+}
+
+#[tokio::test]
+async fn variables_of_a_list_are_those_of_env_file_and_never_the_environments() {
+    let workspace = tempfile::tempdir().unwrap();
+    let at = |name: &str, text: &str| {
+        std::fs::write(workspace.path().join(name), text).unwrap();
+        workspace.path().join(name).display().to_string()
+    };
+    let list = at(
+        "regsync.yml",
+        "creds:\n  - {registry: a.io, user: '{{ env \"HUB_USER\" }}', pass: '{{ env \"HUB_TOKEN\" }}'}\n\
+         sync:\n  - {source: '{{ env \"HIDDEN_HOST\" }}/x:1', target: 'b.io/{{ env \"HUB_TOKEN\" }}:1', type: image}\n",
+    );
+    let outcome = import(&[&list]).succeeds().await;
+    assert!(!outcome.everything().contains("hunter2"), "{outcome}");
+    assert!(outcome.stdout.contains("# a.io ${{ secrets.A_IO_USERNAME }} ${{ secrets.HUB_TOKEN }}\n"), "{outcome}");
+    assert!(outcome.says("the variable `HIDDEN_HOST` has no value here; give it by `env-file`"), "{outcome}");
+    let variables = at("variables.env", "HIDDEN_HOST=quay.io\nHUB_TOKEN=mirror\nHUB_USER=ann\n");
+    let outcome = import(&[&list, &format!("--env-file={variables}")]).succeeds().await;
+    assert!(outcome.stdout.contains("- quay.io/x:1 => b.io/mirror:1\n"), "{outcome}");
+    assert!(!outcome.stdout.contains("ann") && !outcome.everything().contains("hunter2"), "{outcome}");
 }
 
 #[tokio::test]

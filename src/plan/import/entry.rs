@@ -3,7 +3,7 @@
 //! Owns how the list is written. Each entry is read by the reader of lists before it is given out; one that the reader refuses
 //! becomes a comment that says why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Serialize, Serializer};
 
@@ -16,8 +16,8 @@ use crate::text::sanitise;
 pub struct Settings<'a> {
     /// Where images go that have no target of their own; none: as the input `target` says.
     pub target: Option<String>,
-    /// The variables of the process, for lists that name some.
-    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// What `env-file` says, for lists that name variables. Never the environment's: a file would choose which of them is printed.
+    pub variables: &'a BTreeMap<String, String>,
 }
 
 impl Settings<'_> {
@@ -126,10 +126,7 @@ pub struct Imported {
 
 impl Imported {
     pub fn leave_out(&mut self, what: &str, why: &str) {
-        let comment = left_out(what, why);
-        if !self.comments.contains(&comment) {
-            self.comments.push(comment);
-        }
+        self.comments.push(left_out(what, why));
     }
 
     /// Says of each key that is not one of `known` that it is left out: its name, and nothing of its value.
@@ -141,7 +138,7 @@ impl Imported {
 
     /// Needs a login at `host`.
     pub fn login(&mut self, host: &str, user: Option<&str>, variable: Option<&str>) {
-        let login = self.logins.entry(quote(host)).or_default();
+        let login = self.logins.entry(quote(login_and_name(host).1)).or_default();
         login.user = login.user.take().or_else(|| user.map(quote));
         login.variable = login.variable.take().or_else(|| variable.map(str::to_owned));
     }
@@ -182,7 +179,7 @@ impl Imported {
                 lines.push(comment(&format!("  {host} {user} ${{{{ secrets.{secret} }}}}")));
             }
         }
-        let mut insecure = self.insecure.clone();
+        let mut insecure: Vec<&str> = self.insecure.iter().map(|host| login_and_name(host).1).collect();
         insecure.sort();
         insecure.dedup();
         if !insecure.is_empty() {
@@ -192,26 +189,30 @@ impl Imported {
                 insecure.join(", ")
             )));
         }
-        lines.extend(self.comments.iter().map(|text| comment(text)));
+        let mut said = HashSet::new();
+        let comments: Vec<&String> = self.comments.iter().filter(|text| said.insert(text.as_str())).collect();
+        lines.extend(comments.iter().map(|text| comment(text)));
         lines.push("version: 1".to_owned());
         if let Some(target) = target {
             lines.push("defaults:".to_owned());
             lines.push(indented(&yaml(&BTreeMap::from([("target", target)]))));
         }
-        missing += self.comments.iter().filter(|text| text.starts_with(NOT_CARRIED_OVER)).count();
+        missing += comments.iter().filter(|text| text.starts_with(NOT_CARRIED_OVER)).count();
         let mut written: Vec<(Vec<String>, String)> = Vec::new();
+        let mut known = HashSet::new();
         for entry in &self.entries {
             let mut comments: Vec<String> = entry.comments.iter().map(|text| comment(text)).collect();
             let text = entry.text();
-            let is_known = written.iter().any(|(_, known)| *known == text);
-            match check(&text) {
-                Ok(()) if is_known => comments.clear(),
+            match entry.refuse_login().and_then(|()| check(&text)) {
+                Ok(()) if known.contains(&text) => comments.clear(),
                 Ok(()) => {
+                    known.insert(text.clone());
                     written.push((std::mem::take(&mut comments), text));
                     missing += entry.comments.iter().filter(|text| text.starts_with(NOT_CARRIED_OVER)).count();
                 }
                 Err(problem) => {
-                    comments.push(comment(&left_out(&format!("`{}`", quote(&entry.source)), &problem)));
+                    comments
+                        .push(comment(&left_out(&format!("`{}`", quote(login_and_name(&entry.source).1)), &problem)));
                     missing += 1;
                     written.push((std::mem::take(&mut comments), String::new()));
                 }
@@ -243,6 +244,29 @@ impl Entry {
             return yaml(&[text]);
         }
         yaml(&[self])
+    }
+
+    /// Refuses a name that has a login in it, which the reader of lists takes for a part of a target.
+    fn refuse_login(&self) -> Result<(), String> {
+        for (what, name) in self.target.iter().map(|target| ("target", target)).chain([("source", &self.source)]) {
+            if let (Some(_), rest) = login_and_name(name) {
+                let rest = quote(rest);
+                return Err(format!(
+                    "its {what} `{rest}` has a login before an `@`; give that by the input `registry-auth`"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What stands before the `@` of a login, and the name behind it; the `@` before a digest is none.
+fn login_and_name(text: &str) -> (Option<&str>, &str) {
+    let is_digest = |after: &str| ["sha256:", "sha512:"].iter().any(|algorithm| after.starts_with(algorithm));
+    let end = text.rfind('@').filter(|at| is_digest(&text[at + 1..])).unwrap_or(text.len());
+    match text[..end].rfind('@') {
+        Some(at) => (Some(&text[..at]), &text[at + 1..]),
+        None => (None, text),
     }
 }
 

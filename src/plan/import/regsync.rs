@@ -32,10 +32,18 @@ pub fn read(root: &Node, settings: &Settings<'_>, imported: &mut Imported) {
     imported.tool = "regsync";
     imported.leave_out_others(root.members(), &["version", "creds", "defaults", "sync"], "the configuration");
     for login in root.get("creds").map(Node::items).unwrap_or_default() {
-        let Some(host) = login.text_of("registry").and_then(|host| filled(host, settings).ok()) else { continue };
-        let user = login.text_of("user").and_then(|user| filled(user, settings).ok());
+        let written = login.text_of("registry").unwrap_or_default();
+        let host = match filled(written, settings) {
+            Ok(host) => host,
+            Err(why) => {
+                imported.leave_out(&format!("the login at `{}`", quote(written)), &why);
+                continue;
+            }
+        };
+        // Who keeps the name apart from the file does not want it in another.
+        let user = login.text_of("user").filter(|user| !user.contains("{{"));
         if login.get("user").is_some() || login.get("pass").is_some() {
-            imported.login(&host, user.as_deref(), login.text_of("pass").and_then(variable));
+            imported.login(&host, user, login.text_of("pass").and_then(variable));
         }
         if matches!(login.text_of("tls"), Some("disabled" | "insecure")) {
             imported.insecure.push(quote(&host));
@@ -200,9 +208,9 @@ fn filled(text: &str, settings: &Settings<'_>) -> Result<String, String> {
         let template = format!("{{{{{}}}}}", &after[..end]);
         let name =
             variable(&template).ok_or_else(|| format!("`{}` is a template that is not read", quote(&template)))?;
-        let value = (settings.variable)(name).filter(|value| !value.is_empty());
+        let value = settings.variables.get(name).filter(|value| !value.is_empty());
         out.push_str(before);
-        out.push_str(&value.ok_or_else(|| format!("the variable `{name}` is not set"))?);
+        out.push_str(value.ok_or_else(|| format!("the variable `{name}` has no value here; give it by `env-file`"))?);
         rest = &after[end + 2..];
     }
     out.push_str(rest);

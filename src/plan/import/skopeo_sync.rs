@@ -5,6 +5,7 @@
 use crate::plan::import::entry::{Entry, Imported, Rules, Tag};
 use crate::plan::import::pattern::searched;
 use crate::plan::list::yaml::{Key, Node};
+use crate::text::quote::quote;
 
 /// What a registry has.
 pub const KEYS: [&str; 6] =
@@ -21,20 +22,20 @@ pub fn read(root: &Node, imported: &mut Imported) {
             .to_owned(),
     );
     for (host, registry) in root.members() {
-        let host = &*host.text;
+        let (host, shown) = (&*host.text, quote(&host.text));
         if let Some(login) = registry.get("credentials") {
             imported.login(host, login.text_of("username"), None);
         }
         if registry.text_of("tls-verify") == Some("false") {
-            imported.insecure.push(host.to_owned());
+            imported.insecure.push(shown.clone());
         }
         if registry.get("cert-dir").is_some() {
             imported.leave_out(
-                &format!("`cert-dir` of {host}"),
+                &format!("`cert-dir` of {shown}"),
                 "the input `ca-certificates` takes an authority's certificate",
             );
         }
-        imported.leave_out_others(registry.members(), &KEYS, host);
+        imported.leave_out_others(registry.members(), &KEYS, &shown);
         let of = |key: &str| registry.get(key).map(Node::members).unwrap_or_default();
         for (repository, tags) in of("images") {
             exact(host, repository, tags, imported);
