@@ -6,12 +6,14 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt as _};
-use rustix::fs::OFlags;
+use rustix::fs::{Gid, OFlags, Uid};
+use rustix::io::Errno;
 
 /// How the names of files begin that are not whole yet. A killed run leaves them behind.
 pub const TEMPORARY: &str = ".tmp-";
@@ -104,12 +106,35 @@ impl Directory {
 
     /// A new file in the existing directory `folder`, on its way to a name there.
     pub fn temporary(&self, folder: impl AsRef<Path>) -> io::Result<Temporary> {
+        self.begin(folder.as_ref(), 0o666)
+    }
+
+    /// A new file of the same owner and mode as another; nobody else could open it before it had them.
+    fn temporary_like(&self, folder: &Path, other: &std::fs::Metadata) -> io::Result<Temporary> {
+        let temporary = self.begin(folder, 0o600)?;
+        let own = temporary.file.metadata()?;
+        if (own.uid(), own.gid()) != (other.uid(), other.gid()) {
+            let (owner, group) = (Uid::from_raw(other.uid()), Gid::from_raw(other.gid()));
+            // Who may not give a file away may still give it to a group of theirs; else it is theirs, as with an editor.
+            let given = rustix::fs::fchown(&temporary.file, Some(owner), Some(group));
+            match given.or_else(|_| rustix::fs::fchown(&temporary.file, None, Some(group))) {
+                Ok(()) | Err(Errno::PERM | Errno::INVAL) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // Behind the owner: a change of it takes away what runs a file as its owner.
+        temporary.file.set_permissions(other.permissions())?;
+        Ok(temporary)
+    }
+
+    fn begin(&self, folder: &Path, mode: u32) -> io::Result<Temporary> {
         let mut random = [0; 8];
         getrandom::getrandom(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
-        let name = format!("{TEMPORARY}{:016x}", u64::from_ne_bytes(random)).into();
+        let name = PathBuf::from(format!("{TEMPORARY}{:016x}", u64::from_ne_bytes(random)));
         // Held open: what is renamed later is in the same directory, whatever became of the path to it.
-        let folder = self.0.open_dir(beneath(folder.as_ref()))?;
-        let file = folder.open_with(&name, OpenOptions::new().write(true).create_new(true))?.into_std();
+        let folder = self.0.open_dir(beneath(folder))?;
+        let options = OpenOptions::new().write(true).create_new(true).mode(mode).clone();
+        let file = folder.open_with(&name, &options)?.into_std();
         // Tells a sweeping run that the file has a writer; where locks are unknown, nothing is swept.
         let _ = file.try_lock();
         Ok(Temporary { file, folder, name, kept: false })
@@ -126,7 +151,7 @@ impl Directory {
         temporary.keep(name)
     }
 
-    /// Replaces a file as a whole, and keeps who may read, write and run it. Fails where it is a link.
+    /// Replaces a file as a whole, and keeps whose it is and who may read, write and run it. Fails where it is a link.
     pub fn rewrite(&self, path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
         let path = path.as_ref();
         let no_file = |what: &str| io::Error::new(ErrorKind::InvalidInput, what.to_owned());
@@ -136,10 +161,9 @@ impl Directory {
         if !self.0.symlink_metadata(path)?.is_file() {
             return Err(no_file("it is a link, or no file"));
         }
-        let permissions = self.0.open(path)?.into_std().metadata()?.permissions();
-        let mut temporary = self.temporary(folder)?;
+        let old = self.0.open(path)?.into_std().metadata()?;
+        let mut temporary = self.temporary_like(folder, &old)?;
         temporary.file.write_all(bytes)?;
-        temporary.file.set_permissions(permissions)?;
         temporary.keep(name)
     }
 
@@ -222,7 +246,7 @@ fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 mod tests {
     use std::fs;
     use std::io::{ErrorKind, Write as _};
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     use super::{Directory, leads_out};
 
@@ -266,6 +290,33 @@ mod tests {
         assert_eq!(fs::read(root.join("real/file")).unwrap(), b"new");
         directory.remove("out").unwrap();
         assert!(absolute.exists() && directory.metadata("out").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_rewritten_stays_whose_it_was_and_is_nobody_elses_on_its_way() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        fs::write(&path, "old").unwrap();
+        let directory = Directory::open(root.path()).unwrap();
+        let is_root = rustix::process::geteuid().is_root();
+        if is_root {
+            std::os::unix::fs::chown(&path, Some(1001), Some(1002)).unwrap();
+        }
+        let facts = |found: &fs::Metadata| (found.uid(), found.gid(), found.mode() & 0o7777);
+        for mode in [0o600, 0o640, 0o755] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let old = fs::metadata(&path).unwrap();
+            assert!(!is_root || facts(&old) == (1001, 1002, mode));
+            // It is so before there is a byte in it.
+            let temporary = directory.temporary_like("".as_ref(), &old).unwrap();
+            let begun = temporary.file.metadata().unwrap();
+            assert_eq!((facts(&begun), begun.len()), (facts(&old), 0));
+            drop(temporary);
+            directory.rewrite("file", b"new").unwrap();
+            assert_eq!(facts(&fs::metadata(&path).unwrap()), facts(&old));
+        }
+        assert_eq!(directory.begin("".as_ref(), 0o600).unwrap().file.metadata().unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read(&path).unwrap(), b"new");
     }
 
     #[test]

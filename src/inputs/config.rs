@@ -124,6 +124,8 @@ mod tests {
             (&["lists/*"], "cb"),
             (&["**/*.yml"], "abd"),
             (&["lists/**/*.yml"], "bd"),
+            (&["lists/**"], "cbd"),
+            (&["lists/deep/**"], "d"),
             (&["l?sts/[a-c].*"], "cb"),
             (&["lists/.*.yml"], "e"),
             // Named twice, it is read once.

@@ -18,8 +18,6 @@ use crate::plan::images::Line;
 use crate::runner::Surroundings;
 use crate::text::quote::quote;
 
-const INPUT: &str = "images-from";
-
 /// The largest file that is read, in bytes.
 pub const LARGEST: u64 = 32 * 1024 * 1024;
 
@@ -108,11 +106,16 @@ pub fn listed(files: &[NamedFile], settings: &Settings, mirrors: &[String]) -> L
     listed.settled(mirrors)
 }
 
-/// The files that `words` name, each once, in their order; those of a directory or a glob by name.
-pub fn named(words: &[&str], surroundings: &Surroundings, workspace: &Path) -> Result<Vec<NamedFile>, Error> {
+/// The files that the `words` of an input name, each once, in their order; those of a directory or a glob by name.
+pub fn named(
+    input: &str,
+    words: &[&str],
+    surroundings: &Surroundings,
+    workspace: &Path,
+) -> Result<Vec<NamedFile>, Error> {
     let mut files: Vec<NamedFile> = Vec::new();
     for word in words {
-        for file in of_word(word, surroundings, workspace)? {
+        for file in of_word(input, word, surroundings, workspace)? {
             if !files.iter().any(|known| known.name == file.name) {
                 files.push(file);
             }
@@ -121,42 +124,56 @@ pub fn named(words: &[&str], surroundings: &Surroundings, workspace: &Path) -> R
     Ok(files)
 }
 
-fn of_word(word: &str, surroundings: &Surroundings, workspace: &Path) -> Result<Vec<NamedFile>, Error> {
+fn of_word(input: &str, word: &str, surroundings: &Surroundings, workspace: &Path) -> Result<Vec<NamedFile>, Error> {
     if word == STANDARD_INPUT {
         let name = "standard input".to_owned();
         return Ok(vec![NamedFile { name, origin: Origin::Named, place: Place::StandardInput }]);
     }
-    let is_glob = word.contains(['*', '?', '[']);
-    let typed = workspace.join(word);
-    // A name with such letters may be a file's all the same.
-    if is_glob && !typed.exists() {
-        let root = open(workspace)?;
-        let paths = globs::files(INPUT, &root, workspace, word)?;
-        return Ok(paths.into_iter().map(|path| beneath(&root, path.clone(), &path, Origin::Searched)).collect());
+    if !globs::is_glob(word) {
+        return exactly(input, word, surroundings, workspace);
     }
+    // A name with such letters may be a file's all the same; it is read besides, and hides nothing that the glob has.
+    let is_there = workspace.join(word).exists();
+    if is_there && !globs::can_be_glob(input, workspace, word) {
+        return exactly(input, word, surroundings, workspace);
+    }
+    let root = open(input, workspace)?;
+    let search = if is_there { globs::matches } else { globs::files };
+    let paths = search(input, &root, workspace, word)?;
+    let is_missed = is_there && !paths.contains(&globs::file(input, workspace, word)?);
+    let mut files: Vec<NamedFile> =
+        paths.into_iter().map(|path| beneath(&root, path.clone(), &path, Origin::Searched)).collect();
+    if is_missed {
+        files.extend(exactly(input, word, surroundings, workspace)?);
+    }
+    Ok(files)
+}
+
+/// The file of exactly this name, or what is in the directory.
+fn exactly(input: &str, word: &str, surroundings: &Surroundings, workspace: &Path) -> Result<Vec<NamedFile>, Error> {
+    let typed = workspace.join(word);
+    let unreadable = |error: &std::io::Error| unreadable(input, word, error);
     // What a person types leads where it leads; what was checked out in a job may hold links that nobody looked at.
     let (root, path) = if *surroundings == Surroundings::Terminal {
-        let real = std::fs::canonicalize(&typed).map_err(|error| unreadable(word, &error))?;
+        let real = std::fs::canonicalize(&typed).map_err(|error| unreadable(&error))?;
         match (real.is_dir(), real.parent(), real.file_name()) {
-            (false, Some(parent), Some(name)) => (open(parent)?, PathBuf::from(name)),
-            _ => (open(&real)?, PathBuf::new()),
+            (false, Some(parent), Some(name)) => (open(input, parent)?, PathBuf::from(name)),
+            _ => (open(input, &real)?, PathBuf::new()),
         }
     } else {
-        let root = open(workspace)?;
-        let path = globs::files(INPUT, &root, workspace, word)?.into_iter().next().unwrap_or_default();
-        (root, path)
+        (open(input, workspace)?, globs::file(input, workspace, word)?)
     };
     let found = if path.as_os_str().is_empty() { Ok(None) } else { root.metadata(&path) };
     match found {
         Ok(Some(found)) if !found.is_dir() => Ok(vec![beneath(&root, path, Path::new(word), Origin::Named)]),
-        Ok(None) if !path.as_os_str().is_empty() => Err(unreadable(word, &ErrorKind::NotFound.into())),
+        Ok(None) if !path.as_os_str().is_empty() => Err(unreadable(&ErrorKind::NotFound.into())),
         Ok(_) => {
             let mut files = Vec::new();
             walk(&root, &path, Path::new(word), &mut files, &mut MOST_NAMES.clone())
-                .map_err(|error| unreadable(word, &error))?;
+                .map_err(|error| unreadable(&error))?;
             Ok(files)
         }
-        Err(error) => Err(unreadable(word, &error)),
+        Err(error) => Err(unreadable(&error)),
     }
 }
 
@@ -164,18 +181,18 @@ fn beneath(root: &Directory, path: PathBuf, shown: &Path, origin: Origin) -> Nam
     NamedFile { name: shown.display().to_string(), origin, place: Place::Beneath(root.clone(), path) }
 }
 
-fn open(path: &Path) -> Result<Directory, Error> {
-    Directory::open(path).map_err(|error| unreadable(&path.display().to_string(), &error))
+fn open(input: &str, path: &Path) -> Result<Directory, Error> {
+    Directory::open(path).map_err(|error| unreadable(input, &path.display().to_string(), &error))
 }
 
-fn unreadable(word: &str, error: &std::io::Error) -> Error {
+fn unreadable(input: &str, word: &str, error: &std::io::Error) -> Error {
     let name = quote(word);
     let problem = match error.kind() {
         ErrorKind::NotFound => format!("`{name}` is not there; name a file, a directory or a glob"),
         _ if leads_out(error) => format!("`{name}` leads out of the workspace; name a file below it"),
         _ => format!("`{name}` cannot be read: {error}"),
     };
-    Error::input(INPUT, problem)
+    Error::input(input, problem)
 }
 
 /// The files below a directory whose names say that they may name images.
@@ -236,7 +253,7 @@ mod tests {
         symlink("../../outside", workspace.join("k8s/out")).unwrap();
         symlink(".", workspace.join("k8s/loop")).unwrap();
         let names = |words: &[&str], surroundings: &Surroundings| {
-            let files = named(words, surroundings, &workspace).map_err(|error| error.to_string())?;
+            let files = named("images-from", words, surroundings, &workspace).map_err(|error| error.to_string())?;
             let prefix = format!("{}/", workspace.display());
             let names: Vec<String> = files.iter().map(|file| file.name.replace(&prefix, "")).collect();
             Ok::<_, String>(names.join(" "))
@@ -249,6 +266,7 @@ mod tests {
                 (&["requirements.txt"], "requirements.txt"),
                 (&["k8s/**/*.y*ml", "Dockerfile"], "k8s/a.yml k8s/deep/b.yaml Dockerfile"),
                 (&[".github/workflows/*.yml"], ".github/workflows/ci.yml"),
+                (&["k8s/**"], "k8s/a.yml k8s/deep/b.yaml"),
                 (&[&*whole], "k8s/a.yml k8s/deep/b.yaml"),
             ] {
                 assert_eq!(names(words, &surroundings).as_deref(), Ok(expected), "{words:?}");
@@ -261,6 +279,31 @@ mod tests {
         for word in [&*outside, "../outside/c.yml", "k8s/out/c.yml"] {
             let problem = names(&[word], &Surroundings::Actions).unwrap_err();
             assert!(problem.contains("not below the workspace") || problem.contains("leads out"), "{word}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_files_own_name_hides_nothing_of_a_glob_and_no_other_file_stands_for_it() {
+        let workspace = tempfile::tempdir().unwrap();
+        fs::create_dir_all(workspace.path().join("lit/[x]")).unwrap();
+        for name in ["lit/a.yml", "lit/*.yml", "lit/[prod].yml", "lit/p.yml", "lit/[.yml", "lit/[x]/c.yml"] {
+            fs::write(workspace.path().join(name), "a: b").unwrap();
+        }
+        for surroundings in [Surroundings::Terminal, Surroundings::Actions] {
+            for (word, expected) in [
+                ("lit/*.yml", "lit/*.yml lit/[.yml lit/[prod].yml lit/a.yml lit/p.yml"),
+                ("./lit/*.yml", "lit/*.yml lit/[.yml lit/[prod].yml lit/a.yml lit/p.yml"),
+                ("lit/[prod].yml", "lit/p.yml lit/[prod].yml"),
+                ("lit/[.yml", "lit/[.yml"),
+                ("lit/[x]", "lit/[x]/c.yml"),
+            ] {
+                let files = named("images-from", &[word], &surroundings, workspace.path()).unwrap();
+                let names: Vec<&str> = files.iter().map(|file| &*file.name).collect();
+                assert_eq!(names.join(" "), expected, "{word}");
+                assert!(files.iter().all(|file| file.text().is_ok()));
+            }
+            let missing = named("env-file", &["nope.env"], &surroundings, workspace.path()).unwrap_err();
+            assert!(missing.to_string().contains("input `env-file`: `nope.env` is not there"), "{missing}");
         }
     }
 }

@@ -48,7 +48,7 @@ impl Values {
 
     fn named_files(&self, environment: &Environment, surroundings: &Surroundings) -> Result<Vec<NamedFile>, Error> {
         let words = items(self.get("images-from").unwrap_or_default());
-        files::named(&words, surroundings, surroundings.workspace(environment).as_ref())
+        files::named("images-from", &words, surroundings, surroundings.workspace(environment).as_ref())
     }
 
     /// How the names begin of what is in the mirror already.
@@ -75,7 +75,8 @@ impl Values {
             };
             settings.build_arguments.insert(name.trim().to_owned(), value.trim().to_owned());
         }
-        for file in files::named(&items(self.get("env-file").unwrap_or_default()), surroundings, workspace)? {
+        let names = items(self.get("env-file").unwrap_or_default());
+        for file in files::named("env-file", &names, surroundings, workspace)? {
             let problem = |problem: String| Error::input("env-file", format!("`{}` {problem}", quote(&file.name)));
             settings.variables.extend(variables::env_file(&file.text().map_err(problem)?));
         }

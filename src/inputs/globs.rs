@@ -12,8 +12,26 @@ use crate::text::quote::quote;
 /// The most files and directories that a glob is held against.
 pub const MOST_NAMES: usize = 100_000;
 
-/// The files of a name, relative to the workspace: the one, or those that a glob has, in order.
-pub fn files(input: &str, directory: &Directory, workspace: &Path, name: &str) -> Result<Vec<PathBuf>, Error> {
+/// The letters that make a glob of a name.
+const LETTERS: [char; 3] = ['*', '?', '['];
+
+/// Whether a name is to be a glob.
+pub fn is_glob(name: &str) -> bool {
+    name.contains(LETTERS)
+}
+
+/// Whether a name can be one: in the workspace, and all of it as globs are written.
+pub fn can_be_glob(input: &str, workspace: &Path, name: &str) -> bool {
+    let parts = components(input, workspace, name);
+    parts.is_ok_and(|parts| parts.iter().all(|part| Part::parse(input, part).is_ok()))
+}
+
+/// The file of exactly this name, relative to the workspace.
+pub fn file(input: &str, workspace: &Path, name: &str) -> Result<PathBuf, Error> {
+    components(input, workspace, name).map(|parts| parts.iter().collect())
+}
+
+fn components(input: &str, workspace: &Path, name: &str) -> Result<Vec<String>, Error> {
     let outside = || {
         let place = workspace.canonicalize().unwrap_or_else(|_| workspace.to_owned());
         let place = quote(&place.display().to_string());
@@ -30,7 +48,22 @@ pub fn files(input: &str, directory: &Directory, workspace: &Path, name: &str) -
             _ => return Err(outside()),
         }
     }
-    if !parts.iter().any(|part| part.contains(['*', '?', '['])) {
+    Ok(parts)
+}
+
+/// The files of a name, relative to the workspace: the one, or those that a glob has, in order.
+pub fn files(input: &str, directory: &Directory, workspace: &Path, name: &str) -> Result<Vec<PathBuf>, Error> {
+    let found = matches(input, directory, workspace, name)?;
+    if found.is_empty() {
+        return Err(Error::input(input, format!("`{}` matches no file below the workspace", quote(name))));
+    }
+    Ok(found)
+}
+
+/// The same, where a glob may have none.
+pub fn matches(input: &str, directory: &Directory, workspace: &Path, name: &str) -> Result<Vec<PathBuf>, Error> {
+    let parts = components(input, workspace, name)?;
+    if !parts.iter().any(|part| is_glob(part)) {
         return Ok(vec![parts.iter().collect()]);
     }
     let parts: Vec<Part> = parts.iter().map(|part| Part::parse(input, part)).collect::<Result<_, _>>()?;
@@ -40,15 +73,12 @@ pub fn files(input: &str, directory: &Directory, workspace: &Path, name: &str) -
         .map_err(|error| Error::input(input, format!("`{}` cannot be searched: {error}", quote(name))))?;
     found.sort();
     found.dedup();
-    if found.is_empty() {
-        return Err(Error::input(input, format!("`{}` matches no file below the workspace", quote(name))));
-    }
     Ok(found)
 }
 
 /// A component of a glob.
 enum Part {
-    /// Any number of directories.
+    /// Any number of directories; at the end, the files in them too.
     Any,
     /// A name.
     Named(Pattern, bool),
@@ -97,7 +127,7 @@ fn walk(
         let is_link = directory.is_link(&path);
         match part {
             Part::Any if metadata.is_dir() && !is_link => walk(directory, &path, parts, found, left)?,
-            Part::Named(..) if rest.is_empty() && metadata.is_file() => found.push(path),
+            _ if rest.is_empty() && metadata.is_file() => found.push(path),
             Part::Named(..) if !rest.is_empty() && metadata.is_dir() => walk(directory, &path, rest, found, left)?,
             _ => {}
         }

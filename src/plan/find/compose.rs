@@ -1,6 +1,8 @@
 //! Compose files: `services.*.image`, with the defaults of variables.
 //!
-//! A service that is built names by `image` what it builds, and nothing to be pulled.
+//! A service that is built names by `image` what it builds, and nothing to be pulled; nor does another that runs the same.
+
+use std::collections::BTreeSet;
 
 use crate::plan::find::found::Collector;
 use crate::plan::find::variables::{Escape, Lookup, fill};
@@ -8,15 +10,24 @@ use crate::plan::list::yaml::Node;
 use crate::text::quote::quote;
 
 pub fn read(root: &Node, collector: &mut Collector<'_>) {
-    for (name, service) in root.get("services").map(Node::members).unwrap_or_default() {
+    let services = root.get("services").map(Node::members).unwrap_or_default();
+    let name_of = |image: &Node| image.text().map(|text| text.trim().to_owned());
+    let built: BTreeSet<String> = services
+        .iter()
+        .filter(|(_, service)| service.get("build").is_some())
+        .filter_map(|(_, service)| service.get("image").and_then(name_of))
+        .collect();
+    let is_pulled = |image: &Node| name_of(image).is_none_or(|name| !built.contains(&name));
+    for (name, service) in services {
         collector.service = Some(name.text.clone());
         let is_built = service.get("build").is_some();
-        if let Some(image) = service.get("image").filter(|_| !is_built) {
+        if let Some(image) = service.get("image").filter(|image| !is_built && is_pulled(image)) {
             text(image, collector);
         }
         collector.service = None;
         for volume in service.get("volumes").map(Node::items).unwrap_or_default() {
-            if let Some(source) = volume.get("source").filter(|_| volume.text_of("type") == Some("image")) {
+            let is_image = volume.text_of("type") == Some("image");
+            if let Some(source) = volume.get("source").filter(|source| is_image && is_pulled(source)) {
                 text(source, collector);
             }
         }
@@ -64,4 +75,26 @@ fn text(node: &Node, collector: &mut Collector<'_>) {
 
 fn shown(node: &Node) -> String {
     node.text().map_or_else(|| "another file".to_owned(), |text| format!("`{}`", quote(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::find::found::{Named, Settings};
+    use crate::plan::find::{Origin, read};
+
+    #[test]
+    fn what_a_service_builds_is_pulled_by_no_other() {
+        let text = "services:\n  worker: {image: 'acme/app:dev'}\n  web: {build: ., image: acme/app:dev }\n  \
+                    other: {image: 'acme/app:1', volumes: [{type: image, source: 'acme/app:dev', target: /x}]}\n";
+        let reading = read("compose.yml", text, Origin::Named, &Settings::default());
+        let found: Vec<String> = reading
+            .found
+            .iter()
+            .map(|found| match &found.named {
+                Named::Certain(reference) => reference.to_string(),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(found, ["docker.io/acme/app:1"]);
+    }
 }
