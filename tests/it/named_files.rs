@@ -47,6 +47,7 @@ async fn all_that_is_certain_is_found_in_sixty_files_and_nothing_else() {
     for part in [
         "other/tabs.yml:2:2: this is not YAML",
         "rendered/broken.yaml:10:15: this is not YAML",
+        "dockerfile/Dockerfile.quoted:9:9: opens a here-document without an end",
         "chart/plain/templates/deployment.yaml:4:10: is a template that is not filled in",
         "`compose.yml` is not followed: name it too",
     ] {
@@ -311,13 +312,27 @@ async fn what_was_mirrored_is_there_to_be_pasted_as_lines_a_script_for_sed_and_a
     let (from, to) = (source.name("library/app"), target.name("mirror/app"));
     std::fs::write(
         path("compose.yml"),
-        format!("services:\n  web: {{image: '{from}:1'}}\n  job: {{image: '{from}:1'}}\n"),
+        format!("services:\n  web: {{image: '{from}:1'}}\n  job: {{image: '{from}:1'}}\n  db: {{image: '{from}:1'}}\n"),
     )
     .unwrap();
+    // Which of its two images is meant depends on the files that compose is given.
+    std::fs::create_dir(path("other")).unwrap();
+    source.seed(&made::single(), "library/app:12");
+    std::fs::write(path("other/compose.yml"), format!("services:\n  db: {{image: '{from}:12'}}\n")).unwrap();
     let run = |words: &str| {
         let run = Run::new().input("images-from", words).input("target", &target.name("mirror/{name}"));
         run.input("emit", "lines,sed,compose-override").env("GITHUB_WORKSPACE", &workspace.path().display().to_string())
     };
+    run("compose.yml, other/compose.yml").succeeds().await;
+    let override_file = std::fs::read_to_string(path("mirror-image/compose/compose.override.yaml")).unwrap();
+    assert!(override_file.contains("# Left out is `db`: the files have different images for it"), "{override_file}");
+    assert!(!override_file.contains("  db:") && override_file.contains("  web:"), "{override_file}");
+    std::fs::remove_dir_all(path("other")).unwrap();
+    std::fs::write(
+        path("compose.yml"),
+        format!("services:\n  web: {{image: '{from}:1'}}\n  job: {{image: '{from}:1'}}\n"),
+    )
+    .unwrap();
     run("compose.yml").succeeds().await;
     let pinned = format!("{to}:1@{}", made::single().digest());
     let read = |name: &str| std::fs::read_to_string(path("mirror-image").join(name)).unwrap();

@@ -39,7 +39,7 @@ pub fn read(text: &str, settings: &Settings) -> Reading {
     let mut file =
         File { escape, arguments: BTreeMap::new(), stages: BTreeSet::new(), has_stage: false, collector, lines };
     if let Some((at, image)) = syntax {
-        file.take(&Word { text: image, at: Some(at.clone()), start: at.start }, Variables::None);
+        file.take(&Word { text: image, at: Some(at.clone()), start: at.start, opens_document: false }, Variables::None);
     }
     let mut number = 0;
     while number < file.lines.0.len() {
@@ -109,13 +109,15 @@ struct Word {
     /// Its bytes in the file, where they are in one piece.
     at: Option<Range<usize>>,
     start: usize,
+    /// Whether it begins as what opens a here-document, without a quote before.
+    opens_document: bool,
 }
 
 impl Word {
     /// What follows the first `skip` bytes.
     fn behind(&self, skip: usize) -> Self {
         let at = self.at.as_ref().filter(|at| at.len() == self.text.len()).map(|at| at.start + skip..at.end);
-        Self { text: self.text[skip..].to_owned(), at, start: self.start + skip }
+        Self { text: self.text[skip..].to_owned(), at, start: self.start + skip, opens_document: false }
     }
 }
 
@@ -208,14 +210,15 @@ impl File<'_> {
                 None => None,
             };
             let start = at.as_ref().map_or(from, |at| at.start);
-            words.push(Word { text: word, at, start });
+            let opens_document = raw.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with("<<");
+            words.push(Word { text: word, at, start, opens_document });
         }
         words
     }
 
     /// The line behind the here-documents that an instruction opens.
-    fn behind_documents(&self, words: &[Word], mut number: usize) -> usize {
-        for word in words {
+    fn behind_documents(&mut self, words: &[Word], mut number: usize) -> usize {
+        for word in words.iter().filter(|word| word.opens_document) {
             let Some(name) = word.text.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("<<") else {
                 continue;
             };
@@ -224,12 +227,14 @@ impl File<'_> {
             {
                 continue;
             }
-            while let Some((_, line)) = self.lines.0.get(number) {
-                number += 1;
-                let line = if strips { line.trim_start_matches('\t') } else { line };
-                if line == name {
-                    break;
-                }
+            let is_end = |(_, line): &(usize, &str)| name == if strips { line.trim_start_matches('\t') } else { line };
+            let rest = self.lines.0.get(number..).unwrap_or_default();
+            if let Some(lines) = rest.iter().position(is_end) {
+                number += lines + 1;
+            } else {
+                number = self.lines.0.len();
+                let place = self.lines.place(word.start);
+                self.collector.note(place, "opens a here-document without an end; what follows is not read");
             }
         }
         number
@@ -262,8 +267,8 @@ impl File<'_> {
                     for part in word.text["--mount=".len()..].split(',') {
                         if let Some(value) = part.strip_prefix("from=") {
                             let rest = word.behind(skip + "from=".len());
-                            let at = rest.at.map(|at| at.start..at.start + value.len());
-                            self.from(&Word { text: value.to_owned(), at, start: rest.start });
+                            let at = rest.at.clone().map(|at| at.start..at.start + value.len());
+                            self.from(&Word { text: value.to_owned(), at, ..rest });
                         }
                         skip += part.len() + 1;
                     }
@@ -341,7 +346,9 @@ impl File<'_> {
             Err(reason) => {
                 // One stage for each platform, of which the variable chooses.
                 let before = written.split('$').next().unwrap_or_default().to_ascii_lowercase();
-                let is_stage = !before.is_empty() && self.stages.iter().any(|stage| stage.starts_with(&before));
+                let is_name = !outside_of_variables(written).contains(['/', ':', '@']);
+                let is_stage =
+                    is_name && !before.is_empty() && self.stages.iter().any(|stage| stage.starts_with(&before));
                 if !is_stage {
                     self.collector.unresolved(place, written, with_advice(reason, variables));
                 }
@@ -363,6 +370,20 @@ impl File<'_> {
         let word = self.arguments.get(name)?.word.as_ref()?;
         part(word.at.as_ref().filter(|at| at.len() == word.text.len())?, &word.text, value)
     }
+}
+
+/// What of a text stands in no `${…}`.
+fn outside_of_variables(text: &str) -> String {
+    let mut depth = 0_usize;
+    let is_outside = |letter: &char| {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => return depth == 0,
+        }
+        false
+    };
+    text.chars().filter(is_outside).collect()
 }
 
 fn with_advice(reason: String, variables: Variables) -> String {

@@ -11,7 +11,7 @@ use crate::plan::list::yaml::{Node, Value};
 const MOST_ROWS: usize = 256;
 
 /// One row: the text of each key, or why it is not known.
-type Row = BTreeMap<String, Result<String, String>>;
+pub type Row = BTreeMap<String, Result<String, String>>;
 
 /// All rows, or why they are not known.
 #[derive(Debug)]
@@ -32,6 +32,11 @@ impl Matrix {
             return Self(Err("the matrix is worked out when the workflow runs".to_owned()));
         }
         Self(rows(matrix))
+    }
+
+    /// The rows, or why they are not known.
+    pub fn rows(&self) -> Result<&[Row], &str> {
+        self.0.as_deref().map_err(String::as_str)
     }
 
     /// What a text with expressions comes to, in the order of the rows, each once.
@@ -166,7 +171,8 @@ fn scalar(value: &Node) -> Option<Result<String, String>> {
             "`{text}` without quotes is a number, which GitHub reads without the zeros at its ends; write it in quotes"
         ))),
         Value::Quoted(text) | Value::Plain(text) => Some(Ok(text.clone())),
-        Value::List(_) | Value::Map(_) => None,
+        Value::List(_) => Some(Err(format!("it is a list, in line {}", value.place.line))),
+        Value::Map(_) => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lists of names: a line each, in JSON, or in the matrix of a workflow.
 
-use crate::plan::find::matrix::Matrix;
+use crate::plan::find::matrix::{Matrix, Row};
 use crate::plan::images;
 use crate::plan::import::entry::{Entry, Imported, Settings};
 use crate::plan::list::yaml::{Node, Value};
@@ -100,19 +100,42 @@ fn of_map(item: &Node, imported: &mut Imported) -> Result<Entry, String> {
     Ok(entry)
 }
 
+/// What a row names and the entry that it comes to; none where it has no image. Only a row without a `tag` names an image alone.
+fn of_row(row: &Row) -> Option<(String, Result<Entry, String>)> {
+    let image = match row.get("image").or_else(|| row.get("source"))? {
+        Ok(image) => image,
+        Err(why) => return Some(("matrix.image".to_owned(), Err(why.clone()))),
+    };
+    let name = match row.get("tag") {
+        Some(Ok(tag)) => format!("{image}:{tag}"),
+        Some(Err(why)) => return Some((image.clone(), Err(format!("its `tag`: {why}")))),
+        None if row.keys().any(|key| key.starts_with("tag.")) => {
+            return Some((image.clone(), Err("its `tag` is a map".to_owned())));
+        }
+        None => image.clone(),
+    };
+    let read = pasted::image(&name).map(|read| entry(&read));
+    Some((name, read))
+}
+
 /// The rows of a job's matrix that have an `image`, and beside it a `tag`.
 pub fn matrix(root: &Node, imported: &mut Imported) {
     imported.tool = "the matrix of a workflow";
     for (name, job) in root.get("jobs").map(Node::members).unwrap_or_default() {
+        if job.get("strategy").and_then(|strategy| strategy.get("matrix")).is_none() {
+            continue;
+        }
         let matrix = Matrix::of(job);
-        let tagged = matrix.fill("${{ matrix.image }}:${{ matrix.tag }}");
-        let source =
-            ["${{ matrix.image }}", "${{ matrix.source }}"].into_iter().find_map(|text| matrix.fill(text).ok());
-        for text in tagged.ok().or(source).unwrap_or_default() {
-            match pasted::image(&text) {
-                Ok(read) => imported.entries.push(entry(&read)),
-                Err(problem) => {
-                    imported.leave_out(&format!("`{}` of the job `{}`", quote(&text), quote(&name.text)), &problem);
+        let rows = matrix.rows().unwrap_or_else(|why| {
+            imported.leave_out(&format!("the matrix of the job `{}`", quote(&name.text)), why);
+            &[]
+        });
+        for row in rows {
+            match of_row(row) {
+                None => {}
+                Some((_, Ok(entry))) => imported.entries.push(entry),
+                Some((image, Err(problem))) => {
+                    imported.leave_out(&format!("`{}` of the job `{}`", quote(&image), quote(&name.text)), &problem);
                 }
             }
         }

@@ -20,6 +20,9 @@ const MOST_NODES: usize = 200_000;
 /// The same of a document of another program: a cluster's objects in one `List` are many.
 const MOST_NODES_ELSEWHERE: usize = 1_000_000;
 
+/// The bytes of a repeated text that are worth a value.
+const TEXT: usize = 64;
+
 /// How deep values may be in each other; a list needs five.
 const DEEPEST: usize = 32;
 
@@ -140,11 +143,16 @@ impl Node {
         if let Value::Map(members) = &self.value { members } else { &[] }
     }
 
+    /// How many values it is worth where it is repeated; a long text is worth several, for it is copied.
     fn count(&self) -> usize {
-        1 + match &self.value {
-            Value::List(items) => items.iter().map(Self::count).sum(),
-            Value::Map(members) => members.iter().map(|(_, value)| 1 + value.count()).sum(),
-            _ => 0,
+        let worth = |text: &str| 1 + text.len() / TEXT;
+        match &self.value {
+            Value::Null => 1,
+            Value::Plain(text) | Value::Quoted(text) => worth(text),
+            Value::List(items) => 1 + items.iter().map(Self::count).sum::<usize>(),
+            Value::Map(members) => {
+                1 + members.iter().map(|(key, value)| worth(&key.text) + value.count()).sum::<usize>()
+            }
         }
     }
 
@@ -413,8 +421,10 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'a, I>
 
     fn too_many(&self, place: Place) -> Problem {
         let what = if self.dialect == Dialect::List { "list" } else { "document" };
-        let problem =
-            format!("with its aliases written out, this has more than {} values; split the {what}", self.most());
+        let problem = format!(
+            "with its aliases written out, this has more than {} values, a long text being several; split the {what}",
+            self.most()
+        );
         Problem::new(place, problem)
     }
 }
@@ -520,6 +530,16 @@ mod tests {
         let problem = parse(&bomb).unwrap_err();
         assert!(problem.text.contains("more than 200000 values"), "{problem:?}");
         assert_eq!(problem.place.line, 6);
+        // The same by bytes: few values, each long.
+        let long = "x".repeat(100_000);
+        let items = "  - *a\n".repeat(20_000);
+        let keys: Vec<String> = (0..100).map(|number| format!("{}{number}: 1", "x".repeat(900))).collect();
+        let keys = keys.join(", ");
+        for bomb in [format!("x: &a {long}\nl:\n{items}"), format!("x: &a {{{keys}}}\nl:\n{items}")] {
+            let problem = parse(&bomb).unwrap_err();
+            assert!(problem.text.contains("a long text being several"), "{problem:?}");
+            assert!(problem.place.line < 200, "{problem:?}");
+        }
         // Looked up, not compared with each other.
         let many: Vec<String> = (0..99_000).map(|number| format!("k{number}: a\n")).collect();
         let Value::Map(members) = parse(&many.concat()).unwrap().value else { panic!("a map") };
