@@ -198,9 +198,11 @@ fn with(mut response: Response<Body>, headers: &[(&'static str, String)]) -> Res
     response
 }
 
-/// Closes the connection: the unwinding ends its task, and prints nothing.
-fn cut() -> ! {
-    std::panic::resume_unwind(Box::new("cut on purpose"))
+/// Closes the connection: an answer whose body fails at once. What is released ends at a panic, and so does what is built
+/// with it, so that nothing can unwind here.
+fn cut() -> Response<Body> {
+    let body = stream::iter([Err::<Bytes, _>(std::io::Error::other("cut on purpose"))]);
+    with(answer(StatusCode::OK, Body::from_stream(body)), &[("content-length", "1".to_owned())])
 }
 
 async fn handle(State(node): State<Arc<Node>>, request: Request) -> Response<Body> {
@@ -212,7 +214,9 @@ async fn handle(State(node): State<Arc<Node>>, request: Request) -> Response<Bod
             let response = answer(StatusCode::TOO_MANY_REQUESTS, Body::empty());
             return with(response, &[("retry-after", "1".to_owned())]);
         }
-        Some(2) => cut(),
+        // What has no body cannot break off in it.
+        Some(2) if request.method() == Method::HEAD => return answer(StatusCode::BAD_GATEWAY, Body::empty()),
+        Some(2) => return cut(),
         _ => {}
     }
     let broken = fault.is_some();
@@ -246,7 +250,7 @@ fn get_manifest(node: &Node, reference: &str) -> Response<Body> {
 }
 
 async fn put_manifest(node: &Node, reference: &str, request: Request) -> Response<Body> {
-    let Ok(bytes) = axum::body::to_bytes(request.into_body(), 4 << 20).await else { cut() };
+    let Ok(bytes) = axum::body::to_bytes(request.into_body(), 4 << 20).await else { return cut() };
     let digest = digest_of(&bytes);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut kept = node.kept();
@@ -294,11 +298,11 @@ async fn put_blob(node: &Node, request: Request, broken: bool) -> Response<Body>
     let mut body = request.into_body().into_data_stream();
     let (mut hash, mut seen) = (Sha256::new(), 0_usize);
     while let Some(piece) = body.next().await {
-        let Ok(piece) = piece else { cut() };
+        let Ok(piece) = piece else { return cut() };
         hash.update(&piece);
         seen += piece.len();
         if broken && seen > 100_000 {
-            cut();
+            return cut();
         }
     }
     if name_of(hash) != wanted {
