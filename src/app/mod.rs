@@ -165,9 +165,11 @@ pub async fn stages(
     let shared = Shared { layouts: Layouts::within(workspace), near: Near::new(&plan.jobs), ..Shared::default() };
     let session =
         Session { registries: &registries, mirrors: &mirrors, shared: &shared, gate: &access, events: &events };
-    for line in &inputs.mirrors.rules.describe() {
+    report.notices.extend(plan.notices.iter().cloned());
+    for line in inputs.mirrors.rules.describe().iter().chain(&report.notices) {
         console.line(line);
     }
+    report.told = report.notices.len();
     if let Some((title, lines)) = report.list.as_ref().and_then(ListReport::group) {
         console.group(&title, &lines);
     }
@@ -190,7 +192,7 @@ pub async fn stages(
         console.group(&title, &lines);
     }
     conclude_list(console, &mut report);
-    emit_configuration(inputs, &mut report, plan.notices);
+    emit_configuration(inputs, &mut report);
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
 }
@@ -326,7 +328,7 @@ async fn within<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Opt
 }
 
 /// Makes configuration for others of what is at the targets.
-fn emit_configuration(inputs: &Inputs, report: &mut Report, notices: Vec<String>) {
+fn emit_configuration(inputs: &Inputs, report: &mut Report) {
     let (consumer_configs, notes) = emit::render(
         &inputs.emit,
         &report.images,
@@ -337,5 +339,5 @@ fn emit_configuration(inputs: &Inputs, report: &mut Report, notices: Vec<String>
         SystemTime::now(),
     );
     report.consumer_configs = consumer_configs;
-    report.notices.extend(notices.into_iter().chain(notes));
+    report.notices.extend(notes);
 }

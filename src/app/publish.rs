@@ -27,7 +27,7 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &mu
             code = code.max(1);
         }
     };
-    for notice in &report.notices {
+    for notice in report.notices.iter().skip(report.told) {
         console.line(notice);
     }
     if let Some(directory) = &inputs.emit_directory {

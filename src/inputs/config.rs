@@ -59,7 +59,15 @@ pub fn lock(workspace: &Path, path: &str, update: Update) -> Result<Lock, Error>
 /// Reads the history of comparisons; one that is not there yet has seen nothing.
 pub fn history(workspace: &Path, path: &str) -> Result<History, Error> {
     let below = within(workspace, Path::new(path));
-    let text = text("history", &open("history", workspace)?, &below)?;
+    let directory = open("history", workspace)?;
+    let text = text("history", &directory, &below)?;
+    let folder = below.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let (None, Some(folder)) = (&text, folder)
+        && !directory.metadata(folder).is_ok_and(|there| there.is_some_and(|there| there.is_dir()))
+    {
+        let name = quote(&below.to_string_lossy());
+        return Err(Error::input("history", format!("`{name}` is in a directory that is not there; make it first")));
+    }
     History::parse(&below.to_string_lossy(), text.as_deref().unwrap_or_default())
 }
 

@@ -74,10 +74,12 @@ fn inherit(target: ImageReference, source: &ImageReference) -> Result<ImageRefer
 
 /// Whether `template` gives different images different names: nobody replaces one by asking for another.
 pub fn tells_apart(template: &str) -> bool {
-    let has = |placeholder| template.contains(placeholder);
-    let last = template.rsplit('/').next().unwrap_or_default().replace("{tag}", "");
-    let has_own_tag = last.trim_end_matches(':').contains(':') || has("@");
-    has("{registry}") && (has("{repository}") || has("{namespace}") && has("{name}")) && !has_own_tag
+    // As parts of their own: `{registry}-{name}` is the same for `a-b` of `c` and for `b` of `c-a`.
+    let parts: Vec<&str> = template.strip_suffix(":{tag}").unwrap_or(template).split('/').collect();
+    let has_repository =
+        parts.contains(&"{repository}") || parts.windows(2).any(|two| two == ["{namespace}", "{name}"]);
+    let has_own_tag = parts.last().is_some_and(|last| last.contains(':')) || template.contains('@');
+    parts.contains(&"{registry}") && has_repository && !has_own_tag
 }
 
 fn expand(template: &str, source: &ImageReference, project: Option<&str>) -> Result<String, String> {
@@ -155,6 +157,22 @@ mod tests {
     fn expanded(template: &str, source: &str) -> Result<(String, usize), String> {
         let source = ImageReference::parse(source).unwrap();
         target(template, &source, Some("Acme/Mirror")).map(|(target, notices)| (target.to_string(), notices.len()))
+    }
+
+    #[test]
+    fn names_that_are_glued_together_do_not_tell_images_apart() {
+        for (template, apart) in [
+            (DEFAULT, true),
+            ("r.example/m/{registry}/{repository}:{tag}", true),
+            ("r.example:5000/{registry}/{namespace}/{name}", true),
+            ("r.example/m/{registry}/{repository}:latest", false),
+            ("r.example/m/{repository}", false),
+            ("r.example/m/{registry}/{name}", false),
+            ("r.example/m/{registry}-{namespace}-{name}", false),
+            ("r.example/m/{registry}/{namespace}-{name}", false),
+        ] {
+            assert_eq!(super::tells_apart(template), apart, "{template}");
+        }
     }
 
     #[test]

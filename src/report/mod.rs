@@ -45,6 +45,8 @@ pub struct Report {
     pub consumer_configs: Vec<ConsumerConfig>,
     /// What the user should know about the run as a whole.
     pub notices: Vec<String>,
+    /// How many of them were told before the first image was begun.
+    pub told: usize,
     /// Wall time.
     pub duration_ms: u64,
     /// Set when the run was cancelled.
@@ -76,6 +78,7 @@ impl Report {
             images: Vec::new(),
             consumer_configs: Vec::new(),
             notices: Vec::new(),
+            told: 0,
             duration_ms: 0,
             cancelled: None,
             access: Findings::default(),

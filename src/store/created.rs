@@ -47,6 +47,9 @@ fn created(config: &[u8]) -> Option<SystemTime> {
     (time > SystemTime::UNIX_EPOCH + FIRST).then_some(time)
 }
 
+/// The first second that RFC 3339 has no words for.
+const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
+
 /// A time as RFC 3339 has it, with an offset or without; to the second.
 fn rfc3339(text: &str) -> Option<SystemTime> {
     let (date_time, offset) =
@@ -59,11 +62,14 @@ fn rfc3339(text: &str) -> Option<SystemTime> {
         None => 0,
         Some(offset_text) => {
             let (hours, minutes) = offset_text.split_once(':')?;
-            hours.parse::<u64>().ok().filter(|hours| *hours < 24)? * 60 + minutes.parse::<u64>().ok()?
+            let below = |text: &str, most: u64| text.parse::<u64>().ok().filter(|number| *number < most);
+            below(hours, 24)? * 60 + below(minutes, 60)?
         }
     };
     let offset_time = Duration::from_secs(minutes * 60);
-    if offset.starts_with('+') { whole.checked_sub(offset_time) } else { whole.checked_add(offset_time) }
+    let time = if offset.starts_with('+') { whole.checked_sub(offset_time) } else { whole.checked_add(offset_time) };
+    // A year of five digits is no RFC 3339, and cannot be written as one again.
+    time.filter(|time| *time < SystemTime::UNIX_EPOCH + YEAR_10000)
 }
 
 #[cfg(test)]
@@ -86,6 +92,9 @@ mod tests {
             ("1980-01-01T00:00:01Z", None),
             ("yesterday", None),
             ("2024-01-02", None),
+            ("9999-12-31T23:59:59-01:00", None),
+            ("2024-01-02T03:04:05-00:99999999999999", None),
+            ("2024-01-02T03:04:05-00:18446744073709551615", None),
         ] {
             let config = format!(r#"{{"created":"{created_text}"}}"#);
             assert_eq!(created(config.as_bytes()), time, "{created_text}");

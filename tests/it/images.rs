@@ -474,3 +474,13 @@ async fn a_run_that_takes_its_time_says_how_far_it_is() {
     let quiet = run.succeeds().await;
     assert!(!quiet.says("progress: "), "{quiet}");
 }
+
+/// Before an hour of copying, not after it.
+#[tokio::test]
+async fn what_a_plan_says_of_its_lines_is_said_before_the_first_image_and_once() {
+    let releases = Releases::new(1);
+    let outcome = releases.run(&[releases.line(0), releases.line(0)]).succeeds().await;
+    let (notice, image) = (outcome.log.find("it is done once"), outcome.log.find(": copied"));
+    assert!(notice.is_some() && notice < image, "{outcome}");
+    assert_eq!(outcome.log.matches("it is done once").count(), 1, "{outcome}");
+}

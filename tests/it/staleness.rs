@@ -160,7 +160,13 @@ async fn without_a_history_only_an_image_that_is_younger_itself_is_let_be() {
 #[tokio::test]
 async fn a_bad_age_or_history_is_bad_input() {
     let mirror = Mirror::new(&images::release(3));
-    for (name, value) in [("max-age", "7"), ("max-age", "soon"), ("max-age", "0d"), ("history", "../behind")] {
+    for (name, value) in [
+        ("max-age", "7"),
+        ("max-age", "soon"),
+        ("max-age", "0d"),
+        ("history", "../behind"),
+        ("history", "nowhere/behind"),
+    ] {
         let outcome = mirror.compare().input(name, value).fails_with(2).await;
         assert!(outcome.says(&format!("input `{name}`")), "{outcome}");
     }

@@ -14,7 +14,7 @@ use crate::error::cause::ErrorResponse;
 use crate::http::body::BoundedBody;
 use crate::oci::digest::Digest;
 use crate::secret::Secret;
-use crate::store::registry::quota::quota;
+use crate::store::registry::quota::has_no_pulls;
 use crate::text::sanitise;
 
 /// How much of an error body is read.
@@ -75,7 +75,7 @@ pub(crate) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Se
     };
     let request_id = request_id(headers).map(|id| safe(id, 80));
     let challenges = headers.contains_key(WWW_AUTHENTICATE);
-    let has_no_pulls = quota(headers).is_some_and(|quota| quota.left == 0);
+    let has_no_pulls = has_no_pulls(headers);
     let mut refusal = ErrorResponse { status, request_id, challenges, has_no_pulls, ..ErrorResponse::default() };
     if let Ok(envelope) = serde_json::from_slice::<Envelope>(body) {
         let mut messages = Vec::new();
