@@ -11,7 +11,7 @@ use crate::directory::{Directory, leads_out};
 use crate::error::Error;
 use crate::inputs::globs::{self, MOST_NAMES};
 use crate::oci::reference::Reference;
-use crate::plan::find::found::Settings;
+use crate::plan::find::found::{Reading, Settings};
 use crate::plan::find::listed::{FileNote, Listed};
 use crate::plan::find::{Origin, may_be_read, read};
 use crate::plan::images::Line;
@@ -75,6 +75,11 @@ impl NamedFile {
         matches!(self.place, Place::StandardInput)
     }
 
+    /// Whether its name says that it may name images.
+    fn may_be_read(&self) -> bool {
+        Path::new(&self.name).file_name().and_then(|name| name.to_str()).is_some_and(may_be_read)
+    }
+
     /// Replaces its text, and keeps who may read it.
     pub fn replace(&self, text: &str) -> std::io::Result<()> {
         match &self.place {
@@ -100,6 +105,8 @@ pub fn listed(files: &[NamedFile], settings: &Settings, mirrors: &[String]) -> L
         let is_named = file.origin == Origin::Named;
         match file.text() {
             Ok(text) => listed.add(&file.name, read(&file.name, &text, file.origin, settings), is_named),
+            // What no name of a file says to be read is no loss, as in a directory.
+            Err(_) if !is_named && !file.may_be_read() => listed.add(&file.name, Reading::default(), false),
             Err(problem) => listed.notes.push(FileNote::of_file(&file.name, problem, is_named)),
         }
     }

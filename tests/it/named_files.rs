@@ -356,3 +356,25 @@ async fn what_was_mirrored_is_there_to_be_pasted_as_lines_a_script_for_sed_and_a
     let outcome = run("Dockerfile").succeeds().await;
     assert!(outcome.says("no service of a compose file that `images-from` names has one of these images"), "{outcome}");
 }
+
+#[tokio::test]
+async fn a_glob_takes_no_other_text_for_images_and_no_files_name_hides_what_it_has() {
+    let workspace = tempfile::tempdir().unwrap();
+    std::fs::create_dir(workspace.path().join("k8s")).unwrap();
+    let write = |name: &str, text: &[u8]| std::fs::write(workspace.path().join("k8s").join(name), text).unwrap();
+    let pod =
+        |image: &str| format!("apiVersion: v1\nkind: Pod\nspec: {{containers: [{{name: a, image: '{image}'}}]}}\n");
+    write("a.yml", pod("quay.io/a/b:1").as_bytes());
+    write("*.yml", pod("quay.io/c/d:2").as_bytes());
+    write("requirements.txt", b"flask\nrequests\n");
+    write("picture.png", &[0x89, 0xff]);
+    write("NOTES", b"From the team\n");
+    let both = "quay.io/a/b:1\nquay.io/c/d:2";
+    for glob in ["k8s/*", "k8s/**", "k8s/*.yml"] {
+        let run = Run::new().command("images").input("images-from", glob);
+        let outcome = run.env("GITHUB_WORKSPACE", &workspace.path().display().to_string()).succeeds().await;
+        assert_eq!(outcome.output("images"), both, "{glob}\n{outcome}");
+        let is_said = outcome.says("k8s/requirements.txt:1:1: could be read as images");
+        assert_eq!((is_said, outcome.says("picture.png")), (glob != "k8s/*.yml", false), "{glob}\n{outcome}");
+    }
+}

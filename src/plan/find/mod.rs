@@ -52,17 +52,46 @@ pub fn read(name: &str, text: &str, origin: Origin, settings: &Settings) -> Read
         }
         return collector.reading;
     }
-    // What is told by its name alone is told by what is in it: a list, a Dockerfile, objects from a pipe.
-    if dockerfile::is_one(text) {
+    let reading = by_content(&base, text, collector);
+    if origin == Origin::Named {
+        return reading;
+    }
+    // What a glob has besides is no list for having a word on each line; whoever means it so names it.
+    let mut none = Collector::new(text, settings);
+    if !reading.found.is_empty() {
+        let what = "could be read as images, and its name does not say so: name the file itself if it is to be";
+        none.note(Place { line: 1, column: 1 }, what);
+    }
+    none.reading
+}
+
+/// What a file says whose name says nothing: a list, a Dockerfile, objects from a pipe.
+fn by_content(base: &str, text: &str, mut collector: Collector<'_>) -> Reading {
+    let settings = collector.settings;
+    if dockerfile::is_one(text) && !is_prose(text) {
         return dockerfile::read(text, settings);
     }
     if text.lines().any(is_key) {
-        structured(&base, text, &mut collector);
+        structured(base, text, &mut collector);
         if !collector.reading.kinds.is_empty() || !collector.reading.notes.is_empty() {
             return collector.reading;
         }
     }
     plain::read(text, settings)
+}
+
+/// Whether a text begins with `From` as a sentence does: behind the image a Dockerfile has nothing, or `AS` and a name.
+fn is_prose(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let words: Vec<&str> =
+        lines.next().unwrap_or_default().split_whitespace().filter(|word| !word.starts_with("--")).collect();
+    match words.as_slice() {
+        [from, ..] if !from.eq_ignore_ascii_case("FROM") => false,
+        // The line goes on behind either letter.
+        [_] | [_, _] | [.., "\\" | "`"] => false,
+        [_, _, word, _] => !word.eq_ignore_ascii_case("AS"),
+        _ => true,
+    }
 }
 
 /// Whether a line can only be one of a map, or the mark between documents.
@@ -178,4 +207,46 @@ fn what_else(text: &str) -> String {
     let keys: Vec<String> = first.iter().flat_map(Node::members).take(3).map(|(key, _)| quote(&key.text)).collect();
     let keys = if keys.is_empty() { String::new() } else { format!(" (its keys: {})", keys.join(", ")) };
     format!("is of no kind that names images{keys}; a chart's values are looked at with `guess`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::found::{Kind, Settings};
+    use super::{Origin, read};
+
+    #[test]
+    fn what_a_glob_has_is_read_by_its_name_and_what_is_named_by_what_is_in_it() {
+        let list = "flask\nrequests\n";
+        for (name, text, named, is_said) in [
+            ("k8s/requirements.txt", list, Some(Kind::Plain), true),
+            ("k8s/NOTES", "FROM alpine:3\n", Some(Kind::Dockerfile), true),
+            ("k8s/NOTES", "From the team with love\n", None, false),
+            ("k8s/README.md", "# Title\n\nSome words, and more.\n", None, false),
+        ] {
+            let reading = |origin| read(name, text, origin, &Settings::default());
+            assert_eq!(reading(Origin::Named).kinds.into_iter().next(), named, "{name}");
+            let searched = reading(Origin::Searched);
+            assert!(searched.kinds.is_empty() && searched.found.is_empty(), "{name}: {searched:?}");
+            let said = searched.notes.iter().filter(|note| note.text.contains("name the file itself")).count();
+            assert_eq!((said, searched.notes.len()), (usize::from(is_said), usize::from(is_said)), "{name}");
+        }
+        for origin in [Origin::Named, Origin::Searched] {
+            assert_eq!(read("k8s/Dockerfile", "FROM alpine:3\n", origin, &Settings::default()).found.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_dockerfile_is_told_from_a_sentence() {
+        for (text, is_one) in [
+            ("FROM alpine", true),
+            ("# mine\nfrom --platform=$BUILDPLATFORM alpine:3 as build", true),
+            ("FROM alpine \\\n  AS build", true),
+            ("ARG V=3\nFROM alpine:$V", true),
+            ("From the team", false),
+            ("From now on it is so", false),
+        ] {
+            let kinds = read("-", text, Origin::Named, &Settings::default()).kinds;
+            assert_eq!(kinds.contains(&Kind::Dockerfile), is_one, "{text}");
+        }
+    }
 }
