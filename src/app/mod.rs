@@ -67,7 +67,8 @@ pub async fn run(
     environment: &Environment,
     shutdown: impl Future<Output = &'static str>,
 ) -> u8 {
-    let runner = Runner::new(environment, !arguments.is_empty());
+    let is_line = !arguments.is_empty();
+    let runner = Runner::new(environment, is_line);
     let console = Console::new(&runner);
     let usage = inputs::usage(&arguments, environment);
     let (inputs, other) = match inputs::read(arguments, environment) {
@@ -89,6 +90,9 @@ pub async fn run(
         }
     };
     console.talk(inputs.talk);
+    if is_line && matches!(other, Some(Other::Files(_))) {
+        console.part_data();
+    }
     if let Err(error) = clear(&runner) {
         return refuse(None, &console, &error);
     }

@@ -138,13 +138,21 @@ impl Console {
     /// From here on, talk like this. Who names a form for the data in Actions wants the log out of its way: the runner reads
     /// commands from both streams.
     pub fn talk(&self, talk: Talk) {
+        if talk.format.is_some() {
+            self.part_data();
+        }
         let mut streams = self.lock();
         streams.talk = talk;
-        if self.in_actions() && talk.format.is_some() && streams.data.is_none() {
-            streams.data = Some(std::mem::replace(&mut streams.log, Box::new(std::io::stderr())));
-        }
         if talk.volume == Volume::Quiet {
             streams.progress = ProgressStyle::Nothing;
+        }
+    }
+
+    /// From here on, standard output is for data alone, in Actions too: it goes on into a file.
+    pub fn part_data(&self) {
+        let mut streams = self.lock();
+        if self.in_actions() && streams.data.is_none() {
+            streams.data = Some(std::mem::replace(&mut streams.log, Box::new(std::io::stderr())));
         }
     }
 
@@ -205,8 +213,11 @@ impl Console {
     pub fn data(&self, text: &str) -> Result<(), Error> {
         let mut streams = self.lock();
         let streams = &mut *streams;
-        let out = streams.data.as_mut().unwrap_or(&mut streams.log);
-        let written = writeln!(out, "{}", self.redactor.hide(text.trim_end())).and_then(|()| out.flush());
+        let text = self.redactor.hide(text.trim_end());
+        let written = match &mut streams.data {
+            Some(out) => writeln!(out, "{text}").and_then(|()| out.flush()),
+            None => streams.log.write_all(as_log(&text).as_bytes()).and_then(|()| streams.log.flush()),
+        };
         wanted(written)
     }
 
@@ -214,8 +225,12 @@ impl Console {
     pub fn verbatim(&self, text: &str) -> Result<(), Error> {
         let mut streams = self.lock();
         let streams = &mut *streams;
-        let out = streams.data.as_mut().unwrap_or(&mut streams.log);
-        out.write_all(self.redactor.hide(text).as_bytes()).and_then(|()| out.flush()).map_err(|error| unwritten(&error))
+        let text = self.redactor.hide(text);
+        let written = match &mut streams.data {
+            Some(out) => out.write_all(text.as_bytes()).and_then(|()| out.flush()),
+            None => streams.log.write_all(as_log(&text).as_bytes()).and_then(|()| streams.log.flush()),
+        };
+        written.map_err(|error| unwritten(&error))
     }
 
     /// One line of the log.
@@ -483,6 +498,15 @@ fn style(template: &str) -> indicatif::ProgressStyle {
     style.progress_chars("━╸─")
 }
 
+/// Data where it goes to the log, in which a stranger's line could be a command; nothing of it is cut off.
+fn as_log(text: &str) -> String {
+    text.lines().fold(String::new(), |mut safe, line| {
+        let words = line.trim_start_matches(' ');
+        let _ = writeln!(safe, "{}{}", &line[..line.len() - words.len()], sanitise::one_line(words, usize::MAX));
+        safe
+    })
+}
+
 /// A line for the log, its own indentation kept.
 fn log_line(text: &str) -> String {
     let indent = text.len() - text.trim_start_matches(' ').len();
@@ -568,6 +592,18 @@ pub(super) mod tests {
         assert!(lines[0].ends_with("[collapsed=true]\r\u{1b}[0Kalpine"), "{text:?}");
         assert_eq!(text.matches('\r').count(), 4, "{text:?}");
         assert!(text.ends_with("\u{1b}[0K\nerror: it is\nhint: x\n2 images\n"), "{text:?}");
+    }
+
+    #[test]
+    fn data_is_as_it_is_but_where_it_goes_to_the_log_of_a_job() {
+        let text = "a:\n  - x##[add-mask]y\n  ::error::z\n";
+        let (console, log, _) = consoles(&[ACTIONS]);
+        console.data(text).unwrap();
+        console.verbatim(text).unwrap();
+        assert_eq!(log.text(), "a:\n  - x## [add-mask]y\n  : :error::z\n".repeat(2));
+        let (console, _, data) = consoles(&[]);
+        console.verbatim(text).unwrap();
+        assert_eq!(data.text(), text);
     }
 
     #[test]

@@ -74,6 +74,30 @@ async fn variables_of_a_list_are_those_of_env_file_and_never_the_environments() 
 }
 
 #[tokio::test]
+async fn in_a_step_of_a_job_standard_output_is_the_list_alone_and_no_command_is_in_it() {
+    let workspace = tempfile::tempdir().unwrap();
+    let list = workspace.path().join("regsync.yml");
+    let text = "sync:\n  - {source: a.io/x, target: b.io/x, type: repository, tags: {allow: ['a##[add-mask]b']}}\n  - {source: \
+                'a.io/y:1', target: 'b.io/y:1', type: image}\n";
+    std::fs::write(&list, text).unwrap();
+    let below = workspace.path().display().to_string();
+    let step = import(&["regsync.yml"]).env("GITHUB_ACTIONS", "true").env("GITHUB_WORKSPACE", &below);
+    let outcome = step.succeeds().await;
+    assert!(outcome.stdout.starts_with("# Made by"), "{outcome}");
+    assert!(outcome.stdout.contains("- a.io/y:1 => b.io/y:1\n"), "{outcome}");
+    assert!(outcome.stderr.contains("is of regsync"), "{outcome}");
+    assert!(!outcome.log.contains("##["), "{outcome}");
+    let rewrite = Run::line(&["rewrite", "-", "--target=m.io/{name}"]).reads("FROM alpine:3.20\n");
+    let outcome = rewrite.env("GITHUB_ACTIONS", "true").succeeds().await;
+    assert_eq!(outcome.stdout, "FROM m.io/alpine:3.20\n", "{outcome}");
+    // As an action, the list goes to the log.
+    let action = Run::new().command("import").input("images-from", "regsync.yml");
+    let outcome = action.env("GITHUB_WORKSPACE", &below).succeeds().await;
+    assert!(outcome.stdout.contains("is of regsync") && outcome.stdout.contains("=> b.io/y:1"), "{outcome}");
+    assert!(!outcome.log.contains("##["), "{outcome}");
+}
+
+#[tokio::test]
 async fn what_a_list_does_not_say_is_asked_for_by_target() {
     let workspace = tempfile::tempdir().unwrap();
     let skopeo = fixtures().join("skopeo-sync/input.yml").display().to_string();

@@ -203,7 +203,7 @@ impl Imported {
         for entry in &self.entries {
             let mut comments: Vec<String> = entry.comments.iter().map(|text| comment(text)).collect();
             let text = entry.text();
-            match entry.refuse_login().and_then(|()| check(&text)) {
+            match entry.refuse_login().and_then(|()| refuse_command(&text)).and_then(|()| check(&text)) {
                 Ok(()) if known.contains(&text) => comments.clear(),
                 Ok(()) => {
                     known.insert(text.clone());
@@ -258,6 +258,14 @@ impl Entry {
         }
         Ok(())
     }
+}
+
+/// Refuses what a runner takes for a command wherever it is printed, as in the log of a job that shows the list.
+fn refuse_command(text: &str) -> Result<(), String> {
+    if text.contains("##[") {
+        return Err("it has `##` before a `[`, which is a command to the runner of a job".to_owned());
+    }
+    Ok(())
 }
 
 /// What stands before the `@` of a login, and the name behind it; the `@` before a digest is none.
