@@ -90,7 +90,8 @@ impl<'a> ImageTask<'a> {
 
     /// Does what is to be done with the image.
     pub async fn work(&self) -> Result<Outcome, Error> {
-        let worked = self.meter.manifest_budget().with_room(|| self.attempt().boxed()).await;
+        let budget = self.meter.manifest_budget();
+        let worked = budget.with_room(|| self.attempt().boxed(), || self.pulls.step_back()).await;
         match self.pulls.end(worked, &self.meter) {
             Err(error) if error.absent_tag().is_some() || error.absent_repository().is_some() => {
                 let Session { registries, shared, .. } = self.session;

@@ -31,6 +31,17 @@ struct Part {
     source: String,
 }
 
+/// An image that has stepped back, until this is dropped.
+pub struct SteppedBack<'a>(Option<&'a Part>);
+
+impl Drop for SteppedBack<'_> {
+    fn drop(&mut self) {
+        if let Some(part) = self.0 {
+            part.budget.come_back(&part.source);
+        }
+    }
+}
+
 impl Pulls {
     /// The image is begun: later ones wait for it.
     pub fn begin(session: &Session<'_>, job: &Job, meter: &Arc<Meter>, number: usize) -> Self {
@@ -83,6 +94,14 @@ impl Pulls {
             part.budget.settle(part.number);
         }
         Ok(())
+    }
+
+    /// The image will be begun again, and waits: meanwhile others have its turn, and what it has left.
+    pub fn step_back(&self) -> SteppedBack<'_> {
+        if let Some(part) = &self.0 {
+            part.budget.step_back(part.number, &part.source);
+        }
+        SteppedBack(self.0.as_ref())
     }
 
     /// The image has ended so: what it has left is there for others, and where too little was left, so is the image.

@@ -1,8 +1,8 @@
 //! The bound on the manifests that an image, and all images of a run together, hold in memory.
 //!
-//! Owns the sums over both ends, attachments included. Deadlock-free: nothing waits for room while it holds any. What does not
-//! fit beside the others is refused, and the image, which gives up all that it holds, is begun again once it is the one that
-//! may be large.
+//! Owns the sums over both ends, attachments included. What does not fit beside the others is refused, and the image is begun
+//! again once it is the one that may be large. Meanwhile it has nothing that another may wait for: no room, and by `waits` no
+//! turn and no pull of its own. So the large one, which may wait for any of these, gets them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -109,7 +109,12 @@ impl ManifestBudget {
     }
 
     /// What `work` gives. Where there was no room for its manifests it is begun again, with all the room that an image may have.
-    pub async fn with_room<'a, T>(&self, work: impl Fn() -> BoxFuture<'a, Result<T, Error>>) -> Result<T, Error> {
+    /// `waits` gives up, until what it gives is dropped, whatever else other images wait for.
+    pub async fn with_room<'a, T, W>(
+        &self,
+        work: impl Fn() -> BoxFuture<'a, Result<T, Error>>,
+        waits: impl FnOnce() -> W,
+    ) -> Result<T, Error> {
         let worked = work().await;
         // Another image may have read for this one, and been refused.
         if self.check().is_ok() && !worked.as_ref().is_err_and(Error::is_crowded) {
@@ -119,8 +124,10 @@ impl ManifestBudget {
         // What it held went with its work.
         let held = self.held.load(Relaxed);
         self.release(usize::try_from(held).unwrap_or(usize::MAX));
+        let waits = waits();
         // It is never closed.
         self.large.get_or_init(async || Arc::clone(&run.large).acquire_owned().await.ok()).await;
+        drop(waits);
         self.was_refused.store(false, Relaxed);
         work().await
     }
@@ -209,7 +216,7 @@ mod tests {
         };
         let all = join_all((0..images).map(|_| async {
             let budget = Arc::new(ManifestBudget::within(Arc::clone(&run)));
-            budget.with_room(|| read(Arc::clone(&budget))).await
+            budget.with_room(|| read(Arc::clone(&budget)), || ()).await
         }))
         .await;
         assert!(all.iter().all(Result::is_ok), "{all:?}");
@@ -227,7 +234,7 @@ mod tests {
         other.reserve(8 << 20).unwrap();
         let budget = ManifestBudget::within(run);
         let work = || async { Ok(budget.reserve(1 << 20).is_ok()) }.boxed();
-        assert!(budget.with_room(work).await.unwrap());
+        assert!(budget.with_room(work, || ()).await.unwrap());
         assert!(budget.check().is_ok());
     }
 }

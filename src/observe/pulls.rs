@@ -60,6 +60,8 @@ struct State {
     held: u64,
     /// Images that may still want something set aside.
     begun: BTreeSet<usize>,
+    /// The image whose turn it is: what has something set aside, and waits for more, is one at a time.
+    at_turn: Option<usize>,
     /// An image could not be given what it needs: no later one is given any.
     is_short: bool,
     /// What was set aside, by source: its targets may read it together, and then wait for each other.
@@ -70,7 +72,7 @@ struct State {
 #[derive(Debug, Default)]
 struct Share {
     held: Arc<AtomicU64>,
-    /// Images that were begun and have not ended.
+    /// Images at work: begun, not ended, and not stepped back.
     images: usize,
 }
 
@@ -78,6 +80,12 @@ impl State {
     /// How many there are still; none where there is no end of them. Only a limit makes `left` known.
     fn end(&self) -> Option<u64> {
         self.left.filter(|_| self.bills)
+    }
+
+    /// Image `number` has had set aside what it needs, or waits for nothing now: it is the turn of others.
+    fn wants_no_more(&mut self, number: usize) {
+        self.begun.remove(&number);
+        self.at_turn = self.at_turn.filter(|at| *at != number);
     }
 
     /// Whether an account ever has so many `pulls`, besides the one by which it was learnt how many these are.
@@ -191,13 +199,18 @@ impl PullBudget {
         Arc::clone(&share.held)
     }
 
-    /// Waits until no image before `number` may still want something set aside.
+    /// Waits until no image before `number` may still want something set aside, and no other has its turn.
     pub async fn turn(&self, number: usize) {
         loop {
             let changed = self.changed.notified();
             {
-                let state = self.state();
-                if state.end().is_none() || state.begun.first().is_none_or(|first| *first >= number) {
+                let mut state = self.state();
+                if state.end().is_none() {
+                    return;
+                }
+                let is_first = state.begun.first().is_none_or(|first| *first >= number);
+                if is_first && state.at_turn.is_none_or(|other| other == number) {
+                    state.at_turn = Some(number);
                     return;
                 }
             }
@@ -235,25 +248,37 @@ impl PullBudget {
 
     /// All that image `number` needs, as far as that is known, is set aside.
     pub fn settle(&self, number: usize) {
-        self.state().begun.remove(&number);
+        self.state().wants_no_more(number);
         self.changed.notify_waiters();
     }
 
-    /// Image `number` has ended: what is still set aside for `source` is there for others when its last image has.
+    /// Image `number` has ended: what is still set aside for `source` is there for others when none of its images is at work.
     pub fn end(&self, number: usize, source: &str) {
+        self.step_back(number, source);
+    }
+
+    /// Image `number` waits to be begun again, and would keep others that it waits for: as if it had ended, until it comes back.
+    pub fn step_back(&self, number: usize, source: &str) {
         let mut state = self.state();
-        state.begun.remove(&number);
+        state.wants_no_more(number);
         if let Some(share) = state.sources.get_mut(source) {
             share.images -= 1;
             if share.images == 0 {
+                // The share stays: one that comes back takes from it.
                 let rest = share.held.swap(0, Relaxed);
-                state.sources.remove(source);
                 state.held -= rest;
                 state.left = state.left.map(|left| left + rest);
             }
         }
         drop(state);
         self.changed.notify_waiters();
+    }
+
+    /// An image of `source` that stepped back is begun again. Later images need not wait for it; it waits for its turn.
+    pub fn come_back(&self, source: &str) {
+        if let Some(share) = self.state().sources.get_mut(source) {
+            share.images += 1;
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -308,5 +333,34 @@ mod tests {
         assert_eq!((pulls.take(Some(&second)), pulls.take(Some(&second))), (Ok(()), Ok(())));
         assert_eq!(set_aside(3, "b"), Some(Err(2)));
         assert_eq!(set_aside(1, "c"), Some(Err(2)), "the second stands before it");
+    }
+
+    /// Two targets of one source, and another source, none of which has room for its manifests.
+    #[test]
+    fn images_that_wait_to_be_begun_again_keep_neither_their_pulls_nor_their_turn_from_others() {
+        let pulls = budget(PullLimit::Count(5));
+        pulls.hear(Some(Quota { left: 100, most: Some(100) }));
+        let set_aside = |count, source| pulls.set_aside(count, source).now_or_never();
+        let has_turn = |number| pulls.turn(number).now_or_never().is_some();
+        let [first, ..] = [(1, "a"), (2, "a"), (3, "b")].map(|(at, source)| pulls.begin(at, source));
+        assert!(has_turn(1) && !has_turn(3));
+        assert_eq!((set_aside(3, "a"), pulls.take(Some(&first))), (Some(Ok(())), Ok(())));
+        // Before it was settled. The other image of its source reads what was set aside.
+        pulls.step_back(1, "a");
+        assert!(has_turn(2) && !has_turn(3));
+        pulls.settle(2);
+        assert!(has_turn(3));
+        assert_eq!((set_aside(4, "b"), pulls.take(Some(&first))), (None, Ok(())));
+        pulls.step_back(2, "a");
+        assert_eq!(set_aside(3, "b"), Some(Ok(())));
+        // The first is begun again: one at a time has its turn, whoever stands before.
+        pulls.come_back("a");
+        assert!(!has_turn(1));
+        pulls.step_back(3, "b");
+        assert!(has_turn(1));
+        assert_eq!((set_aside(2, "a"), pulls.take(Some(&first))), (Some(Ok(())), Ok(())));
+        pulls.end(1, "a");
+        pulls.come_back("b");
+        assert_eq!(set_aside(2, "b"), Some(Ok(())), "three were taken");
     }
 }

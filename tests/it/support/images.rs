@@ -300,6 +300,23 @@ pub fn wide(count: u64, size: usize) -> Image {
     finish_index(all, OCI, &entries)
 }
 
+/// The images `numbers` in one index, each with a manifest of `size` bytes: more than there is room for beside others.
+pub fn large_manifests(numbers: std::ops::Range<u64>, size: usize) -> Image {
+    let mut all = Image { blobs: vec![], manifests: vec![], platforms: vec![] };
+    let mut entries = Vec::new();
+    for number in numbers {
+        let platform = format!("linux/arch{number}");
+        let mut image = leaf(OCI, &platform, 9_000 + number, &[base_layer()]);
+        let mut bytes = image.root().bytes.to_vec();
+        bytes.resize(size, b' ');
+        image.manifests = vec![Object::new(&image.root().media_type, bytes)];
+        entries.push(image.root().descriptor_with(&platform_member(&platform)));
+        all.platforms.push((platform, image.digest().to_owned()));
+        all = all.with(image);
+    }
+    finish_index(all, OCI, &entries)
+}
+
 /// The layer that all releases share.
 pub fn base_layer() -> Object {
     layer(OCI, 8_000, 20_000)
