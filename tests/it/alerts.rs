@@ -146,6 +146,44 @@ fn a_run_without_a_report_is_a_cause_of_its_own_and_a_repository_without_issues_
     assert!(said.contains("`issues: write`"), "{said}");
 }
 
+/// What was not looked at may still be so.
+#[test]
+fn an_issue_is_closed_only_where_every_image_was_compared() {
+    let repository = Repository::new();
+    let of_kind = |kind: &str| {
+        let mut report = report(&[("a", "the target differs from its source")]);
+        report["images"][0]["error"]["kind"] = kind.into();
+        report
+    };
+    let number =
+        |calls: &[Vec<String>]| calls.iter().map(|call| format!("{} {}", call[1], call[2])).collect::<Vec<_>>();
+    repository.tell(Some(&of_kind("different")), &json!([]));
+    repository.tell(None, &json!([]));
+    let open = json!([issue(5, "OPEN", true, &repository.body(0)), issue(6, "OPEN", true, &repository.body(1))]);
+    assert_eq!(number(&repository.tell(None, &open)), ["edit 6"]);
+    // There is a report again, whatever it says.
+    for kind in ["denied", "throttled", "unreachable", "failing", "refused", "unusable", "cancelled", "input", "local"]
+    {
+        let calls = repository.tell(Some(&of_kind(kind)), &open);
+        assert_eq!((verbs(&calls), &*calls[1][2]), (vec!["create", "close"], "6"), "{kind}: {calls:?}");
+    }
+    let mut cancelled = report(&[]);
+    cancelled["result"] = "cancelled".into();
+    let mut deferred = report(&[]);
+    deferred["images"][0]["result"] = "deferred".into();
+    let mut cut = report(&[]);
+    cut["left_out"] = "2 images".into();
+    for partial in [cancelled, deferred, cut] {
+        assert_eq!(number(&repository.tell(Some(&partial), &open)), ["close 6"], "{partial}");
+    }
+    // What was compared and is not well keeps no other issue open.
+    for kind in ["absent", "platform", "broken", "too-large", "unexpected", "rules", "conflict"] {
+        let calls = repository.tell(Some(&of_kind(kind)), &open);
+        assert_eq!(verbs(&calls), ["create", "close", "close"], "{kind}: {calls:?}");
+    }
+    assert_eq!(number(&repository.tell(Some(&of_kind("different")), &open)), ["edit 5", "close 6"]);
+}
+
 #[test]
 fn an_alert_has_room_in_an_issue_however_many_images_failed_and_whatever_they_are_called() {
     let repository = Repository::new();
