@@ -180,7 +180,7 @@ impl Imported {
             }
         }
         let mut insecure: Vec<&str> = self.insecure.iter().map(|host| login_and_name(host).1).collect();
-        insecure.sort();
+        insecure.sort_unstable();
         insecure.dedup();
         if !insecure.is_empty() {
             lines.push(comment(&format!(
