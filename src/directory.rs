@@ -44,6 +44,14 @@ impl Directory {
         found(self.0.metadata(path))
     }
 
+    /// Whether the directory that a file at `path` is to be in is there.
+    pub fn has_parent(&self, path: &Path) -> io::Result<bool> {
+        match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            Some(folder) => Ok(self.metadata(folder)?.is_some_and(|there| there.is_dir())),
+            None => Ok(true),
+        }
+    }
+
     /// Whether a link is at `path` itself.
     pub fn is_link(&self, path: impl AsRef<Path>) -> bool {
         self.0.symlink_metadata(path).is_ok_and(|found| found.is_symlink())

@@ -8,7 +8,6 @@ use crate::error::Error;
 use crate::inputs::files::listed;
 use crate::inputs::typed::{FileTask, FilesRequest, Form};
 use crate::oci::digest::Digest;
-use crate::oci::reference::Reference;
 use crate::plan::find::listed::{FileNote, Image, Listed, Site, Unresolved};
 use crate::runner::console::Console;
 use crate::runner::files::Files;
@@ -53,18 +52,14 @@ fn images(mut files: Files, console: &Console, request: &FilesRequest) -> u8 {
         found.images.retain(|image| image.reference.digest().is_none());
     }
     let lacking = request.coverage.as_ref().map(|coverage| {
-        let lacks = |image: &Reference| coverage.lacks(image);
-        let reasons: Vec<Option<String>> = found.references().map(lacks).collect();
-        let mut reasons = reasons.into_iter();
-        let mut kept = Vec::new();
-        found.images.retain(|_| match reasons.next().flatten() {
-            Some(reason) => {
-                kept.push(reason);
-                true
-            }
-            None => false,
+        let mut reasons = Vec::new();
+        found.images.retain(|image| {
+            let reason = coverage.lacks(&image.reference);
+            let is_lacking = reason.is_some();
+            reasons.extend(reason);
+            is_lacking
         });
-        kept
+        reasons
     });
     let is_broken = tell(console, request, &found, lacking.as_deref(), of_all);
     let json = to_line(&document(&found, lacking.as_deref()));

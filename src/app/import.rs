@@ -45,10 +45,7 @@ pub fn run(mut files: Files, console: &Console, request: &FilesRequest, naming: 
     }
     let (list, missing) = all.render(naming.own_target.as_deref());
     let entries = all.entries.len();
-    console.line(&format!(
-        "{}, {missing} not carried over (said in comments)",
-        count(entries as u64, "entry").replace("entrys", "entries")
-    ));
+    console.line(&format!("{}, {missing} not carried over (said in comments)", count(entries as u64, "entry")));
     let json = to_line(&Document { list: &list, entries, not_carried_over: missing });
     files.make_room();
     let printed = match console.data_format() {

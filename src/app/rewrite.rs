@@ -10,6 +10,7 @@ use crate::inputs::files::NamedFile;
 use crate::inputs::typed::{FilesRequest, Naming};
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::find::found::Named;
+use crate::plan::find::listed::is_mirrored;
 use crate::plan::find::rewrite::{Renamed, Rewritten, rewrite};
 use crate::plan::find::{Origin, read};
 use crate::plan::list::lock::Held;
@@ -175,8 +176,7 @@ fn one(
 
 /// What an image is called in the mirror; nothing where it is the mirror's already.
 fn renamed(reference: &Reference, request: &FilesRequest, naming: &Naming) -> Result<Option<Renamed>, String> {
-    let name = format!("{}/", reference.name());
-    if request.mirrors.iter().any(|prefix| name.starts_with(prefix.as_str())) {
+    if is_mirrored(&reference.name(), &request.mirrors) {
         return Ok(None);
     }
     let targets = match &request.coverage {

@@ -112,7 +112,7 @@ pub struct ErrorResponse {
     pub was_led: bool,
     /// What the request showed of the credential.
     pub shown: Shown,
-    /// Whether its headers say that no pull is left (`ratelimit-remaining: 0`).
+    /// Whether its headers say that no pull is left of hours (`ratelimit-remaining: 0;w=21600`).
     pub has_no_pulls: bool,
     /// What there is in place of the tag that is not, found out once the image had failed.
     pub instead: Box<Instead>,

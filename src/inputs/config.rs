@@ -61,10 +61,7 @@ pub fn history(workspace: &Path, path: &str) -> Result<History, Error> {
     let below = within(workspace, Path::new(path));
     let directory = open("history", workspace)?;
     let text = text("history", &directory, &below)?;
-    let folder = below.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let (None, Some(folder)) = (&text, folder)
-        && !directory.metadata(folder).is_ok_and(|there| there.is_some_and(|there| there.is_dir()))
-    {
+    if text.is_none() && !directory.has_parent(&below).unwrap_or(false) {
         let name = quote(&below.to_string_lossy());
         return Err(Error::input("history", format!("`{name}` is in a directory that is not there; make it first")));
     }

@@ -122,14 +122,17 @@ impl ManifestBudget {
         }
         let Some(run) = &self.run else { return worked };
         // What it held went with its work.
-        let held = self.held.load(Relaxed);
-        self.release(usize::try_from(held).unwrap_or(usize::MAX));
+        self.release_all();
         let waits = waits();
         // It is never closed.
         self.large.get_or_init(async || Arc::clone(&run.large).acquire_owned().await.ok()).await;
         drop(waits);
         self.was_refused.store(false, Relaxed);
         work().await
+    }
+
+    fn release_all(&self) {
+        self.release(usize::try_from(self.held.load(Relaxed)).unwrap_or(usize::MAX));
     }
 
     fn has_room(&self, before: u64, after: u64) -> bool {
@@ -140,7 +143,7 @@ impl ManifestBudget {
 
 impl Drop for ManifestBudget {
     fn drop(&mut self) {
-        self.release(usize::try_from(self.held.load(Relaxed)).unwrap_or(usize::MAX));
+        self.release_all();
     }
 }
 

@@ -83,14 +83,13 @@ impl ReportFile {
     fn beneath(workspace: &Path, path: &Path) -> Result<Self, String> {
         let root = Directory::open(workspace).map_err(|_| NO_DIRECTORY.to_owned())?;
         let path = directory::within(workspace, path);
-        let there = |path: &Path| match root.metadata(path) {
-            Err(error) if directory::leads_out(&error) => Err(OUTSIDE.to_owned()),
-            Err(error) => Err(format!("cannot be written: {error}")),
-            Ok(there) => Ok(there.map(|there| there.is_dir())),
+        let why = |error: std::io::Error| match error {
+            error if directory::leads_out(&error) => OUTSIDE.to_owned(),
+            error => format!("cannot be written: {error}"),
         };
-        match (there(&path)?, path.parent().filter(|folder| !folder.as_os_str().is_empty())) {
-            (Some(true), _) => Err(A_DIRECTORY.to_owned()),
-            (None, Some(folder)) if there(folder)? != Some(true) => Err(NO_DIRECTORY.to_owned()),
+        match root.metadata(&path).map_err(why)? {
+            Some(there) if there.is_dir() => Err(A_DIRECTORY.to_owned()),
+            None if !root.has_parent(&path).map_err(why)? => Err(NO_DIRECTORY.to_owned()),
             _ => Ok(Self::Beneath(root, path)),
         }
     }

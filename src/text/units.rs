@@ -4,11 +4,16 @@ use std::time::Duration;
 
 /// `1 image`, `2 images`.
 pub fn count(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    format!("{number} {}", plural(usize::try_from(number).unwrap_or(usize::MAX), noun))
 }
 
+/// `image`, `images`; `day`, `days`; `entry`, `entries`.
 pub fn plural(number: usize, noun: &str) -> String {
-    if number == 1 { noun.to_owned() } else { format!("{noun}s") }
+    match noun.strip_suffix('y') {
+        _ if number == 1 => noun.to_owned(),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ => format!("{noun}s"),
+    }
 }
 
 /// Bytes for people, by powers of 1024.
@@ -45,7 +50,14 @@ pub fn age(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::{duration, size};
+    use super::{count, duration, size};
+
+    #[test]
+    fn numbers_have_the_words_that_go_with_them() {
+        let shown = [(1, "image"), (2, "image"), (0, "day"), (1, "entry"), (2, "entry")];
+        let shown = shown.map(|(number, noun)| count(number, noun));
+        assert_eq!(shown, ["1 image", "2 images", "0 days", "1 entry", "2 entries"]);
+    }
 
     #[test]
     fn sizes_and_durations_are_for_people() {

@@ -26,20 +26,9 @@ impl Copy<'_> {
     /// Waits until `blob` may be brought: with the right to be the first; without where it is there already, or where whoever
     /// has that right gets nothing.
     pub(super) async fn turn<'b>(&self, blob: &'b Blob, key: &(AccountId, Digest)) -> Option<MutexGuard<'b, ()>> {
-        let mut first = std::pin::pin!(blob.first_push.lock());
-        let origin = self.source.origin();
-        loop {
-            tokio::select! {
-                biased;
-                first = &mut first => return Some(first),
-                () = tokio::time::sleep(LOOK) => {
-                    let readings = &self.shared.ledger.readings;
-                    if blob.mount_source.get().is_some() || readings.stand_still(Some(key), &origin, self.still()) {
-                        return None;
-                    }
-                }
-            }
-        }
+        let (readings, origin) = (&self.shared.ledger.readings, self.source.origin());
+        let is_over = || blob.mount_source.get().is_some() || readings.stand_still(Some(key), &origin, self.still());
+        unless(blob.first_push.lock(), is_over).await
     }
 
     /// What `shared` gives; none where it is another image that is at it, which gets nothing from its source. `began`: whether
@@ -50,16 +39,23 @@ impl Copy<'_> {
         began: &AtomicBool,
         key: Option<&(AccountId, Digest)>,
     ) -> Option<T> {
-        let mut shared = std::pin::pin!(shared);
-        let origin = self.source.origin();
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut shared => return Some(result),
-                () = tokio::time::sleep(LOOK) => {
-                    if !began.load(Relaxed) && self.shared.ledger.readings.stand_still(key, &origin, self.still()) {
-                        return None;
-                    }
+        let (readings, origin) = (&self.shared.ledger.readings, self.source.origin());
+        // By its place: what is moved into another future is in both.
+        unless(std::pin::pin!(shared), || !began.load(Relaxed) && readings.stand_still(key, &origin, self.still()))
+            .await
+    }
+}
+
+/// What `awaited` gives; none where it is not worth to wait for any longer.
+async fn unless<T>(awaited: impl Future<Output = T>, is_over: impl Fn() -> bool) -> Option<T> {
+    let mut awaited = std::pin::pin!(awaited);
+    loop {
+        tokio::select! {
+            biased;
+            given = &mut awaited => return Some(given),
+            () = tokio::time::sleep(LOOK) => {
+                if is_over() {
+                    return None;
                 }
             }
         }

@@ -23,12 +23,24 @@ const OF_THE_PLATFORM: [&str; 8] = [
     "BUILDVARIANT",
 ];
 
-/// Whether a text without a name that says so begins as a Dockerfile does.
+/// Whether a text without a name that says so begins as a Dockerfile does, and not as a sentence: behind the image of `FROM`
+/// stands nothing, or `AS` and a name.
 pub fn is_one(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let mut words = lines.next().unwrap_or_default().split_whitespace();
-    let first = words.next().unwrap_or_default();
-    (first.eq_ignore_ascii_case("FROM") || first == "ARG") && words.next().is_some()
+    let words: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
+    match words.as_slice() {
+        ["ARG", _, ..] => true,
+        [from, behind @ ..] if from.eq_ignore_ascii_case("FROM") && !behind.is_empty() => {
+            let behind: Vec<&str> = behind.iter().copied().filter(|word| !word.starts_with("--")).collect();
+            match behind.as_slice() {
+                // The line goes on behind either letter.
+                [] | [_] | [.., "\\" | "`"] => true,
+                [_, word, _] => word.eq_ignore_ascii_case("AS"),
+                _ => false,
+            }
+        }
+        _ => false,
+    }
 }
 
 pub fn read(text: &str, settings: &Settings) -> Reading {

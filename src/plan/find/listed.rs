@@ -162,9 +162,8 @@ impl Listed {
         // What is certain somewhere is no guess elsewhere.
         let certain: Vec<String> =
             images.keys().filter(|(is_guessed, ..)| !is_guessed).map(|(.., image)| image.clone()).collect();
-        let is_ours = |name: &str| mirrors.iter().any(|prefix| format!("{name}/").starts_with(prefix.as_str()));
         for ((is_guessed, name, _, text), image) in images {
-            if is_ours(&name) {
+            if is_mirrored(&name, mirrors) {
                 self.mirrored += 1;
             } else if !(is_guessed && certain.contains(&text)) {
                 self.images.push(image);
@@ -232,6 +231,11 @@ impl Listed {
         };
         self.images.iter().filter_map(line).collect()
     }
+}
+
+/// Whether a repository is in the mirror, the names of which begin with `mirrors`.
+pub fn is_mirrored(name: &str, mirrors: &[String]) -> bool {
+    mirrors.iter().any(|prefix| format!("{name}/").starts_with(prefix.as_str()))
 }
 
 /// How the names begin of what `targets` make of other images; none where a template begins with what differs.

@@ -68,7 +68,7 @@ pub fn read(name: &str, text: &str, origin: Origin, settings: &Settings) -> Read
 /// What a file says whose name says nothing: a list, a Dockerfile, objects from a pipe.
 fn by_content(base: &str, text: &str, mut collector: Collector<'_>) -> Reading {
     let settings = collector.settings;
-    if dockerfile::is_one(text) && !is_prose(text) {
+    if dockerfile::is_one(text) {
         return dockerfile::read(text, settings);
     }
     if text.lines().any(is_key) {
@@ -78,20 +78,6 @@ fn by_content(base: &str, text: &str, mut collector: Collector<'_>) -> Reading {
         }
     }
     plain::read(text, settings)
-}
-
-/// Whether a text begins with `From` as a sentence does: behind the image a Dockerfile has nothing, or `AS` and a name.
-fn is_prose(text: &str) -> bool {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let words: Vec<&str> =
-        lines.next().unwrap_or_default().split_whitespace().filter(|word| !word.starts_with("--")).collect();
-    match words.as_slice() {
-        [from, ..] if !from.eq_ignore_ascii_case("FROM") => false,
-        // The line goes on behind either letter.
-        [_] | [_, _] | [.., "\\" | "`"] => false,
-        [_, _, word, _] => !word.eq_ignore_ascii_case("AS"),
-        _ => true,
-    }
 }
 
 /// Whether a line can only be one of a map, or the mark between documents.
