@@ -72,6 +72,7 @@ mod side_requests;
 mod staleness;
 mod support;
 mod tags;
+mod targets;
 mod terminal;
 mod test_registry;
 mod tls;
