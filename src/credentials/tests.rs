@@ -61,6 +61,11 @@ fn a_bad_line_is_named_by_its_number_and_never_quoted() {
     for (text, part) in [
         ("quay.io\nhunter2 ghcr.io", "line 2 has a user name and no password"),
         ("me:hunter2@ghcr.io a b", "line 1 has a user name before an `@`"),
+        // Each would be a login for nothing, in silence.
+        ("quay.io,me,hunter2", "line 1 does not begin with a host and a blank"),
+        ("quay.io:me:hunter2", "line 1 does not begin with a host"),
+        ("\nquay.io: me hunter2", "line 2 does not begin with a host"),
+        ("quay.io/me/{name} me hunter2", "line 1 does not begin with a host"),
     ] {
         let problem = Credentials::collect(lines(text), &Environment::default()).unwrap_err();
         assert!(problem.is_input() && problem.to_string().contains(part), "{problem}");

@@ -218,9 +218,12 @@ impl<'a> Failure<'a> {
         matches!(self.instead(), Instead::Tags(_) | Instead::NoTag)
     }
 
-    /// Whether a name was to be written of more levels than the registry has.
-    pub fn has_too_many_levels(&self) -> bool {
-        self.writes() && has_two_levels(self.host) && self.repository.split('/').count() > 2
+    /// Whether a name was to be written of more levels than the registry has, or of fewer: `more`, `one`.
+    pub fn misses_two_levels(&self) -> Option<&'static str> {
+        match self.repository.split('/').count() {
+            2 => None,
+            levels => (self.writes() && has_two_levels(self.host)).then_some(if levels > 2 { "more" } else { "one" }),
+        }
     }
 
     /// A target of two levels in its place.

@@ -138,6 +138,8 @@ fn each_kind_of_bad_input_gets_its_own_sentence() {
         (&[][..], "input `source`: is missing"),
         (&["copy", "a/b", "--images", "c/d"], "input `images`: is given, and `source` is too"),
         (&["copy", "--images", "# none"], "input `images`: names no image"),
+        (&["copy", "nginx:1.27, nginx:1.26"], "in it; several images belong into `images`, separated by commas"),
+        (&["copy", "nginx:1.27,1.26"], "or `-`; several images belong into `images`, separated by commas"),
         (&["copy", "--images", "a/b\nc d"], "input `images`: line 2 (its source): has a space and more after `c`"),
         (&["copy", "a/b", "--fail-fast=no"], "input `fail-fast`: `no` is not one of true"),
         (&["copy", "ghcr.io/A/b"], "input `source`: `ghcr.io/A/b` has upper case"),

@@ -372,7 +372,13 @@ impl Values {
         if source.is_none() {
             return parsed("target", ImageReference::parse(text)).map(|target| Wanted::of(Images::One(target)));
         }
-        let read = parsed("source", pasted::image(text))?;
+        let read = parsed(
+            "source",
+            pasted::image(text).map_err(|problem| {
+                let advice = "; several images belong into `images`, separated by commas";
+                problem + if pasted::is_several(text) { advice } else { "" }
+            }),
+        )?;
         let read_as = read.notice().map(|notice| format!("input `source` {notice}")).into_iter().collect();
         Ok(Wanted { platform: read.platform, read_as, ..Wanted::of(Images::One(read.image)) })
     }

@@ -370,8 +370,8 @@ impl<'a> Parts<'a> {
             None => (text, None),
         };
         // What follows may be the rest of a line that belongs into `registry-auth`.
-        if let Some((first, _)) = text.split_once(char::is_whitespace) {
-            return Err(format!("has a space and more after `{}`; a reference has no space in it", quote(first)));
+        if let Some((first, rest)) = text.split_once(char::is_whitespace) {
+            return Err(more_than_a_word(first, rest.trim()));
         }
         let whole = quote(text);
         if let Some(image) = of_hub_page(left) {
@@ -454,6 +454,21 @@ fn of_hub_page(text: &str) -> Option<String> {
         ["_", name, ..] if is_component(name) => Some(format!("{DOCKER_HUB}/library/{name}")),
         _ => None,
     }
+}
+
+/// What is said of `FIRST REST`. The rest is repeated only where it is a version: it may have a password in it.
+fn more_than_a_word(first: &str, rest: &str) -> String {
+    if first.starts_with("--platform=") {
+        return "begins with `--platform=…`; leave it out, and choose by `platforms`".to_owned();
+    }
+    let digits = rest.strip_prefix('v').unwrap_or(rest);
+    let is_version = digits.starts_with(|c: char| c.is_ascii_digit())
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let meant = format!("{first}:{rest}");
+    if is_version && !first.contains([':', '@']) && Parts::split(&meant).is_ok() {
+        return format!("has a space in it; did you mean `{}`?", quote(&meant));
+    }
+    format!("has a space and more after `{}`; a reference has no space in it", quote(first))
 }
 
 /// Refuses `debian:bullseye-slim:latest`; what stands before a port may be a host.

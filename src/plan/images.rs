@@ -125,7 +125,12 @@ pub fn parse(text: &str) -> Result<Typed, String> {
                 items(&line).filter(|item| !item.starts_with("```") || item.trim_matches('`').contains([':', '/']))
             {
                 let read = split(item).and_then(|(source, target)| {
-                    Ok((pasted::image(source).map_err(|problem| of_source(&problem))?, target))
+                    let read = pasted::image(source).map_err(|problem| {
+                        let several = pasted::is_several(source);
+                        of_source(&problem)
+                            + if several { "; between two images stands a comma or a new line" } else { "" }
+                    });
+                    Ok((read?, target))
                 });
                 match read {
                     Ok((read, target)) => typed.add(number, read, target.map(str::to_owned)),
@@ -282,6 +287,13 @@ mod tests {
             ),
             ("A\nB\nC\nD\nE\nF\nG", "; and 2 more"),
             ("a/b\n\na b => c", "line 3 (its source): has a space and more after `a`"),
+            ("a b", "a reference has no space in it; between two images stands a comma or a new line"),
+            ("redis 7", "line 1 (its source): has a space in it; did you mean `redis:7`?"),
+            (
+                "redis hunter2:",
+                "line 1 (its source): has a space and more after `redis`; a reference has no space in it",
+            ),
+            ("a/b:1 v1.2", "line 1 (its source): has a space and more after `a/b:1`"),
             ("GHCR.io/A/b", "line 1 (its source): `ghcr.io/A/b` has upper case"),
             ("https://example.com/a/b", "begins with `https://`"),
             ("ann:hunter2@ghcr.io/a/b => c", "has a user name before an `@`"),

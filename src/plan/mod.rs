@@ -105,7 +105,7 @@ impl Plan {
         // Of a list a pattern may select a thousand tags twice: that is one sentence.
         let mut repeated: BTreeMap<(String, String), (usize, &Entry<'_>, &Entry<'_>)> = BTreeMap::new();
         // By template, what is said of the first target that it makes.
-        let mut deep: BTreeMap<&str, String> = BTreeMap::new();
+        let mut misfits: BTreeMap<&str, String> = BTreeMap::new();
         // By what an entry writes, or only reads: the first that names it.
         let mut named: HashMap<Place, Named<'_>> = HashMap::new();
         for entry in &entries {
@@ -131,17 +131,17 @@ impl Plan {
                     }
                 }
             }
-            if let Some(problem) = too_deep(&job).filter(|_| request.command == Command::Copy) {
-                // Of Docker Hub that is sure.
-                if job.end(Side::Target).is_some_and(|target| Vendor::of(target.registry()) == Vendor::DockerHub) {
-                    return Err(entry.bad_target(&problem));
+            match misfit(&job).filter(|_| request.command == Command::Copy) {
+                Some(Misfit::Sure(problem)) => return Err(entry.bad_target(&problem)),
+                Some(Misfit::Likely(problem)) => {
+                    misfits.entry(entry.target.unwrap_or_default()).or_insert(problem);
                 }
-                deep.entry(entry.target.unwrap_or_default()).or_insert(problem);
+                None => {}
             }
             plan.origins.push(entry.at());
             plan.jobs.push(job);
         }
-        plan.notices.extend(deep.into_values().map(|problem| format!("it is most likely refused: {problem}")));
+        plan.notices.extend(misfits.into_values().map(|problem| format!("the push is most likely refused: {problem}")));
         plan.notices.extend(repeated.into_values().map(|(count, entry, first)| entry.repeats(first, count)));
         if request.command == Command::Copy {
             refuse_chains(&entries, &named)?;
@@ -155,17 +155,37 @@ impl Plan {
     }
 }
 
-/// Of a target whose name has more levels than its registry's names have: a sentence.
-fn too_deep(job: &Job) -> Option<String> {
+/// A target whose name its registry has no place for, and how sure that is.
+enum Misfit {
+    Sure(String),
+    Likely(String),
+}
+
+/// Of a target whose name has more or fewer levels than its registry's names have: a sentence.
+fn misfit(job: &Job) -> Option<Misfit> {
     let target = job.end(Side::Target)?;
     let (host, repository) = (target.registry(), target.repository());
-    let namespace = repository.split('/').next()?;
-    (has_two_levels(host) && repository.split('/').count() > 2).then(|| {
-        format!(
-            "`{host}` has names of two levels, `NAMESPACE/NAME`, and `{host}/{repository}` has more; write \
-             `{host}/{namespace}/{{name}}`"
-        )
-    })
+    let (namespace, name) = repository.split_once('/').unwrap_or((repository, ""));
+    let (vendor, levels) = (Vendor::of(host), repository.split('/').count());
+    match vendor {
+        Vendor::Github if levels == 1 => Some(Misfit::Sure(format!(
+            "`{host}` has names of two levels or more, `OWNER/NAME`, and `{host}/{repository}` has one; write \
+             `{host}/{repository}/{{name}}`, if `{repository}` is an owner"
+        ))),
+        // Whoever writes `docker.io/octo` has written that.
+        Vendor::DockerHub if namespace == "library" && levels == 2 => Some(Misfit::Likely(format!(
+            "`{host}/{repository}` is a place for Docker's own images; write `{host}/{name}/{{name}}`, if `{name}` is an account"
+        ))),
+        _ if !has_two_levels(host) || levels == 2 => None,
+        _ => {
+            let than = if levels > 2 { "more" } else { "one" };
+            let problem = format!(
+                "`{host}` has names of two levels, `NAMESPACE/NAME`, and `{host}/{repository}` has {than}; write \
+                 `{host}/{namespace}/{{name}}`"
+            );
+            Some(if vendor == Vendor::DockerHub { Misfit::Sure(problem) } else { Misfit::Likely(problem) })
+        }
+    }
 }
 
 /// Refuses a target that fits no tag, before the tags of its entry are asked for.
@@ -447,6 +467,27 @@ mod tests {
     fn a_lowered_target_is_noticed() {
         let made = plan(&["copy", "alpine", "ghcr.io/ACME/x"], &[]).unwrap();
         assert!(made.jobs[0].notices[0].contains("lower case"), "{:?}", made.jobs[0].notices);
+    }
+
+    /// What people type who mean a place, and not an image's name in it.
+    #[test]
+    fn a_target_that_is_only_a_namespace_is_told_so() {
+        for (target, write) in [
+            ("ghcr.io/octo", "write `ghcr.io/octo/{name}`, if `octo` is an owner"),
+            (
+                "registry.cn-hangzhou.aliyuncs.com/octo",
+                "has one; write `registry.cn-hangzhou.aliyuncs.com/octo/{name}`",
+            ),
+            ("docker.io/octo", "for Docker's own images; write `docker.io/octo/{name}`"),
+        ] {
+            let said = match plan(&["copy", "alpine:3", target], &[]) {
+                Ok(plan) => plan.notices.join("; "),
+                Err(problem) => problem.to_string(),
+            };
+            assert!(said.contains(write), "{said}");
+            assert_eq!(said.starts_with("input `target`: "), target.starts_with("ghcr.io"), "{said}");
+            assert!(plan(&["verify", "alpine:3", target], &[]).unwrap().notices.is_empty());
+        }
     }
 
     #[test]

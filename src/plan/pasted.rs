@@ -112,6 +112,16 @@ pub fn image(text: &str) -> Result<Pasted, String> {
     Ok(Pasted { image, is_rewritten: name != bare || platform.is_some(), platform })
 }
 
+/// Whether `text`, which is no image, is several that are separated as nothing here is.
+pub fn is_several(text: &str) -> bool {
+    let text = plain(text);
+    let words: Vec<&str> = text.split([' ', '\t', ',', ';']).filter(|word| !word.is_empty()).collect();
+    let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+    // `nginx 1.27` is one, written with a space.
+    let is_one = !text.contains([',', ';']) && words.iter().skip(1).all(is_version);
+    !is_one && words.len() > 1 && words.iter().all(|word| is_version(word) || image(word).is_ok())
+}
+
 /// The name in `text`, and the platform beside it. What is a name already stays: its tag may end with a dot.
 fn unwrapped(text: &str) -> Result<(String, Option<Platform>), String> {
     if ImageReference::parse(text).is_ok() {
@@ -163,12 +173,21 @@ pub fn request(text: &str) -> Vec<Asked> {
         return listed;
     }
     let (mut asked, mut platform, mut about_platform) = (Vec::new(), None, false);
-    for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+    // Whoever fills in a form counts from its field's first line: the form puts a heading, a blank and a fence before it.
+    let (mut number, mut is_before) = (0, false);
+    for line in text.lines().map(str::trim) {
         if let Some(heading) = line.strip_prefix("###") {
             let heading = heading.trim().to_lowercase();
             about_platform = heading.starts_with("platform") || heading.starts_with("平台");
+            (number, is_before) = (0, true);
             continue;
         }
+        if is_before && (line.is_empty() || line.starts_with("```")) {
+            is_before = line.is_empty();
+            continue;
+        }
+        is_before = false;
+        number += 1;
         // No image is in a line without a letter or a digit that its name could have, nor in one that only opens a list.
         let is_nothing = !line.contains(|c: char| c.is_ascii_alphanumeric()) || line.ends_with(['[', '{']);
         if is_nothing

@@ -120,9 +120,20 @@ pub const RULES: &[Rule] = &[
                 |_, r| r.is_in_actions(),
                 |f, _| {
                     format!(
-                        "the package exists and is not linked to this repository: open {} → Manage Actions access → add \
-                         this repository with role Write",
+                        "if the target is below this repository's owner, the package exists and is not linked to this repository: \
+                         open {} → Manage Actions access → add this repository with role Write",
                         f.package_settings()
+                    )
+                },
+            ),
+            when(
+                |f, r| r.is_in_actions() && f.is_github(),
+                |f, r| {
+                    format!(
+                        "if it is below another owner, where the workflow's token writes nothing, set another {}, or use a classic \
+                         personal access token of theirs that has `write:packages`: {}",
+                        r.input("target"),
+                        f.log_in(r)
                     )
                 },
             ),
@@ -157,13 +168,14 @@ pub const RULES: &[Rule] = &[
     },
     // A wrong password is said first; whether the name is one is then seen.
     Rule {
-        is: |f| f.has_too_many_levels() && !f.is_unknown() && matches!(f.status(), 400..=405),
+        is: |f| f.misses_two_levels().is_some() && !f.is_unknown() && matches!(f.status(), 400..=405),
         hints: &[
             always(|f, r| {
                 format!(
-                    "`{}` has names of two levels, `NAMESPACE/NAME`, and `{}` has more: set {}",
+                    "`{}` has names of two levels, `NAMESPACE/NAME`, and `{}` has {}: set {}",
                     f.host,
                     f.repository,
+                    f.misses_two_levels().unwrap_or_default(),
                     r.set("target", &f.two_levels())
                 )
             }),

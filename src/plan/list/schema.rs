@@ -300,7 +300,11 @@ fn plain(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Problem> {
 fn structured(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Problem> {
     let root = yaml::parse(text)?;
     let Value::Map(members) = root.value else {
-        let problem = format!("a list is a map with the key `images`, and this is {}", root.kind());
+        let problem = format!(
+            "a list is a map with the key `images`, and this is {}; write `images:` above, and `- IMAGE` a line below it, or call \
+             a file of lines `.txt`",
+            root.kind()
+        );
         return Err(Problem::new(root.place, problem));
     };
     let mut defaults = Settings::default();

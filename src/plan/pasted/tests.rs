@@ -400,3 +400,12 @@ fn plain_text_stays_as_it_is() {
     let text = "docker.io/library/nginx:1.27@sha256:00 => a/b # x, y; z | \"q\" `c`";
     assert_eq!(plain(text), text);
 }
+
+#[test]
+fn lines_are_counted_as_whoever_fills_in_the_form_counts_them() {
+    let form = "### Images to mirror\n\n```text\nnginx\n\nhello there\n```\n\n### Platform\n\n_No response_\n";
+    let numbers = |text: &str| request(text).iter().map(|asked| asked.number).collect::<Vec<_>>();
+    assert_eq!(numbers(form), [1, 3]);
+    assert_eq!(numbers("### 要同步的镜像\n\nnginx\nredis"), [1, 2]);
+    assert_eq!(numbers("nginx\n\nredis"), [1, 3]);
+}
