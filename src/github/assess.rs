@@ -146,8 +146,8 @@ pub(super) fn link(place: &PackageContext<'_>, wanted: Option<&str>, package: &P
             let inheritance = place.check(
                 Checked::Inheritance,
                 Status::Unverifiable,
-                "linked; inheritance is GitHub's default for new packages; the API cannot show it; confirm once on the \
-                 package's settings that `Inherit access from source repository` is ticked",
+                "a new package takes over the access of the repository that it is linked to, which GitHub's API does not show; \
+                 see once on the package's settings that `Inherit access from source repository` is ticked",
             );
             // What was confirmed once stays so.
             let inheritance = inheritance.link(place.settings()).with_to_do(place.is_new);
@@ -624,7 +624,8 @@ mod tests {
         let server = Server::of(&Environment::default());
         let wanted = Wanted { repository: Some("acme/m"), visibility: None };
         for (token, seen, workflow, part) in [
-            ("ghs_x", Lookup::Absent, "acme/m", Some("is expected to be linked to `acme/m`")),
+            // That the package becomes what it should be is read back, and told then.
+            ("ghs_x", Lookup::Absent, "acme/m", None),
             ("ghs_x", Lookup::Absent, "acme/other", Some("links what it creates to `acme/other`, not to `acme/m`")),
             ("ghs_x", linked(None, "private"), "other/m", Some("is for packages of `other` only")),
             ("ghp_x", Lookup::Absent, "acme/m", Some("creates it linked to no repository")),

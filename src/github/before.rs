@@ -49,10 +49,6 @@ pub(super) fn before_push(
                     place.settings()
                 ));
             }
-            (PushToken::App, Some(workflow), _) => sentences.push(format!(
-                "GitHub shows no package {subject}: if there is none yet, this push creates it, and it is expected to be \
-                 linked to `{workflow}`, which is read back afterwards"
-            )),
             (PushToken::Classic, ..) => {
                 let first = if place.reader == Reader::Action {
                     "push it first with `github-token: ${{ github.token }}`, or "

@@ -114,8 +114,8 @@ fn access(images: &[ImageOutcome], new: bool) -> Findings {
         if checks.iter().any(|check| check.subject == package) {
             continue;
         }
-        let sentence = "linked; inheritance is GitHub's default for new packages; the API cannot show it; confirm once on \
-                        the package's settings that `Inherit access from source repository` is ticked";
+        let sentence = "a new package takes over the access of the repository that it is linked to, which GitHub's API does not show; \
+                 see once on the package's settings that `Inherit access from source repository` is ticked";
         checks.extend([
             Check::new(&package, Checked::Package, Status::Ok, "the package exists").found(&"3 versions"),
             Check::new(&package, Checked::Link, Status::Ok, "linked to `acme/mirror`").found(&"acme/mirror"),

@@ -50,6 +50,11 @@ pub fn is_private(findings: &Findings, package: &str) -> bool {
     matches!(visibility, Some("private" | "internal"))
 }
 
+/// The page where a package's access and visibility are set, where one was named.
+pub fn settings<'a>(findings: &'a Findings, package: &str) -> Option<&'a str> {
+    findings.checks.iter().filter(|check| check.subject == package).find_map(|check| check.link.as_deref())
+}
+
 /// One line for packages of which the same is so and nothing is to be looked at.
 pub fn as_wanted(findings: &Findings) -> Vec<String> {
     let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();

@@ -13,7 +13,7 @@ use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::ask::{Declined, Why};
 use crate::report::Report;
 use crate::report::figures::attachments;
-use crate::report::package_access::is_private;
+use crate::report::package_access::{is_private, settings};
 use crate::report::pulling::{needs_login, place};
 use crate::text::sanitise::one_line;
 use crate::text::units::count;
@@ -73,7 +73,7 @@ pub fn of(report: &Report) -> Option<Reply> {
     let mut sections: Vec<String> = report.images.iter().map(|image| section(report, image)).collect();
     sections.extend(not_done(declined));
     text.add(&sections);
-    if left > 0 {
+    if left > 0 || !declined.is_empty() {
         text.0.push_str(AGAIN);
     }
     Some(Reply { markdown: text.0, state, title: title(report.images.iter().map(|image| &image.source)) })
@@ -85,7 +85,8 @@ pub fn declined(declined: &[Declined], error: &Error) -> Reply {
     let sections = not_done(declined);
     if sections.is_empty() {
         let mut section = fence("text", &[one_line(&error.to_string(), SENTENCE)]);
-        section.push_str("Write an image a line, for example `docker.io/library/nginx:1.27`.\n\n");
+        section
+            .push_str("Write an image a line, for example `docker.io/library/nginx:1.27`. · 每行只写一个镜像名。\n\n");
         text.add(&[section]);
     } else {
         text.add(&sections);
@@ -140,16 +141,26 @@ fn short(image: &ImageReference) -> String {
     familiar.unwrap_or(name)
 }
 
+/// Its name, and where it goes to several registries the one that is told of.
+fn heading(report: &Report, image: &ImageOutcome) -> String {
+    let name = span(&image.source.to_string());
+    let is_one = report.images.iter().filter(|other| other.source == image.source).count() == 1;
+    match image.target.as_ref().and_then(ImageReference::registry).filter(|_| !is_one) {
+        Some(target) => format!("{name} → {}", span(target.registry())),
+        None => name,
+    }
+}
+
 fn section(report: &Report, image: &ImageOutcome) -> String {
     match (image.error.as_deref(), image.target.as_ref().and_then(ImageReference::registry), &image.digest) {
         (None, Some(target), Some(digest)) if is_well(image) => {
             mirrored(report, image, &format!("{}@{digest}", target.name()), target)
         }
-        (Some(error), ..) => failed(image, error),
+        (Some(error), ..) => failed(report, image, error),
         _ => format!(
             "### {} {}\n\n{}\n\n",
             if is_well(image) { "✅" } else { "⏳" },
-            span(&image.source.to_string()),
+            heading(report, image),
             if is_well(image) { "It is there." } else { "It is left for another run." }
         ),
     }
@@ -157,8 +168,7 @@ fn section(report: &Report, image: &ImageOutcome) -> String {
 
 /// Where it is, what it is, and how it is pulled in place of the original.
 fn mirrored(report: &Report, image: &ImageOutcome, pinned: &str, target: &Reference) -> String {
-    let source = image.source.to_string();
-    let mut text = format!("### ✅ {}\n\n", span(&source));
+    let mut text = format!("### ✅ {}\n\n", heading(report, image));
     let mut facts = vec![same_digest(image).to_owned()];
     if !image.platforms.is_empty() {
         let names: Vec<String> = image.platforms.iter().take(PLATFORMS).map(|one| span(&one.platform)).collect();
@@ -171,10 +181,7 @@ fn mirrored(report: &Report, image: &ImageOutcome, pinned: &str, target: &Refere
         facts.push("**Dry run: it is not there yet**".to_owned());
     }
     if is_private(&report.access, &target.name()) {
-        facts.push(format!(
-            "The package is private: without a login at {} nobody can pull it. Who owns it makes it public on its page",
-            span(target.registry())
-        ));
+        facts.push(private(report, target));
     }
     for fact in facts {
         let _ = writeln!(text, "- {fact}");
@@ -200,6 +207,19 @@ fn mirrored(report: &Report, image: &ImageOutcome, pinned: &str, target: &Refere
     text
 }
 
+/// How a private package is pulled, and who can spare everybody that.
+fn private(report: &Report, target: &Reference) -> String {
+    let page = settings(&report.access, &target.name());
+    let [its, own] =
+        ["its settings", "包的设置页"].map(|name| page.map_or(name.to_owned(), |page| format!("[{name}]({page})")));
+    format!(
+        "The package is private: log in at {} with a GitHub name and a classic token with `read:packages`, of somebody who may \
+         read this repository. Its owner makes it public in {its} · 包是私有的：先用 GitHub 用户名和带 `read:packages` 的 classic token \
+         登录；仓库所有者可以在{own}把它公开",
+        span(target.registry())
+    )
+}
+
 /// What the digest proves.
 fn same_digest(image: &ImageOutcome) -> &'static str {
     match (&image.source_digest, &image.digest) {
@@ -207,8 +227,10 @@ fn same_digest(image: &ImageOutcome) -> &'static str {
             "Under this name another image was there before, and it stays · 目标中已有的镜像保持不变"
         }
         (Some(source), Some(digest)) if source == digest => "Same digest as upstream · 摘要与上游一致",
-        (Some(_), Some(_)) => "The digest is that of what was chosen of it, not of the whole image upstream",
-        _ => "It was there before",
+        (Some(_), Some(_)) => {
+            "Only what was chosen of it: the digest is not that of the whole image upstream · 只含所选平台，摘要与上游整个镜像不同"
+        }
+        _ => "It was there before · 之前已同步",
     }
 }
 
@@ -248,8 +270,8 @@ fn groups(name: &str, tag: &str) -> usize {
 }
 
 /// The cause, and what whoever asked can do.
-fn failed(image: &ImageOutcome, error: &Error) -> String {
-    let mut text = format!("### ❌ {}\n\n", span(&image.source.to_string()));
+fn failed(report: &Report, image: &ImageOutcome, error: &Error) -> String {
+    let mut text = format!("### ❌ {}\n\n", heading(report, image));
     text.push_str(&fence("text", &[one_line(&error.to_string(), SENTENCE)]));
     let _ = writeln!(text, "{}\n", what_to_do(error));
     text
@@ -271,6 +293,10 @@ fn what_to_do(error: &Error) -> &'static str {
         (Kind::Denied, Some(Side::Source)) => {
             "The registry gives it only to those who log in, or there is no such repository. Check the name; of an image that \
              is private, only the owners of this repository can add the login. · 名字不对，或者镜像是私有的：私有镜像要由仓库所有者配置登录信息。"
+        }
+        (Kind::Unreachable, Some(Side::Source)) => {
+            "Check the name of the registry. If it is right, this is most likely over soon: edit the text above in an hour, by a \
+             blank too, to try again. · 请先核对仓库地址；没写错的话多半是暂时的：一小时后再编辑一次（加个空格也行）。"
         }
         (Kind::Throttled | Kind::Unreachable | Kind::Failing, _) => {
             "This is most likely over soon: edit the text above in an hour, by a blank too, to try again. · 多半是暂时的：一小时后再编辑一次（加个空格也行）。"
@@ -332,7 +358,11 @@ fn not_done(declined: &[Declined]) -> Vec<String> {
         })
         .collect();
     if !unread.is_empty() {
-        sections.push(format!("### ❔ Not read as an image · 无法识别\n\n{}", fence("text", &some(unread))));
+        sections.push(format!(
+            "### ❔ Not read as an image · 无法识别\n\n{}Write an image a line, for example `docker.io/library/nginx:1.27`. · \
+             每行只写一个镜像名。\n\n",
+            fence("text", &some(unread))
+        ));
     }
     sections
 }

@@ -108,7 +108,19 @@ fn what_failed_or_was_declined_is_told_to_somebody_who_owns_nothing_here() {
     assert!(markdown.contains("line 3: has a space and more after 'hello'"), "{markdown}");
     // A greeting is no image that is missing.
     let greeting: Vec<Declined> = ask.declined.iter().filter(|declined| !declined.is_image()).cloned().collect();
-    assert_eq!(reply(vec![copied()], greeting).state, "mirrored");
+    let well = reply(vec![copied()], greeting);
+    assert_eq!(well.state, "mirrored");
+    assert!(
+        well.markdown.contains("Write an image a line") && well.markdown.ends_with(super::AGAIN),
+        "{}",
+        well.markdown
+    );
+    // Of several registries each is told apart.
+    let elsewhere = ImageOutcome { target: Some(named("registry.example.com/octo/alpine:3.20")), ..copied() };
+    let Reply { markdown, .. } = reply(vec![copied(), elsewhere], vec![]);
+    for registry in ["ghcr.io", "registry.example.com"] {
+        assert!(markdown.contains(&format!("### ✅ `docker.io/library/alpine:3.20` → `{registry}`\n")), "{markdown}");
+    }
     let reply = declined(&ask.declined, &Error::input("request", "x"));
     assert_eq!((reply.state, &*reply.title), ("declined", "nginx:latest"));
     let nothing = declined(&[], &Error::input("request", "asks for nothing"));

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use crate::engine::outcome::{ImageOutcome, Outcome, PlatformOutcome};
 use crate::oci::reference::Reference;
 use crate::report::Report;
+use crate::report::package_access::{is_private, settings};
 use crate::report::pulling::{needs_login, place};
 use crate::report::summary::markup::{fold, no_room};
 use crate::text::sanitise::one_line;
@@ -36,6 +37,7 @@ pub fn one(text: &mut String, report: &Report, image: &ImageOutcome) {
         lines.push(shell(&format!("docker pull {}@{}", name.name(), platform.digest)));
     }
     block(text, "sh", &lines);
+    private(text, report, &[&name]);
     fold(text, "podman, containerd, Kubernetes", |text| {
         let mut lines = Vec::new();
         if needs_login(report, image, &name) {
@@ -70,6 +72,7 @@ pub fn all(text: &mut String, report: &Report) {
             lines.push(line);
         }
         block(text, "sh", &lines);
+        private(text, report, &names.iter().map(|(_, name, _)| name).collect::<Vec<_>>());
         if shown < names.len() {
             let _ = writeln!(text, "{}\n", no_room(names.len() - shown, "image"));
         }
@@ -86,6 +89,20 @@ fn login<'a>(report: &Report, images: impl Iterator<Item = (&'a ImageOutcome, &'
         }
     }
     lines
+}
+
+/// What the login takes at GitHub, whose password it is not; and how it is spared.
+fn private(text: &mut String, report: &Report, names: &[&Reference]) {
+    let mut private = names.iter().filter(|name| is_private(&report.access, &name.name()));
+    let Some(first) = private.next() else { return };
+    let is_one = private.all(|other| other.name() == first.name());
+    let page = settings(&report.access, &first.name()).filter(|_| is_one);
+    let page = page.map_or_else(|| "the settings of each package".to_owned(), |page| format!("[its settings]({page})"));
+    let _ = writeln!(
+        text,
+        "🔑 Private: the login takes a GitHub name and, as its password, a classic token with `read:packages` (*Settings → \
+         Developer settings* of your account). Or make it public, for good, in {page}.\n"
+    );
 }
 
 /// The usual platform, or the first; none where there is one only.
