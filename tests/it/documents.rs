@@ -101,6 +101,39 @@ fn the_promises_name_tests_that_exist() {
     assert!(tests >= 10, "{tests}");
 }
 
+/// What a runner, a registry's tools or a network set in the environment, and the program reads, is told to whoever reviews it.
+#[test]
+fn the_variables_that_are_read_are_named_where_security_is_told() {
+    fn below(directory: &Path, found: &mut Vec<PathBuf>) {
+        for path in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() { below(&path, found) } else { found.push(path) }
+        }
+    }
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let security = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let mut files = Vec::new();
+    below(&root.join("src"), &mut files);
+    let of_others =
+        ["GITHUB_", "GITLAB_", "CI_", "RUNNER_", "ACTIONS_", "CNB_", "DOCKER_", "REGISTRY_AUTH_", "XDG_", "SSL_"];
+    let mut seen = 0;
+    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs")) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        for word in code.split('"').skip(1).step_by(2) {
+            let is_name = word.chars().all(|c| c.is_ascii_uppercase() || c == '_') && !word.ends_with('_');
+            if is_name && (of_others.iter().any(|start| word.starts_with(start)) || word.ends_with("_PROXY")) {
+                assert!(
+                    security.contains(&format!("`{word}`")),
+                    "{} reads {word}; SECURITY.md says nothing of it",
+                    file.display()
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 20, "{seen}");
+}
+
 #[test]
 fn the_page_of_inputs_has_the_inputs_and_outputs_of_the_code() {
     let mut section = "\n| input | meaning |\n| --- | --- |\n".to_owned();
