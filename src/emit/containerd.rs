@@ -29,17 +29,22 @@ impl Format for HostsToml {
             let server = if is_hub { DOCKER_HUB_SERVER } else { registry };
             let mirror = format!("{}/v2/{path}", run.url(host));
             let mirror = mirror.trim_end_matches('/');
-            let text = header(
-                &[
-                    "Copy to /etc/containerd/certs.d/ (Docker with the containerd store: /etc/docker/certs.d/). Tags are",
-                    "resolved by the registry itself, content comes from the mirror; add \"resolve\" to change that.",
-                    "WARNING: containerd asks a path mirror for a token with the wrong scope (containerd/containerd#9648).",
+            let is_github = Vendor::of(host) == Vendor::Github;
+            let mut about = vec![
+                "Copy to /etc/containerd/certs.d/ (Docker with the containerd store: /etc/docker/certs.d/). Tags are",
+                "resolved by the registry itself, content comes from the mirror; add \"resolve\" to change that.",
+                "WARNING: containerd asks a path mirror for a token with the wrong scope (containerd/containerd#9648).",
+            ];
+            about.extend(if is_github {
+                [
                     "A registry that is strict about that, ghcr.io among them, is passed over silently, unless the header",
                     "below avoids the token. It is for public packages of ghcr.io only, and was tried against a double.",
-                ],
-                &[],
-            );
-            let is_github = Vendor::of(host) == Vendor::Github;
+                ]
+                .as_slice()
+            } else {
+                &["A registry that is strict about that is passed over silently."]
+            });
+            let text = header(&about, &[]);
             let hosts = Hosts {
                 server: run.url(server),
                 host: BTreeMap::from([(

@@ -42,8 +42,9 @@ impl Format for ImageStreams {
         let project_header = header(
             &[
                 "Everything that a project user needs: oc -n PROJECT apply -f project.yaml, after USER and TOKEN below are",
-                "filled in (never commit that file; pull-secret.sh does the same without a file). The deployments are",
-                "examples: one image each, by digest, with what the restricted security context asks for.",
+                "filled in (never commit that file; pull-secret.sh does the same without a file). As it is, it takes the",
+                "place of a secret that works: for later runs apply imagestream.yaml alone. The deployments are examples:",
+                "one image each, by digest, with what the restricted security context asks for.",
             ],
             &[],
         );
@@ -130,6 +131,7 @@ fn commands(run: &Run) -> String {
         &[
             "REGISTRY_USER=… REGISTRY_TOKEN=… sh pull-secret.sh PROJECT: lets the project's default account pull from the",
             "mirror. For ghcr.io the token is a classic one with `read:packages`. Public packages need none of this.",
+            "Run it again for a new token: the secret that is there is replaced.",
         ],
         &[],
     );
@@ -140,7 +142,8 @@ fn commands(run: &Run) -> String {
         let _ = write!(
             text,
             "\noc -n \"$project\" create secret docker-registry {name} --docker-server={host} \\\n  \
-             --docker-username=\"$REGISTRY_USER\" --docker-password=\"$REGISTRY_TOKEN\"\n\
+             --docker-username=\"$REGISTRY_USER\" --docker-password=\"$REGISTRY_TOKEN\" \\\n  \
+             --dry-run=client --output=yaml | oc -n \"$project\" apply -f -\n\
              oc -n \"$project\" secrets link default {name} --for=pull\n"
         );
     }

@@ -276,7 +276,19 @@ fn a_project_user_gets_everything_in_one_file() {
     ] {
         assert!(commands.contains(part), "{commands}");
     }
-    real::run(Command::new("sh").args(["-n", "-c", commands]));
+    // The token that is there is replaced by a new one: `create` alone fails where the secret is.
+    let project = tempfile::tempdir().unwrap();
+    let oc = "#!/bin/sh\ncase \"$*\" in\n  *' create '*--dry-run=client*) echo made ;;\n  *' create '*) exit 1 ;;\n  \
+              *' apply -f -') grep -q made && echo applied >> applied ;;\nesac\n";
+    std::fs::write(project.path().join("oc"), oc).unwrap();
+    let path = format!("{}:{}", project.path().display(), std::env::var("PATH").unwrap());
+    for _ in 0..2 {
+        let mut script = Command::new("/bin/sh");
+        script.args(["-c", &format!("chmod +x oc; {commands}"), "pull-secret.sh", "PROJECT"]);
+        script.current_dir(project.path()).env("PATH", &path);
+        real::run(script.env("REGISTRY_USER", "ann").env("REGISTRY_TOKEN", "t"));
+    }
+    assert_eq!(std::fs::read_to_string(project.path().join("applied")).unwrap().lines().count(), 2);
 }
 
 #[test]
@@ -509,6 +521,9 @@ fn k3s_containerd_and_helm_have_their_forms() {
     assert_eq!(hosts["server"], "https://registry-1.docker.io");
     let host = &hosts["host"]["https://ghcr.io/v2/o/r/docker.io"];
     assert_eq!((&host["capabilities"], &host["override_path"]), (&json!(["pull"]), &json!(true)));
+    let said = |emitted: &Emitted| emitted.text("containerd/certs.d/docker.io/hosts.toml").contains("the header");
+    let elsewhere = vec![copied("docker.io/library/alpine:3.20", "quay.io/o/docker.io/library/alpine:3.20", 'a')];
+    assert!(said(&emitted) && !said(&emit(&elsewhere, &["containerd"])), "no header is spoken of that is not there");
     let one = vec![copied("docker.io/library/alpine:3.20", "ghcr.io/o/r/docker.io/library/alpine:3.20", 'a')];
     let values = &emit(&one, &["helm"]).yaml("helm/values.yaml")[0];
     assert_eq!(values["global"]["imageRegistry"], "ghcr.io/o/r/docker.io");
