@@ -16,6 +16,7 @@ use crate::report::{Report, log, package_access, summary, terminal};
 use crate::runner::console::Console;
 use crate::runner::files::Files;
 use crate::runner::talk::Format;
+use crate::text::tone::{Line, Tone};
 
 /// The report's renderings, and the exit code.
 pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &mut Report) -> u8 {
@@ -34,8 +35,12 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &mu
         let redacted = |text: &str| console.redactor().hide_value(text).into_owned();
         failed(emit::write(directory, &report.consumer_configs, redacted));
     }
-    for line in log::consumer_configs(report) {
+    for line in log::emitted(report) {
         console.line(&line);
+    }
+    // Asked for, and not there: told a quiet run too.
+    for line in log::not_emitted(report) {
+        console.tell(&Line::default().then(Tone::Notable, line), true);
     }
     match lock::write(inputs, report) {
         Ok(lock) => report.lock = lock,
@@ -75,6 +80,7 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &mu
     }
     failed(match format(console, report) {
         Format::Json => console.data(&whole),
+        Format::Plan => report.plan.as_deref().map_or(Ok(()), |plan| console.data(plan)),
         format => console.write(&terminal::data(report, format)),
     });
     failed(files.write_outputs(console, &outputs.values));

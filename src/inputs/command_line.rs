@@ -277,8 +277,8 @@ fn of_a_terminal(purpose: Purpose) -> [Arg; 4] {
         let arg = Arg::new(name).long(name).value_name("WORD");
         if purpose == Purpose::Describe { arg.value_parser(PossibleValuesParser::new(words)) } else { arg }
     };
-    let data = "What to print to standard output: `text` (on a terminal), `json` (the whole report), `digest` or `none`; into a \
-                pipe, unless this is given, goes `REPOSITORY:TAG@DIGEST`, a line for each image";
+    let data = "What to print to standard output: `text` (on a terminal), `json` (the whole report), `digest`, `plan` (of a \
+                dry run over a list, Markdown) or `none`; into a pipe, unless this is given, goes `REPOSITORY:TAG@DIGEST`, a line for each image";
     [
         choice(OUTPUT, words::<Format>()).help(data),
         choice(COLOUR, words::<Colour>())

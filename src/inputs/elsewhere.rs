@@ -6,8 +6,13 @@
 const COMMANDS: &[(&[&str], &str)] = &[
     (&["cp", "mirror", "clone", "duplicate", "transfer"], "to copy an image, write `mirror-image copy SOURCE TARGET`"),
     (
-        &["sync", "mirror-list", "batch", "proxy"],
+        &["sync", "mirror-list", "batch", "proxy", "once"],
         "to copy what a list has, write `mirror-image copy --config FILE`, or `--images IMAGE,IMAGE`",
+    ),
+    (&["plan"], "to see what would become of a list, write `mirror-image copy --config FILE --dry-run --output plan`"),
+    (
+        &["server", "serve", "daemon", "watch", "schedule", "cron"],
+        "nothing stays and waits here: let a workflow, a `CronJob` or cron run `mirror-image copy --config FILE`",
     ),
     (&["pull", "save", "export"], "to have an image in a directory, write `mirror-image copy SOURCE oci:DIRECTORY`"),
     (&["push", "load"], "to push what is in a directory, write `mirror-image copy oci:DIRECTORY TARGET`"),

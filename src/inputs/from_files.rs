@@ -90,7 +90,7 @@ impl Values {
             let problem = "makes no sense with a command that never writes; leave it out";
             return Err(Error::input("dry-run", problem));
         }
-        if let Some(format @ Format::Digest) = format {
+        if let Some(format @ (Format::Digest | Format::Plan)) = format {
             let problem = format!("is `{}`, and files have none; write `text`, `json` or `none`", format.word());
             return Err(Error::input("output", problem));
         }

@@ -29,7 +29,9 @@ use crate::inputs::command_line::{Asked, Purpose, command_line, explain};
 use crate::inputs::table::{INPUTS, known};
 use crate::inputs::typed::{Invocation, Task};
 use crate::inputs::values::{Named, Values};
+use crate::plan::request::Images;
 use crate::regular_file;
+use crate::runner::talk::Format;
 use crate::runner::{Surroundings, gitlab};
 use crate::store::mirrors::rules::CNB_REGISTRY_MIRRORS;
 use crate::text::choice::Choice as _;
@@ -82,6 +84,11 @@ pub fn read(arguments: Vec<OsString>, environment: &Environment) -> Result<Invoc
     inputs.talk = flags.talk;
     let repository = values.repository(flags.talk.format).map_err(|error| without(error, &secrets))?;
     let files = values.files(environment, flags.talk.format).map_err(|error| without(error, &secrets))?;
+    if flags.talk.format == Some(Format::Plan) && !(inputs.dry_run && matches!(inputs.request.images, Images::List(_)))
+    {
+        let problem = "is `plan`, which a dry run over a list has; name the list by `config`, and add `--dry-run`";
+        return Err(Error::input("output", problem));
+    }
     let inputs = Box::new(inputs);
     Ok(match (repository, files) {
         (Some(repository), _) => Invocation::Tags(inputs, repository),

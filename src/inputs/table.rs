@@ -149,7 +149,7 @@ pub const INPUTS: &[Input] = &[
         "command",
         Kind::Choice(words::<Task>),
         Some("copy"),
-        "What to do: `copy`, `inspect` (read the source and print its digests), `verify` (compare source and target, write nothing), `access` (check or grant access on GitHub, copy nothing), `tags` (list those of the repository `source`) `images` (list those that the files of `images-from` name), `rewrite` (write the mirror's names into these files) or `import` (make a list of another tool's).",
+        "What to do: `copy`, `inspect` (read the source and print its digests), `verify` (compare source and target, write nothing), `access` (check or grant access on GitHub, copy nothing), `tags` (list those of the repository `source`), `images` (list those that the files of `images-from` name), `rewrite` (write the mirror's names into these files) or `import` (make a list of another tool's).",
     ),
     input(
         Group::Images,

@@ -215,7 +215,7 @@ impl Values {
         if self.choice::<Task>("command")? != Task::Tags {
             return Ok(None);
         }
-        if let Some(format @ Format::Digest) = format {
+        if let Some(format @ (Format::Digest | Format::Plan)) = format {
             let problem =
                 format!("is `{}`, and a list of tags has none; write `text`, `json` or `none`", format.word());
             return Err(Error::input("output", problem));

@@ -3,6 +3,7 @@
 //! Owns the words and numbers that a person reads while a run goes on. Must never print: it returns lines, and the
 //! console prints them.
 
+use crate::emit::files::ConsumerConfig;
 use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::report::Report;
@@ -103,14 +104,18 @@ fn problem(command: Command, image: &ImageOutcome) -> Option<String> {
     image.error.as_deref().map(|error| format!("cannot {verb} {}: {error}", route(image)))
 }
 
-/// The files of consumer configuration, and the formats that cannot say what the run did; a line each.
-pub fn consumer_configs(report: &Report) -> Vec<String> {
-    let mut lines = Vec::new();
-    for config in &report.consumer_configs {
-        lines.extend(config.files.iter().map(|file| format!("emitted {}", file.path)));
-        lines.extend(config.problem.iter().map(|problem| format!("not emitted: {}: {problem}", config.format)));
-    }
-    lines
+/// The files of consumer configuration, a line each.
+pub fn emitted(report: &Report) -> Vec<String> {
+    let files = report.consumer_configs.iter().flat_map(|config| &config.files);
+    files.map(|file| format!("emitted {}", file.path)).collect()
+}
+
+/// The formats that cannot say what the run did, and why.
+pub fn not_emitted(report: &Report) -> Vec<String> {
+    let problem = |config: &ConsumerConfig| {
+        config.problem.as_ref().map(|problem| format!("not emitted: {}: {problem}", config.format))
+    };
+    report.consumer_configs.iter().filter_map(problem).collect()
 }
 
 /// The last line of a run.

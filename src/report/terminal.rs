@@ -52,8 +52,8 @@ pub fn data(report: &Report, format: Format) -> Vec<Line> {
     let plain = |text: String| Line::default().then(Tone::Plain, text);
     let names = report.images.iter().filter_map(pinned).map(|name| plain(name.to_string()));
     match format {
-        // The whole report is no lines: `json` has it.
-        Format::None | Format::Json => Vec::new(),
+        // The whole report and the plan are no lines of images: they are made elsewhere.
+        Format::None | Format::Json | Format::Plan => Vec::new(),
         Format::Text if report.command == Command::Inspect => report.images.iter().flat_map(inspected).collect(),
         Format::Text | Format::Names => names.collect(),
         Format::Digest => {

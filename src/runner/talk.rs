@@ -14,6 +14,8 @@ pub enum Format {
     Json,
     /// Digests alone.
     Digest,
+    /// What a dry run over a list would change, as Markdown.
+    Plan,
     /// Nothing.
     None,
     /// `repository:tag@digest` a line, for the next command.
@@ -22,8 +24,13 @@ pub enum Format {
 
 impl Choice for Format {
     // What is for the next command is no word: it is what a pipe gets.
-    const ALL: &'static [(&'static str, Self)] =
-        &[("text", Self::Text), ("json", Self::Json), ("digest", Self::Digest), ("none", Self::None)];
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("text", Self::Text),
+        ("json", Self::Json),
+        ("digest", Self::Digest),
+        ("plan", Self::Plan),
+        ("none", Self::None),
+    ];
 }
 
 /// Whether to use colour.

@@ -51,6 +51,30 @@ async fn each_tools_list_becomes_one_of_ours_that_a_run_takes_and_no_secret_is_i
     }
 }
 
+/// Four hundred entries say it once.
+#[tokio::test]
+async fn what_every_entry_would_say_stands_once_above_them() {
+    let workspace = tempfile::tempdir().unwrap();
+    let file = workspace.path().join("regsync.yml");
+    let list = |more: &str| {
+        let entry = |name: &str| format!("  - {{source: {name}, target: a.io/{name}, type: image}}\n");
+        format!("version: 1\nsync:\n{}{}{more}", entry("x"), entry("y"))
+    };
+    let said = "were off: attachments come along here";
+    for (more, at_each) in
+        [("", 0), ("  - {source: z, target: a.io/z, type: image, referrers: true, digestTags: true}\n", 2)]
+    {
+        std::fs::write(&file, list(more)).unwrap();
+        let made = import(&[file.to_str().unwrap()]).succeeds().await.stdout;
+        let (above, entries) = made.split_once("images:\n").unwrap();
+        assert_eq!(
+            above.matches(&format!("# of every entry: `digestTags` and `referrers` {said}")).count(),
+            usize::from(at_each == 0)
+        );
+        assert_eq!(entries.matches(said).count(), at_each, "{made}");
+    }
+}
+
 #[tokio::test]
 async fn variables_of_a_list_are_those_of_env_file_and_never_the_environments() {
     let workspace = tempfile::tempdir().unwrap();

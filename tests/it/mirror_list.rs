@@ -366,6 +366,9 @@ async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
     let moved = format!("MOVE (a version) {target}/app:1.0 {} → {}", old.digest(), new.digest());
     assert!(outcome.says(&moved), "{outcome}");
     assert_eq!(lists.target.writes(), 0, "{}", lists.requests());
+    // At a shell it is the data, if it is asked for.
+    let shown = lists.run(list).arg("copy").input("dry-run", "true").arg("--output=plan").fails_with(1).await;
+    assert_eq!(shown.stdout.trim_end(), plan.trim_end(), "{shown}");
     // A run that writes has no plan.
     assert!(!lists.run(list).run().await.everything().contains("plan<<"));
 }

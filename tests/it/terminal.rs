@@ -134,7 +134,7 @@ async fn colour_is_for_a_terminal_whose_person_has_not_said_no() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn quiet_says_what_failed_and_nothing_else() {
     let (source, target) = registries();
     let (app, copy) = (source.name("library/app:1"), target.name("mirror/app:1"));
@@ -143,6 +143,10 @@ async fn quiet_says_what_failed_and_nothing_else() {
     let bad = Run::line(&["copy", &source.name("library/none:1"), &copy, "-q"]).fails_with(1).await;
     assert!(bad.stderr.contains("error: cannot copy") && bad.stderr.contains("hint: "), "{bad}");
     assert_eq!(bad.stdout, "", "{bad}");
+    // What was asked for by name and is not there is no success to be silent about.
+    let (code, _, stderr) = shell(&format!("mirror-image copy {app} {copy} -q --emit mapping,helm"));
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert!(code == Some(0) && lines.len() == 1 && lines[0].starts_with("not emitted: helm: "), "{stderr}");
 }
 
 /// Runs a line of a shell as a person would, with the program in `PATH`; gives its exit code and what it printed.

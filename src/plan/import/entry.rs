@@ -192,6 +192,8 @@ impl Imported {
         let mut said = HashSet::new();
         let comments: Vec<&String> = self.comments.iter().filter(|text| said.insert(text.as_str())).collect();
         lines.extend(comments.iter().map(|text| comment(text)));
+        let of_all = self.said_of_all();
+        lines.extend(of_all.iter().map(|text| comment(&format!("of every entry: {text}"))));
         lines.push("version: 1".to_owned());
         if let Some(target) = target {
             lines.push("defaults:".to_owned());
@@ -201,7 +203,8 @@ impl Imported {
         let mut written: Vec<(Vec<String>, String)> = Vec::new();
         let mut known = HashSet::new();
         for entry in &self.entries {
-            let mut comments: Vec<String> = entry.comments.iter().map(|text| comment(text)).collect();
+            let own = entry.comments.iter().filter(|text| !of_all.contains(text));
+            let mut comments: Vec<String> = own.map(|text| comment(text)).collect();
             let text = entry.text();
             match entry.refuse_login().and_then(|()| refuse_command(&text)).and_then(|()| check(&text)) {
                 Ok(()) if known.contains(&text) => comments.clear(),
@@ -228,6 +231,17 @@ impl Imported {
             lines.extend((!text.is_empty()).then(|| indented(&text)));
         }
         (lines.join("\n") + "\n", missing)
+    }
+}
+
+impl Imported {
+    /// What every entry would say by itself, once is enough; of what is not carried over each is counted, and says so.
+    fn said_of_all(&self) -> Vec<&String> {
+        let [first, others @ ..] = self.entries.as_slice() else { return Vec::new() };
+        let is_of_all = |text: &&String| {
+            !text.starts_with(NOT_CARRIED_OVER) && others.iter().all(|other| other.comments.contains(text))
+        };
+        if others.is_empty() { Vec::new() } else { first.comments.iter().filter(is_of_all).collect() }
     }
 }
 

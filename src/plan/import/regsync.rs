@@ -104,12 +104,15 @@ fn entries(item: &Node, defaults: &Node, settings: &Settings<'_>, imported: &mut
         }
     }
     let or_default = |key: &str| item.get(key).or_else(|| defaults.get(key));
-    for key in ["digestTags", "referrers"] {
-        if or_default(key).and_then(Node::text) != Some("true") {
-            entry
-                .comments
-                .push(format!("`{key}` was off: attachments come along here; `attachments: none` keeps them away"));
-        }
+    let off = |key: &&str| or_default(key).and_then(Node::text) != Some("true");
+    let off: Vec<String> =
+        ["digestTags", "referrers"].iter().filter(|key| off(key)).map(|key| format!("`{key}`")).collect();
+    if !off.is_empty() {
+        let were = if off.len() > 1 { "were" } else { "was" };
+        let off = off.join(" and ");
+        entry
+            .comments
+            .push(format!("{off} {were} off: attachments come along here; `attachments: none` keeps them away"));
     }
     match (or_default("platforms"), or_default("platform").and_then(Node::text)) {
         (Some(several), _) if !several.items().is_empty() => {
