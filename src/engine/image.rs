@@ -21,7 +21,7 @@ use crate::engine::ends::{self, Endpoint, Way};
 use crate::engine::job::Job;
 use crate::engine::known::Known;
 use crate::engine::options::{
-    Check, Mode, OnConflict, Operation, Options, Platforms, SourceTag, TargetState, UnchangedDetail,
+    Check, ChildSelection, Mode, OnConflict, Operation, Options, Platforms, SourceTag, TargetState, UnchangedDetail,
 };
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::engine::pulls::Pulls;
@@ -230,7 +230,10 @@ impl<'a> ImageTask<'a> {
                 reader.manifest(&wanted, read, |manifest| source.store.hold(manifest)).await?
             }
         };
-        self.pulls.below(&source, &root, children.as_ref()).await?;
+        let below = ChildSelection::among(children.as_ref(), &root);
+        // Before a pull is set aside, and spent, for what there is no room for.
+        source.store.expect(source.at(), &below)?;
+        self.pulls.below(&source, below.len()).await?;
         let read = size::check(&source.store, source.at(), &root, children.as_ref(), &self.job.options).await?;
         let (tell, subjects) = unbounded_channel();
         let copy = Copy {

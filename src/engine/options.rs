@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::engine::behind::Tolerance;
 use crate::error::Pin;
 use crate::oci::digest::Digest;
+use crate::oci::manifest::{Descriptor, Manifest};
 use crate::oci::platform::Platform;
 use crate::text::choice::Choice;
 
@@ -272,6 +273,12 @@ impl ChildSelection {
     /// Whether `child`, which `parent` lists, is wanted.
     pub fn has(&self, parent: &Digest, child: &Digest) -> bool {
         !self.partial.contains(parent) || self.kept.contains(child)
+    }
+
+    /// What `parent` lists that is wanted: all of it, where there is no selection.
+    pub fn among<'a>(selection: Option<&Self>, parent: &'a Manifest) -> Vec<&'a Descriptor> {
+        let is_wanted = |child: &&Descriptor| selection.is_none_or(|chosen| chosen.has(&parent.digest, &child.digest));
+        parent.children().filter(is_wanted).collect()
     }
 }
 

@@ -7,14 +7,12 @@ use std::sync::Arc;
 
 use crate::engine::ends::Endpoint;
 use crate::engine::job::Job;
-use crate::engine::options::ChildSelection;
 use crate::engine::outcome::Outcome;
 use crate::engine::resolve::Root;
 use crate::engine::session::Session;
 use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
 use crate::observe::pulls::PullBudget;
-use crate::oci::manifest::Manifest;
 use crate::store::Source;
 use crate::store::registry::repository::Purpose;
 
@@ -80,16 +78,9 @@ impl Pulls {
         }
     }
 
-    /// Has set aside what is below `root`, as far as that shows; then it is the turn of others.
-    pub async fn below(
-        &self,
-        source: &Endpoint<Source>,
-        root: &Manifest,
-        children: Option<&ChildSelection>,
-    ) -> Result<(), Error> {
-        let wanted = |digest| children.is_none_or(|chosen| chosen.has(&root.digest, digest));
-        let below = root.children().filter(|child| wanted(&child.digest)).count();
-        self.set_aside(source, below as u64).await?;
+    /// Has set aside the `manifests` that are below its root, as far as that shows; then it is the turn of others.
+    pub async fn below(&self, source: &Endpoint<Source>, manifests: usize) -> Result<(), Error> {
+        self.set_aside(source, manifests as u64).await?;
         if let Some(part) = &self.0 {
             part.budget.settle(part.number);
         }

@@ -1,7 +1,7 @@
 //! The bound on the manifests that an image, and all images of a run together, hold in memory.
 //!
-//! Owns the sums over both ends, attachments included. What does not fit beside the others is refused, and the image is begun
-//! again once it is the one that may be large. Meanwhile it has nothing that another may wait for: no room, and by `waits` no
+//! Owns the sums over both ends, attachments included. What does not fit beside the others is refused, where its size is known
+//! before a byte of it is read or a pull is spent on it, and the image is begun again once it is the one that may be large. Meanwhile it has nothing that another may wait for: no room, and by `waits` no
 //! turn and no pull of its own. So the large one, which may wait for any of these, gets them.
 
 use std::sync::Arc;
@@ -58,6 +58,10 @@ pub struct ManifestBudget {
     /// None for what is no image of a run: one at a time is at work.
     run: Option<Arc<RunManifests>>,
     held: AtomicU64,
+    /// Of what was said to come, bytes that have not come yet: room is kept for them.
+    expected: AtomicU64,
+    /// Both: what counts against the run.
+    counted: AtomicU64,
     /// Whether something was refused that would fit if the image were the large one.
     was_refused: AtomicBool,
     large: OnceCell<Option<OwnedSemaphorePermit>>,
@@ -71,36 +75,49 @@ impl ManifestBudget {
         budget
     }
 
+    /// So many bytes are known to come: room for them is kept. Fails where there is none for all of them now, as when they came.
+    pub fn expect(&self, bytes: u64) -> Result<(), Violation> {
+        // More is refused when it comes.
+        let bytes = bytes.min(MOST_TOGETHER);
+        self.count(bytes)?;
+        self.expected.fetch_add(bytes, Relaxed);
+        Ok(())
+    }
+
     /// So many bytes more have come. Fails where they are more than an image may have, or than there is room for now; then they
     /// do not count.
     pub fn reserve(&self, bytes: usize) -> Result<(), Violation> {
         let bytes = bytes as u64;
         let before = self.held.fetch_add(bytes, Relaxed);
-        let refused = if before + bytes > MOST_TOGETHER {
-            Violation::ManifestsTooLarge { limit: MOST_TOGETHER }
-        } else if self.has_room(before, before + bytes) {
-            if let Some(run) = &self.run {
-                let held = run.held.fetch_add(bytes, Relaxed) + bytes;
-                run.most_held.fetch_max(held, Relaxed);
-            }
-            return Ok(());
+        let held = if before + bytes > MOST_TOGETHER {
+            Err(Violation::ManifestsTooLarge { limit: MOST_TOGETHER })
         } else {
-            self.was_refused.store(true, Relaxed);
-            Violation::ManifestsCrowded
+            let mut kept = 0;
+            let _ = self.expected.fetch_update(Relaxed, Relaxed, |expected| {
+                kept = expected.min(bytes);
+                Some(expected - kept)
+            });
+            self.count(bytes - kept).inspect_err(|_| {
+                self.expected.fetch_add(kept, Relaxed);
+            })
         };
-        self.held.fetch_sub(bytes, Relaxed);
-        Err(refused)
+        if held.is_err() {
+            self.held.fetch_sub(bytes, Relaxed);
+        } else if let Some(run) = &self.run {
+            let held = run.held.fetch_add(bytes, Relaxed) + bytes;
+            run.most_held.fetch_max(held, Relaxed);
+        }
+        held
     }
 
     /// They were let go: asked for once more, or no longer needed.
     pub fn release(&self, bytes: usize) {
         let bytes = bytes as u64;
-        let before = self.held.fetch_sub(bytes, Relaxed);
-        let Some(run) = &self.run else { return };
-        run.held.fetch_sub(bytes, Relaxed);
-        if !self.large.initialized() {
-            run.common.fetch_sub(beyond_share(before.saturating_sub(bytes), before), Relaxed);
+        self.held.fetch_sub(bytes, Relaxed);
+        if let Some(run) = &self.run {
+            run.held.fetch_sub(bytes, Relaxed);
         }
+        self.discount(bytes);
     }
 
     /// Fails where something was refused, whoever has taken it for less than a failure.
@@ -132,12 +149,26 @@ impl ManifestBudget {
     }
 
     fn release_all(&self) {
+        self.discount(self.expected.swap(0, Relaxed));
         self.release(usize::try_from(self.held.load(Relaxed)).unwrap_or(usize::MAX));
     }
 
-    fn has_room(&self, before: u64, after: u64) -> bool {
-        let Some(run) = self.run.as_ref().filter(|_| !self.large.initialized()) else { return true };
-        run.take(beyond_share(before, after))
+    fn count(&self, bytes: u64) -> Result<(), Violation> {
+        let before = self.counted.fetch_add(bytes, Relaxed);
+        let bounded = self.run.as_ref().filter(|_| !self.large.initialized());
+        if bounded.is_none_or(|run| run.take(beyond_share(before, before + bytes))) {
+            return Ok(());
+        }
+        self.counted.fetch_sub(bytes, Relaxed);
+        self.was_refused.store(true, Relaxed);
+        Err(Violation::ManifestsCrowded)
+    }
+
+    fn discount(&self, bytes: u64) {
+        let before = self.counted.fetch_sub(bytes, Relaxed);
+        if let Some(run) = self.run.as_ref().filter(|_| !self.large.initialized()) {
+            run.common.fetch_sub(beyond_share(before.saturating_sub(bytes), before), Relaxed);
+        }
     }
 }
 
@@ -199,6 +230,30 @@ mod tests {
         drop(one);
         assert_eq!((run.common.load(Relaxed), run.held.load(Relaxed)), (0, 0));
         assert_eq!(run.most_held(), SHARE - 5 + 5_000_000);
+    }
+
+    #[test]
+    fn room_is_kept_for_what_is_known_to_come_and_what_comes_takes_it() {
+        let run = Arc::new(RunManifests::default());
+        let share = usize::try_from(SHARE).unwrap();
+        let [one, other, third] = [(); 3].map(|()| ManifestBudget::within(Arc::clone(&run)));
+        one.expect(SHARE + COMMON - 1000).unwrap();
+        assert_eq!((run.common.load(Relaxed), run.held.load(Relaxed)), (COMMON - 1000, 0));
+        other.expect(SHARE + 1001).unwrap_err();
+        assert!(other.check().is_err());
+        other.reserve(share + 1000).unwrap();
+        third.reserve(share).unwrap();
+        assert_eq!(third.reserve(1), Err(Violation::ManifestsCrowded));
+        one.reserve(share + 5_000_000).unwrap();
+        assert_eq!((run.common.load(Relaxed), run.held.load(Relaxed)), (COMMON, 3 * SHARE + 5_001_000));
+        // Read once more, and more than was said.
+        one.release(1_000_000);
+        third.reserve(1_000_000).unwrap();
+        assert_eq!(one.reserve(8_000_000), Err(Violation::ManifestsCrowded));
+        drop(one);
+        assert_eq!((run.common.load(Relaxed), run.held.load(Relaxed)), (1_001_000, 2 * SHARE + 1_001_000));
+        drop((other, third));
+        assert_eq!((run.common.load(Relaxed), run.held.load(Relaxed)), (0, 0));
     }
 
     /// Images that want as much as one may have, in pieces as they come from a network: all get it, one after the other, and

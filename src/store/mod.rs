@@ -185,6 +185,13 @@ impl Source {
         };
         self.meter().manifest_budget().reserve(manifest.bytes.len()).map_err(failed)
     }
+
+    /// Keeps room for these manifests below the one at `at`.
+    pub fn expect(&self, at: TagOrDigest<'_>, manifests: &[&Descriptor]) -> Result<(), Error> {
+        let failed = |violation| Error::of_manifests(Side::Source, self.object(at), violation);
+        let bytes = manifests.iter().fold(0, |sum: u64, manifest| sum.saturating_add(manifest.size));
+        self.meter().manifest_budget().expect(bytes).map_err(failed)
+    }
 }
 
 impl Target {
