@@ -10,6 +10,7 @@ use crate::environment::Environment;
 use crate::error::action::Action;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Instead, Shown, TlsFailure};
 use crate::error::object::Object;
+use crate::error::signature::{Claim, RejectedSignature, Rejection, Unsigned};
 use crate::error::violation::{Lead, Violation};
 use crate::error::{Error, Pin, Side};
 use crate::inputs;
@@ -77,6 +78,7 @@ kinds! {
     Error::Rules { .. } => Rules of WISH;
     Error::TooLarge { .. } => TooLarge of WISH;
     Error::Unexpected { .. } => Unexpected of WISH;
+    Error::Unsigned { .. } => Unsigned of WISH;
     Error::Conflict { .. } => Conflict of WISH;
     Error::Moved { .. } => Moved of WISH;
     Error::Platform { .. } => Platform of WISH;
@@ -160,6 +162,7 @@ pub(crate) fn examples() -> Vec<Example> {
         tokens(),
         no_connections(),
         no_answers(),
+        signatures(),
         others(),
     ]
     .concat()
@@ -542,6 +545,50 @@ fn no_answers() -> Vec<Example> {
 }
 
 /// What is no failed request.
+/// An image whose signatures, each with whom it names, do not count.
+fn unsigned(policy: Option<&str>, found: Vec<(Option<&str>, Rejection)>) -> Error {
+    let issuer = "https://token.actions.githubusercontent.com";
+    let rejected = |(by, reason): (Option<&str>, Rejection)| RejectedSignature {
+        found: Digest::of(reason.to_string().as_bytes()).to_string(),
+        by: by.map(|identity| Claim { identity: identity.to_owned(), issuer: issuer.to_owned() }),
+        reason,
+    };
+    let unsigned = Unsigned {
+        subjects: vec![Digest::of(b"one")],
+        policy: policy.map(str::to_owned),
+        found: found.len(),
+        rejected: found.into_iter().map(rejected).collect(),
+        left: None,
+    };
+    Error::Unsigned { reference: image(HUB), unsigned: Box::new(unsigned) }
+}
+
+fn signatures() -> Vec<Example> {
+    let of = |when, error| Example { when, error, to_do: "" };
+    vec![
+        of("nothing proves who has made the image", unsigned(Some("own"), vec![])),
+        of(
+            "what was found is not the signature that a policy wants",
+            unsigned(
+                Some("k8s"),
+                vec![
+                    (
+                        Some("https://github.com/octo/images-evil/.github/workflows/build.yml@refs/heads/main"),
+                        Rejection::OtherIdentity,
+                    ),
+                    (Some("somebody@example.com"), Rejection::UnknownAuthority("UnknownIssuer".to_owned())),
+                    (None, Rejection::NotLogged),
+                    (
+                        None,
+                        Rejection::Attestation { predicate: "https://slsa.dev/provenance/v1".to_owned(), wanted: None },
+                    ),
+                ],
+            ),
+        ),
+        of("a list lets in what its rules name, and no rule is for this image", unsigned(None, vec![])),
+    ]
+}
+
 fn others() -> Vec<Example> {
     use Side::{Source, Target};
     let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));

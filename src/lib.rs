@@ -14,7 +14,7 @@
 //! inputs   report                   text → what is wanted     what happened → log, summary, json
 //! plan     github   emit   runner   which images   packages   configuration for those who pull   log and files
 //! engine                            one image from its name to the proof; all of them side by side
-//! store                             where content is read and written: registries, layouts, mirrors
+//! store   policy                    where content is read and written     what signature an image must have
 //! credentials                       which credential is for which host
 //! observe  http                     counted and told while it happens     connections, TLS, addresses
 //! error                             what went wrong, and what to do
@@ -35,6 +35,7 @@
 //! | [`emit`] | configuration for those who pull, one file a format | takes an image that failed, holds a credential |
 //! | [`engine`] | the order of an image's stages; nothing twice, the tag last | names HTTP, a status code, a file, an input, GitHub |
 //! | [`store`] | the few calls that copying needs of an end: [`registry`](store::registry), [`layout`](store::layout), [`mirrors`](store::mirrors) | knows what a run of images is |
+//! | [`policy`] | what signature an image must have, and whether bytes are it | contacts anything, believes what was not signed |
 //! | [`credentials`] | every place that a credential comes from | gives one to another host than its own |
 //! | [`observe`] | counters, progress, events, the debug log | decides, refuses, prints |
 //! | [`http`] | clients, TLS, proxy, which addresses are local | knows a registry, follows a redirect |
@@ -50,7 +51,7 @@
 //! # The way of an image
 //!
 //! ```text
-//! inputs → plan → resolve → compare → copy → attachments → tag → verify → access → report
+//! inputs → plan → resolve → compare → admit → copy → attachments → tag → verify → access → report
 //! ```
 //!
 //! | step | where | network |
@@ -59,6 +60,7 @@
 //! | Wishes become jobs of a source and a target. | [`plan::Plan`] | none |
 //! | A tag becomes a digest, once; everything after goes by digest. | [`engine::resolve`] | HEADs, one manifest |
 //! | The target is compared; what is unchanged ends here. | [`engine::image`] | one HEAD |
+//! | Its signature is looked for and judged, where a policy wants one. | [`engine::signatures`], [`policy`] | referrers, one tag |
 //! | Blobs, children, index arrive; what several images have in common is brought once. | [`engine::copy`] | everything else |
 //! | Signatures, SBOMs and other referrers follow. | [`engine::attachments`] | referrers, tags |
 //! | The tag is set, and read back. | [`engine::image`], [`engine::verify`] | one PUT, HEADs |
@@ -78,6 +80,7 @@
 //! | Is a redirect followed? | [`store::registry::send`]; never with a credential to another host |
 //! | Is a mirror believed? | [`store::mirrors::source`]: about content always, because it is checked; about tags as the user said |
 //! | How does a registry differ from the specification? | [`store::registry::quirks`] before it has answered, [`store::registry::learned`] after |
+//! | Is a signature the one that is wanted? | [`policy`]; where it is looked for: [`engine::signatures`] |
 //! | May the target be written to? | [`engine::gate`] asks, [`github::access`] answers |
 //! | What is advised? | [`error::hints`] |
 //! | Which exit code? | [`report`], and 2 for bad input: [`app`] |
@@ -115,6 +118,7 @@ mod inputs;
 mod observe;
 mod oci;
 mod plan;
+mod policy;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod properties;

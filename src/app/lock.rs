@@ -6,9 +6,11 @@ use std::time::SystemTime;
 
 use crate::directory::Directory;
 use crate::engine::options::Command;
+use crate::engine::outcome::{ImageOutcome, Verification};
 use crate::error::Error;
 use crate::inputs::typed::Inputs;
 use crate::oci::reference::{ImageReference, Reference};
+use crate::plan::list::lock::FoundTag;
 use crate::report::Report;
 use crate::text::quote::quote;
 
@@ -18,8 +20,15 @@ pub fn write(inputs: &Inputs, report: &Report) -> Result<Option<String>, Error> 
     if report.command != Command::Copy {
         return Ok(None);
     }
-    let found =
-        report.images.iter().filter_map(|image| Some((image.source.registry()?, image.source_digest.as_ref()?)));
+    // What was not let in was not found: whoever reads the lock takes what it has for mirrored.
+    let is_in = |image: &&ImageOutcome| !matches!(image.error.as_deref(), Some(Error::Unsigned { .. }));
+    let found = report.images.iter().filter(is_in).filter_map(|image| {
+        let policy = match &image.verified {
+            Some(Verification::Signed(verified)) => Some(verified.fingerprint.as_str()),
+            Some(Verification::Unsigned(_) | Verification::Before) | None => None,
+        };
+        Some(FoundTag { source: image.source.registry()?, digest: image.source_digest.as_ref()?, policy })
+    });
     let failed = list.entries.iter().filter(|entry| entry.result.is_err());
     let kept: BTreeSet<String> = failed.filter_map(|entry| entry.source.registry().map(Reference::name)).collect();
     let today = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();

@@ -10,14 +10,15 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use futures_util::future::{BoxFuture, FutureExt as _, try_join, try_join_all};
 use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
 
+use crate::engine::answers::{Answers, Keep, entries, open, too_many};
 use crate::engine::copy::limit::AttachmentQuota;
 use crate::engine::options::Attachments;
-use crate::error::{Error, Side};
-use crate::oci::artifact::{Kind, bundle, cosign_tags};
+use crate::error::Error;
+use crate::oci::artifact::{Kind, cosign_tags};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest, PackedManifest};
-use crate::store::content::{Listing, TagOrDigest};
-use crate::store::{Source, StoredBlob, Target, present};
+use crate::store::content::TagOrDigest;
+use crate::store::{Source, Target, present};
 use crate::text::sanitise;
 
 /// How long a chain of attachments of attachments may be: a signed SBOM needs two.
@@ -25,12 +26,6 @@ const DEEPEST: usize = 4;
 
 /// Steps of one search that are under way at once.
 const AT_ONCE: usize = 16;
-
-/// The largest sigstore bundle that is read to learn what it holds, in bytes.
-const LARGEST_BUNDLE: u64 = 4 * 1024 * 1024;
-
-/// How many attachments one digest may have.
-const MOST: usize = 1_000;
 
 /// How many one search may find: those of an image with all of its platforms.
 const MOST_TOGETHER: usize = 10_000;
@@ -74,7 +69,7 @@ pub async fn search(
     source: &Source,
     subjects: impl Stream<Item = Digest>,
     which: Attachments,
-    quota: &AttachmentQuota<'_>,
+    (quota, answers): (&AttachmentQuota<'_>, &Answers),
 ) -> Result<Vec<Found>, Error> {
     if which == Attachments::None {
         return Ok(Vec::new());
@@ -87,7 +82,7 @@ pub async fn search(
             && !quota.is_full()
             && let Some(step) = search.steps.pop_front()
         {
-            going.push(take(source, which, step));
+            going.push(take(source, which, step, answers));
         }
         // With nothing under way: what waits here holds no connection and no place at a host.
         if going.is_empty() && quota.is_full() {
@@ -174,7 +169,12 @@ impl<'a, 'q> Search<'a, 'q> {
     }
 }
 
-fn take(source: &Source, which: Attachments, step: Step) -> BoxFuture<'_, Result<Taken, Error>> {
+fn take<'a>(
+    source: &'a Source,
+    which: Attachments,
+    step: Step,
+    answers: &'a Answers,
+) -> BoxFuture<'a, Result<Taken, Error>> {
     async move {
         match step {
             Step::Look(subject, depth) if depth >= DEEPEST => {
@@ -187,13 +187,15 @@ fn take(source: &Source, which: Attachments, step: Step) -> BoxFuture<'_, Result
                 Ok(Taken::Fetched(None))
             }
             Step::Look(subject, depth) => {
-                let (listed, tagged) = try_join(referrers(source, &subject), tagged(source, &subject, which)).await?;
+                let (listed, tagged) =
+                    try_join(answers.listed(source, &subject, Keep::No), tagged(source, &subject, which, answers))
+                        .await?;
                 let found = |(tag, kind, manifest)| Found::new(subject.clone(), depth, Place::Tag(tag), kind, manifest);
                 let tagged = tagged.into_iter().map(found).collect();
                 Ok(Taken::Seen { subject, depth, listed, tagged })
             }
             Step::Fetch { subject, depth, digest } => {
-                let fetched = referrer(source, &subject, &digest).await?;
+                let fetched = answers.referrer(source, &subject, &digest, Keep::No).await?;
                 let found = |(manifest, kind)| Found::new(subject, depth, Place::Referrer, kind, manifest);
                 Ok(Taken::Fetched(fetched.map(found)))
             }
@@ -219,19 +221,7 @@ impl Found {
 
     /// Its manifest, read.
     pub fn open(&self, source: &Source) -> Result<Manifest, Error> {
-        self.manifest.open().map_err(|problem| Error::Content {
-            side: Side::Source,
-            object: source.object(TagOrDigest::Digest(&self.manifest.digest)),
-            problem,
-        })
-    }
-}
-
-fn too_many(source: &Source, subject: &Digest, most: usize, what: &str) -> Error {
-    Error::Content {
-        side: Side::Source,
-        object: source.object(TagOrDigest::Digest(subject)),
-        problem: format!("more than {most} attachments {what}"),
+        open(source, &self.manifest)
     }
 }
 
@@ -247,7 +237,7 @@ pub fn leave(found: &mut Vec<Found>, subject: &Digest) {
 
 /// Whether anything seems to be attached to `subject`; what it is, is not looked at.
 async fn has_any(source: &Source, subject: &Digest, which: Attachments) -> Result<bool, Error> {
-    if !listed(source, subject).await?.is_empty() {
+    if !entries(source, subject).await?.is_empty() {
         return Ok(true);
     }
     for (tag, _) in wanted_tags(subject, which) {
@@ -256,15 +246,6 @@ async fn has_any(source: &Source, subject: &Digest, which: Attachments) -> Resul
         }
     }
     Ok(false)
-}
-
-/// What is listed as attached to `subject`, whether it is or not.
-async fn listed(source: &Source, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
-    let Listing { mut entries, is_whole } = source.referrers(subject).await?;
-    if !is_whole && let Some(list) = get_fallback(source, subject).await? {
-        entries.extend_from_slice(list.entries());
-    }
-    Ok(entries)
 }
 
 /// Why a copy may have left an attachment behind that is not at the target, as it has said then; none where it brings it.
@@ -321,66 +302,6 @@ pub fn not_listed(subject: &Digest, attached: &[&Digest], reason: &str) -> Strin
     )
 }
 
-/// What is listed as naming `subject` as its subject.
-async fn referrers(source: &Source, subject: &Digest) -> Result<BTreeSet<Digest>, Error> {
-    // The same referrer may be listed twice.
-    let listed: BTreeSet<Digest> = listed(source, subject).await?.into_iter().map(|entry| entry.digest).collect();
-    if listed.len() > MOST {
-        return Err(too_many(source, subject, MOST, "refer to it"));
-    }
-    Ok(listed)
-}
-
-/// One referrer; none where there is none, which is said unless it is attached to something else.
-async fn referrer(source: &Source, subject: &Digest, digest: &Digest) -> Result<Option<(Manifest, Kind)>, Error> {
-    let manifest = match source.get_manifest(TagOrDigest::Digest(digest)).await {
-        Ok(manifest) => manifest,
-        // Clean-ups delete manifests without a tag and leave the list of them (dataaxiom/ghcr-cleanup-action#114).
-        Err(error) if error.is_absent() => {
-            source.meter().warn(format!(
-                "the source lists {digest} as attached to {subject}, and does not have it: it was deleted there"
-            ));
-            return Ok(None);
-        }
-        Err(Error::Content { problem, .. }) => {
-            source.meter().warn(format!("{digest}, attached to {subject}, {problem}: it is left behind"));
-            return Ok(None);
-        }
-        Err(error) => return Err(error),
-    };
-    // A list is not authenticated by the subject's digest; only the referrer's own word counts.
-    if manifest.subject.as_ref().is_none_or(|named| named.digest != *subject) {
-        return Ok(None);
-    }
-    let kind = kind_of(source, &manifest).await;
-    Ok(Some((manifest, kind)))
-}
-
-/// What an attachment is: by its marks, and where it has none by what is in it.
-async fn kind_of(source: &Source, manifest: &Manifest) -> Kind {
-    if let Some(kind) = Kind::of(manifest) {
-        return kind;
-    }
-    let Some(bundle) = bundle(manifest) else { return Kind::Signature };
-    // What cannot be read now fails, if it must, where it is copied.
-    let bytes = StoredBlob { store: source, descriptor: bundle }.bytes(LARGEST_BUNDLE).await;
-    bytes.map_or(Kind::Signature, |bytes| Kind::of_bundle(&bytes))
-}
-
-/// The index under the fallback tag; none where there is none, or where the tag is something else.
-///
-/// GitLab answers `sha256-<hex>` with the image of that digest itself (oras-project/oras-go#1396): its children are no
-/// referrers.
-async fn get_fallback(source: &Source, subject: &Digest) -> Result<Option<Manifest>, Error> {
-    let found = source.find_list(&subject.fallback_tag()).await?;
-    Ok(found.filter(|manifest| is_list_of(manifest, subject)))
-}
-
-/// Whether what is under the fallback tag of `subject` is a list.
-pub fn is_list_of(manifest: &Manifest, subject: &Digest) -> bool {
-    manifest.is_index() && manifest.digest != *subject
-}
-
 /// The tags under which cosign keeps what is wanted.
 fn wanted_tags(subject: &Digest, which: Attachments) -> impl Iterator<Item = (String, Kind)> {
     let is_wanted = move |kind| which == Attachments::All || kind == Kind::Signature;
@@ -388,9 +309,14 @@ fn wanted_tags(subject: &Digest, which: Attachments) -> impl Iterator<Item = (St
 }
 
 /// The manifests under cosign's tags.
-async fn tagged(source: &Source, subject: &Digest, which: Attachments) -> Result<Vec<(String, Kind, Manifest)>, Error> {
+async fn tagged(
+    source: &Source,
+    subject: &Digest,
+    which: Attachments,
+    answers: &Answers,
+) -> Result<Vec<(String, Kind, Manifest)>, Error> {
     let found = try_join_all(wanted_tags(subject, which).map(|(tag, kind)| async move {
-        let manifest = source.find_attachment(&tag).await?;
+        let manifest = answers.tagged(source, &tag, Keep::No).await?;
         Ok::<_, Error>(manifest.map(|manifest| (tag, kind, manifest)))
     }))
     .await?;

@@ -3,6 +3,8 @@
 //! Owns the order of the stages for one image, and that whatever happens becomes a report entry. Never ends the run:
 //! a failed image is a result, not an early exit.
 
+mod looking;
+
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
@@ -12,8 +14,8 @@ use tokio::sync::OnceCell;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
+use crate::engine::answers::Answers;
 use crate::engine::attachments;
-use crate::engine::behind::Verdict;
 use crate::engine::copy::Copy;
 use crate::engine::copy::fan_out::Subscriber;
 use crate::engine::copy::root::RootChoice;
@@ -23,13 +25,14 @@ use crate::engine::known::Known;
 use crate::engine::options::{
     Check, ChildSelection, Mode, OnConflict, Operation, Options, Platforms, SourceTag, TargetState, UnchangedDetail,
 };
-use crate::engine::outcome::{ImageOutcome, Outcome};
+use crate::engine::outcome::{ImageOutcome, Outcome, Verification};
 use crate::engine::pulls::Pulls;
-use crate::engine::resolve::{self, Resolved, Root};
+use crate::engine::resolve::{self, Resolved};
 use crate::engine::session::Session;
+use crate::engine::signatures;
 use crate::engine::size;
 use crate::engine::tag::{self, Tag, Written};
-use crate::engine::verify::{self, Comparison};
+use crate::engine::verify;
 use crate::error::Error;
 use crate::observe::counts::Traffic;
 use crate::observe::meter::Meter;
@@ -37,6 +40,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::ImageReference;
+use crate::policy::Requirement;
 use crate::store::content::TagOrDigest;
 use crate::store::{Source, Target};
 use crate::sync::LockExt as _;
@@ -56,6 +60,8 @@ pub struct ImageTask<'a> {
     way: Option<Result<Way<'a>, Error>>,
     /// Its part of the pulls that its source bills.
     pulls: Pulls,
+    /// What its source has answered about what hangs on it.
+    answers: Answers,
 }
 
 /// What is needed of a source once it is resolved.
@@ -80,6 +86,7 @@ impl<'a> ImageTask<'a> {
             known: Mutex::new(Known::new(job)),
             way: None,
             pulls: Pulls::default(),
+            answers: Answers::default(),
         };
         if let Operation::Copy(_) = job.options.operation {
             image.way = Some(Way::open(session, job, &image.meter));
@@ -103,6 +110,7 @@ impl<'a> ImageTask<'a> {
 
     /// The same as far as there is room for its manifests beside those of other images.
     async fn attempt(&self) -> Result<Outcome, Error> {
+        self.answers.clear();
         match self.job.options.operation {
             // The largest of all: most of a run's images wait for their turn.
             Operation::Copy(_) => match &self.way {
@@ -128,9 +136,12 @@ impl<'a> ImageTask<'a> {
         notices.extend(effect.iter().flat_map(|effect| effect.sentences(result)));
         // A failure says nothing about the target that is not known.
         let digest = image.digest.filter(|_| result != Outcome::Failed || self.tag() == Tag::Written);
+        let wants = self.job.options.requirement.as_ref().is_some_and(Requirement::is_asked);
+        let before = (wants && result == Outcome::Unchanged).then_some(Verification::Before);
         ImageOutcome {
             digest,
             result,
+            verified: image.verified.or(before),
             traffic: self.meter.traffic(),
             blobs: self.meter.blobs(),
             wrote: self.written() > 0 || self.tag() != Tag::Untouched,
@@ -185,6 +196,7 @@ impl<'a> ImageTask<'a> {
         let asked = self.never_moves(target).await?;
         if let Some(Some(found)) = &asked
             && self.job.options.source_tag.settles(found)
+            && !self.is_due(Some(found).filter(|_| self.job.options.platforms == Platforms::All))
         {
             return self.stays(&target.store, found).await;
         }
@@ -200,7 +212,6 @@ impl<'a> ImageTask<'a> {
         };
         self.known().record(&resolved);
         self.job.check_expected_digest(&resolved)?;
-        self.session.gate.admit(&resolved, &source.store).await?;
         let resolved = self.as_before(resolved, target, found.as_ref().ok().and_then(Option::as_ref)).await?;
         let wanted = resolved.root.digest().clone();
         let (target_at, found) = match (target.tag.as_deref(), early) {
@@ -212,7 +223,11 @@ impl<'a> ImageTask<'a> {
                 (at, self.target_digest(&target.store, at).await?)
             }
         };
-        let before = match self.compare(&target.store, target_at, found, &resolved).await? {
+        let compared = self.compare(&target.store, target_at, found, &resolved).await?;
+        if self.must_be_admitted(&compared, &resolved) {
+            self.admit(&source, &resolved).await?;
+        }
+        let before = match compared {
             ControlFlow::Break(outcome) => return Ok(outcome),
             ControlFlow::Continue(before) => before,
         };
@@ -241,6 +256,7 @@ impl<'a> ImageTask<'a> {
             target: &target.store,
             shared: self.session.shared,
             reader,
+            answers: &self.answers,
             meter: &self.meter,
             read: Mutex::new(read),
             options: &self.job.options,
@@ -273,7 +289,7 @@ impl<'a> ImageTask<'a> {
         let quota = self.session.shared.attachments.quota();
         let subjects = stream::poll_fn(move |context| subjects.poll_recv(context));
         // Beside what is below, not within: it may have to wait for another image, and others wait for what is below.
-        let search = attachments::search(copy.source, subjects, copy.options.attachments, &quota);
+        let search = attachments::search(copy.source, subjects, copy.options.attachments, (&quota, copy.answers));
         let copied = tokio::try_join!(copy.whole(root), search);
         self.known().describe(root, chosen, copy.children, |digest| copy.size_of(digest));
         let ((), mut found) = copied?;
@@ -305,6 +321,27 @@ impl<'a> ImageTask<'a> {
             TagOrDigest::Digest(_) => None,
         };
         self.publish(&copy, tag, root).await
+    }
+
+    /// Lets the image in, if it is signed as it should be.
+    async fn admit(&self, source: &Endpoint<Source>, resolved: &Resolved) -> Result<(), Error> {
+        let from = (&source.store, source.at());
+        let verified = signatures::admit(self.session, self.job, &self.answers, from, resolved).await?;
+        self.known().image.verified = verified;
+        Ok(())
+    }
+
+    /// Whether the signature is to be looked at: of what is copied, and of what is at the target and was not checked.
+    fn must_be_admitted(&self, compared: &ControlFlow<Outcome, TargetState>, resolved: &Resolved) -> bool {
+        match compared {
+            ControlFlow::Continue(_) => true,
+            ControlFlow::Break(outcome) => *outcome == Outcome::Unchanged && self.is_due(Some(&resolved.named)),
+        }
+    }
+
+    /// Whether the signature must be looked at although the target has the image.
+    fn is_due(&self, digest: Option<&Digest>) -> bool {
+        self.job.options.requirement.as_ref().is_some_and(|wanted| wanted.is_due(digest))
     }
 
     /// Compares what the target has with what it is to have: how it looks before the copy, or how the image ends where
@@ -506,89 +543,6 @@ impl<'a> ImageTask<'a> {
         } else {
             Outcome::Unchanged
         }
-    }
-
-    async fn inspect(&self) -> Result<Outcome, Error> {
-        let source = ends::source(self.session, self.job, &self.meter).await?;
-        let resolved = match &self.job.options.platforms {
-            // The bytes are what is inspected: no HEAD first.
-            Platforms::All => {
-                let manifest = source.store.get_manifest(source.at()).await?;
-                Resolved::whole(Root::Fetched(Box::new(manifest)))
-            }
-            Platforms::One(_) | Platforms::Several(..) => self.resolve(&source, Need::Digest).await?,
-        };
-        self.known().record(&resolved);
-        self.job.check_expected_digest(&resolved)?;
-        self.session.gate.admit(&resolved, &source.store).await?;
-        let mut chosen = resolved.chosen.clone();
-        let root = resolved.root.manifest(&source.store, source.at()).await?;
-        if chosen.is_none() && !root.is_index() {
-            chosen = resolve::platform_of_image(&source.store, &root).await?;
-        }
-        self.known().describe(&root, chosen.as_ref(), None, |_| (!root.is_index()).then(|| root.content_size()));
-        Ok(Outcome::Inspected)
-    }
-
-    async fn verify(&self) -> Result<Outcome, Error> {
-        let source = ends::source(self.session, self.job, &self.meter).await?;
-        let target =
-            ends::target(self.session, self.job, &self.meter, "is missing; `verify` compares a source with a target")?;
-        let resolved = self.resolve(&source, Need::Digest).await?;
-        self.known().record(&resolved);
-        self.job.check_expected_digest(&resolved)?;
-        self.session.gate.admit(&resolved, &source.store).await?;
-        let by_tag = match &target.tag {
-            Some(tag) => resolve::target(&target.store, TagOrDigest::Tag(tag)).await?,
-            None => None,
-        };
-        let resolved = self.as_before(resolved, &target, by_tag.as_ref()).await?;
-        let wanted = resolved.root.digest().clone();
-        // The tag is what people pull by; the digest only where there is no tag.
-        let target_at = target.tag.as_deref().map_or(TagOrDigest::Digest(&wanted), TagOrDigest::Tag);
-        let different = |differences| Error::Different { reference: target.store.object(target_at), differences };
-        let found = match target_at {
-            TagOrDigest::Tag(_) => by_tag,
-            TagOrDigest::Digest(_) => resolve::target(&target.store, target_at).await?,
-        };
-        if found.as_ref() != Some(&wanted) {
-            let (behind, verdict) = verify::judge(self.job, (&source.store, source.at()), resolved.root).await?;
-            self.known().image.behind = Some(behind);
-            let why = match verdict {
-                Verdict::Late(why) => why,
-                Verdict::Young(why) => {
-                    self.meter.notice(why);
-                    self.known().image.digest = found;
-                    return Ok(Outcome::Behind);
-                }
-            };
-            let how = found.map_or_else(|| "it does not exist;".to_owned(), |found| format!("it is {found},"));
-            return Err(different(std::iter::once(format!("{how} the source is {wanted}")).chain(why).collect()));
-        }
-        let chosen = resolved.chosen.clone();
-        let root = resolved.root.clone().manifest(&source.store, source.at()).await?;
-        let children = resolved.children.as_ref();
-        self.known().describe(&root, chosen.as_ref(), children, |_| None);
-        let attachments = self.job.options.attachments;
-        let quota = self.session.shared.attachments.quota();
-        let comparison = Comparison { source: &source.store, target: &target.store, attachments, children, quota };
-        let differences = comparison.differences(&root).await?;
-        if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
-    }
-
-    /// Finds the image at the target, by which the package can be asked for; one that is not there, or that this
-    /// credential may not read, is no failure.
-    async fn find_target(&self) -> Result<Outcome, Error> {
-        if self.job.target.as_ref().is_some_and(|reference| reference.registry().is_none()) {
-            return Ok(Outcome::Checked);
-        }
-        let target = ends::target(self.session, self.job, &self.meter, "is missing; `access` is about a target")?;
-        match target.store.head_manifest(target.at()).await {
-            Ok(found) => self.known().image.digest = found.map(|descriptor| descriptor.digest),
-            Err(error) if error.is_denied() => {}
-            Err(error) => return Err(error),
-        }
-        Ok(Outcome::Checked)
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {

@@ -3,6 +3,7 @@
 //! Owns the order of an image's stages; nothing twice, the tag last. Never names HTTP, a status code, a file, an input or
 //! GitHub.
 
+pub mod answers;
 pub mod attachments;
 pub mod behind;
 pub mod choice;
@@ -19,7 +20,9 @@ pub mod pulls;
 pub mod queue;
 pub mod resolve;
 pub mod session;
+pub mod signatures;
 pub mod size;
 pub mod sources;
 pub mod tag;
+pub mod verdicts;
 pub mod verify;

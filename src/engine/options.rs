@@ -8,6 +8,7 @@ use crate::error::Pin;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::oci::platform::Platform;
+use crate::policy::Requirement;
 use crate::text::choice::Choice;
 
 /// What to do.
@@ -51,6 +52,8 @@ pub struct Options {
     pub pin: Pin,
     /// Whether the source's tag may have moved.
     pub source_tag: SourceTag,
+    /// The signature that it must have; none: it is not asked about.
+    pub requirement: Option<Requirement>,
     /// How large it may be; none: as large as it is.
     pub size_limit: Option<SizeLimit>,
     /// How long the target may be behind it.

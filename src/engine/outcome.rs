@@ -7,11 +7,13 @@ use serde::Serialize;
 
 use crate::engine::behind::Behind;
 use crate::error::Error;
+use crate::error::signature::Unsigned;
 use crate::observe::counts::{Blobs, EndpointReport, Traffic};
 use crate::observe::meter::Meter;
 use crate::oci::artifact::Kind;
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
+use crate::policy::Verified;
 
 /// What happened to one image.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct ImageOutcome {
     pub digest: Option<Digest>,
     /// What the target's tag pointed at, where it was something else and is to move.
     pub replaced: Option<Digest>,
+    /// What was found of the signature that it must have; none where that was not looked at.
+    pub verified: Option<Verification>,
     /// Of a comparison: that the target is not what the source is.
     pub behind: Option<Behind>,
     /// Media type of what the digest names.
@@ -58,6 +62,17 @@ pub struct ImageOutcome {
     pub state: Option<String>,
     /// Wall time.
     pub duration_ms: u64,
+}
+
+/// What was found of the signature that an image must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// It has it.
+    Signed(Verified),
+    /// It has not, and is let in all the same.
+    Unsigned(Unsigned),
+    /// It is at the target as it was when it was checked.
+    Before,
 }
 
 /// One platform of an image.
@@ -165,6 +180,7 @@ impl ImageOutcome {
             source_digest: None,
             digest: None,
             replaced: None,
+            verified: None,
             behind: None,
             media_type: None,
             platforms: Vec::new(),

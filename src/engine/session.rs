@@ -10,6 +10,7 @@ use crate::engine::gate::Gate;
 use crate::engine::near::Near;
 use crate::engine::outcome::ReportedAttachments;
 use crate::engine::sources::Sources;
+use crate::engine::verdicts::Verdicts;
 use crate::observe::events::Events;
 use crate::store::layout::shared::Layouts;
 use crate::store::mirrors::Mirrors;
@@ -23,7 +24,7 @@ pub struct Session<'a> {
     pub mirrors: &'a Mirrors,
     /// What the images of the run know of each other.
     pub shared: &'a Shared,
-    /// Asked before an image is read, and before it is written.
+    /// Asked before an image is written.
     pub gate: &'a dyn Gate,
     /// Where what must be said meanwhile goes.
     pub events: &'a Events,
@@ -50,4 +51,6 @@ pub struct Shared {
     pub layouts: Layouts,
     /// What was meant in place of names that are not there.
     pub near: Near,
+    /// How the signatures of sources were judged.
+    pub verdicts: Verdicts,
 }

@@ -10,6 +10,7 @@ use futures_util::stream;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use crate::engine::answers::Answers;
 use crate::engine::attachments::{self, Found, Place, TargetList, not_listed};
 use crate::engine::behind::{Behind, Verdict};
 use crate::engine::copy::limit::AttachmentQuota;
@@ -88,6 +89,8 @@ pub struct Comparison<'a> {
     pub children: Option<&'a ChildSelection>,
     /// What its attachments may take.
     pub quota: AttachmentQuota<'a>,
+    /// What the source has answered so far.
+    pub answers: &'a Answers,
 }
 
 type Differences<'a> = BoxFuture<'a, Result<Vec<String>, Error>>;
@@ -192,7 +195,8 @@ impl Comparison<'_> {
     /// Attachments of `subject` that the target lacks, has in part, or has and does not list.
     async fn attached(&self, subject: &Digest) -> Result<Vec<String>, Error> {
         let subjects = stream::iter([subject.clone()]);
-        let mut found = attachments::search(self.source, subjects, self.attachments, &self.quota).await?;
+        let mut found =
+            attachments::search(self.source, subjects, self.attachments, (&self.quota, self.answers)).await?;
         found.sort_by(|a, b| (&a.subject, &a.manifest.digest).cmp(&(&b.subject, &b.manifest.digest)));
         let by_subject = found.chunk_by(|a, b| a.subject == b.subject);
         let missing = by_subject.map(|attachments| self.attached_to_one(attachments).boxed());

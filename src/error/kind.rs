@@ -38,6 +38,8 @@ pub enum Kind {
     TooLarge,
     /// The source is not the digest that was expected.
     Unexpected,
+    /// The source is not signed as a policy wants.
+    Unsigned,
     /// The rules of a list and what the repository has do not agree.
     Rules,
     /// The target's tag is another digest, and is to stay.
@@ -67,6 +69,7 @@ impl Kind {
             Self::Broken => "broken",
             Self::TooLarge => "too large",
             Self::Unexpected => "not the expected digest",
+            Self::Unsigned => "not signed as wanted",
             Self::Rules => "against its rules",
             Self::Conflict => "in conflict",
             Self::Different => "different",
@@ -88,6 +91,7 @@ impl Error {
             Self::Rules { .. } => Kind::Rules,
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Unexpected { .. } => Kind::Unexpected,
+            Self::Unsigned { .. } => Kind::Unsigned,
             Self::Conflict { .. } | Self::Moved { .. } => Kind::Conflict,
             Self::Platform { .. } => Kind::Platform,
             Self::OutOfPulls { .. } => Kind::Throttled,
@@ -107,6 +111,10 @@ impl Error {
             Self::NotRepaired { .. } => "the registry keeps a broken layer".to_owned(),
             Self::TooLarge { what, .. } => format!("the {what} is larger than `size-limit` allows"),
             Self::Unexpected { .. } => "the source is not the expected digest".to_owned(),
+            Self::Unsigned { unsigned, .. } => match &unsigned.policy {
+                Some(policy) => format!("not signed as policy `{policy}` wants"),
+                None => "no policy is for it".to_owned(),
+            },
             Self::Conflict { .. } => "the tag is another digest at the target".to_owned(),
             Self::Moved { .. } => "the tag was moved meanwhile".to_owned(),
             Self::Lost { .. } => "the registry lost what it accepted".to_owned(),

@@ -10,6 +10,7 @@ pub mod hints;
 pub mod kind;
 pub mod object;
 pub mod reader;
+pub mod signature;
 pub mod violation;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use std::fmt;
 use crate::error::action::Action;
 use crate::error::cause::{Cause, ErrorResponse, Instead};
 use crate::error::object::Object;
+use crate::error::signature::Unsigned;
 use crate::error::violation::Violation;
 use crate::oci::digest::Digest;
 use crate::oci::reference::Reference;
@@ -145,6 +147,14 @@ pub enum Error {
         /// Where the digest is written that is expected.
         pin: Pin,
     },
+    /// The source is not signed as a policy wants.
+    #[error("source: {reference} {unsigned}{}", joined(&unsigned.lines()))]
+    Unsigned {
+        /// The source as the user named it.
+        reference: Object,
+        /// What it lacks.
+        unsigned: Box<Unsigned>,
+    },
     /// The target tag exists with another digest and `on-conflict` is `fail`.
     #[error("target: {reference} exists with {actual}; the source is {wanted}")]
     Conflict {
@@ -215,6 +225,10 @@ pub enum Error {
     Local(String),
 }
 
+fn joined(lines: &[String]) -> String {
+    if lines.is_empty() { String::new() } else { format!(": {}", lines.join("; ")) }
+}
+
 fn list(items: &[String]) -> String {
     if items.is_empty() {
         return "none (it is a single image without a platform)".to_owned();
@@ -230,6 +244,7 @@ impl Error {
             Self::Rules { .. }
             | Self::TooLarge { .. }
             | Self::Unexpected { .. }
+            | Self::Unsigned { .. }
             | Self::Platform { .. }
             | Self::OutOfPulls { .. } => Some(Side::Source),
             Self::Conflict { .. }
@@ -238,6 +253,14 @@ impl Error {
             | Self::Different { .. }
             | Self::NotRepaired { .. } => Some(Side::Target),
             Self::Input { .. } | Self::Cancelled { .. } | Self::Local(_) => None,
+        }
+    }
+
+    /// The same for people: a sentence, and what belongs below it, a line each.
+    pub fn lines(&self) -> (String, Vec<String>) {
+        match self {
+            Self::Unsigned { reference, unsigned } => (format!("source: {reference} {unsigned}"), unsigned.lines()),
+            other => (other.to_string(), Vec::new()),
         }
     }
 

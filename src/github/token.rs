@@ -89,6 +89,7 @@ mod tests {
                 expected_digest: None,
                 pin: Pin::Input,
                 source_tag: SourceTag::MayMove,
+                requirement: None,
                 size_limit: None,
                 tolerance: Tolerance::default(),
                 patience: Duration::ZERO,

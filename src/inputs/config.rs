@@ -33,11 +33,28 @@ pub fn read(workspace: &Path, names: &[&str]) -> Result<List, Error> {
                 let problem = format!("`{}` is not there; name a file below the workspace", quote(&name));
                 return Err(Error::input(INPUT, problem));
             };
-            list.read(&name, &text)?;
+            list.read(&name, &text, &|file| material(INPUT, workspace, file))?;
             seen.push(path);
         }
     }
     Ok(list)
+}
+
+/// The text of a file that a policy names, below the workspace; otherwise the rest of a sentence about it.
+pub fn material(input: &str, workspace: &Path, file: &str) -> Result<String, String> {
+    let read = || {
+        let directory = open(input, workspace)?;
+        text(input, &directory, &within(workspace, Path::new(file)))
+    };
+    match read() {
+        Ok(Some(text)) => Ok(text),
+        Ok(None) => Err("is not there; name a file below the workspace".to_owned()),
+        Err(Error::Input { problem, .. }) => {
+            let named = format!("`{}` ", quote(file));
+            Err(problem.strip_prefix(&named).map_or_else(|| format!("cannot be read: {problem}"), str::to_owned))
+        }
+        Err(error) => Err(format!("cannot be read: {error}")),
+    }
 }
 
 /// Reads the lock file of a list; one that is not there yet has no line.

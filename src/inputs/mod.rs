@@ -12,6 +12,7 @@ pub mod files;
 pub mod from_files;
 pub mod globs;
 pub mod outputs;
+mod signatures;
 pub mod table;
 pub mod typed;
 pub mod values;

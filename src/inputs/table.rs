@@ -9,6 +9,7 @@ use crate::github::settings::{AccessMode, Visibility};
 use crate::inputs::typed::{Checked, FileTask, Form, Task};
 use crate::plan::find::rewrite::Digests;
 use crate::plan::template::DEFAULT_TARGET;
+use crate::policy::{Log, Mode as VerifyMode};
 use crate::store::mirrors::rules::{Fallback, Tags};
 use crate::text::choice::words;
 
@@ -375,6 +376,62 @@ pub const INPUTS: &[Input] = &[
         Kind::Digest,
         None,
         "The digest that the source must resolve to; otherwise the run fails and nothing is written.",
+    ),
+    input(
+        Group::Images,
+        CONTENT,
+        "verify-key",
+        Kind::Text,
+        None,
+        "The public keys of which one must have signed the source, before anything is written: PEM files below the workspace, one a line, or the PEM text itself (cosign's `cosign.pub`: ECDSA P-256 or P-384, Ed25519, RSA).",
+    ),
+    input(
+        Group::Images,
+        CONTENT,
+        "verify-identity",
+        Kind::Text,
+        None,
+        "Who must have signed the source, by a certificate: an address or a URI, or `/REGEX/` for the whole of it. Needs `verify-issuer`.",
+    ),
+    input(
+        Group::Images,
+        CONTENT,
+        "verify-issuer",
+        Kind::Text,
+        None,
+        "Who vouches for `verify-identity`, or `/REGEX/`: `https://token.actions.githubusercontent.com` for GitHub Actions.",
+    ),
+    input(
+        Group::Images,
+        CONTENT,
+        "verify-predicate",
+        Kind::Text,
+        None,
+        "The type of an attestation that counts in place of a signature: `https://slsa.dev/provenance/v1` for GitHub's.",
+    ),
+    input(
+        Group::Images,
+        CONTENT,
+        "verify-mode",
+        Kind::Choice(words::<VerifyMode>),
+        Some("require"),
+        "What becomes of an image that is not signed so: `require` fails it before anything is written, `warn` copies it and says so, `off` asks nothing.",
+    ),
+    input(
+        Group::Images,
+        CONTENT,
+        "verify-log",
+        Kind::Choice(words::<Log>),
+        Some("require"),
+        "Whether the signature must be in a transparency log: `require`, or `ignore` for keys whose signatures are kept out of it.",
+    ),
+    input(
+        Group::Images,
+        CONTENT,
+        "trusted-root",
+        Kind::File,
+        None,
+        "A trusted root of sigstore (`trusted_root.json`) in place of the built-in ones of the public instance and of GitHub's, a file below the workspace.",
     ),
     input(
         Group::Run,

@@ -134,6 +134,7 @@ impl Values {
                     expected_digest: self.expected_digest(&images)?,
                     pin: Pin::Input,
                     source_tag: SourceTag::MayMove,
+                    requirement: self.requirement(workspace)?,
                     size_limit: self.size_limit()?,
                     tolerance: Tolerance {
                         max_age: self.get("max-age").map(|text| parsed("max-age", age(text))).transpose()?,

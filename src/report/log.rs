@@ -85,6 +85,7 @@ pub fn image(report: &Report, image: &ImageOutcome) -> Vec<String> {
 pub fn failure(report: &Report, image: &ImageOutcome) -> Vec<(&'static str, String)> {
     let Some((error, problem)) = image.error.as_deref().zip(problem(report.command, image)) else { return Vec::new() };
     let mut parts = vec![("error", problem)];
+    parts.extend(error.lines().1.into_iter().map(|line| ("signature", line)));
     parts.extend(image.state.iter().map(|state| ("state", state.clone())));
     parts.extend(error.hints(report.reader).into_iter().map(|hint| ("hint", hint)));
     parts.extend(others(image).map(|site| ("note", site)));
@@ -94,14 +95,15 @@ pub fn failure(report: &Report, image: &ImageOutcome) -> Vec<(&'static str, Stri
 /// A failure as an annotation: the image is its title; the cause and what to do first are its text.
 pub fn annotation(report: &Report, image: &ImageOutcome) -> Option<(String, String)> {
     let error = image.error.as_deref()?;
-    let mut lines = vec![error.to_string()];
+    let (sentence, mut lines) = error.lines();
+    lines.insert(0, sentence);
     lines.extend(error.hints(report.reader).first().map(|hint| format!("hint: {hint}")));
     Some((image.source.to_string(), lines.join("\n")))
 }
 
 fn problem(command: Command, image: &ImageOutcome) -> Option<String> {
     let verb = command.word();
-    image.error.as_deref().map(|error| format!("cannot {verb} {}: {error}", route(image)))
+    image.error.as_deref().map(|error| format!("cannot {verb} {}: {}", route(image), error.lines().0))
 }
 
 /// The files of consumer configuration, a line each.

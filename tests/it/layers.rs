@@ -13,9 +13,9 @@ const FLOORS: [&[&str]; 11] = [
     &["main", "lib"],
     &["app"],
     &["inputs", "report"],
-    &["plan", "policy", "github", "emit", "runner"],
+    &["plan", "github", "emit", "runner"],
     &["engine"],
-    &["store"],
+    &["store", "policy"],
     &["credentials"],
     &["observe", "http"],
     &["error"],
@@ -39,7 +39,7 @@ fn dependencies_point_down_and_not_in_circles() {
 const LONGEST: (usize, usize) = (600, 80);
 
 /// Files that are longer, and why they read better so.
-const LONGER: [(&str, &str); 1] = [("plan/list/schema.rs", "the whole grammar of a list, key by key, in one place")];
+const LONGER: [(&str, &str); 1] = [("inputs/table.rs", "the whole table of inputs, row by row, in one place")];
 
 #[test]
 fn no_file_and_no_function_is_longer_than_can_be_read_in_one_go() {

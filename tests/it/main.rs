@@ -69,6 +69,7 @@ mod requests;
 mod saved_directories;
 mod shared_blobs;
 mod side_requests;
+mod signatures;
 mod staleness;
 mod support;
 mod tags;

@@ -11,7 +11,8 @@ use std::time::Duration;
 use futures_util::future::FutureExt as _;
 use serde_json::{Value, json};
 
-use crate::engine::attachments::{Found, Place, TargetList, answers_itself, is_list_of, not_listed, why_left_behind};
+use crate::engine::answers::is_list_of;
+use crate::engine::attachments::{Found, Place, TargetList, answers_itself, not_listed, why_left_behind};
 use crate::engine::copy::limit::ReservedPermit;
 use crate::engine::copy::order::Claim;
 use crate::engine::copy::{Copy, NamingManifest};

@@ -457,20 +457,30 @@ impl Followed {
 /// A blob of the source that other images may want too; read anew, it is read for this image alone.
 pub(crate) struct SharedBlob<'a> {
     blob: StoredBlob<'a>,
+    /// The same, where it was read before: it had its digest then.
+    held: Option<Bytes>,
     reader: &'a Subscriber<'a>,
     ledger: &'a Ledger,
     opened: AtomicBool,
 }
 
 impl<'a> SharedBlob<'a> {
-    pub(crate) fn new(blob: StoredBlob<'a>, reader: &'a Subscriber<'a>, ledger: &'a Ledger) -> Self {
-        Self { blob, reader, ledger, opened: AtomicBool::new(false) }
+    pub(crate) fn new(
+        blob: StoredBlob<'a>,
+        held: Option<Bytes>,
+        reader: &'a Subscriber<'a>,
+        ledger: &'a Ledger,
+    ) -> Self {
+        Self { blob, held, reader, ledger, opened: AtomicBool::new(false) }
     }
 }
 
 impl BlobSource for SharedBlob<'_> {
     fn open(&self) -> BoxFuture<'_, Result<BlobStream, Error>> {
-        if self.opened.swap(true, Relaxed) {
+        if let Some(held) = &self.held {
+            let held = held.clone();
+            async move { Ok(stream::iter([Ok(held)]).boxed()) }.boxed()
+        } else if self.opened.swap(true, Relaxed) {
             self.blob.open()
         } else {
             self.reader.open(self.ledger, &self.blob).boxed()
@@ -478,7 +488,7 @@ impl BlobSource for SharedBlob<'_> {
     }
 
     fn open_early(&self) -> Option<BoxFuture<'_, Result<BlobStream, Error>>> {
-        if self.reader.has_others() { None } else { self.blob.open_early() }
+        if self.held.is_some() || self.reader.has_others() { None } else { self.blob.open_early() }
     }
 
     fn has_another(&self) -> bool {

@@ -22,6 +22,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::engine::answers::Answers;
 use crate::engine::copy::fan_out::{SharedBlob, Subscriber};
 use crate::engine::copy::ledger::Blob;
 use crate::engine::copy::limit::ReservedPermit;
@@ -84,6 +85,8 @@ pub struct Copy<'a> {
     pub shared: &'a Shared,
     /// This image among those that read the same source.
     pub reader: &'a Subscriber<'a>,
+    /// What the source has answered about attachments.
+    pub answers: &'a Answers,
     /// Counts it.
     pub meter: &'a Meter,
     /// How it is wanted.
@@ -476,7 +479,9 @@ impl Copy<'_> {
         let is_lost = broken.is_some() || self.lost.locked().contains(&descriptor.digest);
         let way = if is_lost { Way::Read } else { self.way(descriptor, blob).await };
         let from = way.link().filter(|from| *from != here);
-        let inner = SharedBlob::new(StoredBlob { store: self.source, descriptor }, self.reader, &self.shared.ledger);
+        let held = self.answers.held(&descriptor.digest);
+        let stored = StoredBlob { store: self.source, descriptor };
+        let inner = SharedBlob::new(stored, held, self.reader, &self.shared.ledger);
         let readings = &self.shared.ledger.readings;
         let source = WatchedBlob { inner, readings, blob: key, origin: self.source.origin() };
         let presence = match (&way, self.before) {

@@ -5,6 +5,7 @@ use crate::error::failure::Failure;
 use crate::error::failure::without_port;
 use crate::error::hints::rule::{Hint, RUN_AGAIN, Rule, always, when};
 use crate::error::reader::{Form, Reader};
+use crate::error::signature::{Rejection, Unsigned};
 use crate::error::violation::Violation;
 use crate::error::{Error, Pin, Side};
 use crate::text::quote::quote;
@@ -25,6 +26,18 @@ const AUTHORITY: fn(&Failure<'_>, Reader) -> String = |f, r| {
     let given = r.set("ca-certificates", &format!("{} = FILE.pem", without_port(f.host)));
     format!("if `{}` has a certificate of your own authority, give its root with {given}", f.host)
 };
+
+/// What of its signature an image lacks.
+fn unsigned<'a>(f: &Failure<'a>) -> Option<&'a Unsigned> {
+    match f.error {
+        Error::Unsigned { unsigned, .. } => Some(unsigned),
+        _ => None,
+    }
+}
+
+fn has(f: &Failure<'_>, is: impl Fn(&Rejection) -> bool) -> bool {
+    unsigned(f).is_some_and(|unsigned| unsigned.has(is))
+}
 
 /// What the lock has of an image.
 fn held(f: &Failure<'_>) -> String {
@@ -269,6 +282,55 @@ pub const RULES: &[Rule] = &[
         hints: &[always(|_, r| {
             format!("raise {}, or copy fewer platforms: {}", r.input("size-limit"), r.set("platforms", "linux/amd64"))
         })],
+    },
+    Rule {
+        is: |f| unsigned(f).is_some_and(|unsigned| unsigned.policy.is_none()),
+        hints: &[always(|_, _| {
+            "if the image is to come in, write a rule for it before the one that lets nothing in, under `verify` of the list"
+                .to_owned()
+        })],
+    },
+    Rule {
+        is: |f| unsigned(f).is_some(),
+        hints: &[
+            when(
+                |f, _| has(f, |reason| matches!(reason, Rejection::UnknownAuthority(_))),
+                |_, r| {
+                    let root = r.input("trusted-root");
+                    format!(
+                        "update mirror-image, whose trusted roots may be too old, or give the signer's own by {root}"
+                    )
+                },
+            ),
+            when(
+                |f, _| has(f, |reason| *reason == Rejection::NotLogged),
+                |_, r| {
+                    let ignore = r.set("verify-log", "ignore");
+                    format!(
+                        "if its signer keeps signatures out of the public log, let the policy ignore the log, or set {ignore}"
+                    )
+                },
+            ),
+            when(
+                |f, _| has(f, |reason| matches!(reason, Rejection::Attestation { wanted: None, .. })),
+                |_, _| {
+                    "if an attestation is to count in place of a signature, write its type as `predicate` into the policy"
+                        .to_owned()
+                },
+            ),
+            when(
+                |f, _| unsigned(f).is_some_and(|unsigned| unsigned.found == 0),
+                |_, _| {
+                    "its publisher may not sign it, or the place it is read from lacks the signatures: ask where the publisher \
+                     pushes"
+                        .to_owned()
+                },
+            ),
+            always(|_, r| {
+                let warn = r.set("verify-mode", "warn");
+                format!("to copy it all the same and be told, give its rule the mode `warn`, or set {warn}")
+            }),
+        ],
     },
     Rule {
         is: |f| matches!(f.error, Error::Unexpected { pin: Pin::Frozen(_), .. }),

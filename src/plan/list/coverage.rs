@@ -107,7 +107,7 @@ images:
     #[test]
     fn an_image_is_mirrored_where_an_entry_selects_it_or_makes_it() {
         let mut list = List::default();
-        list.read("images.yml", LIST).unwrap();
+        list.read("images.yml", LIST, &|_| Err(String::new())).unwrap();
         let targets = vec!["ghcr.io/{owner}/{repo}/{registry}/{repository}".to_owned()];
         let coverage = Coverage { list, targets, project: Some("Octo/Mirror".to_owned()) };
         let (a, b) = ("a".repeat(64), "b".repeat(64));

@@ -25,6 +25,7 @@ use crate::plan::list::schema::{Entry, List};
 use crate::plan::list::tags::{Selection, nothing_matched};
 use crate::plan::list::times;
 use crate::plan::request::Request;
+use crate::policy::Checked;
 use crate::store::registry::registries::Registries;
 use crate::store::registry::repository::Purpose;
 use crate::text::quote::quote;
@@ -211,6 +212,14 @@ fn lines(entry: &Entry, selection: &Selection, request: &Request) -> Vec<Line> {
         if let (Held::At(digest), Some(lock)) = (held, &request.lock) {
             let options = Arc::make_mut(&mut options);
             (options.expected_digest, options.pin) = (Some(digest), lock.pin());
+        }
+        if let (Some(requirement), Some(lock), Some(reference)) =
+            (&options.requirement, &request.lock, source.registry())
+        {
+            let checked = requirement.policy.as_ref().and_then(|policy| lock.checked(reference, &policy.fingerprint()));
+            let mut requirement = requirement.clone();
+            requirement.checked = Checked::Locked(checked);
+            Arc::make_mut(&mut options).requirement = Some(requirement);
         }
         for target in &targets {
             lines.push(Line {

@@ -30,6 +30,21 @@ struct Line {
     digest: Digest,
     /// The day on which the tag was first seen with it.
     since: String,
+    /// The fingerprint of the policy by which it was checked.
+    policy: Option<String>,
+}
+
+/// How the fourth word of a line begins.
+const POLICY: &str = "policy:";
+
+/// What a run has found of a tag.
+pub struct FoundTag<'a> {
+    /// The tag.
+    pub source: &'a Reference,
+    /// What it is.
+    pub digest: &'a Digest,
+    /// The fingerprint of the policy by which it was checked in this run.
+    pub policy: Option<&'a str>,
 }
 
 /// Which lines of a lock file may change.
@@ -86,7 +101,9 @@ impl Lock {
                 continue;
             }
             let bad = |what: &str| {
-                let problem = format!("{shown}:{number}: {what}; a line is `REPOSITORY:TAG DIGEST DATE`");
+                let problem = format!(
+                    "{shown}:{number}: {what}; a line is `REPOSITORY:TAG DIGEST DATE`, and `policy:…` where it was checked"
+                );
                 Error::input("lock", problem)
             };
             // What a merge leaves behind.
@@ -94,11 +111,19 @@ impl Lock {
                 return Err(bad("this is the mark of a conflict: resolve it"));
             }
             let words: Vec<&str> = line.split_whitespace().collect();
-            let [image, digest, since] = words.as_slice() else { return Err(bad("has not three words")) };
+            let (image, digest, since, policy) = match words.as_slice() {
+                [image, digest, since] => (image, digest, since, None),
+                [image, digest, since, policy] => {
+                    let policy = policy.strip_prefix(POLICY).filter(|policy| !policy.is_empty());
+                    let policy = policy.ok_or_else(|| bad("has a fourth word that is not `policy:…`"))?;
+                    (image, digest, since, Some(policy.to_owned()))
+                }
+                _ => return Err(bad("has not three words")),
+            };
             let reference = Reference::parse(image).map_err(|problem| bad(&problem))?;
             let Some(key) = key(&reference) else { return Err(bad("names no tag")) };
             let digest: Digest = digest.parse().map_err(|problem: String| bad(&problem))?;
-            if lines.insert(key, Line { digest, since: (*since).to_owned() }).is_some() {
+            if lines.insert(key, Line { digest, since: (*since).to_owned(), policy }).is_some() {
                 return Err(bad("names a tag for the second time"));
             }
         }
@@ -123,6 +148,12 @@ impl Lock {
         }
     }
 
+    /// What a source had when it was checked by the policy of this `fingerprint`; nothing where it was not.
+    pub fn checked(&self, source: &Reference, fingerprint: &str) -> Option<Digest> {
+        let line = self.lines.get(&key(source)?)?;
+        (line.policy.as_deref() == Some(fingerprint)).then(|| line.digest.clone())
+    }
+
     /// The file's text after a run; nothing where it stays as it is.
     ///
     /// `wanted`: all that the list stands for. `found`: what was resolved to which digest. `kept`: repositories of which it is
@@ -130,7 +161,7 @@ impl Lock {
     pub fn updated<'a>(
         &self,
         wanted: impl IntoIterator<Item = &'a Reference>,
-        found: impl IntoIterator<Item = (&'a Reference, &'a Digest)>,
+        found: impl IntoIterator<Item = FoundTag<'a>>,
         kept: &BTreeSet<String>,
         today: &str,
     ) -> Option<String> {
@@ -145,15 +176,25 @@ impl Lock {
                 lines.insert(key, line.clone());
             }
         }
-        for (source, digest) in found {
-            let Some(key) = key(source).filter(|_| matches!(self.held(source), Held::Free(_))) else { continue };
-            let line = lines.entry(key).or_insert_with(|| Line { digest: digest.clone(), since: today.to_owned() });
-            if line.digest != *digest {
-                *line = Line { digest: digest.clone(), since: today.to_owned() };
+        for FoundTag { source, digest, policy } in found {
+            let Some(key) = key(source) else { continue };
+            let new = || Line { digest: digest.clone(), since: today.to_owned(), policy: None };
+            if matches!(self.held(source), Held::Free(_)) {
+                let line = lines.entry(key.clone()).or_insert_with(new);
+                if line.digest != *digest {
+                    *line = new();
+                }
+            }
+            // That it was checked may be noted of a line whose digest may not change.
+            if let (Some(line), Some(policy)) = (lines.get_mut(&key).filter(|line| line.digest == *digest), policy) {
+                line.policy = Some(policy.to_owned());
             }
         }
         (lines != self.lines).then(|| {
-            let line = |(key, line): (&String, &Line)| format!("{key} {} {}\n", line.digest, line.since);
+            let line = |(key, line): (&String, &Line)| {
+                let policy = line.policy.as_ref().map_or_else(String::new, |policy| format!(" {POLICY}{policy}"));
+                format!("{key} {} {}{policy}\n", line.digest, line.since)
+            };
             std::iter::once(HEAD.to_owned()).chain(lines.iter().map(line)).collect()
         })
     }
@@ -169,7 +210,7 @@ fn key(reference: &Reference) -> Option<String> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{HEAD, Held, Lock, Update};
+    use super::{FoundTag, HEAD, Held, Lock, Update};
     use crate::oci::digest::Digest;
     use crate::oci::reference::Reference;
 
@@ -211,7 +252,7 @@ mod tests {
         let (one, two, three) = (reference("nginx:1.0"), reference("nginx:2.0"), reference("nginx:3.0"));
         let updated = |update: &str, wanted: &[&Reference], found: &[(&Reference, Digest)], kept: &[&str]| {
             let kept: BTreeSet<String> = kept.iter().map(|name| (*name).to_owned()).collect();
-            let found = found.iter().map(|(source, digest)| (*source, digest));
+            let found = found.iter().map(|(source, digest)| FoundTag { source, digest, policy: None });
             let text = lock(update).updated(wanted.iter().copied(), found, &kept, "2026-11-28")?;
             let lines = text.strip_prefix(HEAD).unwrap().lines();
             let short = lines.map(|line| {

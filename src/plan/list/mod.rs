@@ -5,8 +5,10 @@
 
 pub mod coverage;
 pub mod expand;
+pub mod keys;
 pub mod lock;
 pub mod pattern;
+pub mod policies;
 pub mod schema;
 pub mod shard;
 pub mod tags;

@@ -15,16 +15,18 @@ use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::{ImageReference, Reference, is_tag};
 use crate::plan::images;
+use crate::plan::list::keys::{Members, find, known, list, map, several, text, truth, word};
 use crate::plan::list::pattern::Pattern;
+use crate::plan::list::policies::{Load, Policies};
 use crate::plan::list::version::Range;
 use crate::plan::list::yaml::{self, Key, Node, Place, Position, Problem, Value};
-use crate::text::choice::{self, Choice};
-use crate::text::nearest::nearest;
+use crate::policy::Requirement;
+use crate::text::choice::Choice;
 use crate::text::quote::quote;
 use crate::text::units;
 
 /// The keys of a list.
-pub const LIST_KEYS: [&str; 3] = ["version", "defaults", "images"];
+pub const LIST_KEYS: [&str; 5] = ["version", "defaults", "policies", "verify", "images"];
 
 /// The keys of an entry that `defaults` may have too.
 pub const SETTING_KEYS: [&str; 11] = [
@@ -49,21 +51,6 @@ pub const ITEM_KEYS: [&str; 5] = ["glob", "regex", "semver", "variant", "pre-rel
 
 /// The keys of `newest`, where it is a map.
 pub const NEWEST_KEYS: [&str; 3] = ["count", "across-variants", "by"];
-
-/// What other tools' lists call their logins.
-const LOGINS: [&str; 8] = ["creds", "credentials", "username", "user", "password", "pass", "auth", "token"];
-
-/// Keys of other tools' lists, and words that come to mind, by the key here.
-const OTHER_WORDS: [(&str, &[&str]); 5] = [
-    ("source", &["image", "from", "src", "name", "repository", "repo"]),
-    ("target", &["destination", "dest", "dst", "to", "mirror"]),
-    ("tags", &["include", "allow", "filter", "versions"]),
-    ("exclude", &["deny", "ignore", "skip", "except"]),
-    ("newest", &["latest", "keep", "limit", "count"]),
-];
-
-/// The members of a map.
-type Members = Vec<(Key, Node)>;
 
 /// The images of all lists of a run, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -199,6 +186,8 @@ pub struct Settings {
     pub attachments: Option<Attachments>,
     /// What happens to a target tag with another digest.
     pub on_conflict: Option<OnConflict>,
+    /// The signature that it must have, as a rule of the list says.
+    pub requirement: Option<Requirement>,
 }
 
 impl Settings {
@@ -217,6 +206,7 @@ impl Settings {
             subset: self.subset.or(defaults.subset),
             attachments: self.attachments.or(defaults.attachments),
             on_conflict: self.on_conflict.or(defaults.on_conflict),
+            requirement: self.requirement.or(defaults.requirement),
         }
     }
 
@@ -232,6 +222,7 @@ impl Settings {
             platforms,
             attachments: self.attachments.unwrap_or(options.attachments),
             on_conflict: self.on_conflict.unwrap_or(options.on_conflict),
+            requirement: self.requirement.clone().or_else(|| options.requirement.clone()),
             ..options.clone()
         }
     }
@@ -260,12 +251,12 @@ impl Settings {
 
 impl List {
     /// Adds the entries of a file of this name. What ends in `.yml`, `.yaml` or `.json` is YAML; anything else is a plain
-    /// list, `SOURCE` or `SOURCE => TARGET` a line.
-    pub fn read(&mut self, name: &str, text: &str) -> Result<(), Error> {
+    /// list, `SOURCE` or `SOURCE => TARGET` a line. `load` gives the files that it names.
+    pub fn read(&mut self, name: &str, text: &str, load: &Load<'_>) -> Result<(), Error> {
         let file: Arc<str> = quote(name).into();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let is_yaml = [".yml", ".yaml", ".json"].iter().any(|end| name.to_ascii_lowercase().ends_with(end));
-        let entries = if is_yaml { structured(&file, text) } else { plain(&file, text) };
+        let entries = if is_yaml { structured(&file, text, load) } else { plain(&file, text) };
         self.entries.extend(entries.map_err(|Problem { place, text }| {
             Error::input("config", format!("{}: {text}", Position { file: Arc::clone(&file), place }))
         })?);
@@ -297,7 +288,7 @@ fn plain(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Problem> {
     Ok(entries)
 }
 
-fn structured(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Problem> {
+fn structured(file: &Arc<str>, text: &str, load: &Load<'_>) -> Result<Vec<Entry>, Problem> {
     let root = yaml::parse(text)?;
     let Value::Map(members) = root.value else {
         let problem = format!(
@@ -324,6 +315,8 @@ fn structured(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Problem> {
                 }
             }
             "images" => images = Some((key, value)),
+            // Read below, once both are known.
+            "policies" | "verify" => {}
             _ => known(key, "a list", &LIST_KEYS)?,
         }
     }
@@ -334,7 +327,13 @@ fn structured(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Problem> {
     if items.is_empty() {
         return Err(Problem::new(value.place, "`images` names no image; write one an item, or leave the file out"));
     }
-    together(file, items.iter().map(|item| entry(file, &defaults, item)))
+    let policies = Policies::read(find(&members, "policies"), find(&members, "verify"), load)?;
+    let of_list = |item| {
+        let mut entry = entry(file, &defaults, item)?;
+        entry.settings.requirement = policies.requirement(&entry.source);
+        Ok(entry)
+    };
+    together(file, items.iter().map(of_list))
 }
 
 /// The entries; or what is wrong with those that cannot be read, so that they are mended in one go.
@@ -551,87 +550,6 @@ fn span(key: &Key, value: &Node) -> Result<Duration, Problem> {
         let text = quote(text);
         Problem::new(value.place, format!("`{}` is a time span like `180d`, `2w` or `36h`, and not `{text}`", key.text))
     })
-}
-
-fn word<T: Choice>(key: &Key, value: &Node) -> Result<T, Problem> {
-    let text = text(key, value)?;
-    T::parse(text).ok_or_else(|| {
-        let words = choice::words::<T>();
-        let hint = nearest(text, words.iter().copied());
-        let hint = hint.map_or_else(String::new, |word| format!(" (did you mean `{word}`?)"));
-        let problem = format!("`{}` is `{}`, which is not one of {}{hint}", key.text, quote(text), words.join(", "));
-        Problem::new(value.place, problem)
-    })
-}
-
-fn truth(key: &Key, value: &Node) -> Result<bool, Problem> {
-    match &value.value {
-        Value::Plain(text) if matches!(&**text, "true" | "True" | "TRUE") => Ok(true),
-        Value::Plain(text) if matches!(&**text, "false" | "False" | "FALSE") => Ok(false),
-        _ => Err(Problem::new(value.place, format!("`{}` is `true` or `false`, without quotes", key.text))),
-    }
-}
-
-fn text<'a>(key: &Key, value: &'a Node) -> Result<&'a str, Problem> {
-    value.text().ok_or_else(|| wrong(key, value, "a text"))
-}
-
-/// One text, or several.
-fn several<'a>(key: &Key, value: &'a Node) -> Result<Vec<(Place, &'a str)>, Problem> {
-    match &value.value {
-        Value::List(items) if items.is_empty() => {
-            Err(Problem::new(value.place, format!("`{}` is an empty list; name one, or leave it out", key.text)))
-        }
-        Value::List(items) => items.iter().map(|item| Ok((item.place, text(key, item)?))).collect(),
-        _ => Ok(vec![(value.place, value.text().ok_or_else(|| wrong(key, value, "a text or a list"))?)]),
-    }
-}
-
-fn list<'a>(key: &Key, value: &'a Node) -> Result<&'a [Node], Problem> {
-    match &value.value {
-        Value::List(items) => Ok(items),
-        _ => Err(wrong(key, value, "a list")),
-    }
-}
-
-fn map<'a>(key: &Key, value: &'a Node) -> Result<&'a Members, Problem> {
-    match &value.value {
-        Value::Map(members) => Ok(members),
-        _ => Err(wrong(key, value, "a map")),
-    }
-}
-
-fn wrong(key: &Key, value: &Node, wanted: &str) -> Problem {
-    Problem::new(value.place, format!("`{}` must be {wanted}, and this is {}", key.text, value.kind()))
-}
-
-fn find<'a>(members: &'a Members, name: &str) -> Option<(&'a Key, &'a Node)> {
-    members.iter().find(|(key, _)| key.text == name).map(|(key, value)| (key, value))
-}
-
-/// Refuses a key that is not one of those that `of` has.
-fn known(key: &Key, of: &str, keys: &[&str]) -> Result<(), Problem> {
-    if keys.contains(&&*key.text) {
-        return Ok(());
-    }
-    let name = quote(&key.text);
-    if LOGINS.contains(&&*key.text.to_ascii_lowercase()) {
-        let problem = format!("`{name}`: a list never has logins; give them by the input `registry-auth`");
-        return Err(Problem::new(key.place, problem));
-    }
-    if key.text == "<<" {
-        return Err(Problem::new(
-            key.place,
-            "merge keys (`<<`) are not read; what several images share goes to `defaults`",
-        ));
-    }
-    let meant = OTHER_WORDS.iter().find(|(_, others)| others.contains(&&*key.text.to_ascii_lowercase()));
-    let meant = meant.map(|(word, _)| *word).filter(|word| keys.contains(word));
-    let hint = match meant.or_else(|| nearest(&key.text, keys.iter().copied())) {
-        Some(word) => format!("; did you mean `{word}`?"),
-        None => format!("; there are {}", keys.join(", ")),
-    };
-    Err(Problem::new(key.place, format!("{of} has no key `{name}`{hint}")))
 }
 
 #[cfg(test)]

@@ -75,7 +75,14 @@ fn detail(text: &mut String, group: &FailureGroup<'_>) {
         let target =
             image.target.as_ref().map_or(String::new(), |target| format!(" → {}", plain_code(&target.to_string())));
         let _ = writeln!(text, "**Failed: {}{target}**\n", plain_code(&image.source.to_string()));
-        let _ = writeln!(text, "> {}\n", markdown_text(&error.to_string()));
+        let (sentence, lines) = error.lines();
+        let _ = writeln!(text, "> {}\n", markdown_text(&sentence));
+        for line in &lines {
+            let _ = writeln!(text, "> - {}", markdown_text(line));
+        }
+        if !lines.is_empty() {
+            text.push('\n');
+        }
         if let Some(state) = &image.state {
             let _ = writeln!(text, "State: {}\n", markdown_text(state));
         }

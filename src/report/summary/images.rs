@@ -2,17 +2,18 @@
 
 use std::fmt::Write as _;
 
-use crate::engine::outcome::{ImageOutcome, Outcome};
+use crate::engine::outcome::{ImageOutcome, Outcome, Verification};
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
 use crate::oci::vendor::Vendor;
+use crate::policy::SignedBy;
 use crate::report::Report;
 use crate::report::destination::Destination;
 use crate::report::figures::{Moved, moved, row_bytes};
 use crate::report::headline::{OUTCOMES, outcome};
 use crate::report::log::amount;
 use crate::report::summary::markup::{fold, within};
-use crate::text::sanitise::{cell_code, code, markdown, plain_code};
+use crate::text::sanitise::{cell_code, code, markdown, one_line, plain_code};
 use crate::text::units::{count, size};
 
 /// So many rows are read at a glance.
@@ -42,9 +43,25 @@ pub fn one(text: &mut String, report: &Report, image: &ImageOutcome) {
         (bytes, Moved::Read) => parts.push(size(bytes)),
         (bytes, _) => parts.push(amount(report, bytes)),
     }
+    parts.extend(signed(image));
     if !parts.is_empty() {
         let _ = writeln!(text, "{}\n", parts.join(" · "));
     }
+}
+
+/// Who has signed it, where that was asked.
+fn signed(image: &ImageOutcome) -> Option<String> {
+    Some(match image.verified.as_ref()? {
+        Verification::Signed(verified) => {
+            let by = match &verified.by {
+                SignedBy::Key(key) => code(&key.chars().take("sha256:".len() + 12).collect::<String>()),
+                SignedBy::Identity(claim) => markdown(&one_line(&claim.identity, 120)),
+            };
+            format!("signed by {by} ({})", markdown(&verified.policy))
+        }
+        Verification::Unsigned(_) => "⚠️ not signed as wanted".to_owned(),
+        Verification::Before => "unchanged, not checked again".to_owned(),
+    })
 }
 
 /// All images that did not fail: those that something happened to as rows, the others as a number.
@@ -91,15 +108,19 @@ fn table(text: &mut String, report: &Report, rule: Option<&Destination>, images:
         Moved::Sent => "Sent",
         Moved::Read => "Size",
     };
-    let _ = writeln!(text, "| | Image | Digest | Platforms | {bytes} |\n| --- | --- | --- | --- | ---: |");
+    // A column where somebody has asked.
+    let is_asked = images.iter().any(|image| image.verified.is_some());
+    let (head, line) = if is_asked { (" Signed |", " --- |") } else { ("", "") };
+    let _ = writeln!(text, "| | Image | Digest | Platforms |{head} {bytes} |\n| --- | --- | --- | --- |{line} ---: |");
     within(text, max_bytes, "image", images.iter(), |text, image| {
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} |{} {} |",
             sign(image.result),
             name_cell(image, rule),
             image.digest.as_ref().map_or("–".to_owned(), |digest| code(digest.short())),
             platforms_cell(image),
+            if is_asked { format!(" {} |", signed(image).unwrap_or_else(|| "–".to_owned())) } else { String::new() },
             Some(row_bytes(report, image)).filter(|bytes| *bytes > 0).map_or("–".to_owned(), size_cell),
         );
     });

@@ -8,6 +8,7 @@ pub mod images;
 pub mod real;
 pub mod registry;
 pub mod run;
+pub mod sigstore;
 
 pub use github::GitHub;
 pub use registry::faults::{Fault, Hook, LocationForm, Moment, What};

@@ -1,12 +1,15 @@
 use std::time::Duration;
 
+use crate::plan::list::policies::{POLICY_KEYS, RULE_KEYS};
+use crate::policy::{Log, Mode};
+
 use super::{By, ENTRY_KEYS, Entry, ITEM_KEYS, LIST_KEYS, List, NEWEST_KEYS, Newest, SETTING_KEYS, UnknownAge};
 use crate::engine::options::{Attachments, OnConflict, Subset};
 use crate::text::choice::words;
 
 fn read(name: &str, text: &str) -> Result<Vec<Entry>, String> {
     let mut list = List::default();
-    list.read(name, text).map_err(|error| error.to_string())?;
+    list.read(name, text, &|_| Err("is not there".to_owned())).map_err(|error| error.to_string())?;
     Ok(list.entries)
 }
 
@@ -127,7 +130,10 @@ fn each_kind_of_bad_list_gets_its_own_sentence_with_its_place() {
         ("version: 2\nimages: [a]\n".into(), "1:10: the only version of lists is 1"),
         ("image: [a]\n".into(), "1:1: a list has no key `image`; did you mean `images`?"),
         ("images: [a]\nimages: [b]\n".into(), "2:1: the key `images` is given twice, in line 1 before"),
-        ("images: [a]\nsync: []\n".into(), "2:1: a list has no key `sync`; there are version, defaults, images"),
+        (
+            "images: [a]\nsync: []\n".into(),
+            "2:1: a list has no key `sync`; there are version, defaults, policies, verify, images",
+        ),
         (
             "images: [a]\ncreds: []\n".into(),
             "2:1: `creds`: a list never has logins; give them by the input `registry-auth`",
@@ -218,6 +224,11 @@ fn the_published_schema_is_what_the_code_reads() {
     assert_eq!(keys("/$defs/entry"), sorted(&[&SETTING_KEYS, &ENTRY_KEYS]));
     assert_eq!(keys("/$defs/item"), sorted(&[&ITEM_KEYS]));
     assert_eq!(keys("/$defs/newest/oneOf/1"), sorted(&[&NEWEST_KEYS]));
+    assert_eq!(keys("/$defs/policy"), sorted(&[&POLICY_KEYS]));
+    assert_eq!(keys("/$defs/rule"), sorted(&[&RULE_KEYS]));
+    let of = |name: &str, key: &str| schema["$defs"][name]["properties"][key]["enum"].clone();
+    assert_eq!(of("policy", "log"), serde_json::json!(words::<Log>()));
+    assert_eq!(of("rule", "mode"), serde_json::json!(words::<Mode>()));
     for (name, known) in [
         ("unknown-age", words::<UnknownAge>()),
         ("subset", words::<Subset>()),

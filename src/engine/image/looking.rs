@@ -1,0 +1,99 @@
+//! The ways of an image on which nothing is written: what a source is, whether a target is it, what a target has.
+
+use crate::engine::behind::Verdict;
+use crate::engine::ends;
+use crate::engine::image::{ImageTask, Need};
+use crate::engine::options::Platforms;
+use crate::engine::outcome::Outcome;
+use crate::engine::resolve::{self, Resolved, Root};
+use crate::engine::verify::{self, Comparison};
+use crate::error::Error;
+use crate::store::content::TagOrDigest;
+
+impl ImageTask<'_> {
+    /// What the source is.
+    pub(super) async fn inspect(&self) -> Result<Outcome, Error> {
+        let source = ends::source(self.session, self.job, &self.meter).await?;
+        let resolved = match &self.job.options.platforms {
+            // The bytes are what is inspected: no HEAD first.
+            Platforms::All => {
+                let manifest = source.store.get_manifest(source.at()).await?;
+                Resolved::whole(Root::Fetched(Box::new(manifest)))
+            }
+            Platforms::One(_) | Platforms::Several(..) => self.resolve(&source, Need::Digest).await?,
+        };
+        self.known().record(&resolved);
+        self.job.check_expected_digest(&resolved)?;
+        self.admit(&source, &resolved).await?;
+        let mut chosen = resolved.chosen.clone();
+        let root = resolved.root.manifest(&source.store, source.at()).await?;
+        if chosen.is_none() && !root.is_index() {
+            chosen = resolve::platform_of_image(&source.store, &root).await?;
+        }
+        self.known().describe(&root, chosen.as_ref(), None, |_| (!root.is_index()).then(|| root.content_size()));
+        Ok(Outcome::Inspected)
+    }
+
+    /// Whether the target is what the source is.
+    pub(super) async fn verify(&self) -> Result<Outcome, Error> {
+        let source = ends::source(self.session, self.job, &self.meter).await?;
+        let target =
+            ends::target(self.session, self.job, &self.meter, "is missing; `verify` compares a source with a target")?;
+        let resolved = self.resolve(&source, Need::Digest).await?;
+        self.known().record(&resolved);
+        self.job.check_expected_digest(&resolved)?;
+        self.admit(&source, &resolved).await?;
+        let by_tag = match &target.tag {
+            Some(tag) => resolve::target(&target.store, TagOrDigest::Tag(tag)).await?,
+            None => None,
+        };
+        let resolved = self.as_before(resolved, &target, by_tag.as_ref()).await?;
+        let wanted = resolved.root.digest().clone();
+        // The tag is what people pull by; the digest only where there is no tag.
+        let target_at = target.tag.as_deref().map_or(TagOrDigest::Digest(&wanted), TagOrDigest::Tag);
+        let different = |differences| Error::Different { reference: target.store.object(target_at), differences };
+        let found = match target_at {
+            TagOrDigest::Tag(_) => by_tag,
+            TagOrDigest::Digest(_) => resolve::target(&target.store, target_at).await?,
+        };
+        if found.as_ref() != Some(&wanted) {
+            let (behind, verdict) = verify::judge(self.job, (&source.store, source.at()), resolved.root).await?;
+            self.known().image.behind = Some(behind);
+            let why = match verdict {
+                Verdict::Late(why) => why,
+                Verdict::Young(why) => {
+                    self.meter.notice(why);
+                    self.known().image.digest = found;
+                    return Ok(Outcome::Behind);
+                }
+            };
+            let how = found.map_or_else(|| "it does not exist;".to_owned(), |found| format!("it is {found},"));
+            return Err(different(std::iter::once(format!("{how} the source is {wanted}")).chain(why).collect()));
+        }
+        let chosen = resolved.chosen.clone();
+        let root = resolved.root.clone().manifest(&source.store, source.at()).await?;
+        let children = resolved.children.as_ref();
+        self.known().describe(&root, chosen.as_ref(), children, |_| None);
+        let attachments = self.job.options.attachments;
+        let quota = self.session.shared.attachments.quota();
+        let (source, target, answers) = (&source.store, &target.store, &self.answers);
+        let comparison = Comparison { source, target, attachments, children, quota, answers };
+        let differences = comparison.differences(&root).await?;
+        if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
+    }
+
+    /// Finds the image at the target, by which the package can be asked for; one that is not there, or that this
+    /// credential may not read, is no failure.
+    pub(super) async fn find_target(&self) -> Result<Outcome, Error> {
+        if self.job.target.as_ref().is_some_and(|reference| reference.registry().is_none()) {
+            return Ok(Outcome::Checked);
+        }
+        let target = ends::target(self.session, self.job, &self.meter, "is missing; `access` is about a target")?;
+        match target.store.head_manifest(target.at()).await {
+            Ok(found) => self.known().image.digest = found.map(|descriptor| descriptor.digest),
+            Err(error) if error.is_denied() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Outcome::Checked)
+    }
+}
