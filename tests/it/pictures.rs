@@ -181,8 +181,13 @@ fn drawn(lines: &[Line]) -> String {
     );
     let mut at = 0.0;
     for (row, line) in lines.iter().enumerate().filter(|(_, line)| !line.pieces.is_empty()) {
-        at += if line.typed { 1.2 } else { 0.25 };
-        let _ = write!(svg, "<g style=\"animation-delay:{at:.2}s\">");
+        // The first stands there from the beginning: a page that is just opened, or printed, has no empty box.
+        if at > 0.0 {
+            at += if line.typed { 1.2 } else { 0.25 };
+            let _ = write!(svg, "<g style=\"animation-delay:{at:.2}s\">");
+        } else {
+            svg += "<g style=\"animation:none\">";
+        }
         for (column, style, text) in &line.pieces {
             let blank = text.len() - text.trim_start().len();
             let text = text.trim_start();
