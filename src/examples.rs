@@ -230,6 +230,16 @@ fn refusals_of_access() -> Vec<Example> {
             "docker.io/acme/library/alpine:3.20",
             nobody("auth.docker.io", refused(401, "UNAUTHORIZED", "authentication required")),
         ),
+        push(
+            "a namespace alone at a registry whose names have two levels",
+            "registry.cn-hangzhou.aliyuncs.com/octo:3.20",
+            shown(Shown::Token, refused(401, "UNAUTHORIZED", "authentication required")),
+        ),
+        read(
+            "there is no such image at Docker Hub, or it is private, and no credential",
+            HUB,
+            nobody("auth.docker.io", refused(401, "UNAUTHORIZED", "authentication required")),
+        ),
         read("the account may not pull this", OTHER, denied()),
         upload("the account may not push there", OTHER, denied()),
         upload(

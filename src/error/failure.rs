@@ -124,6 +124,11 @@ impl<'a> Failure<'a> {
         vendor::is_like_github(self.host)
     }
 
+    /// Whether something was asked of Docker Hub without a login, to be read.
+    pub fn is_anonymous_at_docker_hub(&self) -> bool {
+        self.is_docker_hub() && self.is_anonymous() && self.kept_back.is_none() && !self.writes()
+    }
+
     pub fn is_docker_hub(&self) -> bool {
         Vendor::of(self.host) == Vendor::DockerHub
     }

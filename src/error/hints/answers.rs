@@ -233,6 +233,8 @@ pub const RULES: &[Rule] = &[
                     )
                 },
             ),
+            // Nearly all that people read there is public: a name that is written wrong is the likelier cause.
+            when(|f, _| f.is_anonymous_at_docker_hub(), PRIVATE_OR_ABSENT.text),
             when(
                 |f, _| f.is_anonymous() && f.kept_back.is_none(),
                 |f, r| format!("no credential was given for `{}`: {}", f.host, f.log_in(r)),
@@ -273,7 +275,10 @@ pub const RULES: &[Rule] = &[
                     "an ECR password is good for 12 hours: get a new one with `aws ecr get-login-password`".to_owned()
                 },
             ),
-            when(|f, _| f.side == Some(Side::Source) && !f.is_unknown(), PRIVATE_OR_ABSENT.text),
+            when(
+                |f, _| f.side == Some(Side::Source) && !f.is_unknown() && !f.is_anonymous_at_docker_hub(),
+                PRIVATE_OR_ABSENT.text,
+            ),
         ],
     },
     Rule {
