@@ -1,6 +1,6 @@
 //! Everything that is printed: workflow commands in Actions, sections in GitLab, plain lines elsewhere.
 //!
-//! Owns both standard streams: nothing else in the program prints. Must never print text that was not sanitised, and never fail a run because
+//! Owns both standard streams: nothing else in the program prints, but for the bars that it has drawn. Must never print text that was not sanitised, and never fail a run because
 //! its log has no reader.
 
 use std::fmt::Write as _;
@@ -8,11 +8,10 @@ use std::io::{IsTerminal as _, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
-
 use crate::error::Error;
 use crate::error::reader::Reader;
 use crate::observe::progress::{ImageProgress, LogInterval, Snapshot};
+use crate::runner::bars::{Bars, terminal_width};
 use crate::runner::commands::command;
 use crate::runner::sections::section;
 use crate::runner::talk::{Format, Stream, Talk, Volume};
@@ -32,6 +31,9 @@ const MESSAGE: usize = 4096;
 
 /// Characters of one log line; a longer one is a page of HTML that a server sent.
 const LINE: usize = 8192;
+
+/// Blanks that a line may begin with: as many as the usage has before what it says of a flag.
+const INDENT: usize = 32;
 
 /// A run that is over before this gets no bar: it would only flicker.
 const BAR: Duration = Duration::from_millis(500);
@@ -399,7 +401,7 @@ impl Console {
         let Streams { log, progress, .. } = &mut *self.lock();
         let mut print = || emit(log, &format!("{text}\n"));
         match progress {
-            ProgressStyle::Bar(Some(bars)) => bars.all.suspend(print),
+            ProgressStyle::Bar(Some(bars)) => bars.beside(print),
             _ => print(),
         }
     }
@@ -422,10 +424,6 @@ fn unwritten(error: &std::io::Error) -> Error {
     Error::Local(format!("cannot write to standard output: {error}"))
 }
 
-fn terminal_width() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
-}
-
 /// A part of a line, made safe; the blanks around it are ours.
 fn one_line(text: &str) -> String {
     let (before, after) = (text.len() - text.trim_start_matches(' ').len(), text.trim_end_matches(' ').len());
@@ -440,64 +438,6 @@ fn emit(stream: &mut Box<dyn Write + Send>, text: &str) {
     let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
 }
 
-/// What is at the foot of the terminal: a bar for the whole run, and above it a line for each of few images.
-struct Bars {
-    all: MultiProgress,
-    whole: ProgressBar,
-    images: Vec<(String, ProgressBar)>,
-}
-
-impl Bars {
-    fn new() -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        // In thousandths of the work; its words are cut where the terminal ends.
-        let whole = all.add(ProgressBar::new(1000).with_style(style("{bar:24} {wide_msg}")));
-        Self { all, whole, images: Vec::new() }
-    }
-
-    fn show(&mut self, view: &Snapshot, images: &[Arc<ImageProgress>]) {
-        self.images.retain(|(name, bar)| {
-            let is_under_way = images.iter().any(|image| image.name == *name);
-            if !is_under_way {
-                bar.finish_and_clear();
-                self.all.remove(bar);
-            }
-            is_under_way
-        });
-        for image in images {
-            let known = self.images.iter().position(|(name, _)| *name == image.name);
-            let at = known.unwrap_or_else(|| {
-                let style =
-                    style("{bar:24} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}  {wide_msg}");
-                let bar = self.all.insert_before(&self.whole, ProgressBar::new(0).with_style(style));
-                bar.set_message(one_line(&image.name));
-                self.images.push((image.name.clone(), bar));
-                self.images.len() - 1
-            });
-            if let Some((_, bar)) = self.images.get(at) {
-                let (sent, all) = image.bytes();
-                bar.set_length(all);
-                bar.set_position(sent);
-            }
-        }
-        self.whole.set_message(view.describe().unwrap_or_default());
-        self.whole.set_position(view.permille());
-    }
-
-    fn end(&self) {
-        for (_, bar) in &self.images {
-            bar.finish_and_clear();
-        }
-        self.whole.finish_and_clear();
-    }
-}
-
-fn style(template: &str) -> indicatif::ProgressStyle {
-    use indicatif::ProgressStyle;
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    style.progress_chars("━╸─")
-}
-
 /// Data where it goes to the log, in which a stranger's line could be a command; nothing of it is cut off.
 fn as_log(text: &str) -> String {
     text.lines().fold(String::new(), |mut safe, line| {
@@ -510,7 +450,7 @@ fn as_log(text: &str) -> String {
 /// A line for the log, its own indentation kept.
 fn log_line(text: &str) -> String {
     let indent = text.len() - text.trim_start_matches(' ').len();
-    format!("{}{}", &text[..indent.min(16)], sanitise::one_line(text, LINE))
+    format!("{}{}", &text[..indent.min(INDENT)], sanitise::one_line(text, LINE))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Owns every word that is printed, the files that later steps and jobs read, and what a platform says of its project.
 //! Never copies.
 
+mod bars;
 pub mod commands;
 pub mod console;
 pub mod files;

@@ -87,7 +87,7 @@ impl Line {
         for (tone, part) in &self.parts {
             let style = if paint == Paint::Colour { tone.style() } else { Style::new() };
             text.push_str(&style.render().to_string());
-            for word in part.split_inclusive(' ') {
+            for word in words(part) {
                 let letters = word.trim_end().chars().count();
                 if column > 0 && column + letters > room {
                     text.truncate(text.trim_end_matches(' ').len());
@@ -103,6 +103,22 @@ impl Line {
         }
         text
     }
+}
+
+/// The words of a text, each with the blanks behind it; a number and its unit are one.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    const UNITS: [&str; 8] = ["B", "KiB", "MiB", "GiB", "TiB", "ms", "s", "min"];
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut end = rest.find(' ').map_or(rest.len(), |blank| blank + 1);
+        let next = rest[end..].split(|letter: char| !letter.is_ascii_alphabetic()).next().unwrap_or_default();
+        if UNITS.contains(&next) && rest[..end].trim_end().ends_with(|letter: char| letter.is_ascii_digit()) {
+            end += rest[end..].find(' ').map_or(rest.len() - end, |blank| blank + 1);
+        }
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        (!word.is_empty()).then_some(word)
+    })
 }
 
 #[cfg(test)]
@@ -127,5 +143,12 @@ mod tests {
             "  error: a sentence of\n    some words and\n    one_that_is_longer_than_the_line_has_room_for"
         );
         assert_eq!(line.render(Paint::Plain, None).lines().count(), 1);
+    }
+
+    #[test]
+    fn a_number_stays_with_its_unit() {
+        let line = Line::default().then(Tone::Plain, "1 request, 0 bytes, 3.9 s · 295.6 KiB, 12 ms");
+        assert_eq!(line.render(Paint::Plain, Some(23)), "1 request, 0 bytes,\n  3.9 s · 295.6 KiB,\n  12 ms");
+        assert_eq!(line.render(Paint::Plain, None), "1 request, 0 bytes, 3.9 s · 295.6 KiB, 12 ms");
     }
 }
