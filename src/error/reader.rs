@@ -208,6 +208,14 @@ impl Reader {
         }
     }
 
+    /// An input that is secret: `admin-token`, `INPUT_ADMIN_TOKEN`. Other users of a machine see what its flags say.
+    pub fn secret(self, input: &str) -> String {
+        match self {
+            Self::CommandLine | Self::Container => format!("`{}`", variable(input)),
+            reader => reader.input(input),
+        }
+    }
+
     /// Where a person mends an input that is not right, as an order; none where it stands before their eyes, or is no input.
     pub fn mend(self, input: &str) -> Option<String> {
         let Self::Button(form) = self else { return None };

@@ -354,9 +354,9 @@ impl<'a> AccessCheck<'a> {
         let AccessInputs { repository, teams, users, .. } = self.run.settings;
         let teams = teams.iter().map(|grant| (Who::Team, grant));
         let all = teams.chain(users.iter().map(|grant| (Who::User, grant)));
-        let server = self.run.server;
+        let (server, reader) = (self.run.server, self.run.reader);
         repository.as_deref().into_iter().flat_map(move |repository| {
-            all.clone().map(move |(who, grant)| GrantRequest { server, repository, who, grant })
+            all.clone().map(move |(who, grant)| GrantRequest { server, repository, who, grant, reader })
         })
     }
 

@@ -158,7 +158,8 @@ pub(super) fn link(place: &PackageContext<'_>, wanted: Option<&str>, package: &P
                 Status::Manual,
                 format!(
                     "linked to `{found}`, so it does not inherit from `{wanted}`; in the package's settings change the \
-                     repository source, or set `access-repository: {found}`; {overwrites}"
+                     repository source, or set {}; {overwrites}",
+                    place.reader.set("access-repository", found)
                 ),
             )
             .link(place.settings()),
@@ -174,8 +175,8 @@ pub(super) fn link(place: &PackageContext<'_>, wanted: Option<&str>, package: &P
             .link(place.settings()),
         ],
         (_, None) => {
-            let problem = "there is no repository to compare with; set `access-repository: OWNER/REPO`";
-            vec![check(Status::Unverifiable, problem.to_owned())]
+            let given = place.reader.set("access-repository", "OWNER/REPO");
+            vec![check(Status::Unverifiable, format!("there is no repository to compare with; set {given}"))]
         }
     }
 }
@@ -200,7 +201,8 @@ fn visibility(place: &PackageContext<'_>, wanted: Option<&str>, package: &Packag
             Status::Drift,
             format!(
                 "it is `public`, not `{wanted}`, and GitHub does not make a public package private again; delete it and \
-                 push it anew, or set `expected-visibility: public`"
+                 push it anew, or set {}",
+                place.reader.set("expected-visibility", "public")
             ),
         )
         .link(place.settings()),
@@ -274,7 +276,9 @@ pub(super) fn owner(
             ),
         )),
         Lookup::Refused(words) => {
-            let sentence = format!("`github-token` is not accepted ({words}); {}", reader.give_token("read"));
+            let token =
+                if reader.is_in_actions() { "`github-token`".to_owned() } else { reader.secret("github-token") };
+            let sentence = format!("{token} is not accepted ({words}); {}", reader.give_token("read"));
             Some(Check::new(subject, Checked::Owner, Status::NeedsToken, sentence))
         }
         Lookup::Failed(words) => {
@@ -297,6 +301,8 @@ pub(super) struct GrantRequest<'a> {
     pub(super) repository: &'a str,
     pub(super) who: Who,
     pub(super) grant: &'a Grant,
+    /// Where the person is who reads it.
+    pub(super) reader: Reader,
 }
 
 /// What a request leaves to be done.
@@ -337,15 +343,25 @@ impl GrantRequest<'_> {
         }
     }
 
+    /// What grants, by the name that it has where it is read.
+    fn token(&self) -> String {
+        self.reader.secret("admin-token")
+    }
+
     /// No token to grant with.
     pub(super) fn without_token(&self) -> Check {
         let Grant { name, permission } = self.grant;
+        let but = if self.reader.is_in_actions() {
+            "GITHUB_TOKEN can neither read nor grant that"
+        } else {
+            "there is no token to read or grant that with"
+        };
         self.check(
             Status::NeedsToken,
             format!(
-                "`{name}` should have `{permission}` on `{}`, and GITHUB_TOKEN can neither read nor grant that; set \
-                 `admin-token` to a token with {}, or grant it on the page",
+                "`{name}` should have `{permission}` on `{}`, and {but}; set {} to a token with {}, or grant it on the page",
                 self.repository,
+                self.token(),
                 self.needs()
             ),
         )
@@ -357,8 +373,9 @@ impl GrantRequest<'_> {
             Status::Error,
             format!(
                 "the repository `{}` does not belong to the organisation `{organisation}`, so its teams cannot have a \
-                 role there; name a repository of `{organisation}` in `access-repository`",
-                self.repository
+                 role there; name a repository of `{organisation}` in {}",
+                self.repository,
+                self.reader.input("access-repository")
             ),
         )
     }
@@ -370,8 +387,8 @@ impl GrantRequest<'_> {
             (Who::Team, _) => Some(self.check(
                 Status::Manual,
                 format!(
-                    "`{owner}` is a personal account and has no teams; name people in `users`, or mirror into an \
-                     organisation"
+                    "`{owner}` is a personal account and has no teams; name people in {}, or mirror into an organisation",
+                    self.reader.input("users")
                 ),
             )),
             (Who::User, Permission::Write) => None,
@@ -409,8 +426,9 @@ impl GrantRequest<'_> {
         let check = self.check(
             Status::Error,
             format!(
-                "the organisation `{organisation}` has no team `{team}` that `admin-token` can see; write the slug that \
-                 stands in the address of the team's page, and give the token Members: read"
+                "the organisation `{organisation}` has no team `{team}` that {} can see; write the slug that stands in the \
+                 address of the team's page, and give the token Members: read",
+                self.token()
             ),
         );
         check.link(self.server.teams(organisation))
@@ -437,8 +455,10 @@ impl GrantRequest<'_> {
         self.check(
             Status::Error,
             format!(
-                "there is no account `{}`, or `admin-token` cannot see the repository `{}`; check both names",
-                self.grant.name, self.repository
+                "there is no account `{}`, or {} cannot see the repository `{}`; check both names",
+                self.grant.name,
+                self.token(),
+                self.repository
             ),
         )
     }
@@ -447,7 +467,8 @@ impl GrantRequest<'_> {
         self.check(
             Status::NeedsToken,
             format!(
-                "`admin-token` is not an administrator of `{}` ({words}); it needs {}",
+                "{} is not an administrator of `{}` ({words}); it needs {}",
+                self.token(),
                 self.repository,
                 self.needs()
             ),
@@ -485,7 +506,11 @@ impl GrantRequest<'_> {
     /// The role is too low and this run does not grant.
     pub(super) fn not_granted(&self, role: &Role, dry_run: bool) -> Check {
         let Grant { name, permission } = self.grant;
-        let how = if dry_run { "a run without `dry-run` grants it" } else { "`access: apply` grants it" };
+        let how = if dry_run {
+            format!("a run without {} grants it", self.reader.input("dry-run"))
+        } else {
+            format!("{} grants it", self.reader.set("access", "apply"))
+        };
         let sentence = format!("`{name}` has `{role}`, less than `{permission}`; {how}");
         self.check(Status::Drift, sentence).found(role)
     }
@@ -506,9 +531,10 @@ impl GrantRequest<'_> {
                 Status::Error,
                 format!(
                     "the repository `{}` does not belong to the organisation `{}` ({words}); name one of its \
-                     repositories in `access-repository`",
+                     repositories in {}",
                     self.repository,
-                    self.owner()
+                    self.owner(),
+                    self.reader.input("access-repository")
                 ),
             ),
             Granted::Unfit(words) => self.check(
@@ -523,6 +549,10 @@ impl GrantRequest<'_> {
     /// What was read after a grant was accepted.
     pub(super) fn read_back(&self, now: Option<&Role>) -> Check {
         let Grant { name, permission } = self.grant;
+        let again = match self.reader {
+            Reader::CommandLine => "`mirror-image access`".to_owned(),
+            reader => reader.set("command", "access"),
+        };
         match now {
             Some(role) if !role.is_below(*permission) => {
                 self.check(Status::Applied, format!("`{name}` was granted `{permission}`")).found(role)
@@ -531,14 +561,13 @@ impl GrantRequest<'_> {
                 .check(
                     Status::Drift,
                     format!(
-                        "GitHub took the grant of `{permission}` and still shows `{role}`; run `command: access` in some \
-                         minutes"
+                        "GitHub took the grant of `{permission}` and still shows `{role}`; run {again} in some minutes"
                     ),
                 )
                 .found(role),
             None => self.check(
                 Status::Drift,
-                format!("GitHub took the grant of `{permission}` and does not show the role; run `command: access` again"),
+                format!("GitHub took the grant of `{permission}` and does not show the role; run {again} again"),
             ),
         }
     }
@@ -647,7 +676,13 @@ mod tests {
     fn every_role_of_a_team_has_its_step() {
         let server = Server::of(&Environment::default());
         let grant = Grant { name: "devs".to_owned(), permission: Permission::Write };
-        let request = GrantRequest { server: &server, repository: "acme/m", who: Who::Team, grant: &grant };
+        let request = GrantRequest {
+            server: &server,
+            repository: "acme/m",
+            who: Who::Team,
+            grant: &grant,
+            reader: Reader::CommandLine,
+        };
         let is = |role: &str| Lookup::Found(TeamRole::Is(Role::parse(role)));
         for (seen, team, expected) in [
             (is("write"), None, Some(Status::Ok)),
@@ -682,5 +717,44 @@ mod tests {
         assert_eq!(request.read_back(Some(&Role::parse("write"))).status, Status::Applied);
         assert_eq!(request.read_back(Some(&Role::parse("read"))).status, Status::Drift);
         assert_eq!(request.read_back(None).status, Status::Drift);
+    }
+
+    #[test]
+    fn a_shell_is_told_of_variables_and_flags_and_of_no_workflow() {
+        let server = Server::of(&Environment::default());
+        let grant = Grant { name: "devs".to_owned(), permission: Permission::Write };
+        for who in [Who::Team, Who::User] {
+            let (server, grant) = (&server, &grant);
+            let request = GrantRequest { server, repository: "acme/m", who, grant, reader: Reader::CommandLine };
+            let none = Lookup::Absent;
+            let mut said = vec![
+                request.without_token(),
+                request.elsewhere("other"),
+                request.not_granted(&Role::None, true),
+                request.not_granted(&Role::None, false),
+                request.read_back(None),
+                request.read_back(Some(&Role::parse("read"))),
+            ];
+            said.extend(request.of_a_person());
+            let unfit = Granted::Unfit("422".to_owned());
+            let ends = [Granted::Refused("403".to_owned()), Granted::Absent, unfit];
+            said.extend(ends.iter().filter_map(|granted| request.granted(granted, &Role::None)));
+            let place = PackageContext { reader: Reader::CommandLine, ..place(server, true) };
+            let wanted = |repository| Wanted { repository, visibility: Some("private") };
+            let found = linked(Some("acme/z"), "public");
+            said.extend(package(&place, &wanted(Some("acme/m")), Some(&found), None));
+            said.extend(package(&place, &wanted(None), Some(&found), None));
+            said.extend(package(&place, &wanted(None), Some(&none), None));
+            for check in said {
+                let words = &check.sentence;
+                for of_a_workflow in
+                    ["`admin-token`", "`access-repository", "GITHUB_TOKEN", "`github-token`", "`dry-run`"]
+                {
+                    assert!(!words.contains(of_a_workflow), "{words}");
+                }
+                assert!(!words.contains(": apply`") && !words.contains("`command: "), "{words}");
+            }
+            assert!(request.without_token().sentence.contains("set `INPUT_ADMIN_TOKEN` to a token"));
+        }
     }
 }
