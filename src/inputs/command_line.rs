@@ -86,7 +86,7 @@ const SUBCOMMANDS: [Subcommand; 8] = [
         about: "Show an image's digest, and that of each of its platforms",
         words: &[SOURCE],
         examples: &[
-            ("Every platform with its digest and size", "mirror-image inspect alpine:3.20"),
+            ("Every platform with its digest", "mirror-image inspect alpine:3.20"),
             ("The digest of one platform", "mirror-image inspect alpine:3.20 --platforms linux/arm64"),
         ],
     },
@@ -189,7 +189,9 @@ pub fn command_line(purpose: Purpose) -> clap::Command {
     for subcommand in &SUBCOMMANDS {
         command = command.subcommand(subcommand.parser(purpose));
     }
-    command.subcommand(completions(purpose)).subcommand(clap::Command::new(VERSION).about("Print the version"))
+    let version =
+        clap::Command::new(VERSION).about("Print the version").override_usage(format!("mirror-image {VERSION}"));
+    command.subcommand(completions(purpose)).subcommand(version)
 }
 
 /// The usage, for those who wrote nothing at all.
@@ -219,7 +221,11 @@ impl Subcommand {
             Count::AtMostOne => format!("[{}]", word.id),
             Count::Several => format!("{}…", word.id),
         };
-        let words = self.words.iter().map(shown).collect::<Vec<_>>().join(" ");
+        let words = match self.task {
+            // It is about the target, whatever the source was.
+            Task::Images(Command::Access) => "--target IMAGE".to_owned(),
+            _ => self.words.iter().map(shown).collect::<Vec<_>>().join(" "),
+        };
         let examples: Vec<String> = self.examples.iter().map(|(what, line)| format!("  {what}:\n    {line}")).collect();
         let examples = format!("Examples:\n{}", examples.join("\n"));
         let mut parser = clap::Command::new(name)
@@ -245,6 +251,9 @@ impl Subcommand {
             let is_shown = !is_word && input.tasks.contains(&self.task);
             if is_shown || purpose == Purpose::Read {
                 let mut flag = flag(input, purpose).hide(!is_shown);
+                if let (Task::Files(_), Some(about)) = (self.task, of_files(input.name)) {
+                    flag = flag.help(first_sentence(about)).long_help(about).help_heading("Files");
+                }
                 // Which list is said by `config`, and a file behind it is a file.
                 if input.name == "check" && matches!(self.task, Task::Files(_)) {
                     flag = flag.num_args(0..=1).require_equals(true).default_missing_value("list");
@@ -254,6 +263,20 @@ impl Subcommand {
         }
         parser.args(of_a_terminal(purpose))
     }
+}
+
+/// What an input means where files are read and no image is copied.
+fn of_files(input: &str) -> Option<&'static str> {
+    Some(match input {
+        "target" => {
+            "Where an image is in the mirror: a name with `{registry}` `{repository}` `{namespace}` `{name}` `{tag}` of the \
+             source. [default: ghcr.io/{owner}/{repo}/{registry}/{repository}]"
+        }
+        "dry-run" => "Say what would change, and write nothing. [default: false]",
+        "check" => "Fail where a file names an image that the list in `config` does not mirror, and print those.",
+        "strict" => "Fail where an image is unresolved, stays as it is, or is not carried over. [default: false]",
+        _ => return None,
+    })
 }
 
 fn completions(purpose: Purpose) -> clap::Command {
@@ -413,7 +436,7 @@ impl Flags {
         refuse_lonely_boolean(name)?;
         let Some(subcommand) = SUBCOMMANDS.iter().find(|subcommand| subcommand.task.word() == name) else {
             if let Some(sentence) = elsewhere::command(name) {
-                return Err(Error::input("command", format!("`{}` is none here; {sentence}", quote(name))));
+                return Err(Error::input("command", format!("`{}` is no command here; {sentence}", quote(name))));
             }
             // Judged as a command, so that a mistyped one never becomes an image.
             flags.take_word("command", name)?;
@@ -514,7 +537,12 @@ pub fn explain(error: &clap::Error, command: Option<Task>) -> Error {
         // Something else that begins with dashes may be a password, and is not repeated.
         ErrorKind::UnknownArgument if is_long && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') => {
             let others = [OUTPUT, COLOUR, QUIET, VERBOSE, "help", VERSION];
-            let hint = nearest(name, INPUTS.iter().map(|input| input.name).chain(others));
+            let known = INPUTS.iter().map(|input| input.name).chain(others);
+            // `completions` and `version` have none of their own.
+            if known.clone().any(|known| known == name) {
+                return Error::input(format!("--{name}"), "is no flag of this command; leave it out");
+            }
+            let hint = nearest(name, known);
             let hint = hint.map_or_else(String::new, |name| format!("; did you mean `--{name}`?"));
             let command = subcommand.map_or("copy", |subcommand| subcommand.task.word());
             let problem = format!("is not known{hint} (`mirror-image help {command}` lists those of `{command}`)");

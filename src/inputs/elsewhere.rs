@@ -18,7 +18,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["push", "load"], "to push what is in a directory, write `mirror-image copy oci:DIRECTORY TARGET`"),
     (
         &["login", "logout", "auth", "signin"],
-        "there is no login here: use `docker login HOST` (or podman, skopeo, `crane auth login`), whose file is read, or give \
+        "use `docker login HOST` (or podman, skopeo, `crane auth login`), whose file is read, or give \
          the variables `INPUT_SOURCE_USERNAME` and `INPUT_SOURCE_PASSWORD`",
     ),
     (

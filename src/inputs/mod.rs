@@ -13,6 +13,7 @@ pub mod from_files;
 pub mod globs;
 pub mod outputs;
 mod signatures;
+mod paths;
 pub mod table;
 pub mod typed;
 pub mod values;

@@ -237,7 +237,19 @@ fn words_and_flags_of_other_tools_are_told_what_they_are_called_here() {
         ),
         (&["tags", "a", "hunter2"], "input `arguments`: are too many: `tags` takes REPOSITORY and flags; run it once"),
         (&["tags"], "input `source`: is missing; name a repository"),
-        (&["access", "a/b"], "input `target`: is missing; name the package that is meant"),
+        (
+            &["access", "a/b"],
+            "input `target`: is missing; name the package that is meant, for example `--target ghcr.io/octo/mirrors/alpine`",
+        ),
+        (&["version", "--output", "json"], "input `--output`: is no flag of this command; leave it out"),
+        (&["copy", "a", "--version"], "input `--version`: is no flag of this command; leave it out"),
+        (
+            &["copy", "--config", "l.yml", "a"],
+            "input `config`: is given, and `source` is too; leave one of them out (where images go is said by `target`)",
+        ),
+        (&["copy", "a", "./d"], "input `target`: `./d` is a path; a directory in the OCI image layout is `oci:./d`"),
+        (&["copy", "/tmp/d", "a"], "; a directory in the OCI image layout is `oci:/tmp/d`"),
+        (&["copy", "LICENSE", "a"], "; there is a file of this name: a list is named by `--config LICENSE`"),
         (&["copy", "a", "b", "--dry-run", "false"], "input `arguments`: `false` stands alone; write it with the flag"),
         (&["copy", "a", "b", "-n"], "input `-n`: is not known here; write `--dry-run`"),
         (
@@ -266,16 +278,16 @@ fn words_and_flags_of_other_tools_are_told_what_they_are_called_here() {
         ),
         (
             &["cp", "a", "b"],
-            "input `command`: `cp` is none here; to copy an image, write `mirror-image copy SOURCE TARGET`",
+            "input `command`: `cp` is no command here; to copy an image, write `mirror-image copy SOURCE TARGET`",
         ),
-        (&["sync", "a", "b"], "input `command`: `sync` is none here; to copy what a list has, write"),
+        (&["sync", "a", "b"], "input `command`: `sync` is no command here; to copy what a list has, write"),
         (
             &["login", "a.io", "-u", "me", "-p", "hunter2"],
-            "input `command`: `login` is none here; there is no login here",
+            "input `command`: `login` is no command here; use `docker login HOST`",
         ),
-        (&["ls", "a/b"], "input `command`: `ls` is none here; to list the tags of a repository, write"),
-        (&["digest", "a/b"], "input `command`: `digest` is none here; for the digest, write"),
-        (&["manifest", "a/b"], "input `command`: `manifest` is none here; for the digest, the platforms and"),
+        (&["ls", "a/b"], "input `command`: `ls` is no command here; to list the tags of a repository, write"),
+        (&["digest", "a/b"], "input `command`: `digest` is no command here; for the digest, write"),
+        (&["manifest", "a/b"], "input `command`: `manifest` is no command here; for the digest, the platforms and"),
         (
             &["inspect", "a", "hunter2"],
             "input `arguments`: are too many: `inspect` takes SOURCE and flags; give several images by `--images",
@@ -283,6 +295,19 @@ fn words_and_flags_of_other_tools_are_told_what_they_are_called_here() {
     ] {
         is_refused(arguments, sentence);
     }
+}
+
+#[test]
+fn what_lies_here_under_the_name_of_an_image_is_said_and_so_is_a_file_of_logins_that_does_not() {
+    // The tests run where `docs` is.
+    let notices = |target: &str, variables: &[(&str, &str)]| run(&["copy", "alpine:3", target], variables).notices;
+    assert_eq!(notices("docs", &[]), ["`docs` is an image of Docker Hub here; the directory is `oci:docs`"]);
+    assert_eq!(notices("docs", &[("GITHUB_ACTIONS", "true")]), [""; 0], "a job names what it means");
+    assert_eq!(notices("none-of-this-name", &[]), [""; 0]);
+    let nowhere = [("REGISTRY_AUTH_FILE", "/nowhere/auth.json")];
+    let said = "`REGISTRY_AUTH_FILE` names `/nowhere/auth.json`, which is not there: it has no login";
+    assert_eq!(notices("a.io/b", &nowhere), [said]);
+    assert_eq!(notices("a.io/b", &[nowhere[0], ("GITHUB_ACTIONS", "true")]), [""; 0], "it is not read there");
 }
 
 #[test]

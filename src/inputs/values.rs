@@ -22,6 +22,7 @@ use crate::http::proxies::Proxies;
 use crate::http::roots::ExtraRoots;
 use crate::inputs::config;
 use crate::inputs::files::OfFiles;
+use crate::inputs::paths::{IN_OUR_IMAGE, directories_by_name, is_path, lost_login_file, or_path};
 use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::{Checked, Inputs, Task};
 use crate::inputs::words::{age, at_once, duration, host, items, pull_limit, request_limit, size_limit};
@@ -110,9 +111,13 @@ impl Values {
         let task: Task = self.choice("command")?;
         let command = task.command();
         let surroundings = Surroundings::of(environment);
-        let Wanted { images, platform, read_as, declined, is_strangers, services } =
-            self.wanted(task, command, environment, &surroundings)?;
+        let Wanted { images, platform, read_as, declined, is_strangers, services } = self
+            .wanted(task, command, environment, &surroundings)
+            .map_err(|error| or_path(error, self.get("source").unwrap_or_default(), &surroundings))?;
         notices.extend(read_as);
+        notices.extend(lost_login_file(environment, &surroundings));
+        let given = |name: &str| self.0.get(name).map(String::as_str);
+        notices.extend(directories_by_name(given("source"), given("target"), &surroundings));
         let dry_run = self.dry_run(task, command)?;
         let workspace = surroundings.workspace(environment);
         let history = self.get("history").map(|path| config::history(Path::new(workspace), path)).transpose()?;
@@ -276,12 +281,23 @@ impl Values {
         }
         match (self.0.get("target"), surroundings.gitlab()) {
             (None, _) if command == Command::Access && project.is_none() && images.need_a_target() => {
-                let problem = "is missing; name the package that is meant, for example `ghcr.io/octo/mirrors/alpine`";
+                let flag = if surroundings.is_shell() { "--target " } else { "" };
+                let problem = format!(
+                    "is missing; name the package that is meant, for example `{flag}ghcr.io/octo/mirrors/alpine`"
+                );
                 Err(Error::input("target", problem))
             }
             (None, Some(project)) if images.need_a_target() => project.default_target().map(|target| vec![target]),
             (None, Some(_)) => Ok(Vec::new()),
-            _ => Ok(items(self.get("target").unwrap_or_default()).into_iter().map(str::to_owned).collect()),
+            _ => {
+                let targets = items(self.get("target").unwrap_or_default());
+                if let Some(path) = targets.iter().find(|target| is_path(target)) {
+                    let path = quote(path);
+                    let problem = format!("`{path}` is a path; a directory in the OCI image layout is `oci:{path}`");
+                    return Err(Error::input("target", problem));
+                }
+                Ok(targets.into_iter().map(str::to_owned).collect())
+            }
         }
     }
 
@@ -337,7 +353,8 @@ impl Values {
             .into_iter()
             .filter(|name| self.get(name).is_some());
         if let [first, .., last] = given.collect::<Vec<_>>().as_slice() {
-            return Err(Error::input(*last, format!("is given, and `{first}` is too; leave one of them out")));
+            let target = if *first == "source" { " (where images go is said by `target`)" } else { "" };
+            return Err(Error::input(*last, format!("is given, and `{first}` is too; leave one of them out{target}")));
         }
         if let Some(ask) = self.ask()? {
             let wanted = Wanted::of(Images::Listed(ask.lines));
@@ -545,9 +562,6 @@ impl Values {
         }
     }
 }
-
-/// Set in the images of this program, whose files are not a person's.
-const IN_OUR_IMAGE: &str = "MIRROR_IMAGE_CONTAINER";
 
 /// What is learnt of an image that need not be copied: configuration and replies are made of its platforms.
 fn detail(emit: &emit::Wanted, declined: Option<&[Declined]>) -> UnchangedDetail {

@@ -146,6 +146,11 @@ async fn what_a_list_does_not_say_is_asked_for_by_target() {
     for (name, text, part) in [
         ("empty.yml", "", "has nothing in it"),
         ("values.yml", "replicas: 2\nx: {y: z}\n", "is no list that is known"),
+        (
+            "own.yml",
+            "version: 1\nimages:\n  - {source: a/b, tags: ['1.*']}\n",
+            "is a mirror list already: name it by `config`",
+        ),
         ("broken.yml", "sync: [\n", "broken.yml:1:7: this is not YAML"),
         ("tabs.yml", "sync:\n\t- a\n", "this is not YAML"),
         ("bomb.yml", &bomb, "has more than 1000000 values"),

@@ -53,6 +53,10 @@ fn structured(root: &Node, settings: &Settings<'_>, imported: &mut Imported) -> 
         !root.members().is_empty()
             && maps.clone().all(|members| members.iter().any(|(key, _)| known.contains(&&*key.text)))
     };
+    let is_own = |image: &Node| image.get("source").is_some() && image.get("tags").is_some();
+    if root.get("images").is_some_and(|images| images.items().iter().any(is_own)) {
+        return Err(Problem::new(root.place, "is a mirror list already: name it by `config`"));
+    }
     match root.text_of("kind") {
         Some("ImageSetConfiguration") => others::oc_mirror(root, settings, imported),
         Some(_) if api.contains("hauler") => hauler::read(root, settings, imported),

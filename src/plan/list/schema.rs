@@ -466,7 +466,13 @@ fn exact(place: Place, text: &str) -> Result<ExactTag, Problem> {
         None => (text, None),
     };
     if !is_tag(tag) {
-        let problem = format!("`{}` is no tag, which has letters, digits, `_`, `.` and `-`, 128 at most", quote(tag));
+        let or = if text.starts_with(['<', '>', '=', '^', '~']) {
+            format!("; a range of versions is written `semver: \"{}\"`", quote(text))
+        } else {
+            String::new()
+        };
+        let problem =
+            format!("`{}` is no tag, which has letters, digits, `_`, `.` and `-`, 128 at most{or}", quote(tag));
         return Err(Problem::new(place, problem));
     }
     Ok(ExactTag { place, tag: tag.to_owned(), digest })

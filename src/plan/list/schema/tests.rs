@@ -158,6 +158,10 @@ fn each_kind_of_bad_list_gets_its_own_sentence_with_its_place() {
         (entry("tags: []"), "3:5: `tags` names no tag"),
         (entry("tags: [[a]]"), "3:12: a tag is a text, a pattern or a map, and this is a list"),
         (entry("tags: [a b]"), "3:12: `a b` is no tag"),
+        (
+            entry("tags: [\">=1.2\"]"),
+            "3:12: `>=1.2` is no tag, which has letters, digits, `_`, `.` and `-`, 128 at most; a range of versions is written `semver: \">=1.2\"`",
+        ),
         (entry("tags: [a, a]"), "3:15: the tag `a` is named twice"),
         (entry("tags: [a@sha256:12]"), "3:12: "),
         (entry("tags: [\"/a\"]"), "3:12: `/a` begins with `/` and does not end with it"),
