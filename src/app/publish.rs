@@ -1,6 +1,7 @@
 //! What a run leaves behind: outputs, summary, annotations, exit code.
 
 use std::cell::LazyCell;
+use std::path::Path;
 
 use crate::app::{history, lock};
 use crate::directory::Directory;
@@ -35,7 +36,8 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &mu
         let redacted = |text: &str| console.redactor().hide_value(text).into_owned();
         failed(emit::write(directory, &report.consumer_configs, redacted));
     }
-    for line in log::emitted(report) {
+    let directory = inputs.emit_directory.as_ref().map_or(Path::new(""), emit::directory::Directory::below);
+    for line in log::emitted(report, directory) {
         console.line(&line);
     }
     // Asked for, and not there: told a quiet run too.

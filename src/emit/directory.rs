@@ -46,6 +46,11 @@ impl Directory {
         Ok(Self { workspace: root, path: workspace, below })
     }
 
+    /// Where it is, from the workspace on.
+    pub fn below(&self) -> &Path {
+        &self.below
+    }
+
     /// Writes one file, and the directories above it. The file is replaced as a whole, and a link in its place with it.
     pub fn write(&self, file: &EmittedFile) -> Result<(), Error> {
         let relative = self.below.join(&file.path);

@@ -3,6 +3,8 @@
 //! Owns the words and numbers that a person reads while a run goes on. Must never print: it returns lines, and the
 //! console prints them.
 
+use std::path::Path;
+
 use crate::emit::files::ConsumerConfig;
 use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
@@ -106,10 +108,10 @@ fn problem(command: Command, image: &ImageOutcome) -> Option<String> {
     image.error.as_deref().map(|error| format!("cannot {verb} {}: {}", route(image), error.lines().0))
 }
 
-/// The files of consumer configuration, a line each.
-pub fn emitted(report: &Report) -> Vec<String> {
+/// The files of consumer configuration, below `directory`, a line each.
+pub fn emitted(report: &Report, directory: &Path) -> Vec<String> {
     let files = report.consumer_configs.iter().flat_map(|config| &config.files);
-    files.map(|file| format!("emitted {}", file.path)).collect()
+    files.map(|file| format!("emitted {}", directory.join(&file.path).display())).collect()
 }
 
 /// The formats that cannot say what the run did, and why.
@@ -161,8 +163,9 @@ pub(super) fn amount(report: &Report, bytes: u64) -> String {
 /// `SOURCE → TARGET`, or the source where there is no target.
 fn route(image: &ImageOutcome) -> String {
     match &image.target {
-        Some(target) => format!("{} → {target}", image.source),
-        None => image.source.to_string(),
+        // `access` is about one end.
+        Some(target) if *target != image.source => format!("{} → {target}", image.source),
+        _ => image.source.to_string(),
     }
 }
 
@@ -209,6 +212,19 @@ pub(super) fn others(image: &ImageOutcome) -> impl Iterator<Item = String> {
         let reason = site.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         format!("{}: {}{reason}", site.site, site.class.name())
     })
+}
+
+/// Why a dry run would send so little: what the target says that it has, and what is to be linked there. A registry that
+/// does not link is sent it after all.
+pub(super) fn spared(image: &ImageOutcome) -> Option<String> {
+    let blobs = image.blobs;
+    let parts = [(blobs.mounted, "to be linked"), (blobs.present, "said to be there")];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{} {what}", count(*number, "blob")))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 fn blobs(image: &ImageOutcome) -> Option<String> {

@@ -779,7 +779,7 @@ async fn the_run_says_what_it_emitted_and_an_unchanged_run_writes_the_same() {
     assert_eq!(outcome.json()["images"][0]["result"], "unchanged");
     assert_eq!(read(&mirrored.workspace.path().join("mirror-image")), before);
     assert!(
-        outcome.says("emitted registries.conf.d/50-owner-repo.conf") && outcome.says("not emitted: cnb: "),
+        outcome.says("emitted mirror-image/registries.conf.d/50-owner-repo.conf") && outcome.says("not emitted: cnb: "),
         "{outcome}"
     );
     assert!(

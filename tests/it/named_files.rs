@@ -335,6 +335,9 @@ async fn what_was_mirrored_is_there_to_be_pasted_as_lines_a_script_for_sed_and_a
     .unwrap();
     run("compose.yml").succeeds().await;
     let pinned = format!("{to}:1@{}", made::single().digest());
+    // What was written is no list of what is to be mirrored.
+    let listed = images(&[&workspace.path().display().to_string(), "--format=lines"]).succeeds().await;
+    assert_eq!(listed.stdout, format!("{from}:1\n"), "{listed}");
     let read = |name: &str| std::fs::read_to_string(path("mirror-image").join(name)).unwrap();
     assert!(read("lines.txt").ends_with(&format!("# {from}:1\n{pinned}\n")), "{}", read("lines.txt"));
     let services = format!("services:\n  job:\n    image: \"{pinned}\"\n  web:\n    image: \"{pinned}\"\n");

@@ -38,8 +38,15 @@ pub fn may_be_read(name: &str) -> bool {
     is_dockerfile(name) || is_yaml(name)
 }
 
+/// How a file begins that a run has written for those who pull.
+const WRITTEN: &str = "# Written by mirror-image; the next run writes it anew.";
+
 /// What a file of this name says.
 pub fn read(name: &str, text: &str, origin: Origin, settings: &Settings) -> Reading {
+    // It names what is in the mirror, and nothing that is to come there.
+    if origin == Origin::Searched && text.starts_with(WRITTEN) {
+        return Collector::new(text, settings).reading;
+    }
     let base = Path::new(name).file_name().map_or_else(|| name.to_owned(), |name| name.to_string_lossy().into_owned());
     if is_dockerfile(&base) {
         return dockerfile::read(text, settings);
