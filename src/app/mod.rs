@@ -223,9 +223,8 @@ async fn settled<S: Future<Output = &'static str>>(
     {
         match watch.until(within(until, expand::expand(list, &inputs.request, registries, events))).await {
             Ok(None) => {
-                let problem =
-                    "nothing was written: `time-limit` was over before the tags of the list were known; raise it";
-                return Err(Error::Local(problem.to_owned()));
+                let problem = "`time-limit` was over before the tags of the list were known; raise it";
+                return Err(unwritten(inputs.request.command, problem));
             }
             Ok(Some(expansion)) => {
                 plan = listed(inputs, watch.console, &expansion, registries.credentials())?;
@@ -243,11 +242,19 @@ async fn settled<S: Future<Output = &'static str>>(
     Ok(plan)
 }
 
+/// What is wrong with a list, before anything of it was looked at; that nothing was written is news where something would be.
+fn unwritten(command: Command, problem: &str) -> Error {
+    Error::Local(match command {
+        Command::Copy => format!("nothing was written: {problem}"),
+        Command::Inspect | Command::Verify | Command::Access => problem.to_owned(),
+    })
+}
+
 /// The plan of a list whose tags are known. What is wrong with it could not be seen before; nothing is written yet.
 fn listed(inputs: &Inputs, console: &Console, expansion: &Expansion, credentials: &Credentials) -> Result<Plan, Error> {
     let made = Plan::of_list(&expansion.lines, &inputs.request, credentials, &inputs.insecure_registries);
     let made = made.map_err(|error| match error {
-        Error::Input { problem, .. } => Error::Local(format!("nothing was written: {problem}")),
+        Error::Input { problem, .. } => unwritten(inputs.request.command, &problem),
         other => other,
     })?;
     refuse_tokens(inputs, &made, credentials)?;
@@ -266,7 +273,7 @@ fn listed(inputs: &Inputs, console: &Console, expansion: &Expansion, credentials
 fn conclude_list(console: &Console, report: &mut Report) {
     let Some(list) = &report.list else { return };
     let of = report.images.len() + 1;
-    for image in list.failed() {
+    for image in list.failed(report.command) {
         say(console, report, of, &image);
         report.images.push(image);
     }

@@ -149,7 +149,7 @@ impl<'a> ImageTask<'a> {
             target_has_login: self.has_login(),
             sites: self.meter.sites(),
             served_by: self.meter.served_by(),
-            state: error.as_ref().map(|_| self.state()),
+            state: error.as_ref().and_then(|_| self.state()),
             error: error.map(Box::new),
             duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             ..image
@@ -181,15 +181,18 @@ impl<'a> ImageTask<'a> {
         *self.tag.locked() = state;
     }
 
-    /// What was and what was not written.
-    fn state(&self) -> String {
+    /// What was and what was not written; nothing of what never writes.
+    fn state(&self) -> Option<String> {
+        if !matches!(self.job.options.operation, Operation::Copy(_)) {
+            return None;
+        }
         let blobs = self.meter.blobs();
         let written = Written {
             blobs: blobs.sent + blobs.mounted,
             manifests: self.meter.manifests(),
             bytes: self.meter.traffic().bytes_written,
         };
-        self.tag().sentence(self.job.target.as_ref().and_then(ImageReference::tag), written)
+        Some(self.tag().sentence(self.job.target.as_ref().and_then(ImageReference::tag), written))
     }
 
     async fn copy(&self, Way { target, reader }: &Way<'_>) -> Result<Outcome, Error> {

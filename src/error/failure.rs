@@ -5,6 +5,7 @@ use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Instead, Show
 use crate::error::reader::Reader;
 use crate::error::violation::Violation;
 use crate::error::{Error, Side};
+use crate::oci::reference::Reference;
 use crate::oci::vendor::{self, Vendor, has_two_levels};
 
 /// A failure, as the rules look at it.
@@ -106,6 +107,15 @@ impl<'a> Failure<'a> {
 
     pub fn is_connection(&self, wanted: ConnectionFailure) -> bool {
         matches!(self.cause, Some(Cause::Connection { kind, .. }) if *kind == wanted)
+    }
+
+    /// Whether the host stands as somebody wrote it: a token service does not, and the great registries are known by name.
+    pub fn may_be_misspelt(&self) -> bool {
+        let written = match self.error {
+            Error::Registry { object, .. } => object.reference().map(Reference::registry),
+            _ => None,
+        };
+        written == Some(self.host) && Vendor::of(self.host) == Vendor::Other
     }
 
     pub fn is_tls(&self, wanted: TlsFailure) -> bool {

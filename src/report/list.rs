@@ -2,6 +2,7 @@
 //!
 //! Owns the sentences about entries. Never selects.
 
+use crate::engine::options::Command;
 use crate::engine::outcome::ImageOutcome;
 use crate::error::Error;
 use crate::observe::counts::Traffic;
@@ -46,11 +47,11 @@ impl ListReport {
     }
 
     /// The entries that failed, as the report's other images are.
-    pub fn failed(&self) -> impl Iterator<Item = ImageOutcome> + use<> {
+    pub fn failed(&self, command: Command) -> impl Iterator<Item = ImageOutcome> + use<> {
         let entries = self.entries.iter().filter_map(|entry| Some((&entry.source, entry.result.as_ref().err()?)));
         let refused = self.refused.iter().map(|(_, source, error)| (source, error));
         let failed = entries.chain(refused).map(|(source, error)| {
-            let state = Some("nothing was written for this entry".to_owned());
+            let state = (command == Command::Copy).then(|| "nothing was written for this entry".to_owned());
             ImageOutcome { error: Some(Box::new(error.clone())), state, ..ImageOutcome::new(source.clone(), None) }
         });
         failed.collect::<Vec<_>>().into_iter()

@@ -76,7 +76,8 @@ fn route(image: &ImageOutcome, width: Option<usize>) -> Vec<Line> {
     let head = Line::default()
         .then(tone, format!("{mark} {} ", outcome(image.result)))
         .then(Tone::Plain, image.source.to_string());
-    let Some(target) = &image.target else { return vec![head] };
+    // `access` is about one end.
+    let Some(target) = image.target.as_ref().filter(|target| **target != image.source) else { return vec![head] };
     let arrow = format!("→ {target}");
     if width.is_none_or(|width| head.width() + 1 + arrow.chars().count() <= width) {
         return vec![head.then(Tone::Quiet, " → ").then(Tone::Plain, target.to_string())];
@@ -95,7 +96,10 @@ fn figures(image: &ImageOutcome) -> Option<String> {
     }
     parts.extend(attachments(image));
     match image.result {
-        Outcome::WouldCopy => parts.push(format!("{} to send", size(image.blobs.missing_bytes))),
+        Outcome::WouldCopy => {
+            parts.push(format!("{} to send", size(image.blobs.missing_bytes)));
+            parts.extend(log::spared(image));
+        }
         _ if traffic.bytes_written > 0 => parts.push(format!("{} sent", size(traffic.bytes_written))),
         Outcome::Copied => parts.push("every layer was there already".to_owned()),
         _ => {}
@@ -132,6 +136,7 @@ mod tests {
     use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome};
     use crate::github::findings::{Check, Checked, Findings, Status};
+    use crate::observe::counts::Blobs;
     use crate::oci::digest::Digest;
     use crate::report::Report;
     use crate::report::json::tests::{copied, failed, report, unchanged};
@@ -192,6 +197,23 @@ mod tests {
         assert_eq!(text(&data(&report, Format::None)), [""; 0]);
         let json: serde_json::Value = serde_json::from_str(&document(&report, &Context::default())).unwrap();
         assert_eq!((&json["totals"]["images"], &json["digest"]), (&2.into(), &serde_json::Value::Null));
+    }
+
+    #[test]
+    fn a_dry_run_says_why_it_would_send_so_little() {
+        let blobs = Blobs { present: 4, mounted: 1, ..Blobs::default() };
+        let would = ImageOutcome { result: Outcome::WouldCopy, blobs, ..copied() };
+        let lines = text(&image(&report(vec![would.clone()]), &would, 1, None));
+        assert!(lines[1].contains("0 B to send, 1 blob to be linked, 4 blobs said to be there, "), "{lines:?}");
+    }
+
+    #[test]
+    fn access_names_its_one_end_once() {
+        let target = copied().target.unwrap();
+        let checked =
+            ImageOutcome { source: target.clone(), target: Some(target), result: Outcome::Checked, ..copied() };
+        let report = Report { command: Command::Access, ..report(vec![checked.clone()]) };
+        assert!(!text(&image(&report, &checked, 1, None)).concat().contains('→'));
     }
 
     #[test]

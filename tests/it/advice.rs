@@ -32,8 +32,8 @@ async fn tags_that_may_have_been_meant_are_named_and_asked_for_once() {
     let json = outcome.json();
     let near = |image: usize| json["images"][image]["error"]["hints"][0].as_str().unwrap_or_default().to_owned();
     let name = source.name("library/app");
-    assert_eq!(near(0), format!("`{name}` has no such tag; it has `3.20.2`, `3.20.1`"), "{outcome}");
-    assert_eq!(near(2), format!("`{name}` has no such tag; it has `3.20.2`, `3.20.1`"), "{outcome}");
+    assert_eq!(near(0), format!("`{name}` has no such tag; it has tags such as `3.20.2`, `3.20.1`"), "{outcome}");
+    assert_eq!(near(2), format!("`{name}` has no such tag; it has tags such as `3.20.2`, `3.20.1`"), "{outcome}");
     assert_eq!(near(3), "", "{outcome}");
     // Nothing is asked for where nothing failed.
     let good = Run::copy(&source.name("library/app:edge"), &target.name("again/app:edge")).succeeds().await;

@@ -208,7 +208,11 @@ fn phases() -> Vec<Phase> {
                 "the tag `1` was written to the target",
             )
         },
-        Phase { command: "verify", ..at_target("verify", Fault::on("HEAD", "/blobs/", never()).always(), nothing) },
+        // Which never writes, and so says nothing of it.
+        Phase {
+            command: "verify",
+            ..at_target("verify", Fault::on("HEAD", "/blobs/", never()).always(), "cancelled by SIG")
+        },
     ]
 }
 
@@ -255,6 +259,7 @@ async fn stops(phase: Arc<Phase>, signal_name: &str, code: i32) {
     assert_eq!((&json["result"], &json["images"][0]["result"]), (&"cancelled".into(), &"failed".into()), "{context}");
     assert!(outcome.says(&format!("cancelled by SIG{signal_name}")), "{context}");
     assert!(outcome.says(phase.says), "`{}` is not said: {context}", phase.says);
+    assert_eq!(outcome.says("nothing was written"), phase.says == "nothing was written", "{context}");
     assert!(outcome.summary.contains("cancelled"), "{context}");
     let written = target.tag("mirror/app", "1").is_some();
     assert_eq!(written, phase.command == "verify" || phase.says.starts_with("the tag"), "{context}");

@@ -79,7 +79,7 @@ fn faults() -> Vec<(Certificate, bool, [&'static str; 2])> {
         (
             Certificate::naming(HERE),
             false,
-            ["the certificate is not trusted", "of your own authority, give its root with"],
+            ["the certificate is not trusted", "of your own authority, give its root, or a self-signed"],
         ),
         (Certificate::new(), true, ["the certificate is for another name", "check that the certificate names"]),
         (Certificate::naming(HERE).expired(), true, ["the certificate is out of date", "its operator must renew it"]),

@@ -346,8 +346,13 @@ pub const RULES: &[Rule] = &[
             ),
             when(
                 |f, _| *f.instead() == Instead::Unknown,
-                |f, _| {
-                    format!("check the name and the tag: `{}/{}` may not have it, or no longer", f.host, f.repository)
+                |f, _| match f.action {
+                    // No tag was asked for.
+                    Some(Action::GetTags) => instead(f),
+                    _ => format!(
+                        "check the name and the tag: `{}/{}` may not have it, or no longer",
+                        f.host, f.repository
+                    ),
                 },
             ),
             when(
@@ -426,7 +431,7 @@ fn instead(failure: &Failure<'_>) -> String {
     match failure.instead() {
         Instead::Tags(near) => {
             let near: Vec<String> = near.iter().map(|tag| format!("`{tag}`")).collect();
-            format!("{name} has no such tag; it has {}", near.join(", "))
+            format!("{name} has no such tag; it has tags such as {}", near.join(", "))
         }
         Instead::NoTag => format!("{name} has no tag at all"),
         Instead::NoRepository { answer: Some(answer), .. } => {

@@ -24,7 +24,10 @@ const PROXY: Hint = always(|_, r| {
 const AUTHORITY: fn(&Failure<'_>, Reader) -> String = |f, r| {
     // A certificate is for a host, whatever its port.
     let given = r.set("ca-certificates", &format!("{} = FILE.pem", without_port(f.host)));
-    format!("if `{}` has a certificate of your own authority, give its root with {given}", f.host)
+    format!(
+        "if `{}` has a certificate of your own authority, give its root, or a self-signed certificate itself, with {given}",
+        f.host
+    )
 };
 
 /// What of its signature an image lacks.
@@ -57,7 +60,11 @@ pub const RULES: &[Rule] = &[
     Rule {
         is: |f| f.is_connection(ConnectionFailure::Dns),
         hints: &[
-            always(|f, _| format!("check the spelling of `{}`", f.host)),
+            when(|f, _| f.may_be_misspelt(), |f, _| format!("check the spelling of `{}`", f.host)),
+            when(
+                |f, _| !f.may_be_misspelt(),
+                |f, r| format!("check that {} is online, and that its name server knows `{}`", r.machine(), f.host),
+            ),
             always(|_, r| {
                 let place = match r {
                     Reader::Action | Reader::Button(_) | Reader::GitLab => "use a self-hosted runner there",
@@ -253,9 +260,10 @@ pub const RULES: &[Rule] = &[
     // What is wrong with a directory, its sentence says.
     Rule {
         is: |f| matches!(f.error, Error::Content { object, .. } if object.is_in_directory()),
-        hints: &[always(|_, _| {
-            "name a directory that an image was written to as an OCI layout, or write it anew".to_owned()
-        })],
+        hints: &[when(
+            |f, _| matches!(f.error, Error::Content { side: Side::Source, object, .. } if object.tag().is_none()),
+            |_, _| "name a directory that an image was written to as an OCI layout, or write it anew".to_owned(),
+        )],
     },
     Rule {
         is: |f| matches!(f.error, Error::Content { side: Side::Source, .. }),
@@ -422,19 +430,30 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         is: |f| matches!(f.error, Error::Different { .. }),
-        hints: &[always(|_, r| {
-            if r == Reader::Button(Form::Alert) {
-                return format!("run the workflow `{}` to bring the target up to date", Form::List.name());
-            }
-            let copy = match r {
-                Reader::CommandLine => "`mirror-image copy` with the same options".to_owned(),
-                _ => format!("{} with the same inputs", r.set("command", "copy")),
-            };
-            format!(
-                "run {copy} to bring the target up to date, and with {} where the digest is right and parts are missing",
-                r.set("check", "deep")
-            )
-        })],
+        hints: &[
+            always(|_, r| {
+                if r == Reader::Button(Form::Alert) {
+                    return format!("run the workflow `{}` to bring the target up to date", Form::List.name());
+                }
+                let copy = match r {
+                    Reader::CommandLine => "`mirror-image copy` with the same options".to_owned(),
+                    _ => format!("{} with the same inputs", r.set("command", "copy")),
+                };
+                format!(
+                    "run {copy} to bring the target up to date, and with {} where the digest is right and parts are missing",
+                    r.set("check", "deep")
+                )
+            }),
+            when(
+                |_, r| !matches!(r, Reader::Button(_)),
+                |_, r| {
+                    format!(
+                        "if some platforms were copied only, compare the same ones: {}",
+                        r.set("platforms", "linux/amd64")
+                    )
+                },
+            ),
+        ],
     },
     Rule {
         is: |f| matches!(f.error, Error::OutOfPulls { .. }),
