@@ -134,7 +134,8 @@ pub async fn stages(
 ) -> Result<Report, Error> {
     let started = Instant::now();
     let command = inputs.request.command;
-    let plan = Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries)?;
+    let layouts = Layouts::within(inputs.checkout.as_deref().and_then(Workspace::open));
+    let plan = Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries, &layouts)?;
     let names = plan.jobs.iter().flat_map(|job| std::iter::once(&job.source).chain(&job.target));
     console.redactor().open(names.map(ToString::to_string));
     let mut shutdown = Box::pin(shutdown.fuse());
@@ -162,11 +163,10 @@ pub async fn stages(
     let tally = (command != Command::Inspect).then(|| events.tally());
     let mut watch = Watch::new(console, heard, tally, started, shutdown);
     let until = inputs.time_limit.map(|limit| started + limit);
-    let plan = settled(plan, inputs, &registries, &mut watch, &mut report, (&events, until)).await?;
+    let plan = settled(plan, (inputs, &layouts), &registries, &mut watch, &mut report, (&events, until)).await?;
     let access = AccessCheck::new(access_context(inputs, &registries, console), &plan.jobs, &transport);
     let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
-    let workspace = inputs.checkout.as_deref().and_then(Workspace::open);
-    let shared = Shared { layouts: Layouts::within(workspace), near: Near::new(&plan.jobs), ..Shared::default() };
+    let shared = Shared { layouts, near: Near::new(&plan.jobs), ..Shared::default() };
     let session =
         Session { registries: &registries, mirrors: &mirrors, shared: &shared, gate: &access, events: &events };
     report.notices.extend(plan.notices.iter().cloned());
@@ -212,7 +212,7 @@ fn refuse_tokens(inputs: &Inputs, plan: &Plan, credentials: &Credentials) -> Res
 /// The plan of this run: with the tags of its list, and only the jobs of its shard.
 async fn settled<S: Future<Output = &'static str>>(
     mut plan: Plan,
-    inputs: &Inputs,
+    (inputs, layouts): (&Inputs, &Layouts),
     registries: &Registries,
     watch: &mut Watch<'_, S>,
     report: &mut Report,
@@ -227,7 +227,7 @@ async fn settled<S: Future<Output = &'static str>>(
                 return Err(unwritten(inputs.request.command, problem));
             }
             Ok(Some(expansion)) => {
-                plan = listed(inputs, watch.console, &expansion, registries.credentials())?;
+                plan = listed((inputs, layouts), watch.console, &expansion, registries.credentials())?;
                 report.list = Some(ListReport::new(expansion, plan.origins.clone()));
             }
             Err(signal) => report.cancelled = Some(signal),
@@ -251,8 +251,13 @@ fn unwritten(command: Command, problem: &str) -> Error {
 }
 
 /// The plan of a list whose tags are known. What is wrong with it could not be seen before; nothing is written yet.
-fn listed(inputs: &Inputs, console: &Console, expansion: &Expansion, credentials: &Credentials) -> Result<Plan, Error> {
-    let made = Plan::of_list(&expansion.lines, &inputs.request, credentials, &inputs.insecure_registries);
+fn listed(
+    (inputs, layouts): (&Inputs, &Layouts),
+    console: &Console,
+    expansion: &Expansion,
+    credentials: &Credentials,
+) -> Result<Plan, Error> {
+    let made = Plan::of_list(&expansion.lines, &inputs.request, credentials, &inputs.insecure_registries, layouts);
     let made = made.map_err(|error| match error {
         Error::Input { problem, .. } => unwritten(inputs.request.command, &problem),
         other => other,

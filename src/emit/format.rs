@@ -101,7 +101,7 @@ impl Run {
         for outcome in outcomes.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged)) {
             match Self::image(outcome) {
                 Ok(image) if images.contains(&image) || published.contains(&image) => {}
-                Ok(image) if matches!(outcome.source, ImageReference::Layout(_)) => published.push(image),
+                Ok(image) if outcome.source.name().is_none() => published.push(image),
                 Ok(image) => images.push(image),
                 Err(problem) => notes.push(format!("{} is in `mapping.json` only: {problem}", outcome.source)),
             }
@@ -121,10 +121,10 @@ impl Run {
     fn image(image: &ImageOutcome) -> Result<Image, String> {
         let target =
             image.target.as_ref().and_then(ImageReference::registry).ok_or("an `oci:` directory is no registry")?;
-        let source = image.source.registry().unwrap_or(target);
+        let source = image.source.name().unwrap_or_else(|| target.clone());
         match (&image.digest, &image.source_digest) {
             (Some(digest), Some(named)) if digest == named => {
-                Ok(Image { source: source.clone(), target: target.clone(), digest: digest.clone() })
+                Ok(Image { source, target: target.clone(), digest: digest.clone() })
             }
             _ => Err("it is a part of the source's image, with a digest of its own".to_owned()),
         }

@@ -67,9 +67,15 @@ pub async fn source(session: &Session<'_>, job: &Job, meter: &Arc<Meter>) -> Res
         }
         ImageReference::Layout(reference) => {
             let layout = Layout::open(&shared.layouts, side, &reference.directory, meter)?;
-            if tag.is_none() && digest.is_none() {
-                digest = Some(layout.default_root().await?.digest);
-            }
+            let layout = match (&reference.repository, &digest, &tag) {
+                (Some(repository), ..) => layout.of(Some(repository)),
+                (None, Some(digest), _) => layout.of_entry(TagOrDigest::Digest(digest)).await?,
+                (None, None, Some(tag)) => layout.of_entry(TagOrDigest::Tag(tag)).await?,
+                (None, None, None) => {
+                    let only = digest.insert(layout.default_root().await?.digest);
+                    layout.of_entry(TagOrDigest::Digest(only)).await?
+                }
+            };
             Source::Layout(layout)
         }
     };
@@ -80,7 +86,7 @@ pub async fn source(session: &Session<'_>, job: &Job, meter: &Arc<Meter>) -> Res
 pub fn target(session: &Session<'_>, job: &Job, meter: &Arc<Meter>, missing: &str) -> Result<Endpoint<Target>, Error> {
     let (side, meter) = (Side::Target, Arc::clone(meter));
     let Some(reference) = &job.target else { return Err(Error::input("target", missing)) };
-    let (tag, digest) = (reference.tag().map(str::to_owned), reference.digest().cloned());
+    let (tag, mut digest) = (reference.tag().map(str::to_owned), reference.digest().cloned());
     let store = match reference {
         ImageReference::Registry(reference) => {
             let writes = job.options.operation == Operation::Copy(Mode::Write);
@@ -88,7 +94,10 @@ pub fn target(session: &Session<'_>, job: &Job, meter: &Arc<Meter>, missing: &st
             Target::Registry(session.registries.open(side, reference, purpose, meter)?)
         }
         ImageReference::Layout(reference) => {
-            Target::Layout(Layout::create(&session.shared.layouts, side, &reference.directory, meter)?)
+            let layout = Layout::create(&session.shared.layouts, side, &reference.directory, meter)?;
+            // Its name has the digest that it comes to, which may be that of one platform.
+            digest = digest.filter(|_| reference.repository.is_none());
+            Target::Layout(layout.of(reference.repository.as_ref()))
         }
     };
     Ok(Endpoint { store, tag, digest })

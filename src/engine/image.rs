@@ -217,12 +217,13 @@ impl<'a> ImageTask<'a> {
         self.job.check_expected_digest(&resolved)?;
         let resolved = self.as_before(resolved, target, found.as_ref().ok().and_then(Option::as_ref)).await?;
         let wanted = resolved.root.digest().clone();
+        let stands_in = target.store.tag_of(&wanted);
         let (target_at, found) = match (target.tag.as_deref(), early) {
             (Some(tag), _) => (TagOrDigest::Tag(tag), found?),
             (None, Some(TagOrDigest::Digest(asked))) if *asked == wanted => (TagOrDigest::Digest(&wanted), found?),
             // Pushed by digest, and the digest of one platform is not the one that the reference names.
             (None, _) => {
-                let at = TagOrDigest::Digest(&wanted);
+                let at = stands_in.as_deref().map_or(TagOrDigest::Digest(&wanted), TagOrDigest::Tag);
                 (at, self.target_digest(&target.store, at).await?)
             }
         };

@@ -74,7 +74,14 @@ impl From<&ImageReference> for Object {
             ImageReference::Registry(reference) => Place::Repository(Arc::new(reference.clone())),
             ImageReference::Layout(layout) => Place::Directory(layout.directory.as_path().into()),
         };
-        Self { place, tag: image.tag().map(str::to_owned), digest: image.digest().cloned() }
+        let tag = match image {
+            // The whole of what it is called there.
+            ImageReference::Layout(layout) if let Some(repository) = &layout.repository => {
+                Some(layout.tag.as_ref().map_or(repository.name(), |tag| format!("{}:{tag}", repository.name())))
+            }
+            _ => image.tag().map(str::to_owned),
+        };
+        Self { place, tag, digest: image.digest().cloned() }
     }
 }
 

@@ -158,7 +158,7 @@ pub const INPUTS: &[Input] = &[
         "source",
         Kind::Reference,
         None,
-        "The image to read: `[registry/]repository[:tag][@digest]` (Docker Hub short names work), or `oci:DIRECTORY[:tag]`, an OCI image layout. This, `images`, `config` or `images-from` is required.",
+        "The image to read: `[registry/]repository[:tag][@digest]` (Docker Hub short names work), or `oci:DIRECTORY[:tag]`, an OCI image layout; `oci:DIRECTORY` with placeholders in `target` is every image that a list has put there. This, `images`, `config` or `images-from` is required.",
     ),
     input(
         Group::Images,
@@ -166,7 +166,7 @@ pub const INPUTS: &[Input] = &[
         "target",
         Kind::Reference,
         Some(DEFAULT_TARGET),
-        "Where it goes; several, a line each or with commas: each image goes to each and is downloaded once. No tag: the source's tag. Placeholders: `{owner}` `{repo}` of this repository, `{registry}` `{repository}` `{namespace}` `{name}` `{tag}` of the source. `oci:DIRECTORY[:tag]` writes an image layout.",
+        "Where it goes; several, a line each or with commas: each image goes to each and is downloaded once. No tag: the source's tag. Placeholders: `{owner}` `{repo}` of this repository, `{registry}` `{repository}` `{namespace}` `{name}` `{tag}` of the source. `oci:DIRECTORY[:tag]` writes an image layout; without a tag, it has the images of a list under their whole names.",
     ),
     input(
         Group::Images,

@@ -159,6 +159,11 @@ impl Reference {
     pub fn pinned(&self, digest: Digest) -> Self {
         self.here(self.tag().map(str::to_owned), Some(digest))
     }
+
+    /// The repository alone.
+    fn untagged(&self) -> Self {
+        self.here(None, None)
+    }
 }
 
 impl PartialEq for Reference {
@@ -196,7 +201,9 @@ fn write_suffix(f: &mut fmt::Formatter<'_>, tag: Option<&str>, digest: Option<&D
 pub struct LayoutReference {
     /// The layout's directory.
     pub directory: PathBuf,
-    /// The value of `org.opencontainers.image.ref.name` in the layout's index, where one was written.
+    /// The repository whose image it is, where the layout is to have it under its whole name; it has no tag and no digest.
+    pub repository: Option<Reference>,
+    /// The tag; without a repository, the whole of the image's name in the layout.
     pub tag: Option<String>,
     /// The digest, where one was written.
     pub digest: Option<Digest>,
@@ -210,10 +217,14 @@ impl LayoutReference {
             Some((rest, digest)) if digest.contains(':') && !digest.contains('/') => (rest, Some(digest.parse()?)),
             _ => (text, None),
         };
-        let (directory, tag) = split_tag(rest);
-        if let Some(tag) = tag {
-            check_tag(tag)?;
-        }
+        let (directory, repository, tag) = if let Some((directory, name)) = split_name(rest) {
+            let tag = name.tag().filter(|_| name.has_explicit_tag()).map(str::to_owned);
+            (directory, Some(name.untagged()), tag)
+        } else {
+            let (directory, tag) = split_tag(rest);
+            tag.map(check_tag).transpose()?;
+            (directory, None, tag.map(str::to_owned))
+        };
         if directory.is_empty() {
             return Err(format!("`oci:{}` names no directory; write `oci:DIRECTORY[:tag]`", quote(text)));
         }
@@ -226,18 +237,32 @@ impl LayoutReference {
         }
         // GitHub's runner still takes `##[group]` for a command, wherever in a line it stands.
         if directory.contains("##[") {
-            return Err(format!(
-                "`oci:{}` has `##[`, which runners take for a command; rename the directory",
-                quote(text)
-            ));
+            let text = quote(text);
+            return Err(format!("`oci:{text}` has `##[`, which runners take for a command; rename the directory"));
         }
-        Ok(Self { directory: directory.into(), tag: tag.map(str::to_owned), digest })
+        Ok(Self { directory: directory.into(), repository, tag, digest })
+    }
+
+    /// The same image under its whole name.
+    #[must_use]
+    pub fn named(self, name: &Reference) -> Self {
+        let tag = name.tag().filter(|_| name.has_explicit_tag() || name.digest().is_none()).map(str::to_owned);
+        let digest = name.digest().filter(|_| tag.is_none()).cloned();
+        Self { repository: Some(name.untagged()), tag, digest, ..self }
+    }
+
+    /// Whether the directory alone is written.
+    pub fn is_bare(&self) -> bool {
+        self.repository.is_none() && self.tag.is_none() && self.digest.is_none()
     }
 }
 
 impl fmt::Display for LayoutReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "oci:{}", self.directory.display())?;
+        if let Some(repository) = &self.repository {
+            write!(f, ":{}", repository.name())?;
+        }
         write_suffix(f, self.tag.as_deref(), self.digest.as_ref())
     }
 }
@@ -252,7 +277,8 @@ pub enum ImageReference {
 }
 
 impl ImageReference {
-    /// Reads `[registry/]repository[:tag][@digest]` or `oci:DIRECTORY[:tag][@digest]`.
+    /// Reads `[registry/]repository[:tag][@digest]`, `oci:DIRECTORY[:tag][@digest]` or, with a whole name,
+    /// `oci:DIRECTORY:registry/repository[:tag][@digest]`.
     ///
     /// The prefix wins: Docker Hub's image `oci` is written `docker.io/library/oci`.
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -300,6 +326,17 @@ impl ImageReference {
             Self::Layout(layout) => {
                 let layout = LayoutReference { digest: Some(digest), ..LayoutReference::clone(layout) };
                 Self::Layout(Arc::new(layout))
+            }
+        }
+    }
+
+    /// The name that the image has in a registry: its own, or the whole one under which a directory has it.
+    pub fn name(&self) -> Option<Reference> {
+        match self {
+            Self::Registry(reference) => Some(reference.clone()),
+            Self::Layout(layout) => {
+                let repository = layout.repository.as_ref()?;
+                Some(repository.here(layout.tag.clone(), layout.digest.clone()))
             }
         }
     }
@@ -442,6 +479,19 @@ fn split_tag(text: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// Splits `DIRECTORY:HOST/REPOSITORY[:TAG]`, as skopeo does. The name of a directory may have a colon: what follows it is an
+/// image's name only where it begins with a host.
+fn split_name(text: &str) -> Option<(&str, Reference)> {
+    let is_numbers = |host: &str| host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let begins_with_host = |name: &str| {
+        let host = name.split_once('/').map_or("", |(host, _)| host);
+        is_host(host) && (!is_numbers(host) || host.parse::<std::net::Ipv4Addr>().is_ok())
+    };
+    let mut splits = text.match_indices(':').map(|(colon, _)| (&text[..colon], &text[colon + 1..]));
+    let (directory, name) = splits.find(|(_, name)| begins_with_host(name))?;
+    Some((directory, Reference::parse(name).ok()?))
+}
+
 /// The image that a page of Docker Hub's web site, `hub.docker.com/r/NAMESPACE/NAME` or `hub.docker.com/_/NAME`, is about.
 fn of_hub_page(text: &str) -> Option<String> {
     let address = text.split_once("://").map_or(text, |(_, address)| address);
@@ -487,7 +537,7 @@ fn refuse_second_tag(name: &str, tag: &str) -> Result<(), String> {
 /// Whether the first component of a name is a host: the rule every client follows.
 ///
 /// Source: distribution/reference, `splitDockerDomain`.
-fn is_host(component: &str) -> bool {
+pub(crate) fn is_host(component: &str) -> bool {
     component.contains(['.', ':']) || component.eq_ignore_ascii_case("localhost")
 }
 
@@ -711,6 +761,12 @@ mod tests {
             ("oci:/a:b/c", "/a:b/c", None, None),
             ("oci:/a@b/c", "/a@b/c", None, None),
             (digested.as_str(), "out", None, Some(DIGEST)),
+            // What looks like an image's name and is none.
+            ("oci:a:1.0/b:1", "a:1.0/b", Some("1"), None),
+            ("oci:a:./b:1", "a:./b", Some("1"), None),
+            ("oci:a:../b:1", "a:../b", Some("1"), None),
+            ("oci:a:x.test/../b:1", "a:x.test/../b", Some("1"), None),
+            ("oci:a:b/c:1", "a:b/c", Some("1"), None),
         ] {
             let Ok(ImageReference::Layout(layout)) = ImageReference::parse(text) else { panic!("{text}") };
             assert_eq!(layout.directory.to_str(), Some(directory), "{text}");
@@ -731,6 +787,32 @@ mod tests {
             let problem = ImageReference::parse(text).expect_err(text);
             assert!(problem.contains(part), "{text}: {problem}");
         }
+    }
+
+    #[test]
+    fn an_image_in_a_layout_may_have_its_whole_name() {
+        let by_digest = format!("oci:out:ghcr.io/a/b@{DIGEST}");
+        let by_both = format!("oci:out:ghcr.io/a/b:1@{DIGEST}");
+        for (text, directory, name) in [
+            ("oci:out:docker.io/library/alpine:3.20", "out", "docker.io/library/alpine:3.20"),
+            ("oci:/a:b/c:127.0.0.1:5000/x:1", "/a:b/c", "127.0.0.1:5000/x:1"),
+            ("oci:out:localhost/x:1", "out", "localhost/x:1"),
+            ("oci:out:[::1]:5000/x:1", "out", "[::1]:5000/x:1"),
+            (&by_digest, "out", &by_digest["oci:out:".len()..]),
+            (&by_both, "out", &by_both["oci:out:".len()..]),
+        ] {
+            let read = ImageReference::parse(text).unwrap();
+            assert_eq!((read.to_string(), read.name().unwrap().to_string()), (text.to_owned(), name.to_owned()));
+            let ImageReference::Layout(layout) = read else { panic!("{text}") };
+            assert_eq!(layout.directory.to_str(), Some(directory), "{text}");
+            let bare = crate::oci::reference::LayoutReference::clone(&layout);
+            let again = bare.named(&Reference::parse(name).unwrap());
+            // Where there is a tag, it is what the layout has.
+            assert_eq!(again.tag, layout.tag, "{text}");
+            assert_eq!(again.digest.is_some(), layout.tag.is_none(), "{text}");
+        }
+        let plain = ImageReference::parse("oci:out:3.20").unwrap();
+        assert_eq!((plain.name(), plain.tag()), (None, Some("3.20")));
     }
 
     #[test]

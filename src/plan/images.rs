@@ -29,6 +29,8 @@ pub enum At {
     List(Position),
     /// In a file that the input `images-from` names.
     Named(Position),
+    /// In the directory that the input `source` names.
+    Layout,
 }
 
 impl At {
@@ -39,6 +41,7 @@ impl At {
             Self::Request(_) => "request",
             Self::List(_) => "config",
             Self::Named(_) => "images-from",
+            Self::Layout => "source",
         }
     }
 
@@ -46,7 +49,7 @@ impl At {
     pub fn of(&self) -> String {
         match self {
             Self::Line(_) | Self::Request(_) => format!(" of `{}`", self.input()),
-            Self::List(_) | Self::Named(_) => String::new(),
+            Self::List(_) | Self::Named(_) | Self::Layout => String::new(),
         }
     }
 }
@@ -56,6 +59,7 @@ impl fmt::Display for At {
         match self {
             Self::Line(number) | Self::Request(number) => write!(f, "line {number}"),
             Self::List(position) | Self::Named(position) => position.fmt(f),
+            Self::Layout => f.write_str("an image of the directory"),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The plan: what goes where.
 //!
 //! Owns the step from a request to jobs, and that no two jobs of a run get in each other's way: they are worked on at once.
-//! What the tags of a list are is asked in `list`; all else contacts nothing, and a plan that cannot be made is bad input.
+//! What the tags of a list are is asked in `list`; all else contacts nothing but a directory that stands for its images, and a
+//! plan that cannot be made is bad input.
 
 pub mod ask;
 pub mod find;
 pub mod history;
 pub mod images;
 pub mod import;
+pub mod layout;
 pub mod list;
 pub mod pasted;
 pub mod request;
@@ -25,10 +27,12 @@ use crate::error::{Error, Pin, Side};
 use crate::oci::reference::{ImageReference, Reference};
 use crate::oci::vendor::{Vendor, has_two_levels};
 use crate::plan::images::{At, Line, Say};
+use crate::plan::layout::Asked;
 use crate::plan::list::expand;
 use crate::plan::list::schema::{Entry as ListEntry, List};
 use crate::plan::list::shard::Shard;
 use crate::plan::request::{Images, Request};
+use crate::store::layout::shared::Layouts;
 use crate::store::place::Place;
 
 /// What is to be done.
@@ -62,7 +66,12 @@ struct Entry<'a> {
 impl Plan {
     /// Works out the targets and refuses what cannot end well. `insecure`: the hosts, besides this machine, that are spoken to
     /// over plain HTTP.
-    pub fn new(request: &Request, credentials: &Credentials, insecure: &[String]) -> Result<Self, Error> {
+    pub fn new(
+        request: &Request,
+        credentials: &Credentials,
+        insecure: &[String],
+        layouts: &Layouts,
+    ) -> Result<Self, Error> {
         let listed = match &request.images {
             Images::One(source) => Err(source),
             Images::Listed(lines) => Ok(Cow::Borrowed(lines.as_slice())),
@@ -71,7 +80,7 @@ impl Plan {
                 Ok(Cow::Owned(expand::named(list, request)))
             }
         };
-        Self::of(listed.as_deref().map_err(|source| *source), request, credentials, insecure)
+        Self::of(listed, request, credentials, (insecure, layouts))
     }
 
     /// The same for the images of a list once its tags are known. What cannot end well was not visible before.
@@ -80,8 +89,9 @@ impl Plan {
         request: &Request,
         credentials: &Credentials,
         insecure: &[String],
+        layouts: &Layouts,
     ) -> Result<Self, Error> {
-        Self::of(Ok(lines), request, credentials, insecure)
+        Self::of(Ok(Cow::Borrowed(lines)), request, credentials, (insecure, layouts))
     }
 
     /// The part of it that one of several runners works on.
@@ -95,13 +105,14 @@ impl Plan {
     }
 
     fn of(
-        images: Result<&[Line], &ImageReference>,
+        images: Asked<'_>,
         request: &Request,
         credentials: &Credentials,
-        insecure: &[String],
+        (insecure, layouts): (&[String], &Layouts),
     ) -> Result<Self, Error> {
-        let entries = entries(images, request, insecure);
         let mut plan = Self::default();
+        let images = layout::spelled_out(images, request, layouts, &mut plan.notices)?;
+        let entries = entries(images.as_deref().map_err(|source| *source), request, insecure);
         // Of a list a pattern may select a thousand tags twice: that is one sentence.
         let mut repeated: BTreeMap<(String, String), (usize, &Entry<'_>, &Entry<'_>)> = BTreeMap::new();
         // By template, what is said of the first target that it makes.
@@ -248,8 +259,9 @@ impl Entry<'_> {
         let mut notices = Vec::new();
         let (mut target, mut place) = (None, self.place.clone());
         if let Some(text) = self.target {
-            let (expanded, lowered) = template::target(text, self.source, request.project.as_deref())
-                .map_err(|problem| self.bad_target(&problem))?;
+            let make = if self.is_among_others() { template::target_among_others } else { template::target };
+            let (expanded, lowered) =
+                make(text, self.source, request.project.as_deref()).map_err(|problem| self.bad_target(&problem))?;
             // Access writes nothing to the target, and without a source the target stands for it.
             // A source with a digest may well be its own repository's target: that is how a tag is moved back.
             place = Place::of(&expanded, insecure);
@@ -300,6 +312,12 @@ impl Entry<'_> {
 
     fn is_in_list(&self) -> bool {
         matches!(self.at(), At::List(_))
+    }
+
+    /// Whether it goes where other images of the run go, and keeps its whole name in a directory; what is written behind the
+    /// arrow of a line is the image's own target.
+    fn is_among_others(&self) -> bool {
+        self.line.is_some_and(|line| line.target.is_none() || !matches!(line.at, At::Line(_)))
     }
 
     fn has_own_target(&self) -> bool {
@@ -357,11 +375,12 @@ impl Entry<'_> {
             );
             return Error::input(other.input(), problem);
         }
-        let problem = format!(
-            "sends both `{source}` ({one}{}) and `{second}` ({other}) to {target}; write \
-             `{{repository}}` or `{{tag}}` into it, or give these lines targets of their own",
-            one.of()
-        );
+        let advice = match &other {
+            At::Layout => "write `{registry}/{repository}` into it",
+            _ => "write `{repository}` or `{tag}` into it, or give these lines targets of their own",
+        };
+        let problem =
+            format!("sends both `{source}` ({one}{}) and `{second}` ({other}) to {target}; {advice}", one.of());
         Error::input("target", problem)
     }
 }
@@ -443,12 +462,14 @@ mod tests {
     use crate::error::Error;
     use crate::inputs::read;
     use crate::inputs::typed::Invocation;
+    use crate::store::layout::shared::Layouts;
 
     fn plan(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Plan, Error> {
         let environment = Environment::from(variables);
         match read(arguments.iter().map(Into::into).collect(), &environment)? {
             Invocation::Run(inputs) | Invocation::Tags(inputs, _) | Invocation::Files(inputs, _) => {
-                Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries)
+                let layouts = Layouts::default();
+                Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries, &layouts)
             }
             Invocation::Print(text) => panic!("{text}"),
         }

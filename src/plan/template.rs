@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::oci::digest::Digest;
-use crate::oci::reference::{ImageReference, Reference, lower_cased};
+use crate::oci::reference::{ImageReference, LayoutReference, Reference, lower_cased};
 use crate::text::quote::quote;
 
 /// Where images go that no target was given for: below the workflow's repository.
@@ -20,6 +20,36 @@ const PLACEHOLDERS: &str = "{owner} {repo} {registry} {repository} {namespace} {
 ///
 /// Gives the target and notices about what was changed in it; fails with one sentence that says how to mend it.
 pub fn target(
+    template: &str,
+    source: &ImageReference,
+    project: Option<&str>,
+) -> Result<(ImageReference, Vec<String>), String> {
+    let (target, notices) = expanded(template, source, project)?;
+    Ok((inherit(target, source)?, notices))
+}
+
+/// The same for an image of a list: a directory has it under its whole name, as it has others of that tag.
+pub fn target_among_others(
+    template: &str,
+    source: &ImageReference,
+    project: Option<&str>,
+) -> Result<(ImageReference, Vec<String>), String> {
+    let (target, notices) = expanded(template, source, project)?;
+    let target = match (target, source.name()) {
+        (ImageReference::Layout(layout), Some(name)) if layout.is_bare() => {
+            ImageReference::Layout(Arc::new(LayoutReference::clone(&layout).named(&name)))
+        }
+        (target, _) => inherit(target, source)?,
+    };
+    Ok((target, notices))
+}
+
+/// Whether what `template` gives is made of the name that its source has in a registry.
+pub fn names_its_source(template: &str) -> bool {
+    ["{registry}", "{repository}", "{namespace}", "{name}"].iter().any(|placeholder| template.contains(placeholder))
+}
+
+fn expanded(
     template: &str,
     source: &ImageReference,
     project: Option<&str>,
@@ -44,7 +74,7 @@ pub fn target(
     if target.digest().is_some() {
         return Err("names a digest; the target gets the source's own, so write a tag or leave it out".to_owned());
     }
-    Ok((inherit(target, source)?, notices))
+    Ok((target, notices))
 }
 
 /// Gives a target without a tag the source's tag, or its digest where it has no tag.
@@ -95,7 +125,14 @@ fn expand(template: &str, source: &ImageReference, project: Option<&str>) -> Res
             return Err(format!("`{}` has a `{{` inside `{{`; mend it", quote(template)));
         }
         // In front of the first slash the registry is a host, and a host keeps its port's colon.
-        let as_host = expanded.is_empty() && after.starts_with('/');
+        // So it does at the beginning of a whole name in a directory.
+        let is_first = expanded.is_empty() || expanded.starts_with("oci:") && expanded.ends_with(':');
+        let as_host = is_first && after.starts_with('/');
+        if as_host && name == "registry" && expanded.is_empty() && source.registry().is_none() {
+            return Err("begins with `{registry}`, and what a directory says is not to choose the registry that is written to; \
+                        write the registry out, for example `registry.example.com/{registry}/{repository}`"
+                .to_owned());
+        }
         let value = value(name, source, project, as_host)?;
         expanded.push_str(&value);
         rest = after;
@@ -113,8 +150,8 @@ fn expand(template: &str, source: &ImageReference, project: Option<&str>) -> Res
 }
 
 fn value(placeholder: &str, source: &ImageReference, project: Option<&str>, as_host: bool) -> Result<String, String> {
-    let named = || -> Result<&Reference, String> {
-        source.registry().ok_or_else(|| {
+    let named = || -> Result<Reference, String> {
+        source.name().ok_or_else(|| {
             format!("`{{{placeholder}}}` has no value for a source in a directory; write the target out")
         })
     };
@@ -196,8 +233,32 @@ mod tests {
             ("oci:out", by_digest.as_str(), layout_by_digest.as_str()),
             ("oci:out", "oci:in", "oci:out"),
             ("ghcr.io/{owner}/x", "oci:in:1", "ghcr.io/acme/x:1"),
+            ("r.test/{registry}/{repository}", "oci:in:quay.io/a/b:1", "r.test/quay.io/a/b:1"),
+            ("oci:out:{registry}/{repository}", "127.0.0.1:5000/a:1", "oci:out:127.0.0.1:5000/a:1"),
+            ("oci:out:x.test/{name}:{tag}-x", "oci:in:quay.io/a/b:1", "oci:out:x.test/b:1-x"),
         ] {
             assert_eq!(expanded(template, source), Ok((whole.to_owned(), 0)), "{template} of {source}");
+        }
+    }
+
+    #[test]
+    fn among_others_an_image_has_its_whole_name_in_a_directory() {
+        let by_digest = format!("alpine@{DIGEST}");
+        let named_by_digest = format!("oci:out:docker.io/library/alpine@{DIGEST}");
+        for (template, source, whole) in [
+            ("oci:out", "alpine:3", "oci:out:docker.io/library/alpine:3"),
+            ("oci:out", "alpine", "oci:out:docker.io/library/alpine:latest"),
+            ("oci:out", &format!("alpine:3@{DIGEST}"), "oci:out:docker.io/library/alpine:3"),
+            ("oci:out", &by_digest, &named_by_digest),
+            ("oci:out", "oci:in:quay.io/a/b:1", "oci:out:quay.io/a/b:1"),
+            ("oci:out", "oci:in:1", "oci:out:1"),
+            ("oci:out:t", "alpine:3", "oci:out:t"),
+            ("oci:out/{name}:t", "alpine:3", "oci:out/alpine:t"),
+            ("r.test/{name}", "alpine:3", "r.test/alpine:3"),
+        ] {
+            let source = ImageReference::parse(source).unwrap();
+            let made = super::target_among_others(template, &source, None).map(|(target, _)| target.to_string());
+            assert_eq!(made.as_deref(), Ok(whole), "{template} of {source}");
         }
     }
 
@@ -219,6 +280,7 @@ mod tests {
             (with_digest.as_str(), "alpine", "names a digest"),
             ("ghcr.io/a/b:{tag}", by_digest.as_str(), "`{tag}` has no value"),
             (DEFAULT, "oci:in:1", "`{registry}` has no value for a source in a directory; write the target out"),
+            ("{registry}/{repository}", "oci:in:quay.io/a/b:1", "is not to choose the registry that is written to"),
             ("ghcr.io/a/b", "oci:in", "write one, `ghcr.io/a/b:TAG`"),
             ("ghcr.io/a/b", "oci:in", "neither has `oci:in`"),
             ("https://ghcr.io/a/b", "alpine", "write only `ghcr.io/a/b`"),

@@ -298,6 +298,22 @@ impl Target {
         }
     }
 
+    /// What a tag is called among all that have this end's account and repository.
+    pub fn name_of(&self, tag: &str) -> Box<str> {
+        match self {
+            Self::Registry(_) => tag.into(),
+            Self::Layout(layout) => layout.name_of(tag).text().into(),
+        }
+    }
+
+    /// The tag that stands for an image without one; none where it is there under its digest.
+    pub fn tag_of(&self, digest: &Digest) -> Option<String> {
+        match self {
+            Self::Registry(_) => None,
+            Self::Layout(layout) => layout.tag_of(digest),
+        }
+    }
+
     /// How `at` of this end is called in messages.
     pub fn object(&self, at: TagOrDigest<'_>) -> Object {
         match self {

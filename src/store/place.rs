@@ -35,7 +35,7 @@ struct Named {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Store {
     Registry { host: String, port: Option<u16>, repository: String },
-    Directory(Directory),
+    Directory(Directory, Option<Reference>),
 }
 
 /// A directory that need not exist: the deepest one above it that does, and what is missing below that.
@@ -51,7 +51,7 @@ impl Place {
     pub fn of(reference: &ImageReference, insecure: &[String]) -> Self {
         let store = match reference {
             ImageReference::Registry(reference) => repository(reference, insecure),
-            ImageReference::Layout(layout) => Store::Directory(directory(&layout.directory)),
+            ImageReference::Layout(layout) => Store::Directory(directory(&layout.directory), layout.repository.clone()),
         };
         Self(Arc::new(Named { store, tag: reference.tag().map(str::to_owned), digest: reference.digest().cloned() }))
     }
@@ -199,6 +199,9 @@ mod tests {
         ] {
             assert_eq!(at(one), at(other), "{one} and {other}");
         }
+        assert_eq!(at("there:x.test/a:1"), at("link:x.test/a:1"));
+        assert_ne!(at("there:x.test/a:1"), at("there:x.test/b:1"));
+        assert_ne!(at("there:x.test/a:1"), at("there:1"));
         for (one, other) in [("there:1", "there:2"), ("there:1", "new:1"), ("new:1", "new/new:1"), ("a/b:1", "b/a:1")] {
             assert_ne!(at(one), at(other), "{one} and {other}");
         }

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::documents::documents;
-use crate::support::Run;
+use crate::support::{Run, images};
 
 /// A block of commands: where it stands, and its lines, those that are continued put together.
 struct Block {
@@ -74,11 +74,16 @@ fn own_words(line: &str) -> Option<Vec<String>> {
 #[tokio::test]
 async fn the_program_takes_every_line_that_the_documents_have_of_it() {
     let mut tried = 0;
+    // What the lines name: a list, and a directory in which one was carried.
+    let there = tempfile::tempdir().unwrap();
+    std::fs::write(there.path().join("images.yml"), "images: [\"alpine:3.20\"]\n").unwrap();
+    images::single().write_layout(&there.path().join("carry"), "docker.io/library/alpine:3.20");
     for block in blocks() {
         for line in
             block.lines.iter().filter(|line| line.starts_with("mirror-image ") || line.contains("<(mirror-image "))
         {
             let run = Run::new().input("patience", "1s").without("GITHUB_ACTIONS").without("GITHUB_REPOSITORY");
+            let run = run.in_copy_of(there.path());
             // Nobody outside of this machine is asked: what leads there ends at a port where nothing listens.
             let run = run.env("HTTPS_PROXY", "http://127.0.0.1:9").env("HTTP_PROXY", "http://127.0.0.1:9");
             let run = own_words(line).unwrap().iter().fold(run, |run, word| run.arg(word));

@@ -18,6 +18,7 @@
 mod absence;
 mod access;
 mod advice;
+mod air_gap;
 mod alerts;
 mod artifacts;
 mod attachments;

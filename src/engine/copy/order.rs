@@ -42,7 +42,7 @@ pub(crate) struct Claim {
 impl AttachmentTags {
     /// Waits until nobody else writes there.
     pub(crate) async fn lock(&self, target: &Target, tag: &str) -> OwnedMutexGuard<TagState> {
-        let key = (target.account(), Arc::clone(target.repository()), tag.into());
+        let key = (target.account(), Arc::clone(target.repository()), target.name_of(tag));
         let state = Arc::clone(self.0.locked().entry(key).or_default());
         state.lock_owned().await
     }

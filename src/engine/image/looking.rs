@@ -50,11 +50,13 @@ impl ImageTask<'_> {
         let resolved = self.as_before(resolved, &target, by_tag.as_ref()).await?;
         let wanted = resolved.root.digest().clone();
         // The tag is what people pull by; the digest only where there is no tag.
-        let target_at = target.tag.as_deref().map_or(TagOrDigest::Digest(&wanted), TagOrDigest::Tag);
+        let stands_in = target.store.tag_of(&wanted);
+        let named = target.tag.as_deref().or(stands_in.as_deref());
+        let target_at = named.map_or(TagOrDigest::Digest(&wanted), TagOrDigest::Tag);
         let different = |differences| Error::Different { reference: target.store.object(target_at), differences };
-        let found = match target_at {
-            TagOrDigest::Tag(_) => by_tag,
-            TagOrDigest::Digest(_) => resolve::target(&target.store, target_at).await?,
+        let found = match &target.tag {
+            Some(_) => by_tag,
+            None => resolve::target(&target.store, target_at).await?,
         };
         if found.as_ref() != Some(&wanted) {
             let (behind, verdict) = verify::judge(self.job, (&source.store, source.at()), resolved.root).await?;

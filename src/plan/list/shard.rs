@@ -93,6 +93,7 @@ mod tests {
     use crate::inputs::read;
     use crate::inputs::typed::Invocation;
     use crate::plan::Plan;
+    use crate::store::layout::shared::Layouts;
 
     /// A plan over these sources, each for two targets.
     fn plan(sources: &[String]) -> Plan {
@@ -104,7 +105,7 @@ mod tests {
         let arguments = ["copy", "--images", list.as_str()].into_iter().map(Into::into).collect();
         match read(arguments, &Environment::from(&[][..])).unwrap() {
             Invocation::Run(inputs) | Invocation::Tags(inputs, _) | Invocation::Files(inputs, _) => {
-                Plan::new(&inputs.request, &inputs.credentials, &[]).unwrap()
+                Plan::new(&inputs.request, &inputs.credentials, &[], &Layouts::default()).unwrap()
             }
             Invocation::Print(text) => panic!("{text}"),
         }

@@ -15,10 +15,13 @@ use serde_json::Value;
 use crate::directory::{Directory, TEMPORARY, Temporary, leads_out};
 use crate::error::object::Object;
 use crate::error::{Error, Side};
+use crate::oci::artifact::is_attachment_tag;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
 use crate::store::content::TagOrDigest;
-use crate::store::layout::index::{Found, INDEX, Index, LARGEST_INDEX, described, referrer, shortened, unreadable};
+use crate::store::layout::index::{
+    Found, INDEX, Index, LARGEST_INDEX, Name, described, referrer, shortened, unreadable,
+};
 use crate::store::layout::shared::{Attachment, Layouts, Listed, Shared};
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
@@ -43,23 +46,17 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error>
     }
 }
 
-/// An [`TagOrDigest`] that can be taken along.
+/// A [`TagOrDigest`] that can be taken along, and for a tag what is called so.
 pub enum Place {
-    Tag(String),
+    Name { tag: String, name: Name },
     Digest(Digest),
 }
 
 impl Place {
-    pub fn of(at: TagOrDigest<'_>) -> Self {
-        match at {
-            TagOrDigest::Tag(tag) => Self::Tag(tag.to_owned()),
-            TagOrDigest::Digest(digest) => Self::Digest(digest.clone()),
-        }
-    }
-
+    /// Messages have the name.
     pub fn at(&self) -> TagOrDigest<'_> {
         match self {
-            Self::Tag(tag) => TagOrDigest::Tag(tag),
+            Self::Name { name, .. } => TagOrDigest::Tag(name.text()),
             Self::Digest(digest) => TagOrDigest::Digest(digest),
         }
     }
@@ -190,6 +187,18 @@ impl Files {
             "is a file, not a directory; unpack an archive with `mkdir D && tar -xf {file} -C D`, or have buildx write a \
              directory: `--output type=oci,tar=false,dest=D`"
         )))
+    }
+
+    /// What is to be read must be a layout.
+    pub fn check_layout(&self) -> Result<(), Error> {
+        match fs::metadata(&self.directory) {
+            Ok(found) => self.check_directory(&found)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(self.bad("the directory does not exist".to_owned()));
+            }
+            Err(error) => return Err(self.failed("read", &self.directory, &error)),
+        }
+        if self.is_marked()? { Ok(()) } else { Err(self.bad(self.what_it_is())) }
     }
 
     /// Whether there is a mark of a layout; it must be of a version that is known.
@@ -407,17 +416,27 @@ impl Files {
         Index::parse(&bytes).map_err(|problem| self.bad_file(INDEX, None, &problem))
     }
 
-    /// What is known of the manifest at `at`; a digest is its own proof and needs no entry.
-    pub fn find(&self, at: TagOrDigest<'_>) -> Result<Option<Found>, Error> {
-        match at {
-            TagOrDigest::Digest(digest) => Ok(Some(Found { digest: digest.clone(), size: None, media_type: None })),
-            // A tag is written by its exact name, so at the target only that counts.
-            TagOrDigest::Tag(tag) => {
-                let (index, is_source) = (self.index()?, self.side == Side::Source);
-                let named = index.named(tag, is_source).map_err(|problem| self.bad(problem))?;
-                Ok(named.or_else(|| if is_source { index.saved(tag) } else { None }))
+    /// What is known of the manifest at `place`; a digest is its own proof and needs no entry.
+    pub fn find(&self, place: &Place) -> Result<Option<Found>, Error> {
+        let (tag, name) = match place {
+            Place::Digest(digest) => {
+                return Ok(Some(Found { digest: digest.clone(), size: None, media_type: None }));
             }
-        }
+            Place::Name { tag, name } => (tag, name),
+        };
+        // A tag is written by its exact name, so at the target only that counts.
+        let (index, is_source) = (self.index()?, self.side == Side::Source);
+        let is_attachment = is_attachment_tag(tag);
+        let find = || match name {
+            Name::Tag(tag) => index.named(tag, is_source),
+            // What other tools have written for a digest, they have written for it in every repository.
+            Name::Whole(whole) => match index.whole(whole)? {
+                None if is_source && is_attachment => index.named(tag, false),
+                found => Ok(found),
+            },
+        };
+        let found = find().map_err(|problem| self.bad(problem))?;
+        Ok(found.or_else(|| if is_source { index.saved(tag) } else { None }))
     }
 
     /// A manifest, its bytes checked; none where its file is missing.

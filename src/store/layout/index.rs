@@ -9,9 +9,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::oci::annotations::Annotations;
-use crate::oci::artifact::{Kind, cosign_tags};
+use crate::oci::artifact::{Kind, cosign_tags, is_attachment_tag};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
+use crate::oci::reference::{Reference, is_host};
+use crate::store::content::TagOrDigest;
 use crate::text::sanitise;
 
 pub const INDEX: &str = "index.json";
@@ -20,6 +22,10 @@ pub const NAME: &str = "org.opencontainers.image.ref.name";
 
 /// What containerd, `docker save` and buildx write besides the name: the full reference.
 pub const FULL_NAME: &str = "io.containerd.image.name";
+
+/// In whose name an attachment is there, in a layout that keeps whole names: repositories, a space between. One digest may be
+/// in several, and what hangs on it in one need not in another. Without it, it is there for all.
+pub const REPOSITORIES: &str = "io.github.mirror-image.repositories";
 
 /// An entry has about 250 bytes; read, it takes ten times as much memory.
 pub const LARGEST_INDEX: u64 = 4 * 1024 * 1024;
@@ -97,12 +103,36 @@ impl Index {
             };
             entries = self.entries().filter(ends).collect();
         }
-        let Some(first) = entries.first() else { return Ok(None) };
-        if entries.iter().any(|entry| entry.get("digest") != first.get("digest")) {
-            return Err(ambiguous(tag, &entries));
+        only(tag, &entries)
+    }
+
+    /// The entry whose whole name is `whole`.
+    pub fn whole(&self, whole: &str) -> Result<Option<Found>, String> {
+        let entries: Vec<&Value> = self.entries().filter(|entry| has_whole_name(entry, whole)).collect();
+        only(whole, &entries)
+    }
+
+    /// The repository in whose name an image stands that is asked for without it; none where that is not sure.
+    pub fn repository_of(&self, at: TagOrDigest<'_>) -> Option<Reference> {
+        let is_meant = |name: &Reference| match at {
+            TagOrDigest::Tag(tag) => name.tag() == Some(tag),
+            TagOrDigest::Digest(_) => !name.tag().is_some_and(is_attachment_tag),
+        };
+        // Cheaply, before thousands of names are read.
+        let may_be = |entry: &&Value| match at {
+            TagOrDigest::Tag(tag) => name(entry).is_some_and(|name| name.ends_with(tag)),
+            TagOrDigest::Digest(digest) => entry.get("digest").and_then(Value::as_str) == Some(digest.as_str()),
+        };
+        let names = self.entries().filter(may_be).filter_map(|entry| {
+            let name = Reference::parse(name(entry).filter(begins_with_host)?).ok()?;
+            is_meant(&name).then_some(name)
+        });
+        let mut repositories: Vec<Reference> = names.collect();
+        repositories.dedup_by_key(|name| name.name());
+        match repositories.as_slice() {
+            [only] => Some(only.clone()),
+            _ => None,
         }
-        let found = read_entry(first)?;
-        Ok(Some(Found { digest: found.digest, size: Some(found.size), media_type: Some(found.media_type) }))
     }
 
     /// What `cosign save` has kept for the only image in the directory, by the tag that it has in a registry: entries have
@@ -121,14 +151,14 @@ impl Index {
         Some(Found { digest: found.digest, size: Some(found.size), media_type: Some(found.media_type) })
     }
 
-    /// Gives `entry` the name `tag` alone; whether anything changed.
-    pub fn set(&mut self, tag: &str, entry: Value) -> Result<bool, String> {
+    /// Gives `entry`, which has the name, `name` alone; whether anything changed.
+    pub fn set(&mut self, name: &Name, entry: Value) -> Result<bool, String> {
         let Some(Value::Array(entries)) = self.0.get_mut("manifests") else { return Ok(false) };
-        let same: Vec<usize> = (0..entries.len()).filter(|at| name(&entries[*at]) == Some(tag)).collect();
+        let same: Vec<usize> = (0..entries.len()).filter(|at| name.is_of(&entries[*at])).collect();
         // `docker save` of two images names both `latest`: to replace one would lose the other.
         let named: Vec<&Value> = same.iter().map(|at| &entries[*at]).collect();
         if named.iter().any(|other| other.get("digest") != named[0].get("digest")) {
-            return Err(format!("cannot be written under this tag: {}", ambiguous(tag, &named)));
+            return Err(format!("cannot be written under this tag: {}", ambiguous(name.text(), &named)));
         }
         match same.split_first() {
             Some((first, [])) if entries[*first] == entry => return Ok(false),
@@ -143,15 +173,108 @@ impl Index {
         Ok(true)
     }
 
-    /// Adds `entry`, if no entry has its digest; whether it did.
-    pub fn add(&mut self, digest: &Digest, entry: Value) -> bool {
+    /// Adds `entry`, if no entry has its digest, in the name of `repository` where one is meant; whether it did.
+    pub fn add(&mut self, digest: &Digest, mut entry: Value, repository: Option<&str>) -> bool {
         let Some(Value::Array(entries)) = self.0.get_mut("manifests") else { return false };
-        let has = entries.iter().any(|entry| entry.get("digest").and_then(Value::as_str) == Some(digest.as_str()));
-        if !has {
+        let has_digest = |entry: &Value| entry.get("digest").and_then(Value::as_str) == Some(digest.as_str());
+        if entries.iter().any(|entry| has_digest(entry) && is_in(entry, repository)) {
+            return false;
+        }
+        let Some(repository) = repository else {
+            entries.push(entry);
+            return true;
+        };
+        let others = entries.iter_mut().find(|entry| has_digest(entry) && annotation(entry, REPOSITORIES).is_some());
+        if let Some(others) = others {
+            let known = annotation(others, REPOSITORIES).unwrap_or_default();
+            others["annotations"][REPOSITORIES] = json!(format!("{known} {repository}"));
+        } else {
+            entry["annotations"][REPOSITORIES] = json!(repository);
             entries.push(entry);
         }
-        !has
+        true
     }
+}
+
+/// What an image is called in a layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// By its tag alone, as most tools do.
+    Tag(String),
+    /// By its whole name, so that images of several repositories are told apart: `docker.io/library/alpine:3.20`.
+    Whole(String),
+}
+
+impl Name {
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Tag(text) | Self::Whole(text) => text,
+        }
+    }
+
+    fn is_of(&self, entry: &Value) -> bool {
+        match self {
+            Self::Tag(tag) => name(entry) == Some(tag),
+            Self::Whole(whole) => has_whole_name(entry, whole),
+        }
+    }
+
+    /// The annotations that an entry of this name has: containerd and Docker read the whole name where it is in one of its
+    /// own, skopeo, oras and regclient take what is in the specification's.
+    pub fn annotations(&self) -> Value {
+        match self {
+            Self::Tag(tag) => json!({ NAME: tag }),
+            Self::Whole(whole) => json!({ NAME: whole, FULL_NAME: whole }),
+        }
+    }
+}
+
+/// What all of `entries`, which have this name, stand for.
+fn only(name: &str, entries: &[&Value]) -> Result<Option<Found>, String> {
+    let Some(first) = entries.first() else { return Ok(None) };
+    if entries.iter().any(|entry| entry.get("digest") != first.get("digest")) {
+        return Err(ambiguous(name, entries));
+    }
+    let found = read_entry(first)?;
+    Ok(Some(Found { digest: found.digest, size: Some(found.size), media_type: Some(found.media_type) }))
+}
+
+/// Whether a name is a whole one: an image's in a registry.
+pub fn begins_with_host(name: &&str) -> bool {
+    name.split_once('/').is_some_and(|(host, _)| is_host(host))
+}
+
+/// Whether it is the name of an attachment: its tag, by itself or in a repository.
+pub fn is_attachment_name(name: &str) -> bool {
+    is_attachment_tag(name.rsplit_once(':').map_or(name, |(_, tag)| tag))
+}
+
+/// What an entry says that its whole name is; none where it has none, or only a tag.
+pub fn whole_text(entry: &Value) -> Option<&str> {
+    let own = annotation(entry, FULL_NAME).filter(|name| !name.is_empty());
+    own.or_else(|| name(entry).filter(begins_with_host))
+}
+
+/// Whether an entry is there in the name of `repository`; without one, every entry is.
+pub fn is_in(entry: &Value, repository: Option<&str>) -> bool {
+    let Some(repository) = repository else { return true };
+    match (annotation(entry, REPOSITORIES), whole_text(entry)) {
+        (Some(repositories), _) => repositories.split(' ').any(|name| name == repository),
+        (None, Some(name)) => {
+            let is_spelled_so = name.strip_prefix(repository).is_some_and(|rest| rest.starts_with([':', '@']));
+            let last = repository.rsplit('/').next().unwrap_or(repository);
+            is_spelled_so || name.contains(last) && Reference::parse(name).is_ok_and(|name| name.name() == repository)
+        }
+        (None, None) => true,
+    }
+}
+
+/// Whether `whole`, as it is spelled out, is the whole name of an entry, however it is spelled there.
+fn has_whole_name(entry: &Value, whole: &str) -> bool {
+    let Some(text) = whole_text(entry) else { return false };
+    // Of thousands of entries few are worth reading.
+    let last = whole.rfind('/').map_or(whole, |slash| &whole[slash + 1..]);
+    text == whole || text.ends_with(last) && Reference::parse(text).is_ok_and(|name| name.to_string() == whole)
 }
 
 pub fn ambiguous(tag: &str, entries: &[&Value]) -> String {
@@ -214,9 +337,10 @@ pub fn entry(descriptor: &Descriptor) -> Value {
 }
 
 /// A manifest as a listing of referrers has it (distribution-spec, "Listing Referrers"). It keeps no name: that would
-/// be a tag.
+/// be a tag. Nor does it say in whose name it is there.
 pub fn referrer(manifest: &Manifest) -> Descriptor {
-    let annotations: BTreeMap<&str, &str> = manifest.annotations.iter().filter(|(key, _)| *key != NAME).collect();
+    let own = |key: &str| matches!(key, NAME | FULL_NAME | REPOSITORIES);
+    let annotations: BTreeMap<&str, &str> = manifest.annotations.iter().filter(|(key, _)| !own(key)).collect();
     Descriptor {
         annotations: Some(Annotations::from(annotations)).filter(|annotations| !annotations.is_empty()),
         artifact_type: manifest.artifact_type().map(str::to_owned),

@@ -8,11 +8,13 @@
 //! | what | where |
 //! |---|---|
 //! | a tag | an entry of `index.json` with the annotation `org.opencontainers.image.ref.name` |
+//! | an image of a repository among others | the same, its whole name in that annotation and in containerd's |
 //! | an attachment | an entry without a name: `oras` finds attachments by reading all entries |
 //! | everything else | `blobs/ALGORITHM/HEX` |
 
 pub mod files;
 pub mod index;
+pub mod names;
 pub mod shared;
 pub mod workspace;
 
@@ -25,7 +27,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::StreamExt as _;
-use serde_json::json;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -34,14 +35,15 @@ use crate::error::object::Object;
 use crate::error::{Error, Side};
 use crate::observe::counts::BlobPush;
 use crate::observe::meter::Meter;
-use crate::oci::artifact::is_attachment_tag;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest, wrong_size};
+use crate::oci::reference::Reference;
 use crate::store::blob::{BlobSource, BlobStream};
 use crate::store::content::{AccountId, ManifestPush, TagOrDigest};
 use crate::store::layout::files::{Files, Place, blob, blocking};
 use crate::store::layout::index::{
-    INDEX, Index, LARGEST_INDEX, NAME, described, entry, is_saved_attachment, name, read_entry, referrer, shortened,
+    INDEX, Index, LARGEST_INDEX, Name, described, entry, is_attachment_name, is_in, is_saved_attachment, name,
+    read_entry, referrer, shortened,
 };
 use crate::store::layout::shared::{Layouts, Lock};
 use crate::sync::LockExt as _;
@@ -61,23 +63,16 @@ pub struct Layout {
     files: Arc<Files>,
     meter: Arc<Meter>,
     prepared: Arc<OnceCell<()>>,
+    /// The repository whose names the tags are, in a layout that keeps whole names.
+    repository: Option<Arc<str>>,
 }
 
 impl Layout {
     /// A layout to read: it must exist.
     pub fn open(layouts: &Layouts, side: Side, directory: &Path, meter: Arc<Meter>) -> Result<Self, Error> {
         let files = Files::new(layouts, side, directory)?;
-        match fs::metadata(directory) {
-            Ok(found) => files.check_directory(&found)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(files.bad("the directory does not exist".to_owned()));
-            }
-            Err(error) => return Err(files.failed("read", directory, &error)),
-        }
-        if !files.is_marked()? {
-            return Err(files.bad(files.what_it_is()));
-        }
-        Ok(Self { files: Arc::new(files), meter, prepared: Arc::default() })
+        files.check_layout()?;
+        Ok(Self { files: Arc::new(files), meter, prepared: Arc::default(), repository: None })
     }
 
     /// A layout to write: it need not exist; the first write makes it. A directory with other things in it is refused.
@@ -91,7 +86,45 @@ impl Layout {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(files.failed("read", directory, &error)),
         }
-        Ok(Self { files: Arc::new(files), meter, prepared: Arc::default() })
+        Ok(Self { files: Arc::new(files), meter, prepared: Arc::default(), repository: None })
+    }
+
+    /// The same as the place of one repository's images: each has its whole name.
+    #[must_use]
+    pub fn of(self, repository: Option<&Reference>) -> Self {
+        Self { repository: repository.map(|repository| repository.name().into()), ..self }
+    }
+
+    /// What `tag` is called in the layout.
+    pub fn name_of(&self, tag: &str) -> Name {
+        match &self.repository {
+            None => Name::Tag(tag.to_owned()),
+            // No tag has a colon.
+            Some(repository) => {
+                let separator = if tag.contains(':') { '@' } else { ':' };
+                Name::Whole(format!("{repository}{separator}{tag}"))
+            }
+        }
+    }
+
+    /// The tag that stands for an image without one where each has a whole name: its digest. Under its digest alone it
+    /// would be taken for there where it is part of another.
+    pub fn tag_of(&self, digest: &Digest) -> Option<String> {
+        self.repository.as_ref().map(|_| digest.to_string())
+    }
+
+    /// The same where the image that is named by its tag or digest alone has a whole name: what hangs on it is found under that.
+    pub async fn of_entry(self, at: TagOrDigest<'_>) -> Result<Self, Error> {
+        let (files, place) = (Arc::clone(&self.files), self.place(at));
+        let repository = blocking(move || Ok(files.index()?.repository_of(place.at()))).await?;
+        Ok(self.of(repository.as_ref()))
+    }
+
+    fn place(&self, at: TagOrDigest<'_>) -> Place {
+        match at {
+            TagOrDigest::Tag(tag) => Place::Name { tag: tag.to_owned(), name: self.name_of(tag) },
+            TagOrDigest::Digest(digest) => Place::Digest(digest.clone()),
+        }
     }
 
     /// Identifies the directory, however it was spelt, among all layouts and registries of the run.
@@ -111,15 +144,15 @@ impl Layout {
 
     /// `oci:DIRECTORY:tag` or `oci:DIRECTORY@sha256:…`, for messages.
     pub fn object(&self, at: TagOrDigest<'_>) -> Object {
-        self.files.object(at)
+        self.files.object(self.place(at).at())
     }
 
     /// The manifest's descriptor, or none where it is not there. At the target a damaged manifest is not there: it is
     /// written again.
     pub async fn head_manifest(&self, at: TagOrDigest<'_>) -> Result<Option<Descriptor>, Error> {
-        let (files, place) = (Arc::clone(&self.files), Place::of(at));
+        let (files, place) = (Arc::clone(&self.files), self.place(at));
         let found = blocking(move || {
-            let Some(entry) = files.find(place.at())? else { return Ok(None) };
+            let Some(entry) = files.find(&place)? else { return Ok(None) };
             match files.load(place.at(), &entry) {
                 Err(Error::Content { .. } | Error::DigestMismatch { .. }) if files.side == Side::Target => Ok(None),
                 result => Ok(result?.map(|manifest| (manifest, entry.size))),
@@ -135,10 +168,10 @@ impl Layout {
 
     /// Reads a manifest: at most 4 MiB, hashed, its size compared with its entry.
     pub async fn get_manifest(&self, at: TagOrDigest<'_>) -> Result<Manifest, Error> {
-        let (files, place) = (Arc::clone(&self.files), Place::of(at));
+        let (files, place) = (Arc::clone(&self.files), self.place(at));
         let (manifest, said) = blocking(move || {
             let at = place.at();
-            let Some(entry) = files.find(at)? else { return Err(files.absent(at)) };
+            let Some(entry) = files.find(&place)? else { return Err(files.absent(at)) };
             let manifest = files.load(at, &entry)?.ok_or_else(|| files.missing(&entry.digest))?;
             Ok((manifest, entry.size))
         })
@@ -153,9 +186,9 @@ impl Layout {
         self.write_manifest(at, manifest).await?;
         if let TagOrDigest::Tag(tag) = at {
             let mut entry = entry(&manifest.descriptor());
-            entry["annotations"] = json!({ NAME: tag });
-            let tag = tag.to_owned();
-            self.change(move |index| index.set(&tag, entry)).await?;
+            let name = self.name_of(tag);
+            entry["annotations"] = name.annotations();
+            self.change(move |index| index.set(&name, entry)).await?;
         } else if manifest.subject.is_some() {
             self.list(manifest).await?;
         }
@@ -264,8 +297,8 @@ impl Layout {
             let index = files.index()?;
             let mut candidates: Vec<Descriptor> = Vec::new();
             // `oras` lists the images of an index and all attachments besides the index; only that has a name.
-            let named = index.entries().any(|entry| name(entry).is_some_and(|name| !is_attachment_tag(name)));
-            for entry in index.entries().filter(|entry| !name(entry).is_some_and(is_attachment_tag)) {
+            let named = index.entries().any(|entry| name(entry).is_some_and(|name| !is_attachment_name(name)));
+            for entry in index.entries().filter(|entry| !name(entry).is_some_and(is_attachment_name)) {
                 if named != name(entry).is_some() || is_saved_attachment(entry) {
                     continue;
                 }
@@ -290,7 +323,7 @@ impl Layout {
                 (Some(_), false) if named => Err(files.bad(format!(
                     "has several images; name one as `{}:TAG`: {}",
                     files.place(),
-                    shortened(&index.names().into_iter().filter(|name| !is_attachment_tag(name)).collect::<Vec<_>>())
+                    shortened(&index.names().into_iter().filter(|name| !is_attachment_name(name)).collect::<Vec<_>>())
                 ))),
                 (Some(last), false) => {
                     candidates.push(last);
@@ -310,11 +343,13 @@ impl Layout {
     /// the fallback tag lists (distribution-spec, "Referrers Tag Schema").
     pub async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         let (files, meter, subject) = (Arc::clone(&self.files), Arc::clone(&self.meter), subject.clone());
+        let fallback = self.place(TagOrDigest::Tag(&subject.fallback_tag()));
+        let repository = self.repository.clone();
         blocking(move || {
             let index = files.index()?;
             let mut found: Vec<Descriptor> = Vec::new();
             let (mut unreadable, mut first) = (0, None);
-            for entry in index.entries() {
+            for entry in index.entries().filter(|entry| is_in(entry, repository.as_deref())) {
                 let descriptor = match read_entry(entry) {
                     Ok(descriptor) => descriptor,
                     Err(problem) => {
@@ -340,10 +375,8 @@ impl Layout {
                 let more = if unreadable > 1 { format!(" ({} more)", unreadable - 1) } else { String::new() };
                 meter.notice(format!("{}: {problem}{more}; an attachment there would be left out", files.place()));
             }
-            let fallback = subject.fallback_tag();
-            if let Some(entry) = index.named(&fallback, false).map_err(|problem| files.bad(problem))? {
-                let at = TagOrDigest::Tag(&fallback);
-                let listing = files.load(at, &entry)?.ok_or_else(|| files.missing(&entry.digest))?;
+            if let Some(entry) = files.find(&fallback)? {
+                let listing = files.load(fallback.at(), &entry)?.ok_or_else(|| files.missing(&entry.digest))?;
                 found.extend(listing.entries().iter().cloned());
             }
             let mut seen = BTreeSet::new();
@@ -408,8 +441,9 @@ impl Layout {
     }
 
     async fn list(&self, manifest: &Manifest) -> Result<(), Error> {
-        let (digest, entry) = (manifest.digest.clone(), entry(&referrer(manifest)));
-        self.change(move |index| Ok(index.add(&digest, entry))).await
+        let (digest, entry, repository) =
+            (manifest.digest.clone(), entry(&referrer(manifest)), self.repository.clone());
+        self.change(move |index| Ok(index.add(&digest, entry, repository.as_deref()))).await
     }
 
     /// Changes `index.json` under its lock: it is the same when it is written as when it was read.

@@ -42,11 +42,20 @@ pub struct Run {
     files: Option<u32>,
     /// What it reads from standard input, which is empty without.
     stdin: Option<String>,
+    /// What is in its workspace before it begins; nothing without.
+    workspace: Option<PathBuf>,
 }
 
 impl Run {
     pub fn new() -> Self {
-        let run = Self { environment: BTreeMap::new(), arguments: vec![], terminal: None, files: None, stdin: None };
+        let run = Self {
+            environment: BTreeMap::new(),
+            arguments: vec![],
+            terminal: None,
+            files: None,
+            stdin: None,
+            workspace: None,
+        };
         run.env("PATH", &std::env::var("PATH").unwrap_or_default())
             .env("GITHUB_ACTIONS", "true")
             .env("GITHUB_REPOSITORY", "Owner/Repo")
@@ -94,6 +103,12 @@ impl Run {
     /// Standard input has this text.
     pub fn reads(mut self, text: &str) -> Self {
         self.stdin = Some(text.to_owned());
+        self
+    }
+
+    /// In a workspace that has what this directory has.
+    pub fn in_copy_of(mut self, directory: &Path) -> Self {
+        self.workspace = Some(directory.to_owned());
         self
     }
 
@@ -158,6 +173,10 @@ impl Run {
         let workspace = file("workspace");
         for folder in [&workspace, &file("tmp")] {
             std::fs::create_dir(folder).unwrap();
+        }
+        if let Some(from) = &self.workspace {
+            let copied = std::process::Command::new("cp").arg("-r").arg(from.join(".")).arg(&workspace).status();
+            assert!(copied.unwrap().success(), "{}", from.display());
         }
         let program = std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_mirror-image").into());
         let mut command = match (self.terminal, self.files) {
