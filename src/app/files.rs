@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::app::publish::refuse;
+use crate::app::deliver::{Data, deliver};
 use crate::app::{import, rewrite};
 use crate::error::Error;
 use crate::inputs::files::listed;
@@ -11,9 +11,7 @@ use crate::oci::digest::Digest;
 use crate::plan::find::listed::{FileNote, Image, Listed, Site, Unresolved};
 use crate::runner::console::Console;
 use crate::runner::files::Files;
-use crate::runner::talk::Format;
 use crate::text::json::to_line;
-use crate::text::tone::{Line, Tone};
 use crate::text::units::count;
 
 /// Does it, and gives the exit code.
@@ -45,7 +43,7 @@ struct Entry<'a> {
     not_mirrored: Option<&'a str>,
 }
 
-fn images(mut files: Files, console: &Console, request: &FilesRequest) -> u8 {
+fn images(files: Files, console: &Console, request: &FilesRequest) -> u8 {
     let mut found = listed(&request.files, &request.settings, &request.mirrors);
     let of_all = found.images.len();
     if request.only_unpinned {
@@ -64,22 +62,16 @@ fn images(mut files: Files, console: &Console, request: &FilesRequest) -> u8 {
     let is_broken = tell(console, request, &found, lacking.as_deref(), of_all);
     let json = to_line(&document(&found, lacking.as_deref()));
     let names = found.references().map(ToString::to_string).collect::<Vec<_>>();
-    let lines =
-        |lines: Vec<String>| lines.iter().map(|line| Line::default().then(Tone::Plain, line)).collect::<Vec<_>>();
-    files.make_room();
-    let printed = match (console.data_format(), request.form) {
-        (Format::None, _) if !console.folds_groups() => Ok(()),
-        (Format::Json, _) | (_, Form::Json) => console.data(&json),
-        (_, Form::Lines) => console.write(&lines(names.clone())),
-        (_, Form::List) => console.write(&lines(found.list())),
+    let outputs = vec![("images", names.join("\n"))];
+    let data = match request.form {
+        Form::Json => Data::Text(json.clone()),
+        Form::Lines => Data::Lines(names),
+        Form::List => Data::Lines(found.list()),
     };
-    let outputs = [("images", names.join("\n")), ("json", json)];
-    if let Err(error) = printed.and_then(|()| files.write_outputs(console, &outputs)) {
-        return refuse(None, console, &error);
-    }
     let is_lacking = lacking.is_some_and(|lacking| !lacking.is_empty());
     let is_unresolved = request.is_strict && !found.unresolved.is_empty();
-    if is_broken { 2 } else { u8::from(is_lacking || is_unresolved) }
+    let code = if is_broken { 2 } else { u8::from(is_lacking || is_unresolved) };
+    deliver(files, console, (data, json), outputs, code)
 }
 
 /// Says what is no data; gives whether a file that somebody named could not be read.

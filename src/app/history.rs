@@ -20,8 +20,13 @@ pub fn write(inputs: &Inputs, report: &Report) -> Result<(), Error> {
     let failed = report.list.as_ref().is_some_and(|list| list.entries.iter().any(|entry| entry.result.is_err()));
     let is_part = failed || report.cancelled.is_some() || inputs.shard.is_some();
     let text = history.updated(targets, is_part);
-    let write = || Directory::open(&inputs.workspace)?.replace(Path::new(&history.name), text.as_bytes());
-    write().map_err(|error| Error::Local(format!("the history {} cannot be written: {error}", quote(&history.name))))
+    keep(inputs, "the history", &history.name, &text)
+}
+
+/// Replaces a file of the workspace in which something is kept from run to run.
+pub fn keep(inputs: &Inputs, what: &str, name: &str, text: &str) -> Result<(), Error> {
+    let write = || Directory::open(&inputs.workspace)?.replace(Path::new(name), text.as_bytes());
+    write().map_err(|error| Error::Local(format!("{what} {} cannot be written: {error}", quote(name))))
 }
 
 fn sight(image: &ImageOutcome) -> Sight {

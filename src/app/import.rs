@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::app::deliver::{Data, deliver};
 use crate::app::publish::refuse;
 use crate::error::Error;
 use crate::inputs::typed::{FilesRequest, Naming};
@@ -9,7 +10,6 @@ use crate::plan::import;
 use crate::plan::import::entry::{Imported, Settings};
 use crate::runner::console::Console;
 use crate::runner::files::Files;
-use crate::runner::talk::Format;
 use crate::text::json::to_line;
 use crate::text::sanitise;
 use crate::text::units::count;
@@ -23,7 +23,7 @@ struct Document<'a> {
 }
 
 /// Prints the list and gives the exit code.
-pub fn run(mut files: Files, console: &Console, request: &FilesRequest, naming: &Naming) -> u8 {
+pub fn run(files: Files, console: &Console, request: &FilesRequest, naming: &Naming) -> u8 {
     let settings = Settings { target: naming.own_target.clone(), variables: &request.settings.variables };
     let mut all = Imported::default();
     for file in &request.files {
@@ -47,14 +47,5 @@ pub fn run(mut files: Files, console: &Console, request: &FilesRequest, naming: 
     let entries = all.entries.len();
     console.line(&format!("{}, {missing} not carried over (said in comments)", count(entries as u64, "entry")));
     let json = to_line(&Document { list: &list, entries, not_carried_over: missing });
-    files.make_room();
-    let printed = match console.data_format() {
-        Format::Json => console.data(&json),
-        Format::None if !console.folds_groups() => Ok(()),
-        _ => console.data(&list),
-    };
-    match printed.and_then(|()| files.write_outputs(console, &[("json", json)])) {
-        Ok(()) => u8::from(request.is_strict && missing > 0),
-        Err(error) => refuse(None, console, &error),
-    }
+    deliver(files, console, (Data::Text(list), json), Vec::new(), u8::from(request.is_strict && missing > 0))
 }

@@ -1,10 +1,9 @@
 //! The lock file after a run: written where a line has changed.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::SystemTime;
 
-use crate::directory::Directory;
+use crate::app::history::keep;
 use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Verification};
 use crate::error::Error;
@@ -12,7 +11,6 @@ use crate::inputs::typed::Inputs;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::list::lock::FoundTag;
 use crate::report::Report;
-use crate::text::quote::quote;
 
 /// Writes what the run has learnt, and gives the file's name; nothing where the lock stays as it is.
 pub fn write(inputs: &Inputs, report: &Report) -> Result<Option<String>, Error> {
@@ -35,9 +33,5 @@ pub fn write(inputs: &Inputs, report: &Report) -> Result<Option<String>, Error> 
     let today = today.split('T').next().unwrap_or_default();
     let wanted = list.sources.iter().filter_map(ImageReference::registry);
     let Some(text) = lock.updated(wanted, found, &kept, today) else { return Ok(None) };
-    let path = Path::new(&lock.name);
-    let write = || Directory::open(&inputs.workspace)?.replace(path, text.as_bytes());
-    write()
-        .map(|()| Some(lock.name.clone()))
-        .map_err(|error| Error::Local(format!("the lock file {} cannot be written: {error}", quote(&lock.name))))
+    keep(inputs, "the lock file", &lock.name, &text).map(|()| Some(lock.name.clone()))
 }

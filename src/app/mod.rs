@@ -3,6 +3,7 @@
 //! Owns wiring, order and the exit code. Never holds logic that a test could want.
 
 pub mod connect;
+pub mod deliver;
 pub mod files;
 pub mod history;
 pub mod import;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::app::deliver::{Data, deliver};
 use crate::app::publish::refuse;
 use crate::error::Error;
 use crate::inputs::files::NamedFile;
@@ -17,7 +18,6 @@ use crate::plan::list::lock::Held;
 use crate::plan::template;
 use crate::runner::console::Console;
 use crate::runner::files::Files;
-use crate::runner::talk::Format;
 use crate::text::json::to_line;
 use crate::text::sanitise;
 use crate::text::units::count;
@@ -47,7 +47,7 @@ struct Left {
 }
 
 /// Rewrites the files and gives the exit code.
-pub fn run(mut files: Files, console: &Console, request: &FilesRequest, naming: &Naming) -> u8 {
+pub fn run(files: Files, console: &Console, request: &FilesRequest, naming: &Naming) -> u8 {
     let (mut document, mut written, mut code) = (Document::default(), 0, 0);
     for file in &request.files {
         match one(file, console, request, naming, &mut document) {
@@ -90,19 +90,12 @@ pub fn run(mut files: Files, console: &Console, request: &FilesRequest, naming: 
     }
     let json = to_line(&document);
     let changed = !naming.is_dry_run && !document.changes.is_empty();
-    files.make_room();
-    let has_text = request.files.iter().any(NamedFile::is_standard_input);
-    let printed = match console.data_format() {
-        Format::Json if !has_text => console.data(&json),
-        Format::None if !console.folds_groups() => Ok(()),
-        _ if has_text || document.changes.is_empty() => Ok(()),
-        _ => console.data(&lines(&document)),
+    let data = match document.changes.as_slice() {
+        _ if request.files.iter().any(NamedFile::is_standard_input) => Data::Printed,
+        [] => Data::Lines(Vec::new()),
+        _ => Data::Text(lines(&document)),
     };
-    let outputs = [("changed", changed.to_string()), ("json", json)];
-    match printed.and_then(|()| files.write_outputs(console, &outputs)) {
-        Ok(()) => code,
-        Err(error) => refuse(None, console, &error),
-    }
+    deliver(files, console, (data, json), vec![("changed", changed.to_string())], code)
 }
 
 fn lines(document: &Document) -> String {

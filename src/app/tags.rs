@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::app::connect::{credentials, registries, transport};
+use crate::app::deliver::{Data, deliver};
 use crate::app::publish::refuse;
 use crate::app::watch::Watch;
 use crate::error::{Error, Side};
@@ -19,11 +20,9 @@ use crate::plan::list::version::Version;
 use crate::report::code_of;
 use crate::runner::console::Console;
 use crate::runner::files::Files;
-use crate::runner::talk::Format;
 use crate::store::registry::repository::Purpose;
 use crate::text::json::to_line;
 use crate::text::sanitise;
-use crate::text::tone::{Line, Tone};
 
 /// What `--output json` prints, and the output `json` in a job.
 #[derive(Serialize)]
@@ -34,7 +33,7 @@ struct Tags {
 
 /// Lists the tags and gives the exit code.
 pub async fn run(
-    mut files: Files,
+    files: Files,
     console: &Console,
     inputs: &Inputs,
     repository: &Reference,
@@ -53,18 +52,8 @@ pub async fn run(
             return code_of(signal);
         }
     };
-    let lines = |tags: &Tags| tags.tags.iter().map(|tag| Line::default().then(Tone::Plain, tag)).collect::<Vec<_>>();
-    files.make_room();
-    let printed = match console.data_format() {
-        Format::Json => console.data(&to_line(&tags)),
-        Format::None if !console.folds_groups() => Ok(()),
-        // In a job it is the log that they are read in.
-        _ => console.write(&lines(&tags)),
-    };
-    match printed.and_then(|()| files.write_outputs(console, &[("json", to_line(&tags))])) {
-        Ok(()) => 0,
-        Err(error) => refuse(None, console, &error),
-    }
+    let json = to_line(&tags);
+    deliver(files, console, (Data::Lines(tags.tags), json), Vec::new(), 0)
 }
 
 async fn list(
