@@ -1,6 +1,6 @@
 //! The images that files name: found where they are certain, told with the place where they are not, and never made up.
 //!
-//! `fixtures/find` has sixty files of ten kinds, written after real ones, and beside them what is in them, by hand.
+//! `fixtures/find` has some sixty files of thirteen kinds, written after real ones, and beside them what is in them, by hand.
 
 use std::path::{Path, PathBuf};
 
@@ -50,6 +50,9 @@ async fn all_that_is_certain_is_found_in_sixty_files_and_nothing_else() {
         "dockerfile/Dockerfile.quoted:9:9: opens a here-document without an end",
         "chart/plain/templates/deployment.yaml:4:10: is a template that is not filled in",
         "`compose.yml` is not followed: name it too",
+        ".gitlab-ci.yml:10:5: `include` is not followed",
+        "devcontainer.json:6:14: `features` are no images",
+        "docker-bake.json:6:21: `dockerfile` is not followed",
     ] {
         assert!(outcome.stderr.contains(part), "{part}\n{outcome}");
     }

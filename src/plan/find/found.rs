@@ -19,6 +19,9 @@ pub enum Kind {
     Chart,
     Workflow,
     Action,
+    GitLab,
+    Devcontainer,
+    Bake,
     Values,
     Plain,
 }
@@ -32,6 +35,9 @@ impl Choice for Kind {
         ("chart", Self::Chart),
         ("workflow", Self::Workflow),
         ("action", Self::Action),
+        ("gitlab-ci", Self::GitLab),
+        ("devcontainer", Self::Devcontainer),
+        ("bake", Self::Bake),
         ("values", Self::Values),
         ("list", Self::Plain),
     ];

@@ -9,6 +9,8 @@ pub mod chart;
 pub mod compose;
 pub mod dockerfile;
 pub mod found;
+pub mod gitlab;
+pub mod json;
 pub mod kubernetes;
 pub mod listed;
 pub mod matrix;
@@ -53,10 +55,19 @@ pub fn read(name: &str, text: &str, origin: Origin, settings: &Settings) -> Read
     }
     let mut collector = Collector::new(text, settings);
     if is_yaml(&base) {
-        structured(&base, text, &mut collector);
+        if json::is_devcontainer(&base.to_ascii_lowercase()) {
+            structured(&base, &json::without_comments(text), &mut collector);
+        } else {
+            structured(&base, text, &mut collector);
+        }
         if collector.reading.kinds.is_empty() && origin == Origin::Named && collector.reading.notes.is_empty() {
             collector.note(Place { line: 1, column: 1 }, what_else(text));
         }
+        return collector.reading;
+    }
+    if base.to_ascii_lowercase().ends_with(".hcl") {
+        let why = "is HCL, which is not read; `docker buildx bake --print | mirror-image images -` has it as JSON";
+        collector.note(Place { line: 1, column: 1 }, why);
         return collector.reading;
     }
     let reading = by_content(&base, text, collector);
@@ -135,6 +146,9 @@ fn document(base: &str, root: &Node, collector: &mut Collector<'_>) {
         Kind::Chart => chart::read(root, collector),
         Kind::Workflow => workflow::read(root, collector),
         Kind::Action => workflow::action(root, collector),
+        Kind::GitLab => gitlab::read(root, collector),
+        Kind::Devcontainer => json::devcontainer(root, collector),
+        Kind::Bake => json::bake(root, collector),
         Kind::Values => values::read(root, collector),
         Kind::Dockerfile | Kind::Plain => {}
     }
@@ -161,6 +175,15 @@ fn kind_of(base: &str, root: &Node, guess: bool) -> Option<Kind> {
     }
     if root.get("runs").is_some_and(|runs| runs.get("using").is_some()) {
         return Some(Kind::Action);
+    }
+    if json::is_devcontainer(&lower) {
+        return Some(Kind::Devcontainer);
+    }
+    if json::is_bake(&lower, root) {
+        return Some(Kind::Bake);
+    }
+    if gitlab::is_one(&lower, root) {
+        return Some(Kind::GitLab);
     }
     if is_compose(&lower, root) {
         return Some(Kind::Compose);
