@@ -6,6 +6,7 @@ pub mod annotations;
 pub mod artifact;
 pub mod digest;
 pub mod manifest;
+pub mod name;
 pub mod object;
 pub mod platform;
 pub mod reference;

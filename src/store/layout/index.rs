@@ -12,7 +12,8 @@ use crate::oci::annotations::Annotations;
 use crate::oci::artifact::{Kind, cosign_tags, is_attachment_tag};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
-use crate::oci::reference::{Reference, is_host};
+use crate::oci::name::is_host;
+use crate::oci::reference::Reference;
 use crate::store::content::TagOrDigest;
 use crate::text::sanitise;
 
