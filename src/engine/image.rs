@@ -218,15 +218,7 @@ impl<'a> ImageTask<'a> {
         let resolved = self.as_before(resolved, target, found.as_ref().ok().and_then(Option::as_ref)).await?;
         let wanted = resolved.root.digest().clone();
         let stands_in = target.store.tag_of(&wanted);
-        let (target_at, found) = match (target.tag.as_deref(), early) {
-            (Some(tag), _) => (TagOrDigest::Tag(tag), found?),
-            (None, Some(TagOrDigest::Digest(asked))) if *asked == wanted => (TagOrDigest::Digest(&wanted), found?),
-            // Pushed by digest, and the digest of one platform is not the one that the reference names.
-            (None, _) => {
-                let at = stands_in.as_deref().map_or(TagOrDigest::Digest(&wanted), TagOrDigest::Tag);
-                (at, self.target_digest(&target.store, at).await?)
-            }
-        };
+        let (target_at, found) = self.find_wanted(target, (&wanted, stands_in.as_deref()), (early, found)).await?;
         let compared = self.compare(&target.store, target_at, found, &resolved).await?;
         if self.must_be_admitted(&compared, &resolved) {
             self.admit(&source, &resolved).await?;
@@ -376,6 +368,25 @@ impl<'a> ImageTask<'a> {
             }
             OnConflict::Fail => Err(Error::Conflict { reference: target.object(at), actual, wanted: wanted.clone() }),
         }
+    }
+
+    /// Where the image `wanted` goes, by its tag or by what stands in for one, and what is there: as it was `found` where it was
+    /// asked for already.
+    async fn find_wanted<'t>(
+        &self,
+        target: &'t Endpoint<Target>,
+        (wanted, stands_in): (&'t Digest, Option<&'t str>),
+        (early, found): (Option<TagOrDigest<'_>>, Result<Option<Digest>, Error>),
+    ) -> Result<(TagOrDigest<'t>, Option<Digest>), Error> {
+        Ok(match (target.tag.as_deref(), early) {
+            (Some(tag), _) => (TagOrDigest::Tag(tag), found?),
+            (None, Some(TagOrDigest::Digest(asked))) if asked == wanted => (TagOrDigest::Digest(wanted), found?),
+            // Pushed by digest, and the digest of one platform is not the one that the reference names.
+            (None, _) => {
+                let at = stands_in.map_or(TagOrDigest::Digest(wanted), TagOrDigest::Tag);
+                (at, self.target_digest(&target.store, at).await?)
+            }
+        })
     }
 
     /// Of a tag that does not move, what the target has under its name; nothing of others, and where every part is to be looked
