@@ -1,17 +1,19 @@
 //! What a format is made of, and the mapping from sources to targets that all of them render.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Serialize;
 
 use crate::emit::files::EmittedFile;
 use crate::emit::listing::Listing;
-use crate::engine::outcome::{ImageOutcome, Outcome};
+use crate::engine::outcome::{ImageOutcome, Outcome, Verification};
 use crate::http::address;
 use crate::oci::digest::Digest;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::oci::vendor::{DOCKER_HUB, DOCKER_HUB_INDEX};
+use crate::policy::Policy;
 
 /// One way of consumers to be told of a mirror.
 pub trait Format: Sync {
@@ -54,6 +56,8 @@ pub struct Run {
     pub images: Vec<Image>,
     /// These, and those that came from a directory, which no client asks for: their source is called what their target is.
     pub published: Vec<Image>,
+    /// The repositories whose images were held against a policy.
+    pub signed: Vec<Signed>,
     /// The services of compose files that the run was told of, and the image of each.
     pub services: Vec<(String, Reference)>,
     /// Hosts that are spoken to over plain HTTP besides loopback ones.
@@ -77,6 +81,32 @@ impl Image {
     /// The tag, or a stand-in made of the digest where there is none.
     pub fn label(&self) -> String {
         self.target.tag().map_or_else(|| format!("sha256-{}", self.digest.short()), str::to_owned)
+    }
+}
+
+/// A repository of the target whose images were held against a policy.
+pub struct Signed {
+    /// Its name.
+    pub target: String,
+    /// That of the original, which signatures name.
+    pub source: String,
+    /// What its images are signed by.
+    pub policy: Arc<Policy>,
+    /// Whether that was a bundle.
+    pub is_bundle: bool,
+}
+
+impl Signed {
+    /// Of an image that is what its policy wants.
+    fn of(outcome: &ImageOutcome) -> Option<Self> {
+        let is_bundle = match outcome.verified.as_ref()? {
+            Verification::Signed(verified) => verified.kind != "cosign-tag",
+            Verification::Before => false,
+            Verification::Unsigned(_) => return None,
+        };
+        let (source, target) = (outcome.source.registry()?, outcome.target.as_ref()?.registry()?);
+        let policy = Arc::clone(outcome.policy.as_ref()?);
+        Some(Self { target: target.name(), source: source.name(), policy, is_bundle })
     }
 }
 
@@ -114,8 +144,10 @@ impl Run {
         let name = object_name(project.unwrap_or_else(first));
         let mapping = serde_json::to_value(mappings(outcomes)).unwrap_or_default();
         let listing = Listing::new(outcomes, humantime::format_rfc3339_seconds(now).to_string());
+        let there = outcomes.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged));
+        let signed = there.filter_map(Signed::of).collect();
         let services = Vec::new();
-        (Self { name, mapping, listing, images, published, services, insecure: insecure.to_vec() }, notes)
+        (Self { name, mapping, listing, images, published, signed, services, insecure: insecure.to_vec() }, notes)
     }
 
     fn image(image: &ImageOutcome) -> Result<Image, String> {

@@ -25,6 +25,7 @@ pub mod objects;
 pub mod openshift;
 pub mod registries_conf;
 pub mod sed;
+pub mod signed;
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -56,6 +57,9 @@ const FORMATS: &[&dyn Format] = &[
     &lines::Lines,
     &sed::Script,
     &compose_override::Override,
+    &signed::Podman,
+    &signed::Openshift,
+    &signed::Kyverno,
     &catalogue::Catalogue,
 ];
 

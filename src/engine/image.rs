@@ -40,7 +40,6 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::ImageReference;
-use crate::policy::Requirement;
 use crate::store::content::TagOrDigest;
 use crate::store::{Source, Target};
 use crate::sync::LockExt as _;
@@ -136,11 +135,12 @@ impl<'a> ImageTask<'a> {
         notices.extend(effect.iter().flat_map(|effect| effect.sentences(result)));
         // A failure says nothing about the target that is not known.
         let digest = image.digest.filter(|_| result != Outcome::Failed || self.tag() == Tag::Written);
-        let wants = self.job.options.requirement.as_ref().is_some_and(Requirement::is_asked);
-        let before = (wants && result == Outcome::Unchanged).then_some(Verification::Before);
+        let requirement = self.job.options.requirement.as_ref().filter(|wanted| wanted.is_asked());
+        let before = requirement.filter(|_| result == Outcome::Unchanged).map(|_| Verification::Before);
         ImageOutcome {
             digest,
             result,
+            policy: requirement.and_then(|wanted| wanted.policy.clone()),
             verified: image.verified.or(before),
             traffic: self.meter.traffic(),
             blobs: self.meter.blobs(),

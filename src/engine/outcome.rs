@@ -1,5 +1,6 @@
 //! What became of an image, as data. Renderings add nothing to it.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -13,7 +14,7 @@ use crate::observe::meter::Meter;
 use crate::oci::artifact::Kind;
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
-use crate::policy::Verified;
+use crate::policy::{Policy, Verified};
 
 /// What happened to one image.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct ImageOutcome {
     pub digest: Option<Digest>,
     /// What the target's tag pointed at, where it was something else and is to move.
     pub replaced: Option<Digest>,
+    /// The policy that it is held against; none where there is none.
+    pub policy: Option<Arc<Policy>>,
     /// What was found of the signature that it must have; none where that was not looked at.
     pub verified: Option<Verification>,
     /// Of a comparison: that the target is not what the source is.
@@ -180,6 +183,7 @@ impl ImageOutcome {
             source_digest: None,
             digest: None,
             replaced: None,
+            policy: None,
             verified: None,
             behind: None,
             media_type: None,

@@ -626,7 +626,7 @@ pub const INPUTS: &[Input] = &[
         "emit",
         Kind::List,
         Some("none"),
-        "Configuration to write for those who pull: `mapping`, `registries-conf`, `openshift`, `imagestream`, `kustomize`, `buildkit`, `cnb`, `k3s`, or `all` of these; by name only: `registries-conf-tags`, `containerd`, `buildkitd`, `kyverno`, `helm`, `lines`, `sed`, `compose-override` (of the services of `images-from`), and `catalogue`, a web page of the images.",
+        "Configuration to write for those who pull: `mapping`, `registries-conf`, `openshift`, `imagestream`, `kustomize`, `buildkit`, `cnb`, `k3s`, or `all` of these; by name only: `registries-conf-tags`, `containerd`, `buildkitd`, `kyverno`, `helm`, `lines`, `sed`, `compose-override` (of the services of `images-from`), `podman-policy`, `openshift-policy` and `kyverno-policy` (the policies that images were held against, under the mirror's name), and `catalogue`, a web page of the images.",
     ),
     input(
         Group::Results,

@@ -99,6 +99,11 @@ impl PublicKey {
         DerPublicKey::new(self.der.clone())
     }
 
+    /// As a PEM text.
+    pub fn to_pem(&self) -> String {
+        self.to_der().to_pem().replace('\r', "")
+    }
+
     /// Whether it has made `signature` over `message`.
     pub(super) fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
         use ring::signature as known;

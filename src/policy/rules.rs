@@ -9,7 +9,7 @@ use regex_lite::{Regex, RegexBuilder};
 
 use crate::oci::digest::Digest;
 use crate::policy::key::PublicKey;
-use crate::policy::sigstore::TrustedRoot;
+use crate::policy::sigstore::{self, TrustedRoot};
 use crate::policy::words::{Log, Mode};
 use crate::text::choice::Choice as _;
 use crate::text::quote::quote;
@@ -145,7 +145,21 @@ impl Matcher {
 impl Policy {
     /// What it is called in sentences.
     pub fn called(&self) -> &str {
-        self.name.as_deref().unwrap_or("verify-key or verify-identity")
+        let input = match self.signer {
+            Signer::Keys(_) => "verify-key",
+            Signer::Identity { .. } => "verify-identity",
+        };
+        self.name.as_deref().unwrap_or(input)
+    }
+
+    /// The key of the log that it believes, PEM, where there is one that others read: ECDSA P-256.
+    pub fn log_key(&self) -> Option<String> {
+        sigstore::log_key(self.root.as_deref())
+    }
+
+    /// The roots of the authorities that it believes, PEM.
+    pub fn authorities(&self) -> Option<String> {
+        sigstore::authorities(self.root.as_deref())
     }
 
     /// All that it says, in a few letters: another policy has others.

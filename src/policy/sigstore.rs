@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sigstore_verify::crypto::parse_certificate_info;
+use sigstore_verify::crypto::{KeyAlgorithm, parse_certificate_info};
 use sigstore_verify::trust_root::{SIGSTORE_GITHUB_TRUSTED_ROOT, SIGSTORE_PRODUCTION_TRUSTED_ROOT};
 use sigstore_verify::types::bundle::VerificationMaterialContent;
 use sigstore_verify::types::{
@@ -39,6 +39,10 @@ pub struct TrustedRoot {
     has_certificate_logs: bool,
     /// From when it is, where it is built in.
     date: Option<&'static str>,
+    /// The keys of its logs that are for ECDSA P-256, PEM.
+    log_keys: Vec<String>,
+    /// The roots of its authorities, PEM.
+    authorities: String,
 }
 
 impl fmt::Debug for TrustedRoot {
@@ -69,7 +73,15 @@ impl TrustedRoot {
             }
             let verifier = Verifier::new(&root).map_err(|why| bad(&why))?;
             let has_certificate_logs = !root.ctlogs.is_empty();
-            Ok(Self { digest: Digest::of(text.as_bytes()), verifier, has_certificate_logs, date: None })
+            let is_p256 =
+                |key: &&DerPublicKey| KeyAlgorithm::from_spki(key).is_ok_and(|of| of == KeyAlgorithm::EcdsaP256);
+            let log_keys = root.tlogs.iter().map(|log| &log.public_key.raw_bytes).filter(is_p256);
+            let log_keys = log_keys.map(|key| key.to_pem().replace('\r', "")).collect();
+            let last =
+                root.certificate_authorities.iter().filter_map(|authority| authority.cert_chain.certificates.last());
+            let authorities = last.map(|certificate| certificate.raw_bytes.to_pem().replace('\r', "")).collect();
+            let digest = Digest::of(text.as_bytes());
+            Ok(Self { digest, verifier, has_certificate_logs, date: None, log_keys, authorities })
         })
     }
 
@@ -85,6 +97,16 @@ static PUBLIC: LazyLock<Option<TrustedRoot>> =
 /// GitHub's own, for the attestations of private repositories. It keeps no log, and its certificates are in none: its clock
 /// stands for both.
 static GITHUB: LazyLock<Option<TrustedRoot>> = LazyLock::new(|| TrustedRoot::built_in(SIGSTORE_GITHUB_TRUSTED_ROOT));
+
+/// The key of the log that a root has, or the public one, PEM.
+pub(super) fn log_key(root: Option<&TrustedRoot>) -> Option<String> {
+    root.or(PUBLIC.as_ref())?.log_keys.first().cloned()
+}
+
+/// The roots of the authorities that a root has, or the public ones, PEM.
+pub(super) fn authorities(root: Option<&TrustedRoot>) -> Option<String> {
+    Some(root.or(PUBLIC.as_ref())?.authorities.clone()).filter(|text| !text.is_empty())
+}
 
 /// What is signed.
 #[derive(Clone, Copy)]

@@ -509,6 +509,63 @@ async fn an_unchanged_tag_is_looked_at_again_only_deeply_or_where_the_lock_knows
 }
 
 #[tokio::test]
+async fn those_who_pull_are_handed_the_same_policy_under_the_mirrors_name() {
+    let (instance, key) = (Instance::new(), Key::new());
+    let (source, target) = (Registry::start(), Registry::start());
+    source.switch(|switches| switches.referrers = Some(100));
+    let image = images::single();
+    let digest = image.digest();
+    source.seed(&image, "keyed:1");
+    let marks = instance.marks(&key, None, &payload(digest), Logged::No);
+    source.seed(&tagged(&[(payload(digest), marks)]), &format!("keyed:{}", sig(digest)));
+    source.seed(&image, "built:1");
+    let by = instance.bundle(&key, Some(&OCTO), &statement(digest, SIGN), Logged::Yes);
+    source.seed(&bundled(image.root(), &by), "built");
+    source.seed(&image, "watched:1");
+    let host = source.host();
+    let list = format!(
+        "policies:\n  own: {{ key: key.pub, log: ignore }}\n  built: {{ issuer: {ACTIONS}, identity: {WORKFLOW}, trusted-root: root.json \
+         }}\nverify:\n  - {{ images: '{host}/keyed', policy: own }}\n  - {{ images: '{host}/built', policy: built }}\n  - {{ images: \
+         '**', policy: own, mode: warn }}\nimages: [{host}/keyed:1, {host}/built:1, {host}/watched:1]\n"
+    );
+    let root = instance.trusted_root();
+    let files = workspace(&[("images.yml", &list), ("key.pub", &key.pem()), ("root.json", &root)]);
+    let run = Run::new().command("copy").input("config", "images.yml").input("target", &target.name("m/{repository}"));
+    let run = run.input("emit", "podman-policy, openshift-policy, kyverno-policy");
+    below(run, files.path()).succeeds().await;
+    let text = |name: &str| std::fs::read_to_string(files.path().join("mirror-image").join(name)).unwrap();
+    let policy: Value = serde_json::from_str(&text("podman/policy.json")).unwrap();
+    let scopes = policy["transports"]["docker"].as_object().unwrap();
+    let mirrored = target.name("m/keyed");
+    // What is no address is not known to Podman, and what is not signed has no policy that it would fulfil.
+    assert_eq!(scopes.keys().collect::<Vec<_>>(), [&mirrored]);
+    assert_eq!(
+        scopes[&mirrored],
+        json!([{
+            "type": "sigstoreSigned",
+            "keyData": base64(&key.pem()),
+            "signedIdentity": { "type": "exactRepository", "dockerRepository": format!("{host}/keyed") },
+        }])
+    );
+    let attachments = text("podman/registries.d/owner-repo.yaml");
+    assert!(attachments.contains(&format!("\"{mirrored}\":\n    use-sigstore-attachments: true")), "{attachments}");
+    assert!(attachments.contains("is left out: the policy `built` cannot be said here"), "{attachments}");
+    for (file, kind) in
+        [("cluster-image-policy", "kind: ClusterImagePolicy\n"), ("image-policy", "kind: ImagePolicy\n")]
+    {
+        let text = text(&format!("openshift/{file}.yaml"));
+        for part in [kind, &base64(&key.pem()), &format!("repository: {host}/keyed"), &format!("- {mirrored}\n")] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    let kyverno = text("kyverno/signed.yaml");
+    for part in [&format!("- {mirrored}:*"), "ignoreTlog: true", "failureAction: Enforce", "type: Cosign"] {
+        assert!(kyverno.contains(part), "{part}: {kyverno}");
+    }
+    assert!(!kyverno.contains("m/watched"), "{kyverno}");
+}
+
+#[tokio::test]
 async fn a_listing_that_fails_is_no_missing_signature_and_nothing_is_written() {
     let key = Key::new();
     let files = workspace(&[("key.pub", &key.pem())]);
