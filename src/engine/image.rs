@@ -197,10 +197,7 @@ impl<'a> ImageTask<'a> {
 
     async fn copy(&self, Way { target, reader }: &Way<'_>) -> Result<Outcome, Error> {
         let asked = self.never_moves(target).await?;
-        if let Some(Some(found)) = &asked
-            && self.job.options.source_tag.settles(found)
-            && !self.is_due(Some(found).filter(|_| self.job.options.platforms == Platforms::All))
-        {
+        if let Some(found) = self.settled(asked.as_ref()) {
             return self.stays(&target.store, found).await;
         }
         let source = ends::source(self.session, self.job, &self.meter).await?;
@@ -220,7 +217,7 @@ impl<'a> ImageTask<'a> {
         let stands_in = target.store.tag_of(&wanted);
         let (target_at, found) = self.find_wanted(target, (&wanted, stands_in.as_deref()), (early, found)).await?;
         let compared = self.compare(&target.store, target_at, found, &resolved).await?;
-        if self.must_be_admitted(&compared, &resolved) {
+        if self.must_be_admitted(compared, &resolved) {
             self.admit(&source, &resolved).await?;
         }
         let before = match compared {
@@ -328,11 +325,19 @@ impl<'a> ImageTask<'a> {
     }
 
     /// Whether the signature is to be looked at: of what is copied, and of what is at the target and was not checked.
-    fn must_be_admitted(&self, compared: &ControlFlow<Outcome, TargetState>, resolved: &Resolved) -> bool {
+    fn must_be_admitted(&self, compared: ControlFlow<Outcome, TargetState>, resolved: &Resolved) -> bool {
         match compared {
             ControlFlow::Continue(_) => true,
-            ControlFlow::Break(outcome) => *outcome == Outcome::Unchanged && self.is_due(Some(&resolved.named)),
+            ControlFlow::Break(outcome) => outcome == Outcome::Unchanged && self.is_due(Some(&resolved.named)),
         }
+    }
+
+    /// What the target has under a tag that does not move, where that settles it whatever the source has: its signature too.
+    fn settled<'f>(&self, asked: Option<&'f Option<Digest>>) -> Option<&'f Digest> {
+        let Options { source_tag, platforms, .. } = &*self.job.options;
+        let found = asked?.as_ref()?;
+        let is_due = self.is_due(Some(found).filter(|_| *platforms == Platforms::All));
+        (source_tag.settles(found) && !is_due).then_some(found)
     }
 
     /// Whether the signature must be looked at although the target has the image.

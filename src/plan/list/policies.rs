@@ -76,7 +76,16 @@ impl Policies {
             ImageReference::Registry(reference) => reference.name(),
             ImageReference::Layout(_) => source.to_string(),
         };
-        let rule = self.rules.iter().find(|rule| rule.images.iter().any(|images| images.matches(&name)))?;
+        // Another spelling of a host is no way around its rule.
+        let plain = match name.split_once('/') {
+            Some((host, rest)) => {
+                let host = host.to_ascii_lowercase();
+                format!("{}/{rest}", host.strip_suffix(":443").unwrap_or(&host))
+            }
+            None => name.clone(),
+        };
+        let fits = |images: &Pattern| images.matches(&name) || images.matches(&plain);
+        let rule = self.rules.iter().find(|rule| rule.images.iter().any(fits))?;
         Some(Requirement { policy: rule.policy.clone(), mode: rule.mode, checked: Checked::NotKept })
     }
 }
@@ -215,4 +224,40 @@ fn pattern(place: Place, text: &str) -> Result<Pattern, Problem> {
         }
     }
     Pattern::parse(text).map_err(|why| bad(format!("`images`: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Policies, Requirement};
+    use crate::oci::reference::ImageReference;
+    use crate::plan::list::schema::List;
+    use crate::policy::Mode;
+
+    fn mode(verify: &str, image: &str) -> Option<Mode> {
+        let mut list = List::default();
+        let text = format!("verify: [{verify}]\nimages: ['{image}']\n");
+        list.read("a.yml", &text, &|_| Err(String::new())).unwrap();
+        list.entries[0].settings.requirement.as_ref().map(|wanted| wanted.mode)
+    }
+
+    #[test]
+    fn a_rule_is_for_whole_names_however_the_host_is_spelled() {
+        let rules = "{ images: 'ghcr.io/octo/**', mode: require }, { images: '/docker\\.io/library/.*/', mode: warn }";
+        for (image, wanted) in [
+            ("ghcr.io/octo/app:1", Some(Mode::Require)),
+            ("ghcr.io/octo/deep/app", Some(Mode::Require)),
+            ("ghcr.io:443/octo/app:1", Some(Mode::Require)),
+            ("GHCR.io/octo/app:1", Some(Mode::Require)),
+            ("alpine", Some(Mode::Warn)),
+            ("index.docker.io/library/alpine:3", Some(Mode::Warn)),
+            ("ghcr.io/octo-evil/app", None),
+            ("evil.example/ghcr.io/octo/app", None),
+            ("oci:ghcr.io/octo/app", None),
+        ] {
+            assert_eq!(mode(rules, image), wanted, "{image}");
+        }
+        assert_eq!(mode("{ images: '**', mode: require }", "oci:dir:1"), Some(Mode::Require));
+        let none = Policies::default().requirement(&ImageReference::parse("a").unwrap());
+        assert_eq!(none, None::<Requirement>);
+    }
 }
