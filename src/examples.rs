@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::environment::Environment;
 use crate::error::action::Action;
-use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Instead, Shown, TlsFailure};
+use crate::error::cause::LoginFailure;
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Instead, Shown, TlsFailure, Used};
+use crate::error::login::{Claims, LoginReason, LoginStep};
 use crate::error::object::Object;
 use crate::error::signature::{Claim, RejectedSignature, Rejection, Unsigned};
 use crate::error::violation::{Lead, Violation};
@@ -65,6 +67,7 @@ kinds! {
     Error::Registry { cause: Cause::Refused(_) | Cause::Interrupted(_), .. } => Refused of REFUSED;
     Error::Registry { cause: Cause::Elsewhere { .. }, .. } => Elsewhere of CONNECTION;
     Error::Registry { cause: Cause::Token { .. }, .. } => Token of TOKEN;
+    Error::Registry { cause: Cause::Login(_), .. } => Login of LOGIN;
     Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Dns, .. }, .. } => Dns of CONNECTION;
     Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Refused, .. }, .. } => NothingListens of CONNECTION;
     Error::Registry { cause: Cause::Connection { kind: ConnectionFailure::Tls(_), .. }, .. } => Tls of CONNECTION;
@@ -104,6 +107,12 @@ const TOKEN: (&str, &str) = (
     "The token service said no",
     "`token from HOST`: the registry sends its clients there for a token first. `with the given credential` or `without a \
      credential` says whether one was sent.",
+);
+
+const LOGIN: (&str, &str) = (
+    "The login was not given",
+    "A login of `registry-identities`: who was asked for what, the answer, and what the identity says of itself. The identity \
+     itself is shown to nobody but that service.",
 );
 
 const CONNECTION: (&str, &str) =
@@ -160,6 +169,7 @@ pub(crate) fn examples() -> Vec<Example> {
         refusals_of_access(),
         refusals_of_content(),
         tokens(),
+        logins(),
         no_connections(),
         no_answers(),
         signatures(),
@@ -199,6 +209,92 @@ fn bad_inputs() -> Vec<Example> {
         Some(Example { when, error: inputs::read(arguments, &Environment::default()).err()?, to_do })
     };
     cases.into_iter().filter_map(refused).collect()
+}
+
+/// Logins of `registry-identities` that failed, and what registries make of those that went well.
+fn logins() -> Vec<Example> {
+    const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror/alpine:3.20";
+    const GOOGLE: &str = "europe-docker.pkg.dev/acme/mirror/alpine:3.20";
+    let claims = |audience: &str| Claims {
+        issuer: "https://token.actions.githubusercontent.com".to_owned(),
+        subject: "repo:octo@1234/mirror@5678:ref:refs/heads/main".to_owned(),
+        audience: audience.to_owned(),
+    };
+    let aws = |step, reason, service: &str, cause| LoginFailure {
+        provider: "aws-ecr",
+        service: service.to_owned(),
+        step,
+        reason,
+        cause,
+        claims: (step == LoginStep::Exchange).then(|| claims("sts.amazonaws.com")),
+    };
+    let google = |step, reason, service: &str, cause| LoginFailure {
+        provider: "gcp-wif",
+        claims: None,
+        ..aws(step, reason, service, cause)
+    };
+    let failed = |failure: LoginFailure| Cause::Login(Box::new(failure));
+    let (sts, ecr) = ("sts.eu-west-1.amazonaws.com", "api.ecr.eu-west-1.amazonaws.com");
+    let not_authorized = || refused(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity");
+    let denied = || refused(400, "AccessDeniedException", "User is not authorized to perform this action");
+    let used = |status, used| match refused(status, "DENIED", "not allowed") {
+        Cause::Refused(refusal) => Cause::Refused(ErrorResponse { used, shown: Shown::Credential, ..refusal }),
+        other => other,
+    };
+    vec![
+        push(
+            "the role does not trust this workflow",
+            ECR,
+            failed(aws(LoginStep::Exchange, LoginReason::Identity, sts, not_authorized())),
+        ),
+        push(
+            "the account has no identity provider for GitHub",
+            ECR,
+            failed(aws(
+                LoginStep::Exchange,
+                LoginReason::Unknown,
+                sts,
+                refused(400, "InvalidIdentityToken", "No OpenIDConnect provider found in your account"),
+            )),
+        ),
+        push(
+            "the runner's clock is wrong",
+            ECR,
+            failed(aws(LoginStep::Password, LoginReason::Clock { seconds: 2400 }, ecr, denied())),
+        ),
+        push(
+            "the role may not ask for ECR's password",
+            ECR,
+            failed(aws(LoginStep::Password, LoginReason::Rights, ecr, denied())),
+        ),
+        push(
+            "the role may not create repositories",
+            ECR,
+            failed(aws(LoginStep::CreateRepository, LoginReason::Rights, ecr, denied())),
+        ),
+        push(
+            "the machine has no AWS credentials",
+            ECR,
+            failed(aws(LoginStep::Machine, LoginReason::Unclear, "169.254.169.254", refused(404, "", "not found"))),
+        ),
+        push(
+            "a person's login at Google has ended",
+            GOOGLE,
+            failed(google(
+                LoginStep::Machine,
+                LoginReason::Unclear,
+                "oauth2.googleapis.com",
+                refused(400, "invalid_grant", "Token has been expired or revoked."),
+            )),
+        ),
+        push(
+            "the provider cannot be reached",
+            GOOGLE,
+            failed(google(LoginStep::Exchange, LoginReason::Unclear, "sts.googleapis.com", no_address())),
+        ),
+        push("the login went well, and the role may not push", ECR, used(403, Used::Identity("aws-ecr"))),
+        push("a password ends in the middle of a run", OTHER, used(401, Used::Expired("registry-auth"))),
+    ]
 }
 
 fn refusals_of_access() -> Vec<Example> {

@@ -7,6 +7,7 @@
 pub mod redactor;
 
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 /// What is shown in a secret's place.
 const HIDDEN: &str = "***";
@@ -63,6 +64,35 @@ impl Credential {
         let pair = format!("{}:{}", self.username, self.password.expose());
         Secret::new(base64::engine::general_purpose::STANDARD.encode(pair))
     }
+}
+
+/// Whether a token has the length and the shape of a secret. A token service chooses the token, and what is masked is hidden
+/// in the whole job and taken out of its outputs: by `sha256`, a digest or a host's name nothing of those would be left.
+///
+/// Every token of a registry that is made at random, or is base64 (JWT, GHCR), has so many letters of both cases and digits
+/// in a row; digests, commits, UUIDs, names and addresses are written in one case. A token that is not masked is not
+/// printed either: what a registry says is searched for it.
+pub fn is_like_a_secret(token: &str) -> bool {
+    /// What a name has in a row by chance is shorter.
+    const LONG: usize = 16;
+    let has = |part: &str, is: fn(&u8) -> bool| part.bytes().any(|byte| is(&byte));
+    token.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| part.len() >= LONG).any(|part| {
+        has(part, u8::is_ascii_uppercase) && has(part, u8::is_ascii_lowercase) && has(part, u8::is_ascii_digit)
+    })
+}
+
+/// Whether a token, if it is no secret by its shape, is no word either that a report would miss: it is long, has letters and
+/// digits, and is neither a digest nor a host.
+pub fn is_no_word(token: &str) -> bool {
+    /// As long as a password that is never part of a name.
+    const LONG: usize = 16;
+    let is_hexadecimal = token.rsplit(':').next().is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let is_host = Url::parse(&format!("https://{token}/")).is_ok_and(|url| url.port().is_some() || token.contains('.'));
+    token.len() >= LONG
+        && token.bytes().any(|byte| byte.is_ascii_digit())
+        && token.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && !is_hexadecimal
+        && (!is_host || token.len() > 64)
 }
 
 #[cfg(test)]

@@ -79,6 +79,7 @@ pub fn registries(
         most_requests: inputs.at_once.requests,
         connections,
         token_services: inputs.token_services.clone(),
+        missing_repositories: inputs.missing_repositories,
         github: inputs.server.registry().map(str::to_owned),
         pulls: (inputs.pull_budget, if inputs.on_budget == OnBudget::Wait { Shortage::Wait } else { Shortage::Leave }),
     };

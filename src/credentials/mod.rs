@@ -4,16 +4,23 @@
 //! the one it was given for, never runs a credential helper but on a person's own machine, and never prints what it read: a
 //! sentence about a bad file names the file and the host, not the content.
 
+pub mod cloud;
 pub mod cnb;
 pub mod docker_config;
 mod helper;
+pub mod login;
 pub mod registry_auth;
 pub mod scope;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use crate::credentials::cloud::fields::{Fields, INPUT};
+use crate::credentials::cloud::oidc::REQUEST_TOKEN;
+use crate::credentials::cloud::{Lease, Place, Reading};
 use crate::credentials::cnb::{CNB_REGISTRY_AUTH, cnb_registry_auth};
 use crate::credentials::docker_config::{Helpers, Home, docker_configs};
+use crate::credentials::login::{Login, LoginKind};
 use crate::credentials::registry_auth::registry_auth;
 use crate::credentials::scope::{Entry, Scope};
 use crate::environment::Environment;
@@ -33,6 +40,10 @@ pub struct Given {
     pub registry_auth: Option<Secret>,
     /// `github-token`, and where it is for.
     pub github: Option<GithubLogin>,
+    /// The logins of `registry-identities`.
+    pub identities: Vec<Fields>,
+    /// Hosts that are spoken to over plain HTTP.
+    pub insecure: Vec<String>,
     /// What a job of GitLab CI has by itself: the project's registry, and the log-in there.
     pub job: Option<(String, Credential)>,
     /// Whose machine it is.
@@ -55,8 +66,17 @@ pub struct GithubLogin {
 pub struct Credentials {
     source: Option<Credential>,
     target: Option<Credential>,
-    /// Groups in the order in which they are asked: `registry-auth`, `github-token`, Docker's file, the variable, the job's.
+    /// Groups in the order in which they are asked: `registry-auth`, `github-token`; then, after the identities, Docker's file,
+    /// the variable, the job's.
     groups: Vec<Group>,
+    /// How many of the groups are inputs, and come before the identities.
+    inputs: usize,
+    /// The logins that are asked for, and where they count.
+    identities: Vec<(Scope, Arc<Lease>)>,
+    /// What is to be known of them.
+    notices: Vec<String>,
+    /// What is secret of how they are asked for.
+    request_token: Option<Secret>,
     github_token: Option<Secret>,
     home: Home,
     helpers: Vec<Helpers>,
@@ -82,6 +102,8 @@ impl Credentials {
             let scope = Scope { host: host.clone(), path: String::new() };
             groups.push(Group { origin: "github-token", entries: vec![Entry { scope, credential }] });
         }
+        let inputs = groups.len();
+        let (identities, notices) = identities(given.identities, &given.insecure, environment, &groups)?;
         let (entries, helpers) = docker_configs(environment, given.home)?;
         groups.push(Group { origin: "DOCKER_CONFIG", entries });
         if let Some(text) = environment.get(CNB_REGISTRY_AUTH) {
@@ -96,35 +118,46 @@ impl Credentials {
             source: given.source,
             target: given.target,
             groups,
+            inputs,
+            identities,
+            notices,
+            request_token: environment.get(REQUEST_TOKEN).map(Secret::new),
             github_token: given.github.map(|login| login.token),
             home: given.home,
             helpers,
         })
     }
 
-    /// The credential to read `reference` with.
-    pub fn for_source(&self, reference: &Reference) -> Option<Credential> {
-        self.source.clone().or_else(|| self.find(reference).map(|(_, credential)| credential.clone()))
+    /// The login to read `reference` with.
+    pub fn for_source(&self, reference: &Reference) -> Option<Login> {
+        let own = self.source.as_ref().map(|credential| Login::given("source-password", credential));
+        own.or_else(|| self.find(reference))
     }
 
-    /// The credential to read `mirror` with, a place that `original` is looked for at.
+    /// The login to read `mirror` with, a place that `original` is looked for at.
     ///
     /// `source-username` and `source-password` were given for the source's own registry, and go to no other.
-    pub fn for_mirror(&self, mirror: &Reference, original: &Reference) -> Option<Credential> {
+    pub fn for_mirror(&self, mirror: &Reference, original: &Reference) -> Option<Login> {
         if mirror.registry() == original.registry() {
             return self.for_source(mirror);
         }
-        self.find(mirror).map(|(_, credential)| credential.clone())
+        self.find(mirror)
     }
 
-    /// The credential to write `reference` with.
-    pub fn for_target(&self, reference: &Reference) -> Option<Credential> {
-        self.for_target_with_origin(reference).map(|(_, credential)| credential.clone())
+    /// The login to write `reference` with.
+    pub fn for_target(&self, reference: &Reference) -> Option<Login> {
+        let own = self.target.as_ref().map(|credential| Login::given("target-password", credential));
+        own.or_else(|| self.find(reference))
     }
 
-    /// The same with the input, variable or file that it came from, for sentences.
-    pub fn for_target_with_origin(&self, reference: &Reference) -> Option<(&'static str, &Credential)> {
-        self.target.as_ref().map(|credential| ("target-password", credential)).or_else(|| self.find(reference))
+    /// What is to be known of the logins of `registry-identities`.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Whether one of them can create repositories.
+    pub fn create_repositories(&self) -> bool {
+        self.identities.iter().any(|(_, lease)| lease.creates_repositories())
     }
 
     /// Whether one credential was given for all of this end, whatever the registry.
@@ -197,18 +230,64 @@ impl Credentials {
             texts.insert(credential.password.expose().to_owned());
             texts.insert(credential.pair().expose().to_owned());
         }
-        texts.extend(self.github_token.iter().map(|token| token.expose().to_owned()));
+        let of_identities = self.identities.iter().flat_map(|(_, lease)| lease.secrets());
+        let others = self.github_token.iter().chain(&self.request_token).cloned().chain(of_identities);
+        texts.extend(others.map(|secret| secret.expose().to_owned()));
         texts.into_iter().filter(|text| !text.is_empty()).map(Secret::new).collect()
     }
 
-    fn find(&self, reference: &Reference) -> Option<(&'static str, &Credential)> {
-        self.groups.iter().find_map(|group| {
-            let fitting = group.entries.iter().filter(|entry| entry.scope.covers(reference));
-            // Of equally long ones the last wins, as a later line overrides an earlier one.
-            let longest = fitting.max_by_key(|entry| entry.scope.path.len())?;
-            Some((group.origin, &longest.credential))
-        })
+    fn find(&self, reference: &Reference) -> Option<Login> {
+        let (inputs, others) = self.groups.split_at(self.inputs.min(self.groups.len()));
+        let given = |groups: &[Group]| {
+            groups.iter().find_map(|group| {
+                let fitting = group.entries.iter().filter(|entry| entry.scope.covers(reference));
+                // Of equally long ones the last wins, as a later line overrides an earlier one.
+                let longest = fitting.max_by_key(|entry| entry.scope.path.len())?;
+                Some(Login::given(group.origin, &longest.credential))
+            })
+        };
+        let leased = || {
+            let fitting = self.identities.iter().filter(|(scope, _)| scope.covers(reference));
+            let (_, lease) = fitting.max_by_key(|(scope, _)| scope.path.len())?;
+            Some(Login { origin: INPUT, kind: LoginKind::Leased(Arc::clone(lease)) })
+        };
+        given(inputs).or_else(leased).or_else(|| given(others))
     }
+}
+
+/// The logins of `registry-identities`, and what is to be known of them.
+type Identities = (Vec<(Scope, Arc<Lease>)>, Vec<String>);
+
+/// Reads them; `before` are the passwords that come first.
+fn identities(
+    given: Vec<Fields>,
+    insecure: &[String],
+    environment: &Environment,
+    before: &[Group],
+) -> Result<Identities, Error> {
+    let (mut identities, mut notices) = (Vec::new(), Vec::new());
+    if given.is_empty() {
+        return Ok((identities, notices));
+    }
+    let place = Place::of(environment, insecure)?;
+    for fields in given {
+        let (scope, lease) = match Lease::read(fields, &place)? {
+            Reading::Left(notice) => {
+                notices.push(notice);
+                continue;
+            }
+            Reading::Login(scope, lease) => (scope, Arc::from(lease)),
+        };
+        let is_same = |entry: &Entry| entry.scope.host == scope.host;
+        if let Some(group) = before.iter().find(|group| group.entries.iter().any(is_same)) {
+            notices.push(format!(
+                "{}: `{}` has a password for it, which comes before the login of `{INPUT}`",
+                scope.host, group.origin
+            ));
+        }
+        identities.push((scope, lease));
+    }
+    Ok((identities, notices))
 }
 
 #[cfg(test)]

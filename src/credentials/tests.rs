@@ -2,6 +2,7 @@
 
 use super::docker_config::Home;
 use super::{Credentials, GithubLogin, Given};
+use crate::credentials::login::Login;
 use crate::environment::Environment;
 use crate::oci::reference::Reference;
 use crate::secret::{Credential, Secret};
@@ -9,7 +10,7 @@ use crate::secret::{Credential, Secret};
 /// Collects and says, for `reference` as a source, `username password`, or nothing.
 fn found(given: Given, environment: &[(&str, &str)], reference: &str) -> String {
     let credentials = Credentials::collect(given, &Environment::from(environment)).unwrap();
-    said(credentials.for_source(&Reference::parse(reference).unwrap()))
+    said(credentials.for_source(&Reference::parse(reference).unwrap()).as_ref().and_then(Login::credential).cloned())
 }
 
 fn said(credential: Option<Credential>) -> String {
@@ -180,8 +181,8 @@ fn a_sides_credential_is_for_that_side() {
     let given = Given { source: Some(pair("s", "p")), target: Some(pair("t", "q")), ..Given::default() };
     let credentials = Credentials::collect(given, &Environment::default()).unwrap();
     let reference = Reference::parse("a.io/x").unwrap();
-    assert_eq!(said(credentials.for_source(&reference)), "s p");
-    assert_eq!(said(credentials.for_target(&reference)), "t q");
+    assert_eq!(said(credentials.for_source(&reference).as_ref().and_then(Login::credential).cloned()), "s p");
+    assert_eq!(said(credentials.for_target(&reference).as_ref().and_then(Login::credential).cloned()), "t q");
 }
 
 #[test]

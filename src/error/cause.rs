@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::error::login::{Claims, LoginReason, LoginStep};
 use crate::error::violation::{Lead, Violation};
 use crate::oci::digest::Digest;
 
@@ -24,6 +25,8 @@ pub enum Cause {
         /// The line of `token-services` by which it would have been, where there is one that was kept back.
         kept_back: Option<String>,
     },
+    /// The login that goes with it could not be had, from a provider or from this machine.
+    Login(Box<LoginFailure>),
     /// No answer came: the connection failed or broke.
     Connection {
         /// What kind of failure.
@@ -51,6 +54,23 @@ pub enum Cause {
         /// The last failure.
         last: Box<Cause>,
     },
+}
+
+/// A login by an identity that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginFailure {
+    /// The type as `registry-identities` has it: `aws-ecr`.
+    pub provider: &'static str,
+    /// The host that was asked.
+    pub service: String,
+    /// What it was asked for.
+    pub step: LoginStep,
+    /// What that means.
+    pub reason: LoginReason,
+    /// What it answered.
+    pub cause: Cause,
+    /// What the identity that it was shown says of itself.
+    pub claims: Option<Claims>,
 }
 
 /// How a connection failed.
@@ -112,6 +132,8 @@ pub struct ErrorResponse {
     pub was_led: bool,
     /// What the request showed of the credential.
     pub shown: Shown,
+    /// What is to be known of the login that it was sent with.
+    pub used: Used,
     /// Whether its headers say that no pull is left of hours (`ratelimit-remaining: 0;w=21600`).
     pub has_no_pulls: bool,
     /// What there is in place of the tag that is not, found out once the image had failed.
@@ -151,6 +173,18 @@ pub enum Shown {
     Credential,
     /// A token that its token service gave.
     Token,
+}
+
+/// What is to be known of the login that a registry, or its token service, has refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Used {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// It was good earlier in this run; the input, variable or file that it came from.
+    Expired(&'static str),
+    /// It was got in exchange for an identity; the type, as `registry-identities` has it.
+    Identity(&'static str),
 }
 
 impl ErrorResponse {
@@ -223,6 +257,20 @@ impl fmt::Display for ErrorResponse {
     }
 }
 
+impl fmt::Display for LoginFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { provider, service, step, reason, cause, claims } = self;
+        write!(f, "login by `registry-identities` ({provider}): {step} from {service}: {cause}")?;
+        if let LoginReason::Clock { seconds } = reason {
+            write!(f, "; its clock and this machine's differ by {seconds} s")?;
+        }
+        match claims {
+            Some(claims) => write!(f, "; the identity has {claims}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -253,6 +301,7 @@ impl fmt::Display for Cause {
                 })?;
                 if detail.is_empty() { Ok(()) } else { write!(f, " ({detail})") }
             }
+            Self::Login(failure) => failure.fmt(f),
             Self::Protocol(violation) => violation.fmt(f),
             Self::OutOfPatience { waited, last } => {
                 // A registry's sentence may end with a full stop; this one does not.
@@ -274,7 +323,7 @@ impl Cause {
             Self::Token { refusal: inner, .. }
             | Self::OutOfPatience { last: inner, .. }
             | Self::Elsewhere { failure: inner, .. } => inner.refusal(),
-            Self::Connection { .. } | Self::Protocol(_) => None,
+            Self::Connection { .. } | Self::Protocol(_) | Self::Login(_) => None,
         }
     }
 
@@ -285,7 +334,7 @@ impl Cause {
             Self::Token { refusal: inner, .. }
             | Self::OutOfPatience { last: inner, .. }
             | Self::Elsewhere { failure: inner, .. } => inner.refusal_mut(),
-            Self::Connection { .. } | Self::Protocol(_) => None,
+            Self::Connection { .. } | Self::Protocol(_) | Self::Login(_) => None,
         }
     }
 
@@ -296,7 +345,7 @@ impl Cause {
             Self::Token { refusal: inner, .. }
             | Self::OutOfPatience { last: inner, .. }
             | Self::Elsewhere { failure: inner, .. } => inner.is_connection(),
-            Self::Refused(_) | Self::Interrupted(_) | Self::Protocol(_) => false,
+            Self::Refused(_) | Self::Interrupted(_) | Self::Protocol(_) | Self::Login(_) => false,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! A failure as the hints see it: what was asked, of whom, and how it ended.
 
 use crate::error::action::Action;
-use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Instead, Shown, TlsFailure};
+use crate::error::cause::LoginFailure;
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Instead, Shown, TlsFailure, Used};
 use crate::error::reader::Reader;
 use crate::error::violation::Violation;
 use crate::error::{Error, Side};
@@ -63,7 +64,11 @@ impl<'a> Failure<'a> {
                     failure.led_to(host);
                     cause = inner;
                 }
-                Cause::Refused(_) | Cause::Interrupted(_) | Cause::Connection { .. } | Cause::Protocol(_) => break,
+                Cause::Refused(_)
+                | Cause::Interrupted(_)
+                | Cause::Login(_)
+                | Cause::Connection { .. }
+                | Cause::Protocol(_) => break,
             }
         }
         if let Some(host) = cause.refusal().and_then(|refusal| refusal.elsewhere.as_deref()) {
@@ -128,6 +133,19 @@ impl<'a> Failure<'a> {
             Some(Cause::Protocol(violation)) => Some(violation),
             _ => None,
         }
+    }
+
+    /// How a login by an identity failed.
+    pub fn login_failure(&self) -> Option<&'a LoginFailure> {
+        match self.cause {
+            Some(Cause::Login(failure)) => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// What is to be known of the login that was refused.
+    pub fn used(&self) -> Used {
+        self.refusal().map(|refusal| refusal.used).unwrap_or_default()
     }
 
     pub fn is_github(&self) -> bool {

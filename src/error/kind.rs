@@ -130,6 +130,8 @@ impl Error {
 fn of_registry(failure: &Failure<'_>) -> Kind {
     match failure.cause {
         Some(Cause::Connection { .. }) => Kind::Unreachable,
+        Some(Cause::Login(failure)) if failure.cause.is_connection() => Kind::Unreachable,
+        Some(Cause::Login(_)) => Kind::Denied,
         Some(Cause::Protocol(_)) => Kind::Unusable,
         _ if failure.throttles() => Kind::Throttled,
         _ => match failure.status() {
@@ -145,6 +147,9 @@ fn registry(failure: &Failure<'_>) -> String {
     let host = failure.host;
     match failure.cause {
         Some(Cause::Connection { kind, .. }) => return connection(*kind, host),
+        Some(Cause::Login(failure)) => {
+            return format!("`{host}`: no login by {} ({})", failure.service, failure.provider);
+        }
         Some(Cause::Protocol(violation)) => return format!("`{host}`: {violation}"),
         _ => {}
     }

@@ -8,6 +8,7 @@ pub mod cause;
 pub mod failure;
 pub mod hints;
 pub mod kind;
+pub mod login;
 pub mod object;
 pub mod reader;
 pub mod signature;
@@ -362,6 +363,7 @@ impl Error {
                 | Cause::Interrupted(_)
                 | Cause::OutOfPatience { .. }
                 | Cause::Token { .. }
+                | Cause::Login(_)
         )
     }
 

@@ -14,6 +14,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
+use crate::credentials::login::Login;
 use crate::engine::gate::Gate;
 use crate::engine::job::Job;
 use crate::engine::options::{Command, TargetState};
@@ -164,8 +165,9 @@ impl<'a> AccessCheck<'a> {
         let subject = repository.full_name();
         let Some((owner, name)) = repository.name().split_once('/') else { return Ok(()) };
         let Ok(reference) = Reference::parse(&subject) else { return Ok(()) };
-        let credential = self.run.registries.credentials().for_target(&reference);
-        let token = PushToken::of(credential.as_ref().map(|credential| credential.password.expose()));
+        let login = self.run.registries.credentials().for_target(&reference);
+        let credential = login.as_ref().and_then(Login::credential);
+        let token = PushToken::of(credential.map(|credential| credential.password.expose()));
         let kind = match self.github_token() {
             Some(_) => self.owner(owner).await,
             None => Lookup::Found(Owner::Organisation),

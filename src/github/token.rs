@@ -39,11 +39,12 @@ pub fn refuse_unusable_tokens(jobs: &[Job], credentials: &Credentials, server: &
         if Vendor::of(registry) != Vendor::Github && server.registry() != Some(registry) {
             continue;
         }
-        if let Some((origin, credential)) = credentials.for_target_with_origin(target)
+        if let Some(login) = credentials.for_target(target)
+            && let Some(credential) = login.credential()
             && credential.password.expose().starts_with("github_pat_")
         {
             return Err(Error::input(
-                origin,
+                login.origin,
                 format!(
                     "is a fine-grained token (`github_pat_`), and {registry} accepts only the workflow's GITHUB_TOKEN \
                      and classic tokens with `write:packages`; give one of those"

@@ -29,6 +29,20 @@ pub fn is_this_machine(host: Option<Host<&str>>) -> bool {
     }
 }
 
+/// Whether a host is this machine, or an address of its link: where clouds have the services that know a machine. Nothing of that
+/// kind is asked through a proxy, which would look for it on its own machine.
+pub fn is_link_or_loopback(host: Option<Host<&str>>) -> bool {
+    match host {
+        Some(Host::Ipv4(address)) => address.is_link_local() || address.is_loopback(),
+        // Amazon's for pods and for instances.
+        Some(Host::Ipv6(address)) => {
+            is_loopback(Some(Host::Ipv6(address)))
+                || matches!(address.segments(), [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23 | 0x254])
+        }
+        host => is_loopback(host),
+    }
+}
+
 /// The address that a host is; the IPv4 address, where an IPv6 address leads to one.
 pub fn address(host: Option<Host<&str>>) -> Option<IpAddr> {
     match host? {

@@ -13,7 +13,7 @@ use rustls::crypto::ring;
 use url::Url;
 
 use crate::error::Error;
-use crate::http::address::is_loopback;
+use crate::http::address::{is_link_or_loopback, is_loopback};
 use crate::http::failure::innermost;
 use crate::http::proxies::Proxies;
 use crate::http::reach::{Resolver, Seen, Zone};
@@ -51,8 +51,8 @@ struct Shared {
 struct Kind {
     pipe: Pool,
     has_alternatives: bool,
-    /// Loopback hosts are never asked through a proxy, which would look for the registry on its own machine.
-    loopback: bool,
+    /// Hosts of this machine and its link are never asked through a proxy, which would look for them on its own machine.
+    is_here: bool,
     tls: bool,
     /// The most internal place that a name may lead to.
     least: Zone,
@@ -117,11 +117,12 @@ impl Transport {
         has_alternatives: bool,
     ) -> Result<Client, Error> {
         let loopback = is_loopback(url.host());
+        let is_here = is_link_or_loopback(url.host());
         // A proxy may be spoken to over TLS whatever the host behind it speaks.
         let tls = !loopback || url.scheme() == "https";
         // Without TLS there is no HTTP/2, and blobs and manifests share the connections.
         let pipe = if loopback || url.scheme() != "https" { Pool::Blob } else { pipe };
-        let kind = Kind { pipe, has_alternatives, loopback, tls, least };
+        let kind = Kind { pipe, has_alternatives, is_here, tls, least };
         let mut clients = self.0.clients.locked();
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
@@ -152,7 +153,7 @@ impl Shared {
         if !http2 {
             builder = builder.http1_only();
         }
-        if kind.loopback {
+        if kind.is_here {
             builder = builder.no_proxy();
         }
         let mut tls = if kind.tls { self.tls()?.clone() } else { without_roots()? };

@@ -90,7 +90,11 @@ fn the_github_token_is_for_the_registry_of_its_server() {
         let variables = [("INPUT_GITHUB-TOKEN", "t"), ("GITHUB_SERVER_URL", server), ("GITHUB_ACTOR", actor)];
         let inputs = run(&["copy", "alpine", "a/b"], &variables);
         let found = inputs.credentials.for_source(&Reference::parse(reference).unwrap());
-        assert_eq!(found.map(|credential| credential.username).as_deref(), expected, "{server} {reference}");
+        assert_eq!(
+            found.and_then(|login| Some(login.credential()?.username.clone())).as_deref(),
+            expected,
+            "{server} {reference}"
+        );
         assert!(inputs.credentials.github_token().is_some());
     }
 }

@@ -23,6 +23,7 @@ use crate::plan::request::Request;
 use crate::runner::files::ReportFile;
 use crate::runner::talk::Talk;
 use crate::store::mirrors::MirrorSettings;
+use crate::store::registry::host::Missing;
 use crate::text::choice::Choice;
 
 /// What `command` may say, and the first word of the command line.
@@ -173,6 +174,8 @@ pub struct Inputs {
     pub at_once: AtOnce,
     /// Which credential is for which host.
     pub credentials: Credentials,
+    /// What becomes of a push to a repository that is not there.
+    pub missing_repositories: Missing,
     /// Hosts (`host[:port]`, lower case) spoken to over plain HTTP; loopback is not among them and always is.
     pub insecure_registries: Vec<String>,
     /// Registries (`host[:port]`, lower case), and the token service of another owner that may see their credential.

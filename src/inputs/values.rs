@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::credentials::cloud::fields::INPUT;
 use crate::credentials::docker_config::Home;
 use crate::credentials::{Credentials, GithubLogin, Given};
 use crate::emit::{self, directory};
@@ -22,6 +23,7 @@ use crate::http::proxies::Proxies;
 use crate::http::roots::ExtraRoots;
 use crate::inputs::config;
 use crate::inputs::files::OfFiles;
+use crate::inputs::identities;
 use crate::inputs::paths::{IN_OUR_IMAGE, directories_by_name, is_path, lost_login_file, or_path};
 use crate::inputs::table::{INPUTS, Input, Kind, known};
 use crate::inputs::typed::{Checked, Inputs, Task};
@@ -43,6 +45,7 @@ use crate::runner::{Surroundings, gitlab};
 use crate::secret::{Credential, Secret};
 use crate::store::mirrors::MirrorSettings;
 use crate::store::mirrors::rules::{CNB_REGISTRY_MIRRORS, Fallback, Rules, Tags};
+use crate::store::registry::host::Missing;
 use crate::text::choice::{self, Choice};
 use crate::text::nearest::nearest;
 use crate::text::quote::quote;
@@ -124,7 +127,7 @@ impl Values {
         let patience = parsed("patience", duration(self.get("patience").unwrap_or_default()))?;
         let emit = items(self.get("emit").unwrap_or_default());
         let emit = parsed("emit", emit::Wanted::parse(&emit))?.of_services(services);
-        Ok(Inputs {
+        let mut inputs = Inputs {
             request: Request {
                 command,
                 targets: self.targets(command, &images, (&surroundings, surroundings.project(environment)))?,
@@ -166,6 +169,7 @@ impl Values {
             on_budget: self.choice("on-budget")?,
             on_failure: if self.boolean("fail-fast")? { OnFailure::Defer } else { OnFailure::GoOn },
             credentials: self.credentials(environment, &Server::of(environment), &surroundings)?,
+            missing_repositories: Missing::Refuse,
             server: Server::of(environment),
             mirrors: self.mirrors(environment)?,
             token_services: self.token_services()?,
@@ -184,7 +188,10 @@ impl Values {
             debug_log: debug_log::is_wanted(environment),
             summary: self.boolean("summary")?,
             notices,
-        })
+        };
+        inputs.missing_repositories = self.missing_repositories(&inputs.credentials)?;
+        inputs.notices.extend(inputs.credentials.notices().iter().cloned());
+        Ok(inputs)
     }
 
     fn dry_run(&self, task: Task, command: Command) -> Result<bool, Error> {
@@ -194,6 +201,16 @@ impl Values {
             return Err(Error::input("dry-run", problem));
         }
         Ok(dry_run)
+    }
+
+    fn missing_repositories(&self, credentials: &Credentials) -> Result<Missing, Error> {
+        let is_wanted = self.boolean("create-repositories")?;
+        if is_wanted && !credentials.create_repositories() {
+            let problem =
+                "needs a login that may create some: name the registry in `registry-identities`, with `type: aws-ecr`";
+            return Err(Error::input("create-repositories", problem));
+        }
+        Ok(if is_wanted { Missing::Create } else { Missing::Refuse })
     }
 
     /// What does not come back cannot be waited for.
@@ -542,6 +559,8 @@ impl Values {
                 _ => Home::Job,
             },
             job: surroundings.gitlab().and_then(|_| gitlab::registry_login(environment)),
+            identities: self.get(INPUT).map(identities::read).transpose()?.unwrap_or_default(),
+            insecure: self.insecure_registries()?,
         };
         Credentials::collect(given, environment)
     }

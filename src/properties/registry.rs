@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER, WWW_AUTHENTICATE};
 use url::{Host, Url};
 
+use crate::credentials::login::Login;
 use crate::error::cause::Cause;
 use crate::properties::assertions::{assert_safe, assert_sentence};
 use crate::secret::{Credential, Secret};
@@ -39,7 +40,13 @@ pub fn challenge(data: &[u8]) {
         headers.append(WWW_AUTHENTICATE, value);
     }
     let credential = Credential { username: "ann".to_owned(), password: Secret::new("secret") };
-    let auth = Auth::new("registry", Arc::new(Server::fixed(registry.clone())), Some(credential), None, Vec::new());
+    let auth = Auth::new(
+        "registry",
+        Arc::new(Server::fixed(registry.clone())),
+        Some(Login::given("registry-auth", &credential)),
+        None,
+        Vec::new(),
+    );
     let Some(Scheme::Bearer { realm, service }) = auth.challenge(&headers).map(|asked| asked.scheme) else { return };
     let plain = realm.scheme() == "http";
     let trust = realm::judge(&realm, &registry, &[]);

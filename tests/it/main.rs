@@ -24,6 +24,8 @@ mod artifacts;
 mod attachments;
 mod cancellation;
 mod catalogue;
+mod cloud_leaks;
+mod cloud_logins;
 mod commands;
 mod concurrency;
 mod conflicts;

@@ -5,6 +5,7 @@
 //! is read. Each piece of advice has an example in [`crate::examples`], of which `docs/errors.md` is made.
 
 mod answers;
+mod logins;
 mod others;
 mod rule;
 
@@ -26,7 +27,7 @@ impl Error {
 
 /// What is advised about what, in the order in which a failure is judged.
 fn rules() -> impl Iterator<Item = &'static Rule> {
-    answers::RULES.iter().chain(others::RULES)
+    logins::RULES.iter().chain(answers::RULES).chain(others::RULES)
 }
 
 #[cfg(test)]

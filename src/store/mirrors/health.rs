@@ -63,6 +63,8 @@ pub fn classify(error: &Error) -> EndpointStatus {
 pub fn classify_cause(cause: &Cause) -> EndpointStatus {
     match cause {
         Cause::Connection { .. } => EndpointStatus::Unreachable,
+        Cause::Login(failure) if failure.cause.is_connection() => EndpointStatus::Unreachable,
+        Cause::Login(_) => EndpointStatus::NotReadable,
         Cause::Protocol(_) => EndpointStatus::Broken,
         Cause::OutOfPatience { last: inner, .. } | Cause::Elsewhere { failure: inner, .. } => classify_cause(inner),
         Cause::Token { refusal, .. } => match classify_cause(refusal) {

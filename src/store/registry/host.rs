@@ -11,13 +11,13 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
+use crate::credentials::login::Login;
 use crate::error::Error;
 use crate::error::cause::{Cause, ConnectionFailure, TlsFailure};
 use crate::http::address::{is_named, is_plain_http};
 use crate::http::clients::{Pool, Transport};
 use crate::http::exchange::answer;
 use crate::observe::pulls::{PullBudget, PullLimit, Shortage};
-use crate::secret::Credential;
 use crate::store::registry::auth::realm::Allowed;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::auth::{Auth, Learnt};
@@ -28,10 +28,19 @@ use crate::store::registry::learned::Observed;
 use crate::store::registry::quirks::Quirks;
 use crate::store::registry::server::Server;
 use crate::store::registry::warnings::Warnings;
-use crate::sync::LockExt as _;
+use crate::sync::{LockExt as _, OnceMap};
 
 /// How long a registry on this machine may take to show that it speaks TLS.
 const TLS_PROBE: Duration = Duration::from_secs(10);
+
+/// What becomes of a push to a repository that is not there, at a registry that wants it created first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It fails, as the registry says.
+    Refuse,
+    /// The repository is created, with the registry's own settings.
+    Create,
+}
 
 /// How registries are spoken to in this run.
 #[derive(Clone, Debug)]
@@ -47,6 +56,8 @@ pub struct RegistrySettings {
     /// Token services that the user lets see a registry's credential: the registry's name, and the service's host, with its
     /// port where that is not the usual one.
     pub token_services: Vec<(String, String)>,
+    /// What becomes of a push to a repository that is not there.
+    pub missing_repositories: Missing,
     /// The registry of the GitHub server that this run belongs to, whatever its name.
     pub github: Option<String>,
     /// What may be taken of billed pulls, and what is done when that is used up.
@@ -95,12 +106,14 @@ pub struct Host {
     pub(crate) pulls: Arc<PullBudget>,
     /// What it has warned of.
     pub(crate) warnings: Warnings,
+    /// The repositories that were created in this run, and how that ended.
+    pub(crate) created: Option<OnceMap<Arc<str>, Result<(), Cause>>>,
 }
 
 impl Host {
     pub(crate) fn new(
         name: &str,
-        credential: Option<Credential>,
+        login: Option<Login>,
         transport: &Transport,
         (spans, small_blobs): (Arc<Semaphore>, Arc<Semaphore>),
         settings: &RegistrySettings,
@@ -119,7 +132,7 @@ impl Host {
         let server = Arc::new(if may_speak_tls { Server::plain_until_tried(base) } else { Server::fixed(base) });
         Ok(Self {
             name: name.to_owned(),
-            auth: Auth::new(name, Arc::clone(&server), credential, quirks.token_service, settings.allowed(name)),
+            auth: Auth::new(name, Arc::clone(&server), login, quirks.token_service, settings.allowed(name)),
             server,
             transport: transport.clone(),
             spans,
@@ -132,6 +145,7 @@ impl Host {
             health: Health::default(),
             observed: Observed::new(&quirks),
             warnings: Warnings::default(),
+            created: (settings.missing_repositories == Missing::Create).then(OnceMap::default),
             pulls: Arc::new(PullBudget::new(limit, shortage, quirks.bills_pulls)),
             quirks,
         })
@@ -197,8 +211,8 @@ impl Host {
         speaks.then_some(url)
     }
 
-    pub(crate) fn is(&self, name: &str, credential: Option<&Credential>) -> bool {
-        self.name == name && self.auth.is_credential(credential)
+    pub(crate) fn is(&self, name: &str, login: Option<&Login>) -> bool {
+        self.name == name && self.auth.is_login(login)
     }
 
     /// Learns from a 401; whether another attempt is worth it.

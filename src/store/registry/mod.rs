@@ -8,6 +8,7 @@ pub mod auth;
 pub mod blobs;
 pub mod concurrency;
 pub mod connections;
+mod create;
 pub mod error_response;
 pub mod health;
 pub mod host;

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 use crate::credentials::Credentials;
+use crate::credentials::login::Login;
 use crate::error::{Error, Side};
 use crate::http::clients::Transport;
 use crate::observe::meter::Meter;
 use crate::oci::reference::Reference;
-use crate::secret::Credential;
 use crate::store::content::AccountId;
 use crate::store::registry::blobs::read_ahead::MAX_SPANS;
 use crate::store::registry::host::{Host, RegistrySettings};
@@ -61,11 +61,11 @@ impl Registries {
         purpose: Purpose,
         meter: Arc<Meter>,
     ) -> Result<Repository, Error> {
-        let credential = match side {
+        let login = match side {
             Side::Source => self.credentials.for_source(reference),
             Side::Target => self.credentials.for_target(reference),
         };
-        self.repository(side, reference, credential, purpose, meter)
+        self.repository(side, reference, login, purpose, meter)
     }
 
     /// The repository of `mirror`, a place that `original` is read at.
@@ -75,8 +75,8 @@ impl Registries {
         original: &Reference,
         meter: Arc<Meter>,
     ) -> Result<Repository, Error> {
-        let credential = self.credentials.for_mirror(mirror, original);
-        self.repository(Side::Source, mirror, credential, Purpose::Read, meter)
+        let login = self.credentials.for_mirror(mirror, original);
+        self.repository(Side::Source, mirror, login, Purpose::Read, meter)
     }
 
     /// The repository that `reference` names as everybody sees it: without a credential, even where there is one.
@@ -88,18 +88,18 @@ impl Registries {
         &self,
         side: Side,
         reference: &Reference,
-        credential: Option<Credential>,
+        login: Option<Login>,
         purpose: Purpose,
         meter: Arc<Meter>,
     ) -> Result<Repository, Error> {
         let mut hosts = self.hosts.locked();
-        let known = hosts.iter().position(|host| host.is(reference.registry(), credential.as_ref()));
+        let known = hosts.iter().position(|host| host.is(reference.registry(), login.as_ref()));
         let account = AccountId::Registry(known.unwrap_or(hosts.len()));
         let host = if let Some(host) = known.and_then(|number| hosts.get(number)) {
             Arc::clone(host)
         } else {
             let memory = (Arc::clone(&self.spans), Arc::clone(&self.small_blobs));
-            let host = Host::new(reference.registry(), credential, &self.transport, memory, &self.settings)?;
+            let host = Host::new(reference.registry(), login, &self.transport, memory, &self.settings)?;
             let host = Arc::new(host);
             hosts.push(Arc::clone(&host));
             host

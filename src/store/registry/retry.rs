@@ -30,6 +30,7 @@ pub(crate) fn classify(cause: &Cause) -> Retry {
         Cause::Refused(refusal) => classify_response(refusal),
         Cause::Token { refusal, .. } | Cause::Elsewhere { failure: refusal, .. } => classify(refusal),
         Cause::Connection { kind: ConnectionFailure::Tls(_), .. }
+        | Cause::Login(_)
         | Cause::Protocol(_)
         | Cause::OutOfPatience { .. } => Retry::Never,
         Cause::Interrupted(_) | Cause::Connection { .. } => Retry::Backoff,

@@ -12,7 +12,7 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown};
+use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown, Used};
 use crate::error::violation::{Lead, Violation};
 use crate::http::clients::Pool;
 use crate::http::exchange;
@@ -88,6 +88,7 @@ impl Repository {
     /// Sends `call` until it is answered with success, refused for good, or the budget is spent.
     pub(crate) async fn send(&self, call: &Request<'_>) -> Result<Response, Cause> {
         let mut budget = RetryBudget::of(&self.limits, call.work);
+        let mut is_created = false;
         loop {
             let permit = self.acquire(call.class, &mut budget).await;
             if let Some(cause) = self.host.given_up(call.work) {
@@ -97,6 +98,10 @@ impl Repository {
                 Ok(response) => return Ok(response),
                 Err(cause) => {
                     drop(permit);
+                    if !is_created && self.is_created(call, &cause).await? {
+                        is_created = true;
+                        continue;
+                    }
                     if call.gives_up.is_some_and(|(most, is)| budget.attempts() + 1 >= most && is(&cause)) {
                         return Err(cause);
                     }
@@ -229,7 +234,12 @@ impl Repository {
         let elsewhere = self.elsewhere(response.url());
         let shown = if elsewhere.is_none() { self.host.auth.shown(authorization) } else { Shown::Unknown };
         let refusal = error_response::read(response, &self.host.auth.secrets(authorization), self.limits.body()).await;
-        ErrorResponse { elsewhere, shown, ..refusal }
+        let used = if matches!(shown, Shown::Credential | Shown::Token) {
+            self.host.auth.used(refusal.status)
+        } else {
+            Used::Plain
+        };
+        ErrorResponse { elsewhere, shown, used, ..refusal }
     }
 
     /// The host of `url` for messages, where it is not this registry: with its port where it has the registry's name, because
@@ -273,14 +283,18 @@ impl Repository {
 
     /// The `Authorization` that a request with `scopes` carries now.
     pub(crate) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>, Cause> {
-        let asking = TokenContext {
+        self.host.auth.authorization(scopes, &self.token_context()).await
+    }
+
+    /// What a token request, or a login, needs from outside.
+    pub(super) fn token_context(&self) -> TokenContext<'_> {
+        TokenContext {
             transport: &self.host.transport,
             meter: &self.meter,
             limits: &self.limits,
             // A service that is known before the registry was asked is not one that it brought up.
             least: if self.host.never_answered() { Zone::Local } else { self.host.transport.zone(self.host.base()) },
-        };
-        self.host.auth.authorization(scopes, &asking).await
+        }
     }
 
     /// A request to `url`; `authorization` only where `url` is this host's.

@@ -3,6 +3,7 @@
 
 #[path = "../../../src/properties/actions.rs"]
 pub mod actions;
+pub mod clouds;
 pub mod github;
 pub mod images;
 pub mod real;

@@ -19,7 +19,9 @@ use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::error::cause::{Cause, ConnectionFailure, Shown};
+use crate::credentials::cloud::Lease;
+use crate::credentials::login::{Login, LoginKind};
+use crate::error::cause::{Cause, ConnectionFailure, Shown, Used};
 use crate::error::violation::Violation;
 use crate::http::challenge;
 use crate::http::reach::Zone;
@@ -42,7 +44,7 @@ const LONGEST_SCOPE: usize = 512;
 pub(crate) struct Auth {
     /// The registry's name, as references and inputs have it.
     name: String,
-    credential: Option<Credential>,
+    login: Option<Login>,
     server: Arc<Server>,
     /// The token services that the user lets see the credential.
     allowed: Vec<Allowed>,
@@ -50,6 +52,8 @@ pub(crate) struct Auth {
     tokens: Mutex<HashMap<TokenKey, Arc<tokio::sync::Mutex<CachedToken>>>>,
     /// Whether the token service has given a token in this run.
     served: AtomicBool,
+    /// Whether the login was good for something in this run.
+    was_good: AtomicBool,
 }
 
 /// What a token is for: the service that gives it, and the scopes.
@@ -84,7 +88,7 @@ impl Auth {
     pub(crate) fn new(
         name: &str,
         server: Arc<Server>,
-        credential: Option<Credential>,
+        login: Option<Login>,
         token_service: Option<(&'static str, &'static str)>,
         allowed: Vec<Allowed>,
     ) -> Self {
@@ -94,24 +98,49 @@ impl Auth {
         let scheme = token_service.and_then(bearer);
         Self {
             name: name.to_owned(),
-            credential,
+            login,
             server,
             allowed,
             known: Mutex::new(Known::beforehand(scheme)),
             tokens: Mutex::default(),
             served: AtomicBool::new(false),
+            was_good: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn has_credential(&self) -> bool {
-        self.credential.is_some()
+        self.login.is_some()
     }
 
-    pub(crate) fn is_credential(&self, other: Option<&Credential>) -> bool {
-        match (&self.credential, other) {
+    pub(crate) fn is_login(&self, other: Option<&Login>) -> bool {
+        match (&self.login, other) {
             (None, None) => true,
-            (Some(a), Some(b)) => a.username == b.username && a.password.expose() == b.password.expose(),
+            (Some(one), Some(other)) => one.is(other),
             _ => false,
+        }
+    }
+
+    /// The login, where it is asked for.
+    pub(crate) fn lease(&self) -> Option<&Arc<Lease>> {
+        self.login.as_ref().and_then(Login::lease)
+    }
+
+    /// The token that was given ready-made, where it is one.
+    fn ready_made(&self) -> Option<&Secret> {
+        let credential = self.login.as_ref()?.credential()?;
+        (credential.username == BEARER_TOKEN).then_some(&credential.password)
+    }
+
+    /// The credential to be sent now.
+    async fn credential(&self, context: &TokenContext<'_>) -> Result<Option<Credential>, Cause> {
+        match &self.login {
+            None => Ok(None),
+            Some(Login { kind: LoginKind::Given(credential), .. }) => Ok(Some(credential.clone())),
+            // Rare and large: kept out of the future of every request.
+            Some(Login { kind: LoginKind::Leased(lease), .. }) => {
+                let credential = Box::pin(lease.credential(&context.exchange())).await;
+                credential.map(Some).map_err(Cause::Login)
+            }
         }
     }
 
@@ -124,12 +153,12 @@ impl Auth {
         let approach = self.known.locked().approach(scopes);
         match &approach.scheme {
             None => Ok(None),
-            Some(Scheme::Basic) => self.credential.as_ref().map(|credential| header(&credential.basic())).transpose(),
+            Some(Scheme::Basic) => {
+                self.credential(context).await?.map(|credential| header(&credential.basic())).transpose()
+            }
             Some(scheme @ Scheme::Bearer { realm, service }) => {
-                if let Some(Credential { username, password }) = &self.credential
-                    && username == BEARER_TOKEN
-                {
-                    return header(&Secret::new(format!("Bearer {}", password.expose()))).map(Some);
+                if let Some(token) = self.ready_made() {
+                    return header(&Secret::new(format!("Bearer {}", token.expose()))).map(Some);
                 }
                 if let Some(cause) = self.known.locked().heard(scopes, scheme).filter(|_| !approach.is_guess) {
                     return Err(cause);
@@ -152,8 +181,29 @@ impl Auth {
 
     /// A request with `scopes` was let in.
     pub(crate) fn accepted(&self, scopes: &Scopes, sent: Option<&HeaderValue>) {
-        if sent.is_some() {
-            self.known.locked().prove(scopes);
+        let Some(sent) = sent else { return };
+        self.known.locked().prove(scopes);
+        if is_basic(sent) || self.ready_made().is_some() {
+            self.is_good();
+        }
+    }
+
+    /// The login was good for something.
+    fn is_good(&self) {
+        self.was_good.store(true, Relaxed);
+        if let Some(lease) = self.lease() {
+            lease.prove();
+        }
+    }
+
+    /// What is to be known of the login that a refusal with `status` was an answer to.
+    pub(crate) fn used(&self, status: u16) -> Used {
+        match &self.login {
+            Some(Login { kind: LoginKind::Leased(lease), .. }) => Used::Identity(lease.word()),
+            Some(Login { kind: LoginKind::Given(_), origin }) if status == 401 && self.was_good.load(Relaxed) => {
+                Used::Expired(origin)
+            }
+            _ => Used::Plain,
         }
     }
 
@@ -174,39 +224,56 @@ impl Auth {
 
     /// What a request with this `Authorization` shows of the credential.
     pub(crate) fn shown(&self, sent: Option<&HeaderValue>) -> Shown {
-        match (&self.credential, sent) {
+        match (&self.login, sent) {
             (None, _) => Shown::Nothing,
             (Some(_), None) => Shown::Unasked,
-            (Some(Credential { username, .. }), Some(sent)) => {
-                let is_itself = username == BEARER_TOKEN || sent.as_bytes().starts_with(b"Basic ");
-                if is_itself { Shown::Credential } else { Shown::Token }
-            }
+            (Some(_), Some(sent)) if self.ready_made().is_some() || is_basic(sent) => Shown::Credential,
+            (Some(_), Some(_)) => Shown::Token,
         }
     }
 
     /// What a request with this `Authorization` may be answered with by mistake: the credential, and the token.
     pub(crate) fn secrets(&self, sent: Option<&HeaderValue>) -> Vec<Secret> {
         let token = sent.and_then(|sent| sent.to_str().ok()?.split_once(' ').map(|(_, token)| Secret::new(token)));
-        secrets_of(self.credential.as_ref()).into_iter().chain(token).collect()
+        let credentials = self.login.as_ref().map(Login::credentials).unwrap_or_default();
+        credentials.iter().flat_map(|credential| secrets_of(Some(credential))).chain(token).collect()
     }
 
     /// Learns from a 401 to a request with `scopes` that carried `sent`.
     pub(crate) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> Learnt {
         let Some(asked) = self.challenge(headers) else { return Learnt::Nothing };
-        let sent_basic = sent.is_some_and(|sent| sent.as_bytes().starts_with(b"Basic "));
-        if asked.scheme == Scheme::Basic && (self.credential.is_none() || sent_basic) {
-            return Learnt::Nothing;
+        let sent_basic = sent.filter(|sent| is_basic(sent));
+        if asked.scheme == Scheme::Basic {
+            match (&self.login, sent_basic) {
+                (None, _) => return Learnt::Nothing,
+                (Some(_), Some(sent)) => return self.refused(sent).await,
+                (Some(_), None) => {}
+            }
         }
         let (before, after) = {
             let mut known = self.known.locked();
             let before = known.approach(scopes);
-            known.learn(scopes, asked, sent.is_some() && !sent_basic);
+            known.learn(scopes, asked, sent.is_some() && sent_basic.is_none());
             (before, known.approach(scopes))
         };
         let Some(sent) = sent else { return Learnt::Change };
         let was_dropped = self.drop_token(&before, sent).await;
         let is_same = before.scheme == after.scheme && before.scopes == after.scopes;
         if was_dropped && is_same { Learnt::Renew } else { self.other_than(&after, sent).await }
+    }
+
+    /// The registry has refused a credential itself: where it was asked for, and has been good, another one is.
+    async fn refused(&self, sent: &HeaderValue) -> Learnt {
+        let Some(lease) = self.lease() else { return Learnt::Nothing };
+        let is_sent = |credential: &Credential| credential.basic().expose().as_bytes() == sent.as_bytes();
+        if lease.refuse(is_sent).await { Learnt::Renew } else { Learnt::Nothing }
+    }
+
+    /// Whether the token service has refused a credential that was asked for and has been good: another one is asked for.
+    async fn is_ended(&self, cause: &Cause, sent: Option<&Credential>) -> bool {
+        let is_refused = matches!(cause, Cause::Refused(refusal) if refusal.status == 401);
+        let (Some(lease), Some(sent), true) = (self.lease(), sent, is_refused) else { return false };
+        lease.refuse(|held| held.password.expose() == sent.password.expose()).await
     }
 
     /// Forgets the token that was refused, and no other: another task may have renewed it meanwhile.
@@ -218,7 +285,7 @@ impl Auth {
 
     /// Whether a request that follows `approach` carries something other than `sent`.
     async fn other_than(&self, approach: &Approach, sent: &HeaderValue) -> Learnt {
-        if self.credential.as_ref().is_some_and(|credential| credential.username == BEARER_TOKEN) {
+        if self.ready_made().is_some() {
             return Learnt::Renew;
         }
         let Some(cached) = self.cached(approach) else { return Learnt::Change };
@@ -296,8 +363,8 @@ impl Auth {
     ) -> Result<Token, Cause> {
         let host = sanitise::one_line(&realm::authority(realm), 100);
         let mut kept_back = None;
-        let credential = match realm::judge(realm, self.server.base(), &self.allowed) {
-            Trust::Own => self.credential.as_ref(),
+        let mut credential = match realm::judge(realm, self.server.base(), &self.allowed) {
+            Trust::Own => self.credential(context).await?,
             Trust::Foreign => {
                 if self.has_credential() {
                     let line = format!("{} = {}", self.name, sanitise::one_line(&realm::authority(realm), 100));
@@ -312,30 +379,49 @@ impl Auth {
             }
             Trust::Never(fault) => return Err(Cause::Protocol(Violation::TokenService { service: host, fault })),
         };
-        let wrap = |cause: Cause| Cause::Token {
-            service: host.clone(),
-            refusal: Box::new(cause),
-            with_credential: credential.is_some(),
-            kept_back: kept_back.clone(),
+        let with_credential = credential.is_some();
+        let wrap = |mut cause: Cause| {
+            if let Some(refusal) = cause.refusal_mut().filter(|_| with_credential) {
+                refusal.used = self.used(refusal.status);
+            }
+            Cause::Token {
+                service: host.clone(),
+                refusal: Box::new(cause),
+                with_credential,
+                kept_back: kept_back.clone(),
+            }
         };
+        let mut is_renewed = false;
         let least = if self.is_named(realm) { Zone::Local } else { context.least };
         let mut budget = RetryBudget::new(context.limits);
         loop {
-            let request = token_request(realm, least, service, scopes, credential, context)?;
+            let request = token_request(realm, least, service, scopes, credential.as_ref(), context)?;
             context.meter.token_request();
             let unanswered = context.meter.ask(&host);
-            let cause =
-                match tokio::time::timeout(TOKEN.min(context.limits.answer), ask(request, credential, context)).await {
-                    Ok(Ok(token)) => {
-                        self.served.store(true, Relaxed);
-                        return Ok(token);
+            let cause = match tokio::time::timeout(
+                TOKEN.min(context.limits.answer),
+                ask(request, credential.as_ref(), context),
+            )
+            .await
+            {
+                Ok(Ok(token)) => {
+                    self.served.store(true, Relaxed);
+                    if with_credential {
+                        self.is_good();
                     }
-                    Ok(Err(cause)) => cause,
-                    Err(_) => {
-                        Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", TOKEN.as_secs()) }
-                    }
-                };
+                    return Ok(token);
+                }
+                Ok(Err(cause)) => cause,
+                Err(_) => {
+                    Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", TOKEN.as_secs()) }
+                }
+            };
             drop(unanswered);
+            if !is_renewed && self.is_ended(&cause, credential.as_ref()).await {
+                credential = self.credential(context).await?;
+                is_renewed = true;
+                continue;
+            }
             // A service that has given no token yet may be a mistyped name: not worth minutes.
             let never_answered = !self.served.load(Relaxed);
             let wait = budget.next(cause, never_answered).map_err(wrap)?;
@@ -345,6 +431,10 @@ impl Auth {
             tokio::time::sleep(wait).await;
         }
     }
+}
+
+fn is_basic(sent: &HeaderValue) -> bool {
+    sent.as_bytes().starts_with(b"Basic ")
 }
 
 /// The scopes that a challenge names, as far as they are any.

@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use url::Url;
 
+use crate::credentials::cloud::ask::Exchange;
+use crate::credentials::cloud::jwt;
 use crate::error::cause::Cause;
 use crate::error::violation::{TokenServiceFault, Violation};
 use crate::http::body::{BodyError, BoundedBody};
@@ -19,7 +19,7 @@ use crate::http::exchange;
 use crate::http::failure::classify;
 use crate::http::reach::Zone;
 use crate::observe::meter::Meter;
-use crate::secret::{Credential, IDENTITY_TOKEN, Secret};
+use crate::secret::{Credential, IDENTITY_TOKEN, Secret, is_like_a_secret, is_no_word};
 use crate::store::registry::error_response;
 use crate::store::registry::retry::Timeouts;
 
@@ -105,6 +105,14 @@ pub struct TokenContext<'a> {
     pub(crate) limits: &'a Timeouts,
     /// The most internal place that the service may be at.
     pub(crate) least: Zone,
+}
+
+impl TokenContext<'_> {
+    /// What a login that is asked for needs.
+    pub(crate) fn exchange(&self) -> Exchange<'_> {
+        let Timeouts { answer, patience, .. } = *self.limits;
+        Exchange { transport: self.transport, meter: self.meter, answer, patience }
+    }
 }
 
 /// GET with Basic, or, for an identity token, the `OAuth2` POST (Azure's registry knows only that one).
@@ -200,7 +208,7 @@ pub async fn read_token(response: reqwest::Response, meter: &Meter) -> Result<To
     let Some(text) = member("token").or_else(|| member("access_token")) else {
         return Err(Cause::Protocol(Violation::TokenMissing));
     };
-    let lifetime = answer.get("expires_in").and_then(seconds).or_else(|| lifetime_of_jwt(text)).unwrap_or(LIFETIME);
+    let lifetime = answer.get("expires_in").and_then(seconds).or_else(|| jwt::lifetime(text)).unwrap_or(LIFETIME);
     // Before it is masked: the command that masks shows it as it is in the log itself.
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Cause::Protocol(Violation::TokenMalformed));
@@ -222,49 +230,6 @@ pub async fn read_token(response: reqwest::Response, meter: &Meter) -> Result<To
 fn seconds(value: &Value) -> Option<Duration> {
     let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
     Duration::try_from_secs_f64(seconds).ok().filter(|lifetime| !lifetime.is_zero())
-}
-
-/// Whether a token has the length and the shape of a secret. A token service chooses the token, and what is masked is hidden
-/// in the whole job and taken out of its outputs: by `sha256`, a digest or a host's name nothing of those would be left.
-///
-/// Every token of a registry that is made at random, or is base64 (JWT, GHCR), has so many letters of both cases and digits
-/// in a row; digests, commits, UUIDs, names and addresses are written in one case. A token that is not masked is not
-/// printed either: what a registry says is searched for it.
-fn is_like_a_secret(token: &str) -> bool {
-    /// What a name has in a row by chance is shorter.
-    const LONG: usize = 16;
-    let has = |part: &str, is: fn(&u8) -> bool| part.bytes().any(|byte| is(&byte));
-    token.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| part.len() >= LONG).any(|part| {
-        has(part, u8::is_ascii_uppercase) && has(part, u8::is_ascii_lowercase) && has(part, u8::is_ascii_digit)
-    })
-}
-
-/// Whether a token, if it is no secret by its shape, is no word either that a report would miss: it is long, has letters and
-/// digits, and is neither a digest nor a host.
-fn is_no_word(token: &str) -> bool {
-    /// As long as a password that is never part of a name.
-    const LONG: usize = 16;
-    let is_hexadecimal = token.rsplit(':').next().is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    let is_host = Url::parse(&format!("https://{token}/")).is_ok_and(|url| url.port().is_some() || token.contains('.'));
-    token.len() >= LONG
-        && token.bytes().any(|byte| byte.is_ascii_digit())
-        && token.bytes().any(|byte| byte.is_ascii_alphabetic())
-        && !is_hexadecimal
-        && (!is_host || token.len() > 64)
-}
-
-/// `exp` less `iat`, or `nbf` where that is missing: all by the issuer's clock, so that ours may be wrong.
-pub fn lifetime_of_jwt(token: &str) -> Option<Duration> {
-    #[derive(Deserialize)]
-    struct Claims {
-        exp: u64,
-        iat: Option<u64>,
-        nbf: Option<u64>,
-    }
-    let payload = token.split('.').nth(1)?;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let claims: Claims = serde_json::from_slice(&bytes).ok()?;
-    claims.exp.checked_sub(claims.iat.or(claims.nbf)?).map(Duration::from_secs)
 }
 
 /// A header that no log of the HTTP library shows.

@@ -177,7 +177,7 @@ fn is_of_mount(cause: &Cause, from: Option<&str>) -> bool {
         Cause::Token { .. } => from.is_some(),
         Cause::Protocol(violation) => !violation.is_unsafe_address(),
         Cause::Connection { kind, .. } => *kind == ConnectionFailure::Broken,
-        Cause::Elsewhere { .. } | Cause::OutOfPatience { .. } => false,
+        Cause::Elsewhere { .. } | Cause::OutOfPatience { .. } | Cause::Login(_) => false,
     }
 }
 

@@ -184,6 +184,19 @@ impl Registry {
         Self::serve_over(Some(certificate.acceptor()), "127.0.0.1", Arc::default(), keys, true)
     }
 
+    /// The same, as a host of this name.
+    pub fn with_tls_as(name: &str, certificate: &Certificate) -> Self {
+        let keys = Arc::new(Mutex::new(Keys::new(Auth::Open)));
+        let url = |_| format!("https://{name}");
+        Self::serve_as(Some(certificate.acceptor()), url, "127.0.0.1", Arc::default(), keys, true)
+    }
+
+    /// One that speaks no TLS, behind a server of this name that does.
+    pub fn plain_as(name: &str) -> Self {
+        let keys = Arc::new(Mutex::new(Keys::new(Auth::Open)));
+        Self::serve_as(None, |_| format!("https://{name}"), "127.0.0.1", Arc::default(), keys, true)
+    }
+
     /// The same, by its address on this machine, at any address of it.
     pub fn with_tls_at(address: &str, certificate: &Certificate) -> Self {
         let keys = Arc::new(Mutex::new(Keys::new(Auth::Open)));
@@ -494,6 +507,24 @@ impl Drop for Registry {
             let _ = stop.send(());
         }
     }
+}
+
+/// Serves something else than a registry over TLS, until what is given back is dropped.
+pub fn serve_tls(certificate: &Certificate, router: axum::Router) -> (SocketAddr, tokio::sync::oneshot::Sender<()>) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a loopback address can be bound");
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let tls = Some(certificate.acceptor());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(Listener { listener, tls }, router.into_make_service()).await.unwrap();
+        });
+        let _ = runtime.block_on(stopped);
+    });
+    (address, stop)
 }
 
 /// `repository[:tag]`; there is no host in it.

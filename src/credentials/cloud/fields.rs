@@ -1,0 +1,80 @@
+//! One login of `registry-identities`: a registry, a type, and the fields that the type has.
+//!
+//! Owns the sentence about a field that is missing, empty or not known. Values are names, and are quoted: no field is secret.
+
+use crate::error::Error;
+use crate::text::nearest::nearest;
+use crate::text::quote::quote;
+
+/// The input.
+pub const INPUT: &str = "registry-identities";
+
+/// The fields of one login, as they were written; their names with hyphens, in whichever way they were written.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    /// The line that it begins at.
+    pub line: usize,
+    /// Names and values, in the order written.
+    pub pairs: Vec<(String, String)>,
+}
+
+impl Fields {
+    /// A problem with this login.
+    pub fn problem(&self, what: impl std::fmt::Display) -> Error {
+        Error::input(INPUT, format!("line {}: {what}", self.line))
+    }
+
+    /// A field, taken out; none where it is not there. One that is there and empty is a variable that is not set.
+    pub fn take(&mut self, name: &str) -> Result<Option<String>, Error> {
+        let Some(at) = self.pairs.iter().position(|(known, _)| known == name) else { return Ok(None) };
+        let (_, value) = self.pairs.remove(at);
+        if self.pairs.iter().any(|(other, _)| other == name) {
+            return Err(self.problem(format_args!("has `{name}` twice; leave one out")));
+        }
+        if value.trim().is_empty() {
+            return Err(self.problem(format_args!(
+                "has an empty `{name}` (a variable or secret that is not set is empty); fill it in, or leave the login out"
+            )));
+        }
+        Ok(Some(value.trim().to_owned()))
+    }
+
+    /// A field that must be there.
+    pub fn need(&mut self, name: &str, example: &str) -> Result<String, Error> {
+        let value = self.take(name)?;
+        value.ok_or_else(|| self.problem(format_args!("has no `{name}`; write it, for example `{name}: {example}`")))
+    }
+
+    /// A field that must be there, and of a form.
+    pub fn need_like(&mut self, name: &str, example: &str, is: fn(&str) -> bool) -> Result<String, Error> {
+        let value = self.need(name, example)?;
+        if is(&value) {
+            return Ok(value);
+        }
+        Err(self.problem(format_args!("`{name}` is `{}`; write one like `{example}`", quote(&value))))
+    }
+
+    /// Nothing may be left: `known` are the names that the type has.
+    pub fn finish_with(&self, kind: &str, known: &[&str]) -> Result<(), Error> {
+        let Some((name, _)) = self.pairs.first() else { return Ok(()) };
+        let hint = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it has {}", known.join(", ")),
+        };
+        Err(self.problem(format_args!("`{}` is not a field of `{kind}`; {hint}", quote(name))))
+    }
+}
+
+/// Letters, digits, `.`, `_` and `-`: what names have everywhere.
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 255
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// Eight, four, four, four and twelve hexadecimal digits.
+pub fn is_uuid(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
+        && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}

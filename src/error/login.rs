@@ -1,0 +1,68 @@
+//! At which step a login by an identity failed, and for what reason. The failure itself is a cause among others: `cause.rs`.
+//!
+//! What the identity says of itself (`iss`, `sub`, `aud`) is no secret and stands in trust rules; the token never comes here.
+
+use std::fmt;
+
+/// What a service was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginStep {
+    /// GitHub, for the job's identity.
+    Identity,
+    /// The provider, for a session or a token in exchange for the identity.
+    Exchange,
+    /// The provider, for the registry's password.
+    Password,
+    /// The registry, to create a repository.
+    CreateRepository,
+    /// This machine, for the credentials that it has.
+    Machine,
+}
+
+/// Why it was refused, as far as the answer tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginReason {
+    /// The answer does not tell.
+    Unclear,
+    /// The trust rules do not have this identity.
+    Identity,
+    /// There is no such role, connection, provider or application.
+    Unknown,
+    /// The identity is taken, and may not do this.
+    Rights,
+    /// This machine's clock differs from the service's by so many seconds.
+    Clock {
+        /// How many.
+        seconds: u64,
+    },
+}
+
+/// What an identity says of itself, sanitised.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// `iss`.
+    pub issuer: String,
+    /// `sub`.
+    pub subject: String,
+    /// `aud`.
+    pub audience: String,
+}
+
+impl fmt::Display for LoginStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Identity => "the job's identity",
+            Self::Exchange => "the exchange of the identity",
+            Self::Password => "the registry's password",
+            Self::CreateRepository => "a new repository",
+            Self::Machine => "the credentials of this machine",
+        })
+    }
+}
+
+impl fmt::Display for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { issuer, subject, audience } = self;
+        write!(f, "iss `{issuer}`, sub `{subject}`, aud `{audience}`")
+    }
+}
