@@ -369,6 +369,12 @@ fn refusals_of_access() -> Vec<Example> {
             OTHER,
             refused(405, "UNSUPPORTED", "The operation is unsupported."),
         ),
+        delete("the registry deletes nothing", OTHER, refused(405, "UNSUPPORTED", "The operation is unsupported.")),
+        delete(
+            "the credential may read and write, and not delete",
+            OTHER,
+            shown(Shown::Credential, refused(403, "DENIED", "requested access to the resource is denied")),
+        ),
         read("the source cannot be read this way", OTHER, refused(405, "UNSUPPORTED", "The operation is unsupported.")),
     ]
 }
@@ -812,6 +818,10 @@ fn read(when: &'static str, object: &str, cause: Cause) -> Example {
 
 fn push(when: &'static str, object: &str, cause: Cause) -> Example {
     request(when, Side::Target, Action::PutManifest, object, cause)
+}
+
+fn delete(when: &'static str, object: &str, cause: Cause) -> Example {
+    request(when, Side::Target, Action::DeleteManifest, object, cause)
 }
 
 fn upload(when: &'static str, object: &str, cause: Cause) -> Example {

@@ -8,6 +8,7 @@ pub mod files;
 pub mod history;
 pub mod import;
 pub mod lock;
+pub mod prune;
 pub mod publish;
 pub mod rewrite;
 pub mod tags;
@@ -21,6 +22,7 @@ use futures_util::future::FutureExt as _;
 use tokio::time::Instant;
 
 use crate::app::connect::{credentials, ends, registries, transport};
+use crate::app::prune::Pruner;
 use crate::app::publish::{decline, publish, refuse};
 use crate::app::watch::{Watch, say};
 use crate::credentials::Credentials;
@@ -42,6 +44,7 @@ use crate::oci::reference::Reference;
 use crate::plan::Plan;
 use crate::plan::ask::Declined;
 use crate::plan::list::expand::{self, Expansion};
+use crate::plan::list::prune::{Scope, scopes};
 use crate::plan::request::Images;
 use crate::report::list::ListReport;
 use crate::report::{Report, log, package_access, plan};
@@ -164,7 +167,8 @@ pub async fn stages(
     let tally = (command != Command::Inspect).then(|| events.tally());
     let mut watch = Watch::new(console, heard, tally, started, shutdown);
     let until = inputs.time_limit.map(|limit| started + limit);
-    let plan = settled(plan, (inputs, &layouts), &registries, &mut watch, &mut report, (&events, until)).await?;
+    let (plan, scopes) =
+        settled(plan, (inputs, &layouts), &registries, &mut watch, &mut report, (&events, until)).await?;
     let access = AccessCheck::new(access_context(inputs, &registries, console), &plan.jobs, &transport);
     let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
     let shared = Shared { layouts, near: Near::new(&plan.jobs), ..Shared::default() };
@@ -197,9 +201,42 @@ pub async fn stages(
         console.group(&title, &lines);
     }
     conclude_list(console, &mut report);
+    if let Some(prune) = inputs.prune.as_ref().filter(|_| report.cancelled.is_none()) {
+        let pruner = Pruner { inputs, prune, registries: &registries, transport: &transport, scopes: &scopes };
+        Box::pin(prune_list(&pruner, &mut watch, &mut report, (&events, until))).await;
+    }
     emit_configuration(inputs, &mut report);
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
+}
+
+/// Prunes, unless a signal comes first or the time is over; what was deleted until then is told.
+async fn prune_list<S: Future<Output = &'static str>>(
+    pruner: &Pruner<'_>,
+    watch: &mut Watch<'_, S>,
+    report: &mut Report,
+    (events, until): (&Events, Option<Instant>),
+) {
+    let mut account = pruner.begin();
+    let end = match watch.until(within(until, Box::pin(pruner.run(report, events, &mut account)))).await {
+        Ok(Some(())) => None,
+        Ok(None) => Some("`time-limit` was over before it was done".to_owned()),
+        Err(signal) => {
+            report.cancelled = Some(signal);
+            Some(format!("cancelled by {signal} before it was done"))
+        }
+    };
+    account.refused = account.refused.or(end);
+    let (title, lines) = account.group(report.reader);
+    watch.console.group(&title, &lines);
+    for problem in account.problems(report.reader) {
+        if account.fails() {
+            watch.console.error("prune", &problem);
+        } else {
+            watch.console.warning("prune", &problem);
+        }
+    }
+    report.prune = Some(account);
 }
 
 /// Refuses what the target's registry is known to refuse, before it is asked.
@@ -218,7 +255,8 @@ async fn settled<S: Future<Output = &'static str>>(
     watch: &mut Watch<'_, S>,
     report: &mut Report,
     (events, until): (&Events, Option<Instant>),
-) -> Result<Plan, Error> {
+) -> Result<(Plan, Vec<Scope>), Error> {
+    let mut written = Vec::new();
     if let Images::List(list) = &inputs.request.images
         && report.cancelled.is_none()
     {
@@ -229,6 +267,9 @@ async fn settled<S: Future<Output = &'static str>>(
             }
             Ok(Some(expansion)) => {
                 plan = listed((inputs, layouts), watch.console, &expansion, registries.credentials())?;
+                if inputs.prune.is_some() {
+                    written = scopes(list, (&expansion, &plan.jobs), &inputs.request, &inputs.insecure_registries);
+                }
                 report.list = Some(ListReport::new(expansion, plan.origins.clone()));
             }
             Err(signal) => report.cancelled = Some(signal),
@@ -240,7 +281,7 @@ async fn settled<S: Future<Output = &'static str>>(
             list.origins.clone_from(&plan.origins);
         }
     }
-    Ok(plan)
+    Ok((plan, written))
 }
 
 /// What is wrong with a list, before anything of it was looked at; that nothing was written is news where something would be.

@@ -16,6 +16,7 @@ pub mod known;
 pub mod near;
 pub mod options;
 pub mod outcome;
+pub mod prune;
 pub mod pulls;
 pub mod queue;
 pub mod resolve;

@@ -13,6 +13,9 @@ pub enum Action {
     HeadManifest,
     GetManifest,
     PutManifest,
+    DeleteManifest,
+    /// A tag alone.
+    DeleteTag,
     GetReferrers,
     /// The tag that lists referrers where the registry has no API for them (distribution-spec, "Referrers tag schema").
     PutFallbackIndex,
@@ -33,6 +36,8 @@ impl Action {
             Self::HeadManifest => "HEAD manifest",
             Self::GetManifest => "GET manifest",
             Self::PutManifest => "PUT manifest",
+            Self::DeleteManifest => "DELETE manifest",
+            Self::DeleteTag => "DELETE tag",
             Self::GetReferrers => "GET referrers",
             Self::PutFallbackIndex => "PUT fallback index",
             Self::HeadBlob => "HEAD blob",
@@ -41,6 +46,11 @@ impl Action {
             Self::PostUpload => "POST upload",
             Self::GetUpload => "GET upload",
         }
+    }
+
+    /// Whether something was to be deleted.
+    pub const fn deletes(self) -> bool {
+        matches!(self, Self::DeleteManifest | Self::DeleteTag)
     }
 
     /// Whether a manifest was written, an image's or a list's.

@@ -148,6 +148,11 @@ impl<'a> Failure<'a> {
         self.refusal().map(|refusal| refusal.used).unwrap_or_default()
     }
 
+    /// Whether something was to be deleted.
+    pub fn deletes(&self) -> bool {
+        self.action.is_some_and(Action::deletes)
+    }
+
     pub fn is_github(&self) -> bool {
         vendor::is_like_github(self.host)
     }

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `GET /users/{owner}` | none |
 //! | `GET /orgs/{org}/packages/container/{name}`, `GET /users/{user}/packages/container/{name}` | packages: read |
+//! | `GET …/packages/container/{name}/versions` | packages: read |
+//! | `DELETE …/packages/container/{name}/versions/{version}` | packages: write, and the role Admin on the package |
 //! | `GET` and `PUT /orgs/{org}/teams/{slug}/repos/{owner}/{repo}` | administration: read, write; members: read |
 //! | `GET /orgs/{org}/teams/{slug}` | members: read |
 //! | `GET /repos/{owner}/{repo}/collaborators/{login}/permission` | metadata: read |
@@ -51,6 +53,9 @@ const LARGEST: usize = 4 * 1024 * 1024;
 /// Open invitations are looked through up to this many pages of a hundred.
 const PAGES: u32 = 10;
 
+/// Versions of a package are listed up to this many pages of a hundred.
+const VERSION_PAGES: u32 = 200;
+
 /// GitHub's usual answer, and the one that says which role a team has: without it a team's role is 204 and no body.
 const JSON: &str = "application/vnd.github+json";
 
@@ -76,6 +81,15 @@ pub(super) struct Package {
     /// `OWNER/REPO` that it is linked to.
     pub(super) repository: Option<String>,
     pub(super) versions: Option<u64>,
+}
+
+/// A version of a package: one manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Version {
+    pub(super) id: u64,
+    /// Its digest, as GitHub writes it.
+    pub(super) name: String,
+    pub(super) tags: Vec<String>,
 }
 
 /// A team's role on a repository.
@@ -164,8 +178,7 @@ impl Api {
         struct Linked {
             full_name: Option<String>,
         }
-        let accounts = if kind == Owner::Organisation { "orgs" } else { "users" };
-        let path = path(&[accounts, owner, "packages", "container", name]);
+        let path = path(&[accounts(kind), owner, "packages", "container", name]);
         seen(self.call(Some(token), Method::Get, &path, JSON).await, |found: Found| Package {
             visibility: found.visibility.map(|text| sanitise::one_line(&text, 60)),
             repository: found
@@ -175,6 +188,64 @@ impl Api {
                 .filter(|text| !text.is_empty()),
             versions: found.version_count,
         })
+    }
+
+    /// All versions of a package, however many pages that takes.
+    pub(super) async fn versions(&self, token: &Secret, kind: Owner, owner: &str, name: &str) -> Lookup<Vec<Version>> {
+        #[derive(Deserialize)]
+        struct Found {
+            id: u64,
+            name: String,
+            // Of a version without it nothing is known of its tags: that is no answer.
+            metadata: Metadata,
+        }
+        #[derive(Deserialize)]
+        struct Metadata {
+            container: Container,
+        }
+        #[derive(Deserialize)]
+        struct Container {
+            tags: Vec<String>,
+        }
+        let base = path(&[accounts(kind), owner, "packages", "container", name, "versions"]);
+        let mut versions = Vec::new();
+        for page in 1..=VERSION_PAGES {
+            let path = format!("{base}?per_page=100&page={page}");
+            let found = seen(self.call(Some(token), Method::Get, &path, JSON).await, |all: Vec<Found>| all);
+            let found = match found {
+                Lookup::Found(found) => found,
+                Lookup::Absent => return Lookup::Absent,
+                Lookup::Refused(words) => return Lookup::Refused(words),
+                Lookup::Failed(words) => return Lookup::Failed(words),
+            };
+            let is_last = found.len() < 100;
+            versions.extend(found.into_iter().map(|found| Version {
+                id: found.id,
+                name: found.name,
+                tags: found.metadata.container.tags,
+            }));
+            if is_last {
+                return Lookup::Found(versions);
+            }
+        }
+        Lookup::Failed(format!("the package has more than {} versions", VERSION_PAGES * 100))
+    }
+
+    /// Deletes a version of a package, with every tag of it.
+    pub(super) async fn delete_version(
+        &self,
+        token: &Secret,
+        kind: Owner,
+        owner: &str,
+        name: &str,
+        version: u64,
+    ) -> Lookup<()> {
+        let version = version.to_string();
+        let path = path(&[accounts(kind), owner, "packages", "container", name, "versions", &version]);
+        match self.call(Some(token), Method::Delete, &path, JSON).await {
+            Ok(Reply { status: 200..=204, .. }) => Lookup::Found(()),
+            reply => seen(reply, |_: serde_json::Value| ()),
+        }
     }
 
     /// The role that a team has on a repository, its parents' roles included; absent where it has none.
@@ -348,6 +419,7 @@ impl Api {
         }
         let request = match method {
             Method::Get => self.octocrab.build_request(builder.method("GET"), None::<&()>),
+            Method::Delete => self.octocrab.build_request(builder.method("DELETE"), None::<&()>),
             Method::Put(permission) => {
                 let body = serde_json::json!({ "permission": permission.grant() });
                 self.octocrab.build_request(builder.method("PUT"), Some(&body))
@@ -374,10 +446,16 @@ impl Api {
     }
 }
 
+/// Under which word an owner's packages are.
+fn accounts(kind: Owner) -> &'static str {
+    if kind == Owner::Organisation { "orgs" } else { "users" }
+}
+
 /// What a call does.
 #[derive(Clone, Copy)]
 enum Method {
     Get,
+    Delete,
     Put(Permission),
 }
 

@@ -14,6 +14,7 @@
 //! - `assess`: from what GitHub answered to a status, a sentence and a link; pure.
 //! - `before`: what is worth saying before anything is sent; pure.
 //! - `api`: the calls; nothing else talks to GitHub's API.
+//! - `packages`: versions of packages, deleted.
 //! - `access`: the order of the questions, before and after a copy.
 
 pub mod access;
@@ -22,6 +23,7 @@ pub mod assess;
 pub mod before;
 pub mod findings;
 pub mod names;
+pub mod packages;
 pub mod role;
 pub mod server;
 pub mod settings;

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::inputs::globs::files;
 use crate::plan::history::History;
 use crate::plan::list::lock::{Lock, Update};
+use crate::plan::list::prune_plan::is_plan;
 use crate::plan::list::schema::List;
 use crate::text::quote::quote;
 
@@ -83,6 +84,32 @@ pub fn history(workspace: &Path, path: &str) -> Result<History, Error> {
         return Err(Error::input("history", format!("`{name}` is in a directory that is not there; make it first")));
     }
     History::parse(&below.to_string_lossy(), text.as_deref().unwrap_or_default())
+}
+
+/// Where the plan of a prune is to be written, below the workspace.
+pub fn prune_plan_place(workspace: &Path, path: &str) -> Result<String, Error> {
+    let below = within(workspace, Path::new(path));
+    let name = quote(&below.to_string_lossy()).clone();
+    // Read for its own sake: what leads out of the workspace is refused before anything is contacted.
+    text("prune-plan", &open("prune-plan", workspace)?, &below)?;
+    if !open("prune-plan", workspace)?.has_parent(&below).unwrap_or(false) {
+        let problem = format!("`{name}` is in a directory that is not there; make it first");
+        return Err(Error::input("prune-plan", problem));
+    }
+    Ok(below.to_string_lossy().into_owned())
+}
+
+/// Reads the plan of a prune.
+pub fn prune_plan(workspace: &Path, path: &str) -> Result<String, Error> {
+    let below = within(workspace, Path::new(path));
+    let problem = |problem: &str| {
+        let name = quote(&below.to_string_lossy());
+        let problem = format!("`{name}` {problem}; run with `prune: plan` first, and keep the file that it writes");
+        Error::input("prune-plan", problem)
+    };
+    let text = text("prune-plan", &open("prune-plan", workspace)?, &below)?;
+    let text = text.ok_or_else(|| problem("is not there"))?;
+    if is_plan(&text) { Ok(text) } else { Err(problem("is not the plan of a prune")) }
 }
 
 fn open(input: &str, workspace: &Path) -> Result<Directory, Error> {

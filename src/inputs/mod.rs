@@ -14,6 +14,7 @@ pub mod globs;
 mod identities;
 pub mod outputs;
 mod paths;
+mod prune;
 mod row;
 mod signatures;
 pub mod table;

@@ -14,7 +14,7 @@ pub const OUTPUTS: &[Output] = &[
     Output { name: "digest", help: "The digest at the target; for `inspect`, the source's digest." },
     Output { name: "image", help: "`repository:tag@digest` of the target; for `inspect`, of the source." },
     Output { name: "images", help: "The same for every image, one a line." },
-    Output { name: "changed", help: "`true` when anything was written, otherwise `false`." },
+    Output { name: "changed", help: "`true` when anything was written or deleted, otherwise `false`." },
     Output {
         name: "json",
         help: "The whole report: source, target, digest, platforms with their digests, result, requests, bytes and error of each image; totals.",
@@ -26,6 +26,10 @@ pub const OUTPUTS: &[Output] = &[
     Output {
         name: "matrix",
         help: "With `dry-run` over a list: `{\"include\":[{\"shard\":\"1/4\"},…]}` for `strategy.matrix`, as many parts as the work is worth.",
+    },
+    Output {
+        name: "prune",
+        help: "With `prune`: how many tags its plan has, or were deleted. `json` has each of them below `prune`.",
     },
     Output { name: "next", help: "The images that were `deferred`, `SOURCE => TARGET` a line." },
     Output {

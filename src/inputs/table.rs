@@ -9,6 +9,7 @@ use crate::github::settings::{AccessMode, Visibility};
 pub use crate::inputs::row::{Group, Input, Kind, input};
 use crate::inputs::typed::{Checked, FileTask, Form, Task};
 use crate::plan::find::rewrite::Digests;
+use crate::plan::list::prune::Pruning;
 use crate::plan::template::DEFAULT_TARGET;
 use crate::policy::{Log, Mode as VerifyMode};
 use crate::store::mirrors::rules::{Fallback, Tags};
@@ -197,6 +198,38 @@ pub const INPUTS: &[Input] = &[
         Kind::Text,
         Some("all"),
         "Which lines of the lock may change: `none`, `missing` (those that are not there yet), `all`, or a glob for names as the lock has them, `docker.io/library/nginx:*`.",
+    ),
+    input(
+        Group::Images,
+        COPY,
+        "prune",
+        Kind::Choice(words::<Pruning>),
+        Some("off"),
+        "Tags that the list in `config` made once and no longer selects: `plan` writes what would be deleted to the file `prune-plan`, `apply` deletes what such a file says, or nothing where the target has moved since.",
+    ),
+    input(
+        Group::Images,
+        COPY,
+        "prune-plan",
+        Kind::File,
+        Some("mirror-image-prune.txt"),
+        "The plan of `prune`, below the workspace: written by `plan`, read by `apply`.",
+    ),
+    input(
+        Group::Images,
+        COPY,
+        "prune-keep",
+        Kind::List,
+        None,
+        "Tags that `prune` never deletes, globs or `/REGEX/` for a tag or for all of `REGISTRY/REPOSITORY:TAG`: those that others push to the same repositories.",
+    ),
+    input(
+        Group::Images,
+        COPY,
+        "prune-limit",
+        Kind::Text,
+        Some("20"),
+        "The most tags that a run of `prune: apply` deletes: a plan that has more is refused as a whole.",
     ),
     input(
         Group::Images,

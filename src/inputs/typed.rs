@@ -18,6 +18,7 @@ use crate::plan::find::found::Settings;
 use crate::plan::find::rewrite::Digests;
 use crate::plan::list::coverage::Coverage;
 use crate::plan::list::lock::Lock;
+use crate::plan::list::prune::Prune;
 use crate::plan::list::shard::Shard;
 use crate::plan::request::Request;
 use crate::runner::files::ReportFile;
@@ -162,6 +163,8 @@ pub struct Inputs {
     pub dry_run: bool,
     /// Which part of the images is worked on; none for all.
     pub shard: Option<Shard>,
+    /// How tags are deleted that the list selects no more; none where they stay.
+    pub prune: Option<Prune>,
     /// How long the run may take.
     pub time_limit: Option<Duration>,
     /// How many billed pulls the run may take of an account; none for as many as it needs.

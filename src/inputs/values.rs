@@ -128,6 +128,7 @@ impl Values {
         let emit = items(self.get("emit").unwrap_or_default());
         let emit = parsed("emit", emit::Wanted::parse(&emit))?.of_services(services);
         let mut inputs = Inputs {
+            prune: self.prune(command, &images, workspace)?,
             request: Request {
                 command,
                 targets: self.targets(command, &images, (&surroundings, surroundings.project(environment)))?,

@@ -11,6 +11,7 @@
 pub mod actions;
 pub mod assertions;
 pub mod layout;
+pub mod prune;
 pub mod registry;
 pub mod runner;
 pub mod text;

@@ -28,7 +28,10 @@ pub const OUTCOMES: [Outcome; 10] = [
 
 /// `60 images: 3 copied, 57 unchanged`, or `57 of 60 mirrored, 3 failed: 2 denied, 1 absent`.
 pub fn headline(report: &Report) -> String {
-    let images = state(report);
+    let mut images = state(report);
+    if let Some(prune) = report.prune.as_ref().filter(|prune| prune.fails()) {
+        images = format!("{images}; {}", prune.headline());
+    }
     let left = report.access.left_over().count();
     if report.access.fails() {
         format!("{images}; {} not as wanted", count(left as u64, "access check"))

@@ -25,6 +25,7 @@ use crate::report::Report;
 use crate::report::failures::{FailureGroup, groups};
 use crate::report::figures::{bytes, pinned, total_bytes};
 use crate::report::headline::headline;
+use crate::report::prune::Data;
 use crate::report::reply::Reply;
 use crate::text::choice::Choice as _;
 use crate::text::json::to_line;
@@ -66,6 +67,8 @@ struct Whole<'a> {
     emitted: &'a [ConsumerConfig],
     notices: &'a [String],
     access: &'a [Check],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prune: Option<Data<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<String>,
 }
@@ -173,7 +176,7 @@ struct BriefImage<'a> {
 }
 
 /// What [`BriefImage`] has not, for people.
-const BRIEFLY: &str = "of the images all but source, target, digest, result, requests, bytes, pulls_billed, error; notices; access; failures";
+const BRIEFLY: &str = "of the images all but source, target, digest, result, requests, bytes, pulls_billed, error; notices; access; failures; prune";
 
 #[derive(Serialize)]
 struct Failure<'a> {
@@ -215,6 +218,7 @@ fn fitted<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
         whole = Whole {
             images,
             access: &[],
+            prune: None,
             notices: &[],
             failures: Vec::new(),
             left_out: Some(format!("{BRIEFLY}{cut}")),
@@ -261,6 +265,7 @@ fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -
         emitted: &report.consumer_configs,
         notices: &report.notices,
         access: &report.access.checks,
+        prune: report.prune.as_ref().map(|prune| prune.data(report.reader)),
         left_out: None,
     }
 }
@@ -453,6 +458,9 @@ pub fn outputs(report: &Report, reply: Option<&Reply>, context: &Context) -> Out
         let (images, cut) = fitting(images, context.max_bytes, 1, String::len);
         outputs.push_list("images", images.join("\n"), of, cut, "");
         outputs.push("changed", report.changed().to_string());
+    }
+    if let Some(prune) = &report.prune {
+        outputs.push("prune", prune.count().to_string());
     }
     if let Some(plan) = &report.plan {
         outputs.push("plan", plan.clone());

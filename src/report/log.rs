@@ -12,6 +12,7 @@ use crate::report::Report;
 use crate::report::figures::{self, Moved, moved, pinned, runs, total_bytes};
 use crate::report::headline::{self, headline, outcome};
 use crate::report::package_access;
+use crate::report::prune::PruneReport;
 use crate::text::choice::Choice as _;
 use crate::text::units::{count, duration, plural, size};
 
@@ -131,6 +132,8 @@ pub fn verdict(report: &Report) -> String {
     if report.count(Outcome::Failed) > 0 {
         parts.push(headline::parts(report).join(", "));
     }
+    // What has failed stands in the headline.
+    parts.extend(report.prune.as_ref().filter(|prune| !prune.fails()).map(PruneReport::headline));
     parts.extend(package_access::headline(&report.access));
     parts.push(match &*report.images {
         [] => duration(report.duration_ms),

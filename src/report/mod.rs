@@ -15,6 +15,7 @@ pub mod log;
 pub mod notices;
 pub mod package_access;
 pub mod plan;
+pub mod prune;
 pub mod pulling;
 pub mod refusal;
 pub mod reply;
@@ -30,6 +31,7 @@ use crate::github::findings::Findings;
 use crate::observe::counts::Traffic;
 use crate::plan::ask::Declined;
 use crate::report::list::ListReport;
+use crate::report::prune::PruneReport;
 use crate::text::quote::quote;
 
 /// What a whole run did.
@@ -57,6 +59,8 @@ pub struct Report {
     pub list: Option<ListReport>,
     /// What it would change, as Markdown.
     pub plan: Option<String>,
+    /// What became of the tags that it selects no more, where that was asked for.
+    pub prune: Option<PruneReport>,
     /// What of a request in free text was declined; none where there is no such request.
     pub asked: Option<Vec<Declined>>,
     /// Whether a limit has left images for another run.
@@ -84,6 +88,7 @@ impl Report {
             access: Findings::default(),
             list: None,
             plan: None,
+            prune: None,
             asked: None,
             over_budget: false,
             on_budget: OnBudget::Defer,
@@ -104,6 +109,7 @@ impl Report {
         for image in &self.images {
             total += image.traffic;
         }
+        total += self.prune.as_ref().map(|prune| prune.traffic).unwrap_or_default();
         total
     }
 
@@ -115,6 +121,7 @@ impl Report {
     /// Whether anything was written.
     pub fn changed(&self) -> bool {
         self.images.iter().any(|image| image.wrote || image.result == Outcome::Copied)
+            || self.prune.as_ref().is_some_and(PruneReport::changed)
     }
 
     /// The process's exit code.
@@ -128,6 +135,7 @@ impl Report {
                 2
             }
             None if self.over_budget && self.on_budget == OnBudget::Fail => 1,
+            None if self.prune.as_ref().is_some_and(PruneReport::fails) => 1,
             None if self.asked.iter().flatten().any(Declined::is_image) => 1,
             None if self.count(Outcome::Failed) > 0 || self.access.fails() => 1,
             None => 0,

@@ -699,7 +699,9 @@ async fn every_documented_call_is_made_and_no_other() {
     world.granting().input("users", "mona=write").succeeds().await;
     let target = world.registry.name("mona/app:1");
     world.run().command("access").input("target", &target).succeeds().await;
-    assert_eq!(world.github.documented_calls_made(), documented_calls());
+    // Versions are listed and deleted by `prune` alone.
+    let of_access = documented_calls().into_iter().filter(|call| !call.contains("/versions")).collect();
+    assert_eq!(world.github.documented_calls_made(), of_access);
     for asked in world.github.asked() {
         let expected =
             if asked.path.contains("/teams/") || asked.path.starts_with("/repos/") { ADMIN } else { WORKFLOW };

@@ -24,7 +24,7 @@ fn the_action_has_the_inputs_and_outputs_of_the_code() {
     for input in INPUTS {
         section += &format!("  {}:\n    description: {}\n", input.name, quoted(input.help));
         if let Some(default) = input.default {
-            let plain = !matches!(default, "true" | "false") && default.parse::<f64>().is_err();
+            let plain = !matches!(default, "true" | "false" | "off") && default.parse::<f64>().is_err();
             section += &format!("    default: {}\n", if plain { default.to_owned() } else { quoted(default) });
         }
     }

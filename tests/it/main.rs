@@ -62,6 +62,7 @@ mod named_files;
 mod network_faults;
 mod pictures;
 mod platforms;
+mod prune;
 mod quirky_registries;
 mod registry_logins;
 mod regressions;

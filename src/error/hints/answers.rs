@@ -98,6 +98,22 @@ pub const RULES: &[Rule] = &[
         })],
     },
     Rule {
+        is: |f| f.deletes() && matches!(f.status(), 400 | 405 | 501),
+        hints: &[always(|f, _| {
+            format!(
+                "`{}` does not let this be deleted by its registry: it may have to be allowed there (distribution: \
+                 `storage.delete.enabled`), or be done by its own API",
+                f.host
+            )
+        })],
+    },
+    Rule {
+        is: |f| f.deletes() && matches!(f.status(), 401 | 403) && !f.is_anonymous(),
+        hints: &[always(|f, r| {
+            format!("the credential for `{}` may not delete: give that right to {}", f.host, f.login(r))
+        })],
+    },
+    Rule {
         is: |f| f.says("installation not allowed to create"),
         hints: &[
             when(

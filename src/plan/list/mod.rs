@@ -9,6 +9,8 @@ pub mod keys;
 pub mod lock;
 pub mod pattern;
 pub mod policies;
+pub mod prune;
+pub mod prune_plan;
 pub mod schema;
 pub mod shard;
 pub mod tags;

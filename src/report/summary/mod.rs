@@ -7,6 +7,7 @@
 mod failed;
 mod images;
 mod markup;
+mod prune;
 mod pull;
 
 use std::fmt::Write as _;
@@ -60,6 +61,9 @@ pub fn render(report: &Report) -> String {
             }
         }
         _ => images::several(&mut text, report),
+    }
+    if let Some(pruned) = &report.prune {
+        text.push_str(&prune::section(pruned, report.reader));
     }
     text.push_str(&package_access::summary(&report.access));
     notices(&mut text, report);

@@ -9,6 +9,7 @@ pub mod blobs;
 pub mod concurrency;
 pub mod connections;
 mod create;
+pub mod deletion;
 pub mod error_response;
 pub mod health;
 pub mod host;

@@ -172,7 +172,7 @@ pub fn olareg(referrers: bool) -> RealRegistry {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(program("olareg"));
         command.args(["serve", "--addr", "127.0.0.1", "--store-type", "mem", "--verbosity", "info"]);
-        command.arg(format!("--port={free}")).arg(format!("--api-referrer={referrers}"));
+        command.arg("--api-delete").arg(format!("--port={free}")).arg(format!("--api-referrer={referrers}"));
         RealRegistry::try_start(&mut command, tempfile::tempdir().unwrap(), "addr=127.0.0.1:").ok()
     };
     let registry = (0..5).find_map(start).expect("olareg finds no free port");

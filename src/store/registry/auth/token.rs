@@ -47,6 +47,10 @@ impl Scopes {
         Self { actions: "pull,push", ..Self::pull(repository) }
     }
 
+    pub(crate) fn delete(repository: &str) -> Self {
+        Self { actions: "pull,push,delete", ..Self::pull(repository) }
+    }
+
     /// For a mount: to push here, and to read there.
     pub(crate) fn and_pull(self, repository: &str) -> Self {
         Self { from: Some(repository.to_owned()), ..self }

@@ -101,6 +101,8 @@ struct World {
     tokens: BTreeMap<String, Rights>,
     /// `owner/name` → what is there, and how many reads still answer 404.
     packages: BTreeMap<String, (Value, usize)>,
+    /// `owner/name` → versions, newest first.
+    versions: BTreeMap<String, Vec<Value>>,
     /// `org/slug`.
     teams: BTreeSet<String>,
     /// `team SLUG OWNER/REPO` or `user LOGIN OWNER/REPO` → role, and how many reads still show the one before.
@@ -172,6 +174,13 @@ impl GitHub {
     /// A package that the next `reads` questions do not find: it is about to be created.
     pub fn package_later(&self, name: &str, value: Value, reads: usize) {
         self.world().packages.insert(name.to_owned(), (value, reads));
+    }
+
+    /// The versions of a package: digest and tags of each; its id is its place, from 1.
+    pub fn versions(&self, package: &str, versions: &[(&str, &[&str])]) {
+        let version = |(number, (digest, tags)): (usize, &(&str, &[&str]))| json!({ "id": number + 1, "name": digest, "metadata": { "package_type": "container", "container": { "tags": tags } } });
+        let versions = versions.iter().enumerate().map(version).collect();
+        self.world().versions.insert(package.to_owned(), versions);
     }
 
     pub fn team(&self, organisation: &str, slug: &str) {
@@ -338,6 +347,19 @@ fn answer(world: &mut World, asked: &Asked) -> Instead {
                 Some((value, _)) if rights.packages && right_door => ok(value),
                 _ => not_found(),
             }
+        }
+        ("GET", [_, owner, "packages", "container", name, "versions"]) => {
+            let all = world.versions.get(&format!("{owner}/{name}")).filter(|_| rights.packages);
+            let page: usize = asked.path.split_once("&page=").expect("a page is asked for").1.parse().unwrap();
+            all.map_or_else(not_found, |all| {
+                ok(&Value::Array(all.iter().skip((page - 1) * 100).take(100).cloned().collect()))
+            })
+        }
+        ("DELETE", [_, owner, "packages", "container", name, "versions", version]) => {
+            let Some(all) = world.versions.get_mut(&format!("{owner}/{name}")) else { return not_found() };
+            let before = all.len();
+            all.retain(|found| found["id"].as_u64() != version.parse().ok());
+            if all.len() < before { Instead::new(204, "").body("") } else { not_found() }
         }
         ("GET", ["orgs", org, "teams", slug]) => {
             if rights.members && world.teams.contains(&format!("{org}/{slug}")) {

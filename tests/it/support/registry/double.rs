@@ -96,6 +96,23 @@ pub struct Switches {
     pub pulls_left: Option<u64>,
     /// Beside each of them, somebody else of the same address takes so many.
     pub pulls_of_others: u64,
+    /// What of manifests can be deleted.
+    pub deletes: Deletes,
+}
+
+/// How a registry deletes manifests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletes {
+    /// Not at all (distribution without `storage.delete.enabled`).
+    Nothing,
+    /// By digest, with every tag; a tag is not known to it as one (distribution 2).
+    Digests,
+    /// By digest, and a tag alone (OCI 1.1).
+    Tags,
+    /// The same; by digest only what has no tag (Artifact Registry).
+    TagsFirst,
+    /// By digest; a tag takes its image along, whatever other tags that has.
+    TagsWithImages,
 }
 
 impl Default for Switches {
@@ -115,6 +132,7 @@ impl Default for Switches {
             repositories_must_exist: false,
             pulls_left: None,
             pulls_of_others: 0,
+            deletes: Deletes::Nothing,
         }
     }
 }
@@ -334,6 +352,11 @@ impl Registry {
         let mut content = lock(&self.node.content);
         let Some(repository) = content.repositories.get_mut(repository) else { return false };
         repository.blobs.remove(digest).is_some() | repository.manifests.remove(digest).is_some()
+    }
+
+    /// Forgets a tag; what it named.
+    pub fn forget_tag(&self, repository: &str, tag: &str) -> Option<String> {
+        lock(&self.node.content).repositories.get_mut(repository)?.tags.remove(tag)
     }
 
     pub fn tag(&self, repository: &str, tag: &str) -> Option<String> {

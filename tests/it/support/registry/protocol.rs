@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
 
-use super::double::{Content, Node, Recorded, Upload, lock};
+use super::double::{Content, Deletes, Node, Recorded, Upload, lock};
 use super::faults::{Hook, LocationForm, Moment, What};
 use super::socket::ConnectionEnd;
 use crate::support::images::{self, Object};
@@ -249,7 +249,8 @@ fn wanted(route: &Route<'_>, method: &Method, query: &[(String, String)]) -> Vec
     let Some(name) = route.repository() else { return Vec::new() };
     let mut wanted = vec![(name.to_owned(), "pull")];
     if method != Method::GET && method != Method::HEAD || matches!(route, Route::Upload(..)) {
-        wanted.push((name.to_owned(), "push"));
+        let deletes = method == Method::DELETE && matches!(route, Route::Manifest(..));
+        wanted.push((name.to_owned(), if deletes { "delete" } else { "push" }));
     }
     wanted.extend(query.iter().filter(|(key, _)| key == "from").map(|(_, from)| (from.clone(), "pull")));
     wanted
@@ -351,6 +352,7 @@ fn answer(call: &Call<'_>, is_token: bool) -> Answer {
         ("GET" | "HEAD", Route::Ping) => Ok(Reply::new(200).json(&json!({}))),
         ("GET" | "HEAD", Route::Manifest(name, reference)) => get_manifest(call, name, reference),
         ("PUT", Route::Manifest(name, reference)) => put_manifest(call, name, reference),
+        ("DELETE", Route::Manifest(name, reference)) => delete_manifest(call, name, reference),
         ("GET" | "HEAD", Route::Blob(name, digest)) => get_blob(call, name, digest),
         ("POST", Route::Upload(name, "")) => start_upload(call, name),
         (_, Route::Upload(name, session)) if !session.is_empty() => upload(call, name, session),
@@ -408,6 +410,31 @@ fn get_manifest(call: &Call<'_>, name: &str, reference: &str) -> Answer {
         }
     }
     Ok(reply)
+}
+
+fn delete_manifest(call: &Call<'_>, name: &str, reference: &str) -> Answer {
+    let how = lock(&call.node.switches).deletes;
+    let mut content = lock(&call.node.content);
+    let unsupported = || Reply::error(405, "UNSUPPORTED", "The operation is unsupported.");
+    let unknown = || Reply::error(404, "MANIFEST_UNKNOWN", "manifest unknown");
+    let repository = content.repositories.get_mut(name).ok_or_else(unknown)?;
+    let is_tag = !reference.contains(':');
+    match how {
+        Deletes::Nothing => return Err(unsupported()),
+        Deletes::Digests if is_tag => return Err(unknown()),
+        Deletes::Tags | Deletes::TagsFirst if is_tag => {
+            repository.tags.remove(reference).ok_or_else(unknown)?;
+            return Ok(Reply::new(202));
+        }
+        Deletes::TagsFirst if repository.tags.values().any(|digest| digest == reference) => {
+            return Err(Reply::error(400, "GOOGLE_MANIFEST_DANGLING_TAG", "Manifest is still referenced by tag"));
+        }
+        _ => {}
+    }
+    let digest = repository.tags.get(reference).map_or(reference, String::as_str).to_owned();
+    repository.manifests.remove(&digest).ok_or_else(unknown)?;
+    repository.tags.retain(|_, named| *named != digest);
+    Ok(Reply::new(202))
 }
 
 fn put_manifest(call: &Call<'_>, name: &str, reference: &str) -> Answer {

@@ -329,7 +329,7 @@ impl Keys {
         let may = |repository: &str, action: &str| {
             let prefixes = match (account, action) {
                 (Some(account), "pull") => &account.pull,
-                (Some(account), "push") => &account.push,
+                (Some(account), "push" | "delete") => &account.push,
                 (None, "pull") => return auth.anonymous_pull,
                 _ => return false,
             };
