@@ -40,7 +40,10 @@ pub fn read(root: &Node, _settings: &Settings<'_>, imported: &mut Imported) {
             image.text_of("platform").or_else(|| annotation("platform")).map(str::to_owned).into_iter().collect();
         for key in SIGNATURE {
             if image.get(key).is_some() || annotation(key).is_some() {
-                entry.leave_out(&format!("`{key}`"), "signatures come along and are not checked here");
+                entry.leave_out(
+                    &format!("`{key}`"),
+                    "signatures come along; which an image must have, say by `policies` and `verify`",
+                );
             }
         }
         let known: Vec<&str> = ["name", "platform"].into_iter().chain(SIGNATURE).collect();
