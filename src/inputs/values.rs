@@ -125,9 +125,8 @@ impl Values {
         let workspace = surroundings.workspace(environment);
         let history = self.get("history").map(|path| config::history(Path::new(workspace), path)).transpose()?;
         let patience = parsed("patience", duration(self.get("patience").unwrap_or_default()))?;
-        let emit = items(self.get("emit").unwrap_or_default());
-        let emit = parsed("emit", emit::Wanted::parse(&emit))?.of_services(services);
-        let mut inputs = Inputs {
+        let emit = self.emit()?.of_services(services);
+        self.with_logins(Inputs {
             prune: self.prune(command, &images, workspace)?,
             request: Request {
                 command,
@@ -189,8 +188,16 @@ impl Values {
             debug_log: debug_log::is_wanted(environment),
             summary: self.boolean("summary")?,
             notices,
-        };
-        inputs.missing_repositories = self.missing_repositories(&inputs.credentials)?;
+        })
+    }
+
+    fn emit(&self) -> Result<emit::Wanted, Error> {
+        parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))
+    }
+
+    /// The same with what depends on the logins that there are.
+    fn with_logins(&self, inputs: Inputs) -> Result<Inputs, Error> {
+        let mut inputs = Inputs { missing_repositories: self.missing_repositories(&inputs.credentials)?, ..inputs };
         inputs.notices.extend(inputs.credentials.notices().iter().cloned());
         Ok(inputs)
     }
