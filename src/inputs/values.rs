@@ -34,7 +34,6 @@ use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::ask::{self, Ask, Declined, Rights};
-use crate::plan::history::History;
 use crate::plan::images;
 use crate::plan::list::lock::{Lock, Update};
 use crate::plan::list::shard::Shard;
@@ -145,7 +144,10 @@ impl Values {
                     source_tag: SourceTag::MayMove,
                     requirement: self.requirement(workspace)?,
                     size_limit: self.size_limit()?,
-                    tolerance: self.tolerance(history.as_ref())?,
+                    tolerance: Tolerance {
+                        max_age: self.get("max-age").map(|text| parsed("max-age", age(text))).transpose()?,
+                        seen: history.as_ref().map(|history| history.seen.clone()),
+                    },
                     patience,
                 }),
                 subset: self.choice("subset")?,
@@ -156,10 +158,10 @@ impl Values {
                 project: surroundings.project(environment).map(str::to_owned),
             },
             asked: declined,
-            workflow: environment
-                .get("GITHUB_REPOSITORY")
-                .filter(|_| surroundings.gitlab().is_none())
-                .map(str::to_owned),
+            workflow: match surroundings.gitlab() {
+                Some(_) => None,
+                None => environment.get("GITHUB_REPOSITORY").map(str::to_owned),
+            },
             dry_run,
             shard: self.get("shard").map(|text| parsed("shard", Shard::parse(text))).transpose()?,
             time_limit: self.get("time-limit").map(|text| parsed("time-limit", duration(text))).transpose()?,
@@ -198,13 +200,6 @@ impl Values {
         let mut inputs = Inputs { missing_repositories: self.missing_repositories(&inputs.credentials)?, ..inputs };
         inputs.notices.extend(inputs.credentials.notices().iter().cloned());
         Ok(inputs)
-    }
-
-    fn tolerance(&self, history: Option<&History>) -> Result<Tolerance, Error> {
-        Ok(Tolerance {
-            max_age: self.get("max-age").map(|text| parsed("max-age", age(text))).transpose()?,
-            seen: history.map(|history| history.seen.clone()),
-        })
     }
 
     fn dry_run(&self, task: Task, command: Command) -> Result<bool, Error> {
