@@ -21,11 +21,13 @@ pub fn write(inputs: &Inputs, report: &Report) -> Result<Option<String>, Error> 
     // What was not let in was not found: whoever reads the lock takes what it has for mirrored.
     let is_in = |image: &&ImageOutcome| !matches!(image.error.as_deref(), Some(Error::Unsigned { .. }));
     let found = report.images.iter().filter(is_in).filter_map(|image| {
+        let digest = image.source_digest.as_ref()?;
         let policy = match &image.verified {
-            Some(Verification::Signed(verified)) => Some(verified.fingerprint.as_str()),
-            Some(Verification::Unsigned(_) | Verification::Before) | None => None,
+            // A platform's own signature is none of the index, which is what the line has.
+            Some(Verification::Signed(verified)) if verified.subject == *digest => Some(verified.fingerprint.as_str()),
+            Some(Verification::Signed(_) | Verification::Unsigned(_) | Verification::Before) | None => None,
         };
-        Some(FoundTag { source: image.source.registry()?, digest: image.source_digest.as_ref()?, policy })
+        Some(FoundTag { source: image.source.registry()?, digest, policy })
     });
     let failed = list.entries.iter().filter(|entry| entry.result.is_err());
     let kept: BTreeSet<String> = failed.filter_map(|entry| entry.source.registry().map(Reference::name)).collect();

@@ -48,7 +48,9 @@ impl Values {
         let Some(signer) = signer else {
             // A setting of a check that nobody makes would look as if one were made.
             let lonely = ["trusted-root", "verify-predicate"].into_iter().find(|name| self.get(name).is_some());
-            return match lonely {
+            // An expression that came out empty is seen at least where it is to be held less strictly.
+            let lonely = lonely.or((mode == Mode::Warn).then_some("verify-mode"));
+            return match lonely.or((log == Log::Ignore).then_some("verify-log")) {
                 Some(name) => {
                     let problem = "is of a check by `verify-key` or `verify-identity`, and neither is given";
                     Err(Error::input(name, problem))

@@ -111,6 +111,9 @@ impl Plan {
         (insecure, layouts): (&[String], &Layouts),
     ) -> Result<Self, Error> {
         let mut plan = Self::default();
+        if let Images::List(list) = &request.images {
+            plan.notices.extend(list.notices.iter().cloned());
+        }
         let images = layout::spelled_out(images, request, layouts, &mut plan.notices)?;
         let entries = entries(images.as_deref().map_err(|source| *source), request, insecure);
         // Of a list a pattern may select a thousand tags twice: that is one sentence.

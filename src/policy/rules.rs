@@ -123,8 +123,9 @@ impl Matcher {
             Some(Some("")) => return Err("has nothing between its slashes".to_owned()),
             Some(Some(inner)) => inner,
         };
-        // In a group, and both ends held: `images` is not to let `images-evil` in.
-        match RegexBuilder::new(&format!("^(?:{inner})$")).size_limit(LARGEST_REGEX).build() {
+        // In a group, and both ends held: `images` is not to let `images-evil` in. By itself first: `a)|(?:b` would leave the group.
+        let build = |text: &str| RegexBuilder::new(text).size_limit(LARGEST_REGEX).build();
+        match build(inner).and_then(|_| build(&format!("^(?:{inner})$"))) {
             Ok(regex) => Ok(Self::Regex(regex, inner.to_owned())),
             Err(error) => {
                 let words = sanitise::one_line(&error.to_string(), 200);
@@ -197,6 +198,9 @@ mod tests {
             ("/a|b/", "ab", false),
             ("/a|b/", "bx", false),
             ("/a|b/", "b", true),
+            // What is said of lines within the group ends with it.
+            ("/(?m)a/", "a\nb", false),
+            ("/(?s).*a/", "b\na", true),
         ] {
             assert_eq!(Matcher::parse(matcher).unwrap().matches(text), fits, "{matcher} {text}");
         }
@@ -205,6 +209,8 @@ mod tests {
             ("//", "nothing between"),
             ("/a", "does not end with it"),
             ("/(/", "no regular expression"),
+            ("/a)|(?:b/", "no regular expression"),
+            ("/a)|(b/", "no regular expression"),
         ] {
             assert!(Matcher::parse(text).unwrap_err().contains(sentence), "{text}");
         }

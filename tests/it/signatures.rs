@@ -509,6 +509,60 @@ async fn an_unchanged_tag_is_looked_at_again_only_deeply_or_where_the_lock_knows
 }
 
 #[tokio::test]
+async fn what_one_platform_is_signed_by_is_not_noted_of_the_index_that_nobody_has_signed() {
+    let (instance, key) = (Instance::new(), Key::new());
+    let (source, target) = (Registry::start(), Registry::start());
+    source.switch(|switches| switches.referrers = Some(100));
+    let image = images::three_platforms();
+    source.seed(&image, "app:1");
+    let child = image.manifests.iter().find(|manifest| manifest.digest == image.child("linux/amd64")).unwrap();
+    let statement = statement(&child.digest, SIGN);
+    source.seed(&bundled(child, &instance.bundle(&key, None, &statement, Logged::No)), "app");
+    // The whole of it came to the target before there was a policy.
+    Run::copy(&source.name("app:1"), &target.name("whole:1")).succeeds().await;
+    let list = |platforms: &str| {
+        format!(
+            "policies:\n  own: {{ key: key.pub, log: ignore }}\nverify:\n  - {{ images: '**', policy: own }}\nimages:\n  - {{ source: \
+             {}{platforms} }}\n",
+            source.name("app:1")
+        )
+    };
+    let files = workspace(&[("images.yml", &list(", platforms: [linux/amd64]")), ("key.pub", &key.pem())]);
+    let run = |name: &str| {
+        let run = Run::new().command("copy").input("config", "images.yml").input("lock", "images.lock");
+        below(run.input("target", &target.name(name)), files.path())
+    };
+    let outcome = run("one:1").succeeds().await;
+    assert_eq!(outcome.json()["images"][0]["verified"]["subject"], child.digest.as_str());
+    let lock = std::fs::read_to_string(files.path().join("images.lock")).unwrap();
+    assert!(lock.contains(image.digest()) && !lock.contains("policy:"), "{lock}");
+    std::fs::write(files.path().join("images.yml"), list("")).unwrap();
+    let outcome = run("whole:1").fails_with(1).await;
+    assert!(outcome.says("is not signed as policy `own` wants"), "{outcome}");
+}
+
+#[tokio::test]
+async fn a_rule_that_checks_no_image_of_its_list_is_told() {
+    let key = Key::new();
+    let (source, target) = (Registry::start(), Registry::start());
+    source.seed(&images::single(), "octo/app:1");
+    let (host, image) = (source.host(), source.name("octo/app:1"));
+    // A letter too much: the image is copied, and whoever wrote the rule is to know that nothing was checked.
+    let list = format!(
+        "policies:\n  own: {{ key: key.pub }}\nverify:\n  - {{ images: '{host}/otco/**', policy: own }}\n  - {{ images: '{host}/off/*', \
+         mode: off }}\n  - {{ images: '{host}/**', mode: warn }}\n  - {{ images: '{host}/octo/*', policy: own }}\n  - {{ images: '**', \
+         mode: require }}\nimages: ['{image}']\n"
+    );
+    let files = workspace(&[("images.yml", &list), ("key.pub", &key.pem())]);
+    let run = Run::new().command("copy").input("config", "images.yml").input("target", &target.name("app"));
+    let outcome = below(run, files.path()).succeeds().await;
+    for (line, says) in [(4, true), (5, false), (6, false), (7, true), (8, false)] {
+        let sentence = format!("images.yml:{line}:5: this rule of `verify` checks no image");
+        assert_eq!(outcome.says(&sentence), says, "{sentence}\n{outcome}");
+    }
+}
+
+#[tokio::test]
 async fn those_who_pull_are_handed_the_same_policy_under_the_mirrors_name() {
     let (instance, key) = (Instance::new(), Key::new());
     let (source, target) = (Registry::start(), Registry::start());
@@ -603,6 +657,8 @@ async fn a_bad_policy_is_bad_input_and_nothing_is_contacted() {
         (&[("verify-key", "key.pub"), ("trusted-root", "root.json")], "`root.json` is no trusted root of sigstore"),
         (&[("trusted-root", "root.json")], "input `trusted-root`"),
         (&[("verify-predicate", "x")], "input `verify-predicate`: is of a check by"),
+        (&[("verify-mode", "warn")], "input `verify-mode`: is of a check by"),
+        (&[("verify-log", "ignore")], "input `verify-log`: is of a check by"),
         (&[("verify-mode", "requir")], "did you mean `require`?"),
         (&[("verify-log", "no")], "not one of require, ignore"),
     ] {

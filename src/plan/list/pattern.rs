@@ -78,9 +78,9 @@ impl Pattern {
 
     /// A regular expression without its slashes; `text` is what was written.
     pub fn regex(regex: &str, text: &str) -> Result<Self, String> {
-        // In a group: `^a|b$` would hold either end only.
-        let whole = RegexBuilder::new(&format!("^(?:{regex})$")).size_limit(LARGEST).build();
-        match whole {
+        // In a group: `^a|b$` would hold either end only. By itself first: `a)|(?:b` would leave the group.
+        let build = |text: &str| RegexBuilder::new(text).size_limit(LARGEST).build();
+        match build(regex).and_then(|_| build(&format!("^(?:{regex})$"))) {
             Ok(regex) => Ok(Self { text: text.to_owned(), regex }),
             Err(error) => {
                 let words = crate::text::sanitise::one_line(&error.to_string(), 200);
@@ -131,6 +131,7 @@ mod tests {
             ("/a", "does not end with it"),
             ("//", "nothing between its slashes"),
             ("/(a/", "is no pattern"),
+            ("/a)|(?:b/", "is no pattern"),
             ("a[b", "`[` without `]`"),
             ("a[]", "nothing between"),
             ("/(?:a{1000}){1000}/", "is no pattern"),

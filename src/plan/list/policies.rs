@@ -34,6 +34,7 @@ pub struct Policies {
 
 #[derive(Debug)]
 struct Rule {
+    place: Place,
     images: Vec<Pattern>,
     policy: Option<Arc<Policy>>,
     mode: Mode,
@@ -72,6 +73,23 @@ impl Policies {
 
     /// What is wanted of an image: the first rule that fits counts.
     pub fn requirement(&self, source: &ImageReference) -> Option<Requirement> {
+        let rule = self.rules.get(self.first(source)?)?;
+        Some(Requirement { policy: rule.policy.clone(), mode: rule.mode, checked: Checked::NotKept })
+    }
+
+    /// The rules that check none of `sources`, each by where it begins and the first name that it is for: a letter too much, and
+    /// nothing would be checked. One that is for whatever is left may be for nothing.
+    pub fn idle<'a>(&self, sources: impl Iterator<Item = &'a ImageReference>) -> Vec<(Place, String)> {
+        let used: HashSet<usize> = sources.filter_map(|source| self.first(source)).collect();
+        let is_rest = |images: &Pattern| images.to_string().bytes().all(|letter| letter == b'*');
+        let is_idle = |(number, rule): &(usize, &Rule)| {
+            !used.contains(number) && rule.mode != Mode::Off && !rule.images.iter().any(is_rest)
+        };
+        let idle = self.rules.iter().enumerate().filter(is_idle);
+        idle.filter_map(|(_, rule)| Some((rule.place, rule.images.first()?.to_string()))).collect()
+    }
+
+    fn first(&self, source: &ImageReference) -> Option<usize> {
         let name = match source {
             ImageReference::Registry(reference) => reference.name(),
             ImageReference::Layout(_) => source.to_string(),
@@ -85,8 +103,7 @@ impl Policies {
             None => name.clone(),
         };
         let fits = |images: &Pattern| images.matches(&name) || images.matches(&plain);
-        let rule = self.rules.iter().find(|rule| rule.images.iter().any(fits))?;
-        Some(Requirement { policy: rule.policy.clone(), mode: rule.mode, checked: Checked::NotKept })
+        self.rules.iter().position(|rule| rule.images.iter().any(fits))
     }
 }
 
@@ -187,7 +204,7 @@ fn rule<'a>(
             return Err(Problem::new(item.place, problem));
         }
     };
-    Ok(Rule { images, policy, mode: mode.unwrap_or(Mode::Require) })
+    Ok(Rule { place: item.place, images, policy, mode: mode.unwrap_or(Mode::Require) })
 }
 
 fn unknown(place: Place, name: &str, named: &[(&Key, Arc<Policy>)]) -> Problem {

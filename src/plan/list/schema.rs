@@ -57,6 +57,8 @@ pub const NEWEST_KEYS: [&str; 3] = ["count", "across-variants", "by"];
 pub struct List {
     /// Its entries: the first is the most important.
     pub entries: Vec<Entry>,
+    /// What is read otherwise than it may be meant, a sentence each.
+    pub notices: Vec<String>,
 }
 
 /// One entry: an image, or tags of a repository.
@@ -256,7 +258,7 @@ impl List {
         let file: Arc<str> = quote(name).into();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let is_yaml = [".yml", ".yaml", ".json"].iter().any(|end| name.to_ascii_lowercase().ends_with(end));
-        let entries = if is_yaml { structured(&file, text, load) } else { plain(&file, text) };
+        let entries = if is_yaml { structured(&file, text, load, &mut self.notices) } else { plain(&file, text) };
         self.entries.extend(entries.map_err(|Problem { place, text }| {
             Error::input("config", format!("{}: {text}", Position { file: Arc::clone(&file), place }))
         })?);
@@ -288,7 +290,7 @@ fn plain(file: &Arc<str>, text: &str) -> Result<Vec<Entry>, Problem> {
     Ok(entries)
 }
 
-fn structured(file: &Arc<str>, text: &str, load: &Load<'_>) -> Result<Vec<Entry>, Problem> {
+fn structured(file: &Arc<str>, text: &str, load: &Load<'_>, notices: &mut Vec<String>) -> Result<Vec<Entry>, Problem> {
     let root = yaml::parse(text)?;
     let Value::Map(members) = root.value else {
         let problem = format!(
@@ -333,7 +335,17 @@ fn structured(file: &Arc<str>, text: &str, load: &Load<'_>) -> Result<Vec<Entry>
         entry.settings.requirement = policies.requirement(&entry.source);
         Ok(entry)
     };
-    together(file, items.iter().map(of_list))
+    let entries = together(file, items.iter().map(of_list))?;
+    let idle = policies.idle(entries.iter().map(|entry| &entry.source)).into_iter();
+    notices.extend(idle.map(|(place, images)| {
+        let position = Position { file: Arc::clone(file), place };
+        format!(
+            "{position}: this rule of `verify` checks no image: none in this file is called as `{}`, or a rule above it is for \
+             them; names are whole, without the tag",
+            quote(&images)
+        )
+    }));
+    Ok(entries)
 }
 
 /// The entries; or what is wrong with those that cannot be read, so that they are mended in one go.

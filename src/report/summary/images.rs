@@ -60,7 +60,7 @@ fn signed(image: &ImageOutcome) -> Option<String> {
             format!("signed by {by} ({})", markdown(&verified.policy))
         }
         Verification::Unsigned(_) => "⚠️ not signed as wanted".to_owned(),
-        Verification::Before => "unchanged, not checked again".to_owned(),
+        Verification::Before => "unchanged, not checked now".to_owned(),
     })
 }
 
