@@ -16,9 +16,10 @@ pub mod watch;
 
 use std::ffi::OsString;
 use std::future::Future;
+use std::pin::pin;
 use std::time::SystemTime;
 
-use futures_util::future::FutureExt as _;
+use futures_util::future::{FutureExt as _, select};
 use tokio::time::Instant;
 
 use crate::app::connect::{credentials, ends, registries, transport};
@@ -202,7 +203,8 @@ pub async fn stages(
     }
     conclude_list(console, &mut report);
     if let Some(prune) = inputs.prune.as_ref().filter(|_| report.cancelled.is_none()) {
-        let pruner = Pruner { inputs, prune, registries: &registries, transport: &transport, scopes: &scopes };
+        let (transport, undivided) = (&transport, tokio::sync::Mutex::default());
+        let pruner = Pruner { inputs, prune, registries: &registries, transport, scopes: &scopes, undivided };
         Box::pin(prune_list(&pruner, &mut watch, &mut report, (&events, until))).await;
     }
     emit_configuration(inputs, &mut report);
@@ -218,7 +220,14 @@ async fn prune_list<S: Future<Output = &'static str>>(
     (events, until): (&Events, Option<Instant>),
 ) {
     let mut account = pruner.begin();
-    let end = match watch.until(within(until, Box::pin(pruner.run(report, events, &mut account)))).await {
+    let mut work = Box::pin(pruner.run(report, events, &mut account));
+    let end = watch.until(within(until, &mut work)).await;
+    if !matches!(end, Ok(Some(()))) {
+        // A signal comes once: here it may, where it was the time that was over.
+        while watch.until(select(pin!(pruner.may_end()), &mut work)).await.is_err() {}
+    }
+    drop(work);
+    let end = match end {
         Ok(Some(())) => None,
         Ok(None) => Some("`time-limit` was over before it was done".to_owned()),
         Err(signal) => {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::FutureExt as _;
+use tokio::sync::Mutex;
 
 use crate::directory::Directory;
 use crate::engine::outcome::{ImageOutcome, Outcome};
@@ -38,6 +39,8 @@ pub struct Pruner<'a> {
     pub registries: &'a Registries,
     pub transport: &'a Transport,
     pub scopes: &'a [Scope],
+    /// Held while a run that ended would lose something.
+    pub undivided: Mutex<()>,
 }
 
 /// One repository, and what was found of it.
@@ -63,6 +66,11 @@ impl Pruner<'_> {
             refused: None,
             traffic: crate::observe::counts::Traffic::default(),
         }
+    }
+
+    /// Resolves when `run` may end as it is: nothing is half done that the next run could not do.
+    pub async fn may_end(&self) {
+        drop(self.undivided.lock().await);
     }
 
     /// Plans, or does what was planned; what has become of it is in `pruned` at every moment.
@@ -214,10 +222,10 @@ impl Pruner<'_> {
                 "packages are deleted by the API of their own GitHub server, which this run does not belong to";
             return Err(Stop::Said(problem.to_owned()));
         }
-        let state = read::whole(repository, &names, &unwanted).await?;
         // Of some platforms another digest is written than the source's.
         let written = self.targets(scope, images).filter_map(|(image, _)| image.digest.clone());
         let kept = scope.digests.iter().cloned().chain(written).collect();
+        let state = read::whole(repository, &names, &unwanted, &kept).await?;
         let mut doomed = state.doomed(&unwanted, &kept);
         if is_github {
             let shared = std::mem::take(&mut doomed.aliases).into_keys().filter(|tag| unwanted.contains(tag));
@@ -254,7 +262,7 @@ impl Pruner<'_> {
             }
             let deleted = entry.deleted.insert(Deleted::default());
             let remover = opened.get(&name).map(|package| package as &dyn Remover);
-            delete(&one.repository, state, doomed, remover, deleted).await;
+            delete(&one.repository, (state, doomed), remover, &self.undivided, deleted).await;
         }
         Ok(())
     }

@@ -2,13 +2,16 @@
 //! ever deleted, and nothing at all where something could not be read.
 
 use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::support::github::{Instead, Rights, documented_calls};
 use crate::support::images::{self, Image};
 use crate::support::real;
-use crate::support::{Deletes, Fault, GitHub, Outcome, Registry, Run, What};
+use crate::support::{Deletes, Fault, GitHub, Hook, Moment, Outcome, Registry, Run, What};
 
 const PLAN: &str = "mirror-image-prune.txt";
 
@@ -189,6 +192,26 @@ async fn parts_and_attachments_that_something_else_needs_stay_and_the_others_go(
 }
 
 #[tokio::test]
+async fn what_the_list_names_by_digest_keeps_its_parts_though_no_tag_reaches_them() {
+    let mirror = Mirror::new();
+    let (part, whole, new) = (images::three_platforms(), images::nested_index(), images::release(2));
+    mirror.source.seed(&new, "app:2");
+    mirror.source.seed(&whole, "app");
+    mirror.target.seed(&part, "m/app:1");
+    mirror.target.seed(&images::release(1), "m/app:0");
+    let (source, target) = (mirror.source.host(), mirror.target.host());
+    let line = |source_tag: &str| format!("- \"{source}/app{source_tag} => {target}/m/app\"\n");
+    mirror.write("images.yml", &format!("images:\n{}{}", line(":2"), line(&format!("@{}", whole.digest()))));
+    let planned = mirror.plan().await;
+    assert!(mirror.text().contains(&format!("  delete 1 {}, the tag alone", part.digest())), "{}", mirror.text());
+    assert_eq!(tags(&planned), ["0 would-delete", "1 would-delete"], "{planned}");
+    mirror.run("apply").succeeds().await;
+    assert_eq!(mirror.target.tags("m/app"), ["2"]);
+    mirror.target.is_whole("m/app", whole.digest()).unwrap();
+    assert!(!mirror.target.manifests("m/app").contains(&images::release(1).digest().to_owned()));
+}
+
+#[tokio::test]
 async fn a_state_that_has_moved_is_refused_whatever_has_moved() {
     let (other, name) = (images::single(), "m/app");
     let moves: [(&str, &dyn Fn(&Mirror)); 6] = [
@@ -338,6 +361,57 @@ async fn a_tag_that_moves_while_the_run_deletes_stops_it() {
     mirror.deleted_nothing(&outcome);
     assert!(outcome.says("has moved while this run was under way"), "{outcome}");
     assert_eq!(tags(&outcome), ["1.0 failed", "1.1 failed"]);
+}
+
+#[tokio::test]
+async fn a_tag_that_moves_while_others_are_deleted_is_left_as_it_is() {
+    for (how, moved) in [(Deletes::Tags, &["1.2-again"][..]), (Deletes::TagsFirst, &["1.0", "1.1"])] {
+        let mirror = Mirror::shrunk();
+        let other = images::single();
+        mirror.target.switch(|switches| switches.deletes = how);
+        mirror.target.seed(&other, "m/app");
+        mirror.target.set_tag("m/app", "1.2-again", images::release(2).digest());
+        mirror.plan().await;
+        let target = Arc::new(mirror.target);
+        let (weak, digest) = (Arc::downgrade(&target), other.digest().to_owned());
+        let hook = Hook::new(move || {
+            for tag in moved {
+                weak.upgrade().unwrap().set_tag("m/app", tag, &digest);
+            }
+        });
+        target.fault(Fault::on("DELETE", "/manifests/sha256:", What::Then(Moment::Done, hook)));
+        let workspace = mirror.workspace.path().display().to_string();
+        let run = Run::new().input("config", "images.yml").env("GITHUB_WORKSPACE", &workspace);
+        let outcome = run.input("prune", "apply").fails_with(1).await;
+        assert!(outcome.says("has moved while this run deleted others: it was left as it is"), "{outcome}");
+        for tag in moved {
+            assert_eq!(target.tag("m/app", tag).as_deref(), Some(other.digest()), "{tag}\n{outcome}");
+        }
+        target.is_whole("m/app", "1.2").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_to_end_puts_back_first_what_a_registry_took_with_a_tag() {
+    let mirror = Mirror::shrunk();
+    mirror.target.switch(|switches| switches.deletes = Deletes::TagsWithImages);
+    mirror.target.set_tag("m/app", "1.2-again", images::release(2).digest());
+    mirror.plan().await;
+    let process = Arc::new(OnceLock::<Option<u32>>::new());
+    let victim = Arc::clone(&process);
+    let hook = Hook::new(move || {
+        let id = victim.wait().unwrap().to_string();
+        Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        // The run is told before it has the answer.
+        std::thread::sleep(Duration::from_millis(500));
+    });
+    mirror.target.fault(Fault::on("DELETE", "/manifests/1.2-again", What::Then(Moment::Done, hook)));
+    let running = mirror.run("apply").spawn();
+    process.set(running.id()).unwrap();
+    let outcome = running.finish().await;
+    assert_eq!(mirror.target.fired(), 1, "{outcome}");
+    assert!(outcome.says("cancelled by SIGTERM") || outcome.says("it was put back"), "{outcome}");
+    mirror.target.is_whole("m/app", "1.2").unwrap_or_else(|problem| panic!("{problem}\n{outcome}"));
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 //!
 //! Owns the order, and the last look before: the tags are asked for once more, and where one has moved, come or gone, nothing
 //! is deleted. A manifest that is deleted takes every tag with it, so it is only for what no tag that stays reaches; a tag whose
-//! manifest stays goes alone, and what it named is put back where a registry takes that for more. Stops at the first failure.
+//! manifest stays goes alone, if it still names that, and what it named is put back where a registry takes that for more: a run
+//! that is to end does not end in between. Stops at the first failure.
 
 use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::Mutex;
 
 use crate::engine::prune::graph::{Doomed, State};
 use crate::engine::prune::read;
@@ -54,24 +56,25 @@ pub struct Deleted {
     pub stopped: Option<Stop>,
 }
 
-/// Deletes `doomed`, which was decided on by `state`; what is gone is in `deleted` at every moment.
+/// Deletes `doomed`, which was decided on by `state`; what is gone is in `deleted` at every moment. `undivided` is held while
+/// something may have to be put back.
 pub async fn delete(
     repository: &Repository,
-    state: &State,
-    doomed: &Doomed,
+    decided: (&State, &Doomed),
     remover: Option<&dyn Remover>,
+    undivided: &Mutex<()>,
     deleted: &mut Deleted,
 ) {
-    if let Err(stop) = all(repository, state, doomed, remover, deleted).await {
+    if let Err(stop) = all(repository, decided, remover, undivided, deleted).await {
         deleted.stopped = Some(stop);
     }
 }
 
 async fn all(
     repository: &Repository,
-    state: &State,
-    doomed: &Doomed,
+    (state, doomed): (&State, &Doomed),
     remover: Option<&dyn Remover>,
+    undivided: &Mutex<()>,
     deleted: &mut Deleted,
 ) -> Result<(), Stop> {
     let names = read::names(repository).await?;
@@ -99,6 +102,7 @@ async fn all(
         deleted.tags.extend(doomed.tags_of(digest).map(str::to_owned));
     }
     for (tag, digest) in &doomed.aliases {
+        let _whole = undivided.lock().await;
         match remover {
             None if alias(repository, state, doomed, tag, digest).await? == Deletion::Done => {
                 deleted.tags.insert(tag.clone());
@@ -121,6 +125,7 @@ async fn manifest(repository: &Repository, doomed: &Doomed, digest: &Digest) -> 
         return Err(error.into());
     }
     for tag in tags {
+        named(repository, tag, digest).await?;
         if repository.delete_tag(tag).await.map_err(|_| error.clone())? == Deletion::Unsupported {
             return Err(error.into());
         }
@@ -137,8 +142,7 @@ async fn alias(
     digest: &Digest,
 ) -> Result<Deletion, Stop> {
     let at = TagOrDigest::Digest(digest);
-    let manifest = repository.get_manifest(at).await?;
-    repository.meter.manifest_budget().release(manifest.bytes.len());
+    let manifest = named(repository, tag, digest).await?;
     let result = repository.delete_tag(tag).await;
     let (deletion, there) = match (result, repository.head_manifest(at).await) {
         (Ok(deletion), there) => (deletion, there),
@@ -157,6 +161,16 @@ async fn alias(
             )))
         }
     }
+}
+
+/// What `tag` names, if that is still `digest`: the last look at all tags is as long ago as the deletions before this one took.
+async fn named(repository: &Repository, tag: &str, digest: &Digest) -> Result<Manifest, Stop> {
+    let manifest = repository.get_manifest(TagOrDigest::Tag(tag)).await?;
+    repository.meter.manifest_budget().release(manifest.bytes.len());
+    if manifest.digest == *digest {
+        return Ok(manifest);
+    }
+    Err(Stop::Said(format!("the tag `{tag}` has moved while this run deleted others: it was left as it is")))
 }
 
 async fn restore(repository: &Repository, state: &State, doomed: &Doomed, manifest: &Manifest) -> Result<(), Error> {

@@ -34,7 +34,7 @@ impl Node {
 pub struct State {
     /// Every tag, with what it names.
     pub tags: BTreeMap<String, Digest>,
-    /// Every manifest that a tag reaches; one that is named and is not here is not in the repository either.
+    /// Every manifest that a tag reaches, or what is kept without one; one that is named and is not here is not in the repository either.
     pub manifests: BTreeMap<Digest, Node>,
 }
 

@@ -66,14 +66,18 @@ pub async fn tags(repository: &Repository, names: &BTreeSet<String>) -> Result<B
     Ok(reading.state.tags)
 }
 
-/// The repository with these tags, and with everything that is attached to what `unwanted` reaches.
+/// The repository with these tags and with what is `kept` without one, and with everything that is attached to what `unwanted`
+/// reaches.
 pub async fn whole(
     repository: &Repository,
     names: &BTreeSet<String>,
     unwanted: &BTreeSet<String>,
+    kept: &BTreeSet<Digest>,
 ) -> Result<State, Error> {
     let mut reading = Reading::new(repository);
     reading.roots(names).await?;
+    let untagged = kept.iter().filter(|digest| reading.is_unknown(digest)).cloned().collect();
+    reading.fetch(untagged).await?;
     let mut looked_at = BTreeSet::new();
     loop {
         reading.below().await?;
