@@ -494,6 +494,11 @@ async fn one_repository_is_one_whatever_its_host_is_called() {
     list("127.0.0.1", "localhost");
     let planned = mirror.plan().await;
     assert_eq!(tags(&planned), ["1.0 would-delete"], "{planned}");
+    // By whichever name it is spared.
+    for host in ["127.0.0.1", "localhost"] {
+        let planned = mirror.run("plan").input("prune-keep", &format!("{host}:{port}/m/app:1.0")).succeeds().await;
+        assert_eq!((planned.output("prune"), tags(&planned).len()), ("0", 0), "{host}\n{planned}");
+    }
     // Two addresses of one machine, which nobody but it knows to be one.
     list("127.0.0.1", "127.0.0.1");
     assert_eq!(tags(&mirror.plan().await), ["1.0 would-delete"]);

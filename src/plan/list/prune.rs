@@ -82,6 +82,8 @@ impl Stays {
 pub struct Scope {
     /// Which; its tag and digest do not count.
     pub repository: Reference,
+    /// As the list names it, with each host that it writes for it.
+    names: BTreeSet<String>,
     place: Place,
     /// The tags that the list selects.
     pub selected: BTreeSet<String>,
@@ -121,15 +123,18 @@ fn place(repository: &Reference, insecure: &[String]) -> Place {
 impl Scopes<'_> {
     fn scope(&mut self, repository: &Reference) -> &mut Scope {
         let place = place(repository, self.insecure);
-        self.found.entry(place.clone()).or_insert_with(|| Scope {
+        let scope = self.found.entry(place.clone()).or_insert_with(|| Scope {
             repository: repository.clone(),
+            names: BTreeSet::new(),
             place,
             selected: BTreeSet::new(),
             elsewhere: BTreeSet::new(),
             digests: BTreeSet::new(),
             is_source: false,
             makers: Vec::new(),
-        })
+        });
+        scope.names.insert(repository.name());
+        scope
     }
 }
 
@@ -222,8 +227,8 @@ impl Scope {
         let mut unwanted: BTreeSet<String> = BTreeSet::new();
         let is_left = |tag: &&String| !self.selected.contains(*tag) && after_digest(tag).is_none();
         for tag in tags.iter().filter(is_left) {
-            let whole = format!("{}:{tag}", self.repository.name());
-            if keep.iter().any(|pattern| pattern.matches(tag) || pattern.matches(&whole)) {
+            let wholes: Vec<String> = self.names.iter().map(|name| format!("{name}:{tag}")).collect();
+            if keep.iter().any(|pattern| pattern.matches(tag) || wholes.iter().any(|whole| pattern.matches(whole))) {
                 stays.insert(tag.clone(), Stays::Named);
             } else if self.elsewhere.contains(tag) {
                 stays.insert(tag.clone(), Stays::Elsewhere);
