@@ -92,16 +92,16 @@ pub struct Signed {
     pub source: String,
     /// What its images are signed by.
     pub policy: Arc<Policy>,
-    /// Whether that was a bundle.
-    pub is_bundle: bool,
+    /// Whether that was a bundle; none where this run has not looked.
+    pub is_bundle: Option<bool>,
 }
 
 impl Signed {
     /// Of an image that is what its policy wants.
     fn of(outcome: &ImageOutcome) -> Option<Self> {
         let is_bundle = match outcome.verified.as_ref()? {
-            Verification::Signed(verified) => verified.kind != "cosign-tag",
-            Verification::Before => false,
+            Verification::Signed(verified) => Some(verified.kind != "cosign-tag"),
+            Verification::Before => None,
             Verification::Unsigned(_) => return None,
         };
         let (source, target) = (outcome.source.registry()?, outcome.target.as_ref()?.registry()?);

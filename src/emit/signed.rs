@@ -26,7 +26,7 @@ fn repositories(run: &Run) -> Result<(BTreeMap<&str, &Signed>, Vec<String>), Str
     let mut notes = Vec::new();
     let mut clear = BTreeMap::new();
     for (target, all) in found {
-        let first = all[0];
+        let first = all.iter().copied().find(|signed| signed.is_bundle.is_some()).unwrap_or(all[0]);
         if all.iter().all(|signed| signed.source == first.source && signed.policy == first.policy) {
             clear.insert(target, first);
         } else {
@@ -252,13 +252,18 @@ impl Format for Kyverno {
                 notes.push(left_out(target, &signed.policy, why));
                 continue;
             }
+            let Some(is_bundle) = signed.is_bundle else {
+                let why = "how its images are signed was not looked at in this run: run once with `check: deep`";
+                notes.push(left_out(target, &signed.policy, why));
+                continue;
+            };
             rules.push(json!({
                 "name": format!("signed-{}", rules.len() + 1),
                 "match": { "any": [{ "resources": { "kinds": ["Pod"] } }] },
                 "verifyImages": [{
                     "imageReferences": [format!("{target}:*"), format!("{target}@*")],
                     "failureAction": "Enforce",
-                    "type": if signed.is_bundle { "SigstoreBundle" } else { "Cosign" },
+                    "type": if is_bundle { "SigstoreBundle" } else { "Cosign" },
                     "attestors": [{ "count": 1, "entries": attestors(&signed.policy) }],
                 }],
             }));

@@ -235,7 +235,7 @@ async fn a_401_in_the_middle_of_an_upload_is_told_as_one() {
     let run = Run::copy(&source.name("library/app:1"), &target.name("mirror/app:1"));
     let outcome = run.input("target-username", "ann").input("target-password", "hunter2").fails_with(1).await;
     assert!(outcome.says(": 401") && !outcome.says("connection broke"), "{outcome}");
-    assert!(outcome.says("`target-username` and `target-password`"), "{outcome}");
+    assert!(outcome.says("the password from `target-password` was good for"), "{outcome}");
 }
 
 /// The host that failed is named, and nothing of its address but that.
