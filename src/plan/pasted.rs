@@ -157,8 +157,9 @@ fn refuse_other_meanings(name: &str) -> Result<(), String> {
     match name.split_once('$') {
         Some((image, renamed)) if !renamed.starts_with(['{', '(']) && ImageReference::parse(image).is_ok() => {
             Err(format!(
-                "`{}` has a `$`, by which another project renames images; write `{image}`, and where it goes by `target`",
-                quote(name)
+                "`{}` has a `$`, by which another project renames images; write `{}`, and where it goes by `target`",
+                quote(name),
+                quote(image.trim())
             ))
         }
         _ => Ok(()),
