@@ -123,7 +123,18 @@ pub fn markdown(text: &str) -> String {
     escape(&one_line(text, usize::MAX))
 }
 
+/// `text` between tags of HTML that stand in Markdown: there it may be read as Markdown and may not be, as after `<summary>`,
+/// where a backslash would show.
+pub fn html(text: &str) -> String {
+    escape_as(&one_line(text, usize::MAX), |character| format!("&#{};", u32::from(character)))
+}
+
 fn escape(text: &str) -> String {
+    escape_as(text, |character| format!("\\{character}"))
+}
+
+/// `literal` writes a character of which Markdown would make something.
+fn escape_as(text: &str, literal: fn(char) -> String) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     for (at, character) in text.char_indices() {
         match character {
@@ -131,22 +142,19 @@ fn escape(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '|' | '`' | '[' | ']' | '*' | '_' | '~' | '\\' => {
-                escaped.push('\\');
-                escaped.push(character);
+                escaped.push_str(&literal(character));
             }
             // Only a heading or a list at the start of the text; elsewhere these are ordinary.
             '.' | ')' if at > 0 && text[..at].bytes().all(|byte| byte.is_ascii_digit()) => {
-                escaped.push('\\');
-                escaped.push(character);
+                escaped.push_str(&literal(character));
             }
             '#' | '-' | '+' if at == 0 => {
-                escaped.push('\\');
-                escaped.push(character);
+                escaped.push_str(&literal(character));
             }
             // A bare address from a registry must not become a link to click.
-            ':' if text[at..].starts_with("://") => escaped.push_str("\\:"),
+            ':' if text[at..].starts_with("://") => escaped.push_str(&literal(character)),
             '.' if text.get(at.wrapping_sub(3)..at).is_some_and(|www| www.eq_ignore_ascii_case("www")) => {
-                escaped.push_str("\\.");
+                escaped.push_str(&literal(character));
             }
             _ => escaped.push(character),
         }
@@ -227,7 +235,7 @@ pub fn markdown_text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{code, markdown, markdown_text, one_line};
+    use super::{code, html, markdown, markdown_text, one_line};
 
     #[test]
     fn each_kind_of_foreign_text_becomes_one_harmless_line() {
@@ -288,6 +296,7 @@ mod tests {
         ] {
             assert_eq!(markdown(text), expected);
         }
+        assert_eq!(html("1.a_b <x> https://y"), "1&#46;a&#95;b &lt;x&gt; https&#58;//y");
         assert_eq!(code("a`b|c"), "`a'b\\|c`");
         assert_eq!(code("a\\|c"), "`a\\ \\|c`");
     }

@@ -13,7 +13,7 @@ use crate::report::figures::{Moved, moved, row_bytes};
 use crate::report::headline::{OUTCOMES, outcome};
 use crate::report::log::amount;
 use crate::report::summary::markup::{fold, within};
-use crate::text::sanitise::{cell_code, code, markdown, one_line, plain_code};
+use crate::text::sanitise::{cell_code, code, html, markdown, one_line, plain_code};
 use crate::text::units::{count, size};
 
 /// So many rows are read at a glance.
@@ -74,7 +74,7 @@ pub fn several(text: &mut String, report: &Report) {
         }
         let rule = destination.as_ref().filter(|rule| images.iter().any(|image| rule.says(image)));
         let at = if matches!(result, Outcome::Copied | Outcome::WouldCopy) { "to" } else { "at" };
-        let to = rule.map_or(String::new(), |rule| format!(" {at} <code>{}</code>", markdown(&rule.0)));
+        let to = rule.map_or(String::new(), |rule| format!(" {at} <code>{}</code>", html(&rule.0)));
         let title = format!("{} {} {}{to}", sign(result), images.len(), outcome(result));
         if is_news(result) && images.len() <= OPEN {
             let _ = writeln!(text, "{title}\n");

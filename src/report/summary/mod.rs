@@ -20,7 +20,7 @@ use crate::report::log::amounts;
 use crate::report::package_access;
 use crate::report::summary::failed::failures;
 use crate::report::summary::markup::{fold, within};
-use crate::text::sanitise::{cell_code, cell_text, code, markdown, markdown_text, plain_code};
+use crate::text::sanitise::{cell_code, cell_text, code, html, markdown, markdown_text, plain_code};
 use crate::text::units::{duration, size};
 
 /// So many images are named of which the same is said.
@@ -150,7 +150,7 @@ fn consumer_configs(text: &mut String, report: &Report) {
             let _ = writeln!(problems, "- {}: {}", code(config.format), markdown_text(problem));
         }
         for file in &config.files {
-            let title = format!("Pull from the mirror: <code>{}</code>", markdown(&file.path));
+            let title = format!("Pull from the mirror: <code>{}</code>", html(&file.path));
             fold(text, &title, |text| {
                 if file.text.len() > SHOWN {
                     let _ = writeln!(text, "{} of text; see the file.\n", size(file.text.len() as u64));
@@ -285,6 +285,14 @@ mod tests {
         ));
         assert_eq!(many.matches("\n<details>\n").count(), 2);
         assert_eq!(many.matches("<details>").count(), many.matches("</details>").count());
+    }
+
+    #[test]
+    fn a_folded_title_shows_no_backslash() {
+        let target = named("123456789012.dkr.ecr.eu-central-1.amazonaws.com/our_mirror/docker.io/library/alpine:3.20");
+        let text = render(&report(vec![ImageOutcome { target: Some(target), ..unchanged() }; 40]));
+        let title = text.lines().find(|line| line.starts_with("<summary>")).unwrap();
+        assert!(title.contains("amazonaws.com/our&#95;mirror/") && !title.contains('\\'), "{title}");
     }
 
     #[test]
