@@ -550,7 +550,8 @@ pub fn explain(error: &clap::Error, command: Option<Task>) -> Error {
         }
         ErrorKind::UnknownArgument if argument.starts_with('-') => Error::input(
             "arguments",
-            "have something that begins with `-`; flags begin with `--` (`mirror-image --help`)",
+            "have something that begins with `-`; flags begin with `--`, and a value that begins so is written \
+             `--FLAG=VALUE` (`mirror-image --help`)",
         ),
         ErrorKind::UnknownArgument => match (refuse_lonely_boolean(argument), subcommand) {
             (Err(lonely), _) => lonely,

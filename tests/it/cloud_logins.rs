@@ -529,7 +529,12 @@ async fn a_bad_login_is_bad_input_and_nobody_is_asked() {
         ("- type: dockerhubb\n".to_owned(), "did you mean `dockerhub`?"),
         ("- registry: docker.io\n".to_owned(), "line 1: has no `type`"),
         ("- type: aws-ecr\n".to_owned(), "line 1: has no `registry`"),
-        ("- type: dockerhub\n  username: acme\n".to_owned(), "has no `connection-id`; write it, for example"),
+        ("- type: dockerhub\n  username: acme\n".to_owned(), "has no `connection-id`; write one like `"),
+        // What is written wrong is not told as missing.
+        (
+            format!("- type: dockerhub\n  registry: docker.io\n  usrname: acme\n  connection_id: {connection}\n"),
+            "`usrname` is not a field of `dockerhub`; did you mean `username`?",
+        ),
         (
             format!("- type: dockerhub\n  username: acme\n  connection_id: {connection}\n  conection: x\n"),
             "line 1: `conection` is not a field of `dockerhub`",

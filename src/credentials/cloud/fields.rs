@@ -42,7 +42,7 @@ impl Fields {
     /// A field that must be there.
     pub fn need(&mut self, name: &str, example: &str) -> Result<String, Error> {
         let value = self.take(name)?;
-        value.ok_or_else(|| self.problem(format_args!("has no `{name}`; write it, for example `{name}: {example}`")))
+        value.ok_or_else(|| self.problem(format_args!("has no `{name}`; write one like `{example}`")))
     }
 
     /// A field that must be there, and of a form.
@@ -54,9 +54,12 @@ impl Fields {
         Err(self.problem(format_args!("`{name}` is `{}`; write one like `{example}`", quote(&value))))
     }
 
-    /// Nothing may be left: `known` are the names that the type has.
-    pub fn finish_with(&self, kind: &str, known: &[&str]) -> Result<(), Error> {
-        let Some((name, _)) = self.pairs.first() else { return Ok(()) };
+    /// Nothing may be there that is none of `known`, the names that the type has. Asked before a field is missed: one that is
+    /// written wrong is both.
+    pub fn only(&self, kind: &str, known: &[&str]) -> Result<(), Error> {
+        let Some((name, _)) = self.pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) else {
+            return Ok(());
+        };
         let hint = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("it has {}", known.join(", ")),

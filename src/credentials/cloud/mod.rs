@@ -148,6 +148,7 @@ impl Lease {
             let words = words.join(", ");
             return Err(fields.problem(format_args!("`type` is `{}`, which is not one of {words}{hint}", quote(&word))));
         };
+        fields.only(word, known)?;
         let scope = scope(&mut fields, word, place)?;
         let host = scope.host.as_str();
         let provider = match *word {
@@ -159,7 +160,6 @@ impl Lease {
             chainguard::WORD => Chainguard::read(&mut fields, host, place)?.map(Provider::Chainguard),
             _ => DockerHub::read(&mut fields, host, place)?.map(Provider::DockerHub),
         };
-        fields.finish_with(word, known)?;
         match provider {
             Some(provider) => Ok(Reading::Login(scope.clone(), Box::new(Self::new(word, host, provider)))),
             None if place.is_job() => Err(place.no_identity(&fields)),
