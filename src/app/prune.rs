@@ -103,7 +103,7 @@ impl Pruner<'_> {
         if let Some(moved) = prune_plan::moved(planned, &text) {
             return Err(format!(
                 "nothing was deleted: what is there now is not what was planned in `{}`: {moved}; plan anew with \
-                 `prune: plan`",
+                 `prune: plan`, this list and this `prune-keep`",
                 quote(&self.prune.file)
             ));
         }

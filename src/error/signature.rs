@@ -152,7 +152,7 @@ impl Unsigned {
 impl fmt::Display for Unsigned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(policy) = &self.policy else {
-            return f.write_str("no policy is for it, and what no policy is for is not let in");
+            return f.write_str("has no policy, and what has none is not let in");
         };
         let signatures = match self.found {
             0 => "found no signature".to_owned(),

@@ -127,7 +127,7 @@ async fn what_a_list_selects_no_more_is_planned_and_then_deleted() {
     assert!(applied.summary.contains(&format!("| `{name}:1.0` | deleted | <code>sha256:")), "{}", applied.summary);
     mirror.target.is_whole("m/app", "1.2").unwrap();
     // What was done cannot be done twice: the plan is of another state.
-    mirror.refuses(&mirror.run("apply"), "holds no more").await;
+    mirror.refuses(&mirror.run("apply"), "no longer so: `").await;
 }
 
 #[tokio::test]
@@ -215,13 +215,13 @@ async fn what_the_list_names_by_digest_keeps_its_parts_though_no_tag_reaches_the
 async fn a_state_that_has_moved_is_refused_whatever_has_moved() {
     let (other, name) = (images::single(), "m/app");
     let moves: [(&str, &dyn Fn(&Mirror)); 6] = [
-        ("is new", &|mirror| mirror.target.seed(&other, "m/app:1.1")),
-        ("is new", &|mirror| mirror.target.seed(&other, "m/app:1.0-other")),
-        ("holds no more", &|mirror| drop(mirror.target.forget_tag(name, "1.0"))),
+        ("new: `", &|mirror| mirror.target.seed(&other, "m/app:1.1")),
+        ("new: `", &|mirror| mirror.target.seed(&other, "m/app:1.0-other")),
+        ("no longer so: `", &|mirror| drop(mirror.target.forget_tag(name, "1.0"))),
         // The list selects it again.
         ("delete 1.1 sha256:", &|mirror| mirror.list("[1.2, 1.1]")),
         // A part has gained a signature.
-        ("is new", &|mirror| {
+        ("new: `", &|mirror| {
             let image = images::release(0);
             let tag = image.digest().replace(':', "-");
             mirror.target.seed(&images::referrer_of(&image, "a/b"), &format!("m/app:{tag}.sig"));
@@ -247,7 +247,7 @@ async fn an_edited_plan_is_refused_and_one_with_other_line_ends_is_not() {
     let text = mirror.text();
     let without = text.lines().filter(|line| !line.contains("delete 1.0 ")).collect::<Vec<_>>().join("\n");
     mirror.write(PLAN, &without);
-    mirror.refuses(&mirror.run("apply"), "is new").await;
+    mirror.refuses(&mirror.run("apply"), "new: `").await;
     mirror.write(PLAN, &text.replace("state sha256:", "state sha256:0"));
     mirror.refuses(&mirror.run("apply"), "the file was edited").await;
     mirror.write(PLAN, &text.replace('\n', "\r\n"));

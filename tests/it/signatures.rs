@@ -456,7 +456,7 @@ async fn the_first_rule_of_a_list_that_fits_an_image_counts() {
     std::fs::write(files.path().join("images.yml"), list).unwrap();
     let run = Run::new().command("copy").input("config", "images.yml").input("target", &target.name("n/{repository}"));
     let outcome = below(run, files.path()).fails_with(1).await;
-    assert!(outcome.says("no policy is for it, and what no policy is for is not let in"), "{outcome}");
+    assert!(outcome.says("has no policy, and what has none is not let in"), "{outcome}");
 }
 
 #[tokio::test]

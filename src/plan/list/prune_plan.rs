@@ -99,11 +99,11 @@ pub fn moved(planned: &str, now: &str) -> Option<String> {
     };
     let (gone, new) = (only(&planned, &now), only(&now, &planned));
     let mut parts = Vec::new();
-    for (what, lines) in [("holds no more", gone), ("is new", new)] {
+    for (what, lines) in [("no longer so", gone), ("new", new)] {
         let more = lines.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         if !lines.is_empty() {
-            parts.push(format!("{}{more} {what}", lines.into_iter().take(NAMED).collect::<Vec<_>>().join(", ")));
+            parts.push(format!("{what}: {}{more}", lines.into_iter().take(NAMED).collect::<Vec<_>>().join(", ")));
         }
     }
     Some(if parts.is_empty() { "the file was edited".to_owned() } else { parts.join("; ") })
