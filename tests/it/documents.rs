@@ -44,9 +44,11 @@ fn cell(text: &str) -> String {
 fn narrow(text: &str) -> String {
     let parts = text.split('`').enumerate().map(|(at, part)| match (at % 2 == 1, part.len() > 20) {
         (true, true) => {
+            // An address may be one long name of a host.
+            let breaks = if part.len() > 40 { "/,=]}." } else { "/,=]}" };
             let part = part.replace('&', "&amp;").replace('<', "&lt;");
             let broken = part.chars().fold(String::new(), |broken, c| {
-                if "/,=]}".contains(c) { broken + &format!("{c}<wbr>") } else { broken + &c.to_string() }
+                if breaks.contains(c) { broken + &format!("{c}<wbr>") } else { broken + &c.to_string() }
             });
             format!("<code>{broken}</code>")
         }
