@@ -40,7 +40,7 @@ impl Pair {
         for (registry, name) in [(&self.source, SOURCE), (&self.target, TARGET)] {
             let (_, port) = registry.host().rsplit_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
             // As it is printed, and as Markdown has it where it is escaped and may be broken.
-            let address = Regex::new(&format!(r"127\\?\.0\.0\.1:(<wbr>)?{port}(<wbr>)?")).unwrap();
+            let address = Regex::new(&format!(r"127(?:\\?\.|&#46;)0\.0\.1:(<wbr>)?{port}(<wbr>)?")).unwrap();
             named = address.replace_all(&named, name).into_owned();
         }
         let time = Regex::new(r"\b\d+(\.\d+)? (ms|s)\b").unwrap().replace_all(&named, "0.4 s").into_owned();
