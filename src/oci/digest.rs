@@ -166,19 +166,21 @@ impl Hasher {
 
     /// The digest of everything taken.
     pub fn finish(self) -> Digest {
-        use std::fmt::Write as _;
         let (algorithm, bytes): (&str, Vec<u8>) = match self.0 {
             State::Sha256(state) => ("sha256", state.finalize().to_vec()),
             State::Sha512(state) => ("sha512", state.finalize().to_vec()),
         };
-        let mut text = String::with_capacity(algorithm.len() + 1 + bytes.len() * 2);
-        text.push_str(algorithm);
-        text.push(':');
-        for byte in bytes {
-            let _ = write!(text, "{byte:02x}");
-        }
-        Digest { text: text.into() }
+        Digest { text: format!("{algorithm}:{}", hexadecimal(&bytes)).into() }
     }
+}
+
+/// Bytes, two digits each.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

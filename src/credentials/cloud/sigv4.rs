@@ -4,8 +4,9 @@
 
 use std::fmt::Write as _;
 
-use ring::{digest, hmac};
+use ring::hmac;
 
+use crate::oci::digest::{Digest, hexadecimal};
 use crate::secret::Secret;
 
 /// Who signs, and what for.
@@ -45,14 +46,7 @@ fn sign(key: &[u8], text: &str) -> Vec<u8> {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    hexadecimal(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Digest::of(bytes).hex().to_owned()
 }
 
 #[cfg(test)]
