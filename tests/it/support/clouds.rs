@@ -16,11 +16,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::{digest, hmac};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::registry::serve_tls;
-use crate::support::tls::Certificate;
+use crate::support::tls::{Certificate, lead_by};
 use crate::support::token::decode;
 use crate::support::{Registry, Run};
 
@@ -321,32 +319,15 @@ impl Drop for Clouds {
 
 /// A proxy that leads the names it knows to addresses on loopback, and notes the others.
 async fn proxy(routes: Arc<Mutex<HashMap<String, String>>>, shared: Arc<Shared>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let (routes, shared) = (Arc::clone(&routes), Arc::clone(&shared));
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    let Ok(byte) = client.read_u8().await else { return };
-                    head.push(byte);
-                }
-                let head = String::from_utf8_lossy(&head).into_owned();
-                let line = head.lines().next().unwrap_or_default().to_owned();
-                let name = line.strip_prefix("CONNECT ").and_then(|rest| rest.strip_suffix(":443 HTTP/1.1"));
-                let Some(address) = name.and_then(|name| routes.lock().unwrap().get(name).cloned()) else {
-                    shared.lock().unexpected.push(format!("the proxy was asked: {line}"));
-                    let _ = client.write_all(b"HTTP/1.1 502 nobody\r\ncontent-length: 0\r\n\r\n").await;
-                    return;
-                };
-                let Ok(mut server) = TcpStream::connect(&address).await else { return };
-                let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
-                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-            });
+    lead_by(move |line| {
+        let name = line.strip_prefix("CONNECT ").and_then(|rest| rest.strip_suffix(":443 HTTP/1.1"));
+        let address = name.and_then(|name| routes.lock().unwrap().get(name).cloned());
+        if address.is_none() {
+            shared.lock().unexpected.push(format!("the proxy was asked: {line}"));
         }
-    });
-    url
+        address
+    })
+    .await
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
@@ -736,17 +717,7 @@ impl Shared {
 
 /// `2026-11-29T12:00:00Z`.
 fn time(time: SystemTime) -> String {
-    // Days since the epoch to a date, by Howard Hinnant's `civil_from_days`.
-    let seconds = time.duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let (days, rest) = (i64::try_from(seconds / 86_400).unwrap(), seconds % 86_400);
-    let z = days + 719_468;
-    let (era, doe) = (z / 146_097, z % 146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+    humantime::format_rfc3339_seconds(time).to_string()
 }
 
 /// AWS's signature, worked out anew from what arrived.

@@ -298,19 +298,7 @@ fn time(seconds: i64) -> Vec<u8> {
 
 /// `YYYYMMDDHHMMSSZ`.
 fn generalized(time: std::time::SystemTime) -> String {
-    let seconds = time.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days since 0000-03-01, as civil calendars are counted.
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let doe = z % 146_097;
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + u64::from(month <= 2);
-    format!("{year:04}{month:02}{day:02}{:02}{:02}{:02}Z", second / 3600, second / 60 % 60, second % 60)
+    humantime::format_rfc3339_seconds(time).to_string().replace(['-', ':', 'T'], "")
 }
 
 fn extension(id: &str, critical: bool, value: &[u8]) -> Vec<u8> {

@@ -103,32 +103,45 @@ pub struct Proxy {
 impl Proxy {
     /// `host`: where every name leads.
     pub async fn to(host: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let (host, seen) = (host.to_owned(), Arc::clone(&asked));
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let (host, seen) = (host.clone(), Arc::clone(&seen));
-                tokio::spawn(async move {
-                    let mut head = Vec::new();
-                    while !head.ends_with(b"\r\n\r\n") {
-                        let Ok(byte) = client.read_u8().await else { return };
-                        head.push(byte);
-                    }
-                    let head = String::from_utf8_lossy(&head).into_owned();
-                    seen.lock().unwrap().push(head.lines().next().unwrap_or_default().to_owned());
-                    let Ok(mut server) = TcpStream::connect(&host).await else { return };
-                    let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
-                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-                });
-            }
-        });
-        Self { url, asked }
+        let lead = move |line: &str| {
+            seen.lock().unwrap().push(line.to_owned());
+            Some(host.clone())
+        };
+        Self { url: lead_by(lead).await, asked }
     }
 
     /// The first line of every request.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
+}
+
+/// A proxy that leads each request where `lead` says by its first line, and refuses those that lead nowhere. Gives its address.
+pub async fn lead_by(lead: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let lead = Arc::new(lead);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let lead = Arc::clone(&lead);
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let Ok(byte) = client.read_u8().await else { return };
+                    head.push(byte);
+                }
+                let head = String::from_utf8_lossy(&head).into_owned();
+                let Some(address) = lead(head.lines().next().unwrap_or_default()) else {
+                    let _ = client.write_all(b"HTTP/1.1 502 nobody\r\ncontent-length: 0\r\n\r\n").await;
+                    return;
+                };
+                let Ok(mut server) = TcpStream::connect(&address).await else { return };
+                let _ = client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    url
 }
