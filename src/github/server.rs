@@ -5,7 +5,7 @@
 use url::Url;
 
 use crate::environment::Environment;
-use crate::http::address::is_loopback;
+use crate::http::address::{authority, is_loopback};
 use crate::oci::vendor::GHCR;
 
 /// What is an owner of packages and repositories.
@@ -100,9 +100,7 @@ fn registry_of(web: &Url) -> Option<String> {
         "github.com" => (web.scheme() == "https").then(|| GHCR.to_owned()),
         // This machine's address has no subdomains: a server there, as in tests and proxies, has its registry on the
         // same host and port.
-        host if is_loopback(web.host()) => {
-            Some(web.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
-        }
+        _ if is_loopback(web.host()) => Some(authority(web)),
         host => Some(format!("containers.{host}")),
     }
 }

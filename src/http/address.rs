@@ -6,6 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
+/// Host and port of `url`, the port where it is not the usual one.
+pub fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 /// Whether a host is this machine by the names that nothing else can have: it is spoken to over plain HTTP.
 #[expect(clippy::needless_pass_by_value, reason = "what `Url::host` gives")]
 pub fn is_loopback(host: Option<Host<&str>>) -> bool {

@@ -8,6 +8,7 @@ pub mod challenge;
 pub mod clients;
 pub mod exchange;
 pub mod failure;
+pub mod message;
 pub mod proxies;
 pub mod reach;
 pub mod roots;

@@ -13,7 +13,7 @@ use crate::observe::counts::{BlobPush, Blobs, EndpointReport, EndpointStatus, Tr
 use crate::observe::events::{Event, Events};
 use crate::observe::manifest_budget::ManifestBudget;
 use crate::observe::progress::{ImageProgress, Unanswered};
-use crate::secret::Secret;
+use crate::secret::{Secret, is_like_a_secret, is_no_word};
 use crate::sync::{LockExt as _, add_up};
 
 /// Addresses that the layers of one image name which are asked, and those of all images of a run: a Windows image has two
@@ -240,6 +240,16 @@ impl Meter {
     /// The same, and masked in the log of the whole job.
     pub fn mask(&self, secret: Secret) {
         self.events.send(Event::Mask(secret));
+    }
+
+    /// As far as it is like a secret, for one that a host chose which others may have named: what is masked is hidden in the whole
+    /// job, and whoever chooses a token must not choose what else is hidden.
+    pub fn mask_foreign(&self, secret: Secret) {
+        if is_like_a_secret(secret.expose()) {
+            self.mask(secret);
+        } else if is_no_word(secret.expose()) {
+            self.keep(secret);
+        }
     }
 
     /// A place was asked for the image. The first answer counts; a worse one that comes later replaces it.

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
 use serde_json::{Map, Value};
 use url::Url;
@@ -16,11 +16,12 @@ use crate::error::cause::LoginFailure;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 use crate::error::login::{Claims, LoginReason, LoginStep};
 use crate::error::violation::{Lead, Violation};
-use crate::http::address::is_link_or_loopback;
+use crate::http::address::{authority, is_link_or_loopback};
 use crate::http::body::{BodyError, BoundedBody};
 use crate::http::clients::{Pool, Transport};
 use crate::http::exchange;
 use crate::http::failure::classify;
+use crate::http::message::{retry_after, secret_header, words_of_server};
 use crate::observe::meter::Meter;
 use crate::secret::{Credential, Secret};
 use crate::text::sanitise;
@@ -30,9 +31,6 @@ const LARGEST: usize = 1024 * 1024;
 
 /// Clocks that differ by more are why a token or a signature is refused.
 const MOST_SKEW: Duration = Duration::from_secs(240);
-
-/// The longest wait that is believed.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// What the exchanges of a run need from outside.
 #[derive(Clone, Copy)]
@@ -122,10 +120,7 @@ impl<'a> Question<'a> {
 
     /// A header that no log shows.
     pub fn secret_header(mut self, name: HeaderName, value: &Secret) -> Result<Self, Box<LoginFailure>> {
-        let Ok(mut value) = HeaderValue::from_str(value.expose()) else {
-            return Err(self.failed(Cause::Protocol(Violation::HeaderUnsafe)));
-        };
-        value.set_sensitive(true);
+        let value = secret_header(value).map_err(|cause| self.failed(cause))?;
         self.headers.insert(name, value);
         Ok(self)
     }
@@ -202,16 +197,12 @@ impl<'a> Question<'a> {
             return Ok(Answer { body, date });
         }
         let words = words::of(&body);
-        let safe = |text: &str, limit| {
-            let text = sanitise::one_line(text, usize::MAX);
-            sanitise::one_line(&self.secrets.iter().fold(text, |text, secret| secret.hide(&text)), limit)
-        };
+        let safe = |text: &str, limit| words_of_server(text, self.secrets.iter().copied(), limit);
         let refusal = ErrorResponse {
             status: status.as_u16(),
             code: Some(safe(&words.code, 100)).filter(|code| !code.is_empty()),
             message: safe(&words.message, 400),
-            retry_after: text(RETRY_AFTER)
-                .and_then(|wait| Some(LONGEST_WAIT.min(Duration::from_secs(wait.trim().parse().ok()?)))),
+            retry_after: retry_after(&headers, SystemTime::now()),
             ..ErrorResponse::default()
         };
         let mut failure = self.failed(Cause::Refused(refusal));
@@ -247,7 +238,8 @@ pub fn usable(text: &str, question: &Question<'_>) -> Result<Secret, Box<LoginFa
     Err(question.failed(Cause::Protocol(Violation::TokenMalformed)))
 }
 
-/// `expires_in`, in seconds.
+/// `expires_in`, in the forms that token services have been seen to write it: a number of seconds, one with a fraction, a text
+/// with one. One that is none, or says that the token is of no use, says nothing.
 pub fn expires_in(members: &Map<String, Value>) -> Option<Duration> {
     let value = members.get("expires_in")?;
     let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
@@ -261,6 +253,5 @@ fn skew(one: SystemTime, other: SystemTime) -> Duration {
 
 /// The host of `url`, for sentences.
 pub fn host_of(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    sanitise::one_line(&url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")), 100)
+    sanitise::one_line(&authority(url), 100)
 }

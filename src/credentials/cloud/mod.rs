@@ -47,6 +47,7 @@ use crate::credentials::scope::Scope;
 use crate::error::Error;
 use crate::error::cause::LoginFailure;
 use crate::error::cause::{Cause, ConnectionFailure};
+use crate::http::address::authority;
 use crate::secret::{Credential, Secret};
 use crate::sync::LockExt as _;
 use crate::text::nearest::nearest;
@@ -349,10 +350,8 @@ fn scope(fields: &mut Fields, word: &str, place: &Place<'_>) -> Result<Scope, Er
         (None, _) => return Err(fields.problem("has no `registry`; name the host of the registry that it is for")),
     };
     let scope = Scope::parse(&registry);
-    let is_host = Url::parse(&format!("https://{}/", scope.host)).is_ok_and(|url| {
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        url.username().is_empty() && url.host_str().is_some_and(|host| format!("{host}{port}") == scope.host)
-    });
+    let is_host = Url::parse(&format!("https://{}/", scope.host))
+        .is_ok_and(|url| url.username().is_empty() && authority(&url) == scope.host);
     if !is_host {
         return Err(fields.problem(format_args!(
             "`registry` is `{}`; write a host, or a host and a path: `docker.io`, `quay.io/acme`",

@@ -7,24 +7,21 @@
 use std::time::{Duration, SystemTime};
 
 use reqwest::Response;
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
 use crate::error::cause::ErrorResponse;
 use crate::http::body::BoundedBody;
+use crate::http::message::{LONGEST_WAIT, retry_after, words_of_server};
 use crate::oci::digest::Digest;
 use crate::secret::Secret;
 use crate::store::registry::quota::has_no_pulls;
-use crate::text::sanitise;
 
 /// How much of an error body is read.
 const LARGEST_BODY: usize = 64 * 1024;
 
 /// How long a body is read at most: what it says is worth no more.
 const LONGEST_READING: Duration = Duration::from_secs(10);
-
-/// The longest wait that is believed: more than any patience, and nothing that arithmetic could trip over.
-const LONGEST_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How much of a registry's sentence is shown.
 const LONGEST_MESSAGE: usize = 400;
@@ -68,11 +65,7 @@ pub(crate) async fn read(response: Response, secrets: &[Secret], limit: Duration
 }
 
 pub(crate) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Secret]) -> ErrorResponse {
-    let safe = |text: &str, limit| {
-        // First whole, because what is dropped may have parted a secret; then without it; then cut.
-        let text = sanitise::one_line(text, usize::MAX);
-        sanitise::one_line(&secrets.iter().fold(text, |text, secret| secret.hide(&text)), limit)
-    };
+    let safe = |text: &str, limit| words_of_server(text, secrets, limit);
     let request_id = request_id(headers).map(|id| safe(id, 80));
     let challenges = headers.contains_key(WWW_AUTHENTICATE);
     let has_no_pulls = has_no_pulls(headers);
@@ -104,7 +97,7 @@ pub(crate) fn parse(status: u16, headers: &HeaderMap, body: &[u8], secrets: &[Se
             text.into_owned()
         };
     }
-    refusal.retry_after = retry_after_header(headers, SystemTime::now()).or_else(|| wait_in(&refusal.message));
+    refusal.retry_after = retry_after(headers, SystemTime::now()).or_else(|| wait_in(&refusal.message));
     refusal.message = safe(&refusal.message, LONGEST_MESSAGE);
     refusal
 }
@@ -120,19 +113,6 @@ fn request_id(headers: &HeaderMap) -> Option<&str> {
 fn missing_digest(detail: &serde_json::Value) -> Option<Digest> {
     let text = detail.as_str().or_else(|| ["digest", "Digest"].iter().find_map(|key| detail.get(*key)?.as_str()))?;
     text.parse().ok()
-}
-
-/// `Retry-After` as seconds or as a date (RFC 9110, 10.2.3). A date is by the server's clock, which the answer's
-/// own `Date` tells; ours may be another.
-fn retry_after_header(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
-    let after = text(RETRY_AFTER)?;
-    if let Ok(seconds) = after.parse::<u64>() {
-        return Some(Duration::from_secs(seconds).min(LONGEST_WAIT));
-    }
-    let until = httpdate::parse_http_date(after).ok()?;
-    let now = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
-    Some(until.duration_since(now).unwrap_or_default().min(LONGEST_WAIT))
 }
 
 /// GHCR tells its wait in the sentence only: `retry-after: 10.305464ms, allowed: 2000/minute`, a Go duration
@@ -170,11 +150,11 @@ fn go_duration(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
-    use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+    use reqwest::header::{HeaderMap, HeaderValue};
 
-    use super::{LONGEST_MESSAGE, go_duration, parse, read, retry_after_header};
+    use super::{LONGEST_MESSAGE, go_duration, parse, read};
     use crate::secret::Secret;
 
     #[test]
@@ -208,22 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_found_in_the_header_or_in_the_sentence() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        for (header, expected) in [
-            ("7", Some(7)),
-            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
-            ("Sun, 06 Nov 1994 08:49:27 GMT", Some(0)),
-            ("soon", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(header));
-            assert_eq!(retry_after_header(&headers, now).map(|wait| wait.as_secs()), expected, "{header}");
-        }
-        let mut headers = HeaderMap::new();
-        headers.insert(DATE, HeaderValue::from_static("Sun, 06 Nov 1994 10:00:00 GMT"));
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("Sun, 06 Nov 1994 10:00:05 GMT"));
-        assert_eq!(retry_after_header(&headers, now), Some(Duration::from_secs(5)), "by the server's clock");
+    fn a_wait_is_found_in_the_sentence() {
         let body = br#"{"errors":[{"code":"TOOMANYREQUESTS","message":"retry-after: 2s, allowed: 2000/minute"}]}"#;
         let refusal = parse(429, &HeaderMap::new(), body, &[]);
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(2)));

@@ -23,12 +23,14 @@ use crate::credentials::cloud::Lease;
 use crate::credentials::login::{Login, LoginKind};
 use crate::error::cause::{Cause, ConnectionFailure, Shown, Used};
 use crate::error::violation::Violation;
+use crate::http::address::authority;
 use crate::http::challenge;
+use crate::http::message::secret_header;
 use crate::http::reach::Zone;
 use crate::secret::{BEARER_TOKEN, Credential, Secret};
 use crate::store::registry::auth::known::{Approach, Asked, Known, Scheme};
 use crate::store::registry::auth::realm::{Allowed, Trust};
-use crate::store::registry::auth::token::{Scopes, Token, TokenContext, ask, header, secrets_of, token_request};
+use crate::store::registry::auth::token::{Scopes, Token, TokenContext, ask, secrets_of, token_request};
 use crate::store::registry::retry::{RetryBudget, WORTH_SAYING};
 use crate::store::registry::server::Server;
 use crate::sync::LockExt as _;
@@ -154,11 +156,11 @@ impl Auth {
         match &approach.scheme {
             None => Ok(None),
             Some(Scheme::Basic) => {
-                self.credential(context).await?.map(|credential| header(&credential.basic())).transpose()
+                self.credential(context).await?.map(|credential| secret_header(&credential.basic())).transpose()
             }
             Some(scheme @ Scheme::Bearer { realm, service }) => {
                 if let Some(token) = self.ready_made() {
-                    return header(&Secret::new(format!("Bearer {}", token.expose()))).map(Some);
+                    return secret_header(&Secret::new(format!("Bearer {}", token.expose()))).map(Some);
                 }
                 if let Some(cause) = self.known.locked().heard(scopes, scheme).filter(|_| !approach.is_guess) {
                     return Err(cause);
@@ -361,13 +363,13 @@ impl Auth {
         scopes: &[String],
         context: &TokenContext<'_>,
     ) -> Result<Token, Cause> {
-        let host = sanitise::one_line(&realm::authority(realm), 100);
+        let host = sanitise::one_line(&authority(realm), 100);
         let mut kept_back = None;
         let mut credential = match realm::judge(realm, self.server.base(), &self.allowed) {
             Trust::Own => self.credential(context).await?,
             Trust::Foreign => {
                 if self.has_credential() {
-                    let line = format!("{} = {}", self.name, sanitise::one_line(&realm::authority(realm), 100));
+                    let line = format!("{} = {}", self.name, sanitise::one_line(&authority(realm), 100));
                     context.meter.notice(format!(
                         "its token service {host} does not belong to {}; the credential is kept back and an anonymous \
                          token asked for; if it is {}'s, write `{line}` in `token-services`",

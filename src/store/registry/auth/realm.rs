@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use url::Url;
 
 use crate::error::violation::TokenServiceFault;
-use crate::http::address::{address, is_internal, is_this_machine};
+use crate::http::address::{address, authority, is_internal, is_this_machine};
 use crate::store::registry::quirks::is_known_token_service;
 
 /// What a token service may be asked.
@@ -67,12 +67,6 @@ pub(crate) fn is_named(realm: &Url, registry: &Url, allowed: &[Allowed]) -> bool
     let name = authority(realm);
     let is_it = |allowed: &Allowed| allowed.host == name && (realm.scheme() == "https" || allowed.over_plain_http);
     realm.host() == registry.host() || allowed.iter().any(is_it)
-}
-
-/// The host of a token service, with its port where that is not the usual one: as a line of `token-services` names it.
-pub(crate) fn authority(realm: &Url) -> String {
-    let host = realm.host_str().unwrap_or_default();
-    realm.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Clouds, tunnels and the like whose customers have hosts below one domain that the public suffix list does not part (some

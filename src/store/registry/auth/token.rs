@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::credentials::cloud::ask::Exchange;
+use crate::credentials::cloud::ask::{Exchange, expires_in};
 use crate::credentials::cloud::jwt;
 use crate::error::cause::Cause;
 use crate::error::violation::{TokenServiceFault, Violation};
@@ -17,9 +17,10 @@ use crate::http::body::{BodyError, BoundedBody};
 use crate::http::clients::{Pool, Transport};
 use crate::http::exchange;
 use crate::http::failure::classify;
+use crate::http::message::secret_header;
 use crate::http::reach::Zone;
 use crate::observe::meter::Meter;
-use crate::secret::{Credential, IDENTITY_TOKEN, Secret, is_like_a_secret, is_no_word};
+use crate::secret::{Credential, IDENTITY_TOKEN, Secret};
 use crate::store::registry::error_response;
 use crate::store::registry::retry::Timeouts;
 
@@ -148,7 +149,7 @@ pub fn token_request(
     }
     let mut request = client.get(token_address(realm, service, scopes));
     if let Some(credential) = credential {
-        request = request.header(AUTHORIZATION, header(&credential.basic())?);
+        request = request.header(AUTHORIZATION, secret_header(&credential.basic())?);
     }
     Ok(request)
 }
@@ -212,33 +213,14 @@ pub async fn read_token(response: reqwest::Response, meter: &Meter) -> Result<To
     let Some(text) = member("token").or_else(|| member("access_token")) else {
         return Err(Cause::Protocol(Violation::TokenMissing));
     };
-    let lifetime = answer.get("expires_in").and_then(seconds).or_else(|| jwt::lifetime(text)).unwrap_or(LIFETIME);
+    let lifetime = expires_in(&answer).or_else(|| jwt::lifetime(text)).unwrap_or(LIFETIME);
     // Before it is masked: the command that masks shows it as it is in the log itself.
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Cause::Protocol(Violation::TokenMalformed));
     }
-    let header = header(&Secret::new(format!("Bearer {text}")))?;
-    if is_like_a_secret(text) {
-        meter.mask(Secret::new(text));
-    } else if is_no_word(text) {
-        meter.keep(Secret::new(text));
-    }
+    let header = secret_header(&Secret::new(format!("Bearer {text}")))?;
+    meter.mask_foreign(Secret::new(text));
     // Renewed early, so that it does not expire on its way.
     let margin = (lifetime / 4).min(Duration::from_secs(30));
     Ok(Token { header, until: Instant::now() + lifetime.saturating_sub(margin).min(Duration::from_secs(3600)) })
-}
-
-/// A time span, in the forms that token services have been seen to write it: a number, a number with a fraction, a text with
-/// one. One that is none, or says that the token is of no use, says nothing: the token's own claims count, or the
-/// specification's default.
-fn seconds(value: &Value) -> Option<Duration> {
-    let seconds = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
-    Duration::try_from_secs_f64(seconds).ok().filter(|lifetime| !lifetime.is_zero())
-}
-
-/// A header that no log of the HTTP library shows.
-pub fn header(value: &Secret) -> Result<HeaderValue, Cause> {
-    let mut header = HeaderValue::from_str(value.expose()).map_err(|_| Cause::Protocol(Violation::HeaderUnsafe))?;
-    header.set_sensitive(true);
-    Ok(header)
 }
