@@ -1,13 +1,12 @@
 //! Tags that a list selects no more: looked for when all of its images are well, planned or deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::future::FutureExt as _;
 use tokio::sync::Mutex;
 
-use crate::directory::Directory;
+use crate::app::history::keep;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::engine::prune::delete::{Deleted, Remover, Stop, delete};
 use crate::engine::prune::{graph::Doomed, read};
@@ -162,8 +161,7 @@ impl Pruner<'_> {
     }
 
     fn write(&self, text: &str) -> Result<(), String> {
-        let write = || Directory::open(&self.inputs.workspace)?.replace(Path::new(&self.prune.file), text.as_bytes());
-        write().map_err(|error| format!("the plan {} cannot be written: {error}", quote(&self.prune.file)))
+        keep(self.inputs, "the plan", &self.prune.file, text).map_err(|error| error.to_string())
     }
 
     /// What of one repository is to go. Fails never: what cannot be read is left alone.

@@ -34,7 +34,7 @@ pub fn read(workspace: &Path, names: &[&str]) -> Result<List, Error> {
                 let problem = format!("`{}` is not there; name a file below the workspace", quote(&name));
                 return Err(Error::input(INPUT, problem));
             };
-            list.read(&name, &text, &|file| material(INPUT, workspace, file))?;
+            list.read(&name, &text, &|file| material(workspace, file))?;
             seen.push(path);
         }
     }
@@ -42,20 +42,10 @@ pub fn read(workspace: &Path, names: &[&str]) -> Result<List, Error> {
 }
 
 /// The text of a file that a policy names, below the workspace; otherwise the rest of a sentence about it.
-pub fn material(input: &str, workspace: &Path, file: &str) -> Result<String, String> {
-    let read = || {
-        let directory = open(input, workspace)?;
-        text(input, &directory, &within(workspace, Path::new(file)))
-    };
-    match read() {
-        Ok(Some(text)) => Ok(text),
-        Ok(None) => Err("is not there; name a file below the workspace".to_owned()),
-        Err(Error::Input { problem, .. }) => {
-            let named = format!("`{}` ", quote(file));
-            Err(problem.strip_prefix(&named).map_or_else(|| format!("cannot be read: {problem}"), str::to_owned))
-        }
-        Err(error) => Err(format!("cannot be read: {error}")),
-    }
+pub fn material(workspace: &Path, file: &str) -> Result<String, String> {
+    let directory = opened(workspace).map_err(|problem| format!("cannot be read: {problem}"))?;
+    let text = contents(&directory, &within(workspace, Path::new(file)))?;
+    text.ok_or_else(|| "is not there; name a file below the workspace".to_owned())
 }
 
 /// Reads the lock file of a list; one that is not there yet has no line.
@@ -79,9 +69,8 @@ pub fn history(workspace: &Path, path: &str) -> Result<History, Error> {
     let below = within(workspace, Path::new(path));
     let directory = open("history", workspace)?;
     let text = text("history", &directory, &below)?;
-    if text.is_none() && !directory.has_parent(&below).unwrap_or(false) {
-        let name = quote(&below.to_string_lossy());
-        return Err(Error::input("history", format!("`{name}` is in a directory that is not there; make it first")));
+    if text.is_none() {
+        check_parent("history", &directory, &below)?;
     }
     History::parse(&below.to_string_lossy(), text.as_deref().unwrap_or_default())
 }
@@ -89,13 +78,10 @@ pub fn history(workspace: &Path, path: &str) -> Result<History, Error> {
 /// Where the plan of a prune is to be written, below the workspace.
 pub fn prune_plan_place(workspace: &Path, path: &str) -> Result<String, Error> {
     let below = within(workspace, Path::new(path));
-    let name = quote(&below.to_string_lossy()).clone();
+    let directory = open("prune-plan", workspace)?;
     // Read for its own sake: what leads out of the workspace is refused before anything is contacted.
-    text("prune-plan", &open("prune-plan", workspace)?, &below)?;
-    if !open("prune-plan", workspace)?.has_parent(&below).unwrap_or(false) {
-        let problem = format!("`{name}` is in a directory that is not there; make it first");
-        return Err(Error::input("prune-plan", problem));
-    }
+    text("prune-plan", &directory, &below)?;
+    check_parent("prune-plan", &directory, &below)?;
     Ok(below.to_string_lossy().into_owned())
 }
 
@@ -112,26 +98,43 @@ pub fn prune_plan(workspace: &Path, path: &str) -> Result<String, Error> {
     if is_plan(&text) { Ok(text) } else { Err(problem("is not the plan of a prune")) }
 }
 
+/// A file that is to be written must have a directory.
+fn check_parent(input: &str, directory: &Directory, path: &Path) -> Result<(), Error> {
+    if directory.has_parent(path).unwrap_or(false) {
+        return Ok(());
+    }
+    let name = quote(&path.to_string_lossy());
+    Err(Error::input(input, format!("`{name}` is in a directory that is not there; make it first")))
+}
+
 fn open(input: &str, workspace: &Path) -> Result<Directory, Error> {
-    Directory::open(workspace).map_err(|error| {
-        Error::input(input, format!("needs the workspace {}, which cannot be read: {error}", workspace.display()))
-    })
+    opened(workspace).map_err(|problem| Error::input(input, problem))
+}
+
+/// The workspace, or a sentence about it.
+fn opened(workspace: &Path) -> Result<Directory, String> {
+    Directory::open(workspace)
+        .map_err(|error| format!("needs the workspace {}, which cannot be read: {error}", workspace.display()))
 }
 
 /// The text of a file; none where there is no file.
 fn text(input: &str, directory: &Directory, path: &Path) -> Result<Option<String>, Error> {
-    let name = quote(&path.display().to_string());
-    let problem = |problem: &str| Error::input(input, format!("`{name}` {problem}"));
+    contents(directory, path)
+        .map_err(|problem| Error::input(input, format!("`{}` {problem}", quote(&path.display().to_string()))))
+}
+
+/// The same, or the rest of a sentence about the file.
+fn contents(directory: &Directory, path: &Path) -> Result<Option<String>, String> {
     let bytes = match directory.read(path, LARGEST) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Ok(None),
-        Err(error) if leads_out(&error) => return Err(problem("leads out of the workspace; name a file below it")),
+        Err(error) if leads_out(&error) => return Err("leads out of the workspace; name a file below it".to_owned()),
         Err(error) if error.kind() == ErrorKind::FileTooLarge => {
-            return Err(problem("is larger than 4 MiB, which no list is; split it"));
+            return Err("is larger than 4 MiB, which no list is; split it".to_owned());
         }
-        Err(error) => return Err(problem(&format!("cannot be read: {error}"))),
+        Err(error) => return Err(format!("cannot be read: {error}")),
     };
-    String::from_utf8(bytes).map(Some).map_err(|_| problem("is not text in UTF-8; save it so"))
+    String::from_utf8(bytes).map(Some).map_err(|_| "is not text in UTF-8; save it so".to_owned())
 }
 
 #[cfg(test)]

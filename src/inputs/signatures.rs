@@ -14,11 +14,11 @@ impl Values {
     pub(super) fn requirement(&self, workspace: &str) -> Result<Option<Requirement>, Error> {
         // Looked at whatever the choice: a mistake in an input is one.
         let (mode, log): (Mode, Log) = (self.choice("verify-mode")?, self.choice("verify-log")?);
-        let load = |input: &'static str| move |file: &str| config::material(input, Path::new(workspace), file);
+        let load = |file: &str| config::material(Path::new(workspace), file);
         let matcher = |name: &str, text| parsed(name, Matcher::parse(text));
         let signer = match (self.get("verify-key"), self.get("verify-identity"), self.get("verify-issuer")) {
             (None, None, None) => None,
-            (Some(keys), None, None) => Some(Signer::Keys(parsed("verify-key", keys_of(keys, &load("verify-key")))?)),
+            (Some(keys), None, None) => Some(Signer::Keys(parsed("verify-key", keys_of(keys, &load))?)),
             (None, Some(identity), Some(issuer)) => Some(Signer::Identity {
                 identity: matcher("verify-identity", identity)?,
                 issuer: matcher("verify-issuer", issuer)?,
@@ -39,7 +39,7 @@ impl Values {
         };
         let root = match self.get("trusted-root") {
             Some(file) => {
-                let root = load("trusted-root")(file).and_then(|text| TrustedRoot::parse(&text));
+                let root = load(file).and_then(|text| TrustedRoot::parse(&text));
                 let named = root.map_err(|why| format!("`{}` {why}", quote(file)));
                 Some(Arc::new(parsed("trusted-root", named)?))
             }
