@@ -5,13 +5,13 @@
 //! # The tower
 //!
 //! A file uses files of its own folder and of folders on lower floors, never above and never beside; the files of a folder
-//! do not use each other in a loop. `tests/it/layers.rs` reads the sources and holds them against this list on every run of
-//! the tests.
+//! do not use each other in a loop. `tests/it/layers.rs` reads the sources, and this picture, and holds them against each
+//! other on every run of the tests.
 //!
 //! ```text
 //! main  lib                         process, this page
 //! app                               the stages of a run as lines
-//! inputs   report                   text → what is wanted     what happened → log, summary, json
+//! inputs   report                   words → what is wanted    what happened → log, summary, json
 //! plan     github   emit   runner   which images   packages   configuration for those who pull   log and files
 //! engine                            one image from its name to the proof; all of them side by side
 //! store   policy                    where content is read and written     what signature an image must have
@@ -26,21 +26,21 @@
 //!
 //! | folder | owns | never |
 //! |---|---|---|
-//! | [`app`] | wiring, the order of the stages, the exit code | holds logic that a test could want |
+//! | [`app`] | wiring, and the order of the stages | works out what a folder below could |
 //! | [`inputs`] | the one table of inputs; from flags and `INPUT_*` to types | contacts anything, quotes a secret |
 //! | [`report`] | log, terminal, summary and `json`: renderings of the same data | computes what was not measured |
 //! | [`plan`] | which images go where, and which ones files name; that no two jobs get in each other's way | writes |
-//! | [`github`] | access to packages | copies |
+//! | [`github`] | access to packages, and their deletion | copies |
 //! | [`runner`] | what runs the program: Actions, GitLab CI, a terminal; both streams, the files for those who come after | copies, gives a job's password to another host than its registry |
 //! | [`emit`] | configuration for those who pull, one file a format | takes an image that failed, holds a credential |
-//! | [`engine`] | the order of an image's stages; nothing twice, the tag last | names HTTP, a status code, a file, an input, GitHub |
+//! | [`engine`] | the order of an image's stages; nothing twice, the tag last | speaks HTTP, knows a status code, opens a file, reads an input |
 //! | [`store`] | the few calls that copying needs of an end: [`registry`](store::registry), [`layout`](store::layout), [`mirrors`](store::mirrors) | knows what a run of images is |
 //! | [`policy`] | what signature an image must have, and whether bytes are it | contacts anything, believes what was not signed |
 //! | [`credentials`] | every place that a credential comes from | gives one to another host than its own |
-//! | [`observe`] | counters, progress, events, the debug log | decides, refuses, prints |
+//! | [`observe`] | counters, progress, events, the debug log; what is left of the memory for manifests and of the billed pulls | contacts anything, prints |
 //! | [`http`] | clients, TLS, proxy, which addresses are local | knows a registry, follows a redirect |
 //! | [`error`] | every failure as data, its sentence, its hints | matches on its own sentences, holds a secret |
-//! | [`oci`] | reference, digest, manifest, platform; whose registry a host is | contacts, prints, re-serialises what is copied |
+//! | [`oci`] | reference, digest, manifest, platform; whose registry a host is | contacts, prints, changes a byte of what is copied |
 //! | [`text`] | foreign text made safe; words of choices; numbers as words | knows anything of images |
 //! | [`secret`], [`environment`] | what cannot be printed; the process's variables, read once | |
 //! | [`directory`], [`regular_file`], [`sync`] | a directory that nothing leads out of; a file that a name never makes wait; locks, and what is asked once for all that wait | |
@@ -59,7 +59,7 @@
 //! | What is wanted becomes typed, defaulted and free of contradictions. | [`inputs::read`] | none |
 //! | Wishes become jobs of a source and a target. | [`plan::Plan`] | none |
 //! | A tag becomes a digest, once; everything after goes by digest. | [`engine::resolve`] | HEADs, one manifest |
-//! | The target is compared; what is unchanged ends here. | [`engine::image`] | one HEAD |
+//! | The target is compared; what is unchanged ends here. | [`engine::image`] | one HEAD, more where platforms are chosen |
 //! | Its signature is looked for and judged, where a policy wants one. | [`engine::signatures`], [`policy`] | referrers, one tag |
 //! | Blobs, children, index arrive; what several images have in common is brought once. | [`engine::copy`] | everything else |
 //! | Signatures, SBOMs and other referrers follow. | [`engine::attachments`] | referrers, tags |
@@ -67,14 +67,15 @@
 //! | Access to the package is checked, and granted where that is wanted. | [`github::access`] | GitHub's API |
 //! | What happened becomes log, outputs, summary and `json`, failures included. | [`report`], [`app::publish`] | none |
 //!
-//! [`engine::queue`] takes all images along this way, many at once, and never stops at a failed one. `dry-run` is the same
+//! [`engine::queue`] takes all images along this way, many at once, and goes on after a failed one unless `fail-fast` says otherwise.
+//! A list may end with [`engine::prune`]. `dry-run` is the same
 //! code stopped before each write, `inspect` is resolve without a target, `verify` compares both sides in depth.
 //!
 //! # Where things are decided
 //!
 //! | question | where |
 //! |---|---|
-//! | Is a 429, a 503 or a broken connection tried again, and for how long? | [`store::registry::retry`]; how much is sent at once after it: [`store::registry::concurrency`] |
+//! | Is a 429, a 503 or a broken connection tried again, and for how long? | [`store::registry::retry`]; how much is sent at once after it: [`store::registry::concurrency`]; GitHub's API has its own: [`github::api`], and so have login services: [`credentials::cloud`] |
 //! | Is an image unchanged? | [`engine::image`]; with `check: deep` every part is asked for |
 //! | Which credential goes with a request? | [`credentials`] finds it, [`store::registry::auth`] sends it; whether a token service may have it: [`store::registry::auth::realm`] |
 //! | Is a redirect followed? | [`store::registry::send`]; never with a credential to another host |
@@ -83,7 +84,7 @@
 //! | Is a signature the one that is wanted? | [`policy`]; where it is looked for: [`engine::signatures`] |
 //! | May the target be written to? | [`engine::gate`] asks, [`github::access`] answers |
 //! | What is advised? | [`error::hints`] |
-//! | Which exit code? | [`report`], and 2 for bad input: [`app`] |
+//! | Which exit code? | [`report::Report::exit_code`]; 2 for bad input: [`app::publish`]; a second signal: `main` |
 //!
 //! # Why the transport is our own
 //!
@@ -96,7 +97,7 @@
 //!
 //! 1. **Exact**: a copied manifest is the same bytes; its digest is computed here and read back from the target.
 //! 2. **Whole before visible**: blobs, children, index, the tag last.
-//! 3. **Nothing needless**: an unchanged image costs one HEAD at each side.
+//! 3. **Nothing needless**: with the defaults an unchanged image costs one HEAD at each side.
 //! 4. **Nothing leaks**: a credential goes to its host and that host's own token service. `tests/it/leaks.rs` looks for every
 //!    secret in everything that a run shows, the debug log included.
 //! 5. **Says what to do**: every failure names the side, the object, the registry's words, what was written, what next.

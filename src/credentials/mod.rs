@@ -91,7 +91,7 @@ struct Group {
 }
 
 impl Credentials {
-    /// Collects the inputs' credentials, Docker's configuration file and `CNB_REGISTRY_AUTH`.
+    /// Collects them from every place: inputs, identities, Docker's configuration files, `CNB_REGISTRY_AUTH`, the job's own.
     pub fn collect(given: Given, environment: &Environment) -> Result<Self, Error> {
         let mut groups = Vec::new();
         if let Some(lines) = &given.registry_auth {
@@ -236,6 +236,8 @@ impl Credentials {
         texts.into_iter().filter(|text| !text.is_empty()).map(Secret::new).collect()
     }
 
+    /// In this order: `registry-auth`, `github-token`, `registry-identities`, Docker's configuration files,
+    /// `CNB_REGISTRY_AUTH`, what the job always has. In each the longest path wins.
     fn find(&self, reference: &Reference) -> Option<Login> {
         let (inputs, others) = self.groups.split_at(self.inputs.min(self.groups.len()));
         let given = |groups: &[Group]| {

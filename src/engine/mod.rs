@@ -1,7 +1,7 @@
 //! An image from its name to the proof that it arrived, and all of them side by side.
 //!
-//! Owns the order of an image's stages; nothing twice, the tag last. Never names HTTP, a status code, a file, an input or
-//! GitHub.
+//! Owns the order of an image's stages; nothing twice, the tag last. Never speaks HTTP, knows a status
+//! code, opens a file or reads an input; a sentence may name the input that would change what it says.
 
 pub mod answers;
 pub mod attachments;

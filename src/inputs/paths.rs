@@ -1,4 +1,4 @@
-//! What lies where a person works, and is meant or missed: directories, files, a file of logins.
+//! Notices about what lies where a person works: a directory or a file that was written in place of an image, a file of logins.
 //!
 //! Owns those sentences. Looks only whether something is there; reads nothing, and takes no name for anything else than it says.
 

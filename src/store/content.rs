@@ -1,4 +1,4 @@
-//! The words that registries, layouts and mirrors share.
+//! The types in which registries, layouts and mirrors give and take content.
 
 use std::fmt;
 use std::sync::Arc;

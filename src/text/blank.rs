@@ -1,4 +1,4 @@
-//! What is nothing to whoever reads a text: blanks, and the mark that Windows editors put before it.
+//! Trims blanks, and the byte order mark that Windows editors put before a text.
 
 /// U+FEFF, the byte order mark: at the beginning of a file, and inside where files were joined.
 const MARK: char = '\u{feff}';

@@ -30,6 +30,19 @@ const TEST_MATERIAL: [&str; 2] = ["examples", "properties"];
 const KNOWN: [(&str, &str); 0] = [];
 
 #[test]
+fn the_picture_in_the_crates_documentation_is_this_order() {
+    let sources = sources();
+    // Names, and then what they are for.
+    let names = |line: &str| -> Vec<String> {
+        let words = line.trim_start_matches("//! ").split_whitespace();
+        words.take_while(|word| floor(word).is_some()).map(str::to_owned).collect()
+    };
+    let (_, picture) = sources["lib.rs"].split_once("```text\n").unwrap();
+    let drawn: Vec<Vec<String>> = picture.lines().take_while(|line| *line != "//! ```").map(names).collect();
+    assert_eq!(drawn, FLOORS.map(|floor| floor.iter().map(|layer| (*layer).to_owned()).collect::<Vec<_>>()));
+}
+
+#[test]
 fn dependencies_point_down_and_not_in_circles() {
     let problems = problems(&sources(), &KNOWN);
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
@@ -52,9 +65,10 @@ fn no_file_and_no_function_is_longer_than_can_be_read_in_one_go() {
     }
 }
 
-/// A file as far as it is not its tests.
+/// A file as far as it is not its tests: the module in it that is for them stands last.
 fn before_tests(text: &str) -> &str {
-    text.split_once("\n#[cfg(test)]\n").map_or(text, |(before, _)| before)
+    let tests = regex::Regex::new(r"\n#\[cfg\(test\)\]\n(?:pub(?:\([a-z]+\))? )?mod \w+ \{").unwrap();
+    tests.find(text).map_or(text, |found| &text[..found.start()])
 }
 
 fn too_long(file: &str, text: &str) -> Vec<String> {

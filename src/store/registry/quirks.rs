@@ -1,7 +1,7 @@
 //! How registries differ, one row a vendor.
 //!
-//! Owns all that is known of a registry before it has answered. What it shows itself is in `learned`. Code asks for a
-//! quirk, never for a vendor.
+//! Owns all that is known of a registry before it has answered. What it shows itself is in `learned`. Code below
+//! `store` asks for a quirk, never for a vendor.
 
 use crate::oci::vendor::{DOCKER_HUB_SERVER, Vendor};
 

@@ -1,7 +1,7 @@
 //! What is tried again, and for how long.
 //!
-//! Owns the one policy for every request. The budget is lack of progress: as long as something moves it is full again,
-//! and it is never spent asleep for a wait that would outlast it.
+//! Owns the one policy for every request to a registry. The budget is lack of progress: as long as something moves it is
+//! full again. A wait that is longer than what is left of it fails at once: nothing is gained by sleeping.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Blobs that come.
+//! Downloads of blobs.
 //!
 //! Owns going on where a connection broke: by Range where the server has it, by skipping what is known where it has
 //! not, from the registry's own address each time (a redirect's signed address expires). And reading ahead over more

@@ -1,4 +1,4 @@
-//! Blobs of a registry: downloads that go on where they broke, and uploads that do.
+//! Blobs of a registry: downloads that go on where they broke, and uploads that do so too where the registry lets them.
 
 pub mod download;
 pub mod read_ahead;

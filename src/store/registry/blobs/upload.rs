@@ -1,4 +1,4 @@
-//! Blobs that go: whether a blob is sent, and where to.
+//! Uploads of blobs: whether a blob is sent, and where to.
 //!
 //! Owns that nothing is sent which the registry has, or can link from another of its repositories, and the opening of
 //! uploads. What is sent goes by `upload_session`. Never starts a second upload where a refused mount opened one.
