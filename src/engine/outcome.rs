@@ -71,9 +71,9 @@ pub struct ImageOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verification {
     /// It has it.
-    Signed(Verified),
+    Signed(Box<Verified>),
     /// It has not, and is let in all the same.
-    Unsigned(Unsigned),
+    Unsigned(Box<Unsigned>),
     /// It is at the target as it was when it was checked.
     Before,
 }
@@ -212,6 +212,12 @@ mod tests {
     use crate::observe::meter::Meter;
     use crate::oci::artifact::Kind;
     use crate::oci::digest::Digest;
+
+    #[test]
+    fn what_is_kept_of_each_of_ten_thousand_images_is_small() {
+        let size = size_of::<super::ImageOutcome>();
+        assert!(size <= 420, "{size} bytes; box what few images have");
+    }
 
     #[test]
     fn a_report_names_so_many_attachments_and_says_how_many_it_does_not() {

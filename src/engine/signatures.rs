@@ -223,7 +223,7 @@ pub async fn admit(
         }
     };
     let unsigned = match judged {
-        Ok(Ok(verified)) => return Ok(Some(Verification::Signed(verified))),
+        Ok(Ok(verified)) => return Ok(Some(Verification::Signed(Box::new(verified)))),
         Ok(Err(unsigned)) => unsigned,
         // What cannot be asked is no reason to leave it out, where that it is unsigned is none.
         Err(error) if requirement.mode == Mode::Warn && !error.is_crowded() => {
@@ -233,7 +233,8 @@ pub async fn admit(
         Err(error) => return Err(error),
     };
     let reference = source.object(at);
-    let error = Error::Unsigned { reference, unsigned: Box::new(unsigned.clone()) };
+    let unsigned = Box::new(unsigned);
+    let error = Error::Unsigned { reference, unsigned: unsigned.clone() };
     if requirement.mode == Mode::Require {
         return Err(error);
     }

@@ -165,6 +165,9 @@ impl Plan {
         }
         note_helpers(credentials, &mut plan.jobs);
         count_same_repository(&mut plan.jobs);
+        // They are held until the end.
+        plan.jobs.shrink_to_fit();
+        plan.origins.shrink_to_fit();
         Ok(plan)
     }
 }
