@@ -14,7 +14,7 @@ use crate::error::login::{Claims, LoginReason, LoginStep};
 use crate::error::object::Object;
 use crate::error::signature::{Claim, RejectedSignature, Rejection, Unsigned};
 use crate::error::violation::{Lead, Violation};
-use crate::error::{Error, Pin, Side};
+use crate::error::{Counted, Error, Pin, Side};
 use crate::inputs;
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
@@ -755,10 +755,8 @@ fn others() -> Vec<Example> {
             },
             to_do: "mend the pattern in the list",
         },
-        of(
-            "an image has more bytes than `size-limit` allows",
-            Error::TooLarge { reference: image(HUB), what: "image", bytes: 12 << 30, limit: 10 << 30 },
-        ),
+        of("an image has more bytes than `size-limit` allows", too_large(Counted::Image)),
+        of("what hangs on an image has more bytes than `size-limit` allows", too_large(Counted::Attachments)),
         of("the publisher moved the tag", unexpected(Pin::Input)),
         of("the digest was written behind the tag", unexpected(Pin::Source)),
         of("the tag has moved since the lock was written, and the run is `frozen`", unexpected(Pin::Frozen(lock()))),
@@ -800,6 +798,10 @@ fn others() -> Vec<Example> {
             to_do: "make room on the disk and run again: what is at the target stays",
         },
     ]
+}
+
+fn too_large(what: Counted) -> Error {
+    Error::TooLarge { reference: image(HUB), what, bytes: 12 << 30, limit: 10 << 30 }
 }
 
 /// What a failure is about, as users write it.

@@ -121,7 +121,10 @@ pub async fn run(
         None => {}
     }
     if inputs.asked.is_some() && inputs.request.images.is_empty() {
-        let problem = "asks for no image that is mirrored here; the reply says why";
+        let problem = match inputs.asked.as_deref() {
+            Some([]) => "names no image",
+            _ => "asks for no image that is mirrored here; the reply says why",
+        };
         return decline(files, &console, &inputs, &Error::input("request", problem));
     }
     let mut report = match stages(&inputs, &console, shutdown).await {

@@ -58,6 +58,27 @@ pub enum Pin {
     Frozen(String),
 }
 
+/// What has a limit of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// A layer.
+    Layer,
+    /// An image without what hangs on it.
+    Image,
+    /// What hangs on an image.
+    Attachments,
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Layer => "layer",
+            Self::Image => "image",
+            Self::Attachments => "sum of its attachments",
+        })
+    }
+}
+
 /// A failure.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -124,14 +145,14 @@ pub enum Error {
         /// Its size in bytes at the target.
         actual: u64,
     },
-    /// The image is larger than `size-limit` allows.
+    /// It is larger than `size-limit` allows.
     #[error("source: {reference}: the {what} has {} at least, and `size-limit` allows {}", units::size(*bytes), units::size(*limit))]
     TooLarge {
         /// The source as the user named it.
         reference: Object,
-        /// `image` or `layer`.
-        what: &'static str,
-        /// How many were counted.
+        /// What was counted.
+        what: Counted,
+        /// How many bytes it has at least.
         bytes: u64,
         /// How many are allowed.
         limit: u64,

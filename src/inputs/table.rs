@@ -157,7 +157,7 @@ pub const INPUTS: &[Input] = &[
         "allow",
         Kind::List,
         None,
-        "Globs for the images that anybody may ask for by `request`, whole names with or without a tag: `docker.io/library/*`, `ghcr.io/acme/app:1.*`. See `requester`.",
+        "Globs for the images that anybody may ask for by `request`, whole names with or without a tag: `docker.io/library/*`, `ghcr.io/acme/app:1.*`. A star in the registry ends at its slash and means no internal address; `*` alone is every public registry. See `requester`.",
     ),
     input(
         Group::Images,
@@ -173,7 +173,7 @@ pub const INPUTS: &[Input] = &[
         "size-limit",
         Kind::Text,
         None,
-        "The largest image that is copied, or image and layer, `10GiB` or `10GiB/2GiB`: counted from the manifests of what is to be copied before a byte is sent. Attachments do not count.",
+        "The largest image that is copied, or image and layer, `10GiB` or `10GiB/2GiB`: counted from the manifests of what is to be copied before a byte is sent. Its attachments may have as much once more.",
     ),
     input(
         Group::Images,

@@ -374,14 +374,13 @@ impl Values {
     ) -> Result<Wanted, Error> {
         let workspace = surroundings.workspace(environment);
         let (source, list) = (self.get("source"), self.get("images"));
-        let given = ["source", "images", "config", "images-from", "request"]
-            .into_iter()
-            .filter(|name| self.get(name).is_some());
-        if let [first, .., last] = given.collect::<Vec<_>>().as_slice() {
+        let given = ["source", "images", "config", "images-from", "request"].into_iter();
+        let given: Vec<&str> = given.filter(|name| self.get(name).is_some()).collect();
+        if let [first, .., last] = &*given {
             let target = if *first == "source" { " (where images go is said by `target`)" } else { "" };
             return Err(Error::input(*last, format!("is given, and `{first}` is too; leave one of them out{target}")));
         }
-        if let Some(ask) = self.ask()? {
+        if let Some(ask) = self.ask(given.is_empty())? {
             let wanted = Wanted::of(Images::Listed(ask.lines));
             return Ok(Wanted {
                 read_as: ask.notices,
@@ -435,12 +434,13 @@ impl Values {
         }
     }
 
-    /// The request in free text, where there is one. What bounds it is looked at whatever is asked for.
-    fn ask(&self) -> Result<Option<Ask>, Error> {
+    /// The request in free text, an empty one too of somebody who is named. What bounds it is looked at whatever is asked for.
+    fn ask(&self, is_nothing_given: bool) -> Result<Option<Ask>, Error> {
         let allow = items(self.get("allow").unwrap_or_default());
         let rights = parsed("allow", Rights::of(self.get("requester").unwrap_or_default(), &allow))?;
         let limit = parsed("request-limit", request_limit(self.get("request-limit").unwrap_or_default()))?;
-        Ok(self.get("request").map(|text| ask::read(text, &rights, limit)))
+        let blank = self.get("requester").filter(|_| is_nothing_given).map(|_| "");
+        Ok(self.get("request").or(blank).map(|text| ask::read(text, &rights, limit)))
     }
 
     fn lock(&self, task: Task, images: &Images, workspace: &str) -> Result<Option<Lock>, Error> {

@@ -3,6 +3,9 @@
 //! Owns who may ask for what, and that what is declined has its reason. Contacts nothing. Never takes a word of the text for
 //! anything but the name of an image or of a platform.
 
+use url::Url;
+
+use crate::http::reach::Zone;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::images::{At, Line, Say};
 use crate::plan::list::pattern::Pattern;
@@ -18,21 +21,23 @@ pub enum Rights {
     /// It is one of those to whom the repository belongs, or whom they work with: anything.
     Any,
     /// It is somebody else: what one of these matches.
-    Allowed(Vec<Pattern>),
+    Allowed(Vec<Glob>),
 }
 
-impl Rights {
-    /// Those of somebody whom GitHub's `author_association` names so, by the globs of `allow`.
-    pub fn of(association: &str, allow: &[&str]) -> Result<Self, String> {
-        let globs = allow.iter().map(|glob| Self::glob(glob)).collect::<Result<_, _>>()?;
-        Ok(match association {
-            "OWNER" | "MEMBER" | "COLLABORATOR" => Self::Any,
-            _ => Self::Allowed(globs),
-        })
-    }
+/// What a line of `allow` lets somebody ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glob {
+    /// Of the registry, by itself: `*.gcr.io/*` is for no repository of another registry that begins with `x.gcr.io/`.
+    host: Pattern,
+    /// Whether the registry is written out.
+    names_host: bool,
+    /// Of the repository, with or without what is behind it.
+    path: Pattern,
+}
 
-    fn glob(text: &str) -> Result<Pattern, String> {
-        let host = text.split('/').next().unwrap_or_default();
+impl Glob {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (host, path) = if text == "*" { ("*", "*") } else { text.split_once('/').unwrap_or((text, "")) };
         // `library/*` would match nothing, and be found out by whoever is refused.
         if !host.contains(['.', ':', '*', '?', '[']) && host != "localhost" {
             return Err(format!(
@@ -40,7 +45,43 @@ impl Rights {
                 quote(text)
             ));
         }
-        Pattern::glob(text)
+        if path.is_empty() {
+            return Err(format!("`{}` names no repository; write it whole, such as `quay.io/acme/*`", quote(text)));
+        }
+        let names_host = !host.contains(['*', '?', '[']);
+        Ok(Self { host: Pattern::glob(&host.to_lowercase())?, names_host, path: Pattern::glob(path)? })
+    }
+
+    fn has(&self, image: &Reference) -> bool {
+        let (host, repository) = (image.registry(), image.repository());
+        // What is inside is for whoever writes it out.
+        if !self.host.matches(host) || !self.names_host && is_inside(host) {
+            return false;
+        }
+        let whole = image.to_string();
+        // The tag beside a digest chooses nothing: who may have a tag may not have any digest by it.
+        let behind = match image.digest() {
+            Some(digest) => format!("{repository}@{digest}"),
+            None => whole.get(host.len() + 1..).unwrap_or_default().to_owned(),
+        };
+        self.path.matches(repository) || self.path.matches(&behind)
+    }
+}
+
+/// Whether a registry's name is an address of this machine or of an internal network.
+fn is_inside(host: &str) -> bool {
+    let url = Url::parse(&format!("http://{host}/"));
+    url.map_or(true, |url| Zone::of_host(url.host()).is_some_and(|zone| zone != Zone::Public))
+}
+
+impl Rights {
+    /// Those of somebody whom GitHub's `author_association` names so, by the globs of `allow`.
+    pub fn of(association: &str, allow: &[&str]) -> Result<Self, String> {
+        let globs = allow.iter().map(|glob| Glob::parse(glob)).collect::<Result<_, _>>()?;
+        Ok(match association {
+            "OWNER" | "MEMBER" | "COLLABORATOR" => Self::Any,
+            _ => Self::Allowed(globs),
+        })
     }
 
     /// `image` as it may be asked for, and what it may replace. A tag that others pull is what the tag is upstream, whole: who is
@@ -58,10 +99,9 @@ impl Rights {
     }
 
     fn has(&self, image: &Reference) -> bool {
-        let names = [image.name(), image.to_string()];
         match self {
             Self::Any => true,
-            Self::Allowed(globs) => globs.iter().any(|glob| names.iter().any(|name| glob.matches(name))),
+            Self::Allowed(globs) => globs.iter().any(|glob| glob.has(image)),
         }
     }
 }
@@ -178,6 +218,58 @@ mod tests {
         assert_eq!(images("NONE", &["*"]).len(), 3);
         let problem = Rights::of("OWNER", &["library/*"]).unwrap_err();
         assert!(problem.contains("begins with no registry"), "{problem}");
+        for glob in ["quay.io", "quay.io*", "quay.io/"] {
+            let problem = Rights::of("OWNER", &[glob]).unwrap_err();
+            assert!(problem.contains("names no repository; write it whole"), "{glob}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_glob_lets_nobody_ask_for_more_than_it_says() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let by_digest = |name: &str| format!("{name}@{digest}");
+        for (glob, image, is_allowed) in [
+            // A star of the registry ends where the registry does.
+            ("*.gcr.io/acme/*", "eu.gcr.io/acme/app", true),
+            ("*.gcr.io/acme/*", "evil.example/x.gcr.io/acme/app", false),
+            ("*.dkr.ecr.*.amazonaws.com/*", "evil.example/dkr.ecr.x.amazonaws.com/a", false),
+            ("gcr.io*/acme/*", "gcr.io.evil.example/acme/app", true),
+            ("ghcr.io/acme/*", "ghcr.io.evil.example/acme/app", false),
+            ("ghcr.io/acme/*", "evil.example/ghcr.io/acme/app", false),
+            ("ghcr.io/acme/*", "ghcr.io:8443/acme/app", false),
+            ("GHCR.io/acme/*", "ghcr.io/acme/app", true),
+            ("ghcr.io/acme/*", "ghcr.io/acme-evil/app", false),
+            ("ghcr.io/acme/*", "ghcr.io/acme/a/b/c:1", true),
+            // A tag is no leave for every digest.
+            ("docker.io/library/nginx:1.*", "nginx:1.27", true),
+            ("docker.io/library/nginx:1.*", &by_digest("nginx:1.27"), false),
+            ("docker.io/library/nginx:1.*", &by_digest("nginx"), false),
+            ("docker.io/library/nginx", &by_digest("nginx:1.27"), true),
+            ("docker.io/library/nginx@*", &by_digest("nginx:1.27"), true),
+            ("docker.io/library/nginx@*", "nginx:1.27", false),
+            ("docker.io/library/*", &by_digest("nginx"), true),
+            // What is inside is not meant by a star.
+            ("*", "quay.io/a/b", true),
+            ("*", "xn--bcher-kva.example/a", true),
+            ("*", "8.8.8.8/a/b", true),
+            ("*", "localhost:5000/a", false),
+            ("*", "a.localhost:5000/a", false),
+            ("*", "127.0.0.1:5000/a", false),
+            ("*", "127.1:5000/a", false),
+            ("*", "0x7f.1:5000/a", false),
+            ("*", "[::1]:5000/a", false),
+            ("*", "[::ffff:127.0.0.1]:5000/a", false),
+            ("*", "169.254.169.254/latest/meta-data", false),
+            ("*", "10.0.0.5:5000/a", false),
+            ("10.0.0.*/*", "10.0.0.5/a", false),
+            ("10.0.0.5:5000/*", "10.0.0.5:5000/a", true),
+            ("localhost:5000/*", "localhost:5000/a", true),
+            ("127.0.0.1:5000/*", "127.1:5000/a", false),
+        ] {
+            let ask = read(image, &Rights::of("NONE", &[glob]).unwrap(), 10);
+            assert_eq!(ask.lines.len() == 1, is_allowed, "{glob}: {image}: {ask:?}");
+            assert_eq!(read(image, &Rights::Any, 10).lines.len(), 1, "{image}");
+        }
     }
 
     #[test]

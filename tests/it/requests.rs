@@ -1,6 +1,6 @@
 //! A request in free text: what is mirrored, what is declined without anything being contacted, and the answer to it.
 
-use crate::support::images;
+use crate::support::images::{self, Image, OCI_MANIFEST, Object};
 use crate::support::{Outcome, Registry, Run};
 
 /// A source with an image, an empty target, and the request `text` of somebody with this association.
@@ -62,6 +62,15 @@ async fn what_a_stranger_may_not_ask_for_contacts_nothing() {
         assert_eq!(outcome.output("reply-state"), "declined");
         assert!(reply(&outcome).contains("Not among the images that may be asked for"), "{outcome}");
     }
+    // A star is for no address of this machine, as which a stranger would reach what listens beside the run.
+    let inside = Request::new("NONE", |source| source.name("library/app:1")).allow(|_| "*".to_owned());
+    let outcome = inside.run.fails_with(2).await;
+    assert_eq!(inside.contacted(), 0, "{outcome}");
+    // The text of an issue can be taken out of it.
+    let blank = Request::new("NONE", |_| " \n".to_owned());
+    let outcome = blank.run.fails_with(2).await;
+    assert_eq!(outcome.output("reply-state"), "declined", "{outcome}");
+    assert!(reply(&outcome).contains("names no image"), "{outcome}");
     let nothing = Request::new("OWNER", |_| "hello there\n\narm64".to_owned());
     let outcome = nothing.run.fails_with(2).await;
     assert_eq!(nothing.contacted(), 0, "{outcome}");
@@ -114,6 +123,35 @@ async fn one_image_that_is_declined_or_fails_does_not_keep_the_others_back() {
         let outcome = only.run.clone().input(name, value).fails_with(2).await;
         assert!(outcome.says(&format!("input `{name}`")) || outcome.says("input `request`"), "{outcome}");
     }
+}
+
+/// Who may ask for a small image may not have by it whatever hangs on that.
+#[tokio::test]
+async fn what_hangs_on_an_image_is_refused_too_where_it_is_too_large() {
+    let (source, target) = (Registry::start(), Registry::start());
+    source.switch(|switches| switches.referrers = Some(10));
+    let image = images::single();
+    source.seed(&image, "library/app:1");
+    let hangs = images::referrer_of(&image, "application/x");
+    let large = images::big(300_000, 7);
+    let mut hangs = Image { blobs: hangs.blobs.into_iter().chain(large.blobs.clone()).collect(), ..hangs };
+    let layers = format!("\"layers\": [ {}, ", large.blobs.last().unwrap().descriptor());
+    let bytes = String::from_utf8(hangs.manifests[0].bytes.to_vec()).unwrap().replacen("\"layers\": [ ", &layers, 1);
+    hangs.manifests = vec![Object::new(OCI_MANIFEST, bytes)];
+    source.seed(&hangs, "library/app");
+    let run = Run::new().input("request", &source.name("library/app:1")).input("requester", "OWNER");
+    let run = run.input("target", &target.name("mirror/{repository}"));
+    for (limit, what) in
+        [("1GiB/100kb", "the layer has"), ("100kb", "the layer has"), ("200kb/1GiB", "its attachments")]
+    {
+        let outcome = run.clone().input("size-limit", limit).fails_with(1).await;
+        assert!(outcome.says(what), "{limit}: {outcome}");
+        assert_eq!(target.tag("mirror/library/app", "1"), None, "{limit}: {outcome}");
+        let large = &large.blobs.last().unwrap().digest;
+        assert_eq!(source.count("GET", large), 0, "{limit}: {outcome}");
+    }
+    run.input("size-limit", "1GiB").succeeds().await;
+    target.is_whole("mirror/library/app", hangs.digest()).unwrap();
 }
 
 #[tokio::test]

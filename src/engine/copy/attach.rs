@@ -18,6 +18,7 @@ use crate::engine::copy::order::Claim;
 use crate::engine::copy::{Copy, NamingManifest};
 use crate::engine::options::{OnConflict, TargetState};
 use crate::engine::outcome::{AttachmentOutcome, Outcome};
+use crate::engine::size::check_attachments;
 use crate::error::action::Action;
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
@@ -26,7 +27,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{Manifest, PackedManifest};
 use crate::store::content::{OnFailure, TagOrDigest};
 use crate::store::present;
-use crate::sync::few_at_once;
+use crate::sync::{LockExt as _, few_at_once};
 
 /// How long another run is given to overwrite a fallback index with one that it read before ours was written. Longer
 /// than a request takes, several times.
@@ -51,6 +52,8 @@ impl Copy<'_> {
         // What there was no room for, and whoever asked could do without, may have been an attachment.
         let crowded = |violation| Error::of_manifests(Side::Source, self.source.object(self.root.0), violation);
         self.meter.manifest_budget().check().map_err(crowded)?;
+        let read = check_attachments(self.source, TagOrDigest::Digest(self.root.1), &found, self.options).await?;
+        self.read.locked().extend(read);
         found.sort_by(|a, b| (a.depth, &a.manifest.digest).cmp(&(b.depth, &b.manifest.digest)));
         let mut reports = Vec::new();
         let mut unlisted: BTreeMap<&Digest, Vec<&PackedManifest>> = BTreeMap::new();

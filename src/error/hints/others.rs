@@ -7,7 +7,7 @@ use crate::error::hints::rule::{Hint, RUN_AGAIN, Rule, always, when};
 use crate::error::reader::{Form, Reader};
 use crate::error::signature::{Rejection, Unsigned};
 use crate::error::violation::Violation;
-use crate::error::{Error, Pin, Side};
+use crate::error::{Counted, Error, Pin, Side};
 use crate::text::quote::quote;
 
 const PROXY: Hint = always(|_, r| {
@@ -283,6 +283,12 @@ pub const RULES: &[Rule] = &[
         is: |f| matches!(f.error, Error::Content { side: Side::Target, .. }),
         hints: &[always(|_, r| {
             format!("run again with {}, which sends again what is missing or broken", r.set("check", "deep"))
+        })],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::TooLarge { what: Counted::Attachments, .. }),
+        hints: &[always(|_, r| {
+            format!("raise {}, or leave them where they are: {}", r.input("size-limit"), r.set("attachments", "none"))
         })],
     },
     Rule {
