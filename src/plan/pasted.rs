@@ -8,8 +8,10 @@ use crate::oci::reference::ImageReference;
 use crate::text::blank::trimmed;
 use crate::text::quote::quote;
 
+mod run;
 #[cfg(test)]
 mod tests;
+mod visible;
 
 /// What one line, or a part of it between commas, was read as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +65,9 @@ const TOOLS: [&str; 13] = [
     "docker", "podman", "nerdctl", "crictl", "ctr", "skopeo", "crane", "regctl", "oras", "helm", "kubectl", "buildah",
     "cosign",
 ];
+
+/// The most names of a document whose lines are looked for.
+const MOST_PLACED: usize = 1_000;
 
 /// Schemes that other programs put before a name.
 const SCHEMES: [&str; 3] = ["docker://", "oci://", "docker-image://"];
@@ -147,6 +152,14 @@ fn refuse_other_meanings(name: &str) -> Result<(), String> {
             quote(name)
         ));
     }
+    let has_letters = name.contains(|c: char| c.is_ascii_alphanumeric()) && !name.contains(char::is_whitespace);
+    if let Some(letter) = name.chars().find(|c| looks_alike(*c)).filter(|_| has_letters) {
+        let number = u32::from(letter);
+        return Err(format!(
+            "`{}` has `{letter}` (U+{number:04X}), which no name has, however alike it looks; type the name anew",
+            quote(name)
+        ));
+    }
     let address = name.strip_prefix("https://").or_else(|| name.strip_prefix("http://")).unwrap_or(name);
     if address.starts_with("hub.docker.com/") || address.starts_with("www.hub.docker.com/") {
         return Err(format!(
@@ -166,9 +179,19 @@ fn refuse_other_meanings(name: &str) -> Result<(), String> {
     }
 }
 
+/// Whether `c` may be taken for a letter, a digit or a mark of a name, and is another. The scripts that stand beside a name
+/// without a blank, and the numbers of lists, look like nothing that a name has.
+fn looks_alike(c: char) -> bool {
+    let is_apart = matches!(c,
+        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{11ff}' | '\u{1780}'..='\u{17ff}' | '\u{2e80}'..='\u{9fff}'
+        | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ffdc}' | '\u{20000}'..='\u{3ffff}'
+        | '\u{2460}'..='\u{249b}' | '\u{24ea}'..='\u{24ff}' | '\u{2776}'..='\u{2793}');
+    !c.is_ascii() && !is_apart && (c.is_alphanumeric() || matches!(c, '\u{300}'..='\u{36f}' | '․' | '⁄' | '∕' | '∶'))
+}
+
 /// Reads free text: an image a line, or several where each has a host; headings, comments and fences are no lines.
 pub fn request(text: &str) -> Vec<Asked> {
-    let lines: Vec<String> = text.lines().map(|line| plain(unnumbered(line))).collect();
+    let lines: Vec<String> = visible::visible(text).lines().map(|line| plain(unnumbered(line))).collect();
     let text = lines.join("\n");
     if let Some(listed) = document(&text) {
         return listed;
@@ -194,7 +217,6 @@ pub fn request(text: &str) -> Vec<Asked> {
         if is_nothing
             || line.starts_with('#')
             || line.starts_with("```") && !line[3..].contains("```")
-            || line.starts_with("<!--")
             || line == "_No response_"
         {
             continue;
@@ -247,9 +269,10 @@ fn items(line: &str) -> impl Iterator<Item = Result<Pasted, String>> {
     if TOOLS.contains(&&*first) {
         return vec![whole].into_iter();
     }
-    // In a sentence only a name with a host is one for sure. No name has a letter of another script, and none ends so.
+    // In a sentence only a name with a host is one for sure. No name has a letter of another script, and none ends so; what
+    // looks like one of its own is not cut off: what is left would be another name.
     let sure: Vec<_> = line
-        .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';') || !c.is_ascii())
+        .split(|c: char| c.is_whitespace() || matches!(c, ',' | ';') || !c.is_ascii() && !looks_alike(c))
         .map(|word| word.trim_start_matches([':', '(']).trim_end_matches(['.', ':', '!', '?', ')']))
         .filter(|word| has_host(unmarked(word)) || unmarked(word).contains("://"))
         .map(checked)
@@ -338,6 +361,10 @@ fn named<'a>(words: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
             ["image" | "images" | "i", "pull", rest @ ..]
             | ["-n" | "--namespace", _, "image" | "images" | "i", "pull", rest @ ..],
         ) => one_of(rest),
+        (
+            "docker" | "podman" | "nerdctl",
+            ["run" | "create", rest @ ..] | ["container", "run" | "create", rest @ ..],
+        ) => run::image(rest),
         ("from", [name]) => Some((name, None)),
         ("from", [name, word, _]) if word.eq_ignore_ascii_case("as") => Some((name, None)),
         ("from", [option, name]) => Some((name, Some(option.strip_prefix("--platform=")?))),
@@ -460,14 +487,15 @@ pub fn document(text: &str) -> Option<Vec<Asked>> {
     collect(&value, false, &mut names, &mut platform);
     // One that is none is not left out: a larger image than was asked for would come.
     let platform = platform.as_deref().map(Platform::parse).transpose();
-    let ask = |name: &str| {
+    let ask = |(index, name): (usize, &String)| {
         let read = checked(name).and_then(|read| {
             let platform = read.platform.map_or_else(|| platform.clone(), |own| Ok(Some(own)))?;
             Ok(Pasted { platform, ..read })
         });
-        Asked { number: text.lines().position(|line| line.contains(name)).map_or(1, |index| index + 1), read }
+        let is_here = |line: &str| index < MOST_PLACED && line.contains(name);
+        Asked { number: text.lines().position(is_here).map_or(1, |index| index + 1), read }
     };
-    Some(names.iter().map(|name| ask(name)).collect())
+    Some(names.iter().enumerate().map(ask).collect())
 }
 
 fn collect(value: &serde_json::Value, is_list: bool, names: &mut Vec<String>, platform: &mut Option<String>) {

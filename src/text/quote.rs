@@ -9,14 +9,16 @@ pub fn quote(text: &str) -> String {
 
 /// `text` without the user name and the password in it: what stands before an `@` that no digest follows.
 pub fn without_user(text: &str) -> String {
-    let Some((before, after)) = text.rsplit_once('@') else { return text.to_owned() };
-    let before = match before.split_once("://") {
-        _ if ["sha256:", "sha512:"].iter().any(|algorithm| after.starts_with(algorithm)) => without_user(before),
-        Some((scheme, _)) => format!("{scheme}://***"),
-        None if before.contains(':') => "***".to_owned(),
-        None => before.to_owned(),
+    let is_digest = |text: &str| ["sha256:", "sha512:"].iter().any(|algorithm| text.starts_with(algorithm));
+    let Some((at, _)) = text.rmatch_indices('@').find(|(at, _)| !is_digest(&text[at + 1..])) else {
+        return text.to_owned();
     };
-    format!("{before}@{after}")
+    let (before, after) = text.split_at(at);
+    match before.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://***{after}"),
+        None if before.contains(':') => format!("***{after}"),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -30,9 +32,13 @@ mod tests {
             ("http://hunter2@ghcr.io/a", "http://***@ghcr.io/a"),
             ("me:hunter2@ghcr.io/a:1@sha256:00", "***@ghcr.io/a:1@sha256:00"),
             ("ghcr.io/a:1@sha256:00", "ghcr.io/a:1@sha256:00"),
+            ("me:hunter2@ghcr.io/a@sha256:00@sha512:11", "***@ghcr.io/a@sha256:00@sha512:11"),
             ("packages/@acme/x", "packages/@acme/x"),
         ] {
             assert_eq!(crate::text::quote::quote(text), expected);
         }
+        // However many there are: neither the stack nor the time grows with their square.
+        let many = "@sha256:".repeat(200_000);
+        assert_eq!(crate::text::quote::without_user(&many), many);
     }
 }

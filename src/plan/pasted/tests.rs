@@ -41,6 +41,20 @@ const SHAPES: &[(&str, &str)] = &[
     ("docker pull --platform=linux/arm64 nginx:1.27", "docker.io/library/nginx:1.27 | linux/arm64"),
     ("docker pull --platform linux/arm64 nginx:1.27", "docker.io/library/nginx:1.27 | linux/arm64"),
     ("docker pull nginx:1.27 --platform linux/arm64", "docker.io/library/nginx:1.27 | linux/arm64"),
+    // A container that is started.
+    ("docker run nginx", "docker.io/library/nginx:latest"),
+    ("docker run --rm -it nginx:1.27 sh", "docker.io/library/nginx:1.27"),
+    ("docker run -d nginx:1.27 sh", "docker.io/library/nginx:1.27"),
+    ("$ sudo docker run -dit --name web -p 80:80 -p8080:81 nginx:1.27", "docker.io/library/nginx:1.27"),
+    ("docker run -itv $PWD:/w -w /w --entrypoint=sh golang:1.23 -c ls", "docker.io/library/golang:1.23"),
+    ("docker run --env A=b -e \"C=d\" --restart=always redis:7 --save 60 1", "docker.io/library/redis:7"),
+    ("docker run --platform linux/arm64 --rm=true x/y:1", "docker.io/x/y:1 | linux/arm64"),
+    ("podman run --tls-verify=false --platform=linux/arm64 quay.io/a/b:1", "quay.io/a/b:1 | linux/arm64"),
+    (
+        "docker container run --gpus all nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04",
+        "nvcr.io/nvidia/cuda:12.4.1-base-ubuntu22.04",
+    ),
+    ("nerdctl create nginx:1.27", "docker.io/library/nginx:1.27"),
     // Instructions and keys.
     ("FROM nginx:1.27", "docker.io/library/nginx:1.27"),
     ("from nginx:1.27", "docker.io/library/nginx:1.27"),
@@ -180,7 +194,18 @@ const SHAPES: &[(&str, &str)] = &[
 
 /// What has two meanings, or none: the sentence tells.
 const REFUSED: &[(&str, &str)] = &[
-    ("docker run -d nginx:1.27 sh", "has a space and more"),
+    ("docker run", "has a space and more"),
+    ("docker run -d", "has a space and more"),
+    ("docker run --name", "has a space and more"),
+    ("docker run --what nginx:1.27", "has a space and more"),
+    ("docker run -x nginx:1.27", "has a space and more"),
+    ("docker run - nginx", "has a space and more"),
+    ("docker run -e \"A=b c\" nginx", "has a space and more"),
+    ("docker run -e A='b c d' nginx", "has a space and more"),
+    ("docker run -e A=$(id -u) nginx", "has a space and more"),
+    ("docker run -e A=`id -u` nginx", "has a space and more"),
+    ("docker run nginx && docker run redis", "has a space and more"),
+    ("docker run --platform arm64 nginx", "`arm64` is not an OS/ARCH"),
     ("docker pull nginx redis", "has a space and more"),
     ("nginx redis", "has a space and more"),
     ("FROM scratch AS", "has a space and more"),
@@ -204,6 +229,18 @@ const REFUSED: &[(&str, &str)] = &[
     ("docker pull --platform=armv8 nginx", "`armv8` is not an OS/ARCH"),
     ("skopeo copy docker://a/b:1 docker://c/d:1", "has a space and more"),
     ("版本：1.27", "is not an image reference"),
+    // Letters that are others than they look.
+    ("gһcr.io/acme/app", "has `һ` (U+04BB), which no name has"),
+    ("dоcker.io/library/nginx", "has `о` (U+043E)"),
+    ("nginх:1.27", "has `х` (U+0445)"),
+    ("nginx:1.2７а", "has `а` (U+0430)"),
+    ("ghcr.io/acme/арp", "has `а` (U+0430)"),
+    ("𝐠hcr.io/a/b", "(U+1D420)"),
+    ("ghcr.io/a/b:𝟏", "(U+1D7CF)"),
+    ("ghcr.io/a/café", "has `é` (U+00E9)"),
+    ("ghcr.io/a/cafe\u{301}", "(U+0301)"),
+    ("ghcr․io/a/b", "(U+2024)"),
+    ("ghcr.io∕a/b", "(U+2215)"),
 ];
 
 #[test]
@@ -334,7 +371,29 @@ const REQUESTS: &[(&str, &[&str])] = &[
     ("I need quay.io/a/b:1, and (gcr.io/c/d:2)!", &["quay.io/a/b:1", "gcr.io/c/d:2"]),
     // What looks like an image and is meant otherwise.
     ("docker tag gcr.io/a/b:1 quay.io/c/d:1", &["has a space and more"]),
-    ("docker run -d gcr.io/a/b:1", &["has a space and more"]),
+    ("docker run -d gcr.io/a/b:1", &["gcr.io/a/b:1"]),
+    (
+        "docker run -d \\\n  --name web \\\n  -p 80:80 \\\n  nginx:1.27\nredis:7",
+        &["docker.io/library/nginx:1.27", "docker.io/library/redis:7"],
+    ),
+    ("docker run a/b && docker run c/d", &["docker.io/a/b:latest", "docker.io/c/d:latest"]),
+    ("docker run a/b; docker run c/d", &["docker.io/a/b:latest", "docker.io/c/d:latest"]),
+    // A name is not what is left of it without a letter that only looks like one of its own.
+    ("gһcr.io/acme/app", &["has `һ` (U+04BB)"]),
+    ("please dоcker.io/library/nginx, thanks", &["has `о` (U+043E)"]),
+    ("ghcr.io/acme/appа", &["has `а` (U+0430)"]),
+    ("ghcr.io/acme/app:1а и quay.io/a/b", &["has `а` (U+0430)", "quay.io/a/b:latest"]),
+    ("𝐠hcr.io/a/b", &["(U+1D420)"]),
+    ("привет, дайте ghcr.io/a/b:1", &["ghcr.io/a/b:1"]),
+    ("ghcr.io/a/b:1を同期してください", &["ghcr.io/a/b:1"]),
+    ("①ghcr.io/a/b:1 ②quay.io/c/d:2", &["ghcr.io/a/b:1", "quay.io/c/d:2"]),
+    ("→ ghcr.io/a/b:1…", &["ghcr.io/a/b:1"]),
+    // What nobody sees is not asked for.
+    ("<!-- ghcr.io/evil/a -->\nnginx", &["docker.io/library/nginx:latest"]),
+    ("<!--\nghcr.io/evil/a\n-->\nnginx <!-- quay.io/evil/b -->", &["docker.io/library/nginx:latest"]),
+    ("nginx\n<!-- ghcr.io/evil/a\nquay.io/evil/b", &["docker.io/library/nginx:latest"]),
+    ("<!--\n```\n-->\n<!-- ghcr.io/evil/a -->\nnginx", &["docker.io/library/nginx:latest"]),
+    ("```\nghcr.io/a/b <!--\nnginx\n```", &["ghcr.io/a/b:latest", "docker.io/library/nginx:latest"]),
     ("helm pull oci://ghcr.io/a/chart --version 1.2.3", &["has a space and more"]),
     ("skopeo copy docker://gcr.io/a/b:1 docker://quay.io/c/d:1", &["has a space and more"]),
     ("nginx:1.27 => ghcr.io/acme/nginx", &["has `=>`: where an image goes"]),
@@ -408,4 +467,6 @@ fn lines_are_counted_as_whoever_fills_in_the_form_counts_them() {
     assert_eq!(numbers(form), [1, 3]);
     assert_eq!(numbers("### 要同步的镜像\n\nnginx\nredis"), [1, 2]);
     assert_eq!(numbers("nginx\n\nredis"), [1, 3]);
+    assert_eq!(numbers("docker run \\\n -d \\\n nginx\nredis"), [1, 4]);
+    assert_eq!(numbers("<!--\n\n-->\nredis"), [4]);
 }

@@ -186,6 +186,17 @@ const HOSTILE: &[&str] = &[
     "\" onmouseover=\"alert(1)",
     ":tada: $\\sqrt{x}$",
     "[x]: https://evil.example\n[x]",
+    "[^1]\n\n[^1]: https://evil.example",
+    "$`\\sqrt{x}`$ and $$\\sqrt{x}$$",
+    "GHSA-2hfc-r8fq-92h7",
+    "a@evil.example",
+    "```mermaid\ngraph TD; evil-->x\n```",
+    "<picture><source srcset=//evil.example/x>",
+    "\u{85}@everyone\u{2028}#1\u{2029}",
+    "|linux/@everyone",
+    "еvil.example/x",
+    "<!--\n@everyone\n-->",
+    "docker run -e X=@everyone evil.example/x:1",
 ];
 
 /// What of a comment is no code: where GitHub would make something of it.
