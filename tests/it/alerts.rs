@@ -184,6 +184,41 @@ fn an_issue_is_closed_only_where_every_image_was_compared() {
     assert_eq!(number(&repository.tell(Some(&of_kind("different")), &open)), ["edit 5", "close 6"]);
 }
 
+/// A registry chooses its words: with others for each image and on each day it would open an issue for each.
+#[test]
+fn a_registry_that_says_something_else_each_time_opens_no_issue_for_each() {
+    let repository = Repository::new();
+    let words = |sentence: &dyn Fn(usize) -> String| (0..60).map(sentence).collect::<Vec<_>>();
+    let of = |why: &[String]| {
+        let names: Vec<String> = (0..why.len()).map(|number| format!("a{number}")).collect();
+        report(&names.iter().zip(why).map(|(name, why)| (name.as_str(), why.as_str())).collect::<Vec<_>>())
+    };
+    let codes = of(&words(&|number| format!("`r.example` denies it: 403 CODE{number} @everyone")));
+    let calls = repository.tell(Some(&codes), &json!([]));
+    assert_eq!((verbs(&calls), &*calls[0][3]), (vec!["create"], "Mirrors: denied (60 images)"));
+    let tomorrow = of(&words(&|number| format!("`r.example` denies it: 403 OTHER{number}")));
+    let open = json!([issue(5, "OPEN", true, &repository.body(0))]);
+    assert_eq!(verbs(&repository.tell(Some(&tomorrow), &open)), ["edit"]);
+    // Of what is left the most frequent causes have their issues, and all others one together.
+    let sentences = of(&words(&|number| format!("`r.example` says {}", number.saturating_sub(5))));
+    let before = fs::read_dir(repository.0.path()).unwrap().count();
+    let calls = repository.tell(Some(&sentences), &json!([]));
+    assert_eq!((calls.len(), verbs(&calls)), (11, vec!["create"; 11]));
+    assert_eq!((&*calls[0][3], &*calls[10][3]), ("Mirrors: denied (6 images)", "Mirrors: 45 other causes (45 images)"));
+    let bodies = fs::read_dir(repository.0.path()).unwrap().count() - before;
+    let others = repository.body(1 + bodies);
+    assert!(
+        others.contains("\na59 → m/a59, not since 2026-09-13: `r.example` says 54\n".replace('`', "'").as_str()),
+        "{others}"
+    );
+    // The issue of one of these is not closed: its cause is not gone.
+    let one = of(&["`r.example` says 54".to_owned()]);
+    repository.tell(Some(&one), &json!([]));
+    let body = repository.body(2 + bodies);
+    let calls = repository.tell(Some(&sentences), &json!([issue(7, "OPEN", true, &body)]));
+    assert!(calls.iter().all(|call| call[1] != "close"), "{calls:?}");
+}
+
 #[test]
 fn an_alert_has_room_in_an_issue_however_many_images_failed_and_whatever_they_are_called() {
     let repository = Repository::new();
