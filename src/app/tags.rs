@@ -15,14 +15,14 @@ use crate::inputs::typed::Inputs;
 use crate::observe::debug_log;
 use crate::observe::events::Events;
 use crate::observe::meter::Meter;
-use crate::oci::reference::Reference;
+use crate::oci::reference::{Reference, is_tag};
 use crate::plan::list::version::Version;
 use crate::report::code_of;
 use crate::runner::console::Console;
 use crate::runner::files::Files;
 use crate::store::registry::repository::Purpose;
 use crate::text::json::to_line;
-use crate::text::sanitise;
+use crate::text::units::count;
 
 /// What `--output json` prints, and the output `json` in a job.
 #[derive(Serialize)]
@@ -67,7 +67,13 @@ async fn list(
     let registries = registries(inputs, credentials, &transport, connections);
     let listed =
         registries.open(Side::Source, repository, Purpose::Read, Arc::new(Meter::new(events)))?.list_tags().await?;
-    let mut tags: Vec<String> = listed.iter().map(|tag| sanitise::one_line(tag, usize::MAX)).collect();
+    let all = listed.len();
+    // Scripts take these lines for tags.
+    let mut tags: Vec<String> = listed.into_iter().filter(|tag| is_tag(tag)).map(String::from).collect();
+    if let left @ 1.. = all - tags.len() {
+        let entries = count(left as u64, "line");
+        console.warning("mirror-image", &format!("{entries} of the registry's list left out: no tag is written so"));
+    }
     // What is no version comes first, so that the newest one is what one sees last.
     tags.sort_by_cached_key(|tag| (Version::of(tag), tag.clone()));
     Ok(tags)

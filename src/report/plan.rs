@@ -17,7 +17,7 @@ use crate::plan::list::version::Version;
 use crate::report::Report;
 use crate::report::figures;
 use crate::report::list::ListReport;
-use crate::text::sanitise::{code, markdown_text};
+use crate::text::sanitise::{code, markdown_text, one_line, plain_code};
 use crate::text::units::{count, size};
 
 /// The most bytes of the whole: what a comment on GitHub has room for, and the sentence around it.
@@ -25,6 +25,10 @@ const LARGEST: usize = 60 * 1024;
 
 /// Tags that are named of those that do not change, and failures that are told of a section.
 const NAMED: usize = 20;
+
+/// Characters of the sentence about a failure. In a comment or a pull request a registry's words call people, refer to issues and
+/// close them wherever they are no code.
+const SENTENCE: usize = 1_000;
 
 /// Tags that move and should not that are named at the top; all are where their entry is.
 const ALARMING: usize = 10;
@@ -288,7 +292,7 @@ fn head(section: &Section, images: &[&ImageOutcome], list: &ListReport, bills: b
     }
     let failed = images.iter().filter(|image| Change::of(image) == Change::Failed);
     for error in failed.filter_map(|image| image.error.as_deref()).take(NAMED) {
-        let _ = writeln!(text, "- {}", markdown_text(&error.to_string()));
+        let _ = writeln!(text, "- {}", plain_code(&one_line(&error.to_string(), SENTENCE)));
     }
     if unchanged.len() < images.len() {
         text += "\n| target | change | from | to | bytes |";

@@ -38,8 +38,10 @@ const LINES: usize = 20;
 /// So many images are in a title.
 const NAMED: usize = 3;
 
-/// So many platforms are named.
+/// So many platforms are named, each by so many characters: what an image calls them is not to be read as a text of ours.
 const PLATFORMS: usize = 12;
+
+const PLATFORM: usize = 48;
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,7 +173,8 @@ fn mirrored(report: &Report, image: &ImageOutcome, pinned: &str, target: &Refere
     let mut text = format!("### ✅ {}\n\n", heading(report, image));
     let mut facts = vec![same_digest(image).to_owned()];
     if !image.platforms.is_empty() {
-        let names: Vec<String> = image.platforms.iter().take(PLATFORMS).map(|one| span(&one.platform)).collect();
+        let names: Vec<String> =
+            image.platforms.iter().take(PLATFORMS).map(|one| span(&one_line(&one.platform, PLATFORM))).collect();
         let more = image.platforms.len().saturating_sub(PLATFORMS);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         facts.push(format!("Platforms: {}{more}", names.join(" ")));

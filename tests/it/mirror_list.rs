@@ -386,7 +386,9 @@ async fn single_images_share_a_table_and_a_failure_is_told_with_its_reason() {
     for number in 0..3 {
         lists.target.seed(&image, &format!("single{number}:1"));
     }
-    lists.source.fault(Fault::on("*", "/single29/", What::error(403, "DENIED", "not for you")).always());
+    lists
+        .source
+        .fault(Fault::on("*", "/single29/", What::error(403, "DENIED", "not for you, @everyone: closes #1")).always());
     let outcome = lists.run(&list).input("dry-run", "true").fails_with(1).await;
     let plan = outcome.output("plan");
     let target = lists.target.host();
@@ -394,7 +396,8 @@ async fn single_images_share_a_table_and_a_failure_is_told_with_its_reason() {
     for part in [
         "#### images.yml · 30 single images\n".to_owned(),
         format!("- 3 unchanged: `{target}/single0:1`, `{target}/single1:1`, `{target}/single2:1`\n"),
-        "not for you".to_owned(),
+        // In a comment a registry calls nobody, and closes nothing in a pull request: that is code, to the end of its line.
+        "not for you, @everyone: closes #1`\n".to_owned(),
         format!("| `{target}/single29:1` | failed | – | – | – |\n"),
         // Nothing is billed here.
         "| target | change | from | to | bytes |\n".to_owned(),

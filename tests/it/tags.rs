@@ -32,6 +32,18 @@ async fn every_page_is_read_and_versions_are_in_their_order() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_a_tag_is_no_line_that_a_script_takes_for_one() {
+    let registry = registry();
+    let listed = ["1.0", "a b", "-rf", "$(id)", "../x", "x\u{202e}y", "1.0\n2.0", "::error::x", ".", ""];
+    let body = serde_json::json!({ "name": "library/app", "tags": listed }).to_string();
+    let what = What::Status { status: 200, headers: vec![], body };
+    registry.fault(Fault::on("GET", "/tags/list", what).always());
+    let outcome = Run::line(&["tags", &registry.name("library/app")]).succeeds().await;
+    assert_eq!(outcome.stdout, "1.0\n", "{outcome}");
+    assert!(outcome.stderr.contains("9 lines of the registry's list left out"), "{outcome}");
+}
+
+#[tokio::test]
 async fn a_list_that_is_refused_or_unreadable_is_no_list() {
     let registry = registry();
     let name = registry.name("library/app");

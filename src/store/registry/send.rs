@@ -422,7 +422,10 @@ impl Repository {
         if self.is_home(next) {
             return Ok(());
         }
-        let host = sanitise::one_line(next.host_str().unwrap_or_default(), 100);
+        let host = match next.host_str() {
+            Some(host) if !host.is_empty() => sanitise::one_line(host, 100),
+            _ => format!("a `{}:` address", next.scheme()),
+        };
         if !matches!(next.scheme(), "https" | "http")
             || (next.scheme() == "http" && self.host.base().scheme() == "https")
         {
