@@ -10,7 +10,7 @@ use crate::environment::Environment;
 use crate::error::action::Action;
 use crate::error::cause::LoginFailure;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Instead, Shown, TlsFailure, Used};
-use crate::error::login::{Claims, LoginReason, LoginStep};
+use crate::error::login::{Claims, LoginReason, LoginStep, SIGSTORE};
 use crate::error::object::Object;
 use crate::error::signature::{Claim, RejectedSignature, Rejection, Unsigned};
 use crate::error::violation::{Lead, Violation};
@@ -169,7 +169,7 @@ pub(crate) fn examples() -> Vec<Example> {
         refusals_of_access(),
         refusals_of_content(),
         tokens(),
-        logins(),
+        [logins(), attestations()].concat(),
         no_connections(),
         no_answers(),
         signatures(),
@@ -294,6 +294,41 @@ fn logins() -> Vec<Example> {
         ),
         push("the login went well, and the role may not push", ECR, used(403, Used::Identity("aws-ecr"))),
         push("a password ends in the middle of a run", OTHER, used(401, Used::Expired("registry-auth"))),
+    ]
+}
+
+/// Statements of what was copied that could not be signed.
+fn attestations() -> Vec<Example> {
+    let failed = |step, reason, service: &str, cause, claims| {
+        Cause::Login(Box::new(LoginFailure {
+            provider: SIGSTORE,
+            service: service.to_owned(),
+            step,
+            reason,
+            cause,
+            claims,
+        }))
+    };
+    let claims = Claims {
+        issuer: "https://token.actions.githubusercontent.com".to_owned(),
+        subject: "repo:octo@1234/mirror@5678:ref:refs/heads/main".to_owned(),
+        audience: "sigstore".to_owned(),
+    };
+    vec![
+        attest(
+            "`attest` is set in a private repository, without GitHub Enterprise Cloud",
+            failed(
+                LoginStep::Certificate,
+                LoginReason::Identity,
+                "fulcio.githubapp.com",
+                refused(403, "7", "There was an error processing the identity token"),
+                Some(claims),
+            ),
+        ),
+        attest(
+            "the transparency log cannot be reached",
+            failed(LoginStep::LogEntry, LoginReason::Unclear, "rekor.sigstore.dev", no_address(), None),
+        ),
     ]
 }
 
@@ -820,6 +855,10 @@ fn read(when: &'static str, object: &str, cause: Cause) -> Example {
 
 fn push(when: &'static str, object: &str, cause: Cause) -> Example {
     request(when, Side::Target, Action::PutManifest, object, cause)
+}
+
+fn attest(when: &'static str, cause: Cause) -> Example {
+    request(when, Side::Target, Action::Attest, "ghcr.io/acme/mirror/alpine:3.20", cause)
 }
 
 fn delete(when: &'static str, object: &str, cause: Cause) -> Example {

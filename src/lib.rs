@@ -14,7 +14,7 @@
 //! inputs   report                   words → what is wanted    what happened → log, summary, json
 //! plan     github   emit   runner   which images   packages   configuration for those who pull   log and files
 //! engine                            one image from its name to the proof; all of them side by side
-//! store   policy                    where content is read and written     what signature an image must have
+//! store   policy   attest           where content is read and written     what signature an image must have, and what is signed
 //! credentials                       which credential is for which host
 //! observe  http                     counted and told while it happens     connections, TLS, addresses
 //! error                             what went wrong, and what to do
@@ -35,6 +35,7 @@
 //! | [`emit`] | configuration for those who pull, one file a format | takes an image that failed, holds a credential |
 //! | [`engine`] | the order of an image's stages; nothing twice, the tag last | speaks HTTP, knows a status code, opens a file, reads an input |
 //! | [`store`] | the few calls that copying needs of an end: [`registry`](store::registry), [`layout`](store::layout), [`mirrors`](store::mirrors) | knows what a run of images is |
+//! | [`attest`] | the statement of what was copied, as it is signed in the job's name | shows an identity to another than the authority, keeps a key |
 //! | [`policy`] | what signature an image must have, and whether bytes are it | contacts anything, believes what was not signed |
 //! | [`credentials`] | every place that a credential comes from | gives one to another host than its own |
 //! | [`observe`] | counters, progress, events, the debug log; what is left of the memory for manifests and of the billed pulls | contacts anything, prints |
@@ -64,6 +65,7 @@
 //! | Blobs, children, index arrive; what several images have in common is brought once. | [`engine::copy`] | everything else |
 //! | Signatures, SBOMs and other referrers follow. | [`engine::attachments`] | referrers, tags |
 //! | The tag is set, and read back. | [`engine::image`], [`engine::verify`] | one PUT, HEADs |
+//! | What was copied is said, signed, where that is wanted. | [`engine::attest`], [`attest`] | authority, log, target |
 //! | Access to the package is checked, and granted where that is wanted. | [`github::access`] | GitHub's API |
 //! | What happened becomes log, outputs, summary and `json`, failures included. | [`report`], [`app::publish`] | none |
 //!
@@ -106,6 +108,7 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 mod app;
+mod attest;
 mod credentials;
 mod directory;
 mod emit;
@@ -144,8 +147,10 @@ pub mod internals {
     pub use crate::engine::outcome::ImageOutcome;
     pub use crate::engine::outcome::Outcome;
     pub use crate::engine::outcome::PlatformOutcome;
+    pub use crate::engine::outcome::Verification;
     pub use crate::error::Side;
     pub use crate::error::reader::Reader;
+    pub use crate::error::signature::Claim;
     pub use crate::examples::chapters;
     pub use crate::inputs::outputs::OUTPUTS;
     pub use crate::inputs::table::INPUTS;
@@ -154,6 +159,8 @@ pub mod internals {
     pub use crate::oci::digest::Digest;
     pub use crate::oci::reference::ImageReference;
     pub use crate::oci::reference::Reference;
+    pub use crate::policy::SignedBy;
+    pub use crate::policy::Verified;
     pub use crate::store::mirrors::rules::Fallback;
     pub use crate::store::mirrors::rules::Rules;
     pub use crate::text::sanitise::markdown;

@@ -26,6 +26,7 @@ use crate::app::connect::{credentials, ends, registries, transport};
 use crate::app::prune::Pruner;
 use crate::app::publish::{decline, publish, refuse};
 use crate::app::watch::{Watch, say};
+use crate::attest::Attestor;
 use crate::credentials::Credentials;
 use crate::emit;
 use crate::engine::near::Near;
@@ -141,7 +142,6 @@ pub async fn stages(
     shutdown: impl Future<Output = &'static str>,
 ) -> Result<Report, Error> {
     let started = Instant::now();
-    let command = inputs.request.command;
     let layouts = Layouts::within(inputs.checkout.as_deref().and_then(Workspace::open));
     let plan = Plan::new(&inputs.request, &inputs.credentials, &inputs.insecure_registries, &layouts)?;
     let names = plan.jobs.iter().flat_map(|job| std::iter::once(&job.source).chain(&job.target));
@@ -161,14 +161,9 @@ pub async fn stages(
     if inputs.debug_log {
         debug_log::start(events.clone());
     }
-    let mut report = Report::new(command, inputs.dry_run);
-    report.cancelled = cancelled;
-    report.reader = console.reader();
-    report.on_budget = inputs.on_budget;
-    report.asked.clone_from(&inputs.asked);
-    report.notices.extend(inputs.asked.iter().flatten().map(Declined::sentence));
+    let mut report = Report { cancelled, ..begun(inputs, console) };
     // `inspect` sends nothing and is read by the next command.
-    let tally = (command != Command::Inspect).then(|| events.tally());
+    let tally = (inputs.request.command != Command::Inspect).then(|| events.tally());
     let mut watch = Watch::new(console, heard, tally, started, shutdown);
     let until = inputs.time_limit.map(|limit| started + limit);
     let (plan, scopes) =
@@ -176,8 +171,15 @@ pub async fn stages(
     let access = AccessCheck::new(access_context(inputs, &registries, console), &plan.jobs, &transport);
     let mirrors = mirrors::Mirrors::new(inputs.mirrors.clone());
     let shared = Shared { layouts, near: Near::new(&plan.jobs), ..Shared::default() };
-    let session =
-        Session { registries: &registries, mirrors: &mirrors, shared: &shared, gate: &access, events: &events };
+    let attestor = inputs.attest.clone().map(|settings| Attestor::new(settings, &transport, inputs.patience));
+    let session = Session {
+        registries: &registries,
+        mirrors: &mirrors,
+        shared: &shared,
+        attestor: attestor.as_ref(),
+        gate: &access,
+        events: &events,
+    };
     report.notices.extend(plan.notices.iter().cloned());
     for line in inputs.mirrors.rules.describe().iter().chain(&report.notices) {
         console.line(line);
@@ -213,6 +215,16 @@ pub async fn stages(
     emit_configuration(inputs, &mut report);
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
+}
+
+/// The report of a run that has done nothing yet.
+fn begun(inputs: &Inputs, console: &Console) -> Report {
+    let mut report = Report::new(inputs.request.command, inputs.dry_run);
+    report.reader = console.reader();
+    report.on_budget = inputs.on_budget;
+    report.asked.clone_from(&inputs.asked);
+    report.notices.extend(inputs.asked.iter().flatten().map(Declined::sentence));
+    report
 }
 
 /// Prunes, unless a signal comes first or the time is over; what was deleted until then is told.

@@ -3,6 +3,7 @@
 //! Owns the order of the stages for one image, and that whatever happens becomes a report entry. Never ends the run:
 //! a failed image is a result, not an early exit.
 
+mod attesting;
 mod looking;
 
 use std::ops::ControlFlow;
@@ -40,6 +41,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::ImageReference;
+use crate::policy::Policy;
 use crate::store::content::TagOrDigest;
 use crate::store::{Source, Target};
 use crate::sync::LockExt as _;
@@ -61,6 +63,8 @@ pub struct ImageTask<'a> {
     pulls: Pulls,
     /// What its source has answered about what hangs on it.
     answers: Answers,
+    /// Whether what the target has unchanged lacks an attestation, once that was asked.
+    unattested: OnceCell<bool>,
 }
 
 /// What is needed of a source once it is resolved.
@@ -86,6 +90,7 @@ impl<'a> ImageTask<'a> {
             way: None,
             pulls: Pulls::default(),
             answers: Answers::default(),
+            unattested: OnceCell::new(),
         };
         if let Operation::Copy(_) = job.options.operation {
             image.way = Some(Way::open(session, job, &image.meter));
@@ -113,7 +118,10 @@ impl<'a> ImageTask<'a> {
         match self.job.options.operation {
             // The largest of all: most of a run's images wait for their turn.
             Operation::Copy(_) => match &self.way {
-                Some(Ok(way)) => Box::pin(self.copy(way)).await,
+                Some(Ok(way)) => {
+                    let outcome = Box::pin(self.copy(way)).await?;
+                    Box::pin(self.attested(&way.target.store, outcome)).await
+                }
                 Some(Err(error)) => Err(error.clone()),
                 None => Err(Error::input("target", "is missing")),
             },
@@ -134,17 +142,17 @@ impl<'a> ImageTask<'a> {
         };
         notices.extend(effect.iter().flat_map(|effect| effect.sentences(result)));
         // A failure says nothing about the target that is not known.
-        let digest = image.digest.filter(|_| result != Outcome::Failed || self.tag() == Tag::Written);
+        let digest = image.digest.filter(|_| result != Outcome::Failed || self.tag().is_there());
         let requirement = self.job.options.requirement.as_ref().filter(|wanted| wanted.is_asked());
         let before = requirement.filter(|_| result == Outcome::Unchanged).map(|_| Verification::Before);
         ImageOutcome {
             digest,
             result,
-            policy: requirement.and_then(|wanted| wanted.policy.clone()),
+            policy: self.policy(),
             verified: image.verified.or(before),
             traffic: self.meter.traffic(),
             blobs: self.meter.blobs(),
-            wrote: self.written() > 0 || self.tag() != Tag::Untouched,
+            wrote: self.written() > 0 || !matches!(self.tag(), Tag::Untouched | Tag::Unattested),
             notices,
             target_has_login: self.has_login(),
             sites: self.meter.sites(),
@@ -154,6 +162,12 @@ impl<'a> ImageTask<'a> {
             duration_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             ..image
         }
+    }
+
+    /// The policy that it is held against.
+    fn policy(&self) -> Option<Arc<Policy>> {
+        let wanted = self.job.options.requirement.as_ref().filter(|wanted| wanted.is_asked());
+        wanted.and_then(|wanted| wanted.policy.clone())
     }
 
     /// What it has cost so far.
@@ -197,7 +211,9 @@ impl<'a> ImageTask<'a> {
 
     async fn copy(&self, Way { target, reader }: &Way<'_>) -> Result<Outcome, Error> {
         let asked = self.never_moves(target).await?;
-        if let Some(found) = self.settled(asked.as_ref()) {
+        if let Some(found) = self.settled(asked.as_ref())
+            && !self.is_unattested(&target.store, found).await?
+        {
             return self.stays(&target.store, found).await;
         }
         let source = ends::source(self.session, self.job, &self.meter).await?;

@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod attachments;
+pub mod attest;
 pub mod behind;
 pub mod choice;
 pub mod copy;

@@ -33,6 +33,8 @@ pub struct ImageOutcome {
     pub policy: Option<Arc<Policy>>,
     /// What was found of the signature that it must have; none where that was not looked at.
     pub verified: Option<Verification>,
+    /// What this run has said of it, signed, at the target.
+    pub attestation: Option<Box<Attestation>>,
     /// Of a comparison: that the target is not what the source is.
     pub behind: Option<Behind>,
     /// Media type of what the digest names.
@@ -76,6 +78,25 @@ pub enum Verification {
     Unsigned(Box<Unsigned>),
     /// It is at the target as it was when it was checked.
     Before,
+}
+
+impl Verification {
+    /// The signature, where it has one.
+    pub fn signed(&self) -> Option<&Verified> {
+        match self {
+            Self::Signed(verified) => Some(&**verified),
+            Self::Unsigned(_) | Self::Before => None,
+        }
+    }
+}
+
+/// A statement of what was copied, beside the image at the target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attestation {
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// The number of its entry in the log, where there is a log.
+    pub log_index: Option<u64>,
 }
 
 /// One platform of an image.
@@ -185,6 +206,7 @@ impl ImageOutcome {
             replaced: None,
             policy: None,
             verified: None,
+            attestation: None,
             behind: None,
             media_type: None,
             platforms: Vec::new(),

@@ -2,6 +2,7 @@
 //!
 //! Never holds what may differ from image to image: that is in the job.
 
+use crate::attest::Attestor;
 use crate::engine::copy::fan_out::FanOut;
 use crate::engine::copy::ledger::Ledger;
 use crate::engine::copy::limit::{AttachmentLimit, InFlightLimit};
@@ -24,6 +25,8 @@ pub struct Session<'a> {
     pub mirrors: &'a Mirrors,
     /// What the images of the run know of each other.
     pub shared: &'a Shared,
+    /// What signs what is said of images that were copied; none where nothing is said.
+    pub attestor: Option<&'a Attestor>,
     /// Asked before an image is written.
     pub gate: &'a dyn Gate,
     /// Where what must be said meanwhile goes.

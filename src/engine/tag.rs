@@ -18,6 +18,8 @@ pub enum Tag {
     Written,
     /// The target took it, and another has moved it since.
     Moved,
+    /// The target has the image whole, under its tag; what is to be said of it is not there yet.
+    Unattested,
 }
 
 /// What the target took of an image.
@@ -32,6 +34,11 @@ pub struct Written {
 }
 
 impl Tag {
+    /// Whether the target has the image for certain.
+    pub fn is_there(self) -> bool {
+        matches!(self, Self::Written | Self::Unattested)
+    }
+
     /// For a failure: what was and what was not written.
     pub fn sentence(self, tag: Option<&str>, written: Written) -> String {
         let Written { blobs, manifests, bytes } = written;
@@ -43,6 +50,9 @@ impl Tag {
             }
             Self::Written => return format!("{name} was written to the target"),
             Self::Moved => return format!("all of the image is at the target; {name} names another one by now"),
+            Self::Unattested => {
+                return format!("all of the image is at the target, {name} too; only its attestation is missing");
+            }
         }
         if blobs + manifests == 0 {
             return if bytes > 0 {

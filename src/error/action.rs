@@ -26,6 +26,8 @@ pub enum Action {
     PostUpload,
     /// How far an upload has come.
     GetUpload,
+    /// A statement of what was copied, signed and attached.
+    Attest,
 }
 
 impl Action {
@@ -45,6 +47,7 @@ impl Action {
             Self::PutBlob => "PUT blob",
             Self::PostUpload => "POST upload",
             Self::GetUpload => "GET upload",
+            Self::Attest => "attestation of",
         }
     }
 

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::login::{Claims, LoginReason, LoginStep};
+use crate::error::login::{Claims, LoginReason, LoginStep, SIGSTORE};
 use crate::error::violation::{Lead, Violation};
 use crate::oci::digest::Digest;
 
@@ -260,7 +260,11 @@ impl fmt::Display for ErrorResponse {
 impl fmt::Display for LoginFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { provider, service, step, reason, cause, claims } = self;
-        write!(f, "login by `registry-identities` ({provider}): {step} from {service}: {cause}")?;
+        match *provider {
+            SIGSTORE => f.write_str("`attest`")?,
+            provider => write!(f, "login by `registry-identities` ({provider})")?,
+        }
+        write!(f, ": {step} from {service}: {cause}")?;
         if let LoginReason::Clock { seconds } = reason {
             write!(f, "; its clock and this machine's differ by {seconds} s")?;
         }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::error::cause::{Cause, ConnectionFailure, TlsFailure};
 use crate::error::failure::Failure;
+use crate::error::login::SIGSTORE;
 use crate::text::sanitise::one_line;
 
 /// Characters of a few words; the whole is in the failure's sentence.
@@ -147,6 +148,9 @@ fn registry(failure: &Failure<'_>) -> String {
     let host = failure.host;
     match failure.cause {
         Some(Cause::Connection { kind, .. }) => return connection(*kind, host),
+        Some(Cause::Login(failure)) if failure.provider == SIGSTORE => {
+            return format!("not attested for want of {} from {}", failure.step, failure.service);
+        }
         Some(Cause::Login(failure)) => {
             return format!("`{host}`: no login by {} ({})", failure.service, failure.provider);
         }

@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+/// What stands for the type of a login where an attestation is signed: no login is made, and the steps are the same.
+pub const SIGSTORE: &str = "sigstore";
+
 /// What a service was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginStep {
@@ -17,6 +20,12 @@ pub enum LoginStep {
     CreateRepository,
     /// This machine, for the credentials that it has.
     Machine,
+    /// The authority, for a certificate of the identity.
+    Certificate,
+    /// The transparency log, for an entry.
+    LogEntry,
+    /// The timestamp authority, for the time.
+    Timestamp,
 }
 
 /// Why it was refused, as far as the answer tells.
@@ -56,6 +65,9 @@ impl fmt::Display for LoginStep {
             Self::Password => "the registry's password",
             Self::CreateRepository => "a new repository",
             Self::Machine => "the credentials of this machine",
+            Self::Certificate => "a certificate",
+            Self::LogEntry => "an entry of the log",
+            Self::Timestamp => "a timestamp",
         })
     }
 }

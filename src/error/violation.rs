@@ -53,6 +53,8 @@ pub enum Violation {
     TokenMissing,
     /// The token has characters that no token has.
     TokenMalformed,
+    /// The answer of a service that helps to sign has not what was asked for, which this names.
+    Unsigned(&'static str),
     /// The credential, or the token, cannot be sent in a header.
     HeaderUnsafe,
     /// The media type of a manifest cannot be sent in a header.
@@ -176,6 +178,7 @@ impl fmt::Display for Violation {
             Self::TokenUnreadable => f.write_str("answered something that is not a token"),
             Self::TokenMissing => f.write_str("answered without a token"),
             Self::TokenMalformed => f.write_str("answered a token with characters that no token has"),
+            Self::Unsigned(what) => write!(f, "answered without {what}"),
             Self::HeaderUnsafe => f.write_str("the credential or token has characters that no header can carry"),
             Self::MediaTypeUnsafe => f.write_str("its media type cannot be sent in a header"),
             Self::NoClient(problem) | Self::FallbackIndex(problem) => f.write_str(problem),

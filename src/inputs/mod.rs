@@ -4,9 +4,11 @@
 //! positional word.
 
 pub mod access;
+mod attest;
 pub mod command_line;
 pub mod completions;
 pub mod config;
+mod consumers;
 mod elsewhere;
 pub mod files;
 pub mod from_files;

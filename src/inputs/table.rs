@@ -573,6 +573,22 @@ pub const INPUTS: &[Input] = &[
     input(
         Group::Results,
         COPY,
+        "attest",
+        Kind::Boolean,
+        Some("false"),
+        "Sign a statement of what was copied from where, when, by which run and held against which policy, in the name of the job (`permissions: id-token: write`), and attach it to each image at the target. For a public repository the certificate, with workflow and run, is in sigstore's public log.",
+    ),
+    input(
+        Group::Results,
+        COPY,
+        "signing-config",
+        Kind::File,
+        None,
+        "The services that sign for `attest`, in place of sigstore's public instance (for public repositories) and GitHub's own (for all others): a signing configuration (`signing_config.v0.2.json`), a file below the workspace.",
+    ),
+    input(
+        Group::Results,
+        COPY,
         "emit",
         Kind::List,
         Some("none"),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::attest;
 use crate::credentials::Credentials;
 use crate::emit::{self, directory};
 use crate::engine::options::{AtOnce, Check, Command, OnBudget, OnFailure};
@@ -197,6 +198,8 @@ pub struct Inputs {
     pub workflow: Option<String>,
     /// Access on GitHub.
     pub access: AccessInputs,
+    /// Who says what was copied, signed; none where nothing is said.
+    pub attest: Option<attest::Settings>,
     /// The consumer configuration to write.
     pub emit: emit::Wanted,
     /// Where to write it; none where nothing is to be written.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::credentials::cloud::fields::INPUT;
 use crate::credentials::docker_config::Home;
 use crate::credentials::{Credentials, GithubLogin, Given};
-use crate::emit::{self, directory};
+use crate::emit;
 use crate::engine::behind::Tolerance;
 use crate::engine::options::{
     AtOnce, Check, Command, Mode, OnBudget, OnFailure, Operation, Options, Platforms, SizeLimit, SourceTag, Subset,
@@ -117,10 +117,9 @@ impl Values {
         let Wanted { images, platform, read_as, declined, is_strangers, services } = self
             .wanted(task, command, environment, &surroundings)
             .map_err(|error| or_path(error, self.get("source").unwrap_or_default(), &surroundings))?;
-        notices.extend(read_as);
-        notices.extend(lost_login_file(environment, &surroundings));
-        let given = |name: &str| self.0.get(name).map(String::as_str);
-        notices.extend(directories_by_name(given("source"), given("target"), &surroundings));
+        notices.extend(read_as.into_iter().chain(lost_login_file(environment, &surroundings)));
+        let target = self.0.get("target").map(String::as_str);
+        notices.extend(directories_by_name(self.get("source"), target, &surroundings));
         let dry_run = self.dry_run(task, command)?;
         let workspace = surroundings.workspace(environment);
         let history = self.get("history").map(|path| config::history(Path::new(workspace), path)).transpose()?;
@@ -178,6 +177,7 @@ impl Values {
             proxies: Proxies::of(environment),
             patience,
             access: self.access(command, environment, &surroundings)?,
+            attest: self.attest((command, dry_run), environment, workspace)?,
             emit,
             workspace: workspace.into(),
             checkout: surroundings.checkout(environment).map(Into::into),
@@ -189,10 +189,6 @@ impl Values {
             summary: self.boolean("summary")?,
             notices,
         })
-    }
-
-    fn emit(&self) -> Result<emit::Wanted, Error> {
-        parsed("emit", emit::Wanted::parse(&items(self.get("emit").unwrap_or_default())))
     }
 
     /// The same with what depends on the logins that there are.
@@ -484,14 +480,6 @@ impl Values {
             )),
             _ => Ok(Some(expected)),
         }
-    }
-
-    fn emit_directory(&self, workspace: &str) -> Result<Option<directory::Directory>, Error> {
-        let path = self.get("emit-directory").unwrap_or_default();
-        if matches!(items(self.get("emit").unwrap_or_default()).as_slice(), [] | ["none"]) {
-            return Ok(None);
-        }
-        directory::Directory::new(workspace.as_ref(), path).map(Some)
     }
 
     fn at_once(&self) -> Result<AtOnce, Error> {

@@ -4,7 +4,6 @@
 //! is not room for all. Must never rename a field, never carry what the log would not show, never cut without saying so.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -12,7 +11,7 @@ use crate::emit::files::ConsumerConfig;
 use crate::emit::format::mappings;
 use crate::engine::behind::day;
 use crate::engine::options::Command;
-use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome, PlatformOutcome, Verification};
+use crate::engine::outcome::{AttachmentOutcome, Attestation, ImageOutcome, Outcome, PlatformOutcome, Verification};
 use crate::error::Side;
 use crate::error::kind::Kind;
 use crate::github::findings::Check;
@@ -20,7 +19,7 @@ use crate::observe::counts::{Blobs, EndpointReport, Traffic};
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
 use crate::plan::list::shard::Shard;
-use crate::policy::SignedBy;
+use crate::policy::Verified;
 use crate::report::Report;
 use crate::report::failures::{FailureGroup, groups};
 use crate::report::figures::{bytes, pinned, total_bytes};
@@ -90,52 +89,6 @@ enum Image<'a> {
     Brief(BriefImage<'a>),
 }
 
-/// The signature by which an image was let in.
-#[derive(Serialize)]
-struct Signature<'a> {
-    policy: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    identity: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issuer: Option<&'a str>,
-    /// When it was made, where the log or a timestamp proves it.
-    signed_at: Option<String>,
-    kind: &'static str,
-    subject: &'a Digest,
-    /// From what day the trusted root is, where it is the one that is built in.
-    trusted_root: Option<&'static str>,
-}
-
-impl<'a> Signature<'a> {
-    fn of(image: &'a ImageOutcome) -> Option<Self> {
-        let Some(Verification::Signed(verified)) = &image.verified else { return None };
-        let (key, claim) = match &verified.by {
-            SignedBy::Key(key) => (Some(key.as_str()), None),
-            SignedBy::Identity(claim) => (None, Some(claim)),
-        };
-        Some(Self {
-            policy: &verified.policy,
-            key,
-            identity: claim.map(|claim| claim.identity.as_str()),
-            issuer: claim.map(|claim| claim.issuer.as_str()),
-            signed_at: verified.signed_at.and_then(time),
-            kind: verified.kind,
-            subject: &verified.subject,
-            trusted_root: verified.root,
-        })
-    }
-}
-
-/// Seconds since 1970 as a time.
-fn time(seconds: i64) -> Option<String> {
-    let since = Duration::from_secs(u64::try_from(seconds).ok()?);
-    let time = SystemTime::UNIX_EPOCH.checked_add(since)?;
-    // What is later than this is no year that can be written.
-    (since.as_secs() < 253_402_300_800).then(|| humantime::format_rfc3339_seconds(time).to_string())
-}
-
 #[derive(Serialize)]
 struct WholeImage<'a> {
     source: &'a ImageReference,
@@ -144,7 +97,9 @@ struct WholeImage<'a> {
     digest: Option<&'a Digest>,
     replaced: Option<&'a Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    verified: Option<Signature<'a>>,
+    verified: Option<&'a Verified>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation: Option<&'a Attestation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     behind_since: Option<String>,
     media_type: Option<&'a str>,
@@ -311,7 +266,8 @@ impl<'a> Image<'a> {
             source_digest: image.source_digest.as_ref(),
             digest: image.digest.as_ref(),
             replaced: image.replaced.as_ref(),
-            verified: Signature::of(image),
+            verified: image.verified.as_ref().and_then(Verification::signed),
+            attestation: image.attestation.as_deref(),
             behind_since: image.behind.and_then(|behind| behind.since).map(day),
             media_type: image.media_type.as_deref(),
             platforms: &image.platforms,

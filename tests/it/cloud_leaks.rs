@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::cloud_logins::{Provider, providers};
 use crate::support::clouds::{self, Clouds, ECHO};
 use crate::support::images;
+use crate::support::signing;
 use crate::support::{Fault, LocationForm, Outcome, Registry, Run, What};
 
 /// A way that a run can take, with the provider that is asked.
@@ -94,6 +95,15 @@ async fn go(way: &Way, provider: &Provider) -> Vec<String> {
     let running = (way.run)(run).spawn();
     let command_line = running.command_line();
     let outcome = running.finish().await;
+    let own = |request: &crate::support::registry::Recorded| (provider.host.to_owned(), request.text());
+    let mut servers: Vec<(String, String)> = registry.log().iter().map(own).collect();
+    servers.extend(source.log().iter().map(|request| ("the source".to_owned(), request.text())));
+    let problems = leaks(&clouds, &outcome, &command_line, servers);
+    problems.iter().map(|problem| format!("{}, {}: {problem}", way.name, provider.host)).collect()
+}
+
+/// What is wrong with where the secrets of a run are to be seen; `servers` had requests besides.
+fn leaks(clouds: &Clouds, outcome: &Outcome, command_line: &str, mut servers: Vec<(String, String)>) -> Vec<String> {
     // Nobody arranged for the hosts that are led to.
     clouds.take_unexpected();
     let mut problems = Vec::new();
@@ -103,12 +113,8 @@ async fn go(way: &Way, provider: &Provider) -> Vec<String> {
     if clouds.asked().is_empty() {
         problems.push("the way was not taken".to_owned());
     }
-    let mut servers: Vec<(String, String)> =
-        clouds.asked().iter().map(|asked| (asked.host.clone(), asked.text())).collect();
-    let own = |request: &crate::support::registry::Recorded| (provider.host.to_owned(), request.text());
-    servers.extend(registry.log().iter().map(own));
-    servers.extend(source.log().iter().map(|request| ("the source".to_owned(), request.text())));
-    let traces = traces(&outcome, &command_line);
+    servers.extend(clouds.asked().iter().map(|asked| (asked.host.clone(), asked.text())));
+    let traces = traces(outcome, command_line);
     for issued in clouds.issued() {
         let spellings = spellings(&issued.value);
         for (place, text) in &traces {
@@ -128,7 +134,7 @@ async fn go(way: &Way, provider: &Provider) -> Vec<String> {
             problems.push(format!("{} is not masked", issued.name));
         }
     }
-    problems.iter().map(|problem| format!("{}, {}: {problem}", way.name, provider.host)).collect()
+    problems
 }
 
 #[tokio::test]
@@ -138,6 +144,43 @@ async fn every_secret_of_an_identity_is_seen_by_its_own_hosts_only() {
         for way in ways() {
             problems.extend(go(&way, &provider).await);
         }
+    }
+    assert!(problems.is_empty(), "{} leaks:\n{}", problems.len(), problems.join("\n\n"));
+}
+
+/// What the identity's holder signs with it is for everybody; the identity is not.
+#[tokio::test]
+async fn the_identity_that_signs_is_seen_by_the_authority_alone() {
+    let mut problems = Vec::new();
+    for (way, host, status) in [
+        ("a copy", None, 0),
+        ("the identity's service repeats requests", Some(clouds::GITHUB), 403),
+        ("the authority repeats requests", Some(signing::FULCIO), 403),
+        ("the authority repeats requests, and is asked again", Some(signing::FULCIO), 503),
+        ("the log repeats requests", Some(signing::REKOR), 400),
+    ] {
+        let clouds = Clouds::start().await;
+        let (registry, source) = (Registry::start(), Registry::start());
+        source.seed(&images::single(), "library/app:1");
+        if let Some(host) = host {
+            clouds.instead(host, if status == 503 { 1 } else { 9 }, status, ECHO);
+        }
+        let run =
+            clouds.reach(Run::copy(&source.name("library/app:1"), &registry.name("app:1"))).input("attest", "true");
+        let run = run.env("RUNNER_DEBUG", "1").env("RUST_LOG", "trace").env("RUST_BACKTRACE", "1").input("emit", "all");
+        let running = run.spawn();
+        let command_line = running.command_line();
+        let outcome = running.finish().await;
+        // What is attached is read by whoever reads the image.
+        let attached = registry.manifests("app").into_iter().filter_map(|digest| registry.manifest("app", &digest));
+        let bundles = attached.filter_map(|manifest| {
+            let manifest: serde_json::Value = serde_json::from_slice(&manifest.bytes).ok()?;
+            let blob = registry.blob("app", manifest["layers"][0]["digest"].as_str()?)?;
+            Some(("what is attached".to_owned(), String::from_utf8_lossy(&blob).into_owned()))
+        });
+        let own = registry.log().into_iter().chain(source.log()).map(|it| ("a registry".to_owned(), it.text()));
+        let servers = bundles.chain(own).collect();
+        problems.extend(leaks(&clouds, &outcome, &command_line, servers).iter().map(|it| format!("{way}: {it}")));
     }
     assert!(problems.is_empty(), "{} leaks:\n{}", problems.len(), problems.join("\n\n"));
 }

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 11] = [
     &["inputs", "report"],
     &["plan", "github", "emit", "runner"],
     &["engine"],
-    &["store", "policy"],
+    &["store", "policy", "attest"],
     &["credentials"],
     &["observe", "http"],
     &["error"],

@@ -22,6 +22,7 @@ mod air_gap;
 mod alerts;
 mod artifacts;
 mod attachments;
+mod attest;
 mod cancellation;
 mod catalogue;
 mod cloud_leaks;

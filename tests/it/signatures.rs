@@ -86,7 +86,7 @@ fn referrer(subject: &Object, artifact_type: &str, layer: &Object) -> Image {
     }
 }
 
-fn bundled(subject: &Object, bundle: &Value) -> Image {
+pub fn bundled(subject: &Object, bundle: &Value) -> Image {
     referrer(subject, BUNDLE, &Object::new(BUNDLE, bundle.to_string()))
 }
 

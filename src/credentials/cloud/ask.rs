@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::credentials::cloud::words;
@@ -25,6 +26,12 @@ use crate::http::message::{retry_after, secret_header, words_of_server};
 use crate::observe::meter::Meter;
 use crate::secret::{Credential, Secret};
 use crate::text::sanitise;
+
+/// How often a host that does not answer is tried: a mistyped name must not cost minutes.
+const ATTEMPTS_WITHOUT_ANSWER: u32 = 3;
+
+/// The longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The largest answer that is read, in bytes.
 const LARGEST: usize = 1024 * 1024;
@@ -43,6 +50,54 @@ pub struct Exchange<'a> {
     pub patience: Duration,
 }
 
+/// How long to go on after attempts that failed.
+pub struct Retry {
+    begun: Instant,
+    wait: Duration,
+    attempts: u32,
+}
+
+impl Retry {
+    pub fn begin() -> Self {
+        Self { begun: Instant::now(), wait: Duration::from_secs(1), attempts: 1 }
+    }
+
+    /// Waits after an attempt that failed, which is told with its `subject`; gives the failure back where another would end the
+    /// same, or the time is over.
+    pub async fn pause(
+        &mut self,
+        failure: Box<LoginFailure>,
+        subject: &str,
+        exchange: &Exchange<'_>,
+    ) -> Result<(), Box<LoginFailure>> {
+        let asked = failure.cause.refusal().and_then(|refusal| refusal.retry_after).unwrap_or_default();
+        let pause = self.wait.max(asked);
+        let is_silent = matches!(
+            failure.cause,
+            Cause::Connection { kind: ConnectionFailure::Dns | ConnectionFailure::Refused, .. }
+        );
+        let is_over = self.begun.elapsed() + pause >= exchange.patience
+            || is_silent && self.attempts >= ATTEMPTS_WITHOUT_ANSWER
+            || !is_passing(&failure.cause);
+        if is_over {
+            return Err(failure);
+        }
+        exchange.meter.say(format!("{subject}: {failure}; trying again in {} s", pause.as_secs()));
+        tokio::time::sleep(pause).await;
+        (self.wait, self.attempts) = ((self.wait * 2).min(LONGEST_WAIT), self.attempts + 1);
+        Ok(())
+    }
+}
+
+/// Whether it may be otherwise in a moment.
+pub fn is_passing(cause: &Cause) -> bool {
+    match cause {
+        Cause::Refused(refusal) => refusal.sheds_load() || matches!(refusal.status, 408 | 425 | 500 | 502 | 504),
+        Cause::Connection { kind, .. } => !matches!(kind, ConnectionFailure::Tls(_)),
+        _ => false,
+    }
+}
+
 /// A question.
 pub struct Question<'a> {
     /// The type of the login, for sentences.
@@ -51,7 +106,7 @@ pub struct Question<'a> {
     pub method: Method,
     pub url: Url,
     pub headers: HeaderMap,
-    pub body: String,
+    pub body: Vec<u8>,
     /// What is secret in it.
     pub secrets: Vec<&'a Secret>,
     /// What the identity in it says of itself.
@@ -71,7 +126,7 @@ impl<'a> Question<'a> {
     pub fn new(provider: &'static str, step: LoginStep, method: Method, url: Url) -> Self {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
         let judge = |_: &ErrorResponse| LoginReason::Unclear;
-        Self { provider, step, method, url, headers, body: String::new(), secrets: Vec::new(), claims: None, judge }
+        Self { provider, step, method, url, headers, body: Vec::new(), secrets: Vec::new(), claims: None, judge }
     }
 
     /// The same to an address that is put together from a fixed host, or a registry's name, and fields.
@@ -96,14 +151,14 @@ impl<'a> Question<'a> {
     /// A form as its body.
     pub fn form(mut self, pairs: &[(&str, &str)]) -> Self {
         self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        self.body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        self.body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes();
         self
     }
 
     /// JSON as its body.
     pub fn json(mut self, value: &Value) -> Self {
         self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.body = value.to_string();
+        self.body = value.to_string().into_bytes();
         self
     }
 

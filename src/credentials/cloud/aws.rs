@@ -238,7 +238,7 @@ impl Ecr {
             }
         }
         question.headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
-        question.body = body;
+        question.body = body.into_bytes();
         let answer = question.ask(exchange).await?;
         Ok((question, answer))
     }

@@ -31,7 +31,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::credentials::cloud::ask::Exchange;
+use crate::credentials::cloud::ask::{Exchange, Retry, is_passing};
 use crate::credentials::cloud::aws::Ecr;
 use crate::credentials::cloud::aws_machine::Machine;
 use crate::credentials::cloud::azure::Azure;
@@ -46,7 +46,6 @@ use crate::credentials::cloud::quay::Quay;
 use crate::credentials::scope::Scope;
 use crate::error::Error;
 use crate::error::cause::LoginFailure;
-use crate::error::cause::{Cause, ConnectionFailure};
 use crate::http::address::authority;
 use crate::secret::{Credential, Secret};
 use crate::sync::LockExt as _;
@@ -58,12 +57,6 @@ const MARGIN: Duration = Duration::from_secs(60);
 
 /// How long a credential that still holds is used on after it could not be renewed.
 const NEXT_TRY: Duration = Duration::from_secs(10);
-
-/// How often a host that does not answer is tried: a mistyped name must not cost minutes.
-const ATTEMPTS_WITHOUT_ANSWER: u32 = 3;
-
-/// The longest wait between two attempts.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// No credential is asked for more often than this because it says that it ends.
 const SHORTEST_LIFE: Duration = Duration::from_secs(3);
@@ -293,28 +286,12 @@ impl Lease {
     }
 
     async fn obtain(&self, exchange: &Exchange<'_>) -> Result<Leased, Box<LoginFailure>> {
-        let begun = Instant::now();
-        let (mut wait, mut attempts) = (Duration::from_secs(1), 1);
+        let mut retry = Retry::begin();
         loop {
-            let failure = match self.lease(exchange).await {
+            match self.lease(exchange).await {
                 Ok(leased) => return Ok(leased),
-                Err(failure) => failure,
-            };
-            let asked = failure.cause.refusal().and_then(|refusal| refusal.retry_after).unwrap_or_default();
-            let pause = wait.max(asked);
-            let is_silent = matches!(
-                failure.cause,
-                Cause::Connection { kind: ConnectionFailure::Dns | ConnectionFailure::Refused, .. }
-            );
-            let is_over = begun.elapsed() + pause >= exchange.patience
-                || is_silent && attempts >= ATTEMPTS_WITHOUT_ANSWER
-                || !is_passing(&failure.cause);
-            if is_over {
-                return Err(failure);
+                Err(failure) => retry.pause(failure, &self.host, exchange).await?,
             }
-            exchange.meter.say(format!("{}: {failure}; trying again in {} s", self.host, pause.as_secs()));
-            tokio::time::sleep(pause).await;
-            (wait, attempts) = ((wait * 2).min(LONGEST_WAIT), attempts + 1);
         }
     }
 
@@ -328,15 +305,6 @@ impl Lease {
             Provider::Jfrog(jfrog) => jfrog.lease(exchange).await,
             Provider::Chainguard(chainguard) => chainguard.lease(exchange).await,
         }
-    }
-}
-
-/// Whether it may be otherwise in a moment.
-fn is_passing(cause: &Cause) -> bool {
-    match cause {
-        Cause::Refused(refusal) => refusal.sheds_load() || matches!(refusal.status, 408 | 425 | 500 | 502 | 504),
-        Cause::Connection { kind, .. } => !matches!(kind, ConnectionFailure::Tls(_)),
-        _ => false,
     }
 }
 

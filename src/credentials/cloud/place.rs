@@ -71,17 +71,22 @@ impl<'a> Place<'a> {
 
     /// Where a job may not have an identity that a login needs: what to add.
     pub fn no_identity(&self, fields: &Fields) -> Error {
+        fields.problem(format_args!("{}", self.lacks_identity()))
+    }
+
+    /// The same, the rest of a sentence about what needs it.
+    pub fn lacks_identity(&self) -> String {
         let of_fork = match self.environment.get("GITHUB_EVENT_NAME") {
             Some("pull_request") => {
-                "; a pull request from a fork gets none whatever it asks for: leave the login to runs on `push`, `schedule` or \
+                "; a pull request from a fork gets none whatever it asks for: leave it to runs on `push`, `schedule` or \
                  `workflow_dispatch`"
             }
             _ => "",
         };
-        fields.problem(format_args!(
+        format!(
             "needs the job's identity, and this job may not ask for it: add `id-token: write` to the `permissions` of the job, \
              which name all that it has: `permissions: {{ contents: read, packages: write, id-token: write }}`{of_fork}"
-        ))
+        )
     }
 
     /// The same on a machine, where other logins are.

@@ -1,37 +1,25 @@
 //! Bringing attachments along: after the image they hang on, before the tag that makes it visible.
 //!
-//! Owns that the target lists them afterwards: by its own referrers API where it has one, else by a fallback index that
-//! is merged with what is there, never overwritten, and looked at again, because another run may write it at the same
-//! moment and registries know no conditional PUT. Never a reason to fail the image: a target that cannot keep such a list, or
-//! does not take a type that was given up, is said.
+//! Owns that the target lists them afterwards: by its own referrers API where it has one, else by a fallback index. Never a
+//! reason to fail the image: a target that cannot keep such a list, or does not take a type that was given up, is said.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures_util::future::FutureExt as _;
-use serde_json::{Value, json};
 
-use crate::engine::answers::is_list_of;
-use crate::engine::attachments::{Found, Place, TargetList, answers_itself, not_listed, why_left_behind};
+use crate::engine::attachments::{Found, Place, TargetList, not_listed, why_left_behind};
+use crate::engine::copy::fallback_list::{FallbackList, SETTLE};
 use crate::engine::copy::limit::ReservedPermit;
 use crate::engine::copy::order::Claim;
 use crate::engine::copy::{Copy, NamingManifest};
 use crate::engine::options::{OnConflict, TargetState};
 use crate::engine::outcome::{AttachmentOutcome, Outcome};
 use crate::engine::size::check_attachments;
-use crate::error::action::Action;
-use crate::error::cause::Cause;
-use crate::error::violation::Violation;
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Manifest, PackedManifest};
-use crate::store::content::{OnFailure, TagOrDigest};
-use crate::store::present;
+use crate::store::content::TagOrDigest;
 use crate::sync::{LockExt as _, few_at_once};
-
-/// How long another run is given to overwrite a fallback index with one that it read before ours was written. Longer
-/// than a request takes, several times.
-const SETTLE: Duration = Duration::from_millis(500);
 
 /// Attachments of one image that are copied at once, where the run has room for as many.
 const ATTACHED_AT_ONCE: usize = 64;
@@ -39,10 +27,7 @@ const ATTACHED_AT_ONCE: usize = 64;
 /// Lists of one image that are written at once: each waits [`SETTLE`] long, most of its time.
 const LISTS_AT_ONCE: usize = 256;
 
-/// How often a fallback index is merged before giving up: each time, another writer came in between.
-const MERGES: usize = 10;
-
-/// How often a list that was written may look as before until the target is taken not to keep it.
+/// How often what was sent may be sent again until the target is taken not to list it.
 const IN_VAIN: usize = 4;
 
 impl Copy<'_> {
@@ -280,72 +265,12 @@ impl Copy<'_> {
     /// Adds `manifests` to the fallback index of `subject` at the target. Where the target cannot keep one, that is said:
     /// what is attached is there, and the image is whole.
     async fn list(&self, subject: &Digest, manifests: Vec<&PackedManifest>, is_news: bool) -> Result<(), Error> {
-        // One image after the other: each reads the list, adds to it and writes it.
-        let mut state = self.shared.attachment_tags.lock(self.target, &subject.fallback_tag()).await;
-        let not_kept = match &state.not_kept {
-            Some(known) => Some(known.clone()),
-            None => self.add_to_list(subject, &manifests, is_news).await?,
-        };
-        if let Some(reason) = not_kept {
+        let list = FallbackList { target: self.target, tags: &self.shared.attachment_tags, meter: self.meter };
+        if let Some(reason) = list.add(subject, &manifests, is_news).await? {
             let digests: Vec<&Digest> = manifests.iter().map(|manifest| &manifest.digest).collect();
             self.meter.warn(not_listed(subject, &digests, &reason));
-            // Without news it was not tried.
-            state.not_kept = Some(reason).filter(|_| is_news);
         }
         Ok(())
-    }
-
-    /// Merges `manifests` into the fallback index of `subject`, until they stay there; why they cannot, where they cannot.
-    ///
-    /// A target that answers the tag with the image itself may still keep what is written there: it is tried, where there is
-    /// news to list (`is_news`).
-    async fn add_to_list(
-        &self,
-        subject: &Digest,
-        manifests: &[&PackedManifest],
-        is_news: bool,
-    ) -> Result<Option<String>, Error> {
-        let tag = subject.fallback_tag();
-        let failed = |problem: String| Error::Registry {
-            side: Side::Target,
-            action: Action::PutFallbackIndex,
-            object: self.target.object(TagOrDigest::Tag(&tag)),
-            cause: Cause::Protocol(Violation::FallbackIndex(problem)),
-        };
-        let declined = |error: Error| if error.is_declined() { Ok(Some(error.to_string())) } else { Err(error) };
-        let (mut before, mut in_vain, mut settle) = (None, 0, SETTLE);
-        for _ in 0..MERGES {
-            let found = match present(self.target.get_manifest(TagOrDigest::Tag(&tag)).await) {
-                Ok(found) => found,
-                Err(error) => return declined(error),
-            };
-            let seen = found.as_ref().map(|manifest| manifest.digest.clone());
-            if (before.is_some() || !is_news) && seen.as_ref() == Some(subject) {
-                return Ok(Some(answers_itself(&tag)));
-            }
-            let list = found.filter(|manifest| is_list_of(manifest, subject));
-            let bytes = list.as_ref().map(|index| index.bytes.as_ref());
-            let Some(merged) = merge(bytes, manifests).map_err(failed)? else { return Ok(None) };
-            if before.as_ref() == Some(&seen) {
-                in_vain += 1;
-                if in_vain == IN_VAIN {
-                    return Ok(Some(format!("what is written under `{tag}` is not there afterwards")));
-                }
-            } else if before.is_some() {
-                // Whoever read the list before this write may write it after: look again once that is over.
-                self.meter.say(format!("another run changed {tag} at the same time; merged again"));
-            }
-            before = Some(seen);
-            let digest = Digest::of(&merged);
-            let index = Manifest::parse(merged.into(), None, digest).map_err(failed)?;
-            if let Err(error) = self.target.put_manifest(TagOrDigest::Tag(&tag), &index, OnFailure::GiveUp).await {
-                return if error.is_not_taken() { Ok(Some(error.to_string())) } else { Err(error) };
-            }
-            tokio::time::sleep(settle).await;
-            // Longer each time: a registry may also show for a while what was there before.
-            settle = (settle * 2).min(Duration::from_secs(8));
-        }
-        Err(failed(format!("others changed it {MERGES} times while it was written")))
     }
 }
 
@@ -374,73 +299,5 @@ fn report(attachment: &Found, result: Outcome) -> AttachmentOutcome {
             Place::Referrer => None,
         },
         result,
-    }
-}
-
-/// `present` with an entry for each of `manifests`; none where they are all there. Entries of others stay as they are.
-fn merge(present: Option<&[u8]>, manifests: &[&PackedManifest]) -> Result<Option<Vec<u8>>, String> {
-    let mut index: Value = match present {
-        Some(bytes) => serde_json::from_slice(bytes).map_err(|error| format!("it cannot be read: {error}"))?,
-        None => json!({
-            "schemaVersion": 2,
-            "mediaType": oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE,
-            "manifests": [],
-        }),
-    };
-    if index["manifests"].is_null() {
-        index["manifests"] = json!([]);
-    }
-    let entries = index["manifests"].as_array_mut().ok_or("its list of manifests is not a list")?;
-    let before = entries.len();
-    for manifest in manifests {
-        if entries.iter().any(|entry| entry["digest"] == manifest.digest.as_str()) {
-            continue;
-        }
-        let manifest = manifest.open()?;
-        let mut entry = json!({
-            "mediaType": manifest.media_type,
-            "digest": manifest.digest,
-            "size": manifest.bytes.len(),
-        });
-        if let Some(artifact_type) = manifest.artifact_type() {
-            entry["artifactType"] = json!(artifact_type);
-        }
-        if !manifest.annotations.is_empty() {
-            entry["annotations"] = json!(manifest.annotations);
-        }
-        entries.push(entry);
-    }
-    if entries.len() == before {
-        return Ok(None);
-    }
-    serde_json::to_vec(&index).map(Some).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::merge;
-    use crate::oci::digest::Digest;
-    use crate::oci::manifest::{Manifest, PackedManifest};
-
-    fn manifest(text: &str) -> PackedManifest {
-        let bytes = bytes::Bytes::copy_from_slice(text.as_bytes());
-        let digest = Digest::of(&bytes);
-        Manifest::parse(bytes, None, digest).unwrap().into()
-    }
-
-    #[test]
-    fn merging_keeps_what_others_listed_and_adds_once() {
-        let ours = manifest(r#"{"manifests":[],"artifactType":"a/b","annotations":{"k":"v"}}"#);
-        let theirs = r#"{"manifests":[{"digest":"sha256:theirs","size":1,"x-unknown":true}],"annotations":{"a":"b"}}"#;
-        let merged = merge(Some(theirs.as_bytes()), &[&ours, &ours]).unwrap().expect("something is new");
-        let value: serde_json::Value = serde_json::from_slice(&merged).unwrap();
-        let entries = value["manifests"].as_array().unwrap();
-        assert_eq!(entries.len(), 2);
-        assert_eq!(entries[0]["x-unknown"], true);
-        assert_eq!(entries[1]["artifactType"], "a/b");
-        assert_eq!(entries[1]["annotations"]["k"], "v");
-        assert_eq!(value["annotations"]["a"], "b");
-        assert_eq!(merge(Some(&merged), &[&ours]).unwrap(), None);
-        assert!(merge(Some(br#"{"manifests":null}"#), &[&ours]).unwrap().is_some());
     }
 }

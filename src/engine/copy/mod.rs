@@ -4,6 +4,7 @@
 //! the tag is the caller's, last. Never re-serialises, never knows HTTP.
 
 pub mod attach;
+pub mod fallback_list;
 pub mod fan_out;
 pub mod ledger;
 pub mod limit;

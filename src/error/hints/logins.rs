@@ -4,7 +4,7 @@ use crate::error::cause::LoginFailure;
 use crate::error::cause::Used;
 use crate::error::failure::Failure;
 use crate::error::hints::rule::{Hint, RUN_AGAIN, Rule, always, when};
-use crate::error::login::{LoginReason, LoginStep};
+use crate::error::login::{LoginReason, LoginStep, SIGSTORE};
 
 fn is(failure: &Failure<'_>, fits: fn(&LoginFailure) -> bool) -> bool {
     failure.login_failure().is_some_and(fits)
@@ -60,6 +60,22 @@ pub const RULES: &[Rule] = &[
         hints: &[always(|_, r| {
             format!("set the clock of {}: tokens and signatures are good for minutes", r.machine())
         })],
+    },
+    Rule {
+        is: |f| is(f, |login| login.provider == SIGSTORE && login.reason == LoginReason::Identity),
+        hints: &[
+            always(|_, _| {
+                "of a private or internal repository GitHub's own instance signs, for organisations with GitHub Enterprise Cloud"
+                    .to_owned()
+            }),
+            always(|_, r| {
+                format!(
+                    "without it, or on a server of your own: name an instance that knows the server by {}, or leave out {}",
+                    r.input("signing-config"),
+                    r.input("attest")
+                )
+            }),
+        ],
     },
     Rule {
         is: |f| is(f, |login| login.reason == LoginReason::Identity),

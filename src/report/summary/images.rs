@@ -49,8 +49,14 @@ pub fn one(text: &mut String, report: &Report, image: &ImageOutcome) {
     }
 }
 
-/// Who has signed it, where that was asked.
+/// Who has signed it, where that was asked, and whether this run has signed what it did.
 fn signed(image: &ImageOutcome) -> Option<String> {
+    let attested = image.attestation.as_ref().map(|_| "attested".to_owned());
+    let parts: Vec<String> = checked(image).into_iter().chain(attested).collect();
+    Some(parts.join(", ")).filter(|text| !text.is_empty())
+}
+
+fn checked(image: &ImageOutcome) -> Option<String> {
     Some(match image.verified.as_ref()? {
         Verification::Signed(verified) => {
             let by = match &verified.by {
@@ -109,7 +115,7 @@ fn table(text: &mut String, report: &Report, rule: Option<&Destination>, images:
         Moved::Read => "Size",
     };
     // A column where somebody has asked.
-    let is_asked = images.iter().any(|image| image.verified.is_some());
+    let is_asked = images.iter().any(|image| image.verified.is_some() || image.attestation.is_some());
     let (head, line) = if is_asked { (" Signed |", " --- |") } else { ("", "") };
     let _ = writeln!(text, "| | Image | Digest | Platforms |{head} {bytes} |\n| --- | --- | --- | --- |{line} ---: |");
     within(text, max_bytes, "image", images.iter(), |text, image| {

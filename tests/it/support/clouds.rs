@@ -18,6 +18,7 @@ use ring::{digest, hmac};
 use serde_json::{Value, json};
 
 use crate::support::registry::serve_tls;
+use crate::support::signing::{self, Signing};
 use crate::support::tls::{Certificate, lead_by};
 use crate::support::token::decode;
 use crate::support::{Registry, Run};
@@ -49,7 +50,7 @@ pub const QUAY: &str = "quay.io";
 pub const JFROG: &str = "acme.jfrog.io";
 pub const CGR: &str = "cgr.dev";
 
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 27] = [
     GITHUB,
     DOCKER,
     STS,
@@ -70,6 +71,13 @@ const NAMES: [&str; 20] = [
     QUAY,
     JFROG,
     CGR,
+    signing::FULCIO,
+    signing::REKOR,
+    signing::GITHUB_FULCIO,
+    signing::GITHUB_TSA,
+    signing::OWN_FULCIO,
+    signing::OWN_REKOR,
+    signing::OWN_TSA,
 ];
 
 pub const ROLE: &str = "arn:aws:iam::123456789012:role/mirror";
@@ -89,6 +97,7 @@ pub struct Asked {
     pub query: String,
     pub headers: HeaderMap,
     pub body: String,
+    pub bytes: bytes::Bytes,
 }
 
 impl Asked {
@@ -160,6 +169,10 @@ struct Shared {
     inner: Mutex<Inner>,
     on_password: Mutex<Option<OnPassword>>,
     on_created: Mutex<Option<OnCreated>>,
+    /// What signs.
+    signing: Signing,
+    /// Of the repository, as its identities say.
+    visibility: Mutex<&'static str>,
     /// Registries behind the names that exchange identities themselves.
     behind: Mutex<HashMap<String, String>>,
 }
@@ -187,6 +200,8 @@ impl Clouds {
             inner: Mutex::default(),
             on_password: Mutex::default(),
             on_created: Mutex::default(),
+            signing: Signing::new(),
+            visibility: Mutex::new("public"),
             behind: Mutex::default(),
         });
         let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -237,6 +252,16 @@ impl Clouds {
     /// Called with each registry's user name and password, before it is given.
     pub fn on_password(&self, hook: impl Fn(&str, &str) + Send + Sync + 'static) {
         *self.shared.on_password.lock().unwrap() = Some(Box::new(hook));
+    }
+
+    /// What signs.
+    pub fn signing(&self) -> &Signing {
+        &self.shared.signing
+    }
+
+    /// Of the repository, as its identities say.
+    pub fn visibility(&self, visibility: &'static str) {
+        *self.shared.visibility.lock().unwrap() = visibility;
     }
 
     /// How long credentials are good.
@@ -342,6 +367,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers,
         body: String::from_utf8_lossy(&body).into_owned(),
+        bytes: body.clone(),
     };
     let behind = shared.behind.lock().unwrap().get(&asked.host).cloned();
     if let Some(address) = behind.filter(|_| asked.path.starts_with("/v2/") || asked.path == "/oauth2/token") {
@@ -349,11 +375,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     shared.lock().asked.push(asked.clone());
     let instead = shared.lock().instead_of(&asked);
+    let instead = instead.map(|(status, headers, body)| (status, headers, body.into_bytes()));
     let (status, headers, body) = instead.unwrap_or_else(|| match shared.own(&asked) {
         Ok((status, body)) => (status, vec![], body),
         Err(problem) => {
             shared.lock().unexpected.push(format!("{}: {problem}", asked.line()));
-            (418, vec![], json!({ "message": problem }).to_string())
+            (418, vec![], json!({ "message": problem }).to_string().into_bytes())
         }
     });
     let mut response = Response::builder().status(status);
@@ -455,8 +482,13 @@ fn has(form: &BTreeMap<String, String>, expected: &[(&str, &str)]) -> Result<(),
 
 impl Shared {
     /// Status and body.
-    fn own(&self, asked: &Asked) -> Result<(u16, String), String> {
+    fn own(&self, asked: &Asked) -> Result<(u16, Vec<u8>), String> {
         let line = format!("{} {}", asked.method, asked.path);
+        if let (signing::GITHUB_TSA | signing::OWN_TSA, "POST /api/v1/timestamp") = (asked.host.as_str(), line.as_str())
+        {
+            must(asked.header("content-type") == "application/timestamp-query", "a query")?;
+            return Ok((201, self.signing.timestamp(&asked.bytes)));
+        }
         let answer = match (asked.host.as_str(), line.as_str()) {
             (GITHUB, "GET /abc/idtoken/1") => self.identity(asked),
             (DOCKER, "POST /oauth/token") => self.docker(asked),
@@ -475,9 +507,21 @@ impl Shared {
             (ACR, "POST /oauth2/exchange") => self.acr(asked),
             (QUAY, "GET /oauth2/federation/robot/token") => self.quay(asked),
             (JFROG, "POST /access/api/v1/oidc/token") => self.jfrog(asked),
+            (signing::FULCIO | signing::GITHUB_FULCIO | signing::OWN_FULCIO, "POST /api/v2/signingCert") => {
+                self.certify(asked)
+            }
+            (signing::REKOR | signing::OWN_REKOR, "POST /api/v1/log/entries") => self.signing.log(&asked.json()),
+            (signing::OWN_REKOR, "POST /api/v2/log/entries") => self.signing.log_hash(&asked.json()),
             _ => Err("no provider has this".to_owned()),
         }?;
-        Ok(answer)
+        Ok((answer.0, answer.1.into_bytes()))
+    }
+
+    /// An identity is shown to an authority in a header alone.
+    fn certify(&self, asked: &Asked) -> Result<(u16, String), String> {
+        let identity = asked.header("authorization").strip_prefix("Bearer ").ok_or("no identity")?;
+        self.lock().take(identity, "sigstore")?;
+        self.signing.certify(&asked.json())
     }
 
     fn password(&self, user: &str, password: &str) {
@@ -497,6 +541,7 @@ impl Shared {
             "sts.amazonaws.com" => vec![GITHUB, STS, STS_PUBLIC],
             "api://AzureADTokenExchange" => vec![GITHUB, ENTRA],
             "https://issuer.enforce.dev" | "cgr.dev" => vec![GITHUB, CHAINGUARD],
+            "sigstore" => [&[GITHUB][..], &signing::AUTHORITIES].concat(),
             QUAY => vec![GITHUB, QUAY],
             JFROG => vec![GITHUB, JFROG],
             other if other == format!("https://iam.googleapis.com/{POOL}") => vec![GITHUB, GOOGLE],
@@ -505,6 +550,7 @@ impl Shared {
         let claims = json!({
             "iss": "https://token.actions.githubusercontent.com", "sub": SUBJECT, "aud": audience,
             "iat": now(), "nbf": now(), "exp": now() + 300,
+            "repository_visibility": *self.visibility.lock().unwrap(),
         });
         let mut inner = self.lock();
         let token = inner.jwt(&claims);

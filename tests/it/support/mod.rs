@@ -9,6 +9,7 @@ pub mod images;
 pub mod real;
 pub mod registry;
 pub mod run;
+pub mod signing;
 pub mod sigstore;
 
 pub use github::GitHub;

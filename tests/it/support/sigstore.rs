@@ -101,7 +101,7 @@ impl Instance {
         .to_string()
     }
 
-    fn own_certificate(&self) -> Vec<u8> {
+    pub fn own_certificate(&self) -> Vec<u8> {
         let extensions = [
             extension("551d13", true, &sequence(&[tlv(0x01, &[0xff])])),
             extension("551d0f", true, &tlv(0x03, &[0x01, 0x06])),
@@ -109,13 +109,18 @@ impl Instance {
         self.certificate_of(
             &name(),
             &self.authority.spki(),
-            (SIGNED_AT - 100_000, SIGNED_AT + 100_000_000),
+            (SIGNED_AT - 100_000, SIGNED_AT + 2_500_000_000),
             &extensions,
         )
     }
 
     /// The certificate for `key`.
     pub fn certificate(&self, key: &Key, says: &Certified) -> Vec<u8> {
+        self.certificate_for(&key.spki(), says)
+    }
+
+    /// The same for a key of somebody else's.
+    pub fn certificate_for(&self, spki: &[u8], says: &Certified) -> Vec<u8> {
         let mut extensions = vec![
             extension("551d0f", true, &tlv(0x03, &[0x07, 0x80])),
             extension("551d25", false, &sequence(&[oid("2b06010505070303")])),
@@ -124,10 +129,10 @@ impl Instance {
         ];
         let valid = (SIGNED_AT - 60, says.until);
         if says.has_timestamp {
-            let tbs = to_be_signed(&sequence(&[]), &key.spki(), valid, &extensions);
+            let tbs = to_be_signed(&sequence(&[]), spki, valid, &extensions);
             extensions.push(self.timestamp(&tbs));
         }
-        self.certificate_of(&sequence(&[]), &key.spki(), valid, &extensions)
+        self.certificate_of(&sequence(&[]), spki, valid, &extensions)
     }
 
     /// That the log of certificates has it (RFC 6962).
@@ -150,6 +155,15 @@ impl Instance {
 
     /// What the log says of an entry.
     fn entry(&self, kind: &str, body: &Value, logged: Logged) -> Value {
+        self.entry_of((kind, "0.0.1"), body, logged)
+    }
+
+    /// The same of an entry of any version that is as it should be.
+    pub fn logged(&self, kind: &str, version: &str, body: &Value) -> Value {
+        self.entry_of((kind, version), body, Logged::Yes)
+    }
+
+    fn entry_of(&self, (kind, version): (&str, &str), body: &Value, logged: Logged) -> Value {
         let body = body.to_string();
         let other = Key::new();
         let key = if logged == Logged::Forged { &other } else { &self.log };
@@ -165,7 +179,7 @@ impl Instance {
         json!({
             "logIndex": "0",
             "logId": { "keyId": STANDARD.encode(&id) },
-            "kindVersion": { "kind": kind, "version": "0.0.1" },
+            "kindVersion": { "kind": kind, "version": version },
             "integratedTime": SIGNED_AT.to_string(),
             "inclusionPromise": { "signedEntryTimestamp": STANDARD.encode(key.sign(promised.as_bytes())) },
             "inclusionProof": {
@@ -293,7 +307,8 @@ fn ecdsa() -> Vec<u8> {
 fn time(seconds: i64) -> Vec<u8> {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(seconds).unwrap());
     let text: String = generalized(time);
-    tlv(0x18, text.as_bytes())
+    // Until 2050 with two digits of the year (RFC 5280, 4.1.2.5): who writes a certificate anew to check it does so.
+    if text.as_str() < "2050" { tlv(0x17, &text.as_bytes()[2..]) } else { tlv(0x18, text.as_bytes()) }
 }
 
 /// `YYYYMMDDHHMMSSZ`.
@@ -331,17 +346,17 @@ fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
+pub fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
-fn sha256(bytes: &[u8]) -> Vec<u8> {
+pub fn sha256(bytes: &[u8]) -> Vec<u8> {
     ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().to_vec()
 }
 
-fn in_hex(bytes: &[u8]) -> String {
+pub fn in_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

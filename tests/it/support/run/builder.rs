@@ -217,7 +217,8 @@ impl Run {
             None => Stdio::null(),
         });
         if let Some(lines) = self.environment.get("INPUT_CA-CERTIFICATES") {
-            command.env("INPUT_CA-CERTIFICATES", in_workspace(&workspace, lines));
+            let workspace = self.environment.get("GITHUB_WORKSPACE").map_or(&*workspace, Path::new);
+            command.env("INPUT_CA-CERTIFICATES", in_workspace(workspace, lines));
         }
         command.stdout(stdout).stderr(File::create(file("stderr")).unwrap());
         let child = command.spawn().expect("the program starts");

@@ -1,0 +1,85 @@
+//! The inputs that have what was copied said, signed: `attest` and `signing-config`.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::attest::services::Services;
+use crate::attest::{Run, Settings};
+use crate::credentials::cloud::Place;
+use crate::engine::options::Command;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::inputs::config;
+use crate::inputs::values::{Values, parsed};
+use crate::text::quote::quote;
+use crate::text::sanitise;
+
+/// Where jobs have identities that the built-in instances know.
+const GITHUB: &str = "https://github.com";
+
+/// Bytes of a variable that are said.
+const LONGEST: usize = 500;
+
+impl Values {
+    /// Who attests; none where nobody is asked to, and where nothing is written.
+    pub(super) fn attest(
+        &self,
+        (command, dry_run): (Command, bool),
+        environment: &Environment,
+        workspace: &str,
+    ) -> Result<Option<Settings>, Error> {
+        let is_wanted = self.boolean("attest")?;
+        let services = match self.get("signing-config") {
+            Some(file) => {
+                let text = config::material(Path::new(workspace), file);
+                let read = text.and_then(|text| Services::parse(&text, SystemTime::now()));
+                Some(parsed("signing-config", read.map_err(|why| format!("`{}` {why}", quote(file))))?)
+            }
+            None => None,
+        };
+        if !is_wanted {
+            let lonely = "is of `attest`, and nothing is attested without `attest: true`";
+            return if services.is_some() { Err(Error::input("signing-config", lonely)) } else { Ok(None) };
+        }
+        if command != Command::Copy || dry_run {
+            return Ok(None);
+        }
+        let place = Place::of(environment, &[])?;
+        let Some(oidc) = place.oidc() else {
+            let problem = if place.is_job() {
+                place.lacks_identity()
+            } else {
+                "needs the identity of a job of GitHub Actions, and this is none: leave it out here".to_owned()
+            };
+            return Err(Error::input("attest", problem));
+        };
+        let server = environment.get("GITHUB_SERVER_URL").unwrap_or(GITHUB).trim_end_matches('/');
+        if services.is_none() && server != GITHUB {
+            let problem = format!(
+                "knows only the instances of sigstore that take the identities of github.com, and this server is {}; name \
+                 one that takes its identities by `signing-config`, or leave it out",
+                quote(server)
+            );
+            return Err(Error::input("attest", problem));
+        }
+        Ok(Some(Settings { oidc, services, run: run(environment, server) }))
+    }
+}
+
+/// What the runner says of the run.
+fn run(environment: &Environment, server: &str) -> Run {
+    let get = |name: &str| environment.get(name).map(|text| sanitise::one_line(text, LONGEST));
+    let url = get("GITHUB_REPOSITORY").zip(get("GITHUB_RUN_ID")).map(|(repository, id)| {
+        let attempt = get("GITHUB_RUN_ATTEMPT").unwrap_or_else(|| "1".to_owned());
+        format!("{server}/{repository}/actions/runs/{id}/attempts/{attempt}")
+    });
+    let parts = [
+        ("run", url),
+        ("repository", get("GITHUB_REPOSITORY")),
+        ("workflow", get("GITHUB_WORKFLOW_REF")),
+        ("commit", get("GITHUB_SHA")),
+        ("event", get("GITHUB_EVENT_NAME")),
+        ("program", Some(concat!("mirror-image/", env!("CARGO_PKG_VERSION")).to_owned())),
+    ];
+    Run { parts: parts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect() }
+}
