@@ -78,6 +78,10 @@ await page.selectOption('#registry', 'quay.io');
 await page.selectOption('#attached', 'signature');
 const signed = images.filter((image) => image.source.startsWith('quay.io/') && image.attachments.length > 0);
 assert.equal(await count(page), `${signed.length} of ${images.length} images`);
+await page.selectOption('#attached', 'verified');
+const checked = images.filter((image) => image.source.startsWith('quay.io/') && image.verified !== null);
+assert.equal(await count(page), `${checked.length} of ${images.length} images`);
+assert.ok(checked.length > 0 && checked.length < signed.length);
 await page.selectOption('#registry', '');
 await page.selectOption('#attached', '');
 

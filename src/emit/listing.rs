@@ -4,10 +4,12 @@
 
 use serde::Serialize;
 
-use crate::engine::outcome::{ImageOutcome, Outcome, PlatformOutcome};
+use crate::attest::BUNDLE;
+use crate::engine::outcome::{ImageOutcome, Outcome, PlatformOutcome, Verification};
 use crate::oci::artifact::Kind;
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
+use crate::policy::Verified;
 use crate::text::sanitise;
 
 /// Longer types of artifacts are cut: a person reads them.
@@ -36,6 +38,8 @@ pub struct Listed {
     size: Option<u64>,
     platforms: Vec<PlatformOutcome>,
     attachments: Vec<Attached>,
+    /// The signature that it was let in by.
+    verified: Option<Verified>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -67,6 +71,12 @@ impl Listed {
             subject: attachment.subject.clone(),
             digest: attachment.digest.clone(),
         });
+        let said = image.attestation.iter().map(|attestation| Attached {
+            kind: Kind::Attestation,
+            artifact_type: Some(BUNDLE.to_owned()),
+            subject: digest.clone(),
+            digest: attestation.digest.clone(),
+        });
         Some(Self {
             source: image.source.clone(),
             target: image.target.clone()?,
@@ -76,7 +86,8 @@ impl Listed {
             exact: image.source_digest.as_ref() == Some(digest),
             size: if image.platforms.is_empty() { None } else { sizes },
             platforms: image.platforms.clone(),
-            attachments: attached.collect(),
+            attachments: attached.chain(said).collect(),
+            verified: image.verified.as_ref().and_then(Verification::signed).cloned(),
         })
     }
 }

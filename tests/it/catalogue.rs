@@ -34,7 +34,20 @@ fn image(number: usize) -> ImageOutcome {
         tag: None,
         result: Outcome::Copied,
     };
+    let verified = program::Verified {
+        policy: "octo".to_owned(),
+        fingerprint: "0123456789abcdef".to_owned(),
+        by: program::SignedBy::Identity(program::Claim {
+            identity: HOSTILE.to_owned(),
+            issuer: "https://i".to_owned(),
+        }),
+        signed_at: Some(1_700_000_000),
+        kind: "bundle",
+        subject: digest(&source),
+        root: None,
+    };
     ImageOutcome {
+        verified: number.is_multiple_of(4).then(|| program::Verification::Signed(Box::new(verified))),
         source_digest: Some(digest(&source)),
         digest: Some(digest(&source)),
         result: Outcome::Copied,
@@ -73,6 +86,8 @@ fn every_image_is_in_the_page_and_in_the_data() {
     assert_eq!(data["confirmed"], "1970-01-01T00:00:00Z");
     let first = &data["images"][0];
     assert_eq!(first["pinned"], format!("{}@{}", first["target"].as_str().unwrap(), first["digest"].as_str().unwrap()));
+    let signed = data["images"].as_array().unwrap().iter().filter(|image| image["verified"]["policy"] == "octo");
+    assert_eq!(signed.count(), 750);
     assert_eq!((first["exact"].clone(), first["platforms"].as_array().unwrap().len()), (true.into(), 2));
     if let Some(directory) = std::env::var_os("CATALOGUE").map(std::path::PathBuf::from) {
         std::fs::write(directory.join("index.html"), page).unwrap();

@@ -15,7 +15,9 @@ const size = (bytes) => {
   return `${unit === 0 ? bytes : bytes.toFixed(1)} ${units[unit]}`;
 };
 const registry = (image) => image.source.slice(0, image.source.indexOf('/'));
-const has = (image, kind) => image.attachments.some((one) => one.kind === kind);
+const has = (image, kind) => (kind === 'verified' ? image.verified !== null : image.attachments.some((one) => one.kind === kind));
+// Who has signed, proven: an identity, or a key by the beginning of its digest.
+const signer = ({ identity, key }) => identity ?? `key ${key.slice(0, 19)}`;
 
 async function copy(text, button) {
   let done = true;
@@ -63,6 +65,11 @@ function inside(image) {
     const rows = image.platforms.map((one) => [one.platform, one.size === null ? '–' : size(one.size), one.digest]);
     made.append(table('Platforms', ['Platform', 'Size', 'Digest'], rows));
   }
+  if (image.verified !== null) {
+    const { policy, issuer, signed_at, kind, subject } = image.verified;
+    const rows = [[policy, signer(image.verified), issuer ?? '–', signed_at ?? '–', kind, subject]];
+    made.append(table('Signature checked before the copy', ['Policy', 'Signed by', 'Issuer', 'Signed', 'Form', 'Of'], rows));
+  }
   if (image.attachments.length > 0) {
     const rows = image.attachments.map((one) => [one.kind, one.artifact_type ?? '–', one.subject, one.digest]);
     made.append(table('Attachments', ['Kind', 'Type', 'Of', 'Digest'], rows));
@@ -76,7 +83,9 @@ function row(image) {
   if (image.size !== null) marks.push(size(image.size));
   const summary = element('summary', {}, element('bdi', { textContent: image.source }));
   for (const textContent of marks) summary.append(' ', element('span', { className: 'mark', textContent }));
-  if (has(image, 'signature')) summary.append(' ', element('span', { className: 'mark signed', textContent: 'signature' }));
+  if (image.verified !== null) {
+    summary.append(' ', element('span', { className: 'mark signed', title: signer(image.verified), textContent: `signed: ${image.verified.policy}` }));
+  } else if (has(image, 'signature')) summary.append(' ', element('span', { className: 'mark signed', textContent: 'signature' }));
   const details = element('details', {}, summary);
   details.addEventListener('toggle', () => {
     if (details.open && details.childElementCount === 1) details.append(inside(image));
@@ -85,7 +94,7 @@ function row(image) {
 }
 
 const words = images.map((image) =>
-  [image.source, image.target, image.digest, ...image.platforms.flatMap((one) => [one.platform, one.digest])].join('\n').toLowerCase());
+  [image.source, image.target, image.digest, ...(image.verified === null ? [] : [signer(image.verified)]), ...image.platforms.flatMap((one) => [one.platform, one.digest])].join('\n').toLowerCase());
 let found = images;
 let shown = 0;
 
