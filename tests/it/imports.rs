@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::support::sigstore::Key;
 use crate::support::{Registry, run::memory_limit};
 use crate::support::{Run, images as made};
 
@@ -41,6 +42,8 @@ async fn each_tools_list_becomes_one_of_ours_that_a_run_takes_and_no_secret_is_i
         // A run reads it, and fails, if at all, at registries that do not answer.
         let workspace = tempfile::tempdir().unwrap();
         std::fs::write(workspace.path().join("images.yml"), &outcome.stdout).unwrap();
+        // The keys that lists name.
+        std::fs::write(workspace.path().join("cosign.pub"), Key::new().pem()).unwrap();
         let names = Run::new()
             .input("config", "images.yml")
             .command("images")

@@ -44,7 +44,7 @@ pub const SETTING_KEYS: [&str; 11] = [
 ];
 
 /// The keys that only an entry has.
-pub const ENTRY_KEYS: [&str; 3] = ["source", "tags", "exclude"];
+pub const ENTRY_KEYS: [&str; 4] = ["source", "tags", "exclude", "verify"];
 
 /// The keys of an item of `tags` that is a map.
 pub const ITEM_KEYS: [&str; 5] = ["glob", "regex", "semver", "variant", "pre-releases"];
@@ -329,14 +329,19 @@ fn structured(file: &Arc<str>, text: &str, load: &Load<'_>, notices: &mut Vec<St
     if items.is_empty() {
         return Err(Problem::new(value.place, "`images` names no image; write one an item, or leave the file out"));
     }
-    let policies = Policies::read(find(&members, "policies"), find(&members, "verify"), load)?;
+    let mut policies = Policies::read(find(&members, "policies"), find(&members, "verify"), load)?;
     let of_list = |item| {
         let mut entry = entry(file, &defaults, item)?;
-        entry.settings.requirement = policies.requirement(&entry.source);
+        entry.settings.requirement = match own_verify(item) {
+            Some(own) => Some(policies.own(own, &entry.source, load)?),
+            None => policies.requirement(&entry.source),
+        };
         Ok(entry)
     };
     let entries = together(file, items.iter().map(of_list))?;
-    let idle = policies.idle(entries.iter().map(|entry| &entry.source)).into_iter();
+    policies.refuse_unused()?;
+    let ruled = entries.iter().zip(items).filter(|(_, item)| own_verify(item).is_none());
+    let idle = policies.idle(ruled.map(|(entry, _)| &entry.source)).into_iter();
     notices.extend(idle.map(|(place, images)| {
         let position = Position { file: Arc::clone(file), place };
         format!(
@@ -346,6 +351,12 @@ fn structured(file: &Arc<str>, text: &str, load: &Load<'_>, notices: &mut Vec<St
         )
     }));
     Ok(entries)
+}
+
+/// What an image says itself of its signature.
+fn own_verify(item: &Node) -> Option<(&Key, &Node)> {
+    let Value::Map(members) = &item.value else { return None };
+    find(members, "verify")
 }
 
 /// The entries; or what is wrong with those that cannot be read, so that they are mended in one go.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::plan::list::policies::{POLICY_KEYS, RULE_KEYS};
+use crate::plan::list::policies::{OWN_KEYS, POLICY_KEYS, RULE_KEYS};
 use crate::policy::{Log, Mode};
 
 use super::{By, ENTRY_KEYS, Entry, ITEM_KEYS, LIST_KEYS, List, NEWEST_KEYS, Newest, SETTING_KEYS, UnknownAge};
@@ -230,6 +230,7 @@ fn the_published_schema_is_what_the_code_reads() {
     assert_eq!(keys("/$defs/newest/oneOf/1"), sorted(&[&NEWEST_KEYS]));
     assert_eq!(keys("/$defs/policy"), sorted(&[&POLICY_KEYS]));
     assert_eq!(keys("/$defs/rule"), sorted(&[&RULE_KEYS]));
+    assert_eq!(keys("/$defs/own"), sorted(&[&OWN_KEYS, &POLICY_KEYS]));
     let of = |name: &str, key: &str| schema["$defs"][name]["properties"][key]["enum"].clone();
     assert_eq!(of("policy", "log"), serde_json::json!(words::<Log>()));
     assert_eq!(of("rule", "mode"), serde_json::json!(words::<Mode>()));
