@@ -118,6 +118,7 @@ impl Section {
                 let ratio = series.wall().zip(self.best()).map(|(own, best)| own.as_secs_f64() / best.as_secs_f64());
                 json!({
                     "tool": series.tool.name(),
+                    "label": series.tool.label(self.case.kind),
                     "median_milliseconds": series.wall().map(|wall| wall.as_secs_f64() * 1000.0),
                     "ratio_to_best_peer": ratio,
                     "problem": series.problem,

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use regex::Regex;
+use serde_json::Value;
 
 use crate::support::images::{self, sha256};
 use crate::support::{Registry, Run};
@@ -205,27 +206,79 @@ fn drawn(lines: &[Line]) -> String {
     svg + "</svg>\n"
 }
 
+/// What the benchmark measured, as its last whole run wrote it.
+fn figures() -> Value {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/last.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
 /// A tool and its median in seconds.
 type Bar = (String, f64);
 
-/// The medians that the benchmark's table has for a case, as the table writes them.
-fn medians(table: &str, case: &str) -> Vec<Bar> {
-    let (_, section) = table.split_once(&format!("\n### {case}\n")).unwrap_or_else(|| panic!("no case {case}"));
-    let section = section.split("\n### ").next().unwrap();
-    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
-    let bar = |row: &str| {
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let (median, _) = cells[2].split_once(" s ").unwrap_or_else(|| panic!("no median in {row}"));
-        (cells[1].to_owned(), median.parse().unwrap())
-    };
-    rows.map(bar).collect()
+fn medians(figures: &Value, case: &str) -> Vec<Bar> {
+    let cases = figures["cases"].as_array().unwrap();
+    let case = cases.iter().find(|found| found["name"] == case).unwrap_or_else(|| panic!("no case {case}"));
+    let bar = |tool: &Value| Some((tool["label"].as_str()?.to_owned(), tool["median_milliseconds"].as_f64()? / 1000.0));
+    case["tools"].as_array().unwrap().iter().filter_map(bar).collect()
 }
 
-/// The bars of the README are the figures of the benchmark's own table.
+/// As the benchmark's table writes it.
+fn seconds(time: f64) -> String {
+    format!("{time:.*} s", if time < 10.0 { 2 } else { 1 })
+}
+
+#[test]
+fn the_table_of_the_benchmark_has_the_figures_that_are_kept() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let (table, figures) = (std::fs::read_to_string(root.join("benches/README.md")).unwrap(), figures());
+    let cases = figures["cases"].as_array().unwrap();
+    assert!(cases.len() >= 8, "a part of the benchmark is no last run");
+    for case in cases {
+        let name = case["name"].as_str().unwrap();
+        let (_, section) = table.split_once(&format!("\n### {name}\n")).unwrap_or_else(|| panic!("no case {name}"));
+        let section = section.split("\n### ").next().unwrap();
+        for (tool, median) in medians(&figures, name) {
+            let row = format!("| {tool} | {} (", seconds(median));
+            assert!(section.contains(&row), "{name} has no row that begins {row:?}:\n{section}");
+        }
+    }
+}
+
+struct Theme {
+    name: &'static str,
+    page: &'static str,
+    edge: &'static str,
+    text: &'static str,
+    title: &'static str,
+    own: &'static str,
+    peer: &'static str,
+}
+
+const THEMES: [Theme; 2] = [
+    Theme {
+        name: "light",
+        page: "#ffffff",
+        edge: "#d1d9e0",
+        text: "#59636e",
+        title: "#1f2328",
+        own: "#1a7f37",
+        peer: "#afb8c1",
+    },
+    Theme {
+        name: "dark",
+        page: "#0d1117",
+        edge: "#30363d",
+        text: "#8b949e",
+        title: "#e6edf3",
+        own: "#3fb950",
+        peer: "#484f58",
+    },
+];
+
+/// The bars of the README are drawn from what the benchmark measured.
 #[test]
 fn the_bars_are_the_benchmarks_figures() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let table = std::fs::read_to_string(root.join("benches/README.md")).unwrap();
+    let figures = figures();
     let cases = [
         ("platforms-cold", "An image of six platforms, 30 ms away, copied"),
         ("platforms-unchanged", "The same, already there"),
@@ -234,30 +287,33 @@ fn the_bars_are_the_benchmarks_figures() {
     ];
     let (mut body, mut y) = (String::new(), 36);
     for (case, title) in cases {
-        let bars = medians(&table, case);
+        let bars = medians(&figures, case);
         assert!(bars.len() >= 4 && bars[0].0 == "mirror-image", "{case}: {bars:?}");
         let longest = bars.iter().map(|(_, seconds)| *seconds).fold(0.0, f64::max);
         let _ = writeln!(body, "<text x=\"20\" y=\"{y}\" class=\"title\">{title}</text>");
-        for (tool, seconds) in &bars {
+        for (tool, median) in &bars {
             y += 20;
             let (long, own) =
-                (4.0_f64.max(seconds / longest * 520.0), if tool == "mirror-image" { "own" } else { "peer" });
+                (4.0_f64.max(median / longest * 520.0), if tool == "mirror-image" { "own" } else { "peer" });
             let _ = writeln!(
                 body,
                 "<text x=\"196\" y=\"{y}\" text-anchor=\"end\">{tool}</text><rect x=\"206\" y=\"{}\" width=\"{long:.0}\" \
-                 height=\"12\" rx=\"2\" class=\"{own}\"/><text x=\"{:.0}\" y=\"{y}\">{seconds} s</text>",
+                 height=\"12\" rx=\"2\" class=\"{own}\"/><text x=\"{:.0}\" y=\"{y}\">{}</text>",
                 y - 10,
-                214.0 + long
+                214.0 + long,
+                seconds(*median)
             );
         }
         y += 36;
     }
-    let svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 800 {y}\" width=\"800\" height=\"{y}\" role=\"img\" \
-         aria-labelledby=\"t\">\n<title id=\"t\">Seconds that mirror-image and its peers take, as in the table of \
-         benches/README.md</title>\n<style>text{{font:13px system-ui,'Segoe UI',Helvetica,Arial,sans-serif;fill:#8b949e}}\
-         .title{{fill:#e6edf3;font-weight:600}}.own{{fill:#3fb950}}.peer{{fill:#484f58}}</style>\n\
-         <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#0d1117\" stroke=\"#30363d\"/>\n{body}</svg>\n"
-    );
-    assert_file("benchmark.svg", &svg);
+    for Theme { name, page, edge, text, title, own, peer } in THEMES {
+        let svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 800 {y}\" width=\"800\" height=\"{y}\" role=\"img\" \
+             aria-labelledby=\"t\">\n<title id=\"t\">Seconds that mirror-image and its peers take, as in the table of \
+             benches/README.md</title>\n<style>text{{font:13px system-ui,'Segoe UI',Helvetica,Arial,sans-serif;fill:{text}}}\
+             .title{{fill:{title};font-weight:600}}.own{{fill:{own}}}.peer{{fill:{peer}}}</style>\n\
+             <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{page}\" stroke=\"{edge}\"/>\n{body}</svg>\n"
+        );
+        assert_file(&format!("benchmark-{name}.svg"), &svg);
+    }
 }
