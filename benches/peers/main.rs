@@ -4,6 +4,7 @@
 //! turn and says what it saw. A copy that is not right is said loudly and its figures are left out.
 
 mod cases;
+mod front;
 mod images;
 mod interrupt;
 mod measure;
@@ -22,11 +23,12 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use cases::{CASES, Case, Target};
+use front::{Behind, Certificates, Front, Like};
 use images::{Image, Kind};
-use proxy::{Exchange, Network, Proxy};
-use registries::{Program, Registry};
-use table::{Run, Scene, Section, Series};
-use tools::{Installed, Job, Tool};
+use proxy::{Exchange, Network, Proxy, Upstream};
+use registries::{Program, Registry, Requests};
+use table::{Connections, Run, Scene, Section, Series};
+use tools::{Installed, Job, Tls, Tool};
 
 /// What can go wrong is said to a person, who sees where; nothing here decides by kind.
 pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -86,6 +88,16 @@ fn options() -> Command {
             option("rounds", "N", "How often every tool is run [default: 5, or 3 for long cases]")
                 .value_parser(clap::value_parser!(u16).range(1..)),
         )
+        .arg(
+            option("network", "WHICH", "Plain HTTP, or what real registries have: TLS, HTTP/2, tokens, redirects")
+                .value_parser(["plain", "real"])
+                .default_value("plain"),
+        )
+        .arg(
+            option("target", "WHICH", "Whom the target of a real network is like")
+                .value_parser(["ghcr", "ecr"])
+                .default_value("ghcr"),
+        )
         .arg(flag("large", "Also a blob of 4 GiB, 3,000 and 10,000 tags, for the peak memory"))
         .arg(flag("timeline", "One run each, printed request by request as the network saw it"))
         .arg(option("json", "FILE", "Where the figures go [default: target/peers.json]"))
@@ -98,6 +110,8 @@ struct Options {
     cases: Vec<Case>,
     tools: Vec<Tool>,
     rounds: Option<usize>,
+    /// What the target of a real network is like; none on a plain one.
+    real: Option<Like>,
     timeline: bool,
     json: PathBuf,
     registry: Option<PathBuf>,
@@ -119,12 +133,21 @@ impl Options {
             cases: CASES.iter().filter(wanted).copied().collect(),
             tools: Tool::ALL.into_iter().filter(tool_wanted).collect(),
             rounds: matches.get_one::<u16>("rounds").map(|rounds| (*rounds).into()),
+            real: match (value(matches, "network"), value(matches, "target")) {
+                ("real", "ecr") => Some(Like::Ecr),
+                ("real", _) => Some(Like::Ghcr),
+                _ => None,
+            },
             timeline: matches.get_flag("timeline"),
             json: path("json").unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers.json")),
             registry: path("registry"),
             program: path("program"),
         }
     }
+}
+
+fn value<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
+    matches.get_one::<String>(name).map_or("", String::as_str)
 }
 
 fn bench(options: &Options) -> Outcome<()> {
@@ -143,7 +166,9 @@ fn bench(options: &Options) -> Outcome<()> {
         say(&format!("{tool} is not found and not measured; benches/README.md says how to install it"));
     }
 
-    let bench = Bench { options, registry: &registry, directory: directory.path() };
+    let certificates = options.real.map(|_| Certificates::make(&directory.path().join("certificates"))).transpose()?;
+    let bench =
+        Bench { options, registry: &registry, certificates: certificates.as_ref(), directory: directory.path() };
     let mut images: Vec<Image> = vec![];
     let mut sections = vec![];
     for case in &options.cases {
@@ -158,6 +183,12 @@ fn bench(options: &Options) -> Outcome<()> {
 
     let scene = Scene {
         registry: registry.version.clone(),
+        wire: match options.real {
+            None => "plain HTTP".to_owned(),
+            Some(like) => format!(
+                "nginx with TLS 1.3 and HTTP/2 before them, the source like Docker Hub, the target like {like:?}"
+            ),
+        },
         versions: tools::versions(&installed).into_iter().map(|(name, version)| (name.to_owned(), version)).collect(),
         missing,
         cores: std::thread::available_parallelism().map_or(0, usize::from),
@@ -174,7 +205,15 @@ fn bench(options: &Options) -> Outcome<()> {
 struct Bench<'a> {
     options: &'a Options,
     registry: &'a Program,
+    /// Of a real network.
+    certificates: Option<&'a Certificates>,
     directory: &'a Path,
+}
+
+/// What lies between the tool and the registries of one run.
+struct Between {
+    proxy: Option<Proxy>,
+    front: Option<Front>,
 }
 
 impl Bench<'_> {
@@ -212,6 +251,25 @@ impl Bench<'_> {
         Ok(Section { case: *case, series })
     }
 
+    fn between(
+        &self,
+        case: &Case,
+        image: &Image,
+        (source, target): (&Registry, &Registry),
+        directory: &Path,
+    ) -> Outcome<Between> {
+        let (source, target) = (source.address(), target.address());
+        if let Some((like, certificates)) = self.options.real.zip(self.certificates) {
+            let behind = Behind { source, target, blobs: &image.root };
+            let front = Front::start(&behind, like, certificates, directory)?;
+            let proxy = Proxy::start(Upstream::Front(front.address), case.network)?;
+            return Ok(Between { proxy: Some(proxy), front: Some(front) });
+        }
+        let is_needed = !case.network.is_plain() || self.options.timeline;
+        let proxy = is_needed.then(|| Proxy::start(Upstream::Ends { source, target }, case.network)).transpose()?;
+        Ok(Between { proxy, front: None })
+    }
+
     /// One run between fresh registries: its figures, or what was wrong with it.
     fn run(&self, case: &Case, image: &Image, found: &Installed) -> Outcome<Result<Run, String>> {
         let place = tempfile::tempdir_in(self.directory)?;
@@ -223,16 +281,21 @@ impl Bench<'_> {
         }
         let source = Registry::start(self.registry, &image.root, &path("source"))?;
         let target = Registry::start(self.registry, &path("storage"), &path("target"))?;
-        let between = !case.network.is_plain() || self.options.timeline;
-        let proxy = between.then(|| Proxy::start(source.address(), target.address(), case.network)).transpose()?;
-        let (source_address, target_address) =
-            proxy.as_ref().map_or((source.address(), target.address()), |proxy| (proxy.source, proxy.target));
+        let between = self.between(case, image, (&source, &target), &path("front"))?;
         let home = path("home");
-        let job = Job { image, source: source_address, target: target_address, home: &home };
+        let (source_name, target_name) = between.names(&source, &target);
+        let tls = self.certificates.zip(between.proxy.as_ref());
+        let tls = tls.map(|(certificates, proxy)| Tls { proxy: proxy.source, roots: &certificates.roots });
+        let job = Job { image, source: source_name, target: target_name, tls, home: &home };
         let usage = measure::run(&mut found.command(&job)?, &home, LONGEST)?;
-        let run = Run { usage, source: source.requests()?, target: target.requests()? };
-        if let (Some(proxy), true) = (proxy, self.options.timeline) {
-            print_timeline(case, found, &run, &proxy.end()?)?;
+        let seen = between.end(case.network)?;
+        let (of_source, of_target) = match seen.requests {
+            Some(requests) => requests,
+            None => (source.requests()?, target.requests()?),
+        };
+        let run = Run { usage, source: of_source, target: of_target, connections: seen.connections };
+        if self.options.timeline {
+            print_timeline(case, found, &run, &seen.exchanges)?;
         }
         Ok(match (run.usage.code, image.wrong_at(&path("storage"))) {
             (Some(0), None) => Ok(run),
@@ -241,6 +304,39 @@ impl Bench<'_> {
             (Some(code), _) => Err(format!("exit code {code}: {}", run.usage.said)),
             (None, _) => Err(format!("killed after {}", table::seconds(run.usage.wall))),
         })
+    }
+}
+
+/// What was seen between the tool and the registries.
+#[derive(Default)]
+struct Seen {
+    exchanges: Vec<Exchange>,
+    /// At the source and at the target, where the registries do not see all of them.
+    requests: Option<(Requests, Requests)>,
+    connections: Option<Connections>,
+}
+
+impl Between {
+    /// How the tool calls both registries.
+    fn names(&self, source: &Registry, target: &Registry) -> (String, String) {
+        match (&self.proxy, &self.front) {
+            (_, Some(_)) => (front::SOURCE.to_owned(), front::TARGET.to_owned()),
+            (Some(proxy), None) => (proxy.source.to_string(), proxy.target.to_string()),
+            (None, None) => (source.address().to_string(), target.address().to_string()),
+        }
+    }
+
+    fn end(self, network: Network) -> Outcome<Seen> {
+        let Some(proxy) = self.proxy else { return Ok(Seen::default()) };
+        let journal = proxy.end()?;
+        let Some(front) = self.front else { return Ok(Seen { exchanges: journal.exchanges, ..Seen::default() }) };
+        let (exchanges, resumed) = front.end(network.round_trip / 2)?;
+        let mut connections = Connections { opened: std::collections::BTreeMap::new(), resumed };
+        for host in &journal.connections {
+            *connections.opened.entry(front::side(host)).or_default() += 1;
+        }
+        let requests = Some(front::requests(&exchanges));
+        Ok(Seen { exchanges, requests, connections: Some(connections) })
     }
 }
 

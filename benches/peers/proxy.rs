@@ -2,11 +2,12 @@
 //!
 //! It is a delay line: what comes in leaves a fixed time later, however much is under way, so that a delay costs no
 //! throughput. A connection's first bytes wait for one more round trip, which a handshake would have taken. What it does
-//! not do: slow start, loss, TLS. Threads, because a thread sleeps to within a tenth of a millisecond and a timer wheel
-//! does not.
+//! not do: slow start, loss. Threads, because a thread sleeps to within a tenth of a millisecond and a timer wheel does not.
 //!
-//! It keeps a journal of requests by reading along, without taking part: HTTP/1.1 has one request under way on a
-//! connection, so bytes of the client that begin with a method after an answer (or at the start) are a request.
+//! On a plain network it is two addresses, one an end, and keeps a journal of requests by reading along, without taking
+//! part: HTTP/1.1 has one request under way on a connection, so bytes of the client that begin with a method after an answer
+//! (or at the start) are a request. On a real one it is what tools take for their HTTPS proxy: `CONNECT` names the host and
+//! is answered at once; what follows is TLS, of which it counts the connections.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _, stdin, stdout};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Outcome;
+use crate::{Outcome, front};
 
 /// What lies between the client and the registries.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -58,18 +59,41 @@ pub(crate) fn microseconds() -> u64 {
     u64::try_from(now.as_micros()).unwrap_or_default()
 }
 
+/// What a proxy has seen of one run.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Journal {
+    /// Of a plain network.
+    pub(crate) exchanges: Vec<Exchange>,
+    /// The hosts that were connected to, in order; of a real network.
+    pub(crate) connections: Vec<String>,
+}
+
+/// What it leads to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Upstream {
+    /// A registry at each end.
+    Ends { source: SocketAddr, target: SocketAddr },
+    /// One server that has all names.
+    Front(SocketAddr),
+}
+
 /// The proxy's process, seen from the benchmark.
 pub(crate) struct Proxy {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
+    /// Where it listens: for both ends, or twice the same.
     pub(crate) source: SocketAddr,
     pub(crate) target: SocketAddr,
 }
 
 impl Proxy {
-    pub(crate) fn start(source: SocketAddr, target: SocketAddr, network: Network) -> Outcome<Self> {
+    pub(crate) fn start(upstream: Upstream, network: Network) -> Outcome<Self> {
+        let (kind, source, target) = match upstream {
+            Upstream::Ends { source, target } => ("ends", source, target),
+            Upstream::Front(front) => ("front", front, front),
+        };
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["proxy", &source.to_string(), &target.to_string()])
+            .args(["proxy", kind, &source.to_string(), &target.to_string()])
             .arg(network.round_trip.as_micros().to_string())
             .arg(network.source_rate.unwrap_or(0).to_string())
             .stdin(Stdio::piped())
@@ -83,7 +107,7 @@ impl Proxy {
     }
 
     /// Ends it; its journal.
-    pub(crate) fn end(mut self) -> Outcome<Vec<Exchange>> {
+    pub(crate) fn end(mut self) -> Outcome<Journal> {
         drop(self.child.stdin.take());
         let mut journal = String::new();
         self.output.read_to_string(&mut journal)?;
@@ -99,37 +123,80 @@ impl Drop for Proxy {
     }
 }
 
-type Journal = Arc<Mutex<Vec<Exchange>>>;
+type Shared = Arc<Mutex<Journal>>;
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `peers proxy SOURCE TARGET MICROSECONDS RATE`: says its two addresses, serves until its input ends, then writes the
-/// journal.
+/// `peers proxy ends|front SOURCE TARGET MICROSECONDS RATE`: says its two addresses, serves until its input ends, then writes
+/// the journal.
 pub(crate) fn serve(arguments: &[String]) -> Outcome<()> {
-    let [source, target, round_trip, rate] = arguments else { return Err("proxy: wrong arguments".into()) };
+    let [kind, source, target, round_trip, rate] = arguments else { return Err("proxy: wrong arguments".into()) };
     let one_way = Duration::from_micros(round_trip.parse()?) / 2;
     let rate = Some(rate.parse()?).filter(|rate| *rate > 0);
-    let journal = Journal::default();
-    let mut addresses = vec![];
-    for (side, upstream, rate) in [("source", source, rate), ("target", target, None)] {
-        let upstream: SocketAddr = upstream.parse()?;
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        addresses.push(listener.local_addr()?);
-        let journal = Arc::clone(&journal);
-        spawn(move || {
-            for (connection, client) in listener.incoming().flatten().enumerate() {
-                let line = Line { side, connection, one_way, rate, journal: Arc::clone(&journal) };
+    let journal = Shared::default();
+    if kind == "front" {
+        let upstream: SocketAddr = source.parse()?;
+        let lead = move |client: TcpStream, connection, journal: &Shared| {
+            let journal = Arc::clone(journal);
+            spawn(move || -> Outcome<()> {
+                let host = connect(&client)?;
+                lock(&journal).connections.push(host.clone());
+                let side = front::side(&host);
+                let rate = rate.filter(|_| side != "target");
+                Line { side, connection, one_way, rate, journal }.carry(client, upstream)
+            });
+        };
+        let address = listen(&journal, lead)?;
+        writeln!(stdout(), "{address} {address}")?;
+    } else {
+        let mut addresses = vec![];
+        for (side, upstream, rate) in [("source", source, rate), ("target", target, None)] {
+            let upstream: SocketAddr = upstream.parse()?;
+            let lead = move |client: TcpStream, connection, journal: &Shared| {
+                let line = Line { side, connection, one_way, rate, journal: Arc::clone(journal) };
                 // A connection that breaks is for its two ends to see.
                 spawn(move || line.carry(client, upstream));
-            }
-        });
+            };
+            addresses.push(listen(&journal, lead)?);
+        }
+        writeln!(stdout(), "{} {}", addresses[0], addresses[1])?;
     }
-    writeln!(stdout(), "{} {}", addresses[0], addresses[1])?;
     stdin().read_to_end(&mut vec![])?;
     let journal = lock(&journal);
     Ok(stdout().write_all(serde_json::to_string(&*journal)?.as_bytes())?)
+}
+
+/// Gives each connection to `lead`, with its number. Where that is.
+fn listen(journal: &Shared, lead: impl Fn(TcpStream, usize, &Shared) + Send + 'static) -> Outcome<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let journal = Arc::clone(journal);
+    spawn(move || {
+        for (connection, client) in listener.incoming().flatten().enumerate() {
+            lead(client, connection, &journal);
+        }
+    });
+    Ok(address)
+}
+
+/// Answers a `CONNECT`; the host that it names.
+fn connect(mut client: &TcpStream) -> Outcome<String> {
+    client.set_nodelay(true)?;
+    let (mut head, mut byte) = (vec![], [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        client.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let host = head.strip_prefix("CONNECT ").and_then(|rest| rest.split_once(':')).map(|(host, _)| host.to_owned());
+    let Some(host) = host else {
+        client.write_all(b"HTTP/1.1 405 CONNECT alone\r\ncontent-length: 0\r\n\r\n")?;
+        return Err(head.into());
+    };
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+    Ok(host)
 }
 
 /// One connection.
@@ -138,7 +205,7 @@ struct Line {
     connection: usize,
     one_way: Duration,
     rate: Option<u64>,
-    journal: Journal,
+    journal: Shared,
 }
 
 impl Line {
@@ -221,7 +288,7 @@ struct Watch {
 impl Watch {
     fn goes_up(&self, bytes: &[u8]) {
         let (mut current, now) = (lock(&self.current), microseconds());
-        let mut journal = lock(&self.line.journal);
+        let journal = &mut lock(&self.line.journal).exchanges;
         let idle = current.is_none_or(|at| journal[at].answered > 0);
         if let Some(request) = request_line(bytes).filter(|_| idle) {
             *current = Some(journal.len());
@@ -246,7 +313,7 @@ impl Watch {
     fn comes_down(&self, bytes: &[u8]) {
         let (current, now) = (lock(&self.current), microseconds());
         let Some(at) = *current else { return };
-        let exchange = &mut lock(&self.line.journal)[at];
+        let exchange = &mut lock(&self.line.journal).exchanges[at];
         if bytes.starts_with(b"HTTP/1.1 100") {
             return;
         }

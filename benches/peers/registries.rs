@@ -54,12 +54,13 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// `root`: its storage. `directory`: for its configuration and its logs.
+    /// `root`: its storage. `directory`: for its configuration and its logs. Where uploads go is said relative to the host, as
+    /// GHCR does: before TLS it does not know its own address.
     pub(crate) fn start(program: &Program, root: &Path, directory: &Path) -> Outcome<Self> {
         fs::create_dir_all(directory)?;
         let config = format!(
             "version: 0.1\nlog: {{level: info, accesslog: {{disabled: false}}}}\n\
-             storage: {{filesystem: {{rootdirectory: {:?}}}, delete: {{enabled: true}}}}\nhttp: {{addr: \"127.0.0.1:0\"}}\n",
+             storage: {{filesystem: {{rootdirectory: {:?}}}, delete: {{enabled: true}}}}\nhttp: {{addr: \"127.0.0.1:0\", relativeurls: true}}\n",
             root.display().to_string()
         );
         let path = |name: &str| directory.join(name);

@@ -1,5 +1,6 @@
 //! What was measured, as Markdown for people and as JSON for programs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -16,6 +17,26 @@ pub(crate) struct Run {
     pub(crate) usage: Usage,
     pub(crate) source: Requests,
     pub(crate) target: Requests,
+    /// Of a real network.
+    pub(crate) connections: Option<Connections>,
+}
+
+/// TLS connections of one run: a handshake each.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    /// By the end that they lead to.
+    pub(crate) opened: BTreeMap<&'static str, usize>,
+    /// Those that went on with an earlier one's session.
+    pub(crate) resumed: usize,
+}
+
+impl Connections {
+    /// `14 (3 resumed): source 2, target 12`.
+    fn describe(&self) -> String {
+        let total: usize = self.opened.values().sum();
+        let each: Vec<String> = self.opened.iter().map(|(side, count)| format!("{side} {count}")).collect();
+        format!("{total} ({} resumed): {}", self.resumed, each.join(", "))
+    }
 }
 
 /// The runs of one tool in one case, and why there are no more.
@@ -36,6 +57,8 @@ pub(crate) struct Section {
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) registry: String,
+    /// What lies between.
+    pub(crate) wire: String,
     /// Program and version.
     pub(crate) versions: Vec<(String, String)>,
     /// Tools that were not found.
@@ -71,8 +94,14 @@ impl Section {
 
     fn markdown(&self, text: &mut String) {
         let _ = writeln!(text, "\n### {}\n\n{}.\n", self.case.name, self.case.describe());
-        text.push_str("| tool | median (least–most of n) | to the best peer | CPU | peak memory | requests at the source | requests at the target |\n");
-        text.push_str("|---|---|---|---|---|---|---|\n");
+        let mut runs = self.series.iter().flat_map(|series| &series.runs);
+        let is_real = runs.any(|run| run.connections.is_some());
+        let (column, rule) = if is_real { (" TLS connections |", "---|") } else { ("", "") };
+        let _ = writeln!(
+            text,
+            "| tool | median (least–most of n) | to the best peer | CPU | peak memory | requests at the source | requests at \
+             the target |{column}\n|---|---|---|---|---|---|---|{rule}"
+        );
         let best = self.best();
         for series in &self.series {
             let label = series.tool.label(self.case.kind);
@@ -83,9 +112,10 @@ impl Section {
                     best.map_or("—".to_owned(), |best| format!("{:.2}", wall.as_secs_f64() / best.as_secs_f64()));
                 let processor = median(series.runs.iter().map(|run| run.usage.processor)).unwrap_or_default();
                 let peak = series.runs.iter().map(|run| run.usage.peak).max().unwrap_or_default();
+                let connections = typical.connections.as_ref().map(|opened| format!(" {} |", opened.describe()));
                 let _ = writeln!(
                     text,
-                    "| {label} | {} ({}–{} of {}) | {ratio} | {} | {} MiB | {} | {} |",
+                    "| {label} | {} ({}–{} of {}) | {ratio} | {} | {} MiB | {} | {} |{}",
                     seconds(wall),
                     seconds(least),
                     seconds(most),
@@ -94,6 +124,7 @@ impl Section {
                     mebibytes(peak),
                     by_method(&typical.source),
                     by_method(&typical.target),
+                    connections.unwrap_or_default(),
                 );
             }
             if let Some(problem) = &series.problem {
@@ -109,6 +140,8 @@ impl Section {
                 "cpu_milliseconds": run.usage.processor.as_secs_f64() * 1000.0,
                 "peak_bytes": run.usage.peak,
                 "requests": { "source": run.source, "target": run.target },
+                "connections": run.connections.as_ref().map(|opened| &opened.opened),
+                "resumed_sessions": run.connections.as_ref().map(|opened| opened.resumed),
             })
         };
         let tools: Vec<Value> = self
@@ -134,8 +167,9 @@ pub(crate) fn markdown(scene: &Scene, sections: &[Section]) -> String {
     let versions: Vec<String> =
         scene.versions.iter().map(|(program, version)| format!("{program} {version}")).collect();
     let mut text = format!(
-        "{} at both ends, {} cores. {}. Peak memory cannot be told below {} MiB.\n",
+        "{} at both ends, {}, {} cores. {}. Peak memory cannot be told below {} MiB.\n",
         scene.registry,
+        scene.wire,
         scene.cores,
         versions.join(", "),
         mebibytes(scene.floor)
@@ -154,6 +188,7 @@ pub(crate) fn json(scene: &Scene, sections: &[Section]) -> Value {
         scene.versions.iter().map(|(program, version)| (program.clone(), version.clone().into())).collect();
     json!({
         "registry": scene.registry,
+        "network": scene.wire,
         "versions": versions,
         "missing": scene.missing,
         "cores": scene.cores,

@@ -1,4 +1,4 @@
-//! One run, request by request, as the proxy saw it: what waited for what.
+//! One run, request by request, as the proxy saw it, or the server before the registries: what waited for what.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ pub(crate) fn render(usage: &Usage, exchanges: &[Exchange]) -> String {
     let total = (usage.ended - usage.began).max(1);
     let since = |at: u64| at.saturating_sub(usage.began);
     let column = |at: u64| usize::try_from(since(at) * WIDTH as u64 / total).unwrap_or_default().min(WIDTH);
-    let mut text = String::from("   start    sent  answer     end  connection    up    down  request\n");
+    let mut text = String::from("   start    sent  answer     end   connection    up    down  request\n");
     for exchange in &sorted {
         let end = if exchange.ended == 0 { usage.ended } else { exchange.ended };
         // Sending `>`, waiting `.`, receiving `<`.
@@ -31,7 +31,7 @@ pub(crate) fn render(usage: &Usage, exchanges: &[Exchange]) -> String {
         let Exchange { side, connection, request, status, bytes_up, bytes_down, .. } = exchange;
         let _ = writeln!(
             text,
-            "{} {} {} {}  {side} {connection:>3} {bytes_up:>7} {bytes_down:>7}  |{bar}| {status} {}",
+            "{} {} {} {}  {side:<7} {connection:>3} {bytes_up:>7} {bytes_down:>7}  |{bar}| {status} {}",
             milliseconds(since(exchange.began)),
             milliseconds(since(exchange.sent)),
             milliseconds(since(exchange.answered)),
@@ -41,18 +41,20 @@ pub(crate) fn render(usage: &Usage, exchanges: &[Exchange]) -> String {
     }
     let first = sorted.first().map_or(0, |exchange| since(exchange.began));
     let last = sorted.iter().map(|exchange| since(exchange.ended)).max().unwrap_or(0);
-    let connections = |side: &str| {
-        let of_side = sorted.iter().filter(|exchange| exchange.side == side);
-        of_side.map(|exchange| exchange.connection).collect::<BTreeSet<_>>().len()
+    let ends: BTreeSet<&str> = sorted.iter().map(|exchange| exchange.side.as_str()).collect();
+    let connections = |side: &&str| {
+        let of_side = sorted.iter().filter(|exchange| exchange.side == *side);
+        let numbers = of_side.map(|exchange| exchange.connection).collect::<BTreeSet<_>>();
+        format!("{} to the {side}", numbers.len())
     };
+    let connections: Vec<String> = ends.iter().map(connections).collect();
     let (idle, most) = load(&sorted);
     let _ = writeln!(
         text,
-        "{} requests over {} + {} connections, at most {most} under way. From start to the first request{}, nothing under \
-         way for{}, from the last answer to the end{}, in all{} ms",
+        "{} requests over connections: {}; at most {most} under way. From start to the first request{}, nothing under way \
+         for{}, from the last answer to the end{}, in all{} ms",
         sorted.len(),
-        connections("source"),
-        connections("target"),
+        connections.join(", "),
         milliseconds(first),
         milliseconds(idle),
         milliseconds(total.saturating_sub(last)),

@@ -1,6 +1,6 @@
 //! mirror-image and its peers: where each is found, and how each is asked for the same copy.
 //!
-//! Every tool has its defaults, but for what a loopback registry without TLS needs and for what keeps digests.
+//! Every tool has its defaults, but for how it gets to the registries and for what keeps digests.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Outcome;
+use crate::front::{CREDENTIAL, TARGET};
 use crate::images::{Image, Kind};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,10 +92,19 @@ pub(crate) struct Installed {
 /// A copy to be made.
 pub(crate) struct Job<'a> {
     pub(crate) image: &'a Image,
-    pub(crate) source: SocketAddr,
-    pub(crate) target: SocketAddr,
+    /// The registries' names.
+    pub(crate) source: String,
+    pub(crate) target: String,
+    pub(crate) tls: Option<Tls<'a>>,
     /// Empty, and this run's alone: no tool finds a cache or credentials.
     pub(crate) home: &'a Path,
+}
+
+/// How a tool gets to registries that speak TLS.
+#[derive(Clone, Copy)]
+pub(crate) struct Tls<'a> {
+    pub(crate) proxy: SocketAddr,
+    pub(crate) roots: &'a Path,
 }
 
 impl Installed {
@@ -113,7 +123,7 @@ impl Installed {
     }
 
     pub(crate) fn command(&self, job: &Job<'_>) -> Outcome<Command> {
-        let Job { image, source, target, home } = job;
+        let Job { image, source, target, home, tls } = job;
         let kind = image.kind;
         let repository = kind.repository();
         let (from, to) = (format!("{source}/{repository}"), format!("{target}/{repository}"));
@@ -122,6 +132,13 @@ impl Installed {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         for variable in ["HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
             command.env(variable, home);
+        }
+        if let Some(tls) = tls {
+            // What all of them know: Go's programs and rustls-platform-verifier read the roots from there, and the credential.
+            command.env("HTTPS_PROXY", format!("http://{}", tls.proxy)).env("SSL_CERT_FILE", tls.roots);
+            fs::create_dir_all(home.join(".docker"))?;
+            let auths = format!("{{\"auths\":{{\"{TARGET}\":{{\"auth\":\"{CREDENTIAL}\"}}}}}}");
+            fs::write(home.join(".docker/config.json"), auths)?;
         }
         match self.tool {
             Tool::MirrorImage if kind == Kind::ManyTags => {
@@ -155,25 +172,37 @@ impl Installed {
                 }
             }
             Tool::Regctl => {
-                for host in [source, target] {
+                for host in [source, target].into_iter().filter(|_| tls.is_none()) {
                     command.args(["--host", &format!("reg={host},tls=disabled")]);
                 }
                 command.args(["image", "copy", &from_tag, &to_tag]);
             }
             Tool::Regsync => {
                 let config = home.join("regsync.yml");
-                let mut text = "version: 1\ndefaults: {parallel: 4}\ncreds:\n".to_owned();
-                for host in [source, target] {
-                    writeln!(text, "  - {{registry: \"{host}\", tls: disabled}}")?;
+                let mut text = "version: 1\ndefaults: {parallel: 4}\n".to_owned();
+                if tls.is_none() {
+                    text.push_str("creds:\n");
+                    for host in [source, target] {
+                        writeln!(text, "  - {{registry: \"{host}\", tls: disabled}}")?;
+                    }
                 }
                 writeln!(text, "sync:\n  - {{source: \"{from}\", target: \"{to}\", type: repository}}")?;
                 fs::write(&config, text)?;
                 command.args(["once", "--config"]).arg(config);
             }
-            Tool::Oras => drop(command.args(["cp", "--from-plain-http", "--to-plain-http", &from_tag, &to_tag])),
+            Tool::Oras => {
+                command.arg("cp");
+                if tls.is_none() {
+                    command.args(["--from-plain-http", "--to-plain-http"]);
+                }
+                command.args([&from_tag, &to_tag]);
+            }
             Tool::Skopeo => {
                 command.arg("--insecure-policy").arg(if kind.is_many() { "sync" } else { "copy" });
-                command.args(["--all", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false"]);
+                command.args(["--all", "--preserve-digests"]);
+                if tls.is_none() {
+                    command.args(["--src-tls-verify=false", "--dest-tls-verify=false"]);
+                }
                 if kind.is_many() {
                     // It adds the last part of the source's name itself.
                     let parent = to.rsplit_once('/').map_or(to.as_str(), |(parent, _)| parent);
