@@ -15,6 +15,7 @@ use url::Url;
 use crate::error::Error;
 use crate::http::address::{is_link_or_loopback, is_loopback};
 use crate::http::failure::innermost;
+use crate::http::one_connection::OneConnection;
 use crate::http::proxies::Proxies;
 use crate::http::reach::{Resolver, Seen, Zone};
 use crate::http::roots::ExtraRoots;
@@ -25,6 +26,14 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// The same where there is another place to ask.
 const CONNECT_WITH_ALTERNATIVES: Duration = Duration::from_secs(5);
+
+/// What may be under way to us over one HTTP/2 connection before any of it is read, in bytes.
+pub(crate) const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+
+/// After how long without a word an HTTP/2 connection that is waited for is asked whether it is there, and how long it may
+/// take to say so. One that is dead would otherwise take in every request that is sent again.
+const PING: Duration = Duration::from_secs(15);
+const PONG: Duration = Duration::from_secs(15);
 
 /// The clients of a run.
 ///
@@ -61,10 +70,10 @@ struct Kind {
 /// What a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pool {
-    /// A manifest at most: HTTP/2 where the server has it, so that many share one connection.
+    /// A manifest, or a small blob: HTTP/2 where the server has it, so that all share one connection.
     Small,
-    /// A blob: HTTP/1.1, a connection each. One HTTP/2 connection is one window and one congestion state for all bodies;
-    /// registries and CDNs limit the speed of each connection.
+    /// A large blob: HTTP/1.1, a connection each. One HTTP/2 connection is one window and one congestion state for all
+    /// bodies; registries and CDNs limit the speed of each connection.
     Blob,
 }
 
@@ -120,8 +129,8 @@ impl Transport {
         let is_here = is_link_or_loopback(url.host());
         // A proxy may be spoken to over TLS whatever the host behind it speaks.
         let tls = !loopback || url.scheme() == "https";
-        // Without TLS there is no HTTP/2, and blobs and manifests share the connections.
-        let pipe = if loopback || url.scheme() != "https" { Pool::Blob } else { pipe };
+        // Without TLS there is no HTTP/2, and all share the connections.
+        let pipe = if url.scheme() == "https" { pipe } else { Pool::Blob };
         let kind = Kind { pipe, has_alternatives, is_here, tls, least };
         let mut clients = self.0.clients.locked();
         if let Some(client) = clients.get(&kind) {
@@ -150,8 +159,17 @@ impl Shared {
             builder = builder.pool_max_idle_per_host(0);
         }
         let http2 = kind.pipe == Pool::Small;
-        if !http2 {
+        if http2 {
+            builder = builder
+                .http2_initial_connection_window_size(CONNECTION_WINDOW)
+                .http2_keep_alive_interval(PING)
+                .http2_keep_alive_timeout(PONG);
+        } else {
             builder = builder.http1_only();
+        }
+        // Where none is kept, none is shared.
+        if http2 && self.rest == Rest::Kept {
+            builder = builder.connector_layer(OneConnection::default());
         }
         if kind.is_here {
             builder = builder.no_proxy();

@@ -9,6 +9,7 @@ pub mod clients;
 pub mod exchange;
 pub mod failure;
 pub mod message;
+mod one_connection;
 pub mod proxies;
 pub mod reach;
 pub mod roots;

@@ -44,6 +44,7 @@ mod files;
 mod gitlab;
 mod helpers;
 mod hostile_registries;
+mod http2;
 mod images;
 mod imports;
 mod injection;

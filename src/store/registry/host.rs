@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderValue};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::credentials::login::Login;
@@ -25,6 +25,7 @@ use crate::store::registry::concurrency::Concurrency;
 use crate::store::registry::connections::Connections;
 use crate::store::registry::health::{GivenUp, Health, Work};
 use crate::store::registry::learned::Observed;
+use crate::store::registry::memory::Memory;
 use crate::store::registry::quirks::Quirks;
 use crate::store::registry::server::Server;
 use crate::store::registry::warnings::Warnings;
@@ -83,10 +84,8 @@ pub struct Host {
     server: Arc<Server>,
     pub auth: Auth,
     pub transport: Transport,
-    /// The run's permits for read-ahead.
-    spans: Arc<Semaphore>,
-    /// The run's memory for small blobs, in KiB.
-    small_blobs: Arc<Semaphore>,
+    /// What the run's blobs may take.
+    pub(crate) memory: Memory,
     pub(crate) concurrency: Concurrency,
     /// Whether it was asked how it wants to be asked; locked while it is.
     pub(crate) greeted: OnceCell<()>,
@@ -115,7 +114,7 @@ impl Host {
         name: &str,
         login: Option<Login>,
         transport: &Transport,
-        (spans, small_blobs): (Arc<Semaphore>, Arc<Semaphore>),
+        memory: Memory,
         settings: &RegistrySettings,
     ) -> Result<Self, Error> {
         let (limit, shortage) = settings.pulls;
@@ -135,8 +134,7 @@ impl Host {
             auth: Auth::new(name, Arc::clone(&server), login, quirks.token_service, settings.allowed(name)),
             server,
             transport: transport.clone(),
-            spans,
-            small_blobs,
+            memory,
             concurrency: Concurrency::new(quirks.is_gentle, settings.most_requests, settings.connections.clone()),
             greeted: OnceCell::new(),
             answered: AtomicBool::new(false),
@@ -218,17 +216,6 @@ impl Host {
     /// Learns from a 401; whether another attempt is worth it.
     pub(crate) async fn learn(&self, headers: &HeaderMap, sent: Option<&HeaderValue>, scopes: &Scopes) -> bool {
         self.auth.learn(headers, sent, scopes).await != Learnt::Nothing
-    }
-
-    /// Room in memory for one more span of a blob, if there is any.
-    pub(crate) fn span(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.spans).try_acquire_owned().ok()
-    }
-
-    /// Room in memory for a small blob of so many bytes, if there is any.
-    pub(crate) fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let kibibytes = u32::try_from(bytes.div_ceil(1024)).ok()?;
-        Arc::clone(&self.small_blobs).try_acquire_many_owned(kibibytes).ok()
     }
 
     /// Why it is not asked for this `work` now.

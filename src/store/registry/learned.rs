@@ -38,6 +38,8 @@ pub struct Observed {
     pub(crate) single_put_below: AtomicU64,
     /// Uploads with one PATCH of any size fail; only chunks are taken.
     pub(crate) chunked_only: AtomicBool,
+    /// A blob that was asked for was at another host.
+    pub(crate) redirects_blobs: AtomicBool,
     /// When it was last seen that more connections for one blob do not make it come faster.
     parallel_unhelpful_since: Mutex<Option<Instant>>,
     /// Its repositories.
@@ -86,6 +88,7 @@ impl Observed {
         Self {
             single_put_below: AtomicU64::new(quirks.single_put_below),
             chunked_only: AtomicBool::new(false),
+            redirects_blobs: AtomicBool::new(false),
             parallel_unhelpful_since: Mutex::default(),
             repositories: Mutex::default(),
         }

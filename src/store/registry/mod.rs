@@ -15,6 +15,7 @@ pub mod health;
 pub mod host;
 pub mod learned;
 pub mod manifests;
+mod memory;
 pub mod paging;
 pub mod pulls;
 pub mod quirks;

@@ -5,8 +5,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::Semaphore;
-
 use crate::credentials::Credentials;
 use crate::credentials::login::Login;
 use crate::error::{Error, Side};
@@ -16,6 +14,7 @@ use crate::oci::reference::Reference;
 use crate::store::content::AccountId;
 use crate::store::registry::blobs::read_ahead::MAX_SPANS;
 use crate::store::registry::host::{Host, RegistrySettings};
+use crate::store::registry::memory::Memory;
 use crate::store::registry::repository::{Purpose, Repository};
 use crate::store::registry::retry::Timeouts;
 use crate::sync::LockExt as _;
@@ -26,26 +25,14 @@ pub struct Registries {
     settings: RegistrySettings,
     credentials: Credentials,
     hosts: Mutex<Vec<Arc<Host>>>,
-    /// Permits to keep a span of a blob in memory ahead of its turn: one bound for the hosts of a run together.
-    spans: Arc<Semaphore>,
-    /// The same for small blobs that wait to be sent, in KiB.
-    small_blobs: Arc<Semaphore>,
+    /// What blobs may take of memory: one bound for the hosts of a run together.
+    memory: Memory,
 }
-
-/// The most memory that small blobs take which wait to be sent, in KiB.
-const SMALL_BLOBS: usize = 32 * 1024;
 
 impl Registries {
     /// No host is known and nothing is contacted yet.
     pub fn new(transport: Transport, settings: RegistrySettings, credentials: Credentials) -> Self {
-        Self {
-            transport,
-            settings,
-            credentials,
-            hosts: Mutex::default(),
-            spans: Arc::new(Semaphore::new(MAX_SPANS)),
-            small_blobs: Arc::new(Semaphore::new(SMALL_BLOBS)),
-        }
+        Self { transport, settings, credentials, hosts: Mutex::default(), memory: Memory::new(MAX_SPANS) }
     }
 
     /// The credentials of the run.
@@ -98,7 +85,7 @@ impl Registries {
         let host = if let Some(host) = known.and_then(|number| hosts.get(number)) {
             Arc::clone(host)
         } else {
-            let memory = (Arc::clone(&self.spans), Arc::clone(&self.small_blobs));
+            let memory = self.memory.clone();
             let host = Host::new(reference.registry(), login, &self.transport, memory, &self.settings)?;
             let host = Arc::new(host);
             hosts.push(Arc::clone(&host));

@@ -44,6 +44,8 @@ pub(crate) struct Request<'a> {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Bytes>,
     pub(crate) class: RequestClass,
+    /// The connections that it goes over.
+    pub(crate) pool: Pool,
     /// What it asks of the host.
     pub(crate) work: Work,
     /// Whether a redirect is followed, or is the answer itself.
@@ -68,6 +70,7 @@ impl<'a> Request<'a> {
             headers: HeaderMap::new(),
             body: None,
             class: RequestClass::Small,
+            pool: Pool::Small,
             work: Work::Answer,
             follow_redirects: true,
             stays_home: false,
@@ -333,12 +336,14 @@ impl Repository {
     }
 
     async fn follow(&self, call: &Request<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Cause> {
-        let pipe = if call.class == RequestClass::Small { Pool::Small } else { Pool::Blob };
         let mut url = self.host.at_present(&call.url);
         let reads = matches!(call.method, Method::GET | Method::HEAD);
         for _ in 0..=HOPS {
+            // Where blobs are elsewhere, this registry only says where: no body, and no connection of its own for it.
+            let is_led_on = self.is_home(&url) && self.host.observed.redirects_blobs.load(Relaxed);
+            let pool = if is_led_on { Pool::Small } else { call.pool };
             let mut request =
-                self.request(call.method.clone(), &url, pipe, authorization)?.headers(call.headers.clone());
+                self.request(call.method.clone(), &url, pool, authorization)?.headers(call.headers.clone());
             if let Some(body) = &call.body {
                 request = request.body(body.clone());
             } else if !reads {

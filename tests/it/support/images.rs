@@ -288,11 +288,17 @@ pub fn many_layers(count: u64) -> Image {
 
 /// `count` images in one index, a layer of `size` bytes each: for runs that are killed half way.
 pub fn wide(count: u64, size: usize) -> Image {
+    wide_of(count, 1, size)
+}
+
+/// The same with so many layers each.
+pub fn wide_of(count: u64, layers: u64, size: usize) -> Image {
     let mut all = Image { blobs: vec![], manifests: vec![], platforms: vec![] };
     let mut entries = Vec::new();
     for number in 0..count {
         let platform = format!("linux/arch{number}");
-        let image = leaf(OCI, &platform, 5_000 + number, &[layer(OCI, 6_000 + number, size)]);
+        let layers: Vec<Object> = (0..layers).map(|at| layer(OCI, 6_000 + number + at * count, size)).collect();
+        let image = leaf(OCI, &platform, 5_000 + number, &layers);
         entries.push(image.root().descriptor_with(&platform_member(&platform)));
         all.platforms.push((platform, image.digest().to_owned()));
         all = all.with(image);

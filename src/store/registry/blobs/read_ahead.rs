@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
 use crate::store::registry::blobs::resume::RangeReader;
+use crate::store::registry::memory::Room;
 
 /// What one more connection reads ahead, in bytes: long enough that a round trip between two of them costs little.
 pub const SPAN_BYTES: u64 = 2 * 1024 * 1024;
@@ -139,7 +139,7 @@ impl BlobReader {
     }
 
     fn widen(&mut self) {
-        let Some(permit) = self.head.repository.host.span() else { return };
+        let Some(permit) = self.head.repository.host.memory.span() else { return };
         self.parallel = Parallel::Trial(self.throughput.bytes_per_sec());
         self.throughput = Throughput::new();
         // What its connection has on its way is not thrown away.
@@ -153,13 +153,13 @@ impl BlobReader {
     fn read_ahead(&mut self) {
         while self.parallel != Parallel::Off
             && self.claimed < self.size()
-            && let Some(permit) = self.head.repository.host.span()
+            && let Some(permit) = self.head.repository.host.memory.span()
         {
             self.start_span(permit);
         }
     }
 
-    fn start_span(&mut self, permit: OwnedSemaphorePermit) {
+    fn start_span(&mut self, permit: Room) {
         let end = (self.claimed + SPAN_BYTES).min(self.size());
         self.ahead.push_back(Prefetch::start(self.head.sibling(self.claimed..end), permit));
         self.claimed = end;
@@ -205,11 +205,11 @@ impl Throughput {
 pub struct Prefetch {
     reading: Option<JoinHandle<Result<VecDeque<Bytes>, Cause>>>,
     pieces: VecDeque<Bytes>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Room,
 }
 
 impl Prefetch {
-    fn start(mut range: RangeReader, permit: OwnedSemaphorePermit) -> Self {
+    fn start(mut range: RangeReader, permit: Room) -> Self {
         let reading = tokio::spawn(async move {
             let mut pieces = VecDeque::new();
             while let Some(piece) = range.next().await? {

@@ -1,6 +1,7 @@
 //! One range of a blob, read on after a break.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
@@ -12,6 +13,7 @@ use crate::error::Error;
 use crate::error::action::Action;
 use crate::error::cause::{Cause, ConnectionFailure};
 use crate::error::violation::{Lead, Violation};
+use crate::http::clients::Pool;
 use crate::http::failure::classify;
 use crate::oci::manifest::Descriptor;
 use crate::store::content::TagOrDigest;
@@ -19,6 +21,7 @@ use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::concurrency::Permit;
 use crate::store::registry::connections::RequestClass;
 use crate::store::registry::health::Work;
+use crate::store::registry::memory::{Room, SMALL_BYTES};
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::Request;
@@ -48,6 +51,8 @@ pub struct RangeReader {
     pub redirected_to: Option<Url>,
     /// The place for its first request, where it came with one.
     pub place: Option<Permit>,
+    /// Its room among the small blobs that come over a shared connection, where it is one of them.
+    pub shares: Option<Room>,
     pub answer: Option<(Response, Permit)>,
     pub budget: RetryBudget,
 }
@@ -67,6 +72,7 @@ impl RangeReader {
             no_range: false,
             parallel: false,
             place: None,
+            shares: None,
             answer: None,
         }
     }
@@ -210,7 +216,7 @@ impl RangeReader {
         loop {
             let url = self.redirected_to.as_ref().unwrap_or(&self.url).clone();
             let mut call = Request::new(Method::GET, url, Scopes::pull(&self.repository.name), "blob");
-            (call.class, call.work) = (RequestClass::Read, Work::Read);
+            (call.class, call.pool, call.work) = (RequestClass::Read, self.pool(), Work::Read);
             let ranged = self.parallel || (self.offset > 0 && !self.no_range);
             if ranged && let Ok(range) = HeaderValue::from_str(&self.range()) {
                 call.headers.insert(RANGE, range);
@@ -227,6 +233,9 @@ impl RangeReader {
                     Ok(skip) => {
                         self.skip = skip;
                         self.redirected_to = (*response.url() != self.url).then(|| response.url().clone());
+                        if !self.repository.is_home(response.url()) && self.repository.is_home(&self.url) {
+                            self.repository.host.observed.redirects_blobs.store(true, Relaxed);
+                        }
                         if is_early {
                             self.repository.host.concurrency.on_success(RequestClass::Early);
                         }
@@ -253,6 +262,17 @@ impl RangeReader {
             }
             self.repository.pause(&mut self.budget, cause, "blob").await?;
         }
+    }
+
+    /// The connections that it comes over: a small blob shares one, as far as those carry it; where that has failed once, it
+    /// has one of its own as a large one has.
+    fn pool(&mut self) -> Pool {
+        let may_share = !self.parallel && self.descriptor.size <= SMALL_BYTES && self.budget.attempts() == 0;
+        self.shares = self.shares.take().filter(|_| may_share);
+        if may_share && self.shares.is_none() {
+            self.shares = self.repository.host.memory.coming(self.descriptor.size);
+        }
+        if self.shares.is_some() { Pool::Small } else { Pool::Blob }
     }
 
     /// What is missing of this stretch, for the header `Range`; the blob's end is left open.

@@ -15,7 +15,8 @@ use crate::store::blob::{BlobPushRequest, BlobStream};
 use crate::store::content::Presence;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::blobs::upload_requests::Session;
-use crate::store::registry::blobs::upload_session::{BlobOpener, BlobUpload, SMALL_BYTES};
+use crate::store::registry::blobs::upload_session::{BlobOpener, BlobUpload};
+use crate::store::registry::memory::SMALL_BYTES;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::send::Request;
 

@@ -213,7 +213,7 @@ impl Repository {
     pub async fn send_body(
         &self,
         method: Method,
-        url: &Url,
+        (url, pool): (&Url, Pool),
         stream: BlobStream,
         length: u64,
         flow: &Arc<Flow>,
@@ -226,7 +226,7 @@ impl Repository {
         let authorization = self.authorization(&Scopes::push(&self.name)).await?;
         // An empty stream with a length of 0 is sent as no body at all by some HTTP libraries' rules; say it plainly.
         let body = if length == 0 { Body::from(Bytes::new()) } else { body };
-        let request = self.request(method, url, Pool::Blob, authorization.as_ref())?.headers(headers).body(body);
+        let request = self.request(method, url, pool, authorization.as_ref())?.headers(headers).body(body);
         let result = self.watched(request, end, flow).await;
         if let Some(error) = failure.locked().take() {
             return Err(UploadError::Source(error));
@@ -315,8 +315,9 @@ impl Repository {
             headers.insert(CONTENT_RANGE, range);
         }
         let authorization = self.authorization(&Scopes::push(&self.name)).await?;
-        let response =
-            self.deliver(Method::PATCH, &session.url, &headers, (chunk, length), authorization.as_ref()).await?;
+        let response = self
+            .deliver(Method::PATCH, (&session.url, Pool::Blob), &headers, (chunk, length), authorization.as_ref())
+            .await?;
         if response.status().is_success() {
             return self.renewed(session, offset, &response);
         }
@@ -331,14 +332,14 @@ impl Repository {
     async fn deliver(
         &self,
         method: Method,
-        url: &Url,
+        (url, pool): (&Url, Pool),
         headers: &HeaderMap,
         (body, blob): (&Bytes, u64),
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Cause> {
         let mut url = url.clone();
         for _ in 0..=HOPS {
-            let request = self.request(method.clone(), &url, Pool::Blob, authorization)?;
+            let request = self.request(method.clone(), &url, pool, authorization)?;
             let request = request.headers(headers.clone()).body(body.clone());
             let began = Instant::now();
             let _unanswered = self.meter.ask(&self.host.name);
@@ -361,12 +362,13 @@ impl Repository {
     }
 
     /// The PUT that closes a session.
-    pub async fn commit(&self, session: &Url, descriptor: &Descriptor) -> Result<(), UploadError> {
+    pub async fn commit(&self, (session, pool): (&Url, Pool), descriptor: &Descriptor) -> Result<(), UploadError> {
         let url = with_digest(session.clone(), descriptor);
         for renewed in [false, true] {
             let authorization = self.authorization(&Scopes::push(&self.name)).await?;
             let nothing = (&Bytes::new(), descriptor.size);
-            let response = self.deliver(Method::PUT, &url, &body_headers(0), nothing, authorization.as_ref()).await?;
+            let response =
+                self.deliver(Method::PUT, (&url, pool), &body_headers(0), nothing, authorization.as_ref()).await?;
             if response.status().is_success() {
                 return Ok(());
             }

@@ -16,12 +16,12 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error::Error;
 use crate::error::action::Action;
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
+use crate::http::clients::Pool;
 use crate::oci::manifest::Descriptor;
 use crate::store::blob::{self, BlobSource, BlobStream};
 use crate::store::content::TagOrDigest;
@@ -30,12 +30,10 @@ use crate::store::registry::concurrency::Permit;
 use crate::store::registry::connections::RequestClass;
 use crate::store::registry::health::Work;
 use crate::store::registry::learned::{Refusal, UploadMethod};
+use crate::store::registry::memory::{Room, SMALL_BYTES};
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::{self, Retry, RetryBudget};
 use crate::store::registry::send::HOPS;
-
-/// Blobs up to this size in bytes count as small requests: they are over before a large one has begun.
-pub(super) const SMALL_BYTES: u64 = 1024 * 1024;
 
 /// Opens a blob at its source; the first time it may be open already.
 pub(super) struct BlobOpener<'a> {
@@ -69,7 +67,7 @@ pub(super) struct BlobUpload<'a> {
     pub(super) opener: BlobOpener<'a>,
     /// A small blob, read whole before a permit to send it is asked for, and its room in memory: no source, however slow,
     /// keeps a target's permit.
-    whole: Option<(Bytes, OwnedSemaphorePermit)>,
+    whole: Option<(Bytes, Room)>,
     method: UploadMethod,
     budget: RetryBudget,
     /// The most bytes that one session has taken: more is progress.
@@ -143,7 +141,12 @@ impl<'a> BlobUpload<'a> {
             }
             let is_resumed = session.offset > 0;
             let flow = Arc::new(Flow::new(session.offset, Arc::clone(held.place())));
-            let streamed = self.stream(&mut session, &flow).await;
+            // A small blob shares the connection that stands, where that carries it and has not failed it.
+            let may_share = self.is_small() && self.budget.attempts() == 0;
+            let shares = if may_share { self.repository.host.memory.going(self.descriptor.size) } else { None };
+            let pool = if shares.is_some() { Pool::Small } else { Pool::Blob };
+            let streamed = self.stream(&mut session, &flow, pool).await;
+            drop(shares);
             self.budget.exclude_wait(flow.take_waited());
             // Given back before anything is asked again: the next POST wants a permit of the same class.
             drop(held);
@@ -177,7 +180,7 @@ impl<'a> BlobUpload<'a> {
         if self.whole.is_some() || !self.is_small() {
             return Ok(());
         }
-        let Some(room) = self.repository.host.room(self.descriptor.size) else { return Ok(()) };
+        let Some(room) = self.repository.host.memory.small_blob(self.descriptor.size) else { return Ok(()) };
         let pieces: Vec<Bytes> = self.opener.open().await?.try_collect().await?;
         self.whole = Some((pieces.concat().into(), room));
         Ok(())
@@ -260,7 +263,7 @@ impl<'a> BlobUpload<'a> {
     }
 
     /// Sends what `session` has not got, and closes it.
-    async fn stream(&mut self, session: &mut Session, flow: &Arc<Flow>) -> Result<(), UploadError> {
+    async fn stream(&mut self, session: &mut Session, flow: &Arc<Flow>, pool: Pool) -> Result<(), UploadError> {
         let size = self.descriptor.size;
         if session.offset < size || size == 0 {
             let stream = self.open(flow).await.map_err(UploadError::Source)?;
@@ -269,17 +272,18 @@ impl<'a> BlobUpload<'a> {
             match self.method {
                 UploadMethod::Monolithic => {
                     let url = with_digest(session.url.clone(), self.descriptor);
-                    self.repository.send_body(Method::PUT, &url, stream, rest, flow).await?;
+                    self.repository.send_body(Method::PUT, (&url, pool), stream, rest, flow).await?;
                     return Ok(());
                 }
                 UploadMethod::Streamed => {
-                    let response = self.repository.send_body(Method::PATCH, &session.url, stream, rest, flow).await?;
+                    let at = (&session.url, pool);
+                    let response = self.repository.send_body(Method::PATCH, at, stream, rest, flow).await?;
                     *session = self.repository.renewed(session, size, &response)?;
                 }
                 UploadMethod::Chunked => self.send_chunks(session, stream, flow).await?,
             }
         }
-        self.repository.commit(&session.url, self.descriptor).await
+        self.repository.commit((&session.url, pool), self.descriptor).await
     }
 
     /// `PATCH`es of the session's size of chunks, each with its `Content-Range`. Where one is taken in part, what is left of

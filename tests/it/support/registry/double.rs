@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::http::HeaderMap;
 use bytes::Bytes;
+use rustls::HandshakeKind;
 use tokio_rustls::TlsAcceptor;
 
 use super::faults::Fault;
@@ -171,6 +172,7 @@ pub(super) struct Node {
     /// Storage hosts want no credentials.
     pub(super) guarded: bool,
     pub(super) log: Mutex<Vec<Recorded>>,
+    pub(super) handshakes: Arc<Mutex<Vec<HandshakeKind>>>,
     pub(super) faults: Mutex<Vec<Fault>>,
     pub(super) switches: Mutex<Switches>,
 }
@@ -235,6 +237,20 @@ impl Registry {
         Self::serve("127.0.0.2", self.node.content.clone(), keys, false)
     }
 
+    /// The same over TLS, as a host of this name.
+    pub fn tls_redirect_store(&self, name: &str, certificate: &Certificate) -> Self {
+        let keys = Arc::new(Mutex::new(Keys::new(Auth::Open)));
+        let url = |_| format!("https://{name}");
+        Self::serve_as(Some(certificate.acceptor()), url, "127.0.0.1", self.node.content.clone(), keys, false)
+    }
+
+    /// A token service over TLS, as a host of this name, whose tokens this registry takes.
+    pub fn tls_token_service(&self, name: &str, certificate: &Certificate) -> Self {
+        let url = |_| format!("https://{name}");
+        let keys = self.node.keys.clone();
+        Self::serve_as(Some(certificate.acceptor()), url, "127.0.0.1", Arc::default(), keys, true)
+    }
+
     /// A token service at `address` (`127.0.0.1`: same host, another port; `127.0.0.2`: a foreign host) whose tokens
     /// this registry takes. Name it as the realm: `registry.set_realm(&format!("{}/token", service.url()))`.
     pub fn token_service_at(&self, address: &str) -> Self {
@@ -276,18 +292,19 @@ impl Registry {
             keys,
             guarded,
             log: Mutex::default(),
+            handshakes: Arc::default(),
             faults: Mutex::default(),
             switches: Mutex::default(),
         });
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let state = node.clone();
+        let (state, handshakes) = (node.clone(), node.handshakes.clone());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.spawn(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 let router = axum::Router::new().fallback(handle).with_state(state);
                 let service = router.into_make_service_with_connect_info::<ConnectionEnd>();
-                axum::serve(Listener { listener, tls }, service).await.unwrap();
+                axum::serve(Listener { listener, tls, handshakes }, service).await.unwrap();
             });
             let _ = runtime.block_on(stopped);
         });
@@ -450,6 +467,11 @@ impl Registry {
         self.log().len() - self.requests()
     }
 
+    /// How each TLS connection to it began.
+    pub fn handshakes(&self) -> Vec<HandshakeKind> {
+        lock(&self.node.handshakes).clone()
+    }
+
     /// Registry requests by method (`*`: any) and a part of path and query.
     pub fn count(&self, method: &str, part: &str) -> usize {
         let matches = |r: &&Recorded| (method == "*" || r.method == method) && r.line().contains(part);
@@ -543,7 +565,8 @@ pub fn serve_tls(certificate: &Certificate, router: axum::Router) -> (SocketAddr
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            axum::serve(Listener { listener, tls }, router.into_make_service()).await.unwrap();
+            let listener = Listener { listener, tls, handshakes: Arc::default() };
+            axum::serve(listener, router.into_make_service()).await.unwrap();
         });
         let _ = runtime.block_on(stopped);
     });

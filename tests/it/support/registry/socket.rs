@@ -3,12 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
+use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -17,6 +18,8 @@ use tokio_rustls::TlsAcceptor;
 pub(super) struct Listener {
     pub(super) listener: TcpListener,
     pub(super) tls: Option<TlsAcceptor>,
+    /// How each TLS connection began.
+    pub(super) handshakes: Arc<Mutex<Vec<HandshakeKind>>>,
 }
 
 trait Duplex: AsyncRead + AsyncWrite + Send {}
@@ -73,6 +76,8 @@ impl axum::serve::Listener for Listener {
                 Some(tls) => {
                     // A connection whose handshake fails is closed.
                     if let Ok(stream) = tls.accept(wire).await {
+                        let kind = stream.get_ref().1.handshake_kind().expect("it is over");
+                        self.handshakes.lock().unwrap().push(kind);
                         return (Socket { stream: Box::pin(stream), end }, address);
                     }
                 }

@@ -18,6 +18,7 @@ pub const NAME: &str = "registry.test";
 /// A certificate for [`NAME`], by a CA that nobody else knows.
 pub struct Certificate {
     directory: TempDir,
+    protocols: Vec<Vec<u8>>,
 }
 
 impl Certificate {
@@ -44,7 +45,12 @@ impl Certificate {
             ]
             .concat(),
         );
-        Self { directory }
+        Self { directory, protocols: vec![b"h2".to_vec(), b"http/1.1".to_vec()] }
+    }
+
+    /// The same, of a server that has no HTTP/2.
+    pub fn without_http2(self) -> Self {
+        Self { protocols: vec![b"http/1.1".to_vec()], ..self }
     }
 
     /// The same certificate, good for a month that is over.
@@ -81,7 +87,7 @@ impl Certificate {
         (self.path("leaf.pem"), self.path("leaf.key"))
     }
 
-    /// The server's side: HTTP/2 is offered first.
+    /// The server's side: HTTP/2 is offered first, where it is.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         // Another test may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -89,7 +95,7 @@ impl Certificate {
         let chain = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap).collect();
         let key = PrivateKeyDer::from_pem_file(key).unwrap();
         let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols.clone_from(&self.protocols);
         TlsAcceptor::from(Arc::new(config))
     }
 }

@@ -1,0 +1,182 @@
+//! TLS with HTTP/2: how many connections and handshakes a run takes, and that a run goes on where a shared connection fails it.
+//!
+//! The source is as Docker Hub is: tokens from another host, blobs from a third one. The target is as GHCR is. Counts, and
+//! never times.
+
+use axum::http::Version;
+use rustls::HandshakeKind;
+
+use crate::support::images::{self, Image};
+use crate::support::tls::{Certificate, lead_by};
+use crate::support::{Account, Auth, Fault, Registry, Run, TokenAuth, What};
+
+const SOURCE: &str = "registry.hub.test";
+const TOKENS: &str = "auth.hub.test";
+const STORAGE: &str = "blobs.storage.test";
+const TARGET: &str = "packages.test";
+
+const MEBIBYTE: usize = 1024 * 1024;
+
+struct World {
+    source: Registry,
+    tokens: Registry,
+    storage: Registry,
+    target: Registry,
+    certificate: Certificate,
+    proxy: String,
+}
+
+impl World {
+    async fn start() -> Self {
+        Self::with(|certificate| certificate).await
+    }
+
+    async fn with(change: impl Fn(Certificate) -> Certificate) -> Self {
+        let names = [SOURCE, TOKENS, STORAGE, TARGET].map(|name| format!("DNS:{name}")).join(",");
+        let certificate = change(Certificate::naming(&names));
+        let source = Registry::with_tls_as(SOURCE, &certificate);
+        let (tokens, storage) =
+            (source.tls_token_service(TOKENS, &certificate), source.tls_redirect_store(STORAGE, &certificate));
+        source.set_auth(Auth::Token(TokenAuth { anonymous_pull: true, ..TokenAuth::new(vec![]) }));
+        source.set_realm(&format!("https://{TOKENS}/token"));
+        source.fault(Fault::on("GET", "/blobs/", What::redirect(format!("https://{STORAGE}{{path}}"))).always());
+        let target = Registry::with_tls_as(TARGET, &certificate);
+        target.set_auth(Auth::Token(TokenAuth::ghcr(vec![Account::new("ann", "hunter2-hunter2")])));
+        target.set_realm(&format!("https://{TARGET}/token"));
+        let hosts = [(SOURCE, &source), (TOKENS, &tokens), (STORAGE, &storage), (TARGET, &target)]
+            .map(|(name, registry)| (format!("CONNECT {name}:443 "), registry.host()));
+        let lead = move |line: &str| {
+            hosts.iter().find(|(begin, _)| line.starts_with(begin)).map(|(_, address)| address.clone())
+        };
+        let proxy = lead_by(lead).await;
+        Self { source, tokens, storage, target, certificate, proxy }
+    }
+
+    fn run(&self, run: Run) -> Run {
+        run.env("HTTPS_PROXY", &self.proxy)
+            .input("ca-certificates", &self.certificate.authority())
+            .input("registry-auth", &format!("{TARGET} ann hunter2-hunter2"))
+            .input("attachments", "none")
+    }
+
+    /// Copies `image`; every tag and manifest of the target is whole then.
+    async fn copy(&self, image: &Image) {
+        self.source.seed(image, "library/app:1");
+        let run = Run::copy(&format!("{SOURCE}/library/app:1"), &format!("{TARGET}/mirror/app:1"));
+        let outcome = self.run(run).input("patience", "20s").succeeds().await;
+        self.target.is_whole("mirror/app", "1").unwrap_or_else(|problem| panic!("{problem}\n{outcome}"));
+    }
+
+    fn hosts(&self) -> [&Registry; 4] {
+        [&self.source, &self.tokens, &self.storage, &self.target]
+    }
+
+    /// TLS connections to the source, its token service, its storage and the target.
+    fn connections(&self) -> [usize; 4] {
+        self.hosts().map(|host| host.handshakes().len())
+    }
+
+    fn versions(&self) -> Vec<Version> {
+        let mut versions: Vec<Version> =
+            self.hosts().iter().flat_map(|host| host.log()).map(|request| request.version).collect();
+        versions.dedup();
+        versions
+    }
+}
+
+#[tokio::test]
+async fn an_image_of_six_platforms_takes_one_connection_to_each_host() {
+    let world = World::start().await;
+    let image = images::wide_of(6, 4, 350_000);
+    world.copy(&image).await;
+    assert_eq!(world.connections(), [1; 4], "{}", world.target.lines());
+    assert_eq!(world.versions(), [Version::HTTP_2]);
+    let (blobs, manifests) = (image.blobs.len(), image.manifests.len());
+    let counts = [
+        // Once without a token, which is answered with where they are had.
+        (&world.source, "HEAD", "/manifests/", 2),
+        (&world.source, "GET", "/manifests/", manifests),
+        (&world.source, "GET", "/blobs/", blobs),
+        (&world.storage, "GET", "/blobs/", blobs),
+        (&world.tokens, "GET", "/token", 1),
+        (&world.target, "GET", "/token", 1),
+        (&world.target, "POST", "/uploads/", blobs),
+        (&world.target, "PUT", "/uploads/", blobs),
+        (&world.target, "PUT", "/manifests/", manifests),
+    ];
+    for (host, method, part, expected) in counts {
+        assert_eq!(host.count(method, part), expected, "{method} {part}: {}", host.lines());
+    }
+}
+
+#[tokio::test]
+async fn an_unchanged_list_of_tags_takes_one_connection_to_each_host_and_two_questions_a_tag() {
+    let world = World::start().await;
+    let tags: Vec<String> = (0..80).map(|number| format!("1.{number}")).collect();
+    for (number, tag) in tags.iter().enumerate() {
+        for (registry, name) in [(&world.source, "library/app"), (&world.target, "mirror/app")] {
+            registry.seed(&images::release(number as u64), &format!("{name}:{tag}"));
+        }
+    }
+    let lines: Vec<String> =
+        tags.iter().map(|tag| format!("{SOURCE}/library/app:{tag} => {TARGET}/mirror/app:{tag}")).collect();
+    world.run(Run::new().command("copy").input("images", &lines.join("\n"))).succeeds().await;
+    assert_eq!(world.connections(), [1, 1, 0, 1]);
+    for registry in [&world.source, &world.target] {
+        let asked = registry.count("HEAD", "/manifests/") - registry.statuses(401);
+        assert_eq!((asked, registry.count("GET", "/manifests/")), (tags.len(), 0), "{}", registry.lines());
+        assert_eq!(registry.token_requests() + registry.writes(), usize::from(std::ptr::eq(registry, &world.target)));
+    }
+}
+
+#[tokio::test]
+async fn a_large_blob_has_connections_of_its_own_which_go_on_with_the_tls_session() {
+    let world = World::start().await;
+    world.copy(&images::big(3 * MEBIBYTE, 1)).await;
+    let connections = world.connections();
+    // The first blob is asked for before it is known that blobs are elsewhere.
+    assert!(connections[0] <= 2 && connections[2] == 2, "{connections:?}");
+    assert_eq!(world.target.handshakes(), [HandshakeKind::Full, HandshakeKind::Resumed]);
+    let large = world.target.log().into_iter().find(|request| request.body.len() == 3 * MEBIBYTE);
+    assert_eq!(large.map(|request| request.version), Some(Version::HTTP_11));
+}
+
+#[tokio::test]
+async fn where_blobs_are_elsewhere_the_registry_is_asked_for_large_ones_over_the_connection_that_stands() {
+    let world = World::start().await;
+    // More than are read at once: those that wait know where the others led.
+    world.copy(&images::wide_of(3, 8, 2 * MEBIBYTE)).await;
+    let asked = world.source.log().into_iter().filter(|request| request.path.contains("/blobs/"));
+    let over_one = asked.filter(|request| request.version == Version::HTTP_2).count();
+    assert!(over_one > 3, "{over_one}: {}", world.source.lines());
+    let served = world.storage.log().into_iter().filter(|request| request.served > MEBIBYTE);
+    assert_eq!(served.map(|request| request.version).filter(|version| *version == Version::HTTP_2).count(), 0);
+}
+
+#[tokio::test]
+async fn hosts_without_http2_are_copied_from_and_to_over_http1() {
+    let world = World::with(Certificate::without_http2).await;
+    world.copy(&images::wide_of(3, 2, 20_000)).await;
+    assert_eq!(world.versions(), [Version::HTTP_11]);
+    assert!(world.connections().iter().all(|count| (1..=40).contains(count)), "{:?}", world.connections());
+}
+
+/// A small blob that failed over the connection that all share goes over one of its own.
+#[tokio::test]
+async fn what_a_shared_connection_fails_goes_over_one_of_its_own() {
+    for (at_storage, fault) in [
+        (true, Fault::on("GET", "/blobs/", What::CutBodyAfter(10_000)).times(2)),
+        (true, Fault::on("GET", "/blobs/", What::ResetBodyAfter(10_000)).times(2)),
+        (true, Fault::on("GET", "/blobs/", What::StallBodyAfter(10_000))),
+        (false, Fault::on("PUT", "/uploads/", What::CutRequestAfter(10_000)).times(2)),
+        (false, Fault::on("PUT", "/uploads/", What::NoAnswer)),
+        (false, Fault::on("PUT", "/uploads/", What::status(500))),
+        (false, Fault::on("PUT", "/manifests/", What::NoAnswer)),
+    ] {
+        let world = World::start().await;
+        let faulty = if at_storage { &world.storage } else { &world.target };
+        faulty.fault(fault);
+        world.copy(&images::wide_of(3, 2, 40_000)).await;
+        assert!(faulty.fired() > 0, "{:?}", faulty.waiting());
+    }
+}
