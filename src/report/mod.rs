@@ -13,6 +13,7 @@ pub mod json;
 pub mod list;
 pub mod log;
 pub mod notices;
+pub mod pace;
 pub mod package_access;
 pub mod plan;
 pub mod prune;

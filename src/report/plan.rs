@@ -15,8 +15,8 @@ use crate::plan::images::At;
 use crate::plan::list::tags::Step;
 use crate::plan::list::version::Version;
 use crate::report::Report;
-use crate::report::figures;
 use crate::report::list::ListReport;
+use crate::report::{figures, pace};
 use crate::text::sanitise::{code, markdown_text, one_line, plain_code};
 use crate::text::units::{count, size};
 
@@ -132,6 +132,9 @@ pub fn markdown(report: &Report, list: &ListReport) -> String {
     // A column for each image's only where there were some.
     let (bills, pulls) = (pulls > 0, count(pulls, "billed pull"));
     let _ = writeln!(text, "{bytes} to send; {pulls} to find out.");
+    for sentence in pace::sentences(report) {
+        let _ = writeln!(text, "{}", markdown_text(&sentence));
+    }
     text += &alarm(report);
     let sections = sections(report, list);
     let mut rows: Vec<Row> = Vec::new();
@@ -194,7 +197,8 @@ pub fn lines(report: &Report) -> Vec<String> {
         }
     }
     changes.sort();
-    std::iter::once(format!("plan: {}", totals(report))).chain(changes.into_iter().map(|(_, line)| line)).collect()
+    let first = std::iter::once(format!("plan: {}", totals(report))).chain(pace::sentences(report));
+    first.chain(changes.into_iter().map(|(_, line)| line)).collect()
 }
 
 /// What nobody should do, where it cannot be overlooked.

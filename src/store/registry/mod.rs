@@ -26,6 +26,8 @@ pub mod repository;
 pub mod retry;
 pub mod send;
 pub mod server;
+#[cfg(test)]
+mod simulation;
 pub mod tag_list;
 pub mod tags;
 mod warnings;

@@ -24,6 +24,8 @@ pub struct Quirks {
     pub single_put_below: u64,
     /// Whether a mount from the repository itself says nothing about whether a blob is there.
     pub self_mount_is_silent: bool,
+    /// How many requests that write it takes a minute, where that is known.
+    pub writes_per_minute: Option<u64>,
     /// The host to which it redirects what it does not know, instead of answering 404.
     pub not_found_redirects_to: Option<&'static str>,
 }
@@ -37,6 +39,7 @@ const ANY: Quirks = Quirks {
     largest_blob: None,
     single_put_below: u64::MAX,
     self_mount_is_silent: false,
+    writes_per_minute: None,
     not_found_redirects_to: None,
 };
 
@@ -58,6 +61,8 @@ const GITHUB: Quirks = Quirks {
     largest_blob: Some(10_000_000_000),
     single_put_below: CAUTIOUS_PUT,
     self_mount_is_silent: true,
+    // In the words of its refusals (chainguard-images/images#173).
+    writes_per_minute: Some(2_000),
     not_found_redirects_to: Some("github.com"),
     ..ANY
 };
