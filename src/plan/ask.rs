@@ -165,7 +165,8 @@ pub struct Ask {
 /// Reads a request: its first `limit` images that whoever asks may ask for.
 pub fn read(text: &str, rights: &Rights, limit: usize) -> Ask {
     let mut ask = Ask { is_strangers: *rights != Rights::Any, ..Ask::default() };
-    for Asked { number, read } in pasted::request(text).into_iter().take(limit.saturating_add(MOST_ANSWERED)) {
+    let most = limit.saturating_add(MOST_ANSWERED);
+    for Asked { number, read } in pasted::request(text, most).into_iter().take(most) {
         let mut decline = |why| ask.declined.push(Declined { number, why });
         let read = match read {
             Ok(read) => read,

@@ -189,8 +189,9 @@ fn looks_alike(c: char) -> bool {
     !c.is_ascii() && !is_apart && (c.is_alphanumeric() || matches!(c, '\u{300}'..='\u{36f}' | '․' | '⁄' | '∕' | '∶'))
 }
 
-/// Reads free text: an image a line, or several where each has a host; headings, comments and fences are no lines.
-pub fn request(text: &str) -> Vec<Asked> {
+/// Reads free text: an image a line, or several where each has a host; headings, comments and fences are no lines. Behind `most`
+/// images and sentences only what is said of all of them is read.
+pub fn request(text: &str, most: usize) -> Vec<Asked> {
     let lines: Vec<String> = visible::visible(text).lines().map(|line| plain(unnumbered(line))).collect();
     let text = lines.join("\n");
     if let Some(listed) = document(&text) {
@@ -232,7 +233,9 @@ pub fn request(text: &str) -> Vec<Asked> {
             platform = Platform::parse(word).ok();
             continue;
         }
-        asked.extend(items(line).map(|read| Asked { number, read }));
+        if asked.len() < most {
+            asked.extend(items(line).map(|read| Asked { number, read }));
+        }
     }
     for one in asked.iter_mut().filter_map(|asked| asked.read.as_mut().ok()) {
         one.platform = one.platform.take().or_else(|| platform.clone());

@@ -439,7 +439,7 @@ fn no_advice_leads_in_a_circle() {
 #[test]
 fn a_request_in_free_text_is_read_line_by_line_and_no_line_spoils_another() {
     for (text, expected) in REQUESTS {
-        let asked = request(text);
+        let asked = request(text, 100);
         let read: Vec<String> = asked
             .iter()
             .map(|asked| match &asked.read {
@@ -463,10 +463,14 @@ fn plain_text_stays_as_it_is() {
 #[test]
 fn lines_are_counted_as_whoever_fills_in_the_form_counts_them() {
     let form = "### Images to mirror\n\n```text\nnginx\n\nhello there\n```\n\n### Platform\n\n_No response_\n";
-    let numbers = |text: &str| request(text).iter().map(|asked| asked.number).collect::<Vec<_>>();
+    let numbers = |text: &str| request(text, 100).iter().map(|asked| asked.number).collect::<Vec<_>>();
     assert_eq!(numbers(form), [1, 3]);
     assert_eq!(numbers("### 要同步的镜像\n\nnginx\nredis"), [1, 2]);
     assert_eq!(numbers("nginx\n\nredis"), [1, 3]);
     assert_eq!(numbers("docker run \\\n -d \\\n nginx\nredis"), [1, 4]);
     assert_eq!(numbers("<!--\n\n-->\nredis"), [4]);
+    // What is said of all of them is read however many there are.
+    let many = request(&("nginx\n".repeat(50_000) + "platform: linux/arm64"), 3);
+    assert_eq!(many.len(), 3);
+    assert!(many.iter().all(|asked| asked.read.as_ref().is_ok_and(|read| read.platform.is_some())), "{many:?}");
 }
