@@ -251,7 +251,7 @@ async fn prune_list<S: Future<Output = &'static str>>(
         }
     };
     account.refused = account.refused.or(end);
-    let (title, lines) = account.group(report.reader);
+    let (title, lines) = account.group();
     watch.console.group(&title, &lines);
     for problem in account.problems(report.reader) {
         if account.fails() {

@@ -19,7 +19,7 @@ use crate::observe::meter::Meter;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::oci::vendor::Vendor;
 use crate::plan::list::prune::{Prune, Scope, Stays};
-use crate::plan::list::prune_plan::{self, Fate, images};
+use crate::plan::list::prune_plan::{self, Fate, Mismatch, images};
 use crate::report::Report;
 use crate::report::prune::{PruneReport, PrunedRepository, Wanted};
 use crate::store::registry::registries::Registries;
@@ -48,6 +48,8 @@ struct Found<'a> {
     repository: Repository,
     /// None where there is nothing to say of it.
     fate: Option<Result<Fate, Stop>>,
+    /// Which of `prune-keep` have one of its tags; none where it has no list of them.
+    kept: Option<BTreeSet<String>>,
 }
 
 impl Pruner<'_> {
@@ -63,6 +65,7 @@ impl Pruner<'_> {
             limit: self.prune.limit,
             repositories: Vec::new(),
             refused: None,
+            idle: Vec::new(),
             traffic: crate::observe::counts::Traffic::default(),
         }
     }
@@ -97,14 +100,12 @@ impl Pruner<'_> {
             fates.insert(one.scope.repository.name(), fate);
         }
         pruned.repositories = found.iter().filter_map(account).collect();
+        pruned.idle = self.idle(&found);
         let text = prune_plan::text(&fates);
         let Some(planned) = &self.prune.plan else { return self.write(&text) };
-        if let Some(moved) = prune_plan::moved(planned, &text) {
-            return Err(format!(
-                "nothing was deleted: what is there now is not what was planned in `{}`: {moved}; plan anew with \
-                 `prune: plan`, this list and this `prune-keep`",
-                quote(&self.prune.file)
-            ));
+        let own = self.scopes.iter().map(|scope| scope.repository.name()).collect();
+        if let Some(mismatch) = prune_plan::compare(planned, &text, &own) {
+            return Err(unlike(&quote(&self.prune.file), &mismatch));
         }
         if pruned.planned() > self.prune.limit {
             return Err(format!(
@@ -118,6 +119,16 @@ impl Pruner<'_> {
             return Ok(());
         }
         self.delete(&found, pruned).await
+    }
+
+    /// Those of `prune-keep` that have no tag of any repository; none where one of them was not read.
+    fn idle(&self, found: &[Found<'_>]) -> Vec<String> {
+        let kept: Option<Vec<&BTreeSet<String>>> = found.iter().map(|one| one.kept.as_ref()).collect();
+        let patterns = self.prune.keep.iter().map(ToString::to_string);
+        let idle = |kept: Vec<&BTreeSet<String>>| {
+            patterns.filter(|pattern| !kept.iter().any(|kept| kept.contains(pattern))).collect()
+        };
+        kept.map(idle).unwrap_or_default()
     }
 
     /// What a run has just replaced was under a tag of the list when the run began: somebody has put it there.
@@ -174,26 +185,26 @@ impl Pruner<'_> {
         let writes = self.prune.plan.is_some() && !self.inputs.dry_run;
         let purpose = if writes { Purpose::Write } else { Purpose::Read };
         let repository = self.registries.open(Side::Target, &scope.repository, purpose, Arc::clone(meter))?;
-        let fate = match self.fate(scope, &repository, images).await {
-            Ok(fate) => fate.map(Ok),
-            Err(stop) => Some(Err(stop)),
+        let names = match read::names(&repository).await {
+            Ok(names) => names,
+            // A dry run of the first copy.
+            Err(error) if error.is_absent() && self.inputs.dry_run => {
+                return Ok(Found { scope, repository, fate: None, kept: Some(BTreeSet::new()) });
+            }
+            Err(error) => return Ok(Found { scope, repository, fate: Some(Err(error.into())), kept: None }),
         };
-        Ok(Found { scope, repository, fate })
+        let kept = Some(scope.kept(&names, &self.prune.keep));
+        let fate = self.fate(scope, &repository, (&names, images)).await.transpose();
+        Ok(Found { scope, repository, fate, kept })
     }
 
     async fn fate(
         &self,
         scope: &Scope,
         repository: &Repository,
-        images: &[ImageOutcome],
+        (names, images): (&BTreeSet<String>, &[ImageOutcome]),
     ) -> Result<Option<Fate>, Stop> {
-        let names = match read::names(repository).await {
-            Ok(names) => names,
-            // A dry run of the first copy.
-            Err(error) if error.is_absent() && self.inputs.dry_run => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let (unwanted, mut stays) = scope.unwanted(&names, &self.prune.keep);
+        let (unwanted, mut stays) = scope.unwanted(names, &self.prune.keep);
         if unwanted.is_empty() {
             return Ok(None);
         }
@@ -223,7 +234,7 @@ impl Pruner<'_> {
         // Of some platforms another digest is written than the source's.
         let written = self.targets(scope, images).filter_map(|(image, _)| image.digest.clone());
         let kept = scope.digests.iter().cloned().chain(written).collect();
-        let state = read::whole(repository, &names, &unwanted, &kept).await?;
+        let state = read::whole(repository, names, &unwanted, &kept).await?;
         let mut doomed = state.doomed(&unwanted, &kept);
         if is_github {
             let shared = std::mem::take(&mut doomed.aliases).into_keys().filter(|tag| unwanted.contains(tag));
@@ -264,6 +275,25 @@ impl Pruner<'_> {
         }
         Ok(())
     }
+}
+
+/// Nothing is deleted by a plan in `file` that is not this run's; why.
+fn unlike(file: &str, mismatch: &Mismatch) -> String {
+    let why = match mismatch {
+        Mismatch::Foreign(number) => format!(
+            "the plan in `{file}` is of another list: of its {} this list writes to none",
+            count(*number as u64, "repository")
+        ),
+        Mismatch::Spent(number) => {
+            format!(
+                "the plan in `{file}` is spent: of its {} none is to be deleted any more, because it was carried out or the \
+                 list selects them again",
+                count(*number as u64, "tag")
+            )
+        }
+        Mismatch::Moved(what) => format!("what is there now is not what was planned in `{file}`: {what}"),
+    };
+    format!("nothing was deleted: {why}; plan anew with `prune: plan`, this list and this `prune-keep`")
 }
 
 fn doomed<'a>(found: &'a Found<'_>) -> Option<&'a Doomed> {

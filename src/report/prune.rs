@@ -41,6 +41,8 @@ pub struct PruneReport {
     pub repositories: Vec<PrunedRepository>,
     /// Why nothing was planned, or nothing deleted.
     pub refused: Option<String>,
+    /// Those of `prune-keep` that have no tag.
+    pub idle: Vec<String>,
     /// What it cost.
     pub traffic: Traffic,
 }
@@ -193,6 +195,9 @@ impl PruneReport {
                 self.limit
             ));
         }
+        notices.extend(self.idle.iter().take(NAMED).map(|pattern| {
+            format!("`prune-keep`: `{}` has no tag of what the list writes to, and spares nothing", quote(pattern))
+        }));
         for one in &self.repositories {
             let left = one.deleted.iter().flat_map(|deleted| &deleted.left).filter(|tag| one.tags.contains_key(*tag));
             let left: Vec<&str> = left.map(String::as_str).collect();
@@ -207,8 +212,8 @@ impl PruneReport {
         notices
     }
 
-    /// For the log: a title, and a line for each tag.
-    pub fn group(&self, reader: Reader) -> (String, Vec<String>) {
+    /// For the log: a title, and a line for each tag. What went wrong is said beside it.
+    pub fn group(&self) -> (String, Vec<String>) {
         let mut lines = Vec::new();
         for one in &self.repositories {
             for (tag, digest) in &one.tags {
@@ -221,7 +226,6 @@ impl PruneReport {
             lines.extend((more > 0).then(|| format!("kept {more} more tags of {}", one.name)));
         }
         lines.extend(self.notices().into_iter().map(|notice| format!("notice: {notice}")));
-        lines.extend(self.problems(reader).into_iter().map(|problem| format!("problem: {problem}")));
         (self.headline(), lines)
     }
 

@@ -126,8 +126,45 @@ async fn what_a_list_selects_no_more_is_planned_and_then_deleted() {
     assert!(applied.says("prune: 2 tags deleted with 2 manifests"), "{applied}");
     assert!(applied.summary.contains(&format!("| `{name}:1.0` | deleted | <code>sha256:")), "{}", applied.summary);
     mirror.target.is_whole("m/app", "1.2").unwrap();
-    // What was done cannot be done twice: the plan is of another state.
-    mirror.refuses(&mirror.run("apply"), "no longer so: `").await;
+    // What was done cannot be done twice, and that is said once.
+    let spent = format!("the plan in `{PLAN}` is spent: of its 2 tags none is to be deleted any more");
+    let outcome = mirror.refuses(&mirror.run("apply"), &spent).await;
+    assert_eq!(outcome.log.matches(&spent).count(), 1, "{outcome}");
+    for outcome in [&planned, &dry, &applied, &outcome] {
+        assert!(!outcome.summary.contains("\n\n\n"), "{}", outcome.summary);
+    }
+}
+
+#[tokio::test]
+async fn the_plan_of_another_list_is_said_to_be_one() {
+    let mirror = Mirror::shrunk();
+    mirror.plan().await;
+    for number in 0..3 {
+        mirror.target.seed(&images::release(number), &format!("other/app:1.{number}"));
+    }
+    let (source, target) = (mirror.source.host(), mirror.target.host());
+    mirror.write(
+        "images.yml",
+        &format!("images:\n- {{source: {source}/app, target: {target}/other/app, tags: [1.2]}}\n"),
+    );
+    let said =
+        format!("the plan in `{PLAN}` is of another list: of its 1 repository this list writes to none; plan anew");
+    mirror.refuses(&mirror.run("apply"), &said).await;
+}
+
+#[tokio::test]
+async fn what_is_to_be_kept_and_is_not_there_is_said() {
+    let mirror = Mirror::shrunk();
+    let keep = format!("1.0\n9.*\n{}:1.2", mirror.target.name("m/app"));
+    let outcome = mirror.run("plan").input("prune-keep", &keep).succeeds().await;
+    assert_eq!(tags(&outcome), ["1.1 would-delete", "1.0 kept"], "{outcome}");
+    let said = "`prune-keep`: `9.*` has no tag of what the list writes to";
+    assert!(outcome.says(said) && outcome.summary.contains("has no tag of what the list writes to"), "{outcome}");
+    assert_eq!(outcome.log.matches("`prune-keep`: ").count(), 1, "{outcome}");
+    // Of what could not be read it is not known.
+    mirror.target.fault(Fault::on("GET", "/tags/list", What::error(403, "DENIED", "no")).always());
+    let outcome = mirror.run("plan").input("prune-keep", &keep).run().await;
+    assert!(!outcome.says("has no tag of what the list writes to"), "{outcome}");
 }
 
 #[tokio::test]

@@ -219,6 +219,17 @@ impl Scope {
         reference.repository() == self.repository.repository() && place(reference, insecure) == self.place
     }
 
+    /// Whether `pattern` has this tag, by its name or by all of it.
+    fn has(&self, pattern: &Pattern, tag: &str) -> bool {
+        pattern.matches(tag) || self.names.iter().any(|name| pattern.matches(&format!("{name}:{tag}")))
+    }
+
+    /// Which of `keep` have one of the repository's `tags`.
+    pub fn kept(&self, tags: &BTreeSet<String>, keep: &[Pattern]) -> BTreeSet<String> {
+        let has_one = |pattern: &&Pattern| tags.iter().any(|tag| self.has(pattern, tag));
+        keep.iter().filter(has_one).map(ToString::to_string).collect()
+    }
+
     /// Which of the repository's `tags` are not wanted any more, and why others stay that the list does not select.
     ///
     /// A tag that is made of a digest is never among the first: it goes with what it is attached to.
@@ -227,8 +238,7 @@ impl Scope {
         let mut unwanted: BTreeSet<String> = BTreeSet::new();
         let is_left = |tag: &&String| !self.selected.contains(*tag) && after_digest(tag).is_none();
         for tag in tags.iter().filter(is_left) {
-            let wholes: Vec<String> = self.names.iter().map(|name| format!("{name}:{tag}")).collect();
-            if keep.iter().any(|pattern| pattern.matches(tag) || wholes.iter().any(|whole| pattern.matches(whole))) {
+            if keep.iter().any(|pattern| self.has(pattern, tag)) {
                 stays.insert(tag.clone(), Stays::Named);
             } else if self.elsewhere.contains(tag) {
                 stays.insert(tag.clone(), Stays::Elsewhere);

@@ -17,6 +17,9 @@ use crate::text::units::count;
 const HEAD: &str = "# Written by mirror-image: what `prune: apply` deletes, all of it or nothing.\n\
                     # It deletes nothing where anything here is another way by then. `prune-keep` spares a tag.\n";
 
+/// What stands below the name of a repository that could not be read.
+const LEFT_ALONE: &str = "  is left alone: it could not be read as a whole\n";
+
 /// Differences that are named.
 const NAMED: usize = 3;
 
@@ -48,7 +51,7 @@ pub fn text(repositories: &BTreeMap<String, Fate>) -> String {
     for (name, fate) in repositories.iter().filter(|(_, fate)| is_news(fate)) {
         let _ = writeln!(body, "\n{name}");
         let Fate::Pruned { doomed, state, stays } = fate else {
-            body += "  is left alone: it could not be read as a whole\n";
+            body += LEFT_ALONE;
             continue;
         };
         manifests += doomed.manifests.len();
@@ -83,8 +86,55 @@ pub fn is_plan(text: &str) -> bool {
     text.lines().next() == HEAD.lines().next()
 }
 
+/// Why a plan is not that of what there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// It is of another list: of its repositories, so many, the list writes to none.
+    Foreign(usize),
+    /// Nothing of what it deletes is to be deleted any more; so many tags.
+    Spent(usize),
+    /// Something is another way; what.
+    Moved(String),
+}
+
+/// Why `planned` is not the plan of what there is `now`; none where it is. `own`: the repositories that the list writes to.
+pub fn compare(planned: &str, now: &str, own: &BTreeSet<String>) -> Option<Mismatch> {
+    let moved = moved(planned, now)?;
+    let repositories = repositories(planned);
+    if !repositories.is_empty() && repositories.iter().all(|name| !own.contains(*name)) {
+        return Some(Mismatch::Foreign(repositories.len()));
+    }
+    let deletions = deletions(planned);
+    // What could not be read is not gone.
+    let is_known = !now.contains(LEFT_ALONE);
+    if is_known && !deletions.is_empty() && deletions.is_disjoint(&self::deletions(now)) {
+        return Some(Mismatch::Spent(deletions.len()));
+    }
+    Some(Mismatch::Moved(moved))
+}
+
+/// The names in a plan, each of a repository.
+fn repositories(plan: &str) -> BTreeSet<&str> {
+    let is_name = |line: &&str| !line.is_empty() && !line.starts_with([' ', '#']) && !line.starts_with("state ");
+    plan.lines().map(str::trim_end).filter(is_name).collect()
+}
+
+/// The tags that a plan deletes, each with its repository.
+fn deletions(plan: &str) -> BTreeSet<(&str, &str)> {
+    let mut repository = "";
+    let mut deletions = BTreeSet::new();
+    for line in plan.lines().map(str::trim_end) {
+        match line.strip_prefix("  delete ").and_then(|rest| rest.split(' ').next()) {
+            Some(tag) => drop(deletions.insert((repository, tag))),
+            None if !line.starts_with([' ', '#']) => repository = line,
+            None => {}
+        }
+    }
+    deletions
+}
+
 /// What is not as `planned`, of what there is `now`; none where all is.
-pub fn moved(planned: &str, now: &str) -> Option<String> {
+fn moved(planned: &str, now: &str) -> Option<String> {
     let lines = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
     let (planned, now) = (lines(planned), lines(now));
     if planned == now {

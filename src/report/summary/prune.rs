@@ -15,8 +15,11 @@ type Row<'a> = (&'a PrunedRepository, &'a str, &'static str, String);
 
 /// The section.
 pub fn section(prune: &PruneReport, reader: Reader) -> String {
-    let mut text = format!("### Prune: {}\n\n", markdown_text(&prune.state()));
+    let mut text = format!("### Prune: {}\n", markdown_text(&prune.state()));
     let lines: Vec<String> = prune.problems(reader).into_iter().chain(prune.notices()).collect();
+    if !lines.is_empty() {
+        text.push('\n');
+    }
     within(&mut text, ROWS, "sentence", lines.into_iter(), |text, line| {
         let _ = writeln!(text, "- {}", markdown_text(&line));
     });
