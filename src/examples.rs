@@ -14,7 +14,7 @@ use crate::error::login::{Claims, LoginReason, LoginStep, SIGSTORE};
 use crate::error::object::Object;
 use crate::error::signature::{Claim, RejectedSignature, Rejection, Unsigned};
 use crate::error::violation::{Lead, Violation};
-use crate::error::{Counted, Error, Pin, Side};
+use crate::error::{Counted, Error, Pin, Side, ToldBy};
 use crate::inputs;
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
@@ -78,6 +78,7 @@ kinds! {
     Error::Registry { cause: Cause::Protocol(_), .. } => Protocol of PROTOCOL;
     Error::DigestMismatch { .. } => DigestMismatch of CONTENT;
     Error::Content { .. } | Error::NotRepaired { .. } | Error::Lost { .. } => Content of CONTENT;
+    Error::SeveralImages { .. } => SeveralImages of WISH;
     Error::Rules { .. } => Rules of WISH;
     Error::TooLarge { .. } => TooLarge of WISH;
     Error::Unexpected { .. } => Unexpected of WISH;
@@ -779,6 +780,15 @@ fn others() -> Vec<Example> {
         of(
             "a directory is no image layout",
             content(Source, "oci:out", "is not an OCI layout: `oci-layout` is missing"),
+        ),
+        of(
+            "a directory has the images of a list, and none was named",
+            Error::SeveralImages {
+                side: Source,
+                object: image("oci:out"),
+                told_by: ToldBy::Name,
+                images: "docker.io/library/alpine:3.20, quay.io/prometheus/prometheus:v3".to_owned(),
+            },
         ),
         Example {
             when: "the patterns of a list match no tag",

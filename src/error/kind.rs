@@ -98,7 +98,7 @@ impl Error {
             Self::OutOfPulls { .. } => Kind::Throttled,
             Self::Different { .. } => Kind::Different,
             Self::Cancelled { .. } => Kind::Cancelled,
-            Self::Input { .. } => Kind::Input,
+            Self::Input { .. } | Self::SeveralImages { .. } => Kind::Input,
             Self::Local(_) => Kind::Local,
         }
     }
@@ -122,6 +122,7 @@ impl Error {
             Self::Platform { wanted, .. } => format!("no platform `{wanted}`"),
             Self::OutOfPulls { .. } => "the budget of pulls is used up".to_owned(),
             Self::Different { .. } => "the target differs from its source".to_owned(),
+            Self::SeveralImages { object, .. } => format!("`{object}` has several images"),
             Self::Cancelled { .. } | Self::Input { .. } | Self::Local(_) => self.to_string(),
         };
         one_line(&words, FEW)

@@ -124,6 +124,18 @@ pub enum Error {
         /// One sentence.
         problem: String,
     },
+    /// A directory has several images, and its name alone stands for none of them.
+    #[error("{side}: {object}: has several images{}; name one as `{object}{}`: {images}", told_by.why(), told_by.form())]
+    SeveralImages {
+        /// Which end.
+        side: Side,
+        /// The directory.
+        object: Object,
+        /// What tells them apart.
+        told_by: ToldBy,
+        /// The first of them, sanitised.
+        images: String,
+    },
     /// What the rules of a list ask for and what the repository has do not agree; the image itself is well.
     #[error("source: {object}: {problem}")]
     Rules {
@@ -247,6 +259,37 @@ pub enum Error {
     Local(String),
 }
 
+/// What tells the images of a directory apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToldBy {
+    /// Whole names, as a list writes them: all of them may be meant.
+    Name,
+    /// Tags.
+    Tag,
+    /// Digests alone: tags are there twice.
+    DigestOfTag,
+    /// Digests alone: they have no names.
+    Digest,
+}
+
+impl ToldBy {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Name | Self::Tag => "",
+            Self::DigestOfTag => " of one tag",
+            Self::Digest => " without a name",
+        }
+    }
+
+    fn form(self) -> &'static str {
+        match self {
+            Self::Name => ":REGISTRY/REPOSITORY:TAG",
+            Self::Tag => ":TAG",
+            Self::DigestOfTag | Self::Digest => "@DIGEST",
+        }
+    }
+}
+
 fn joined(lines: &[String]) -> String {
     if lines.is_empty() { String::new() } else { format!(": {}", lines.join("; ")) }
 }
@@ -262,7 +305,10 @@ impl Error {
     /// Which end it is about, where it is about one.
     pub fn side(&self) -> Option<Side> {
         match self {
-            Self::Registry { side, .. } | Self::DigestMismatch { side, .. } | Self::Content { side, .. } => Some(*side),
+            Self::Registry { side, .. }
+            | Self::DigestMismatch { side, .. }
+            | Self::Content { side, .. }
+            | Self::SeveralImages { side, .. } => Some(*side),
             Self::Rules { .. }
             | Self::TooLarge { .. }
             | Self::Unexpected { .. }

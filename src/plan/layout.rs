@@ -14,6 +14,7 @@ use crate::plan::template;
 use crate::store::layout::index::shortened;
 use crate::store::layout::names::whole_names;
 use crate::store::layout::shared::Layouts;
+use crate::text::units::count;
 
 /// The images that were asked for: lines, or the one source.
 pub type Asked<'a> = Result<Cow<'a, [Line]>, &'a ImageReference>;
@@ -65,6 +66,23 @@ fn whole<'a>(source: &'a ImageReference, own: Option<&str>, request: &Request) -
     let mut targets = request.targets.iter().map(String::as_str).filter(|_| own.is_none()).chain(own);
     // Without targets nothing is named after an image.
     (layout.is_bare() && targets.any(template::names_its_source)).then_some(layout)
+}
+
+/// `error` about the target of `source`, with what takes all images of a directory, where that is one with several.
+pub fn or_all(error: Error, source: &ImageReference, layouts: &Layouts) -> Error {
+    let (Error::Input { name, problem }, ImageReference::Layout(layout)) = (&error, source) else { return error };
+    let named = Some(layout).filter(|layout| layout.is_bare());
+    let named = named.and_then(|layout| whole_names(layouts, &layout.directory).ok()).map(|named| named.images.len());
+    match named {
+        Some(number) if number > 1 => Error::input(
+            name.clone(),
+            format!(
+                "{problem}; `{source}` has {}: a target with `{{registry}}/{{repository}}` takes all of them",
+                count(number as u64, "image")
+            ),
+        ),
+        _ => error,
+    }
 }
 
 /// A line for each image that `layout` has.

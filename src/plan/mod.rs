@@ -123,7 +123,8 @@ impl Plan {
         // By what an entry writes, or only reads: the first that names it.
         let mut named: HashMap<Place, Named<'_>> = HashMap::new();
         for entry in &entries {
-            let (job, place) = entry.job(request, insecure)?;
+            let made = entry.job(request, insecure);
+            let (job, place) = made.map_err(|error| layout::or_all(error, entry.source, layouts))?;
             match named.entry(place) {
                 hash_map::Entry::Vacant(vacant) => {
                     vacant.insert(Named { entry, target: job.target.clone() });

@@ -63,6 +63,38 @@ async fn what_cosign_saved_is_one_image_with_its_signatures_and_attestations() {
     }
 }
 
+/// Whose names are whole, as a list writes them, may be meant all.
+#[tokio::test]
+async fn a_directory_with_several_images_says_how_one_is_named_and_how_all_are_taken() {
+    let (one, two) = (images::release(1), images::release(2));
+    let name = |name: &str| json!({ "org.opencontainers.image.ref.name": name });
+    for (names, form, takes_all) in [
+        (["docker.io/library/one:1", "quay.io/acme/two:2"], ":REGISTRY/REPOSITORY:TAG", true),
+        (["one", "two"], ":TAG", false),
+    ] {
+        let (directory, target) = (tempfile::tempdir().unwrap(), Registry::start());
+        layout(directory.path(), &[(&one, name(names[0])), (&two, name(names[1]))]);
+        let source = format!("oci:{}", directory.path().display());
+        let several = format!("has several images; name one as `{source}{form}`: {}, {}", names[0], names[1]);
+        let all = "target that is made of their names: ";
+        let inspect = Run::new().command("inspect").input("source", &source).fails_with(1).await;
+        assert!(inspect.says(&several) && inspect.says(all) == takes_all, "{inspect}");
+        assert!(!inspect.says("write it anew"), "{inspect}");
+        // A target with a tag is for one image.
+        let copy = Run::copy(&source, &target.name("mirror/app:1")).fails_with(1).await;
+        assert!(copy.says(&several) && copy.says(all) == takes_all, "{copy}");
+        let copy = Run::copy(&source, &target.name("mirror")).fails_with(2).await;
+        let has = format!("; `{source}` has 2 images: a target with `{{registry}}/{{repository}}` takes all of them");
+        assert!(copy.says("has no tag, and neither has `oci:") && copy.says(&has) == takes_all, "{copy}");
+        assert!(target.log().is_empty());
+        if takes_all {
+            let all = target.name("mirror/{registry}/{repository}");
+            Run::copy(&source, &all).succeeds().await;
+            assert_eq!(target.repositories(), ["mirror/docker.io/library/one", "mirror/quay.io/acme/two"]);
+        }
+    }
+}
+
 #[tokio::test]
 async fn images_that_docker_saved_under_one_tag_are_told_apart() {
     let (directory, target) = (tempfile::tempdir().unwrap(), Registry::start());

@@ -7,7 +7,7 @@ use crate::error::hints::rule::{Hint, RUN_AGAIN, Rule, always, when};
 use crate::error::reader::{Form, Reader};
 use crate::error::signature::{Rejection, Unsigned};
 use crate::error::violation::Violation;
-use crate::error::{Counted, Error, Pin, Side};
+use crate::error::{Counted, Error, Pin, Side, ToldBy};
 use crate::text::quote::quote;
 
 const PROXY: Hint = always(|_, r| {
@@ -256,6 +256,18 @@ pub const RULES: &[Rule] = &[
                 },
             ),
         ],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::SeveralImages { .. }),
+        hints: &[when(
+            |f, _| matches!(f.error, Error::SeveralImages { side: Side::Source, told_by: ToldBy::Name, .. }),
+            |_, r| {
+                format!(
+                    "to copy all of them, write a target that is made of their names: {}",
+                    r.set("target", "registry.example.com/{registry}/{repository}")
+                )
+            },
+        )],
     },
     // What is wrong with a directory, its sentence says.
     Rule {

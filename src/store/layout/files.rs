@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::directory::{Directory, TEMPORARY, Temporary, leads_out};
 use crate::error::object::Object;
-use crate::error::{Error, Side};
+use crate::error::{Error, Side, ToldBy};
 use crate::oci::artifact::is_attachment_tag;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{self, Descriptor, Manifest};
@@ -122,6 +122,11 @@ impl Files {
     /// The layout as a whole is not as it must be.
     pub fn bad(&self, problem: String) -> Error {
         Error::Content { side: self.side, object: self.place(), problem }
+    }
+
+    /// It has these, and nothing says which is meant.
+    pub fn several(&self, told_by: ToldBy, images: &[String]) -> Error {
+        Error::SeveralImages { side: self.side, object: self.place(), told_by, images: shortened(images) }
     }
 
     pub fn bad_file(&self, relative: &str, digest: Option<&Digest>, problem: &str) -> Error {

@@ -12,6 +12,7 @@
 //! | an attachment | an entry without a name: `oras` finds attachments by reading all entries |
 //! | everything else | `blobs/ALGORITHM/HEX` |
 
+pub mod changes;
 pub mod files;
 pub mod index;
 pub mod names;
@@ -27,12 +28,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::StreamExt as _;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, oneshot};
 use tokio::time::Instant;
 
 use crate::directory::Temporary;
 use crate::error::object::Object;
-use crate::error::{Error, Side};
+use crate::error::{Error, Side, ToldBy};
 use crate::observe::counts::BlobPush;
 use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
@@ -40,10 +41,11 @@ use crate::oci::manifest::{Descriptor, Manifest, wrong_size};
 use crate::oci::reference::Reference;
 use crate::store::blob::{BlobSource, BlobStream};
 use crate::store::content::{AccountId, ManifestPush, TagOrDigest};
+use crate::store::layout::changes::Change;
 use crate::store::layout::files::{Files, Place, blob, blocking};
 use crate::store::layout::index::{
-    INDEX, Index, LARGEST_INDEX, Name, described, entry, is_attachment_name, is_in, is_saved_attachment, name,
-    read_entry, referrer, shortened,
+    INDEX, Index, Name, begins_with_host, described, entry, is_attachment_name, is_in, is_saved_attachment, name,
+    read_entry, referrer,
 };
 use crate::store::layout::shared::{Layouts, Lock};
 use crate::sync::LockExt as _;
@@ -188,7 +190,7 @@ impl Layout {
             let mut entry = entry(&manifest.descriptor());
             let name = self.name_of(tag);
             entry["annotations"] = name.annotations();
-            self.change(move |index| index.set(&name, entry)).await?;
+            self.change(move |index| index.set(&name, entry.clone())).await?;
         } else if manifest.subject.is_some() {
             self.list(manifest).await?;
         }
@@ -315,24 +317,20 @@ impl Layout {
                 (None, _) => Err(files.bad(format!("`{INDEX}` lists no image"))),
                 (Some(only), true) => Ok(only),
                 // `docker save` of two images names both `latest`.
-                (Some(_), false) if named && index.has_ambiguous_names() => Err(files.bad(format!(
-                    "has several images of one tag; name one as `{}@DIGEST`: {}",
-                    files.place(),
-                    shortened(&index.entries().map(described).collect::<Vec<_>>())
-                ))),
-                (Some(_), false) if named => Err(files.bad(format!(
-                    "has several images; name one as `{}:TAG`: {}",
-                    files.place(),
-                    shortened(&index.names().into_iter().filter(|name| !is_attachment_name(name)).collect::<Vec<_>>())
-                ))),
+                (Some(_), false) if named && index.has_ambiguous_names() => {
+                    let images = index.entries().map(described).collect::<Vec<_>>();
+                    Err(files.several(ToldBy::DigestOfTag, &images))
+                }
+                (Some(_), false) if named => {
+                    let images = index.names().into_iter().filter(|name| !is_attachment_name(name));
+                    let images = images.collect::<Vec<_>>();
+                    let is_whole = images.iter().any(|image| begins_with_host(&image.as_str()));
+                    Err(files.several(if is_whole { ToldBy::Name } else { ToldBy::Tag }, &images))
+                }
                 (Some(last), false) => {
                     candidates.push(last);
                     let digests: Vec<String> = candidates.iter().map(|entry| entry.digest.to_string()).collect();
-                    Err(files.bad(format!(
-                        "has several images without a name; name one as `{}@DIGEST`: {}",
-                        files.place(),
-                        shortened(&digests)
-                    )))
+                    Err(files.several(ToldBy::Digest, &digests))
                 }
             }
         })
@@ -443,35 +441,24 @@ impl Layout {
     async fn list(&self, manifest: &Manifest) -> Result<(), Error> {
         let (digest, entry, repository) =
             (manifest.digest.clone(), entry(&referrer(manifest)), self.repository.clone());
-        self.change(move |index| Ok(index.add(&digest, entry, repository.as_deref()))).await
+        self.change(move |index| Ok(index.add(&digest, entry.clone(), repository.as_deref()))).await
     }
 
-    /// Changes `index.json` under its lock: it is the same when it is written as when it was read.
-    async fn change(
-        &self,
-        change: impl FnOnce(&mut Index) -> Result<bool, String> + Send + 'static,
-    ) -> Result<(), Error> {
+    /// Changes `index.json` under its lock: it is the same when it is written as when it was read. Changes that have come while
+    /// another was written are written together, so that the work is bounded by the time and not by the number of names.
+    async fn change(&self, change: impl Fn(&mut Index) -> Result<bool, String> + Send + 'static) -> Result<(), Error> {
         self.prepare().await?;
+        let (done, result) = oneshot::channel();
+        self.files.shared.changes.locked().push(Change { apply: Box::new(change), done });
         let (files, lock) = (Arc::clone(&self.files), self.lock().await?);
         blocking(move || {
             let _lock = lock;
-            let mut index = files.read_index()?;
-            if change(&mut index).map_err(|problem| files.bad(problem))? {
-                let bytes = index.bytes().map_err(|problem| files.bad(problem))?;
-                // Longer than what is read of it: written, the layout could not be opened any more.
-                if bytes.len() as u64 > LARGEST_INDEX {
-                    let problem = format!(
-                        "would have {} bytes, more than the {LARGEST_INDEX} that are read; it is full",
-                        bytes.len()
-                    );
-                    return Err(files.bad_file(INDEX, None, &problem));
-                }
-                files.replace(INDEX, &bytes)?;
-                *files.shared.list.locked() = None;
-            }
+            let changes = std::mem::take(&mut *files.shared.changes.locked());
+            files.commit(changes.into_iter().filter(|change| !change.done.is_closed()).collect());
             Ok(())
         })
-        .await
+        .await?;
+        result.await.unwrap_or_else(|_| Err(Error::Local("a change of the index was not made".to_owned())))
     }
 
     /// Locks the layout against this process and others.

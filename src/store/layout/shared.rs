@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Descriptor;
 use crate::store::content::AccountId;
+use crate::store::layout::changes::Change;
 use crate::store::layout::index::Index;
 use crate::store::layout::workspace::Workspace;
 use crate::sync::LockExt as _;
@@ -21,6 +22,8 @@ pub struct Shared {
     /// Held while `index.json` is changed: the lock on the directory keeps other processes away, and this one too,
     /// but not every file system has it.
     pub index: Arc<tokio::sync::Mutex<()>>,
+    /// Changes of `index.json` that wait for the one that is being written.
+    pub changes: Mutex<Vec<Change>>,
     /// `index.json` as it was read last. Held while it is read: one reading takes memory enough.
     pub list: Mutex<Option<Listed>>,
     /// What the entries of `index.json` are attached to, by their digest, so that it holds for ever.
@@ -68,6 +71,7 @@ impl Layouts {
             name: root.to_string_lossy().into(),
             root,
             index: Arc::default(),
+            changes: Mutex::default(),
             list: Mutex::default(),
             attachments: Mutex::default(),
         });

@@ -18,6 +18,7 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::blob::{self, BlobSource, BlobStream};
 use crate::store::content::TagOrDigest;
+use crate::sync::LockExt as _;
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -166,6 +167,50 @@ async fn concurrent_writers_lose_nothing() {
     futures_util::future::try_join_all(work).await.expect("all put");
     assert_eq!(one.tags().await.expect("tags").len(), 40);
     assert_eq!(one.account(), other.account());
+}
+
+/// A list sets its tags one after the other: each by itself would read and write all of those before it.
+#[tokio::test]
+async fn names_that_wait_are_written_together_and_those_of_nobody_are_not() {
+    let directory = Directory::new();
+    let path = directory.at("layout");
+    let layout = target(&path);
+    layout.put_manifest(TagOrDigest::Tag("first"), &image("first")).await.expect("put");
+    let held = fs::File::open(&path).expect("opened");
+    held.lock().expect("locked");
+    let put = |number: usize| {
+        let layout = layout.clone();
+        async move {
+            let (tag, image) = (format!("v{number}"), image(&number.to_string()));
+            layout.put_manifest(TagOrDigest::Tag(&tag), &image).await
+        }
+        .boxed()
+    };
+    let waiting = |count: usize| {
+        let layout = layout.clone();
+        async move {
+            while layout.files.shared.changes.locked().len() < count {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        }
+    };
+    let mut gone = put(100);
+    tokio::select! {
+        _ = &mut gone => panic!("the lock was not waited for"),
+        () = waiting(1) => drop(gone),
+    }
+    let puts: Vec<_> = (0..40).map(|number| tokio::spawn(put(number))).collect();
+    waiting(41).await;
+    drop(held);
+    let (first, _, others) = futures_util::future::select_all(puts).await;
+    first.expect("no panic").expect("put");
+    // With the first all of them are there.
+    let names = index(&path)["manifests"].as_array().map(Vec::len);
+    assert_eq!(names, Some(41));
+    for other in others {
+        other.await.expect("no panic").expect("put");
+    }
+    assert!(!layout.tags().await.expect("tags").contains(&"v100".to_owned()));
 }
 
 #[tokio::test]
