@@ -9,6 +9,7 @@ use crate::inputs::files::listed;
 use crate::inputs::typed::{FileTask, FilesRequest, Form};
 use crate::oci::digest::Digest;
 use crate::plan::find::listed::{FileNote, Image, Listed, Site, Unresolved};
+use crate::runner::commands::InFile;
 use crate::runner::console::Console;
 use crate::runner::files::Files;
 use crate::text::json::to_line;
@@ -80,21 +81,23 @@ fn tell(console: &Console, request: &FilesRequest, found: &Listed, lacking: Opti
     for note in &found.notes {
         if note.is_broken && note.is_named {
             is_broken = true;
-            console.error("mirror-image", &Error::input("images-from", note.sentence()).to_string());
+            let problem = Error::input("images-from", note.sentence()).to_string();
+            console.error_in(in_file(note.place()).as_ref(), "mirror-image", &problem);
         } else {
             console.line(&note.sentence());
         }
     }
     for place in &found.unresolved {
         match (request.is_strict, request.form) {
-            (true, _) => console.error("mirror-image", &place.sentence()),
+            (true, _) => console.error_in(in_file(place.site.place()).as_ref(), "mirror-image", &place.sentence()),
             // In the list it is a comment.
             (false, Form::List) => {}
             (false, Form::Lines | Form::Json) => console.line(&place.sentence()),
         }
     }
     for (image, reason) in found.images.iter().zip(lacking.unwrap_or_default()) {
-        console.error("mirror-image", &format!("{} is not mirrored: {reason}", named(image)));
+        let place = image.sites.first().and_then(|site| in_file(site.place()));
+        console.error_in(place.as_ref(), "mirror-image", &format!("{} is not mirrored: {reason}", named(image)));
     }
     let (of_a_kind, all) = found.files;
     let mut parts = vec![format!("{} in {of_a_kind} of {}", count(of_all as u64, "image"), count(all as u64, "file"))];
@@ -105,6 +108,11 @@ fn tell(console: &Console, request: &FilesRequest, found: &Listed, lacking: Opti
     );
     console.line(&parts.join(", "));
     is_broken
+}
+
+/// A place as a job shows it; none where it is no line of a file.
+fn in_file((file, line, column): (&str, usize, usize)) -> Option<InFile> {
+    (line > 0).then(|| InFile { file: file.to_owned(), line, column })
 }
 
 /// The image, and the first place that names it.

@@ -11,7 +11,8 @@ use crate::directory::{Directory, leads_out};
 use crate::error::Error;
 use crate::inputs::globs::{self, MOST_NAMES};
 use crate::oci::reference::Reference;
-use crate::plan::find::found::{Reading, Settings};
+use crate::plan::find::found::{Kind, Reading, Settings};
+use crate::plan::find::kustomize::{self, ReadFile};
 use crate::plan::find::listed::{FileNote, Listed};
 use crate::plan::find::{Origin, may_be_read, read};
 use crate::plan::images::Line;
@@ -101,14 +102,26 @@ fn standard_input() -> std::io::Result<Vec<u8>> {
 /// What all files say together, without what is below the names in `mirrors`.
 pub fn listed(files: &[NamedFile], settings: &Settings, mirrors: &[String]) -> Listed {
     let mut listed = Listed::default();
+    let mut all = Vec::new();
     for file in files {
-        let is_named = file.origin == Origin::Named;
+        let (name, is_named) = (file.name.clone(), file.origin == Origin::Named);
         match file.text() {
-            Ok(text) => listed.add(&file.name, read(&file.name, &text, file.origin, settings), is_named),
+            Ok(text) => {
+                let reading = read(&name, &text, file.origin, settings);
+                // Of no other file anything is looked up.
+                let text = Some(text).filter(|_| reading.kinds.contains(&Kind::Kubernetes));
+                all.push(ReadFile { name, text, reading, is_named });
+            }
             // What no name of a file says to be read is no loss, as in a directory.
-            Err(_) if !is_named && !file.may_be_read() => listed.add(&file.name, Reading::default(), false),
-            Err(problem) => listed.notes.push(FileNote::of_file(&file.name, problem, is_named)),
+            Err(_) if !is_named && !file.may_be_read() => {
+                all.push(ReadFile { name, text: None, reading: Reading::default(), is_named });
+            }
+            Err(problem) => listed.notes.push(FileNote::of_file(&name, problem, is_named)),
         }
+    }
+    kustomize::settle(&mut all);
+    for ReadFile { name, reading, is_named, .. } in all {
+        listed.add(&name, reading, is_named);
     }
     listed.settled(mirrors)
 }

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::error::reader::Reader;
 use crate::observe::progress::{ImageProgress, LogInterval, Snapshot};
 use crate::runner::bars::{Bars, terminal_width};
-use crate::runner::commands::command;
+use crate::runner::commands::{InFile, annotation, command};
 use crate::runner::sections::section;
 use crate::runner::talk::{Format, Stream, Talk, Volume};
 use crate::runner::{Runner, Surroundings};
@@ -312,12 +312,17 @@ impl Console {
 
     /// A warning: worth doing something about.
     pub fn warning(&self, title: &str, message: &str) {
-        self.annotate(Kind::Warning, title, message);
+        self.annotate(Kind::Warning, None, title, message);
     }
 
     /// An error. From the tenth on it is a line of the log, and [`Console::verdict`] says how many there were.
     pub fn error(&self, title: &str, message: &str) {
-        self.annotate(Kind::Error, title, message);
+        self.annotate(Kind::Error, None, title, message);
+    }
+
+    /// The same about a line of a file, where a job shows it.
+    pub fn error_in(&self, place: Option<&InFile>, title: &str, message: &str) {
+        self.annotate(Kind::Error, place, title, message);
     }
 
     /// What was refused, and what to do about it: in a job one annotation, which is read without the log.
@@ -362,7 +367,7 @@ impl Console {
         }
     }
 
-    fn annotate(&self, kind: Kind, title: &str, message: &str) {
+    fn annotate(&self, kind: Kind, place: Option<&InFile>, title: &str, message: &str) {
         let lines: Vec<String> = message.lines().map(|line| self.shown(line)).collect();
         let count = {
             let mut state = self.lock();
@@ -371,7 +376,10 @@ impl Console {
         };
         if self.in_actions() && count <= ANNOTATIONS {
             let message: String = lines.join("\n").chars().take(MESSAGE).collect();
-            self.print(&command(kind.name(), Some(&self.redactor.hide(&sanitise::one_line(title, 256))), &message));
+            let title = sanitise::one_line(title, 256);
+            let title = self.redactor.hide(&title);
+            let place = place.map(|place| InFile { file: self.redactor.hide(&place.file).into_owned(), ..*place });
+            self.print(&annotation(kind.name(), place.as_ref(), Some(&title), &message));
         } else {
             self.print(&format!("{}: {}", kind.name(), lines.join("\n")));
         }

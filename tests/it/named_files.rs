@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::support::real;
 use crate::support::run::memory_limit;
 use crate::support::{Registry, Run, images as made};
 
@@ -108,6 +109,11 @@ async fn a_pull_request_that_names_what_the_list_does_not_mirror_fails() {
     ] {
         assert!(outcome.says(part), "{part}\n{outcome}");
     }
+    // Where a job shows it in the pull request.
+    for (line, image) in [(1, "nginx:1.25"), (3, "busybox:latest")] {
+        let place = format!("::error file=Dockerfile,line={line},col=6,title=mirror-image::Dockerfile:{line}: ");
+        assert!(outcome.says(&format!("{place}docker.io/library/{image} is not mirrored")), "{outcome}");
+    }
     let at_a_shell = images(&["--check", "--config=images.yml", "Dockerfile", "--output=json"]);
     let at_a_shell = at_a_shell.env("GITHUB_WORKSPACE", &workspace.path().display().to_string()).fails_with(1).await;
     assert!(
@@ -116,6 +122,51 @@ async fn a_pull_request_that_names_what_the_list_does_not_mirror_fails() {
     );
     let without = images(&["--check", "Dockerfile"]).fails_with(2).await;
     assert!(without.says("no list is named; name one by `config`"), "{without}");
+}
+
+/// What kustomize makes of it is what is found; where not all of it is known, nothing is.
+#[tokio::test]
+async fn a_kustomization_that_renames_alone_has_the_tags_of_its_resources_where_all_are_read() {
+    let pod = |name: &str, image: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  containers: [{{name: c, image: '{image}'}}]\n"
+        )
+    };
+    let rename = "images: [{name: app, newName: m.example/app}]\n";
+    let (one, two) = (pod("one", "app:1.2"), pod("two", &format!("app@{}", made::sha256(b"two"))));
+    for (top, base, found) in [
+        ("resources: [one.yaml, base]\n", "resources: [two.yaml]\nnamePrefix: x-\n", 2),
+        ("resources: [./one.yaml]\n", "resources: [two.yaml]\n", 1),
+        // A patch, a component, a base that renames, and a resource from elsewhere may be anything.
+        ("resources: [one.yaml]\npatches: [{path: one.yaml}]\n", "", 0),
+        ("resources: [one.yaml]\ncomponents: [base]\n", "", 0),
+        ("resources: [one.yaml, base]\n", "resources: [two.yaml]\nimages: [{name: app, newTag: '3'}]\n", 0),
+        ("resources: [one.yaml, 'https://example.com/x.yaml']\n", "", 0),
+        ("resources: [one.yaml, ../elsewhere.yaml]\n", "", 0),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("base")).unwrap();
+        for (name, text) in [
+            ("kustomization.yaml", &*format!("{top}{rename}")),
+            ("one.yaml", &one),
+            ("base/two.yaml", &two),
+            ("base/kustomization.yaml", base),
+        ] {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        let path = directory.path().display().to_string();
+        let outcome = images(&[&path, "--format=lines"]).succeeds().await;
+        let renamed = |text: &str| {
+            let names = text.lines().filter_map(|line| line.split_once("m.example/"));
+            names.map(|(_, image)| image.trim_matches('\'').to_owned()).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert_eq!(renamed(&outcome.stdout).len(), found, "{top}{base}\n{outcome}");
+        assert_eq!(outcome.says("its tag is that of the resources"), found == 0, "{top}{base}\n{outcome}");
+        if found > 0 {
+            let built = real::run(std::process::Command::new("kustomize").args(["build", &path]));
+            assert_eq!(renamed(&outcome.stdout), renamed(&String::from_utf8(built).unwrap()), "{top}{base}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -104,6 +104,27 @@ pub struct Reading {
     pub kinds: BTreeSet<Kind>,
     pub found: Vec<Found>,
     pub notes: Vec<Note>,
+    /// What it is as a kustomization.
+    pub kustomization: Option<Kustomization>,
+}
+
+/// A kustomization, as far as other files tell what it makes of names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kustomization {
+    /// What it is made of; none where more than that may change an image.
+    pub resources: Option<Vec<String>>,
+    pub has_images: bool,
+    /// Images that it gives a name and no tag.
+    pub renames: Vec<Rename>,
+}
+
+/// Another name for an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rename {
+    /// Which of what was found it is.
+    pub at: usize,
+    pub from: String,
+    pub to: String,
 }
 
 /// Puts together what a file says.

@@ -5,12 +5,12 @@
 //! or a digest. Environment variables, annotations and texts within texts are never taken for images.
 
 use crate::oci::reference::Reference;
-use crate::plan::find::found::{Collector, Written, name_of};
+use crate::plan::find::found::{Collector, Kustomization, Rename, Written, name_of};
 use crate::plan::find::variables;
 use crate::plan::list::yaml::{Node, Value};
 
 /// Lists whose members are containers.
-const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+pub const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
 /// How deep an object is looked into; no object is deeper that names an image.
 const DEEPEST: usize = 64;
@@ -173,8 +173,33 @@ fn with(name: &str, tag: Option<&Node>, digest: Option<&Node>) -> String {
     format!("{name}{tag}{digest}")
 }
 
+/// What a kustomization may have and say nothing of images with.
+const HARMLESS: [&str; 16] = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "resources",
+    "images",
+    "namespace",
+    "namePrefix",
+    "nameSuffix",
+    "labels",
+    "commonLabels",
+    "commonAnnotations",
+    "configMapGenerator",
+    "secretGenerator",
+    "generatorOptions",
+    "replicas",
+    "sortOptions",
+];
+
 /// What a kustomization makes of the names in its resources.
 pub fn kustomization(root: &Node, collector: &mut Collector<'_>) {
+    let is_alone = collector.reading.kustomization.is_none();
+    let is_harmless = root.members().iter().all(|(key, _)| HARMLESS.contains(&key.text.as_str()));
+    let resources = root.get("resources").map(Node::items).unwrap_or_default();
+    let resources = resources.iter().map(|resource| resource.text().map(str::to_owned)).collect::<Option<Vec<_>>>();
+    let mut renames = Vec::new();
     for image in root.get("images").map(Node::items).unwrap_or_default() {
         let Some(name) = image.get("name").or_else(|| image.get("newName")) else { continue };
         let node = image.get("newName").unwrap_or(name);
@@ -187,6 +212,11 @@ pub fn kustomization(root: &Node, collector: &mut Collector<'_>) {
         }
         if tag.is_none() && digest.is_none() {
             let reason = "its tag is that of the resources; `kustomize build … | mirror-image images -` has it";
+            let from = name.text().filter(|_| image.get("newName").is_some()).unwrap_or_default();
+            if !from.is_empty() {
+                let at = collector.reading.found.len();
+                renames.push(Rename { at, from: from.to_owned(), to: text.to_owned() });
+            }
             collector.unresolved(node.place, text, reason);
             continue;
         }
@@ -195,4 +225,9 @@ pub fn kustomization(root: &Node, collector: &mut Collector<'_>) {
             if image.get("newName").is_some() { collector.bytes(node, text).map(Written::Name) } else { None };
         collector.image(node.place, &value, written);
     }
+    collector.reading.kustomization = Some(Kustomization {
+        resources: resources.filter(|_| is_alone && is_harmless),
+        has_images: root.get("images").is_some(),
+        renames,
+    });
 }

@@ -55,7 +55,7 @@ pub struct Site {
 #[derive(Clone, Debug, Serialize)]
 pub struct Unresolved {
     #[serde(flatten)]
-    site: Site,
+    pub site: Site,
     /// As it is written, made fit to be shown.
     text: String,
     reason: String,
@@ -76,6 +76,11 @@ pub struct FileNote {
 }
 
 impl Site {
+    /// File, line and column.
+    pub fn place(&self) -> (&str, usize, usize) {
+        (&self.file, self.line, self.column)
+    }
+
     /// `FILE:LINE`, with what a person should know.
     pub fn shown(&self) -> String {
         let remark = self.remark.map_or_else(String::new, |remark| format!(" ({remark})"));
@@ -97,6 +102,11 @@ impl FileNote {
             0 => format!("{file} {text}"),
             _ => format!("{file}:{line}:{column}: {text}"),
         }
+    }
+
+    /// File, line and column; line 0 where it is about all of it.
+    pub fn place(&self) -> (&str, usize, usize) {
+        (&self.file, self.line, self.column)
     }
 
     /// About a file as a whole.

@@ -12,6 +12,7 @@ pub mod found;
 pub mod gitlab;
 pub mod json;
 pub mod kubernetes;
+pub mod kustomize;
 pub mod listed;
 pub mod matrix;
 pub mod plain;
