@@ -1,10 +1,12 @@
 //! Numbers and names that more than one rendering shows.
 
 use crate::engine::options::Command;
-use crate::engine::outcome::{ImageOutcome, Outcome};
+use crate::engine::outcome::{ImageOutcome, Outcome, Verification};
 use crate::oci::artifact::Kind;
 use crate::oci::reference::ImageReference;
+use crate::policy::SignedBy;
 use crate::report::Report;
+use crate::text::sanitise::one_line;
 use crate::text::units::count;
 
 /// What is counted in bytes for a command.
@@ -51,6 +53,28 @@ pub fn attachments(image: &ImageOutcome) -> Option<String> {
     let there = kinds.into_iter().filter(|(_, number)| *number > 0);
     let counts: Vec<String> = there.map(|(kind, number)| count(number as u64, kind.name())).collect();
     (!counts.is_empty()).then(|| counts.join(", "))
+}
+
+/// Who has signed it, as policies wanted it; none where nobody has asked. What a policy warns of is a notice.
+pub fn signed(image: &ImageOutcome) -> Option<String> {
+    match image.verified.as_ref()? {
+        Verification::Signed(verified) => {
+            let by = match &verified.by {
+                SignedBy::Key(key) => key.chars().take("sha256:".len() + 12).collect(),
+                SignedBy::Identity(claim) => one_line(&claim.identity, 120),
+            };
+            Some(format!("signed by {by} ({})", one_line(&verified.policy, 120)))
+        }
+        Verification::Before => Some("its signature was checked when it was copied, and it is unchanged".to_owned()),
+        Verification::Unsigned(_) => None,
+    }
+}
+
+/// `7 signed as wanted`: how many of several images that were looked at; none where none was.
+pub fn all_signed(report: &Report) -> Option<String> {
+    let is_signed = |image: &&ImageOutcome| matches!(image.verified, Some(Verification::Signed(_)));
+    let signed = report.images.iter().filter(is_signed).count();
+    (report.images.len() > 1 && signed > 0).then(|| format!("{signed} signed as wanted"))
 }
 
 /// [`bytes()`] of all images.

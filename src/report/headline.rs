@@ -2,7 +2,7 @@
 //!
 //! Owns the words of outcomes. Log and summary begin or end with the same sentence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
@@ -59,12 +59,43 @@ fn state(report: &Report) -> String {
         (1, _) if failed == 1 => format!("1 image failed: {}", kinds(report).trim_start_matches("1 ")),
         (1, _) if cut_off == 1 => "1 image cut off".to_owned(),
         (_, [part]) if failed + cut_off == 0 => {
-            let (number, word) = part.split_once(' ').unwrap_or((part, ""));
-            format!("{number} {} {word}", if all == 1 { "image" } else { "images" })
+            let (_, word) = part.split_once(' ').unwrap_or((part, ""));
+            let (images, places) = images(report);
+            let places = places.map(|places| format!(" {places}")).unwrap_or_default();
+            format!("{images} {word}{places}")
         }
-        (_, parts) if left.is_empty() => format!("{}: {}", count(all as u64, "image"), parts.join(", ")),
-        _ => format!("{well} of {all} {}, {}", done(report), left.join(", ")),
+        (_, parts) => {
+            let (images, places) = images(report);
+            let several = places.map(|places| format!("{images} {places}: "));
+            match (left.is_empty(), several) {
+                (true, several) => format!("{}{}", several.unwrap_or(format!("{images}: ")), parts.join(", ")),
+                (false, several) => {
+                    let several = several.unwrap_or_default();
+                    format!("{several}{well} of {all} {}, {}", done(report), left.join(", "))
+                }
+            }
+        }
     }
+}
+
+/// `3 images`, and where each counts more than once, because it goes to more than one target, `at 2 targets`.
+fn images(report: &Report) -> (String, Option<String>) {
+    let mut targets: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for image in &report.images {
+        let target = image.target.as_ref().map(ToString::to_string).unwrap_or_default();
+        targets.entry(image.source.to_string()).or_default().insert(target);
+    }
+    let (all, more) = (report.images.len(), targets.values().map(|targets| targets.len() - 1).sum::<usize>());
+    let images = count((all - more) as u64, "image");
+    let each = targets.values().next().map(BTreeSet::len).unwrap_or_default();
+    let places = match more {
+        0 => None,
+        _ if targets.values().all(|targets| targets.len() == each) => {
+            Some(format!("at {}", count(each as u64, "target")))
+        }
+        _ => Some(format!("at {} in all", count(all as u64, "target"))),
+    };
+    (images, places)
 }
 
 /// How many images of a comparison are named that have been behind for days.
@@ -180,6 +211,20 @@ mod tests {
             (vec![copied(), unchanged(), unchanged()], "3 images: 1 copied, 2 unchanged"),
             (vec![copied(), failed(), local, failed()], "1 of 4 mirrored, 3 failed: 2 denied, 1 local fault"),
             (vec![copied(), cut_off, deferred], "1 of 3 mirrored, 1 cut off, 1 deferred"),
+        ] {
+            assert_eq!(headline(&report(images)), expected);
+        }
+        let at = |image: ImageOutcome, target: &str| ImageOutcome { target: Some(named(target)), ..image };
+        for (images, expected) in [
+            (vec![at(copied(), "a.io/x:1"), at(copied(), "b.io/x:1")], "1 image copied at 2 targets"),
+            (
+                vec![at(copied(), "a.io/x:1"), at(unchanged(), "b.io/x:1")],
+                "1 image at 2 targets: 1 copied, 1 unchanged",
+            ),
+            (
+                vec![at(copied(), "a.io/x:1"), at(copied(), "b.io/x:1"), at(failed(), "a.io/y:1")],
+                "2 images at 3 targets in all: 2 of 3 mirrored, 1 failed: 1 denied",
+            ),
         ] {
             assert_eq!(headline(&report(images)), expected);
         }

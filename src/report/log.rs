@@ -69,6 +69,7 @@ pub fn image(report: &Report, image: &ImageOutcome) -> Vec<String> {
         Outcome::Kept => lines.push(kept(image)),
         Outcome::Unchanged | Outcome::Behind | Outcome::Checked | Outcome::Failed | Outcome::Deferred => {}
     }
+    lines.extend(figures::signed(image));
     lines.extend(sites(image));
     lines.extend(blobs(image));
     lines.extend(attachments(image));
@@ -132,6 +133,7 @@ pub fn verdict(report: &Report) -> String {
     if report.count(Outcome::Failed) > 0 {
         parts.push(headline::parts(report).join(", "));
     }
+    parts.extend(figures::all_signed(report));
     // What has failed stands in the headline.
     parts.extend(report.prune.as_ref().filter(|prune| !prune.fails()).map(PruneReport::headline));
     parts.extend(package_access::headline(&report.access));

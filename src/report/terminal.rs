@@ -6,7 +6,7 @@
 use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
 use crate::report::Report;
-use crate::report::figures::{attachments, pinned};
+use crate::report::figures::{attachments, pinned, signed};
 use crate::report::headline::outcome;
 use crate::report::{log, package_access};
 use crate::runner::talk::Format;
@@ -23,7 +23,8 @@ pub fn image(report: &Report, image: &ImageOutcome, of: usize, width: Option<usi
     // What `inspect` found is its data, and is said there.
     if report.command != Command::Inspect || image.result == Outcome::Failed {
         lines.extend(route(image, width));
-        lines.extend(figures(image).map(|text| Line::indented(2).then(Tone::Quiet, text)));
+        let said = signed(image).into_iter().chain(figures(image));
+        lines.extend(said.map(|text| Line::indented(2).then(Tone::Quiet, text)));
     }
     for notice in &image.notices {
         lines.push(Line::indented(2).then(Tone::Notable, "notice: ").then(Tone::Plain, notice));

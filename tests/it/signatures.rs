@@ -163,6 +163,23 @@ async fn keys_of_cosign_are_held_against_its_signatures_in_both_forms() {
             assert!(outcome.says("nothing was written"), "{outcome}");
             assert_eq!((target.writes(), target.tags(&format!("no-{repository}")).len()), (0, 0));
         }
+        // A person is told, and a job's log has it, of one image and of many.
+        let copy = [source.name("tag-p256:1"), target.name("told")];
+        let policy = [format!("--verify-key={}", key("p256")), "--verify-log=ignore".to_owned()];
+        let line = ["copy", &copy[0], &copy[1], &policy[0], &policy[1]];
+        let outcome = Run::line(&line).unhurried().run().await;
+        assert!(outcome.code == 0 && outcome.says("\n  signed by sha256:"), "{outcome}");
+        for (to, run) in [("shell", Run::line(&[]).arg("copy")), ("many", Run::new())] {
+            let target = |number| target.name(&format!("{to}:{number}"));
+            let lines: String =
+                (0..7).map(|number| format!("{} => {}\n", source.name("tag-p256:1"), target(number))).collect();
+            let run = run.input("images", &lines).input("verify-key", &key("p256")).input("verify-log", "ignore");
+            let outcome = run.unhurried().run().await;
+            assert!(outcome.code == 0 && outcome.says(" · 7 signed as wanted · "), "{outcome}");
+        }
+        let job = Run::copy(&copy[0], &target.name("job")).input("verify-key", &key("p256"));
+        let outcome = job.input("verify-log", "ignore").succeeds().await;
+        assert!(outcome.says("\nsigned by sha256:"), "{outcome}");
         // One platform may have its own.
         let child = Run::copy(&source.name("child:1"), &target.name("one")).input("platforms", "linux/amd64");
         let child = child.input("verify-key", &key("p256")).input("verify-log", "ignore");
@@ -490,6 +507,7 @@ async fn an_unchanged_tag_is_looked_at_again_only_deeply_or_where_the_lock_knows
     let outcome = run().succeeds().await;
     assert_eq!(outcome.json()["images"][0]["result"], "unchanged");
     assert_eq!((asked(&source), source.requests()), (0, 1), "{}", source.lines());
+    assert!(outcome.says("its signature was checked when it was copied, and it is unchanged"), "{outcome}");
     source.reset();
     run().input("check", "deep").succeeds().await;
     assert!(asked(&source) > 0, "a deep check looks again");

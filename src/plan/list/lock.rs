@@ -118,7 +118,7 @@ impl Lock {
                     let policy = policy.ok_or_else(|| bad("has a fourth word that is not `policy:…`"))?;
                     (image, digest, since, Some(policy.to_owned()))
                 }
-                _ => return Err(bad("has not three words")),
+                _ => return Err(bad("has neither three words nor four")),
             };
             let reference = Reference::parse(image).map_err(|problem| bad(&problem))?;
             let Some(key) = key(&reference) else { return Err(bad("names no tag")) };
@@ -283,7 +283,7 @@ mod tests {
     fn a_bad_lock_is_told_with_its_line() {
         let digest = digest(1);
         for (text, sentence) in [
-            ("a:1\n".to_owned(), "images.lock:1: has not three words"),
+            ("a:1\n".to_owned(), "images.lock:1: has neither three words nor four"),
             (format!("# a\na:1 {digest} x\na:1 {digest} x\n"), "images.lock:3: names a tag for the second time"),
             (format!("a@{digest} {digest} x\n"), "images.lock:1: names no tag"),
             ("a:1 sha256:12 x\n".to_owned(), "images.lock:1: "),
