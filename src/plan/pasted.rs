@@ -495,8 +495,8 @@ pub fn document(text: &str) -> Option<Vec<Asked>> {
             let platform = read.platform.map_or_else(|| platform.clone(), |own| Ok(Some(own)))?;
             Ok(Pasted { platform, ..read })
         });
-        let is_here = |line: &str| index < MOST_PLACED && line.contains(name);
-        Asked { number: text.lines().position(is_here).map_or(1, |index| index + 1), read }
+        let looked_at = if index < MOST_PLACED { text } else { "" };
+        Asked { number: looked_at.lines().position(|line| line.contains(name)).map_or(1, |index| index + 1), read }
     };
     Some(names.iter().enumerate().map(ask).collect())
 }
