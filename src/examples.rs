@@ -10,7 +10,7 @@ use crate::environment::Environment;
 use crate::error::action::Action;
 use crate::error::cause::LoginFailure;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Instead, Shown, TlsFailure, Used};
-use crate::error::login::{Claims, LoginReason, LoginStep, SIGSTORE};
+use crate::error::login::{Claims, LoginReason, LoginStep, LoginTurn, SIGSTORE};
 use crate::error::object::Object;
 use crate::error::signature::{Claim, RejectedSignature, Rejection, Unsigned};
 use crate::error::violation::{Lead, Violation};
@@ -224,6 +224,7 @@ fn logins() -> Vec<Example> {
     let aws = |step, reason, service: &str, cause| LoginFailure {
         provider: "aws-ecr",
         service: service.to_owned(),
+        turn: LoginTurn::First,
         step,
         reason,
         cause,
@@ -293,6 +294,22 @@ fn logins() -> Vec<Example> {
             GOOGLE,
             failed(google(LoginStep::Exchange, LoginReason::Unclear, "sts.googleapis.com", no_address())),
         ),
+        push(
+            "the provider fails when a login is to be renewed",
+            ECR,
+            failed(LoginFailure {
+                turn: LoginTurn::Renewal,
+                ..aws(
+                    LoginStep::Password,
+                    LoginReason::Unclear,
+                    ecr,
+                    Cause::OutOfPatience {
+                        waited: std::time::Duration::from_secs(300),
+                        last: Box::new(refused(503, "ServiceUnavailable", "Please try again")),
+                    },
+                )
+            }),
+        ),
         push("the login went well, and the role may not push", ECR, used(403, Used::Identity("aws-ecr"))),
         push("a password ends in the middle of a run", OTHER, used(401, Used::Expired("registry-auth"))),
     ]
@@ -302,6 +319,7 @@ fn logins() -> Vec<Example> {
 fn attestations() -> Vec<Example> {
     let failed = |step, reason, service: &str, cause, claims| {
         Cause::Login(Box::new(LoginFailure {
+            turn: LoginTurn::First,
             provider: SIGSTORE,
             service: service.to_owned(),
             step,

@@ -77,7 +77,7 @@
 //!
 //! | question | where |
 //! |---|---|
-//! | Is a 429, a 503 or a broken connection tried again, and for how long? | [`store::registry::retry`]; how much is sent at once after it: [`store::registry::concurrency`]; GitHub's API has its own: [`github::api`], and so have login services: [`credentials::cloud`] |
+//! | Is a 429, a 503 or a broken connection tried again, and for how long? | which failure, and when: [`http::retry`]; how long: [`store::registry::retry`], and [`credentials::cloud`] for login services; how much is sent at once after it: [`store::registry::concurrency`]; GitHub's API has its own: [`github::api`] |
 //! | Is an image unchanged? | [`engine::image`]; with `check: deep` every part is asked for |
 //! | Which credential goes with a request? | [`credentials`] finds it, [`store::registry::auth`] sends it; whether a token service may have it: [`store::registry::auth::realm`] |
 //! | Is a redirect followed? | [`store::registry::send`]; never with a credential to another host |

@@ -40,6 +40,10 @@ impl std::fmt::Debug for Secret {
 /// The user name that marks an OAuth refresh token (Docker's `identitytoken`), as Docker itself marks it.
 pub const IDENTITY_TOKEN: &str = "<token>";
 
+/// The user name that an identity token goes with where it is sent as a password: Azure's registries take it so, and of others
+/// none is known that does.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
 /// The user name that marks a ready-made bearer token.
 pub const BEARER_TOKEN: &str = "<bearer>";
 
@@ -61,7 +65,8 @@ impl Credential {
     /// User name and password as a Basic header carries them: as good as the password.
     pub fn pair(&self) -> Secret {
         use base64::Engine as _;
-        let pair = format!("{}:{}", self.username, self.password.expose());
+        let username = if self.username == IDENTITY_TOKEN { NOBODY } else { &self.username };
+        let pair = format!("{username}:{}", self.password.expose());
         Secret::new(base64::engine::general_purpose::STANDARD.encode(pair))
     }
 }

@@ -18,7 +18,7 @@ use crate::credentials::cloud::ask::{Exchange, Question};
 use crate::credentials::cloud::jwt;
 use crate::credentials::cloud::oidc::Oidc;
 use crate::error::cause::{Cause, ErrorResponse, LoginFailure};
-use crate::error::login::{LoginReason, LoginStep, SIGSTORE};
+use crate::error::login::{LoginReason, LoginStep, LoginTurn, SIGSTORE};
 use crate::error::violation::Violation;
 
 /// Whom the identity is for.
@@ -93,6 +93,7 @@ impl Certificate {
             Box::new(LoginFailure {
                 provider: SIGSTORE,
                 service: "this machine".to_owned(),
+                turn: LoginTurn::First,
                 step: LoginStep::Machine,
                 reason: LoginReason::Unclear,
                 cause: Cause::Protocol(Violation::Unsigned("random numbers")),

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::attest::certificate::Certificate;
 use crate::attest::services::Services;
-use crate::credentials::cloud::ask::{Exchange, Retry};
+use crate::credentials::cloud::ask::{Again, Exchange};
 use crate::credentials::cloud::oidc::Oidc;
 use crate::error::cause::LoginFailure;
 use crate::http::clients::Transport;
@@ -87,7 +87,7 @@ impl Attestor {
     /// Signs `statement`; what it costs is counted by `meter`, and the failure is told with `subject`.
     pub async fn sign(&self, statement: &Value, subject: &str, meter: &Meter) -> Result<Signed, Box<LoginFailure>> {
         let exchange = Exchange { transport: &self.transport, meter, answer: ANSWER, patience: self.patience };
-        let mut retry = Retry::begin();
+        let mut retry = Again::begin(false);
         loop {
             match self.attempt(statement, &exchange).await {
                 Ok(signed) => return Ok(signed),

@@ -273,7 +273,7 @@ fn identities(
     }
     let place = Place::of(environment, insecure)?;
     for fields in given {
-        let (scope, lease) = match Lease::read(fields, &place)? {
+        let (scope, lease) = match Lease::read(&fields, &place)? {
             Reading::Left(notice) => {
                 notices.push(notice);
                 continue;

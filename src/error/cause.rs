@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::login::{Claims, LoginReason, LoginStep, SIGSTORE};
+use crate::error::login::{Claims, LoginReason, LoginStep, LoginTurn, SIGSTORE};
 use crate::error::violation::{Lead, Violation};
 use crate::oci::digest::Digest;
 
@@ -63,6 +63,8 @@ pub struct LoginFailure {
     pub provider: &'static str,
     /// The host that was asked.
     pub service: String,
+    /// What there was before it.
+    pub turn: LoginTurn,
     /// What it was asked for.
     pub step: LoginStep,
     /// What that means.
@@ -259,12 +261,15 @@ impl fmt::Display for ErrorResponse {
 
 impl fmt::Display for LoginFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { provider, service, step, reason, cause, claims } = self;
-        match *provider {
-            SIGSTORE => f.write_str("`attest`")?,
-            provider => write!(f, "login by `registry-identities` ({provider})")?,
+        let Self { provider, service, turn, step, reason, cause, claims } = self;
+        match (*provider, turn) {
+            (SIGSTORE, _) => f.write_str("`attest`: ")?,
+            (provider, LoginTurn::First) => write!(f, "login by `registry-identities` ({provider}): ")?,
+            (provider, LoginTurn::Renewal) => {
+                write!(f, "the login by `registry-identities` ({provider}) has ended and could not be renewed: ")?;
+            }
         }
-        write!(f, ": {step} from {service}: {cause}")?;
+        write!(f, "{step} from {service}: {cause}")?;
         if let LoginReason::Clock { seconds } = reason {
             write!(f, "; its clock and this machine's differ by {seconds} s")?;
         }

@@ -46,6 +46,16 @@ pub enum LoginReason {
     },
 }
 
+/// What there was before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoginTurn {
+    /// Nothing: it is the run's first.
+    #[default]
+    First,
+    /// A login that did, and has ended.
+    Renewal,
+}
+
 /// What an identity says of itself, sanitised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {

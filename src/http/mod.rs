@@ -12,4 +12,5 @@ pub mod message;
 mod one_connection;
 pub mod proxies;
 pub mod reach;
+pub mod retry;
 pub mod roots;

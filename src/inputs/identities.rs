@@ -2,7 +2,7 @@
 //!
 //! Owns the two forms. What the fields of a type are is the business of `credentials::cloud`.
 
-use crate::credentials::cloud::fields::{Fields, INPUT};
+use crate::credentials::cloud::fields::{Field, Fields, INPUT};
 use crate::error::Error;
 use crate::plan::list::yaml::{self, Node, Value};
 use crate::text::quote::quote;
@@ -33,7 +33,7 @@ fn of_item(item: &Node) -> Result<Fields, Error> {
     let Value::Map(members) = &item.value else {
         return Err(problem_at(item.place.line, &format!("is {}; write a login, `- type: …`", item.kind())));
     };
-    let pair = |(key, value): &(yaml::Key, Node)| {
+    let field = |(key, value): &(yaml::Key, Node)| {
         let text = match &value.value {
             Value::Null => "",
             Value::Plain(text) | Value::Quoted(text) => text,
@@ -42,9 +42,9 @@ fn of_item(item: &Node) -> Result<Fields, Error> {
                 return Err(problem_at(key.place.line, &what));
             }
         };
-        Ok((name(&key.text), text.to_owned()))
+        Ok(Field { name: name(&key.text), value: text.to_owned(), line: key.place.line })
     };
-    Ok(Fields { line: item.place.line, pairs: members.iter().map(pair).collect::<Result<_, _>>()? })
+    Ok(Fields { line: item.place.line, all: members.iter().map(field).collect::<Result<_, _>>()? })
 }
 
 /// `HOST TYPE key=value …`.
@@ -58,15 +58,16 @@ fn of_lines(text: &str) -> Result<Vec<Fields>, Error> {
                 let what = format!("`{}` is no login; write `HOST TYPE key=value …`, or a YAML list", quote(text));
                 return Err(problem_at(line, &what));
             };
-            let mut pairs = vec![("registry".to_owned(), registry.to_owned()), ("type".to_owned(), kind.to_owned())];
+            let field = |key: &str, value: &str| Field { name: name(key), value: value.to_owned(), line };
+            let mut all = vec![field("registry", registry), field("type", kind)];
             for word in words {
                 let Some((key, value)) = word.split_once('=') else {
                     let what = format!("`{}` is no `key=value`; write `HOST TYPE key=value …`", quote(word));
                     return Err(problem_at(line, &what));
                 };
-                pairs.push((name(key), value.to_owned()));
+                all.push(field(key, value));
             }
-            Ok(Fields { line, pairs })
+            Ok(Fields { line, all })
         })
         .collect()
 }
@@ -92,7 +93,10 @@ mod tests {
         let pairs = |text: &str| {
             let logins = read(text).unwrap().into_iter();
             logins
-                .map(|login| login.pairs.into_iter().collect::<std::collections::BTreeMap<_, _>>())
+                .map(|login| {
+                    let pairs = login.all.into_iter().map(|field| (field.name, field.value));
+                    pairs.collect::<std::collections::BTreeMap<_, _>>()
+                })
                 .collect::<Vec<_>>()
         };
         assert_eq!(pairs(yaml), pairs(lines));

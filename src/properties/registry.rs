@@ -10,6 +10,7 @@ use url::{Host, Url};
 
 use crate::credentials::login::Login;
 use crate::error::cause::Cause;
+use crate::http::retry::{Retry, classify};
 use crate::properties::assertions::{assert_safe, assert_sentence};
 use crate::secret::{Credential, Secret};
 use crate::store::registry::auth::Auth;
@@ -18,7 +19,7 @@ use crate::store::registry::auth::realm::{self, Trust};
 use crate::store::registry::error_response;
 use crate::store::registry::paging::next_page;
 use crate::store::registry::quirks::is_known_token_service;
-use crate::store::registry::retry::{Retry, RetryBudget, Timeouts, classify};
+use crate::store::registry::retry::{RetryBudget, Timeouts};
 use crate::store::registry::server::Server;
 
 fn values<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = HeaderValue> {

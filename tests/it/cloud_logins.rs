@@ -2,7 +2,7 @@
 //! refuses, and what stands in for a job's identity on a machine. Where each secret may be seen: `cloud_leaks`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use serde_json::json;
 
@@ -279,6 +279,39 @@ async fn a_list_outlives_the_tokens_of_docker_hub() {
     assert_eq!(clouds.count(clouds::GITHUB), clouds.count(clouds::DOCKER));
 }
 
+/// The provider fails when the login is to be renewed: for a moment, and for good.
+#[tokio::test]
+async fn a_renewal_that_fails_is_tried_again_and_said_where_the_login_has_ended() {
+    for failures in [2, usize::MAX] {
+        let clouds = Clouds::start().await;
+        clouds.lifetime(4);
+        let (target, source) = (ecr().registry(&clouds), Registry::start());
+        source.seed(&images::three_platforms(), "library/app:1");
+        source.fault(Fault::on("GET", "/blobs/", What::Delay(5_000)).after(1));
+        let asked = AtomicUsize::new(0);
+        let is_down = move |request: &clouds::Asked| {
+            let number = if request.host == clouds::ECR { asked.fetch_add(1, Relaxed) } else { 0 };
+            (1..=failures).contains(&number)
+        };
+        clouds.instead_where(is_down, 502, r#"{"message":"an upstream fails"}"#);
+        let run = clouds.copy(&source.name("library/app:1"), ecr().image, &ecr().yaml).input("patience", "8s");
+        if failures == 2 {
+            let outcome = run.succeeds().await;
+            target.is_whole("acme/app", "1").unwrap();
+            assert!(outcome.says("logged in anew") && clouds.count(clouds::ECR) >= 4, "{outcome}");
+            continue;
+        }
+        let outcome = run.fails_with(1).await;
+        let said = format!(
+            "the login by `registry-identities` (aws-ecr) has ended and could not be renewed: the registry's password from \
+             {}: 502: an upstream fails; gave up after ",
+            clouds::ECR
+        );
+        assert!(outcome.says(&said), "{outcome}");
+        assert!(target.tags("acme/app").is_empty());
+    }
+}
+
 #[tokio::test]
 async fn a_provider_that_is_down_for_a_moment_is_asked_again() {
     let clouds = Clouds::start().await;
@@ -444,6 +477,30 @@ async fn what_a_provider_refuses_for_is_told_apart() {
     }
 }
 
+/// Azure's registry takes its refresh token posted, and is said to take it as a password too.
+#[tokio::test]
+async fn azures_refresh_token_is_posted_and_goes_as_a_password_where_that_is_asked_for() {
+    const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+    let provider = &providers()[5];
+    let (basic, tokens): (fn(&str, &str) -> Auth, fn(&str, &str) -> Auth) =
+        (|_, password| basic(NOBODY, password), |_, password| tokens(NOBODY, password));
+    for (auth, refuses, posts) in
+        [(tokens, None, true), (basic, None, false), (tokens, Some(405), true), (tokens, Some(404), true)]
+    {
+        let clouds = Clouds::start().await;
+        let (registry, source) = (clouds.registry_behind(clouds::ACR), Registry::start());
+        follows(&clouds, &registry, auth);
+        if let Some(status) = refuses {
+            registry.fault(Fault::on("POST", "/oauth2/token", What::status(status)).always());
+        }
+        source.seed(&images::three_platforms(), "library/app:1");
+        let outcome = clouds.copy(&source.name("library/app:1"), provider.image, &provider.yaml).succeeds().await;
+        registry.is_whole("mirror/app", "1").unwrap_or_else(|problem| panic!("{problem}\n{outcome}"));
+        let (posted, got) = (registry.count("POST", "/oauth2/token"), registry.count("GET", "/oauth2/token"));
+        assert_eq!((posted > 0, got > 0), (posts, refuses.is_some()), "{}", registry.lines());
+    }
+}
+
 /// The audience that identities of Chainguard accept is written in two ways.
 #[tokio::test]
 async fn an_identity_of_chainguard_is_asked_for_with_both_audiences_in_turn() {
@@ -528,16 +585,22 @@ async fn a_bad_login_is_bad_input_and_nobody_is_asked() {
         ("- type: dockerhubb\n".to_owned(), "line 1: `type` is `dockerhubb`, which is not one of dockerhub, aws-ecr"),
         ("- type: dockerhubb\n".to_owned(), "did you mean `dockerhub`?"),
         ("- registry: docker.io\n".to_owned(), "line 1: has no `type`"),
+        ("- type: quay\n  username: a\n  user_name: b\n".to_owned(), "line 3: `user-name` is not a field of `quay`"),
+        (
+            "- type: dockerhub\n  username: a\n  connection_id: b\n  connection-id: c\n".to_owned(),
+            "line 4: has `connection-id` twice",
+        ),
+        ("- type: quay\n  username:\n".to_owned(), "line 2: has an empty `username`"),
         ("- type: aws-ecr\n".to_owned(), "line 1: has no `registry`"),
         ("- type: dockerhub\n  username: acme\n".to_owned(), "has no `connection-id`; write one like `"),
         // What is written wrong is not told as missing.
         (
             format!("- type: dockerhub\n  registry: docker.io\n  usrname: acme\n  connection_id: {connection}\n"),
-            "`usrname` is not a field of `dockerhub`; did you mean `username`?",
+            "line 3: `usrname` is not a field of `dockerhub`; did you mean `username`?",
         ),
         (
             format!("- type: dockerhub\n  username: acme\n  connection_id: {connection}\n  conection: x\n"),
-            "line 1: `conection` is not a field of `dockerhub`",
+            "line 4: `conection` is not a field of `dockerhub`",
         ),
         ("docker.io dockerhub username=acme connection_id=".to_owned(), "has an empty `connection-id`"),
         ("docker.io dockerhub username=acme connection_id=1".to_owned(), "`connection-id` is `1`; write one like"),
@@ -545,9 +608,12 @@ async fn a_bad_login_is_bad_input_and_nobody_is_asked() {
             format!("- type: dockerhub\n  registry: ghcr.io\n  username: a\n  connection_id: {connection}\n"),
             "`ghcr.io` is no registry of Docker's",
         ),
-        (format!("# ours\n- type: aws-ecr\n  registry: registry.example.com\n  role-to-assume: {role}\n"), "line 2: "),
-        (ecr("  role-to-assume: mirror\n"), "write the whole name of a role"),
-        (ecr("  region: us-east-1\n"), "the registry's name says `eu-west-1`"),
+        (
+            format!("# ours\n- type: aws-ecr\n  registry: registry.example.com\n  role-to-assume: {role}\n"),
+            "line 3: `registry.example.com` is no registry of ECR",
+        ),
+        (ecr("  role-to-assume: mirror\n"), "line 3: `role-to-assume` is `mirror`; write the whole name of a role"),
+        (ecr("\n  region: us-east-1\n"), "line 4: `region` is `us-east-1`, and the registry's name says `eu-west-1`"),
         (ecr("  region: evil.example/\n"), "write one like `eu-west-1`"),
         ("eu.gcr.io gcp-wif workload_identity_provider=pool".to_owned(), "`workload-identity-provider` is `pool`"),
         (
@@ -730,15 +796,15 @@ async fn on_a_machine_the_role_of_its_container_or_instance_does_as_well() {
                 ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{address}/v1/credentials")),
                 ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "podToken5Xs9".to_owned()),
             ],
-            vec!["GET /v1/credentials podToken5Xs9"],
+            vec!["GET /v1/credentials podToken5Xs9".to_owned()],
             "the container's role",
         ),
         (
             vec![("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{address}"))],
             vec![
-                "PUT /latest/api/token 300",
-                "GET /latest/meta-data/iam/security-credentials/ the-pass",
-                "GET /latest/meta-data/iam/security-credentials/the-role the-pass",
+                "PUT /latest/api/token 300".to_owned(),
+                format!("GET /latest/meta-data/iam/security-credentials/ {PASS}"),
+                format!("GET /latest/meta-data/iam/security-credentials/the-role {PASS}"),
             ],
             "the instance's role",
         ),
@@ -752,7 +818,7 @@ async fn on_a_machine_the_role_of_its_container_or_instance_does_as_well() {
         target.is_whole("acme/app", "1").unwrap();
         assert_eq!(machine.take_asked(), asked, "{outcome}");
         assert!(outcome.says(&format!("logged in with {said} (aws-ecr)")), "{outcome}");
-        for secret in [secret, token, "podToken5Xs9", "the-pass"] {
+        for secret in [secret, token, "podToken5Xs9", PASS] {
             assert!(!outcome.visible().contains(secret), "{secret}\n{outcome}");
         }
     }
@@ -826,18 +892,24 @@ async fn on_a_machine_a_login_that_only_a_job_has_is_left_and_that_is_said() {
 }
 
 /// The metadata service of a container or an instance.
-struct Machine {
-    address: String,
+pub struct Machine {
+    pub address: String,
     asked: Arc<std::sync::Mutex<Vec<String>>>,
+    heads: Arc<std::sync::Mutex<Vec<String>>>,
+    repeats: Arc<AtomicBool>,
 }
 
+/// What an instance's service lets in with.
+pub const PASS: &str = "the-pass-3Vd7LwQ9sXz0TbKf";
+
 impl Machine {
-    fn start(credentials: String) -> Self {
+    pub fn start(credentials: String) -> Self {
         use std::io::{BufRead as _, BufReader, Write as _};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let asked: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
-        let seen = Arc::clone(&asked);
+        let machine = Self { address, asked: Arc::default(), heads: Arc::default(), repeats: Arc::default() };
+        let (asked, heads, repeats) =
+            (Arc::clone(&machine.asked), Arc::clone(&machine.heads), Arc::clone(&machine.repeats));
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let Ok(mut connection) = connection else { return };
@@ -852,24 +924,37 @@ impl Machine {
                     .find_map(|name| value(name))
                     .unwrap_or_default();
                 let line = first.strip_suffix(" HTTP/1.1").unwrap_or(&first).to_owned();
-                let body = match line.as_str() {
-                    "PUT /latest/api/token" => "the-pass",
-                    "GET /latest/meta-data/iam/security-credentials/" => "the-role",
-                    _ => &credentials,
+                let head = format!("{line}\n{}\n", head.join("\n"));
+                let (status, body) = match line.as_str() {
+                    "PUT /latest/api/token" => ("200 OK", PASS.to_owned()),
+                    _ if repeats.load(Relaxed) => ("403 Forbidden", json!({ "message": head }).to_string()),
+                    "GET /latest/meta-data/iam/security-credentials/" => ("200 OK", "the-role".to_owned()),
+                    _ => ("200 OK", credentials.clone()),
                 };
-                seen.lock().unwrap().push(format!("{line} {shown}"));
+                asked.lock().unwrap().push(format!("{line} {shown}"));
+                heads.lock().unwrap().push(head);
                 let length = body.len();
                 let _ = write!(
                     connection,
-                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+                    "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
                 );
             }
         });
-        Self { address, asked }
+        machine
     }
 
     fn take_asked(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap())
+    }
+
+    /// Answers with the request itself from now on, but for the pass.
+    pub fn repeat(&self) {
+        self.repeats.store(true, Relaxed);
+    }
+
+    /// Every request, its headers included.
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
     }
 }
 

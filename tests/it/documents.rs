@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use mirror_image::internals::{INPUTS, OUTPUTS, Reader, chapters};
 
+use crate::support::Run;
+
 /// The file must hold `section` from `start` to `end`.
 fn assert_section(file: &str, start: &str, end: &str, section: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
@@ -313,4 +315,56 @@ fn the_chinese_page_has_the_commands_inputs_and_links_of_the_english_ones() {
 /// A double-quoted YAML scalar: JSON's string is one.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap()
+}
+
+/// What stands between fences of this language, block by block.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
+}
+
+/// Policies to paste among them: a provider says of a broken one only that it is broken.
+#[test]
+fn every_block_of_json_is_json() {
+    let mut seen = 0;
+    for path in documents() {
+        for block in blocks(&std::fs::read_to_string(&path).unwrap(), "json") {
+            let read = serde_json::from_str::<serde_json::Value>(&block);
+            assert!(read.is_ok(), "{}: {read:?}\n{block}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4, "{seen}");
+}
+
+/// The lists of the recipes are taken as they stand, and each type has its part of the recipe.
+#[tokio::test]
+async fn the_logins_of_the_documents_are_logins() {
+    let input = INPUTS.iter().find(|input| input.name == "registry-identities").unwrap();
+    let (_, types) = input.help.split_once("Types: ").unwrap();
+    let types: Vec<&str> = types.split('`').skip(1).step_by(2).collect();
+    assert_eq!(types.len(), 7, "{types:?}");
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recipes/no-stored-secrets.md");
+    let recipe = std::fs::read_to_string(recipe).unwrap();
+    for kind in types {
+        assert!(recipe.contains(&format!("`type: {kind}`")), "{kind}");
+    }
+    let mut seen = 0;
+    for path in documents() {
+        for block in blocks(&std::fs::read_to_string(&path).unwrap(), "yaml") {
+            for rest in block.split("registry-identities: |\n").skip(1) {
+                let indent = rest.len() - rest.trim_start_matches(' ').len();
+                let own = |line: &&str| line.starts_with(&" ".repeat(indent));
+                let list: Vec<&str> = rest.lines().take_while(own).map(|line| &line[indent..]).collect();
+                let run = Run::copy("127.0.0.1:9/a/b:1", "127.0.0.1:9/c/d:1")
+                    .input("registry-identities", &list.join("\n"))
+                    .env("ACTIONS_ID_TOKEN_REQUEST_URL", "https://pipelines.actions.githubusercontent.com/x?y=1")
+                    .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "request-token");
+                let outcome = run.input("patience", "1s").run().await;
+                assert_eq!(outcome.code, 1, "{}\n{}\n{outcome}", path.display(), list.join("\n"));
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 4, "{seen}");
 }

@@ -44,7 +44,7 @@ const SECRETS: [(&str, &str, &str, &[&str]); 11] = [
     ("target-password", "bob", TARGET, &["target"]),
     ("registry-auth", "carol", MIRROR, &["mirror"]),
     ("config.json", "dave", DOCKER, &["docker"]),
-    ("identitytoken", "<token>", IDENTITY, &["identity", "identity's tokens"]),
+    ("identitytoken", "00000000-0000-0000-0000-000000000000", IDENTITY, &["identity", "identity's tokens"]),
     ("CNB_REGISTRY_AUTH", "erin", BUILDPACK, &["buildpack"]),
     ("github-token", "x-access-token", WORKFLOW, &["packages", "api"]),
     ("admin-token", "x-access-token", ADMIN, &["api"]),

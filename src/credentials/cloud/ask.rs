@@ -15,7 +15,7 @@ use url::Url;
 use crate::credentials::cloud::words;
 use crate::error::cause::LoginFailure;
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
-use crate::error::login::{Claims, LoginReason, LoginStep};
+use crate::error::login::{Claims, LoginReason, LoginStep, LoginTurn};
 use crate::error::violation::{Lead, Violation};
 use crate::http::address::{authority, is_link_or_loopback};
 use crate::http::body::{BodyError, BoundedBody};
@@ -23,15 +23,10 @@ use crate::http::clients::{Pool, Transport};
 use crate::http::exchange;
 use crate::http::failure::classify;
 use crate::http::message::{retry_after, secret_header, words_of_server};
+use crate::http::retry::{self, Retry};
 use crate::observe::meter::Meter;
 use crate::secret::{Credential, Secret};
 use crate::text::sanitise;
-
-/// How often a host that does not answer is tried: a mistyped name must not cost minutes.
-const ATTEMPTS_WITHOUT_ANSWER: u32 = 3;
-
-/// The longest wait between two attempts.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// The largest answer that is read, in bytes.
 const LARGEST: usize = 1024 * 1024;
@@ -51,50 +46,42 @@ pub struct Exchange<'a> {
 }
 
 /// How long to go on after attempts that failed.
-pub struct Retry {
+pub struct Again {
     begun: Instant,
-    wait: Duration,
     attempts: u32,
+    /// Whether it has answered before: no name is mistyped.
+    has_answered: bool,
 }
 
-impl Retry {
-    pub fn begin() -> Self {
-        Self { begun: Instant::now(), wait: Duration::from_secs(1), attempts: 1 }
+impl Again {
+    pub fn begin(has_answered: bool) -> Self {
+        Self { begun: Instant::now(), attempts: 0, has_answered }
     }
 
     /// Waits after an attempt that failed, which is told with its `subject`; gives the failure back where another would end the
     /// same, or the time is over.
     pub async fn pause(
         &mut self,
-        failure: Box<LoginFailure>,
+        mut failure: Box<LoginFailure>,
         subject: &str,
         exchange: &Exchange<'_>,
     ) -> Result<(), Box<LoginFailure>> {
-        let asked = failure.cause.refusal().and_then(|refusal| refusal.retry_after).unwrap_or_default();
-        let pause = self.wait.max(asked);
-        let is_silent = matches!(
-            failure.cause,
-            Cause::Connection { kind: ConnectionFailure::Dns | ConnectionFailure::Refused, .. }
-        );
-        let is_over = self.begun.elapsed() + pause >= exchange.patience
-            || is_silent && self.attempts >= ATTEMPTS_WITHOUT_ANSWER
-            || !is_passing(&failure.cause);
-        if is_over {
+        self.attempts += 1;
+        let is_mistyped = !self.has_answered && self.attempts >= retry::ATTEMPTS_NEVER_ANSWERED;
+        if is_mistyped && failure.cause.is_connection() || retry::classify(&failure.cause) == Retry::Never {
             return Err(failure);
         }
-        exchange.meter.say(format!("{subject}: {failure}; trying again in {} s", pause.as_secs()));
-        tokio::time::sleep(pause).await;
-        (self.wait, self.attempts) = ((self.wait * 2).min(LONGEST_WAIT), self.attempts + 1);
+        let (waited, wait) = (self.begun.elapsed(), retry::pause(&failure.cause, self.attempts));
+        if waited.saturating_add(wait) > exchange.patience {
+            failure.cause = Cause::OutOfPatience { waited, last: Box::new(failure.cause) };
+            return Err(failure);
+        }
+        let wait = retry::spread(wait);
+        if wait > retry::WORTH_SAYING {
+            exchange.meter.say(format!("{subject}: {failure}; trying again in {} s", wait.as_secs()));
+        }
+        tokio::time::sleep(wait).await;
         Ok(())
-    }
-}
-
-/// Whether it may be otherwise in a moment.
-pub fn is_passing(cause: &Cause) -> bool {
-    match cause {
-        Cause::Refused(refusal) => refusal.sheds_load() || matches!(refusal.status, 408 | 425 | 500 | 502 | 504),
-        Cause::Connection { kind, .. } => !matches!(kind, ConnectionFailure::Tls(_)),
-        _ => false,
     }
 }
 
@@ -140,6 +127,7 @@ impl<'a> Question<'a> {
             Box::new(LoginFailure {
                 provider,
                 service: sanitise::one_line(address, 100),
+                turn: LoginTurn::First,
                 step,
                 reason: LoginReason::Unclear,
                 cause: Cause::Protocol(Violation::NoClient(format!("is no address: {error}"))),
@@ -201,6 +189,7 @@ impl<'a> Question<'a> {
         Box::new(LoginFailure {
             provider: self.provider,
             service: host_of(&self.url),
+            turn: LoginTurn::First,
             step: self.step,
             reason: cause.refusal().map_or(LoginReason::Unclear, self.judge),
             cause,

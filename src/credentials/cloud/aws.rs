@@ -75,33 +75,38 @@ impl Ecr {
     pub const FIELDS: &[&str] = &["registry", "type", "role-to-assume", "region"];
 
     /// None where there is a role and no identity for it. Without a role, and outside of jobs, it is the machine's.
-    pub fn read(fields: &mut Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
+    pub fn read(fields: &Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
         let Some(registry) = Registry::of(host) else {
-            return Err(fields.problem(format_args!(
-                "`{}` is no registry of ECR; write `ACCOUNT.dkr.ecr.REGION.amazonaws.com` or `{PUBLIC}`",
-                quote(host)
-            )));
+            return Err(fields.problem_in(
+                "registry",
+                format_args!(
+                    "`{}` is no registry of ECR; write `ACCOUNT.dkr.ecr.REGION.amazonaws.com` or `{PUBLIC}`",
+                    quote(host)
+                ),
+            ));
         };
-        let given = fields.take("region")?;
+        let given = fields.get("region")?;
         if let Some(region) = given.as_deref().filter(|region| !is_region(region)) {
-            return Err(fields.problem(format_args!("`region` is `{}`; write one like `eu-west-1`", quote(region))));
+            return Err(fields
+                .problem_in("region", format_args!("`region` is `{}`; write one like `eu-west-1`", quote(region))));
         }
         let region = match (&registry, given) {
             (Registry::Private { region, .. }, Some(given)) if *region != given => {
-                return Err(fields.problem(format_args!(
-                    "`region` is `{given}`, and the registry's name says `{region}`; leave `region` out"
-                )));
+                return Err(fields.problem_in(
+                    "region",
+                    format_args!("`region` is `{given}`, and the registry's name says `{region}`; leave `region` out"),
+                ));
             }
             (Registry::Private { region, .. }, _) => region.clone(),
             (Registry::Public, given) => given.unwrap_or_else(|| PUBLIC_REGION.to_owned()),
         };
-        let role = fields.take("role-to-assume")?;
+        let role = fields.get("role-to-assume")?;
         if let Some(role) = role.as_deref().filter(|role| !is_role(role)) {
             let example = "arn:aws:iam::123456789012:role/mirror";
-            return Err(fields.problem(format_args!(
-                "`role-to-assume` is `{}`; write the whole name of a role, like `{example}`",
-                quote(role)
-            )));
+            return Err(fields.problem_in(
+                "role-to-assume",
+                format_args!("`role-to-assume` is `{}`; write the whole name of a role, like `{example}`", quote(role)),
+            ));
         }
         let source = match (role, place.oidc()) {
             (Some(role), Some(oidc)) => Source::Role(role, oidc),

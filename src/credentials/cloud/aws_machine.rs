@@ -23,7 +23,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::error::cause::Cause;
 use crate::error::cause::LoginFailure;
-use crate::error::login::{LoginReason, LoginStep};
+use crate::error::login::{LoginReason, LoginStep, LoginTurn};
 use crate::error::violation::Violation;
 use crate::http::address::is_link_or_loopback;
 use crate::regular_file;
@@ -137,6 +137,9 @@ impl Machine {
                     Some(Authorization::File(path)) => Some(read(path, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")?),
                     None => None,
                 };
+                if let Some(value) = &value {
+                    mask(exchange, value);
+                }
                 let question = Question::new(WORD, LoginStep::Machine, Method::GET, url.clone());
                 let question = match &value {
                     Some(value) => question.secret_header(AUTHORIZATION, value)?.hiding(&[value]),
@@ -221,6 +224,7 @@ fn missing(variable: &str, what: &str) -> Box<LoginFailure> {
     Box::new(LoginFailure {
         provider: WORD,
         service: "this machine".to_owned(),
+        turn: LoginTurn::First,
         step: LoginStep::Machine,
         reason: LoginReason::Unclear,
         cause: Cause::Protocol(Violation::NoClient(format!("`{variable}` {what}"))),

@@ -69,18 +69,19 @@ impl Azure {
     pub const FIELDS: &[&str] = &["registry", "type", "tenant-id", "client-id", "audience"];
 
     /// None where there is no identity.
-    pub fn read(fields: &mut Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
+    pub fn read(fields: &Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
         let is_registry =
             |cloud: &Cloud| host.strip_suffix(cloud.suffix).is_some_and(|name| is_name(name) && !name.contains('.'));
         let Some(cloud) = CLOUDS.iter().position(is_registry) else {
-            return Err(
-                fields.problem(format_args!("`{}` is no registry of Azure's; write `NAME.azurecr.io`", quote(host)))
-            );
+            return Err(fields.problem_in(
+                "registry",
+                format_args!("`{}` is no registry of Azure's; write `NAME.azurecr.io`", quote(host)),
+            ));
         };
         // A tenant is named by its domain too.
         let tenant = fields.need_like("tenant-id", "00000000-0000-0000-0000-000000000000", is_name)?;
         let client = fields.need_like("client-id", "00000000-0000-0000-0000-000000000000", is_uuid)?;
-        let audience = fields.take("audience")?;
+        let audience = fields.get("audience")?;
         let registry = host.to_owned();
         Ok(place.oidc().map(|oidc| Self { oidc, registry, cloud, tenant, client, audience }))
     }

@@ -40,13 +40,14 @@ impl Chainguard {
     pub const FIELDS: &[&str] = &["registry", "type", "identity", "audience"];
 
     /// None where there is no identity.
-    pub fn read(fields: &mut Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
+    pub fn read(fields: &Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
         if host != REGISTRY {
-            return Err(fields.problem(format_args!("`{}` is not Chainguard's registry, `{REGISTRY}`", quote(host))));
+            return Err(fields
+                .problem_in("registry", format_args!("`{}` is not Chainguard's registry, `{REGISTRY}`", quote(host))));
         }
         let is_identity = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'/');
         let identity = fields.need_like("identity", "deadbeef0123/456789abcdef", is_identity)?;
-        let audience = fields.take("audience")?;
+        let audience = fields.get("audience")?;
         Ok(place.oidc().map(|oidc| Self { oidc, identity, audience }))
     }
 

@@ -39,10 +39,12 @@ pub struct DockerHub {
 
 impl DockerHub {
     /// None where there is no identity.
-    pub fn read(fields: &mut Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
+    pub fn read(fields: &Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
         if !HOSTS.contains(&host) {
-            return Err(fields
-                .problem(format_args!("`{}` is no registry of Docker's; write `docker.io` or `dhi.io`", quote(host))));
+            return Err(fields.problem_in(
+                "registry",
+                format_args!("`{}` is no registry of Docker's; write `docker.io` or `dhi.io`", quote(host)),
+            ));
         }
         let username = fields.need_like("username", "acme", is_name)?;
         let connection = fields.need_like("connection-id", "6a7c3bb0-3a0b-4b23-9c4e-2f3f1c1d9f10", is_uuid)?;

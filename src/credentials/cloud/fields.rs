@@ -14,58 +14,77 @@ pub const INPUT: &str = "registry-identities";
 pub struct Fields {
     /// The line that it begins at.
     pub line: usize,
-    /// Names and values, in the order written.
-    pub pairs: Vec<(String, String)>,
+    /// In the order written.
+    pub all: Vec<Field>,
+}
+
+/// One field.
+#[derive(Clone, Debug)]
+pub struct Field {
+    pub name: String,
+    pub value: String,
+    pub line: usize,
 }
 
 impl Fields {
-    /// A problem with this login.
+    /// A problem with this login as a whole.
     pub fn problem(&self, what: impl std::fmt::Display) -> Error {
-        Error::input(INPUT, format!("line {}: {what}", self.line))
+        problem_at(self.line, what)
     }
 
-    /// A field, taken out; none where it is not there. One that is there and empty is a variable that is not set.
-    pub fn take(&mut self, name: &str) -> Result<Option<String>, Error> {
-        let Some(at) = self.pairs.iter().position(|(known, _)| known == name) else { return Ok(None) };
-        let (_, value) = self.pairs.remove(at);
-        if self.pairs.iter().any(|(other, _)| other == name) {
-            return Err(self.problem(format_args!("has `{name}` twice; leave one out")));
+    /// A problem with its field `name`.
+    pub fn problem_in(&self, name: &str, what: impl std::fmt::Display) -> Error {
+        let field = self.all.iter().find(|field| field.name == name);
+        problem_at(field.map_or(self.line, |field| field.line), what)
+    }
+
+    /// A field; none where it is not there. One that is there and empty is a variable that is not set.
+    pub fn get(&self, name: &str) -> Result<Option<String>, Error> {
+        let mut fields = self.all.iter().filter(|field| field.name == name);
+        let Some(field) = fields.next() else { return Ok(None) };
+        if let Some(second) = fields.next() {
+            return Err(problem_at(second.line, format_args!("has `{name}` twice; leave one out")));
         }
-        if value.trim().is_empty() {
-            return Err(self.problem(format_args!(
+        if field.value.trim().is_empty() {
+            let what = format_args!(
                 "has an empty `{name}` (a variable or secret that is not set is empty); fill it in, or leave the login out"
-            )));
+            );
+            return Err(problem_at(field.line, what));
         }
-        Ok(Some(value.trim().to_owned()))
+        Ok(Some(field.value.trim().to_owned()))
     }
 
     /// A field that must be there.
-    pub fn need(&mut self, name: &str, example: &str) -> Result<String, Error> {
-        let value = self.take(name)?;
+    pub fn need(&self, name: &str, example: &str) -> Result<String, Error> {
+        let value = self.get(name)?;
         value.ok_or_else(|| self.problem(format_args!("has no `{name}`; write one like `{example}`")))
     }
 
     /// A field that must be there, and of a form.
-    pub fn need_like(&mut self, name: &str, example: &str, is: fn(&str) -> bool) -> Result<String, Error> {
+    pub fn need_like(&self, name: &str, example: &str, is: fn(&str) -> bool) -> Result<String, Error> {
         let value = self.need(name, example)?;
         if is(&value) {
             return Ok(value);
         }
-        Err(self.problem(format_args!("`{name}` is `{}`; write one like `{example}`", quote(&value))))
+        Err(self.problem_in(name, format_args!("`{name}` is `{}`; write one like `{example}`", quote(&value))))
     }
 
     /// Nothing may be there that is none of `known`, the names that the type has. Asked before a field is missed: one that is
     /// written wrong is both.
     pub fn only(&self, kind: &str, known: &[&str]) -> Result<(), Error> {
-        let Some((name, _)) = self.pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) else {
+        let Some(Field { name, line, .. }) = self.all.iter().find(|field| !known.contains(&field.name.as_str())) else {
             return Ok(());
         };
         let hint = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("it has {}", known.join(", ")),
         };
-        Err(self.problem(format_args!("`{}` is not a field of `{kind}`; {hint}", quote(name))))
+        Err(problem_at(*line, format_args!("`{}` is not a field of `{kind}`; {hint}", quote(name))))
     }
+}
+
+fn problem_at(line: usize, what: impl std::fmt::Display) -> Error {
+    Error::input(INPUT, format!("line {line}: {what}"))
 }
 
 /// Letters, digits, `.`, `_` and `-`: what names have everywhere.

@@ -42,24 +42,25 @@ impl Google {
     pub const FIELDS: &[&str] = &["registry", "type", "workload-identity-provider", "service-account", "project-id"];
 
     /// None where there is neither a job's identity nor a person's login.
-    pub fn read(fields: &mut Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
+    pub fn read(fields: &Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
         if !is_googles(host) {
-            return Err(fields.problem(format_args!(
-                "`{}` is no registry of Google's; write `REGION-docker.pkg.dev` or `gcr.io`",
-                quote(host)
-            )));
+            return Err(fields.problem_in(
+                "registry",
+                format_args!("`{}` is no registry of Google's; write `REGION-docker.pkg.dev` or `gcr.io`", quote(host)),
+            ));
         }
         let example = "projects/123/locations/global/workloadIdentityPools/github/providers/mirror";
         let provider = fields.need_like("workload-identity-provider", example, is_provider)?;
-        let account = fields.take("service-account")?;
+        let account = fields.get("service-account")?;
         if let Some(account) = account.as_deref().filter(|account| !is_account(account)) {
             let example = "mirror@PROJECT.iam.gserviceaccount.com";
-            return Err(
-                fields.problem(format_args!("`service-account` is `{}`; write one like `{example}`", quote(account)))
-            );
+            return Err(fields.problem_in(
+                "service-account",
+                format_args!("`service-account` is `{}`; write one like `{example}`", quote(account)),
+            ));
         }
         // Docker's own action has it; the provider's name says as much.
-        fields.take("project-id")?;
+        fields.get("project-id")?;
         Ok(match place.oidc() {
             Some(oidc) => Some(Self(Source::Pool { oidc, provider, account })),
             None if place.is_job() => None,

@@ -38,10 +38,10 @@ impl Jfrog {
     pub const FIELDS: &[&str] = &["registry", "type", "provider-name", "audience", "project-key"];
 
     /// None where there is no identity.
-    pub fn read(fields: &mut Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
+    pub fn read(fields: &Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
         let provider = fields.need_like("provider-name", "github", is_name)?;
-        let audience = fields.take("audience")?.unwrap_or_else(|| host.to_owned());
-        let project = fields.take("project-key")?;
+        let audience = fields.get("audience")?.unwrap_or_else(|| host.to_owned());
+        let project = fields.get("project-key")?;
         let registry = host.to_owned();
         Ok(place.oidc().map(|oidc| Self { oidc, registry, provider, audience, project }))
     }

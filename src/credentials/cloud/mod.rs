@@ -31,7 +31,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::credentials::cloud::ask::{Exchange, Retry, is_passing};
+use crate::credentials::cloud::ask::{Again, Exchange};
 use crate::credentials::cloud::aws::Ecr;
 use crate::credentials::cloud::aws_machine::Machine;
 use crate::credentials::cloud::azure::Azure;
@@ -45,8 +45,10 @@ pub use crate::credentials::cloud::place::Place;
 use crate::credentials::cloud::quay::Quay;
 use crate::credentials::scope::Scope;
 use crate::error::Error;
-use crate::error::cause::LoginFailure;
+use crate::error::cause::{Cause, LoginFailure};
+use crate::error::login::LoginTurn;
 use crate::http::address::authority;
+use crate::http::retry::{Retry, WORTH_SAYING, classify, pause, spread};
 use crate::secret::{Credential, Secret};
 use crate::sync::LockExt as _;
 use crate::text::nearest::nearest;
@@ -54,9 +56,6 @@ use crate::text::quote::quote;
 
 /// What is left of a credential when it is asked for again; of a short-lived one a quarter.
 const MARGIN: Duration = Duration::from_secs(60);
-
-/// How long a credential that still holds is used on after it could not be renewed.
-const NEXT_TRY: Duration = Duration::from_secs(10);
 
 /// No credential is asked for more often than this because it says that it ends.
 const SHORTEST_LIFE: Duration = Duration::from_secs(3);
@@ -91,6 +90,8 @@ enum Provider {
     Quay(Quay),
     Jfrog(Jfrog),
     Chainguard(Chainguard),
+    #[cfg(test)]
+    Scripted(tests::Script),
 }
 
 /// A login of `registry-identities`, and the credential that it has at present.
@@ -99,8 +100,11 @@ pub struct Lease {
     word: &'static str,
     host: String,
     provider: Provider,
-    /// The lock is the single flight: the first that needs a credential asks, the others wait for its answer.
-    state: tokio::sync::Mutex<State>,
+    /// The credential at present.
+    held: Mutex<Option<Held>>,
+    /// The lock is the single flight: the first that needs a credential asks. The others use the one that still holds, or wait
+    /// for the answer.
+    flight: tokio::sync::Mutex<Flight>,
     /// The credentials so far, the last ones.
     given: Mutex<Vec<Credential>>,
     /// Whether the registry has let the present one in.
@@ -109,12 +113,14 @@ pub struct Lease {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    held: Option<Held>,
+struct Flight {
+    /// How it was last refused, or failed.
     failure: Option<(Instant, Box<LoginFailure>)>,
+    /// Attempts that failed since the last success.
+    attempts: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     credential: Credential,
     renew: Instant,
@@ -131,7 +137,7 @@ pub enum Reading {
 
 impl Lease {
     /// Reads one login. Contacts nothing.
-    pub fn read(mut fields: Fields, place: &Place<'_>) -> Result<Reading, Error> {
+    pub fn read(fields: &Fields, place: &Place<'_>) -> Result<Reading, Error> {
         let word = fields.need("type", "dockerhub")?;
         let Some((word, known)) = TYPES.iter().find(|(known, _)| *known == word) else {
             let words: Vec<&str> = TYPES.iter().map(|(word, _)| *word).collect();
@@ -140,23 +146,24 @@ impl Lease {
                 None => String::new(),
             };
             let words = words.join(", ");
-            return Err(fields.problem(format_args!("`type` is `{}`, which is not one of {words}{hint}", quote(&word))));
+            return Err(fields
+                .problem_in("type", format_args!("`type` is `{}`, which is not one of {words}{hint}", quote(&word))));
         };
         fields.only(word, known)?;
-        let scope = scope(&mut fields, word, place)?;
+        let scope = scope(fields, word, place)?;
         let host = scope.host.as_str();
         let provider = match *word {
-            aws::WORD => Ecr::read(&mut fields, host, place)?.map(Provider::Ecr),
-            google::WORD => Google::read(&mut fields, host, place)?.map(Provider::Google),
-            azure::WORD => Azure::read(&mut fields, host, place)?.map(Provider::Azure),
-            quay::WORD => Quay::read(&mut fields, host, place)?.map(Provider::Quay),
-            jfrog::WORD => Jfrog::read(&mut fields, host, place)?.map(Provider::Jfrog),
-            chainguard::WORD => Chainguard::read(&mut fields, host, place)?.map(Provider::Chainguard),
-            _ => DockerHub::read(&mut fields, host, place)?.map(Provider::DockerHub),
+            aws::WORD => Ecr::read(fields, host, place)?.map(Provider::Ecr),
+            google::WORD => Google::read(fields, host, place)?.map(Provider::Google),
+            azure::WORD => Azure::read(fields, host, place)?.map(Provider::Azure),
+            quay::WORD => Quay::read(fields, host, place)?.map(Provider::Quay),
+            jfrog::WORD => Jfrog::read(fields, host, place)?.map(Provider::Jfrog),
+            chainguard::WORD => Chainguard::read(fields, host, place)?.map(Provider::Chainguard),
+            _ => DockerHub::read(fields, host, place)?.map(Provider::DockerHub),
         };
         match provider {
             Some(provider) => Ok(Reading::Login(scope.clone(), Box::new(Self::new(word, host, provider)))),
-            None if place.is_job() => Err(place.no_identity(&fields)),
+            None if place.is_job() => Err(place.no_identity(fields)),
             None => Ok(Reading::Left(Place::left(word, host))),
         }
     }
@@ -166,7 +173,8 @@ impl Lease {
             word,
             host: host.to_owned(),
             provider,
-            state: tokio::sync::Mutex::default(),
+            held: Mutex::default(),
+            flight: tokio::sync::Mutex::default(),
             given: Mutex::default(),
             is_proven: AtomicBool::new(false),
             withdrawn: AtomicU32::new(0),
@@ -204,42 +212,119 @@ impl Lease {
     /// The credential to be sent now.
     pub async fn credential(&self, exchange: &Exchange<'_>) -> Result<Credential, Box<LoginFailure>> {
         let arrived = Instant::now();
-        let mut state = self.state.lock().await;
-        if let Some(held) = state.held.as_ref().filter(|held| Instant::now() < held.renew) {
-            return Ok(held.credential.clone());
+        let holds = |ends: fn(&Held) -> Instant| {
+            let held = self.held.locked();
+            held.as_ref().filter(|held| Instant::now() < ends(held)).cloned()
+        };
+        if let Some(held) = holds(|held| held.renew) {
+            return Ok(held.credential);
         }
-        let is_first = state.held.is_none();
-        // What was refused would be refused again; what failed while this waited need not be asked again to hear the same.
-        let known = state.failure.as_ref().filter(|(when, failure)| *when >= arrived || !is_passing(&failure.cause));
-        if let Some((_, failure)) = known.filter(|_| is_first) {
-            return Err(failure.clone());
-        }
-        match self.obtain(exchange).await {
-            Ok(Leased { credential, lifetime }) => {
-                let lifetime = lifetime.max(SHORTEST_LIFE);
-                let minutes = lifetime.as_secs().div_ceil(60);
-                let whose = self.machine().unwrap_or("the job's identity");
-                let verb = if self.given.locked().is_empty() { "logged in" } else { "logged in anew" };
-                exchange.meter.say(format!("{}: {verb} with {whose} ({}), for {minutes} min", self.host, self.word));
-                self.remember(&credential);
-                let now = Instant::now();
-                let until = now + lifetime.min(LONGEST_LIFE);
-                let renew = until - MARGIN.min(lifetime / 4).min(LONGEST_LIFE);
-                *state = State { held: Some(Held { credential: credential.clone(), renew, until }), failure: None };
-                self.is_proven.store(false, Relaxed);
-                Ok(credential)
-            }
-            Err(failure) => match &mut state.held {
-                Some(held) if Instant::now() < held.until => {
-                    held.renew = Instant::now() + NEXT_TRY;
-                    Ok(held.credential.clone())
-                }
-                _ => {
-                    *state = State { held: None, failure: Some((Instant::now(), failure.clone())) };
-                    Err(failure)
-                }
+        let mut flight = match self.flight.try_lock() {
+            Ok(flight) => flight,
+            // Another request has it renewed: nobody waits for that while the present one holds.
+            Err(_) => match holds(|held| held.until) {
+                Some(held) => return Ok(held.credential),
+                None => self.flight.lock().await,
             },
+        };
+        if let Some(held) = holds(|held| held.renew) {
+            return Ok(held.credential);
         }
+        if let Some(held) = holds(|held| held.until) {
+            let renewed = tokio::time::timeout_at(held.until, self.renew(&held, &mut flight, exchange)).await;
+            if let Ok(credential) = renewed {
+                return Ok(credential);
+            }
+        }
+        self.obtain(arrived, &mut flight, exchange).await
+    }
+
+    /// Asks once for the next credential; where that fails, the present one does for a while.
+    async fn renew(&self, present: &Held, flight: &mut Flight, exchange: &Exchange<'_>) -> Credential {
+        match self.lease(exchange).await {
+            Ok(leased) => self.hold(leased, flight, exchange),
+            Err(failure) => {
+                flight.attempts += 1;
+                let now = Instant::now();
+                let is_refused = classify(&failure.cause) == Retry::Never;
+                let pause = spread(pause(&failure.cause, flight.attempts));
+                let next = if is_refused { present.until } else { now + pause };
+                if next > now + WORTH_SAYING {
+                    let left = present.until.saturating_duration_since(now).as_secs();
+                    exchange
+                        .meter
+                        .say(format!("{}: {failure}; the login from before is good for another {left} s", self.host));
+                }
+                // What was refused would be refused again.
+                flight.failure = is_refused.then_some((now, failure));
+                if let Some(held) = &mut *self.held.locked() {
+                    held.renew = next.min(held.until);
+                }
+                present.credential.clone()
+            }
+        }
+    }
+
+    /// Asks for as long as it takes, where there is no credential to be sent meanwhile.
+    async fn obtain(
+        &self,
+        arrived: Instant,
+        flight: &mut Flight,
+        exchange: &Exchange<'_>,
+    ) -> Result<Credential, Box<LoginFailure>> {
+        let mut spent = None;
+        if let Some((when, failure)) = &flight.failure {
+            // What was refused would be refused again; what failed while this waited need not be asked again to hear the same.
+            let is_refused = match &failure.cause {
+                Cause::OutOfPatience { waited, .. } => {
+                    spent = Some(*waited).filter(|waited| *waited >= exchange.patience / 2);
+                    false
+                }
+                cause => classify(cause) == Retry::Never,
+            };
+            if *when >= arrived || is_refused {
+                return Err(self.failed(failure.clone()));
+            }
+        }
+        // It was waited for in vain: whoever comes after asks once.
+        let patience = if spent.is_some() { Duration::ZERO } else { exchange.patience };
+        let has_answered = !self.given.locked().is_empty();
+        let exchange = &Exchange { patience, ..*exchange };
+        match self.patiently(Again::begin(has_answered), exchange, || self.lease(exchange)).await {
+            Ok(leased) => Ok(self.hold(leased, flight, exchange)),
+            Err(mut failure) => {
+                if let (Cause::OutOfPatience { waited, .. }, Some(spent)) = (&mut failure.cause, spent) {
+                    *waited = spent.max(*waited);
+                }
+                flight.failure = Some((Instant::now(), failure.clone()));
+                Err(self.failed(failure))
+            }
+        }
+    }
+
+    /// The failure of a login, which is the first or is not.
+    fn failed(&self, mut failure: Box<LoginFailure>) -> Box<LoginFailure> {
+        if !self.given.locked().is_empty() {
+            failure.turn = LoginTurn::Renewal;
+        }
+        failure
+    }
+
+    /// Takes a new credential.
+    fn hold(&self, leased: Leased, flight: &mut Flight, exchange: &Exchange<'_>) -> Credential {
+        let Leased { credential, lifetime } = leased;
+        let lifetime = lifetime.max(SHORTEST_LIFE);
+        let minutes = lifetime.as_secs().div_ceil(60);
+        let whose = self.machine().unwrap_or("the job's identity");
+        let verb = if self.given.locked().is_empty() { "logged in" } else { "logged in anew" };
+        exchange.meter.say(format!("{}: {verb} with {whose} ({}), for {minutes} min", self.host, self.word));
+        self.remember(&credential);
+        let until = Instant::now() + lifetime.min(LONGEST_LIFE);
+        let renew = until - MARGIN.min(lifetime / 4).min(LONGEST_LIFE);
+        *flight = Flight::default();
+        self.is_proven.store(false, Relaxed);
+        *self.held.locked() = Some(Held { credential: credential.clone(), renew, until });
+        credential
     }
 
     /// The registry has let the present credential in.
@@ -250,25 +335,28 @@ impl Lease {
     /// The registry has refused this credential; whether another one may do better. One that was never let in is not asked for
     /// anew: it would be refused again.
     pub async fn refuse(&self, is_it: impl Fn(&Credential) -> bool) -> bool {
-        let mut state = self.state.lock().await;
-        match &state.held {
-            Some(held) if is_it(&held.credential) => {
+        let flight = self.flight.lock().await;
+        let mut held = self.held.locked();
+        match &*held {
+            Some(present) if is_it(&present.credential) => {
                 if self.is_proven.load(Relaxed) && self.withdrawn.fetch_add(1, Relaxed) < MOST_WITHDRAWN {
-                    state.held = None;
+                    *held = None;
                     return true;
                 }
                 false
             }
             // Another request has had it renewed meanwhile.
             Some(_) => true,
-            None => state.failure.is_none(),
+            None => flight.failure.is_none(),
         }
     }
 
     /// Creates a repository, where [`Self::creates_repositories`].
     pub async fn create_repository(&self, name: &str, exchange: &Exchange<'_>) -> Result<(), Box<LoginFailure>> {
         match &self.provider {
-            Provider::Ecr(ecr) => ecr.create_repository(name, exchange).await,
+            Provider::Ecr(ecr) => {
+                self.patiently(Again::begin(true), exchange, || ecr.create_repository(name, exchange)).await
+            }
             _ => Ok(()),
         }
     }
@@ -285,12 +373,17 @@ impl Lease {
         given.drain(..before);
     }
 
-    async fn obtain(&self, exchange: &Exchange<'_>) -> Result<Leased, Box<LoginFailure>> {
-        let mut retry = Retry::begin();
+    /// Asks again what fails in passing, as long as `exchange` has it.
+    async fn patiently<T, F: Future<Output = Result<T, Box<LoginFailure>>>>(
+        &self,
+        mut again: Again,
+        exchange: &Exchange<'_>,
+        step: impl Fn() -> F,
+    ) -> Result<T, Box<LoginFailure>> {
         loop {
-            match self.lease(exchange).await {
-                Ok(leased) => return Ok(leased),
-                Err(failure) => retry.pause(failure, &self.host, exchange).await?,
+            match step().await {
+                Ok(done) => return Ok(done),
+                Err(failure) => again.pause(failure, &self.host, exchange).await?,
             }
         }
     }
@@ -304,13 +397,15 @@ impl Lease {
             Provider::Quay(quay) => quay.lease(exchange).await,
             Provider::Jfrog(jfrog) => jfrog.lease(exchange).await,
             Provider::Chainguard(chainguard) => chainguard.lease(exchange).await,
+            #[cfg(test)]
+            Provider::Scripted(script) => script.lease().await,
         }
     }
 }
 
 /// Where a login counts.
-fn scope(fields: &mut Fields, word: &str, place: &Place<'_>) -> Result<Scope, Error> {
-    let registry = match (fields.take("registry")?, word) {
+fn scope(fields: &Fields, word: &str, place: &Place<'_>) -> Result<Scope, Error> {
+    let registry = match (fields.get("registry")?, word) {
         (Some(registry), _) => registry,
         (None, docker_hub::WORD) => "docker.io".to_owned(),
         (None, quay::WORD) => "quay.io".to_owned(),
@@ -321,13 +416,16 @@ fn scope(fields: &mut Fields, word: &str, place: &Place<'_>) -> Result<Scope, Er
     let is_host = Url::parse(&format!("https://{}/", scope.host))
         .is_ok_and(|url| url.username().is_empty() && authority(&url) == scope.host);
     if !is_host {
-        return Err(fields.problem(format_args!(
-            "`registry` is `{}`; write a host, or a host and a path: `docker.io`, `quay.io/acme`",
-            quote(&registry)
-        )));
+        return Err(fields.problem_in(
+            "registry",
+            format_args!(
+                "`registry` is `{}`; write a host, or a host and a path: `docker.io`, `quay.io/acme`",
+                quote(&registry)
+            ),
+        ));
     }
     if place.is_plain(&scope.host) {
-        return Err(fields.problem(format_args!(
+        return Err(fields.problem_in("registry", format_args!(
             "`{}` is spoken to over plain HTTP, and an identity goes over TLS only; give a password by `registry-auth` in its \
              place",
             quote(&scope.host)
@@ -335,3 +433,6 @@ fn scope(fields: &mut Fields, word: &str, place: &Place<'_>) -> Result<Scope, Er
     }
     Ok(scope)
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,10 +34,10 @@ impl Quay {
     pub const FIELDS: &[&str] = &["registry", "type", "username", "audience"];
 
     /// None where there is no identity.
-    pub fn read(fields: &mut Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
+    pub fn read(fields: &Fields, host: &str, place: &Place<'_>) -> Result<Option<Self>, Error> {
         let robot = fields.need_like("username", "acme+mirror", is_robot)?;
         // Quay compares it where the federation names one, and will want one: of this registry and no other.
-        let audience = fields.take("audience")?.unwrap_or_else(|| host.to_owned());
+        let audience = fields.get("audience")?.unwrap_or_else(|| host.to_owned());
         let registry = host.to_owned();
         Ok(place.oidc().map(|oidc| Self { oidc, registry, robot, audience }))
     }

@@ -1,4 +1,4 @@
-//! What is tried again, and for how long.
+//! For how long a request to a registry is tried again; which failure is worth it: [`crate::http::retry`].
 //!
 //! Owns the one policy for every request to a registry. The budget is lack of progress: as long as something moves it is
 //! full again. A wait that is longer than what is left of it fails at once: nothing is gained by sleeping.
@@ -7,53 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
+use crate::error::cause::Cause;
+use crate::http::retry::{ATTEMPTS_NEVER_ANSWERED, Retry, classify, pause, spread};
 use crate::store::registry::health::Work;
-
-/// A wait longer than this is said in the log.
-pub const WORTH_SAYING: Duration = Duration::from_secs(3);
-
-/// What to do about a failed request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Retry {
-    /// It would fail the same way.
-    Never,
-    /// Again after the registry's wait, or after a back-off.
-    Backoff,
-    /// The registry sheds load: again, after minutes if it names no time, and with less at once.
-    Throttled,
-}
-
-/// Judges a failure. Codes decide before statuses, because proxies and registries disagree about statuses.
-pub(crate) fn classify(cause: &Cause) -> Retry {
-    match cause {
-        Cause::Refused(refusal) => classify_response(refusal),
-        Cause::Token { refusal, .. } | Cause::Elsewhere { failure: refusal, .. } => classify(refusal),
-        Cause::Connection { kind: ConnectionFailure::Tls(_), .. }
-        | Cause::Login(_)
-        | Cause::Protocol(_)
-        | Cause::OutOfPatience { .. } => Retry::Never,
-        Cause::Interrupted(_) | Cause::Connection { .. } => Retry::Backoff,
-    }
-}
-
-fn classify_response(refusal: &ErrorResponse) -> Retry {
-    match refusal.status {
-        _ if refusal.is_quota() => Retry::Never,
-        _ if refusal.sheds_load() => Retry::Throttled,
-        408 | 425 | 499 | 500 | 502 | 504 | 520..=527 => Retry::Backoff,
-        _ => Retry::Never,
-    }
-}
-
-/// The wait when GitHub's secondary limit names none: two minutes have worked where seconds have not.
-const SECONDARY_LIMIT: Duration = Duration::from_secs(120);
-
-/// The longest back-off of our own.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
-
-/// How often a host that has never answered is tried: a mistyped name must not cost minutes.
-const ATTEMPTS_NEVER_ANSWERED: u32 = 3;
 
 /// The longest wait for an endpoint with alternatives.
 const LONGEST_WAIT_WITH_ALTERNATIVES: Duration = Duration::from_secs(10);
@@ -186,71 +142,23 @@ impl RetryBudget {
         if never_answered && cause.is_connection() && attempts >= ATTEMPTS_NEVER_ANSWERED {
             return Err(cause);
         }
-        let wait = match cause.refusal() {
-            // Never faster than our own back-off: `Retry-After: 0` from all sides at once would be a hammer.
-            Some(ErrorResponse { retry_after: Some(wait), .. }) => (*wait).max(backoff(self.attempts)),
-            Some(refusal) if refusal.status == 403 => SECONDARY_LIMIT,
-            _ => backoff(self.attempts),
-        };
+        let wait = pause(&cause, self.attempts);
         if waited.saturating_add(wait) > self.limit {
             return Err(Cause::OutOfPatience { waited, last: Box::new(cause) });
         }
-        Ok(wait + jitter(wait))
+        Ok(spread(wait))
     }
-}
-
-/// 0.5 s, doubled each time.
-fn backoff(attempt: u32) -> Duration {
-    Duration::from_millis(500).saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_BACKOFF)
-}
-
-/// Up to a quarter more, so that many waiters do not come back as one.
-fn jitter(wait: Duration) -> Duration {
-    let mut byte = [0_u8; 1];
-    // Without randomness the wait is merely not spread.
-    let _ = getrandom::getrandom(&mut byte);
-    wait.mul_f64(f64::from(byte[0]) / 1024.0).min(Duration::from_secs(5))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Retry, RetryBudget, Timeouts, classify};
-    use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, TlsFailure};
-    use crate::error::violation::Violation;
-
-    fn refused(status: u16, message: &str) -> Cause {
-        Cause::Refused(ErrorResponse { status, message: message.to_owned(), ..ErrorResponse::default() })
-    }
+    use super::{RetryBudget, Timeouts};
+    use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse};
 
     fn broken(kind: ConnectionFailure) -> Cause {
         Cause::Connection { kind, detail: String::new() }
-    }
-
-    #[test]
-    fn what_is_tried_again() {
-        for (cause, expected) in [
-            (refused(429, ""), Retry::Throttled),
-            (refused(503, "Egress is over the account limit"), Retry::Throttled),
-            (
-                refused(403, "permission_denied: … You have exceeded a secondary rate limit. Please wait"),
-                Retry::Throttled,
-            ),
-            (refused(403, "API rate limit exceeded for installation"), Retry::Throttled),
-            (refused(403, "permission_denied: write_package"), Retry::Never),
-            (refused(429, "You have reached your unauthenticated pull rate limit."), Retry::Never),
-            (refused(500, ""), Retry::Backoff),
-            (refused(502, ""), Retry::Backoff),
-            (refused(522, ""), Retry::Backoff),
-            (refused(404, ""), Retry::Never),
-            (refused(401, ""), Retry::Never),
-            (broken(ConnectionFailure::Tls(TlsFailure::Certificate)), Retry::Never),
-            (broken(ConnectionFailure::Broken), Retry::Backoff),
-            (Cause::Protocol(Violation::WebPage), Retry::Never),
-        ] {
-            assert_eq!(classify(&cause), expected, "{cause:?}");
-        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::http::clients::Pool;
 use crate::http::exchange;
 use crate::http::exchange::answer;
 use crate::http::reach::Zone;
+use crate::http::retry::{Retry, WORTH_SAYING, classify};
 use crate::store::registry::auth::Learnt;
 use crate::store::registry::auth::token::{Scopes, TokenContext};
 use crate::store::registry::concurrency::Permit;
@@ -25,7 +26,7 @@ use crate::store::registry::connections::RequestClass;
 use crate::store::registry::error_response;
 use crate::store::registry::health::Work;
 use crate::store::registry::repository::Repository;
-use crate::store::registry::retry::{self, Retry, RetryBudget, WORTH_SAYING};
+use crate::store::registry::retry::RetryBudget;
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
 
@@ -116,7 +117,7 @@ impl Repository {
 
     /// Waits as long as `budget` and the failure say, or gives the failure back.
     pub(crate) async fn pause(&self, budget: &mut RetryBudget, cause: Cause, label: &str) -> Result<(), Cause> {
-        if retry::classify(&cause) == Retry::Throttled {
+        if classify(&cause) == Retry::Throttled {
             self.host.concurrency.on_overload();
         }
         let reason = cause.to_string();
@@ -445,7 +446,7 @@ impl Repository {
 
 /// Whether a host said for good that it will not.
 fn is_refusal(cause: &Cause) -> bool {
-    matches!(cause, Cause::Refused(_)) && retry::classify(cause) == Retry::Never
+    matches!(cause, Cause::Refused(_)) && classify(cause) == Retry::Never
 }
 
 /// The header `Location`. Registries send names as they are, in UTF-8, where a header should have them escaped: every byte

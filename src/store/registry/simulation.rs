@@ -12,10 +12,11 @@ use futures_util::stream;
 use tokio::time::{Instant, sleep};
 
 use crate::error::cause::{Cause, ErrorResponse};
+use crate::http::retry::{Retry, classify};
 use crate::store::registry::concurrency::Concurrency;
 use crate::store::registry::connections::{Connections, RequestClass};
 use crate::store::registry::health::Work;
-use crate::store::registry::retry::{Retry, RetryBudget, Timeouts, classify};
+use crate::store::registry::retry::{RetryBudget, Timeouts};
 use crate::sync::LockExt as _;
 
 const ROUND_TRIP: Duration = Duration::from_millis(30);

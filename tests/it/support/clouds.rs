@@ -304,6 +304,11 @@ impl Clouds {
         self.shared.lock().keys.insert(id.to_owned(), (secret.to_owned(), token.to_owned()));
     }
 
+    /// An identity that the machine has in a file.
+    pub fn knows_identity(&self, token: &str, audience: &str) {
+        self.shared.lock().identities.insert(token.to_owned(), audience.to_owned());
+    }
+
     pub fn asked(&self) -> Vec<Asked> {
         self.shared.lock().asked.clone()
     }

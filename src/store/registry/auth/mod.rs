@@ -27,11 +27,12 @@ use crate::http::address::authority;
 use crate::http::challenge;
 use crate::http::message::secret_header;
 use crate::http::reach::Zone;
+use crate::http::retry::WORTH_SAYING;
 use crate::secret::{BEARER_TOKEN, Credential, Secret};
 use crate::store::registry::auth::known::{Approach, Asked, Known, Scheme};
 use crate::store::registry::auth::realm::{Allowed, Trust};
-use crate::store::registry::auth::token::{Scopes, Token, TokenContext, ask, secrets_of, token_request};
-use crate::store::registry::retry::{RetryBudget, WORTH_SAYING};
+use crate::store::registry::auth::token::{Scopes, Token, TokenContext, TokenForm, ask, secrets_of, token_request};
+use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::server::Server;
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
@@ -396,16 +397,13 @@ impl Auth {
         let mut is_renewed = false;
         let least = if self.is_named(realm) { Zone::Local } else { context.least };
         let mut budget = RetryBudget::new(context.limits);
+        let mut form = TokenForm::of(credential.as_ref());
         loop {
-            let request = token_request(realm, least, service, scopes, credential.as_ref(), context)?;
+            let request = token_request((realm, least), service, scopes, (form, credential.as_ref()), context)?;
             context.meter.token_request();
             let unanswered = context.meter.ask(&host);
-            let cause = match tokio::time::timeout(
-                TOKEN.min(context.limits.answer),
-                ask(request, credential.as_ref(), context),
-            )
-            .await
-            {
+            let asked = ask(request, credential.as_ref(), context);
+            let cause = match tokio::time::timeout(TOKEN.min(context.limits.answer), asked).await {
                 Ok(Ok(token)) => {
                     self.served.store(true, Relaxed);
                     if with_credential {
@@ -419,6 +417,10 @@ impl Auth {
                 }
             };
             drop(unanswered);
+            if form.is_unknown(&cause) {
+                form = TokenForm::Get;
+                continue;
+            }
             if !is_renewed && self.is_ended(&cause, credential.as_ref()).await {
                 credential = self.credential(context).await?;
                 is_renewed = true;

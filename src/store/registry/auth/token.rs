@@ -120,20 +120,42 @@ impl TokenContext<'_> {
     }
 }
 
-/// GET with Basic, or, for an identity token, the `OAuth2` POST (Azure's registry knows only that one).
+/// How a token service is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenForm {
+    /// GET, with Basic.
+    Get,
+    /// The `OAuth2` POST.
+    Post,
+}
+
+impl TokenForm {
+    /// An identity token is posted first: what Azure's registry documents.
+    pub fn of(credential: Option<&Credential>) -> Self {
+        match credential {
+            Some(credential) if credential.username == IDENTITY_TOKEN => Self::Post,
+            _ => Self::Get,
+        }
+    }
+
+    /// Whether the service has nothing that is asked so; what is wrong with the token itself is another answer.
+    pub fn is_unknown(self, cause: &Cause) -> bool {
+        self == Self::Post
+            && matches!(cause, Cause::Refused(refusal) if matches!(refusal.status, 404 | 405 | 415 | 501))
+    }
+}
+
+/// A request to the token service at `realm`.
 pub fn token_request(
-    realm: &Url,
-    least: Zone,
+    (realm, least): (&Url, Zone),
     service: Option<&str>,
     scopes: &[String],
-    credential: Option<&Credential>,
+    (form, credential): (TokenForm, Option<&Credential>),
     context: &TokenContext<'_>,
 ) -> Result<reqwest::RequestBuilder, Cause> {
     let client = context.transport.client_within(least, realm, Pool::Small, context.limits.has_alternatives);
     let client = client.map_err(|error| Cause::Protocol(Violation::NoClient(error.to_string())))?;
-    if let Some(Credential { username, password }) = credential
-        && username == IDENTITY_TOKEN
-    {
+    if let (TokenForm::Post, Some(Credential { password, .. })) = (form, credential) {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token")
             .append_pair("refresh_token", password.expose())

@@ -22,6 +22,7 @@ use crate::error::action::Action;
 use crate::error::cause::Cause;
 use crate::error::violation::Violation;
 use crate::http::clients::Pool;
+use crate::http::retry::{Retry, classify};
 use crate::oci::manifest::Descriptor;
 use crate::store::blob::{self, BlobSource, BlobStream};
 use crate::store::content::TagOrDigest;
@@ -32,7 +33,7 @@ use crate::store::registry::health::Work;
 use crate::store::registry::learned::{Refusal, UploadMethod};
 use crate::store::registry::memory::{Room, SMALL_BYTES};
 use crate::store::registry::repository::Repository;
-use crate::store::registry::retry::{self, Retry, RetryBudget};
+use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::HOPS;
 
 /// Opens a blob at its source; the first time it may be open already.
@@ -353,7 +354,7 @@ impl<'a> BlobUpload<'a> {
         loop {
             let (call, attempt) = (self.repository.offset_call(session), self.budget.attempts() + 1);
             match self.repository.send_once(&call, attempt).await {
-                Err(cause) if retry::classify(&cause) != Retry::Never => {
+                Err(cause) if classify(&cause) != Retry::Never => {
                     self.repository.pause(&mut self.budget, cause, "blob upload").await?;
                 }
                 answered => return self.repository.offset_in(answered, session, self.descriptor),
