@@ -175,6 +175,7 @@ pub(crate) fn examples() -> Vec<Example> {
         no_answers(),
         signatures(),
         others(),
+        ends(),
     ]
     .concat()
 }
@@ -843,6 +844,14 @@ fn others() -> Vec<Example> {
                 available: vec!["linux/amd64".to_owned(), "linux/arm64/v8".to_owned()],
             },
         ),
+    ]
+}
+
+/// What ends a run, or an image, that nobody refused.
+fn ends() -> Vec<Example> {
+    let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
+    let of = |when, error| Example { when, error, to_do: "" };
+    vec![
         of(
             "`verify` found the target behind the source",
             Error::Different { reference: image(GHCR), differences: vec![format!("it is {one}, the source is {two}")] },

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::support::clouds::{self, Clouds};
 use crate::support::images::{self, Image};
+use crate::support::registry::Recorded;
 use crate::support::signing::{self, ACTIONS, WORKFLOW, signing_config};
 use crate::support::sigstore::{BUNDLE, Instance, Key, Logged, SIGN, statement};
 use crate::support::{Fault, Outcome, Registry, Run, What};
@@ -98,7 +99,7 @@ async fn what_was_copied_is_said_where_everybody_finds_it_and_our_own_check_take
         assert_eq!(environment["run"], "https://github.com/octo/mirror/actions/runs/77/attempts/2");
         assert_eq!(environment["workflow"], "octo/mirror/.github/workflows/mirror.yml@refs/heads/main");
         // Behind the tag, and listed.
-        let writes: Vec<String> = target.log().iter().filter(|it| it.method == "PUT").map(|it| it.line()).collect();
+        let writes: Vec<String> = target.log().iter().filter(|it| it.method == "PUT").map(Recorded::line).collect();
         let place = |part: &str| writes.iter().position(|line| line.contains(part)).unwrap_or_else(|| panic!("{part}"));
         let fallback = format!("sha256-{hex}");
         let own = outcome.json()["images"][0]["attestation"]["digest"].as_str().unwrap().to_owned();
@@ -194,7 +195,7 @@ async fn what_could_not_be_signed_fails_its_image_loses_nothing_of_it_and_is_mad
             |_, target| {
                 target.fault(
                     Fault::on("PUT", "/manifests/sha256:", What::error(403, "DENIED", "no more")).after(3).times(1),
-                )
+                );
             },
             &["PUT manifest", "no more"],
         ),

@@ -122,10 +122,10 @@ async fn an_unchanged_list_of_tags_takes_one_connection_to_each_host_and_two_que
         tags.iter().map(|tag| format!("{SOURCE}/library/app:{tag} => {TARGET}/mirror/app:{tag}")).collect();
     world.run(Run::new().command("copy").input("images", &lines.join("\n"))).succeeds().await;
     assert_eq!(world.connections(), [1, 1, 0, 1]);
-    for registry in [&world.source, &world.target] {
+    for (registry, others) in [(&world.source, 0), (&world.target, 1)] {
         let asked = registry.count("HEAD", "/manifests/") - registry.statuses(401);
         assert_eq!((asked, registry.count("GET", "/manifests/")), (tags.len(), 0), "{}", registry.lines());
-        assert_eq!(registry.token_requests() + registry.writes(), usize::from(std::ptr::eq(registry, &world.target)));
+        assert_eq!(registry.token_requests() + registry.writes(), others);
     }
 }
 

@@ -277,13 +277,18 @@ fn without_tests<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
             at += 1;
             continue;
         }
-        // The item ends with a semicolon or the brace that closes its body; before them stand its attributes.
-        let mut depth = 0;
-        loop {
-            let token = tokens.get(at).map_or(";", |(_, token)| *token);
-            depth += i32::from(matches!(token, "{" | "(" | "[")) - i32::from(matches!(token, "}" | ")" | "]"));
+        // The item ends with a semicolon or the brace that closes its body, an arm, a field or a variant with a comma or
+        // before the brace of what it stands in; before them stand its attributes.
+        let (mut depth, mut is_item) = (0, false);
+        while let Some((_, token)) = tokens.get(at) {
+            is_item |=
+                ["fn", "mod", "use", "impl", "struct", "enum", "const", "static", "type", "trait"].contains(token);
+            depth += i32::from(matches!(*token, "{" | "(" | "[")) - i32::from(matches!(*token, "}" | ")" | "]"));
+            if depth < 0 {
+                break;
+            }
             at += 1;
-            if depth == 0 && matches!(token, ";" | "}") {
+            if depth == 0 && (matches!(*token, ";" | "}") || *token == "," && !is_item) {
                 break;
             }
         }
@@ -391,6 +396,15 @@ fn use_trees_and_relative_paths_are_followed() {
     let expected =
         [(1, "app/mod.rs"), (1, "app/watch.rs"), (1, "oci/mod.rs"), (2, "emit/format.rs"), (4, "plan/mod.rs")];
     assert_eq!(found, expected.map(|(line, file)| (line, file.to_owned())));
+}
+
+#[test]
+fn what_only_tests_have_ends_where_it_ends() {
+    let text =
+        "enum A { #[cfg(test)] B(crate::app::C), D }\nfn e() { match f { #[cfg(test)] A::B(_) => crate::app::g() } }";
+    assert_eq!(problems_of(&[("error.rs", text), ("app.rs", "")]), Vec::<String>::new());
+    let after = format!("{text}\nuse crate::app;");
+    assert_eq!(problems_of(&[("error.rs", &after), ("app.rs", "")]).len(), 1);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::error::cause::{Cause, ErrorResponse, LoginFailure};
 use crate::error::login::{LoginReason, LoginStep, LoginTurn};
 use crate::http::clients::{Rest, Transport};
 use crate::http::proxies::Proxies;
+use crate::http::roots::ExtraRoots;
 use crate::observe::events::Events;
 use crate::observe::meter::Meter;
 use crate::secret::{Credential, Secret};
@@ -69,7 +70,7 @@ struct World {
 impl World {
     fn new(answers: &[(u64, Answer)]) -> Self {
         let script = Script { answers: Mutex::new(answers.iter().copied().collect()), asked: Mutex::default() };
-        let transport = Transport::new(Default::default(), &Proxies::default(), Rest::Kept);
+        let transport = Transport::new(ExtraRoots::default(), &Proxies::default(), Rest::Kept);
         let meter = Meter::new(Events::new().0);
         Self { lease: Lease::new("quay", "quay.io", Provider::Scripted(script)), transport, meter }
     }
@@ -94,8 +95,8 @@ impl World {
     }
 }
 
-fn password(number: u32) -> Result<String, String> {
-    Ok(format!("password {number}"))
+fn password(number: u32) -> String {
+    format!("password {number}")
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,23 +107,23 @@ async fn a_renewal_that_fails_in_passing_keeps_nobody_waiting_while_the_login_fr
         (0, Answer::Status(522)),
         (0, Answer::Lease(9)),
     ]);
-    assert_eq!(world.password().await, password(1));
+    assert_eq!(world.password().await, Ok(password(1)));
     advance(Duration::from_secs(3541)).await;
     let begun = Instant::now();
-    assert_eq!((world.password().await, world.asked()), (password(1), 2));
+    assert_eq!((world.password().await, world.asked()), (Ok(password(1)), 2));
     // Not again at once: after a back-off, as other requests.
-    assert_eq!((world.password().await, world.asked()), (password(1), 2));
+    assert_eq!((world.password().await, world.asked()), (Ok(password(1)), 2));
     assert_eq!(begun.elapsed(), Duration::ZERO);
     advance(Duration::from_secs(1)).await;
-    assert_eq!((world.password().await, world.asked()), (password(1), 3));
+    assert_eq!((world.password().await, world.asked()), (Ok(password(1)), 3));
     advance(Duration::from_secs(2)).await;
-    assert_eq!((world.password().await, world.asked()), (password(4), 4));
+    assert_eq!((world.password().await, world.asked()), (Ok(password(4)), 4));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_renewal_that_takes_long_keeps_nobody_else_waiting_and_does_not_outlast_the_login() {
     let world = World::new(&[(0, Answer::Lease(3600)), (3000, Answer::Lease(1)), (0, Answer::Lease(3600))]);
-    assert_eq!(world.password().await, password(1));
+    assert_eq!(world.password().await, Ok(password(1)));
     advance(Duration::from_secs(3550)).await;
     let other = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -130,15 +131,15 @@ async fn a_renewal_that_takes_long_keeps_nobody_else_waiting_and_does_not_outlas
         (world.password().await, begun.elapsed())
     };
     let (first, other) = tokio::join!(world.password(), other);
-    assert_eq!(other, (password(1), Duration::ZERO));
+    assert_eq!(other, (Ok(password(1)), Duration::ZERO));
     // It was cut off when the login from before ended, and asked anew.
-    assert_eq!((first, world.asked()), (password(3), 3));
+    assert_eq!((first, world.asked()), (Ok(password(3)), 3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_login_that_has_ended_and_cannot_be_renewed_is_said_so_after_one_patience_for_all() {
     let world = World::new(&[(0, Answer::Lease(3600))]);
-    assert_eq!(world.password().await, password(1));
+    assert_eq!(world.password().await, Ok(password(1)));
     advance(Duration::from_secs(3601)).await;
     let begun = Instant::now();
     let sentence = world.password().await.unwrap_err();
@@ -156,10 +157,10 @@ async fn a_login_that_has_ended_and_cannot_be_renewed_is_said_so_after_one_patie
 #[tokio::test(start_paused = true)]
 async fn a_renewal_that_is_refused_is_asked_for_once() {
     let world = World::new(&[(0, Answer::Lease(3600)), (0, Answer::Status(403))]);
-    assert_eq!(world.password().await, password(1));
+    assert_eq!(world.password().await, Ok(password(1)));
     for seconds in [3550, 20] {
         advance(Duration::from_secs(seconds)).await;
-        assert_eq!((world.password().await, world.asked()), (password(1), 2));
+        assert_eq!((world.password().await, world.asked()), (Ok(password(1)), 2));
     }
     advance(Duration::from_secs(60)).await;
     let sentence = world.password().await.unwrap_err();

@@ -3,19 +3,11 @@
 //! Owns that the file is read and written under one lock, that each change is told how it ended, and that of those who have gone
 //! away nothing is written. Replaced whole, the file is the one before or the one after, whenever the process is killed.
 
-use tokio::sync::oneshot;
-
 use crate::error::Error;
 use crate::store::layout::files::Files;
-use crate::store::layout::index::{INDEX, Index, LARGEST_INDEX};
+use crate::store::layout::index::{INDEX, LARGEST_INDEX};
+use crate::store::layout::shared::Change;
 use crate::sync::LockExt as _;
-
-/// A change of `index.json`, and who waits for it.
-pub struct Change {
-    /// Whether it changed anything; a sentence where it cannot be made.
-    pub apply: Box<dyn Fn(&mut Index) -> Result<bool, String> + Send>,
-    pub done: oneshot::Sender<Result<(), Error>>,
-}
 
 impl Files {
     /// Writes `index.json` with these changes, and tells those who wait for them. The lock is held.

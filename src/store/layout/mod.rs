@@ -41,13 +41,12 @@ use crate::oci::manifest::{Descriptor, Manifest, wrong_size};
 use crate::oci::reference::Reference;
 use crate::store::blob::{BlobSource, BlobStream};
 use crate::store::content::{AccountId, ManifestPush, TagOrDigest};
-use crate::store::layout::changes::Change;
 use crate::store::layout::files::{Files, Place, blob, blocking};
 use crate::store::layout::index::{
     INDEX, Index, Name, begins_with_host, described, entry, is_attachment_name, is_in, is_saved_attachment, name,
     read_entry, referrer,
 };
-use crate::store::layout::shared::{Layouts, Lock};
+use crate::store::layout::shared::{Change, Layouts, Lock};
 use crate::sync::LockExt as _;
 use crate::text::sanitise;
 

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use tokio::sync::oneshot;
+
+use crate::error::Error;
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Descriptor;
 use crate::store::content::AccountId;
-use crate::store::layout::changes::Change;
 use crate::store::layout::index::Index;
 use crate::store::layout::workspace::Workspace;
 use crate::sync::LockExt as _;
@@ -28,6 +30,15 @@ pub struct Shared {
     pub list: Mutex<Option<Listed>>,
     /// What the entries of `index.json` are attached to, by their digest, so that it holds for ever.
     pub attachments: Mutex<HashMap<Digest, Attachment>>,
+}
+
+/// Says whether it changed anything; a sentence where it cannot be made.
+type Apply = Box<dyn Fn(&mut Index) -> Result<bool, String> + Send>;
+
+/// A change of `index.json`, and who waits for it.
+pub struct Change {
+    pub apply: Apply,
+    pub done: oneshot::Sender<Result<(), Error>>,
 }
 
 /// A reading of `index.json`, good for as long as the file looks the same.

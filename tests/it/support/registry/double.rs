@@ -304,7 +304,7 @@ impl Registry {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                 let router = axum::Router::new().fallback(handle).with_state(state);
                 let service = router.into_make_service_with_connect_info::<ConnectionEnd>();
-                axum::serve(Listener { listener, tls, handshakes }, service).await.unwrap();
+                axum::serve(Listener { tcp: listener, tls, handshakes }, service).await.unwrap();
             });
             let _ = runtime.block_on(stopped);
         });
@@ -565,7 +565,7 @@ pub fn serve_tls(certificate: &Certificate, router: axum::Router) -> (SocketAddr
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            let listener = Listener { listener, tls, handshakes: Arc::default() };
+            let listener = Listener { tcp: listener, tls, handshakes: Arc::default() };
             axum::serve(listener, router.into_make_service()).await.unwrap();
         });
         let _ = runtime.block_on(stopped);

@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// Waits for connections.
 pub(super) struct Listener {
-    pub(super) listener: TcpListener,
+    pub(super) tcp: TcpListener,
     pub(super) tls: Option<TlsAcceptor>,
     /// How each TLS connection began.
     pub(super) handshakes: Arc<Mutex<Vec<HandshakeKind>>>,
@@ -68,7 +68,7 @@ impl axum::serve::Listener for Listener {
 
     async fn accept(&mut self) -> (Socket, SocketAddr) {
         loop {
-            let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
+            let (stream, address) = axum::serve::Listener::accept(&mut self.tcp).await;
             let end = ConnectionEnd::default();
             let wire = Wire { stream, end: end.clone() };
             match &self.tls {
@@ -86,7 +86,7 @@ impl axum::serve::Listener for Listener {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.tcp.local_addr()
     }
 }
 
