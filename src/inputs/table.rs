@@ -584,7 +584,7 @@ pub const INPUTS: &[Input] = &[
         "signing-config",
         Kind::File,
         None,
-        "The services that sign for `attest`, in place of sigstore's public instance (for public repositories) and GitHub's own (for all others): a signing configuration (`signing_config.v0.2.json`), a file below the workspace.",
+        "The services that sign for `attest`, in place of sigstore's public instance (for public repositories) and GitHub's own (for all others): a file below the workspace, sigstore's signing configuration of version 0.2.",
     ),
     input(
         Group::Results,
