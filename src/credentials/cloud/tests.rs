@@ -146,7 +146,8 @@ async fn a_login_that_has_ended_and_cannot_be_renewed_is_said_so_after_one_patie
     let beginning = "the login by `registry-identities` (quay) has ended and could not be renewed: the registry's password \
                      from quay.io: 503; gave up after ";
     assert!(sentence.starts_with(beginning), "{sentence}");
-    assert!((200..=300).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    // The last wait may be longer by what keeps many from coming back as one.
+    assert!((200..=305).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     // Whoever comes after asks once, and hears how long was waited.
     advance(Duration::from_secs(1)).await;
     let (begun, asked) = (Instant::now(), world.asked());
