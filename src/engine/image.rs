@@ -211,7 +211,8 @@ impl<'a> ImageTask<'a> {
 
     async fn copy(&self, Way { target, reader }: &Way<'_>) -> Result<Outcome, Error> {
         let asked = self.never_moves(target).await?;
-        if let Some(found) = self.settled(asked.as_ref())
+        let settled = self.settled(asked.as_ref()).cloned();
+        if let Some(found) = &settled
             && !self.is_unattested(&target.store, found).await?
         {
             return self.stays(&target.store, found).await;
@@ -230,10 +231,13 @@ impl<'a> ImageTask<'a> {
         self.job.check_expected_digest(&resolved)?;
         let resolved = self.as_before(resolved, target, found.as_ref().ok().and_then(Option::as_ref)).await?;
         let wanted = resolved.root.digest().clone();
+        if let Some(found) = settled.filter(|found| *found != wanted) {
+            return self.stays_unattested(&target.store, &found).await;
+        }
         let stands_in = target.store.tag_of(&wanted);
         let (target_at, found) = self.find_wanted(target, (&wanted, stands_in.as_deref()), (early, found)).await?;
         let compared = self.compare(&target.store, target_at, found, &resolved).await?;
-        if self.must_be_admitted(compared, &resolved) {
+        if self.must_be_admitted(compared, &resolved) || self.is_vouched_for(compared, &target.store, &wanted).await? {
             self.admit(&source, &resolved).await?;
         }
         let before = match compared {

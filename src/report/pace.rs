@@ -1,4 +1,4 @@
-//! How long the limits of registries make a run that is planned, at least.
+//! How long the limits of registries make a run that is planned, about.
 //!
 //! Owns the estimate. Computes it from what the dry run has found missing.
 
@@ -19,8 +19,9 @@ pub fn sentences(report: &Report) -> Vec<String> {
     }
     let sentence = |(host, writes): (&str, u64)| {
         let a_minute = Quirks::of(host, None).writes_per_minute.filter(|a_minute| writes > *a_minute)?;
-        let least = count(writes.div_ceil(a_minute), "minute");
-        Some(format!("{host} takes {a_minute} writes a minute: about {writes} take at least {least}."))
+        // A host that was left in peace takes the first minute's at once.
+        let time = count((writes - a_minute).div_ceil(a_minute), "minute");
+        Some(format!("{host} takes {a_minute} writes a minute: about {writes} take about {time}."))
     };
     writes.into_iter().filter_map(sentence).collect()
 }
@@ -60,7 +61,7 @@ mod tests {
                 1000,
                 "ghcr.io",
                 Outcome::WouldCopy,
-                "ghcr.io takes 2000 writes a minute: about 5000 take at least 3 minutes.",
+                "ghcr.io takes 2000 writes a minute: about 5000 take about 2 minutes.",
             ),
             (400, "ghcr.io", Outcome::WouldCopy, ""),
             (1000, "ghcr.io", Outcome::Unchanged, ""),

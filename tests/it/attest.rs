@@ -164,6 +164,41 @@ async fn the_policy_that_an_image_was_held_against_is_said_with_it() {
     assert_eq!(*verified, json!({ "policy": "verify-key", "result": "signed", "kind": "bundle", "key": key }));
 }
 
+/// A target that had the image before anybody attested.
+#[tokio::test]
+async fn a_tag_that_does_not_move_stays_where_its_source_has_moved_and_nothing_is_said_of_it() {
+    let clouds = Clouds::start().await;
+    let (source, target, image) = registries(Some(100));
+    target.seed(&image, "mirror/app:1");
+    source.seed(&images::release(1), "library/app:1");
+    let files = tempfile::tempdir().unwrap();
+    let list = format!(
+        "images: [{{source: {}, target: {}, tags: ['1'], immutable: '*'}}]",
+        source.name("library/app"),
+        target.name("mirror/app")
+    );
+    std::fs::write(files.path().join("images.yml"), list).unwrap();
+    let run = Run::new().command("copy").input("config", "images.yml").input("attest", "true");
+    let run = named(clouds.reach(run)).env("GITHUB_WORKSPACE", &files.path().display().to_string());
+    let outcome = run.succeeds().await;
+    assert_eq!(results(&outcome), ["unchanged"]);
+    assert_eq!(target.tag("mirror/app", "1").as_deref(), Some(image.digest()));
+    assert!(attestations(&target, "mirror/app").is_empty());
+    assert!(outcome.says("the source has another image by now"), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_said_of_an_image_that_is_there_and_has_not_the_signature_that_its_policy_wants() {
+    let clouds = Clouds::start().await;
+    let (source, target, image) = registries(Some(100));
+    source.switch(|switches| switches.referrers = Some(100));
+    target.seed(&image, "app:1");
+    let run = copy(&clouds, &source, &target.name("app:1"));
+    let outcome = run.input("verify-key", &Key::new().pem()).input("verify-log", "ignore").fails_with(1).await;
+    assert_eq!(results(&outcome), ["failed"]);
+    assert!(attestations(&target, "app").is_empty());
+}
+
 #[tokio::test]
 async fn what_could_not_be_signed_fails_its_image_loses_nothing_of_it_and_is_made_up_for() {
     struct Row {

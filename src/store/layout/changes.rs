@@ -12,6 +12,9 @@ use crate::sync::LockExt as _;
 impl Files {
     /// Writes `index.json` with these changes, and tells those who wait for them. The lock is held.
     pub fn commit(&self, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
         let mut index = match self.read_index() {
             Ok(index) => index,
             Err(error) => return answer(changes, &Err(error)),

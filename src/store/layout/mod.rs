@@ -447,9 +447,15 @@ impl Layout {
     /// another was written are written together, so that the work is bounded by the time and not by the number of names.
     async fn change(&self, change: impl Fn(&mut Index) -> Result<bool, String> + Send + 'static) -> Result<(), Error> {
         self.prepare().await?;
-        let (done, result) = oneshot::channel();
+        let (done, mut result) = oneshot::channel();
         self.files.shared.changes.locked().push(Change { apply: Box::new(change), done });
-        let (files, lock) = (Arc::clone(&self.files), self.lock().await?);
+        // Another one may write it meanwhile: then it is done, whoever holds the lock.
+        let lock = tokio::select! {
+            biased;
+            told = &mut result => return told.unwrap_or_else(|_| Err(not_made())),
+            lock = self.lock() => lock?,
+        };
+        let files = Arc::clone(&self.files);
         blocking(move || {
             let _lock = lock;
             let changes = std::mem::take(&mut *files.shared.changes.locked());
@@ -457,7 +463,7 @@ impl Layout {
             Ok(())
         })
         .await?;
-        result.await.unwrap_or_else(|_| Err(Error::Local("a change of the index was not made".to_owned())))
+        result.await.unwrap_or_else(|_| Err(not_made()))
     }
 
     /// Locks the layout against this process and others.
@@ -500,6 +506,10 @@ impl Layout {
         self.meter.written(length);
         Ok(temporary)
     }
+}
+
+fn not_made() -> Error {
+    Error::Local("a change of the index was not made".to_owned())
 }
 
 #[cfg(test)]

@@ -423,6 +423,7 @@ impl Auth {
             }
             if !is_renewed && self.is_ended(&cause, credential.as_ref()).await {
                 credential = self.credential(context).await?;
+                form = TokenForm::of(credential.as_ref());
                 is_renewed = true;
                 continue;
             }
