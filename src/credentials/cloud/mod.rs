@@ -239,7 +239,8 @@ impl Lease {
         self.obtain(arrived, &mut flight, exchange).await
     }
 
-    /// Asks once for the next credential; where that fails, the present one does for a while.
+    /// Asks once for the next credential; where that fails, the present one does for a while. What was refused is asked for once
+    /// more when the present one has ended: it may have been a proxy's page, or a refusal of the moment.
     async fn renew(&self, present: &Held, flight: &mut Flight, exchange: &Exchange<'_>) -> Credential {
         match self.lease(exchange).await {
             Ok(leased) => self.hold(leased, flight, exchange),
@@ -255,8 +256,6 @@ impl Lease {
                         .meter
                         .say(format!("{}: {failure}; the login from before is good for another {left} s", self.host));
                 }
-                // What was refused would be refused again.
-                flight.failure = is_refused.then_some((now, failure));
                 if let Some(held) = &mut *self.held.locked() {
                     held.renew = next.min(held.until);
                 }
