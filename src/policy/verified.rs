@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::signature::Claim;
 use crate::oci::digest::Digest;
+use crate::text::sanitise::one_line;
 
 /// A signature that is what a policy wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +79,16 @@ fn time(seconds: i64) -> Option<String> {
     let time = SystemTime::UNIX_EPOCH.checked_add(since)?;
     // What is later than this is no year that can be written.
     (since.as_secs() < 253_402_300_800).then(|| humantime::format_rfc3339_seconds(time).to_string())
+}
+
+impl SignedBy {
+    /// In a few words: the beginning of a key's fingerprint, or the identity.
+    pub fn short(&self) -> String {
+        match self {
+            Self::Key(fingerprint) => fingerprint.chars().take("sha256:".len() + 12).collect(),
+            Self::Identity(claim) => one_line(&claim.identity, 120),
+        }
+    }
 }
 
 impl fmt::Display for SignedBy {

@@ -4,7 +4,6 @@ use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome, Verification};
 use crate::oci::artifact::Kind;
 use crate::oci::reference::ImageReference;
-use crate::policy::SignedBy;
 use crate::report::Report;
 use crate::text::sanitise::one_line;
 use crate::text::units::count;
@@ -59,11 +58,7 @@ pub fn attachments(image: &ImageOutcome) -> Option<String> {
 pub fn signed(image: &ImageOutcome) -> Option<String> {
     match image.verified.as_ref()? {
         Verification::Signed(verified) => {
-            let by = match &verified.by {
-                SignedBy::Key(key) => key.chars().take("sha256:".len() + 12).collect(),
-                SignedBy::Identity(claim) => one_line(&claim.identity, 120),
-            };
-            Some(format!("signed by {by} ({})", one_line(&verified.policy, 120)))
+            Some(format!("signed by {} ({})", verified.by.short(), one_line(&verified.policy, 120)))
         }
         Verification::Before => Some("its signature was checked when it was copied, and it is unchanged".to_owned()),
         Verification::Unsigned(_) => None,

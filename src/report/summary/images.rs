@@ -13,7 +13,7 @@ use crate::report::figures::{Moved, moved, row_bytes};
 use crate::report::headline::{OUTCOMES, outcome};
 use crate::report::log::amount;
 use crate::report::summary::markup::{fold, within};
-use crate::text::sanitise::{cell_code, code, html, markdown, one_line, plain_code};
+use crate::text::sanitise::{cell_code, code, html, markdown, plain_code};
 use crate::text::units::{count, size};
 
 /// So many rows are read at a glance.
@@ -60,8 +60,8 @@ fn checked(image: &ImageOutcome) -> Option<String> {
     Some(match image.verified.as_ref()? {
         Verification::Signed(verified) => {
             let by = match &verified.by {
-                SignedBy::Key(key) => code(&key.chars().take("sha256:".len() + 12).collect::<String>()),
-                SignedBy::Identity(claim) => markdown(&one_line(&claim.identity, 120)),
+                by @ SignedBy::Key(_) => code(&by.short()),
+                by @ SignedBy::Identity(_) => markdown(&by.short()),
             };
             format!("signed by {by} ({})", markdown(&verified.policy))
         }
