@@ -21,6 +21,7 @@ use crate::error::object::Object;
 use crate::error::violation::Violation;
 use crate::error::{Error, Side};
 use crate::observe::meter::Meter;
+use crate::oci::artifact::{BUNDLE_CONTENT, BUNDLE_PREDICATE};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest, PackedManifest};
 use crate::oci::reference::{ImageReference, Reference};
@@ -28,9 +29,6 @@ use crate::policy::SignedBy;
 use crate::store::Target;
 use crate::store::blob::{BlobPushRequest, BlobSource, BlobStream};
 use crate::store::content::{OnFailure, Presence, TagOrDigest};
-
-/// What tells a bundle's statement before it is read.
-const PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";
 
 /// What tells the statements about several tags of one digest apart: the name that it is about.
 const TITLE: &str = "org.opencontainers.image.title";
@@ -58,7 +56,7 @@ impl Attesting<'_> {
         };
         let name = self.name.to_string();
         let is_it = |mark: &dyn Fn(&str) -> Option<String>| {
-            mark(PREDICATE_TYPE).as_deref() == Some(PREDICATE) && mark(TITLE).as_ref() == Some(&name)
+            mark(BUNDLE_PREDICATE).as_deref() == Some(PREDICATE) && mark(TITLE).as_ref() == Some(&name)
         };
         let mut unmarked = 0;
         for entry in entries.iter().filter(|entry| entry.artifact_type.as_deref().is_none_or(|kind| kind == BUNDLE)) {
@@ -138,8 +136,8 @@ impl Attesting<'_> {
             "layers": [pointer(&pieces[1])],
             "subject": pointer(subject),
             "annotations": {
-                "dev.sigstore.bundle.content": "dsse-envelope",
-                PREDICATE_TYPE: PREDICATE,
+                BUNDLE_CONTENT: "dsse-envelope",
+                BUNDLE_PREDICATE: PREDICATE,
                 TITLE: self.name.to_string(),
                 "org.opencontainers.image.created": now(),
             },

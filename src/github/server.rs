@@ -77,6 +77,12 @@ impl Server {
         self.page(&[owner, name, "settings", "access"])
     }
 
+    /// Where an attempt of a run is shown.
+    pub fn run(&self, repository: &str, run: &str, attempt: &str) -> String {
+        let (owner, name) = repository.split_once('/').unwrap_or((repository, ""));
+        self.page(&[owner, name, "actions", "runs", run, "attempts", attempt])
+    }
+
     /// Where an organisation's teams are listed.
     pub fn teams(&self, organisation: &str) -> String {
         self.page(&["orgs", organisation, "teams"])

@@ -9,13 +9,12 @@ use crate::credentials::cloud::Place;
 use crate::engine::options::Command;
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::github::server::Server;
 use crate::inputs::config;
 use crate::inputs::values::{Values, parsed};
+use crate::oci::vendor::GHCR;
 use crate::text::quote::quote;
 use crate::text::sanitise;
-
-/// Where jobs have identities that the built-in instances know.
-const GITHUB: &str = "https://github.com";
 
 /// Bytes of a variable that are said.
 const LONGEST: usize = 500;
@@ -53,25 +52,26 @@ impl Values {
             };
             return Err(Error::input("attest", problem));
         };
-        let server = environment.get("GITHUB_SERVER_URL").unwrap_or(GITHUB).trim_end_matches('/');
-        if services.is_none() && server != GITHUB {
+        let server = Server::of(environment);
+        // The built-in instances know the identities of github.com alone.
+        if services.is_none() && server.registry() != Some(GHCR) {
             let problem = format!(
                 "knows only the instances of sigstore that take the identities of github.com, and this server is {}; name \
                  one that takes its identities by `signing-config`, or leave it out",
-                quote(server)
+                quote(environment.get("GITHUB_SERVER_URL").unwrap_or_default())
             );
             return Err(Error::input("attest", problem));
         }
-        Ok(Some(Settings { oidc, services, run: run(environment, server) }))
+        Ok(Some(Settings { oidc, services, run: run(environment, &server) }))
     }
 }
 
 /// What the runner says of the run.
-fn run(environment: &Environment, server: &str) -> Run {
+fn run(environment: &Environment, server: &Server) -> Run {
     let get = |name: &str| environment.get(name).map(|text| sanitise::one_line(text, LONGEST));
     let url = get("GITHUB_REPOSITORY").zip(get("GITHUB_RUN_ID")).map(|(repository, id)| {
         let attempt = get("GITHUB_RUN_ATTEMPT").unwrap_or_else(|| "1".to_owned());
-        format!("{server}/{repository}/actions/runs/{id}/attempts/{attempt}")
+        server.run(&repository, &id, &attempt)
     });
     let parts = [
         ("run", url),

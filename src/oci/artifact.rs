@@ -40,9 +40,9 @@ impl Kind {
         let artifact_type = manifest.artifact_type().unwrap_or_default();
         if is_bundle(artifact_type) || bundle(manifest).is_some() {
             let annotation = |name: &str| manifest.annotations.get(name);
-            return match annotation("dev.sigstore.bundle.content") {
+            return match annotation(BUNDLE_CONTENT) {
                 Some("message-signature") => Some(Self::Signature),
-                _ => annotation("dev.sigstore.bundle.predicateType").map(Self::of_predicate),
+                _ => annotation(BUNDLE_PREDICATE).map(Self::of_predicate),
             };
         }
         let contains = |words: &[&str]| words.iter().any(|word| artifact_type.contains(word));
@@ -94,6 +94,12 @@ impl Kind {
         }
     }
 }
+
+/// What tells what a sigstore bundle holds before it is read (sigstore, "Cosign Bundle Specification").
+pub const BUNDLE_CONTENT: &str = "dev.sigstore.bundle.content";
+
+/// The type of the statement in it.
+pub const BUNDLE_PREDICATE: &str = "dev.sigstore.bundle.predicateType";
 
 fn is_bundle(media_type: &str) -> bool {
     media_type.starts_with("application/vnd.dev.sigstore.bundle")
