@@ -1,5 +1,6 @@
 //! TLS for names that are not this machine's: a CA of one's own, and a proxy that leads a name to a registry on loopback.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -26,25 +27,14 @@ impl Certificate {
         Self::naming(&format!("DNS:{NAME}"))
     }
 
-    /// For other names, as OpenSSL writes them: `IP:127.0.0.1`.
+    /// For other names, as OpenSSL writes them: `IP:127.0.0.1`. OpenSSL makes one for each set of names, whoever asks.
     pub fn naming(names: &str) -> Self {
+        static MADE: Mutex<BTreeMap<String, Files>> = Mutex::new(BTreeMap::new());
+        let files = MADE.lock().unwrap().entry(names.to_owned()).or_insert_with(|| made_by_openssl(names)).clone();
         let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        let text = |name: &str| path(name).display().to_string();
-        let new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-        let authority = ["req", "-x509", "-days", "2", "-subj", "/CN=an authority", "-out", &text("ca.pem"), "-keyout"];
-        tool("openssl", &[&authority[..], &[&text("ca.key")], &new_key].concat());
-        let request = ["req", "-subj", "/CN=registry.test", "-out", &text("leaf.csr"), "-keyout", &text("leaf.key")];
-        tool("openssl", &[&request[..], &new_key].concat());
-        std::fs::write(path("names"), format!("subjectAltName={names}\n")).unwrap();
-        tool(
-            "openssl",
-            &[
-                &["x509", "-req", "-days", "2", "-in", &text("leaf.csr"), "-out", &text("leaf.pem")][..],
-                &["-CA", &text("ca.pem"), "-CAkey", &text("ca.key"), "-CAcreateserial", "-extfile", &text("names")],
-            ]
-            .concat(),
-        );
+        for (name, bytes) in &*files {
+            std::fs::write(directory.path().join(name), bytes).unwrap();
+        }
         Self { directory, protocols: vec![b"h2".to_vec(), b"http/1.1".to_vec()] }
     }
 
@@ -98,6 +88,32 @@ impl Certificate {
         config.alpn_protocols.clone_from(&self.protocols);
         TlsAcceptor::from(Arc::new(config))
     }
+}
+
+/// Names and contents.
+type Files = Arc<[(&'static str, Vec<u8>)]>;
+
+fn made_by_openssl(names: &str) -> Files {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let text = |name: &str| path(name).display().to_string();
+    let new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    let authority = ["req", "-x509", "-days", "2", "-subj", "/CN=an authority", "-out", &text("ca.pem"), "-keyout"];
+    tool("openssl", &[&authority[..], &[&text("ca.key")], &new_key].concat());
+    let request = ["req", "-subj", "/CN=registry.test", "-out", &text("leaf.csr"), "-keyout", &text("leaf.key")];
+    tool("openssl", &[&request[..], &new_key].concat());
+    std::fs::write(path("names"), format!("subjectAltName={names}\n")).unwrap();
+    tool(
+        "openssl",
+        &[
+            &["x509", "-req", "-days", "2", "-in", &text("leaf.csr"), "-out", &text("leaf.pem")][..],
+            &["-CA", &text("ca.pem"), "-CAkey", &text("ca.key"), "-CAcreateserial", "-extfile", &text("names")],
+        ]
+        .concat(),
+    );
+    ["ca.pem", "ca.key", "leaf.pem", "leaf.key", "leaf.csr", "names"]
+        .map(|name| (name, std::fs::read(path(name)).unwrap()))
+        .into()
 }
 
 /// A proxy that leads every name to one address, and remembers what it was asked for.

@@ -63,6 +63,8 @@ pub struct TokenAuth {
     pub expires_in: Option<u64>,
     /// How long tokens are really good.
     pub lifetime: Duration,
+    /// For how many requests they are good, which no machine's speed changes; none: as many as come.
+    pub requests: Option<u32>,
     /// Seconds that the service's clock is ahead of everybody's.
     pub clock: i64,
     pub format: TokenFormat,
@@ -96,6 +98,7 @@ impl TokenAuth {
             service: Some("double".to_owned()),
             expires_in: Some(300),
             lifetime: Duration::from_secs(300),
+            requests: None,
             clock: 0,
             format: TokenFormat::Opaque,
             member: "token",
@@ -198,6 +201,14 @@ struct Issued {
     /// `repository` and an action.
     access: BTreeSet<(String, String)>,
     until: Instant,
+    /// Requests that it is still good for.
+    left: Option<u32>,
+}
+
+impl Issued {
+    fn is_live(&self) -> bool {
+        self.until > Instant::now() && self.left != Some(0)
+    }
 }
 
 /// The authentication of one registry with the tokens it gave out.
@@ -223,8 +234,22 @@ impl Keys {
         self.tokens.keys().cloned().collect()
     }
 
-    /// Whether a request that needs `wanted` may pass; else the 401 to answer.
-    pub(super) fn check(&self, host: SocketAddr, wanted: &[(String, &str)], headers: &HeaderMap) -> Result<(), Reply> {
+    /// Whether a request that needs `wanted` may pass, which uses its token; else the 401 to answer.
+    pub(super) fn check(
+        &mut self,
+        host: SocketAddr,
+        wanted: &[(String, &str)],
+        headers: &HeaderMap,
+    ) -> Result<(), Reply> {
+        self.look_at(host, wanted, headers)?;
+        let token = headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        if let Some(left) = token.and_then(|token| self.tokens.get_mut(token)?.left.as_mut()) {
+            *left -= 1;
+        }
+        Ok(())
+    }
+
+    fn look_at(&self, host: SocketAddr, wanted: &[(String, &str)], headers: &HeaderMap) -> Result<(), Reply> {
         let given = headers.get("authorization").and_then(|value| value.to_str().ok());
         let (challenge, passed) = match &self.auth {
             Auth::Open => return Ok(()),
@@ -246,7 +271,7 @@ impl Keys {
                 let wanted = renamed.as_slice();
                 let issued =
                     given.and_then(|given| given.strip_prefix("Bearer ")).and_then(|token| self.tokens.get(token));
-                let live = issued.filter(|issued| issued.until > Instant::now());
+                let live = issued.filter(|issued| issued.is_live());
                 let holds = |(repository, action): &(String, &str)| {
                     live.is_some_and(|live| live.access.contains(&(repository.clone(), (*action).to_owned())))
                 };
@@ -361,7 +386,7 @@ impl Keys {
         if let Some(answer) = auth.reply {
             reply = answer(&token);
         }
-        self.tokens.insert(token, Issued { access, until: Instant::now() + auth.lifetime });
+        self.tokens.insert(token, Issued { access, until: Instant::now() + auth.lifetime, left: auth.requests });
         Ok(Reply::new(200).json(&reply))
     }
 
