@@ -17,6 +17,7 @@ use super::protocol::Reply;
 
 /// How a registry asks for credentials.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a registry has one")]
 pub enum Auth {
     Open,
     Basic { user: String, password: String },
