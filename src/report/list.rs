@@ -9,6 +9,7 @@ use crate::observe::counts::Traffic;
 use crate::oci::reference::ImageReference;
 use crate::plan::images::At;
 use crate::plan::list::expand::{ExpandedEntry, Expansion};
+use crate::plan::list::tags::Effect;
 use crate::text::units::count;
 
 /// What a list has come to.
@@ -49,6 +50,15 @@ impl ListReport {
         Some((title, self.entries.iter().flat_map(sentences).collect()))
     }
 
+    /// Where each rule stands that selects no tag, while others of its entry do, and what it says.
+    pub fn idle_rules(&self) -> impl Iterator<Item = String> {
+        let selections = self.entries.iter().filter_map(|entry| Some((&entry.at, entry.result.as_ref().ok()?)));
+        selections.filter(|(_, selection)| !selection.selected.is_empty()).flat_map(|(at, selection)| {
+            let idle = selection.steps.iter().filter(|step| step.effect == Effect::Selected && step.count == 0);
+            idle.map(move |step| format!("{at} {}", step.rule))
+        })
+    }
+
     /// The entries that failed, as the report's other images are.
     pub fn failed(&self, command: Command) -> impl Iterator<Item = ImageOutcome> + use<> {
         let entries = self.entries.iter().filter_map(|entry| Some((&entry.source, entry.result.as_ref().err()?)));
@@ -65,7 +75,7 @@ fn sentences(entry: &ExpandedEntry) -> Vec<String> {
     let head = format!("{} {}", entry.at, entry.source);
     match &entry.result {
         Ok(selection) => {
-            let selected = count(selection.selected.len() as u64, "tag");
+            let selected = format!("{} by its patterns", count(selection.selected.len() as u64, "tag"));
             let steps = selection.steps.iter().map(|step| format!("  {}", step.sentence()));
             std::iter::once(format!("{head}: {selected}")).chain(steps).collect()
         }

@@ -126,16 +126,15 @@ fn totals(report: &Report) -> String {
 
 /// The plan as Markdown of at most 60 KiB.
 pub fn markdown(report: &Report, list: &ListReport) -> String {
-    let mut text = format!("### Plan: {}\n\n", totals(report));
     let bytes = size(figures::total_bytes(report));
     let pulls = report.traffic().pulls_billed;
     // A column for each image's only where there were some.
     let (bills, pulls) = (pulls > 0, count(pulls, "billed pull"));
-    let _ = writeln!(text, "{bytes} to send; {pulls} to find out.");
+    let mut top = format!("### Plan: {}\n\n{bytes} to send; {pulls} to find out.\n", totals(report));
     for sentence in pace::sentences(report) {
-        let _ = writeln!(text, "{}", markdown_text(&sentence));
+        let _ = writeln!(top, "{}", markdown_text(&sentence));
     }
-    text += &alarm(report);
+    let alarms = alarm(report) + &idle_rules(list);
     let sections = sections(report, list);
     let mut rows: Vec<Row> = Vec::new();
     for (number, (_, images)) in sections.iter().enumerate() {
@@ -149,12 +148,13 @@ pub fn markdown(report: &Report, list: &ListReport) -> String {
     }
     let all = rows.len();
     rows.sort_by_key(|row| row.change);
+    let columns = columns(bills);
     // The headings are there whatever else is: what was selected and why is what a plan is read for.
-    let heads: Vec<String> = sections.iter().map(|(section, images)| head(section, images, list, bills)).collect();
-    let mut left = LARGEST.saturating_sub(text.len() + 200);
+    let heads: Vec<String> = sections.iter().map(|(section, images)| head(section, images, list)).collect();
+    let mut left = LARGEST.saturating_sub(top.len() + alarms.len() + 200);
     let mut shown: Vec<(String, Vec<Row>)> = Vec::new();
     for head in heads {
-        let room = left.checked_sub(head.len());
+        let room = left.checked_sub(head.len() + columns.len());
         left = room.unwrap_or(0);
         shown.push((if room.is_some() { head } else { String::new() }, Vec::new()));
     }
@@ -170,14 +170,25 @@ pub fn markdown(report: &Report, list: &ListReport) -> String {
             None => cut += 1,
         }
     }
+    let mut text = top;
+    if cut > 0 {
+        let _ = writeln!(text, "{cut} of {all} changes have no room here; the report (`json`) has them.");
+    }
+    text += &alarms;
     for (head, rows) in shown {
         text += &head;
+        if !rows.is_empty() {
+            text += &columns;
+        }
         text.extend(rows.into_iter().map(|row| row.text));
     }
-    if cut > 0 {
-        let _ = write!(text, "\n{cut} of {all} changes have no room here; the report (`json`) has them.\n");
-    }
     text
+}
+
+/// The head of a section's table.
+fn columns(bills: bool) -> String {
+    let (name, line) = if bills { (" pulls |", " ---: |") } else { ("", "") };
+    format!("\n| target | change | from | to | bytes |{name}\n| --- | --- | --- | --- | ---: |{line}\n")
 }
 
 /// The lines for the log: what would change, the most alarming first.
@@ -199,6 +210,18 @@ pub fn lines(report: &Report) -> Vec<String> {
     changes.sort();
     let first = std::iter::once(format!("plan: {}", totals(report))).chain(pace::sentences(report));
     first.chain(changes.into_iter().map(|(_, line)| line)).collect()
+}
+
+/// Rules that select no tag, beside others of their entry that do: most often they are misspelt, and nothing else shows it.
+fn idle_rules(list: &ListReport) -> String {
+    let idle: Vec<String> = list.idle_rules().collect();
+    if idle.is_empty() {
+        return String::new();
+    }
+    let verb = if idle.len() == 1 { "selects" } else { "select" };
+    let more = if idle.len() > ALARMING { ", …" } else { "" };
+    let names: Vec<String> = idle.iter().take(ALARMING).map(|rule| code(rule)).collect();
+    format!("\n> [!NOTE]\n> {} {verb} no tag: {}{more}\n", count(idle.len() as u64, "rule"), names.join(", "))
 }
 
 /// What nobody should do, where it cannot be overlooked.
@@ -267,8 +290,8 @@ fn row(report: &Report, image: &ImageOutcome, change: Change, bills: bool) -> St
     format!("| {target} | {} | {} | {} | {bytes} |{pulls}\n", change.word(), short(before), short(wanted))
 }
 
-/// What a section's rules did, those of its tags that do not change, why some failed, and the head of its table where others do.
-fn head(section: &Section, images: &[&ImageOutcome], list: &ListReport, bills: bool) -> String {
+/// What a section's rules did, those of its tags that do not change, and why some failed.
+fn head(section: &Section, images: &[&ImageOutcome], list: &ListReport) -> String {
     let entry = list.entries.iter().find(|entry| matches!(section, Section::Entry(at) if entry.at == *at));
     let mut text = match (section, entry) {
         (Section::Entry(at), Some(entry)) => {
@@ -294,15 +317,9 @@ fn head(section: &Section, images: &[&ImageOutcome], list: &ListReport, bills: b
         let more = if unchanged.len() > NAMED { ", …" } else { "" };
         let _ = writeln!(text, "- {} unchanged: {}{more}", unchanged.len(), tags.collect::<Vec<_>>().join(", "));
     }
-    let failed = images.iter().filter(|image| Change::of(image) == Change::Failed);
+    let failed = images.iter().filter(|image| matches!(Change::of(image), Change::Failed | Change::Gone));
     for error in failed.filter_map(|image| image.error.as_deref()).take(NAMED) {
         let _ = writeln!(text, "- {}", plain_code(&one_line(&error.to_string(), SENTENCE)));
-    }
-    if unchanged.len() < images.len() {
-        text += "\n| target | change | from | to | bytes |";
-        text += if bills { " pulls |\n" } else { "\n" };
-        text += "| --- | --- | --- | --- | ---: |";
-        text += if bills { " ---: |\n" } else { "\n" };
     }
     text
 }

@@ -160,7 +160,7 @@ fn unlisted(line: &Line, request: &Request) -> Option<Error> {
     (lock.held(reference) == Held::Unlisted).then(|| Error::Rules {
         object: Object::from(&line.source),
         problem: format!(
-            "it is not in the lock file {}, and `frozen` is set: run without `frozen` to add it ({})",
+            "it is not in the lock file {}, and `frozen` is set: a dry run without `frozen` adds it ({})",
             quote(&lock.name),
             line.at
         ),

@@ -119,7 +119,8 @@ impl fmt::Display for Item {
             variant => format!("variant {variant}"),
         });
         let patterns = [&self.pattern, &self.regex].map(|pattern| pattern.as_ref().map(ToString::to_string));
-        let parts: Vec<String> = patterns.into_iter().chain([range, variant]).flatten().collect();
+        let pre_releases = self.pre_releases.then(|| "with pre-releases".to_owned());
+        let parts: Vec<String> = patterns.into_iter().chain([range, variant, pre_releases]).flatten().collect();
         f.write_str(&parts.join(", "))
     }
 }
