@@ -294,16 +294,16 @@ async fn settled<S: Future<Output = &'static str>>(
                 if inputs.prune.is_some() {
                     written = scopes(list, (&expansion, &plan.jobs), &inputs.request, &inputs.insecure_registries);
                 }
-                report.list = Some(ListReport::new(expansion, plan.origins.clone()));
+                report.list = Some(ListReport::new(expansion));
             }
             Err(signal) => report.cancelled = Some(signal),
         }
     }
     if let Some(shard) = inputs.shard {
         plan = plan.part(shard);
-        if let Some(list) = &mut report.list {
-            list.origins.clone_from(&plan.origins);
-        }
+    }
+    if let Some(list) = &mut report.list {
+        list.origins = std::mem::take(&mut plan.origins);
     }
     Ok((plan, written))
 }

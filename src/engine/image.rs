@@ -476,10 +476,10 @@ impl<'a> ImageTask<'a> {
             }
             .boxed()
         };
-        if self.job.source.digest().is_some() {
-            return ask(None).await;
+        match &self.job.shared_source {
+            Some(place) if self.job.source.digest().is_none() => self.session.shared.sources.resolve(place, ask).await,
+            _ => ask(None).await,
         }
-        self.session.shared.sources.resolve(&self.job.source_place, ask).await
     }
 
     /// What the target has under `at`.

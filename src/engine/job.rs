@@ -14,8 +14,8 @@ use crate::store::place::Place;
 pub struct Job {
     /// Where the image is read from.
     pub source: ImageReference,
-    /// The same, however it was spelled.
-    pub source_place: Place,
+    /// The same, however it is spelled, where another image of the run is read there too.
+    pub shared_source: Option<Place>,
     /// Where it goes; nothing for `inspect`.
     pub target: Option<ImageReference>,
     /// What is to be done with it, and how: one for all that want the same.

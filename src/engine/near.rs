@@ -36,8 +36,10 @@ pub struct Near {
 impl Near {
     /// Nothing is asked yet.
     pub fn new(jobs: &[Job]) -> Self {
-        let sources = jobs.iter().filter_map(|job| job.end(Side::Source));
-        Self { tags: OnceMap::default(), repositories: sources.map(Reference::name).collect() }
+        let mut repositories = BTreeSet::new();
+        // One by one: what is collected is all held at first, and ten thousand images may be of one repository.
+        repositories.extend(jobs.iter().filter_map(|job| job.end(Side::Source)).map(Reference::name));
+        Self { tags: OnceMap::default(), repositories }
     }
 
     /// `error`, with what may have been meant where it is about a name that is not there.

@@ -217,9 +217,14 @@ pub async fn admit(
     let judged = match &requirement.policy {
         None => Ok(Err(Unsigned { subjects, policy: None, rejected: Vec::new(), found: 0, left: None })),
         Some(policy) => {
-            let key = (job.source_place.clone(), subjects.clone(), policy.fingerprint());
-            let once = session.shared.verdicts.entry(key);
-            once.get_or_try_init(|| check(source, answers, policy, &subjects)).await.cloned()
+            let check = || check(source, answers, policy, &subjects);
+            match &job.shared_source {
+                Some(place) => {
+                    let once = session.shared.verdicts.entry((place.clone(), subjects.clone(), policy.fingerprint()));
+                    once.get_or_try_init(check).await.cloned()
+                }
+                None => check().await,
+            }
         }
     };
     let unsigned = match judged {

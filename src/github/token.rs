@@ -72,12 +72,11 @@ mod tests {
     use crate::github::server::Server;
     use crate::oci::reference::ImageReference;
     use crate::secret::{Credential, Secret};
-    use crate::store::place::Place;
 
     fn job(target: &str) -> Job {
         Job {
             source: ImageReference::parse("alpine").unwrap(),
-            source_place: Place::of(&ImageReference::parse("alpine").unwrap(), &[]),
+            shared_source: None,
             target: Some(ImageReference::parse(target).unwrap()),
             options: Arc::new(Options {
                 operation: Operation::Copy(Mode::Write),

@@ -4,8 +4,9 @@
 //! a name that would silently become another image on Docker Hub is refused. Never prints what stands before an `@`
 //! that is not a digest's, because it may be a password.
 //!
-//! What is read is kept as `oci_client::Reference`. Its own parser is not used: it has no sentences, and compiles a regular
-//! expression, which takes longer than to find out that an image has not changed. A test holds the two together.
+//! What is read is kept as one text: `oci_client::Reference` is five strings, and a run of ten thousand images holds twenty
+//! thousand. Nor is its parser used: it has no sentences, and compiles a regular expression, which takes longer than to find
+//! out that an image has not changed. A test holds the two together.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -35,11 +36,23 @@ pub struct Reference(Arc<Named>);
 
 #[derive(Debug)]
 struct Named {
-    /// With the default tag, where neither tag nor digest was written.
-    parts: oci_client::Reference,
-    /// The digest of `parts`.
+    /// `registry/repository[:tag][@digest]`, with the default tag where neither tag nor digest was written.
+    text: Box<str>,
+    /// Where in it the registry ends.
+    registry: u32,
+    /// Where the repository ends.
+    repository: u32,
+    /// Where the tag ends; where the repository does, if there is none.
+    tag: u32,
     digest: Option<Digest>,
     has_explicit_tag: bool,
+}
+
+impl Named {
+    /// The part of the text between two of its ends.
+    fn part(&self, start: u32, end: u32) -> &str {
+        self.text.get(start as usize..end as usize).unwrap_or_default()
+    }
 }
 
 impl Reference {
@@ -72,50 +85,47 @@ impl Reference {
                 quote(text)
             ));
         }
-        Ok(Self::new(registry, repository, parts.tag.map(str::to_owned), parts.digest))
+        Ok(Self::new(&registry, &repository, parts.tag, parts.digest))
     }
 
-    fn new(registry: String, repository: String, tag: Option<String>, digest: Option<Digest>) -> Self {
+    fn new(registry: &str, repository: &str, tag: Option<&str>, digest: Option<Digest>) -> Self {
         let has_explicit_tag = tag.is_some();
-        let text = |digest: &Digest| digest.as_str().to_owned();
-        let parts = match (tag, &digest) {
-            (Some(tag), Some(digest)) => {
-                oci_client::Reference::with_tag_and_digest(registry, repository, tag, text(digest))
-            }
-            (None, Some(digest)) => oci_client::Reference::with_digest(registry, repository, text(digest)),
-            (tag, None) => {
-                let tag = tag.unwrap_or_else(|| DEFAULT_TAG.to_owned());
-                oci_client::Reference::with_tag(registry, repository, tag)
-            }
-        };
-        Self(Arc::new(Named { parts, digest, has_explicit_tag }))
+        let tag = tag.or(digest.is_none().then_some(DEFAULT_TAG));
+        let mut text = format!("{registry}/{repository}");
+        let end = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let (registry, repository) = (end(registry), end(&text));
+        // A text takes no note of failures.
+        let _ = write_suffix(&mut text, tag, None);
+        let tag = end(&text);
+        let _ = write_suffix(&mut text, None, digest.as_ref());
+        Self(Arc::new(Named { text: text.into(), registry, repository, tag, digest, has_explicit_tag }))
     }
 
     /// The same tag and digest, as they were written, in another repository, whose parts were checked before: where a mirror
     /// has it.
     #[must_use]
-    pub(crate) fn relocated(&self, registry: String, repository: String) -> Self {
-        let tag = self.tag().filter(|_| self.0.has_explicit_tag).map(str::to_owned);
+    pub(crate) fn relocated(&self, registry: &str, repository: &str) -> Self {
+        let tag = self.tag().filter(|_| self.0.has_explicit_tag);
         Self::new(registry, repository, tag, self.0.digest.clone())
     }
 
-    fn here(&self, tag: Option<String>, digest: Option<Digest>) -> Self {
-        Self::new(self.registry().to_owned(), self.repository().to_owned(), tag, digest)
+    fn here(&self, tag: Option<&str>, digest: Option<Digest>) -> Self {
+        Self::new(self.registry(), self.repository(), tag, digest)
     }
 
     /// The registry's host and port: `docker.io`, `ghcr.io`, `127.0.0.1:5000`.
     pub fn registry(&self) -> &str {
-        self.0.parts.registry()
+        self.0.part(0, self.0.registry)
     }
 
     /// The repository: `library/alpine`.
     pub fn repository(&self) -> &str {
-        self.0.parts.repository()
+        self.0.part(self.0.registry + 1, self.0.repository)
     }
 
     /// The tag; `latest` when neither tag nor digest was written, nothing when only a digest was.
     pub fn tag(&self) -> Option<&str> {
-        self.0.parts.tag()
+        Some(self.0.part(self.0.repository + 1, self.0.tag)).filter(|tag| !tag.is_empty())
     }
 
     /// Whether a tag was written.
@@ -126,6 +136,11 @@ impl Reference {
     /// The digest, where one was written.
     pub fn digest(&self) -> Option<&Digest> {
         self.0.digest.as_ref()
+    }
+
+    /// All but the registry, from the slash on: `/library/alpine:3.20`.
+    pub(crate) fn path(&self) -> &str {
+        self.0.text.get(self.0.registry as usize..).unwrap_or_default()
     }
 
     /// Registry and repository, without tag and digest: `docker.io/library/alpine`.
@@ -145,8 +160,8 @@ impl Reference {
 
     /// The same repository with this tag and no digest.
     #[must_use]
-    pub fn with_tag(&self, tag: impl Into<String>) -> Self {
-        self.here(Some(tag.into()), None)
+    pub fn with_tag(&self, tag: &str) -> Self {
+        self.here(Some(tag), None)
     }
 
     /// The same repository with this digest and no tag.
@@ -158,7 +173,7 @@ impl Reference {
     /// The same reference, its tag kept, with this digest: how a result is reported.
     #[must_use]
     pub fn pinned(&self, digest: Digest) -> Self {
-        self.here(self.tag().map(str::to_owned), Some(digest))
+        self.here(self.tag(), Some(digest))
     }
 
     /// The repository alone.
@@ -169,7 +184,7 @@ impl Reference {
 
 impl PartialEq for Reference {
     fn eq(&self, other: &Self) -> bool {
-        self.0.parts == other.0.parts
+        self.0.text == other.0.text
     }
 }
 
@@ -177,17 +192,17 @@ impl Eq for Reference {}
 
 impl Hash for Reference {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.parts.hash(state);
+        self.0.text.hash(state);
     }
 }
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.parts.fmt(f)
+        f.write_str(&self.0.text)
     }
 }
 
-fn write_suffix(f: &mut fmt::Formatter<'_>, tag: Option<&str>, digest: Option<&Digest>) -> fmt::Result {
+fn write_suffix(f: &mut impl fmt::Write, tag: Option<&str>, digest: Option<&Digest>) -> fmt::Result {
     if let Some(tag) = tag {
         write!(f, ":{tag}")?;
     }
@@ -337,7 +352,7 @@ impl ImageReference {
             Self::Registry(reference) => Some(reference.clone()),
             Self::Layout(layout) => {
                 let repository = layout.repository.as_ref()?;
-                Some(repository.here(layout.tag.clone(), layout.digest.clone()))
+                Some(repository.here(layout.tag.as_deref(), layout.digest.clone()))
             }
         }
     }

@@ -177,6 +177,7 @@ pub fn read(text: &str, rights: &Rights, limit: usize) -> Ask {
         };
         let notice = read.notice().map(|notice| format!("line {number} of the request {notice}"));
         let Pasted { image, platform, .. } = read;
+        let platform = platform.map(Box::new);
         if ask.lines.iter().any(|line| line.source == image && line.platform == platform) {
             continue;
         }

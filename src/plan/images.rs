@@ -74,7 +74,7 @@ pub struct Line {
     /// Where it goes, a template as the input `target` is; none where that input says it.
     pub target: Option<String>,
     /// The only platform that is wanted of it, where one is written beside it.
-    pub platform: Option<Platform>,
+    pub platform: Option<Box<Platform>>,
     /// How it is wanted, where that differs from the other images of the run.
     pub options: Option<Arc<Options>>,
     /// Whose word counts where the target's tag is another image.
@@ -104,7 +104,8 @@ impl Typed {
     fn add(&mut self, number: usize, read: Pasted, target: Option<String>) {
         self.notices.extend(read.notice().map(|notice| format!("input `images`: line {number} {notice}")));
         let Pasted { image: source, platform, .. } = read;
-        self.lines.push(Line { at: At::Line(number), source, target, platform, options: None, say: Say::Run });
+        let (at, platform) = (At::Line(number), platform.map(Box::new));
+        self.lines.push(Line { at, source, target, platform, options: None, say: Say::Run });
     }
 }
 

@@ -166,6 +166,7 @@ impl Plan {
         }
         note_helpers(credentials, &mut plan.jobs);
         count_same_repository(&mut plan.jobs);
+        keep_shared_sources(&mut plan.jobs);
         // They are held until the end.
         plan.jobs.shrink_to_fit();
         plan.origins.shrink_to_fit();
@@ -280,7 +281,7 @@ impl Entry<'_> {
         }
         let job = Job {
             source: self.source.clone(),
-            source_place: self.place.clone(),
+            shared_source: Some(self.place.clone()),
             target,
             options: self.options(request),
             same_repository_count: 1,
@@ -296,7 +297,7 @@ impl Entry<'_> {
             let options = Arc::make_mut(&mut options);
             (options.expected_digest, options.pin) = (Some(own.clone()), Pin::Source);
         }
-        if let Some(platform) = self.line.and_then(|line| line.platform.clone()) {
+        if let Some(platform) = self.line.and_then(|line| line.platform.as_deref().cloned()) {
             Arc::make_mut(&mut options).platforms = Platforms::One(platform);
         }
         // Where names leave out where an image comes from, the one that is there may be another.
@@ -404,6 +405,19 @@ fn count_same_repository(jobs: &mut [Job]) {
     for job in jobs {
         job.same_repository_count =
             repository(job).map_or(1, |repository| counts.get(&Some(repository)).copied().unwrap_or(1));
+    }
+}
+
+/// Most images are alone in reading their source, and of ten thousand nothing is kept for others.
+fn keep_shared_sources(jobs: &mut [Job]) {
+    let mut readers: HashMap<Place, usize> = HashMap::new();
+    for place in jobs.iter().filter_map(|job| job.shared_source.as_ref()) {
+        *readers.entry(place.clone()).or_default() += 1;
+    }
+    for job in jobs {
+        if job.shared_source.as_ref().is_some_and(|place| readers.get(place) == Some(&1)) {
+            job.shared_source = None;
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::emit::files::ConsumerConfig;
 use crate::emit::format::mappings;
@@ -59,7 +59,7 @@ struct Whole<'a> {
     digest: Option<&'a Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<ImageReference>,
-    images: Vec<Image<'a>>,
+    images: Images<'a>,
     /// Those that failed, put together where the cause is the same.
     failures: Vec<Failures<'a>>,
     totals: Totals,
@@ -79,6 +79,24 @@ struct Failures<'a> {
     why: String,
     hints: Vec<String>,
     images: Vec<&'a ImageReference>,
+}
+
+/// What is said of the images.
+enum Images<'a> {
+    /// Everything of each, made as it is written: of ten thousand images it is megabytes.
+    Whole(&'a Report),
+    Fitted(Vec<Image<'a>>),
+}
+
+impl Serialize for Images<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Whole(report) => {
+                serializer.collect_seq(report.images.iter().map(|image| Image::whole(report, image)))
+            }
+            Self::Fitted(images) => images.serialize(serializer),
+        }
+    }
 }
 
 /// What is said of an image: everything, or what is needed most where there is not room for all.
@@ -164,14 +182,12 @@ struct Totals {
 
 /// The whole report; where there is not room for all, `left_out` says what is missing.
 fn fitted<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
-    let images = report.images.iter().map(|image| Image::whole(report, image)).collect();
-    let mut whole = whole(report, context, images);
+    let mut whole = whole(report, context);
     if let Some(max_bytes) = context.max_bytes.filter(|max_bytes| length(&whole) > *max_bytes) {
-        whole.images = Vec::new();
         let (images, cut) = briefly(report, max_bytes);
         let cut = if cut > 0 { format!("; {}", count(cut as u64, "image")) } else { String::new() };
         whole = Whole {
-            images,
+            images: Images::Fitted(images),
             access: &[],
             prune: None,
             notices: &[],
@@ -183,7 +199,7 @@ fn fitted<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
     whole
 }
 
-fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -> Whole<'a> {
+fn whole<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
     let traffic = report.traffic();
     let one = match report.images.as_slice() {
         [image] => image.digest.as_ref().zip(pinned(image)),
@@ -198,7 +214,7 @@ fn whole<'a>(report: &'a Report, context: &'a Context, images: Vec<Image<'a>>) -
         dry_run: report.dry_run,
         result: result(report),
         headline: headline(report),
-        images,
+        images: Images::Whole(report),
         failures: groups(report).into_iter().map(Failures::of).collect(),
         totals: Totals {
             images: report.images.len(),
@@ -518,7 +534,7 @@ pub(super) mod tests {
     pub(in crate::report) fn failed() -> ImageOutcome {
         // No registry has such a name; it shows what is made of the character.
         let repository = Reference::parse("ghcr.io/acme/mirror:1").expect("a reference");
-        let repository = repository.relocated("ghcr.io".to_owned(), "acme/mirror/quay.io/x|y".to_owned());
+        let repository = repository.relocated("ghcr.io", "acme/mirror/quay.io/x|y");
         ImageOutcome {
             error: Some(Box::new(Error::Registry {
                 side: Side::Target,

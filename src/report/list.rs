@@ -28,13 +28,13 @@ pub struct ListReport {
 }
 
 impl ListReport {
-    /// What is told of an expansion whose images are worked on.
-    pub fn new(expansion: Expansion, origins: Vec<At>) -> Self {
+    /// What is told of an expansion. Which of its images this run works on is not known yet.
+    pub fn new(expansion: Expansion) -> Self {
         let Expansion { lines, entries, refused, traffic } = expansion;
         // A collection takes over the room of the lines, a dozen times of what it needs.
         let mut sources: Vec<ImageReference> = lines.into_iter().map(|line| line.source).collect();
         sources.shrink_to_fit();
-        Self { entries, origins, sources, refused, traffic }
+        Self { entries, origins: Vec::new(), sources, refused, traffic }
     }
 
     /// For the log: a title, and what each rule has done.

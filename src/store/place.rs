@@ -20,22 +20,23 @@ use crate::oci::reference::{ImageReference, Reference, canonical_host};
 /// How many links are followed on the way to a directory; the kernel follows as many.
 const MOST_LINKS: usize = 40;
 
-/// What a reference names.
-/// Shared by all that name it: a run of many images has it of each in several places.
+/// What a reference names. Shared by all that name it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Place(Arc<Named>);
+pub struct Place(Named);
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Named {
-    store: Store,
-    tag: Option<String>,
-    digest: Option<Digest>,
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Named {
+    /// In one spelling; one text, because a plan has that of each end of each image.
+    Registry(Arc<str>),
+    Layout(Arc<InDirectory>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Store {
-    Registry { host: String, port: Option<u16>, repository: String },
-    Directory(Directory, Option<Reference>),
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct InDirectory {
+    directory: Directory,
+    repository: Option<Reference>,
+    tag: Option<String>,
+    digest: Option<Digest>,
 }
 
 /// A directory that need not exist: the deepest one above it that does, and what is missing below that.
@@ -49,21 +50,26 @@ struct Directory {
 impl Place {
     /// The place of `reference`; `insecure`: the hosts, besides this machine, that are spoken to over plain HTTP.
     pub fn of(reference: &ImageReference, insecure: &[String]) -> Self {
-        let store = match reference {
-            ImageReference::Registry(reference) => repository(reference, insecure),
-            ImageReference::Layout(layout) => Store::Directory(directory(&layout.directory), layout.repository.clone()),
-        };
-        Self(Arc::new(Named { store, tag: reference.tag().map(str::to_owned), digest: reference.digest().cloned() }))
+        Self(match reference {
+            ImageReference::Registry(reference) => {
+                Named::Registry((host(reference.registry(), insecure) + reference.path()).into())
+            }
+            ImageReference::Layout(layout) => Named::Layout(Arc::new(InDirectory {
+                directory: directory(&layout.directory),
+                repository: layout.repository.clone(),
+                tag: layout.tag.clone(),
+                digest: layout.digest.clone(),
+            })),
+        })
     }
 }
 
-fn repository(reference: &Reference, insecure: &[String]) -> Store {
-    let name = reference.registry();
+/// The host and the port of a registry, in one spelling.
+fn host(name: &str, insecure: &[String]) -> String {
     let scheme = if is_plain_http(name, insecure) { "http" } else { "https" };
-    let repository = reference.repository().to_owned();
     // What is no host is found out where it is asked.
     let Ok(url) = Url::parse(&format!("{scheme}://{name}/")) else {
-        return Store::Registry { host: name.to_owned(), port: None, repository };
+        return name.to_owned();
     };
     let host = match url.host() {
         Some(Host::Domain(name)) => local(canonical_host(name)),
@@ -71,7 +77,10 @@ fn repository(reference: &Reference, insecure: &[String]) -> Store {
         Some(Host::Ipv6(address)) => address_of(address.into()),
         None => name.to_owned(),
     };
-    Store::Registry { host, port: url.port_or_known_default(), repository }
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    }
 }
 
 /// `localhost` is the address that it stands for.

@@ -206,7 +206,7 @@ impl Rules {
                     .push(format!("the mirror {mirror} of {} is left out: names there get too long", rule.key));
                 continue;
             }
-            let candidate = reference.relocated(mirror.host.clone(), repository);
+            let candidate = reference.relocated(&mirror.host, &repository);
             if target.is_some_and(|target| target.name() == candidate.name()) {
                 found.notices.push(format!(
                     "the mirror {mirror} is left out: {} is where the copy goes, and would be read instead of updated",
