@@ -33,9 +33,7 @@ pub fn deliver(
         // In a job it is the log that they are read in.
         (Format::None, _) if !console.folds_groups() => Ok(()),
         (_, Data::Text(text)) => console.data(&text),
-        (_, Data::Lines(lines)) => {
-            console.write(&lines.iter().map(|line| Line::default().then(Tone::Plain, line)).collect::<Vec<_>>())
-        }
+        (_, Data::Lines(lines)) => console.write(lines.into_iter().map(|line| Line::default().then(Tone::Plain, line))),
     };
     outputs.push(("json", json));
     match printed.and_then(|()| files.write_outputs(console, &outputs)) {

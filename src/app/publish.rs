@@ -83,7 +83,7 @@ pub fn publish(mut files: Files, console: &Console, inputs: &Inputs, report: &mu
     failed(match format(console, report) {
         Format::Json => console.data(&whole),
         Format::Plan => report.plan.as_deref().map_or(Ok(()), |plan| console.data(plan)),
-        format => console.write(&terminal::data(report, format)),
+        format => console.write(terminal::data(report, format)),
     });
     failed(files.write_outputs(console, &outputs.values));
     code

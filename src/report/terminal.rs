@@ -5,6 +5,7 @@
 
 use crate::engine::options::Command;
 use crate::engine::outcome::{ImageOutcome, Outcome};
+use crate::oci::reference::ImageReference;
 use crate::report::Report;
 use crate::report::figures::{attachments, pinned, signed};
 use crate::report::headline::outcome;
@@ -48,20 +49,22 @@ pub fn verdict(report: &Report) -> Option<Line> {
     (!is_said).then(|| Line::default().then(tone, headline).then(Tone::Quiet, rest))
 }
 
-/// The data of the command.
-pub fn data(report: &Report, format: Format) -> Vec<Line> {
-    let plain = |text: String| Line::default().then(Tone::Plain, text);
-    let names = report.images.iter().filter_map(pinned).map(|name| plain(name.to_string()));
-    match format {
-        // The whole report and the plan are no lines of images: they are made elsewhere.
-        Format::None | Format::Json | Format::Plan => Vec::new(),
-        Format::Text if report.command == Command::Inspect => report.images.iter().flat_map(inspected).collect(),
-        Format::Text | Format::Names => names.collect(),
-        Format::Digest => {
-            let digests = report.images.iter().filter(|image| pinned(image).is_some());
-            digests.filter_map(|image| image.digest.as_ref()).map(|digest| plain(digest.to_string())).collect()
+/// The data of the command, made as it is asked for.
+pub fn data(report: &Report, format: Format) -> impl Iterator<Item = Line> {
+    let is_inspect = report.command == Command::Inspect;
+    report.images.iter().flat_map(move |image| {
+        let plain = |text: String| vec![Line::default().then(Tone::Plain, text)];
+        let name = pinned(image);
+        match (format, name) {
+            // The whole report and the plan are no lines of images: they are made elsewhere.
+            (Format::None | Format::Json | Format::Plan, _) | (_, None) => Vec::new(),
+            (Format::Text, Some(name)) if is_inspect => inspected(image, &name),
+            (Format::Text | Format::Names, Some(name)) => plain(name.to_string()),
+            (Format::Digest, Some(_)) => {
+                image.digest.as_ref().map_or_else(Vec::new, |digest| plain(digest.to_string()))
+            }
         }
-    }
+    })
 }
 
 /// `✓ copied SOURCE → TARGET`, in two lines where one has no room.
@@ -113,8 +116,7 @@ fn figures(image: &ImageOutcome) -> Option<String> {
 }
 
 /// What `inspect` found: the name, what it is, and each platform with its digest.
-fn inspected(image: &ImageOutcome) -> Vec<Line> {
-    let Some(name) = pinned(image) else { return Vec::new() };
+fn inspected(image: &ImageOutcome, name: &ImageReference) -> Vec<Line> {
     let mut lines = vec![Line::default().then(Tone::Strong, name.to_string())];
     let mut about: Vec<String> = image.media_type.iter().cloned().collect();
     about.extend(log::attachments(image));
@@ -133,6 +135,8 @@ fn inspected(image: &ImageOutcome) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Borrow;
+
     use super::{data, image, verdict};
     use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome};
@@ -145,8 +149,8 @@ mod tests {
     use crate::runner::talk::Format;
     use crate::text::tone::{Line, Paint};
 
-    fn text(lines: &[Line]) -> Vec<String> {
-        lines.iter().map(|line| line.render(Paint::Plain, None)).collect()
+    fn text(lines: impl IntoIterator<Item: Borrow<Line>>) -> Vec<String> {
+        lines.into_iter().map(|line| line.borrow().render(Paint::Plain, None)).collect()
     }
 
     #[test]
@@ -190,12 +194,12 @@ mod tests {
         let report = report(vec![copied(), failed()]);
         let digest = Digest::of(b"index");
         assert_eq!(
-            text(&data(&report, Format::Names)),
+            text(data(&report, Format::Names)),
             [format!("ghcr.io/acme/mirror/docker.io/library/alpine:3.20@{digest}")]
         );
-        assert_eq!(text(&data(&report, Format::Text)), text(&data(&report, Format::Names)));
-        assert_eq!(text(&data(&report, Format::Digest)), [digest.to_string()]);
-        assert_eq!(text(&data(&report, Format::None)), [""; 0]);
+        assert_eq!(text(data(&report, Format::Text)), text(data(&report, Format::Names)));
+        assert_eq!(text(data(&report, Format::Digest)), [digest.to_string()]);
+        assert_eq!(text(data(&report, Format::None)), [""; 0]);
         let json: serde_json::Value = serde_json::from_str(&document(&report, &Context::default())).unwrap();
         assert_eq!((&json["totals"]["images"], &json["digest"]), (&2.into(), &serde_json::Value::Null));
     }
@@ -221,7 +225,7 @@ mod tests {
     fn inspect_shows_each_platform_and_its_json_has_the_digest_on_top() {
         let image = ImageOutcome { target: None, result: Outcome::Inspected, ..copied() };
         let report = Report { command: Command::Inspect, ..report(vec![image.clone()]) };
-        let lines = text(&data(&report, Format::Text));
+        let lines = text(data(&report, Format::Text));
         let digest = Digest::of(b"index");
         assert_eq!(lines[0], format!("docker.io/library/alpine:3.20@{digest}"));
         assert_eq!(lines[1], "  application/vnd.oci.image.index.v1+json");

@@ -4,7 +4,7 @@
 //! its log has no reader.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write};
+use std::io::{BufWriter, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -191,15 +191,15 @@ impl Console {
         }
     }
 
-    /// Data, line by line, never broken.
-    pub fn write(&self, lines: &[Line]) -> Result<(), Error> {
+    /// Data, line by line, never broken. Of ten thousand images they are megabytes: each line is made when it is written.
+    pub fn write(&self, lines: impl IntoIterator<Item = Line>) -> Result<(), Error> {
         let mut streams = self.lock();
         let paint = streams.talk.paint_on(streams.data_stream, self.plain);
         let safe = |part: &str| self.redactor.hide(&one_line(part)).into_owned();
         let streams = &mut *streams;
-        let out = streams.data.as_mut().unwrap_or(&mut streams.log);
-        let text: String = lines.iter().map(|line| line.clone().map(safe).render(paint, None) + "\n").collect();
-        wanted(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+        let mut out = BufWriter::new(streams.data.as_mut().unwrap_or(&mut streams.log));
+        let mut lines = lines.into_iter().map(|line| line.map(safe).render(paint, None));
+        wanted(lines.try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush()))
     }
 
     /// Whether what is in a group is folded away, so that a failure must be said beside it.

@@ -6,7 +6,7 @@
 //! choose what a report leaves out.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, RwLock};
 
@@ -41,8 +41,8 @@ pub struct Redactor(Arc<RwLock<Known>>);
 #[derive(Default)]
 struct Known {
     forms: HashMap<[u8; HEAD], Vec<Form>>,
-    /// What is no secret, whatever else it may be; folded.
-    open: Vec<Vec<u8>>,
+    /// What is no secret, whatever else it may be; folded. A list names one repository thousands of times.
+    open: BTreeSet<Vec<u8>>,
 }
 
 /// One way in which a secret may be written.
@@ -68,11 +68,16 @@ impl Redactor {
     /// These names are no secrets.
     pub fn open(&self, names: impl IntoIterator<Item = String>) {
         let Ok(mut known) = self.0.write() else { return };
-        let names: Vec<Vec<u8>> = names.into_iter().map(|name| fold(name.as_bytes())).collect();
-        for forms in known.forms.values_mut() {
-            forms.retain(|form| !names.iter().any(|name| holds(name, form.bytes.expose_secret())));
+        let Known { forms, open } = &mut *known;
+        for name in names {
+            let name = fold(name.as_bytes());
+            if !open.contains(&name) {
+                for forms in forms.values_mut() {
+                    forms.retain(|form| !holds(&name, form.bytes.expose_secret()));
+                }
+                open.insert(name);
+            }
         }
-        known.open.extend(names);
     }
 
     /// `text` for people.
@@ -103,6 +108,9 @@ impl Redactor {
 
     fn without<'a>(&self, text: &'a str, shortest: usize) -> Cow<'a, str> {
         let Ok(known) = self.0.read() else { return Cow::Borrowed(HIDDEN) };
+        if known.forms.is_empty() {
+            return Cow::Borrowed(text);
+        }
         let mut found = Vec::new();
         for view in levels(text) {
             known.find(&view, shortest, &mut found);
@@ -164,9 +172,6 @@ impl Known {
 
     /// Where in the original text of `view` something is that must not be seen.
     fn find(&self, view: &View, shortest: usize, found: &mut Vec<Range<usize>>) {
-        if self.forms.is_empty() {
-            return;
-        }
         for (at, head) in view.bytes.windows(HEAD).enumerate() {
             let Some(forms) = <&[u8; HEAD]>::try_from(head).ok().and_then(|head| self.forms.get(head)) else {
                 continue;
@@ -188,8 +193,17 @@ impl Known {
 struct View {
     /// Folded.
     bytes: Vec<u8>,
-    /// None where each byte is in its own place.
-    places: Option<Vec<Range<usize>>>,
+    /// In their order. What is between two of them stands in the text as it does here: to note the place of each byte would take
+    /// sixteen times as much.
+    undone: Vec<Undone>,
+}
+
+/// An escape that was undone.
+struct Undone {
+    /// Where what it stands for is.
+    here: Range<usize>,
+    /// Where it is in the text.
+    there: Range<usize>,
 }
 
 /// `text`, and what it is with one level of escapes undone after the other.
@@ -199,13 +213,14 @@ fn levels(text: &str) -> impl Iterator<Item = View> {
 
 impl View {
     fn of(text: &str) -> Self {
-        Self { bytes: fold(text.as_bytes()), places: None }
+        Self { bytes: fold(text.as_bytes()), undone: Vec::new() }
     }
 
     fn place(&self, at: usize) -> Range<usize> {
-        match &self.places {
-            Some(places) => places.get(at).cloned().unwrap_or(0..0),
-            None => at..at + 1,
+        let before = self.undone.partition_point(|undone| undone.here.start <= at);
+        match before.checked_sub(1).and_then(|last| self.undone.get(last)) {
+            Some(undone) if undone.here.contains(&at) => undone.there.clone(),
+            last => after(last, at),
         }
     }
 
@@ -226,12 +241,13 @@ impl View {
         if !self.bytes.iter().any(|byte| matches!(byte, b'%' | b'\\' | b'&')) {
             return None;
         }
-        let (mut bytes, mut places) = (Vec::with_capacity(self.bytes.len()), Vec::with_capacity(self.bytes.len()));
+        let (mut bytes, mut undone) = (Vec::with_capacity(self.bytes.len()), Vec::new());
         let (mut at, mut any) = (0, false);
         while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let (character, length) = unescaped(rest).unwrap_or_else(|| (rest.first().copied().map(char::from), 1));
             any |= length > 1;
-            let place = self.place(at).start..self.place(at + length - 1).end;
+            let there = self.place(at).start..self.place(at + length - 1).end;
+            let start = bytes.len();
             match (length, character) {
                 // A byte of whatever character.
                 (1, _) => bytes.extend(rest.first()),
@@ -240,11 +256,19 @@ impl View {
                 }
                 (_, character) => bytes.extend(character.into_iter().collect::<String>().bytes()),
             }
-            places.resize(bytes.len(), place);
+            if length > 1 || there != after(undone.last(), start) {
+                undone.push(Undone { here: start..bytes.len(), there });
+            }
             at += length;
         }
-        any.then_some(Self { bytes, places: Some(places) })
+        any.then_some(Self { bytes, undone })
     }
+}
+
+/// Where in a text a byte is, `last` being the last escape before it that was undone.
+fn after(last: Option<&Undone>, at: usize) -> Range<usize> {
+    let start = last.map_or(at, |last| last.there.end + (at - last.here.end));
+    start..start + 1
 }
 
 /// What an escape at the start of `text` stands for, and its length.
