@@ -182,8 +182,13 @@ impl<'a> BlobUpload<'a> {
             return Ok(());
         }
         let Some(room) = self.repository.host.memory.small_blob(self.descriptor.size) else { return Ok(()) };
-        let pieces: Vec<Bytes> = self.opener.open().await?.try_collect().await?;
-        self.whole = Some((pieces.concat().into(), room));
+        let mut stream = self.opener.open().await?;
+        // Each piece is let go once it is copied: those of a stream hold the buffers that they were read into.
+        let mut whole = BytesMut::with_capacity(usize::try_from(self.descriptor.size).unwrap_or_default());
+        while let Some(piece) = stream.try_next().await? {
+            whole.extend_from_slice(&piece);
+        }
+        self.whole = Some((whole.freeze(), room));
         Ok(())
     }
 
