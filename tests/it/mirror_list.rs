@@ -330,6 +330,28 @@ async fn fifty_thousand_tags_are_read_in_bounded_memory() {
 }
 
 #[tokio::test]
+async fn of_each_of_thousands_of_images_little_is_held() {
+    let lists = Lists::new();
+    let image = images::single();
+    let run = lists.run("images: [{source: SOURCE/app, target: TARGET/app, tags: '*'}]");
+    let mut peaks = Vec::new();
+    for tags in [100, 6_100] {
+        for registry in [&lists.source, &lists.target] {
+            registry.seed(&image, "app:1.0.0");
+            for number in 0..tags {
+                registry.set_tag("app", &format!("1.0.{number}"), image.digest());
+            }
+        }
+        let outcome = run.succeeds().await;
+        assert_eq!(outcome.json()["totals"]["unchanged"], tags);
+        peaks.push(outcome.peak);
+    }
+    // What is held of each until the end: its two names, its digest, its entry of the report.
+    let each = (peaks[1] - peaks[0]) / 6_000;
+    assert!(each < 2_560, "{each} bytes each: {peaks:?}");
+}
+
+#[tokio::test]
 async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
     let lists = Lists::new();
     let (old, new) = (images::single(), images::docker_single());
