@@ -2,11 +2,15 @@
 //!
 //! The HTTP library makes a connection for each request that finds none, and throws all but one away where the first to come
 //! up speaks HTTP/2: thirty requests at once to a new host would be thirty handshakes. Where it speaks HTTP/1.1, connections
-//! are made side by side from then on.
+//! are made side by side from then on, as long as it does.
+//!
+//! While one is made, or is on its way to those that wait, no other is begun; where it fails, it fails all that wait. A
+//! request that the library has served meanwhile needs none: the library then goes on with what it had begun for it in a task
+//! apart, by which that is known here.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Display};
 use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,17 +20,16 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use hyper_util::client::legacy::connect::Connection;
+use tokio::task;
 use tokio::time::{Instant, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::sync::LockExt as _;
 
-/// How long after a connection is up the HTTP library may still be about to offer it to those that ask for one.
-const SETTLING: Duration = Duration::from_millis(100);
-
-/// How long it may take to give it to those that wait: it does so at once.
-const HANDOVER: Duration = Duration::from_secs(2);
+/// How long a connection that came up counts as being made: the library gives it to those that wait in the same step, and
+/// who waits here meanwhile gets it there. It delays nobody but the first to ask after one that broke at once.
+const HANDOVER: Duration = Duration::from_millis(20);
 
 /// The layer around what connects the requests of one client.
 #[derive(Clone, Default)]
@@ -35,12 +38,26 @@ pub(super) struct OneConnection(Arc<Mutex<HashMap<String, Arc<Turn>>>>);
 /// Whose turn it is to connect to one host.
 #[derive(Default)]
 struct Turn {
-    /// Locked while a connection is made.
-    making: tokio::sync::Mutex<()>,
-    /// When one last came up that serves all.
-    shared: Mutex<Option<Instant>>,
-    /// It speaks HTTP/1.1: a connection serves one request at a time.
+    /// Locked while a connection is made; when the last one failed, and how.
+    making: Arc<tokio::sync::Mutex<Option<(Instant, Failed)>>>,
+    /// The last one to come up speaks HTTP/1.1: it serves one request at a time.
     is_plain: AtomicBool,
+}
+
+/// Why no connection came up, for all that waited for it.
+#[derive(Clone, Debug)]
+struct Failed(Arc<dyn StdError + Send + Sync>);
+
+impl Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Failed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.0)
+    }
 }
 
 impl<S> Layer<S> for OneConnection {
@@ -81,49 +98,79 @@ where
         let other = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, other);
         async move {
-            let asked = Instant::now();
-            let making = if turn.is_plain.load(Relaxed) { None } else { Some(turn.making.lock().await) };
-            if turn.shared.locked().is_some_and(|up| up + SETTLING >= asked) {
+            if turn.is_plain.load(Relaxed) {
+                return turn.connect(inner.call(destination)).await;
+            }
+            let (asked, request) = (Instant::now(), task::try_id());
+            let mut making = Arc::clone(&turn.making).lock_owned().await;
+            // Whether another connection serves the request by now is looked at before this goes on.
+            task::yield_now().await;
+            if task::try_id() != request {
+                return Err(io::Error::from(io::ErrorKind::Interrupted).into());
+            }
+            if let Some((_, failed)) = making.as_ref().filter(|(when, _)| *when > asked) {
+                return Err(failed.clone().into());
+            }
+            if turn.is_plain.load(Relaxed) {
                 drop(making);
-                // The request that this was for has that one: the library drives what it has begun to its end all the same.
-                sleep(HANDOVER).await;
-                return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+                return turn.connect(inner.call(destination)).await;
             }
-            let making = making.filter(|_| !turn.is_plain.load(Relaxed));
-            let made = inner.call(destination).await?;
-            if made.connected().is_negotiated_h2() {
-                *turn.shared.locked() = Some(Instant::now());
-            } else {
-                turn.is_plain.store(true, Relaxed);
+            match turn.connect(inner.call(destination)).await {
+                Ok(made) => {
+                    if made.connected().is_negotiated_h2() {
+                        task::spawn(async move {
+                            sleep(HANDOVER).await;
+                            drop(making);
+                        });
+                    }
+                    Ok(made)
+                }
+                Err(error) => {
+                    let failed = Failed(error.into());
+                    *making = Some((Instant::now(), failed.clone()));
+                    Err(failed.into())
+                }
             }
-            drop(making);
-            Ok(made)
         }
         .boxed()
     }
 }
 
+impl Turn {
+    /// The connection, and what it tells of those to come.
+    async fn connect<C: Connection>(
+        &self,
+        connecting: impl Future<Output = Result<C, BoxError>>,
+    ) -> Result<C, BoxError> {
+        let made = connecting.await?;
+        self.is_plain.store(!made.connected().is_negotiated_h2(), Relaxed);
+        Ok(made)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::pin::Pin;
+    use std::collections::HashSet;
+    use std::pin::{Pin, pin};
     use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
     use std::sync::atomic::Ordering::Relaxed;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
     use std::task::{Context, Poll};
     use std::time::Duration;
 
-    use futures_util::future::join_all;
+    use futures_util::future::{Either, join_all, select};
     use hyper_util::client::legacy::connect::{Connected, Connection};
-    use tokio::time::{sleep, timeout};
+    use tokio::sync::watch;
+    use tokio::time::{Instant, sleep};
     use tower_layer::Layer as _;
     use tower_service::Service;
 
-    use super::{BoxError, Connector, OneConnection};
+    use super::{BoxError, Connector, HANDOVER, OneConnection};
 
     /// Takes a second to connect, and counts.
-    #[derive(Clone)]
+    #[derive(Clone, Default)]
     struct Slow {
-        has_http2: bool,
+        has_http2: Arc<AtomicBool>,
         made: Arc<AtomicUsize>,
         /// Those that fail.
         broken: usize,
@@ -149,7 +196,7 @@ mod tests {
         }
 
         fn call(&mut self, _: &'static str) -> Self::Future {
-            let Self { has_http2, broken, .. } = *self;
+            let (has_http2, broken) = (self.has_http2.load(Relaxed), self.broken);
             let made = self.made.fetch_add(1, Relaxed);
             Box::pin(async move {
                 sleep(Duration::from_secs(1)).await;
@@ -158,47 +205,109 @@ mod tests {
         }
     }
 
-    fn connector(has_http2: bool, broken: usize) -> (Connector<Slow>, Arc<AtomicUsize>) {
-        let made = Arc::<AtomicUsize>::default();
-        (OneConnection::default().layer(Slow { has_http2, made: Arc::clone(&made), broken }), made)
+    /// The HTTP library: a request takes the connection that comes first, its own or one that another request has made, and
+    /// what it has begun is ended in a task apart.
+    #[derive(Clone)]
+    struct Library {
+        connector: Connector<Slow>,
+        slow: Slow,
+        /// Hosts to which a connection stands that serves all.
+        standing: watch::Sender<HashSet<&'static str>>,
+        /// How long it takes until one that is up is offered.
+        offering: Duration,
     }
 
-    /// How many of so many connections to hosts come up within a time.
-    async fn come_up(connector: &Connector<Slow>, hosts: &[&'static str], within: Duration) -> usize {
-        let calls = hosts.iter().map(|host| timeout(within, connector.clone().call(host)));
-        join_all(calls).await.into_iter().filter(|called| matches!(called, Ok(Ok(_)))).count()
-    }
+    impl Library {
+        fn new(has_http2: bool, broken: usize) -> Self {
+            let slow = Slow { has_http2: Arc::new(AtomicBool::new(has_http2)), broken, ..Slow::default() };
+            let connector = OneConnection::default().layer(slow.clone());
+            Self { connector, slow, standing: watch::Sender::default(), offering: Duration::ZERO }
+        }
 
-    const SOON: Duration = Duration::from_millis(1500);
+        async fn request(mut self, host: &'static str) -> Result<(), BoxError> {
+            let mut standing = self.standing.subscribe();
+            let offered = pin!(async { standing.wait_for(|hosts| hosts.contains(host)).await.is_ok() });
+            match select(offered, self.connector.call(host)).await {
+                Either::Left((_, connecting)) => drop(tokio::spawn(connecting)),
+                Either::Right((made, _)) => {
+                    if made?.has_http2 {
+                        sleep(self.offering).await;
+                        self.standing.send_modify(|hosts| _ = hosts.insert(host));
+                    }
+                }
+            }
+            Ok(())
+        }
+
+        /// How many of these requests, begun at once, get a connection, and in how many seconds all have ended.
+        async fn requests(&self, hosts: &[&'static str]) -> (usize, u64) {
+            let began = Instant::now();
+            let requests = hosts.iter().map(|host| tokio::spawn(self.clone().request(host)));
+            let ended = join_all(requests).await;
+            (ended.iter().filter(|ended| matches!(ended, Ok(Ok(())))).count(), began.elapsed().as_secs())
+        }
+
+        fn made(&self) -> usize {
+            self.slow.made.load(Relaxed)
+        }
+
+        fn lose(&self, host: &'static str) {
+            self.standing.send_modify(|hosts| _ = hosts.remove(host));
+        }
+    }
 
     #[tokio::test(start_paused = true)]
-    async fn a_host_with_http2_gets_one_connection_at_once_and_another_when_that_is_gone() {
-        let (connector, made) = connector(true, 0);
-        let up = come_up(&connector, &["a", "a", "b", "a", "b"], Duration::from_secs(60)).await;
-        assert_eq!((up, made.load(Relaxed)), (2, 2), "one to each host");
-        assert_eq!(come_up(&connector, &["a"], SOON).await, 1);
+    async fn a_host_with_http2_gets_one_connection_and_another_when_that_is_gone() {
+        let library = Library::new(true, 0);
+        assert_eq!(library.requests(&["a", "a", "b", "a", "b"]).await, (5, 1));
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(library.made(), 2, "one to each host");
+        library.lose("a");
+        assert_eq!(library.requests(&["a", "a"]).await, (2, 1));
+        assert_eq!(library.made(), 3);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_asks_while_a_connection_is_being_offered_makes_no_other() {
-        let (connector, made) = connector(true, 0);
-        assert_eq!(come_up(&connector, &["a"], SOON).await, 1);
-        assert_eq!(come_up(&connector, &["a"], Duration::from_secs(60)).await, 0);
-        assert_eq!(made.load(Relaxed), 1);
+        let library = Library { offering: HANDOVER / 2, ..Library::new(true, 0) };
+        let late = async {
+            sleep(Duration::from_secs(1) + HANDOVER / 4).await;
+            library.requests(&["a", "a"]).await
+        };
+        assert_eq!(tokio::join!(library.requests(&["a", "a"]), late), ((2, 1), (2, 0)));
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(library.made(), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_host_without_http2_gets_as_many_as_are_asked_for_once_that_is_known() {
-        let (connector, made) = connector(false, 0);
-        assert_eq!(come_up(&connector, &["a", "a", "a"], 2 * SOON).await, 3);
-        assert_eq!(come_up(&connector, &["a", "a", "a"], SOON).await, 3);
-        assert_eq!(made.load(Relaxed), 6);
+    async fn where_a_connection_breaks_as_soon_as_it_is_up_the_next_request_gets_another_at_once() {
+        let library = Library::new(true, 0);
+        library.requests(&["a"]).await;
+        library.lose("a");
+        assert_eq!(library.requests(&["a"]).await, (1, 1));
+        assert_eq!(library.made(), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_one_fails_the_next_is_made() {
-        let (connector, made) = connector(true, 2);
-        assert_eq!(come_up(&connector, &["a", "a", "a", "a"], Duration::from_secs(60)).await, 1);
-        assert_eq!(made.load(Relaxed), 3);
+    async fn a_host_without_http2_gets_as_many_as_are_asked_for_once_that_is_known_and_as_long_as_it_is_so() {
+        let library = Library::new(false, 0);
+        assert_eq!(library.requests(&["a", "a", "a"]).await, (3, 2));
+        assert_eq!(library.requests(&["a", "a", "a"]).await, (3, 1));
+        assert_eq!(library.made(), 6);
+        library.slow.has_http2.store(true, Relaxed);
+        assert_eq!(library.requests(&["a"]).await, (1, 1));
+        library.lose("a");
+        assert_eq!(library.requests(&["a", "a", "a"]).await, (3, 1));
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(library.made(), 8, "one for all again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_attempt_that_fails_answers_all_that_wait_for_it_and_none_that_comes_after() {
+        let library = Library::new(true, 1);
+        assert_eq!(library.requests(&["a", "a", "a", "a"]).await, (0, 1));
+        assert_eq!(library.made(), 1);
+        assert_eq!(library.requests(&["a", "a", "a", "a"]).await, (4, 1));
+        assert_eq!(library.made(), 2);
     }
 }
