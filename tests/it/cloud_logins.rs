@@ -494,10 +494,16 @@ async fn azures_refresh_token_is_posted_and_goes_as_a_password_where_that_is_ask
             registry.fault(Fault::on("POST", "/oauth2/token", What::status(status)).always());
         }
         source.seed(&images::three_platforms(), "library/app:1");
-        let outcome = clouds.copy(&source.name("library/app:1"), provider.image, &provider.yaml).succeeds().await;
+        let from = source.name("library/app:1");
+        let lines = [provider.image.to_owned(), provider.image.replace("/app:", "/other:")];
+        let lines = lines.map(|to| format!("{from} => {to}")).join("\n");
+        let run = clouds.reach(Run::new().command("copy")).input("registry-identities", &provider.yaml);
+        let outcome = run.input("images", &lines).input("concurrency", "1").succeeds().await;
         registry.is_whole("mirror/app", "1").unwrap_or_else(|problem| panic!("{problem}\n{outcome}"));
         let (posted, got) = (registry.count("POST", "/oauth2/token"), registry.count("GET", "/oauth2/token"));
         assert_eq!((posted > 0, got > 0), (posts, refuses.is_some()), "{}", registry.lines());
+        // Two repositories, two tokens: that it is not posted need not be said twice.
+        assert!(refuses.is_none() || posted == 1 && got > 1, "{}", registry.lines());
     }
 }
 

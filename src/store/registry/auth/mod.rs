@@ -9,7 +9,7 @@ pub mod known;
 pub mod realm;
 pub mod token;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
@@ -53,6 +53,8 @@ pub(crate) struct Auth {
     allowed: Vec<Allowed>,
     known: Mutex<Known>,
     tokens: Mutex<HashMap<TokenKey, Arc<tokio::sync::Mutex<CachedToken>>>>,
+    /// Token services that have no answer to the POST.
+    without_post: Mutex<HashSet<Url>>,
     /// Whether the token service has given a token in this run.
     served: AtomicBool,
     /// Whether the login was good for something in this run.
@@ -106,6 +108,7 @@ impl Auth {
             allowed,
             known: Mutex::new(Known::beforehand(scheme)),
             tokens: Mutex::default(),
+            without_post: Mutex::default(),
             served: AtomicBool::new(false),
             was_good: AtomicBool::new(false),
         }
@@ -210,9 +213,14 @@ impl Auth {
         }
     }
 
+    /// Whether nothing has said how the host wants to be asked.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.known.locked().is_silent()
+    }
+
     /// Whether there is a credential that nothing has asked for: what is hidden from the anonymous may be answered 404.
     pub(crate) fn is_unasked(&self) -> bool {
-        self.has_credential() && self.known.locked().is_silent()
+        self.has_credential() && self.is_silent()
     }
 
     /// Learns from the host's answer to `GET /v2/`. Its scope counts for nothing: GHCR's is a placeholder.
@@ -357,6 +365,12 @@ impl Auth {
         }
     }
 
+    /// How the service at `realm` is asked.
+    fn form(&self, realm: &Url, credential: Option<&Credential>) -> TokenForm {
+        let form = TokenForm::of(credential);
+        if self.without_post.locked().contains(realm) { TokenForm::Get } else { form }
+    }
+
     async fn fetch(
         &self,
         realm: &Url,
@@ -397,7 +411,7 @@ impl Auth {
         let mut is_renewed = false;
         let least = if self.is_named(realm) { Zone::Local } else { context.least };
         let mut budget = RetryBudget::new(context.limits);
-        let mut form = TokenForm::of(credential.as_ref());
+        let mut form = self.form(realm, credential.as_ref());
         loop {
             let request = token_request((realm, least), service, scopes, (form, credential.as_ref()), context)?;
             context.meter.token_request();
@@ -418,12 +432,13 @@ impl Auth {
             };
             drop(unanswered);
             if form.is_unknown(&cause) {
+                self.without_post.locked().insert(realm.clone());
                 form = TokenForm::Get;
                 continue;
             }
             if !is_renewed && self.is_ended(&cause, credential.as_ref()).await {
                 credential = self.credential(context).await?;
-                form = TokenForm::of(credential.as_ref());
+                form = self.form(realm, credential.as_ref());
                 is_renewed = true;
                 continue;
             }
