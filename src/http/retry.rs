@@ -16,8 +16,16 @@ pub const ATTEMPTS_NEVER_ANSWERED: u32 = 3;
 /// The wait when GitHub's secondary limit names none: two minutes have worked where seconds have not.
 const SECONDARY_LIMIT: Duration = Duration::from_secs(120);
 
+/// The first back-off of our own, and the shortest wait: GHCR names microseconds, which from all sides at once would be a
+/// hammer.
+const SHORTEST_BACKOFF: Duration = Duration::from_millis(500);
+
 /// The longest back-off of our own.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
+/// The same where a limit on the rate was met: requests are let in again as time passes, and whoever sleeps longer than it
+/// takes leaves some of them to nobody.
+const LONGEST_AT_A_LIMIT: Duration = Duration::from_secs(2);
 
 /// What to do about a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +60,29 @@ fn classify_response(refusal: &ErrorResponse) -> Retry {
     }
 }
 
+/// How long the server says to wait after `cause`: not at all is said by those that do not know.
+pub fn told(cause: &Cause) -> Option<Duration> {
+    let wait = cause.refusal()?.retry_after.filter(|wait| !wait.is_zero())?;
+    Some(wait.max(SHORTEST_BACKOFF))
+}
+
+/// For how long nobody should ask the server anything after `cause`: as it says itself, or for a moment where it limits the
+/// rate and names no time, because what comes at once is refused too.
+pub fn rest(cause: &Cause) -> Option<Duration> {
+    let limits_rate = cause.refusal().is_some_and(ErrorResponse::limits_rate);
+    told(cause).or(limits_rate.then_some(SHORTEST_BACKOFF))
+}
+
 /// How long to wait after `cause`, when so many attempts have failed, without what [`spread`] adds.
 pub fn pause(cause: &Cause, attempts: u32) -> Duration {
+    if let Some(wait) = told(cause) {
+        return wait;
+    }
+    let own = backoff(attempts);
     match cause.refusal() {
-        // Never faster than our own back-off: `Retry-After: 0` from all sides at once would be a hammer.
-        Some(ErrorResponse { retry_after: Some(wait), .. }) => (*wait).max(backoff(attempts)),
         Some(refusal) if refusal.status == 403 => SECONDARY_LIMIT,
-        _ => backoff(attempts),
+        Some(refusal) if refusal.status == 429 => own.min(LONGEST_AT_A_LIMIT),
+        _ => own,
     }
 }
 
@@ -70,9 +94,9 @@ pub fn spread(wait: Duration) -> Duration {
     wait + wait.mul_f64(f64::from(byte[0]) / 1024.0).min(Duration::from_secs(5))
 }
 
-/// 0.5 s, doubled each time.
+/// The first one, doubled each time.
 fn backoff(attempt: u32) -> Duration {
-    Duration::from_millis(500).saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_BACKOFF)
+    SHORTEST_BACKOFF.saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_BACKOFF)
 }
 
 #[cfg(test)]

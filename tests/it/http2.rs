@@ -3,10 +3,15 @@
 //! The source is as Docker Hub is: tokens from another host, blobs from a third one. The target is as GHCR is. Counts, and
 //! never times.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
 use axum::http::Version;
 use rustls::HandshakeKind;
 
 use crate::support::images::{self, Image};
+use crate::support::registry::Recorded;
 use crate::support::tls::{Certificate, lead_by};
 use crate::support::{Account, Auth, Fault, Registry, Run, TokenAuth, What};
 
@@ -24,6 +29,8 @@ struct World {
     target: Registry,
     certificate: Certificate,
     proxy: String,
+    /// Connections that were led anywhere.
+    led: Arc<AtomicUsize>,
 }
 
 impl World {
@@ -45,11 +52,14 @@ impl World {
         target.set_realm(&format!("https://{TARGET}/token"));
         let hosts = [(SOURCE, &source), (TOKENS, &tokens), (STORAGE, &storage), (TARGET, &target)]
             .map(|(name, registry)| (format!("CONNECT {name}:443 "), registry.host()));
+        let led = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&led);
         let lead = move |line: &str| {
+            counted.fetch_add(1, Relaxed);
             hosts.iter().find(|(begin, _)| line.starts_with(begin)).map(|(_, address)| address.clone())
         };
         let proxy = lead_by(lead).await;
-        Self { source, tokens, storage, target, certificate, proxy }
+        Self { source, tokens, storage, target, certificate, proxy, led }
     }
 
     fn run(&self, run: Run) -> Run {
@@ -61,10 +71,28 @@ impl World {
 
     /// Copies `image`; every tag and manifest of the target is whole then.
     async fn copy(&self, image: &Image) {
-        self.source.seed(image, "library/app:1");
-        let run = Run::copy(&format!("{SOURCE}/library/app:1"), &format!("{TARGET}/mirror/app:1"));
+        self.copy_in_turn(&[image]).await;
+    }
+
+    /// The same for several, one after the other in one run.
+    async fn copy_in_turn(&self, images: &[&Image]) {
+        let mut lines = String::new();
+        for (image, tag) in images.iter().zip(1..) {
+            self.source.seed(image, &format!("library/app:{tag}"));
+            lines += &format!("{SOURCE}/library/app:{tag} => {TARGET}/mirror/app:{tag}\n");
+        }
+        let run = Run::new().command("copy").input("images", &lines).input("concurrency", "1");
         let outcome = self.run(run).input("patience", "20s").succeeds().await;
-        self.target.is_whole("mirror/app", "1").unwrap_or_else(|problem| panic!("{problem}\n{outcome}"));
+        for tag in 1..=images.len() {
+            let is_whole = self.target.is_whole("mirror/app", &tag.to_string());
+            is_whole.unwrap_or_else(|problem| panic!("{problem}\n{outcome}"));
+        }
+    }
+
+    /// What was asked of the source about the blobs of `image`.
+    fn asked_about(&self, image: &Image) -> Vec<Recorded> {
+        let is_of_image = |request: &Recorded| image.blobs.iter().any(|blob| request.path.ends_with(&blob.digest));
+        self.source.log().into_iter().filter(is_of_image).collect()
     }
 
     fn hosts(&self) -> [&Registry; 4] {
@@ -151,6 +179,94 @@ async fn where_blobs_are_elsewhere_the_registry_is_asked_for_large_ones_over_the
     assert!(over_one > 3, "{over_one}: {}", world.source.lines());
     let served = world.storage.log().into_iter().filter(|request| request.served > MEBIBYTE);
     assert_eq!(served.map(|request| request.version).filter(|version| *version == Version::HTTP_2).count(), 0);
+}
+
+#[tokio::test]
+async fn large_blobs_that_the_registry_sends_itself_come_over_connections_of_their_own_though_others_are_elsewhere() {
+    const LARGE: usize = 4 * MEBIBYTE;
+    let world = World::start().await;
+    let (small, large) = (images::wide_of(1, 2, 20_000), images::wide_of(1, 4, LARGE));
+    world.source.clear_faults();
+    for blob in &small.blobs {
+        let elsewhere = What::redirect(format!("https://{STORAGE}{{path}}"));
+        world.source.fault(Fault::on("GET", blob.digest.clone(), elsewhere).always());
+    }
+    world.copy_in_turn(&[&small, &large]).await;
+    let asked = world.asked_about(&large);
+    let whole = |version: Version| asked.iter().filter(|r| r.version == version && r.served >= LARGE).count();
+    assert_eq!((whole(Version::HTTP_2), whole(Version::HTTP_11)), (0, 4), "{}", world.source.lines());
+    // Some are asked for where the others led: at most once each.
+    let over_one = asked.iter().filter(|r| r.version == Version::HTTP_2 && r.served > 0).count();
+    assert!((1..=5).contains(&over_one), "{over_one}: {}", world.source.lines());
+}
+
+#[tokio::test]
+async fn a_large_blob_that_the_shared_connection_has_failed_is_asked_for_over_another() {
+    let world = World::start().await;
+    let (small, large) = (images::wide_of(1, 1, 20_000), images::big(3 * MEBIBYTE, 1));
+    world.source.clear_faults();
+    let blob = large.blobs.iter().find(|blob| blob.bytes.len() > MEBIBYTE).expect("a large one");
+    world.source.fault(Fault::on("GET", blob.digest.clone(), What::NoAnswer));
+    let elsewhere = What::redirect(format!("https://{STORAGE}{{path}}"));
+    world.source.fault(Fault::on("GET", "/blobs/", elsewhere).always());
+    world.copy_in_turn(&[&small, &large]).await;
+    let asked = world.asked_about(&large).into_iter().filter(|request| request.path.ends_with(&blob.digest));
+    let versions: Vec<Version> = asked.map(|request| request.version).collect();
+    assert_eq!(versions, [Version::HTTP_2, Version::HTTP_11], "{}", world.source.lines());
+}
+
+/// Thirty requests begin together, and the first says how the host wants to be asked.
+#[tokio::test]
+async fn of_a_list_of_tags_one_request_a_host_is_asked_without_a_token() {
+    let world = World::start().await;
+    let lines: Vec<String> = (0..300)
+        .map(|number| {
+            for (registry, name) in [(&world.source, "library/app"), (&world.target, "mirror/app")] {
+                registry.seed(&images::release(number % 3), &format!("{name}:{number}"));
+            }
+            format!("{SOURCE}/library/app:{number} => {TARGET}/mirror/app:{number}")
+        })
+        .collect();
+    world.run(Run::new().command("copy").input("images", &lines.join("\n"))).succeeds().await;
+    for (registry, tokens) in [(&world.source, &world.tokens), (&world.target, &world.target)] {
+        let asked = registry.count("HEAD", "/manifests/");
+        assert_eq!((asked, registry.statuses(401), tokens.count("GET", "/token")), (301, 1, 1), "{}", registry.lines());
+    }
+}
+
+/// As nginx ends a connection after `keepalive_requests`.
+#[tokio::test]
+async fn a_list_goes_on_over_the_next_connection_where_one_has_served_enough() {
+    const MOST: usize = 20;
+    let world = World::start().await;
+    let lines: Vec<String> = (0..300)
+        .map(|number| {
+            world.source.seed(&images::release(number % 3), &format!("library/app:{number}"));
+            world.target.seed(&images::release(number % 3), &format!("mirror/app:{number}"));
+            format!("{SOURCE}/library/app:{number} => {TARGET}/mirror/app:{number}")
+        })
+        .collect();
+    for registry in [&world.source, &world.target] {
+        registry.switch(|switches| switches.requests_a_connection = Some(MOST));
+    }
+    world.run(Run::new().command("copy").input("images", &lines.join("\n"))).succeeds().await;
+    for registry in [&world.source, &world.target] {
+        assert_eq!((registry.count("HEAD", "/manifests/"), registry.writes()), (301, 0), "{}", registry.lines());
+        // What is under way when it has served enough is served.
+        let (connections, most) = (registry.handshakes().len(), registry.log().len() / MOST + 1);
+        assert!((2..=most).contains(&connections), "{connections} of at most {most}");
+    }
+}
+
+/// Whose certificate nobody here trusts is connected to once for all that ask together.
+#[tokio::test]
+async fn one_connection_that_fails_answers_all_requests_that_wait_for_it() {
+    let world = World::start().await;
+    let lines: Vec<String> =
+        (0..20).map(|number| format!("{SOURCE}/library/app:{number} => {TARGET}/mirror/app:{number}")).collect();
+    let run = Run::new().command("copy").input("images", &lines.join("\n")).env("HTTPS_PROXY", &world.proxy);
+    run.fails_with(1).await;
+    assert_eq!(world.led.load(Relaxed), 2, "one to the source and one to the target");
 }
 
 #[tokio::test]

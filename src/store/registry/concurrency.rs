@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::store::registry::connections::{Connection, Connections, RequestClass};
+use crate::store::registry::retry::RetryBudget;
 use crate::sync::LockExt as _;
 
 pub(crate) struct Concurrency {
@@ -28,10 +29,20 @@ pub(crate) struct Concurrency {
     write: Arc<AdaptiveLimit>,
     /// When the host last shed load.
     overloaded: Mutex<Option<Instant>>,
+    refusals: Mutex<Refusals>,
     /// Whether it ever did: then the limits grow slowly.
     shed: AtomicBool,
     /// What the hosts of a run may have together.
     connections: Connections,
+}
+
+/// What a limit on the rate of requests has refused.
+#[derive(Default)]
+struct Refusals {
+    /// Since when, where nothing was let in after it.
+    since: Option<Instant>,
+    /// Until when the host is left alone.
+    rest_until: Option<Instant>,
 }
 
 /// How long the refusals of one moment keep coming.
@@ -60,7 +71,16 @@ impl Concurrency {
         };
         let lends = most.is_none();
         let [small, read, early, write] = limits.map(|(start, most)| AdaptiveLimit::new(start.min(most), most, lends));
-        Self { small, read, early, write, overloaded: Mutex::default(), shed: AtomicBool::new(false), connections }
+        Self {
+            small,
+            read,
+            early,
+            write,
+            overloaded: Mutex::default(),
+            refusals: Mutex::default(),
+            shed: AtomicBool::new(false),
+            connections,
+        }
     }
 
     fn limit(&self, class: RequestClass) -> &Arc<AdaptiveLimit> {
@@ -80,8 +100,37 @@ impl Concurrency {
         permit
     }
 
+    /// The same for a request with this budget, once the host no longer wants to be left alone. The wait for a permit is not
+    /// the host's and costs no budget, but for what of it the host has let nobody in. The other is, and does: where the budget
+    /// does not last, the host is asked, and says so itself.
+    pub(crate) async fn acquire_within(&self, class: RequestClass, budget: &mut RetryBudget) -> Permit {
+        let arrived = Instant::now();
+        let permit = self.acquire(class).await;
+        let until = self.refusals.locked().since.unwrap_or_else(Instant::now);
+        budget.exclude_wait(until.saturating_duration_since(arrived));
+        while let Some(until) = self.rests_until().filter(|until| budget.lasts_until(*until)) {
+            sleep_until(until).await;
+        }
+        permit
+    }
+
+    /// Until when the host wants to be left alone.
+    fn rests_until(&self) -> Option<Instant> {
+        self.refusals.locked().rest_until.filter(|until| *until > Instant::now())
+    }
+
+    /// The host is not to be asked anything for so long: it has refused a request, and would refuse others.
+    pub(crate) fn rest(&self, wait: Duration) {
+        let mut refusals = self.refusals.locked();
+        refusals.since.get_or_insert_with(Instant::now);
+        refusals.rest_until = refusals.rest_until.max(Instant::now().checked_add(wait));
+    }
+
     /// A permit of `class`, where one is free now.
     pub(crate) fn try_acquire(&self, class: RequestClass) -> Option<Permit> {
+        if self.rests_until().is_some() {
+            return None;
+        }
         let connection = self.connections.try_acquire(class)?;
         let limit = self.limit(class);
         limit.permits.try_acquire().ok()?.forget();
@@ -97,6 +146,7 @@ impl Concurrency {
 
     /// The host answered well.
     pub(crate) fn on_success(&self, class: RequestClass) {
+        self.refusals.locked().since = None;
         self.limit(class).on_success(!self.shed.load(Relaxed));
     }
 

@@ -23,6 +23,7 @@ use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::auth::{Auth, Learnt};
 use crate::store::registry::concurrency::Concurrency;
 use crate::store::registry::connections::Connections;
+use crate::store::registry::first_request::FirstRequest;
 use crate::store::registry::health::{GivenUp, Health, Work};
 use crate::store::registry::learned::Observed;
 use crate::store::registry::memory::Memory;
@@ -87,6 +88,8 @@ pub struct Host {
     /// What the run's blobs may take.
     pub(crate) memory: Memory,
     pub(crate) concurrency: Concurrency,
+    /// What is asked of it first, and what first with the right to write.
+    pub(crate) first: [FirstRequest; 2],
     /// Whether it was asked how it wants to be asked; locked while it is.
     pub(crate) greeted: OnceCell<()>,
     /// Whether it has answered anything in this run.
@@ -136,6 +139,7 @@ impl Host {
             transport: transport.clone(),
             memory,
             concurrency: Concurrency::new(quirks.is_gentle, settings.most_requests, settings.connections.clone()),
+            first: Default::default(),
             greeted: OnceCell::new(),
             answered: AtomicBool::new(false),
             led_to: Mutex::default(),

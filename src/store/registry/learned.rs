@@ -39,7 +39,9 @@ pub struct Observed {
     /// Uploads with one PATCH of any size fail; only chunks are taken.
     pub(crate) chunked_only: AtomicBool,
     /// A blob that was asked for was at another host.
-    pub(crate) redirects_blobs: AtomicBool,
+    redirects_blobs: AtomicBool,
+    /// A large blob was not: a host may have some elsewhere and others itself.
+    serves_blobs: AtomicBool,
     /// When it was last seen that more connections for one blob do not make it come faster.
     parallel_unhelpful_since: Mutex<Option<Instant>>,
     /// Its repositories.
@@ -89,6 +91,7 @@ impl Observed {
             single_put_below: AtomicU64::new(quirks.single_put_below),
             chunked_only: AtomicBool::new(false),
             redirects_blobs: AtomicBool::new(false),
+            serves_blobs: AtomicBool::new(false),
             parallel_unhelpful_since: Mutex::default(),
             repositories: Mutex::default(),
         }
@@ -99,6 +102,21 @@ impl Observed {
         let mut repositories = self.repositories.locked();
         let known = repositories.entry(Arc::clone(name)).or_insert_with(|| Arc::new(ObservedRepository::new(quirks)));
         Arc::clone(known)
+    }
+
+    /// A blob that was asked for was at another host.
+    pub(crate) fn redirects_a_blob(&self) {
+        self.redirects_blobs.store(true, Relaxed);
+    }
+
+    /// The host itself has sent a large blob.
+    pub(crate) fn serves_a_blob(&self) {
+        self.serves_blobs.store(true, Relaxed);
+    }
+
+    /// Whether the host says of large blobs where they are, as far as was seen, and sends none itself.
+    pub(crate) fn leads_to_blobs(&self) -> bool {
+        self.redirects_blobs.load(Relaxed) && !self.serves_blobs.load(Relaxed)
     }
 
     /// More connections for one blob did not make it come faster.

@@ -11,6 +11,7 @@ pub mod connections;
 mod create;
 pub mod deletion;
 pub mod error_response;
+mod first_request;
 pub mod health;
 pub mod host;
 pub mod learned;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::error::cause::Cause;
-use crate::http::retry::{ATTEMPTS_NEVER_ANSWERED, Retry, classify, pause, spread};
+use crate::http::retry::{ATTEMPTS_NEVER_ANSWERED, Retry, classify, pause, spread, told};
 use crate::store::registry::health::Work;
 
 /// The longest wait for an endpoint with alternatives.
@@ -115,6 +115,11 @@ impl RetryBudget {
         self.since += queued;
     }
 
+    /// Whether it lasts until then.
+    pub(crate) fn lasts_until(&self, when: Instant) -> bool {
+        self.since.checked_add(self.limit).is_none_or(|end| end >= when)
+    }
+
     /// How long nothing has moved, where that is longer than is waited for.
     pub(crate) fn is_over(&self) -> Option<Duration> {
         Some(self.since.elapsed()).filter(|waited| *waited > self.limit)
@@ -146,7 +151,8 @@ impl RetryBudget {
         if waited.saturating_add(wait) > self.limit {
             return Err(Cause::OutOfPatience { waited, last: Box::new(cause) });
         }
-        Ok(spread(wait))
+        // What the host has named holds for all that ask it, and its limit on requests at once spreads them.
+        Ok(if told(&cause).is_some() { wait } else { spread(wait) })
     }
 }
 

@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode};
-use tokio::time::Instant;
 use url::Url;
 
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown, Used};
@@ -18,12 +17,13 @@ use crate::http::clients::Pool;
 use crate::http::exchange;
 use crate::http::exchange::answer;
 use crate::http::reach::Zone;
-use crate::http::retry::{Retry, WORTH_SAYING, classify};
+use crate::http::retry::{Retry, WORTH_SAYING, classify, rest};
 use crate::store::registry::auth::Learnt;
 use crate::store::registry::auth::token::{Scopes, TokenContext};
 use crate::store::registry::concurrency::Permit;
 use crate::store::registry::connections::RequestClass;
 use crate::store::registry::error_response;
+use crate::store::registry::first_request::Turn;
 use crate::store::registry::health::Work;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
@@ -47,6 +47,8 @@ pub(crate) struct Request<'a> {
     pub(crate) class: RequestClass,
     /// The connections that it goes over.
     pub(crate) pool: Pool,
+    /// Whether it is asked over the connection that all share where the answer is expected to be no blob but where it is.
+    pub(crate) may_be_led_on: bool,
     /// What it asks of the host.
     pub(crate) work: Work,
     /// Whether a redirect is followed, or is the answer itself.
@@ -72,6 +74,7 @@ impl<'a> Request<'a> {
             body: None,
             class: RequestClass::Small,
             pool: Pool::Small,
+            may_be_led_on: false,
             work: Work::Answer,
             follow_redirects: true,
             stays_home: false,
@@ -117,9 +120,13 @@ impl Repository {
 
     /// Waits as long as `budget` and the failure say, or gives the failure back.
     pub(crate) async fn pause(&self, budget: &mut RetryBudget, cause: Cause, label: &str) -> Result<(), Cause> {
-        if classify(&cause) == Retry::Throttled {
+        let is_throttled = classify(&cause) == Retry::Throttled;
+        if is_throttled {
             self.host.concurrency.on_overload();
         }
+        // Not where its token service has: with the tokens that there are it is asked on.
+        let is_its_own = matches!(cause, Cause::Refused(_) | Cause::Interrupted(_));
+        let rest = rest(&cause).filter(|_| is_throttled && is_its_own);
         let reason = cause.to_string();
         let never_answered = self.host.never_answered();
         let is_nowhere = self.leads_nowhere(&cause);
@@ -133,6 +140,9 @@ impl Repository {
                 self.host.health.ran_out(work, waited, cause);
             }
         })?;
+        if let Some(rest) = rest {
+            self.host.concurrency.rest(rest);
+        }
         tracing::debug!(
             "{}: {} {label}: attempt {} failed: {reason}; the next in {} ms",
             self.side,
@@ -153,12 +163,9 @@ impl Repository {
         Ok(())
     }
 
-    /// Waits for a permit to send a request of `class`; that wait is not the registry's and costs no budget.
+    /// Waits for a permit to send a request of `class`.
     pub(crate) async fn acquire(&self, class: RequestClass, budget: &mut RetryBudget) -> Permit {
-        let arrived = Instant::now();
-        let permit = self.host.concurrency.acquire(class).await;
-        budget.exclude_wait(arrived.elapsed());
-        permit
+        self.host.concurrency.acquire_within(class, budget).await
     }
 
     /// Sends `call` once (twice where a 401 says what was missing), following redirects. The caller holds a permit of its
@@ -177,12 +184,20 @@ impl Repository {
 
     async fn authorized(&self, call: &Request<'_>) -> Result<Response, Cause> {
         let mut round = 0;
+        let mut first = self.goes_first(call).await?;
         loop {
             let authorization = self.authorization(&call.scopes).await?;
             let sent = authorization.as_ref();
-            let response = self.follow(call, sent).await?;
+            let response = self.follow(call, sent).await.inspect_err(|cause| {
+                if let Some(turn) = first.take() {
+                    turn.failed(cause);
+                }
+            })?;
             if response.status().is_success() {
                 self.host.auth.accepted(&call.scopes, sent);
+                if let Some(turn) = first {
+                    turn.is_answered();
+                }
                 return Ok(response);
             }
             // A storage host that a redirect led to must not tell us whom to give this registry's credential.
@@ -190,6 +205,9 @@ impl Repository {
                 && self.is_home(response.url())
                 && (Box::pin(self.learns(&response, call, sent, round)).await
                     || sent.is_none() && Box::pin(self.greets(&response)).await);
+            if let Some(turn) = first.take() {
+                turn.is_answered();
+            }
             if !is_worth_another {
                 // A registry in front of others (registry.k8s.io) leads to their interface: what answers there is a registry.
                 let was_led = *response.url() != call.url && !response.url().path().starts_with("/v2/");
@@ -198,6 +216,17 @@ impl Repository {
             }
             round += 1;
         }
+    }
+
+    /// The turn of a request that goes alone because nothing is known of how the host wants to be asked. Where it wants nothing
+    /// of those that read, and there is a credential, it may of those that write.
+    ///
+    /// Over TLS: without, a host is near, and what waits has no connection yet.
+    async fn goes_first(&self, call: &Request<'_>) -> Result<Option<Turn<'_>>, Cause> {
+        let [reads, writes] = &self.host.first;
+        let first = if call.scopes.is_pull() || !self.host.auth.has_credential() { reads } else { writes };
+        let is_far = self.host.base().scheme() == "https";
+        if is_far && self.host.auth.is_silent() { first.turn(self.limits.answer).await } else { Ok(None) }
     }
 
     /// Whether a 401 has taught something that makes another request worth it: a new token for one that ran out, once, and
@@ -341,7 +370,7 @@ impl Repository {
         let reads = matches!(call.method, Method::GET | Method::HEAD);
         for _ in 0..=HOPS {
             // Where blobs are elsewhere, this registry only says where: no body, and no connection of its own for it.
-            let is_led_on = self.is_home(&url) && self.host.observed.redirects_blobs.load(Relaxed);
+            let is_led_on = call.may_be_led_on && self.is_home(&url) && self.host.observed.leads_to_blobs();
             let pool = if is_led_on { Pool::Small } else { call.pool };
             let mut request =
                 self.request(call.method.clone(), &url, pool, authorization)?.headers(call.headers.clone());
@@ -363,6 +392,11 @@ impl Repository {
             let response = answered.map_err(|cause| self.blame(&url, Lead::Redirect, cause))?;
             self.heard_from(&url);
             self.heed(&response, authorization);
+            if is_led_on && response.status().is_success() {
+                // Here it is, and would hold up whatever shares that connection: it comes over one of its own.
+                self.host.observed.serves_a_blob();
+                continue;
+            }
             let next = if !call.follow_redirects || (call.stays_home && !self.leads_home(&url, response.headers())) {
                 None
             } else if reads && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {

@@ -57,6 +57,11 @@ impl Scopes {
         Self { from: Some(repository.to_owned()), ..self }
     }
 
+    /// Whether they are to read and no more.
+    pub(crate) fn is_pull(&self) -> bool {
+        self.actions == "pull"
+    }
+
     /// The repository that the request is about.
     pub(crate) fn repository(&self) -> &str {
         &self.repository

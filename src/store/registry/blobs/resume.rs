@@ -1,7 +1,6 @@
 //! One range of a blob, read on after a break.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
@@ -217,6 +216,8 @@ impl RangeReader {
             let url = self.redirected_to.as_ref().unwrap_or(&self.url).clone();
             let mut call = Request::new(Method::GET, url, Scopes::pull(&self.repository.name), "blob");
             (call.class, call.pool, call.work) = (RequestClass::Read, self.pool(), Work::Read);
+            // What has failed it once is not tried again: the connection may be what is broken.
+            call.may_be_led_on = call.pool == Pool::Blob && self.budget.attempts() == 0;
             let ranged = self.parallel || (self.offset > 0 && !self.no_range);
             if ranged && let Ok(range) = HeaderValue::from_str(&self.range()) {
                 call.headers.insert(RANGE, range);
@@ -233,8 +234,8 @@ impl RangeReader {
                     Ok(skip) => {
                         self.skip = skip;
                         self.redirected_to = (*response.url() != self.url).then(|| response.url().clone());
-                        if !self.repository.is_home(response.url()) && self.repository.is_home(&self.url) {
-                            self.repository.host.observed.redirects_blobs.store(true, Relaxed);
+                        if self.repository.is_home(&self.url) {
+                            self.saw_place(response.url(), call.pool);
                         }
                         if is_early {
                             self.repository.host.concurrency.on_success(RequestClass::Early);
@@ -261,6 +262,16 @@ impl RangeReader {
                 return Err(cause);
             }
             self.repository.pause(&mut self.budget, cause, "blob").await?;
+        }
+    }
+
+    /// Notes whether the registry has sent the blob itself, over connections for large ones, or has led to it.
+    fn saw_place(&self, url: &Url, pool: Pool) {
+        let observed = &self.repository.host.observed;
+        if !self.repository.is_home(url) {
+            observed.redirects_a_blob();
+        } else if pool == Pool::Blob && self.descriptor.size > SMALL_BYTES {
+            observed.serves_a_blob();
         }
     }
 

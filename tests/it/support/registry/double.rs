@@ -4,16 +4,26 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use axum::Extension;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::HeaderMap;
+use axum::middleware::map_request;
 use bytes::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
 use rustls::HandshakeKind;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use super::faults::Fault;
 use super::protocol::handle;
-use super::socket::{ConnectionEnd, Listener};
+use super::socket::{Listener, Socket};
 use super::tls::Certificate;
 use super::token::{Auth, Keys};
 use crate::support::images::{self, Image, Object};
@@ -99,6 +109,9 @@ pub struct Switches {
     pub pulls_of_others: u64,
     /// What of manifests can be deleted.
     pub deletes: Deletes,
+    /// After so many requests a connection takes no more and says so (GOAWAY, `Connection: close`), as nginx's
+    /// `keepalive_requests`.
+    pub requests_a_connection: Option<usize>,
 }
 
 /// How a registry deletes manifests.
@@ -134,6 +147,7 @@ impl Default for Switches {
             pulls_left: None,
             pulls_of_others: 0,
             deletes: Deletes::Nothing,
+            requests_a_connection: None,
         }
     }
 }
@@ -301,10 +315,12 @@ impl Registry {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.spawn(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let router = axum::Router::new().fallback(handle).with_state(state);
-                let service = router.into_make_service_with_connect_info::<ConnectionEnd>();
-                axum::serve(Listener { tcp: listener, tls, handshakes }, service).await.unwrap();
+                let tcp = tokio::net::TcpListener::from_std(listener).unwrap();
+                let mut listener = Listener { tcp, tls, handshakes };
+                loop {
+                    let (socket, _) = axum::serve::Listener::accept(&mut listener).await;
+                    tokio::spawn(serve(socket, state.clone()));
+                }
             });
             let _ = runtime.block_on(stopped);
         });
@@ -550,6 +566,30 @@ impl Drop for Registry {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
+        }
+    }
+}
+
+/// Serves one connection, as far as its registry does.
+async fn serve(socket: Socket, node: Arc<Node>) {
+    let most = lock(&node.switches).requests_a_connection;
+    let (requests, enough) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let (end, is_enough) = (socket.end(), enough.clone());
+    let count = move |request: Request| {
+        if Some(requests.fetch_add(1, Relaxed) + 1) == most {
+            is_enough.notify_one();
+        }
+        std::future::ready(request)
+    };
+    let router = axum::Router::new().fallback(handle).with_state(node);
+    let router = router.layer(Extension(ConnectInfo(end))).layer(map_request(count));
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut serving =
+        pin!(builder.serve_connection_with_upgrades(TokioIo::new(socket), TowerToHyperService::new(router)));
+    loop {
+        tokio::select! {
+            _ = serving.as_mut() => return,
+            () = enough.notified() => serving.as_mut().graceful_shutdown(),
         }
     }
 }

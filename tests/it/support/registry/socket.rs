@@ -7,8 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::IncomingStream;
 use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,12 +37,6 @@ impl ConnectionEnd {
     /// By a reset: what is still on its way is lost.
     pub(super) fn reset(&self) {
         self.0.store(true, Relaxed);
-    }
-}
-
-impl Connected<IncomingStream<'_, Listener>> for ConnectionEnd {
-    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
-        stream.io().end.clone()
     }
 }
 
@@ -97,6 +89,11 @@ impl Wire {
 }
 
 impl Socket {
+    /// How it will end.
+    pub(super) fn end(&self) -> ConnectionEnd {
+        self.end.clone()
+    }
+
     fn inner(self: Pin<&mut Self>) -> Pin<&mut dyn Duplex> {
         self.get_mut().stream.as_mut()
     }
