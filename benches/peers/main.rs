@@ -100,6 +100,7 @@ fn options() -> Command {
         )
         .arg(flag("large", "Also a blob of 4 GiB, 3,000 and 10,000 tags, for the peak memory"))
         .arg(flag("timeline", "One run each, printed request by request as the network saw it"))
+        .arg(flag("keep", "Put the table into benches/README.md and the figures beside it"))
         .arg(option("json", "FILE", "Where the figures go [default: target/peers.json]"))
         .arg(option("registry", "PROGRAM", "Docker distribution to serve both ends [default: 3, else 2.8]"))
         .arg(option("program", "FILE", "A mirror-image to measure instead of the one built here"))
@@ -113,6 +114,8 @@ struct Options {
     /// What the target of a real network is like; none on a plain one.
     real: Option<Like>,
     timeline: bool,
+    /// Whether the table is the one that the document shows from now on.
+    keep: bool,
     json: PathBuf,
     registry: Option<PathBuf>,
     program: Option<PathBuf>,
@@ -139,6 +142,7 @@ impl Options {
                 _ => None,
             },
             timeline: matches.get_flag("timeline"),
+            keep: matches.get_flag("keep"),
             json: path("json").unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers.json")),
             registry: path("registry"),
             program: path("program"),
@@ -195,10 +199,31 @@ fn bench(options: &Options) -> Outcome<()> {
         floor: measure::floor(),
     };
     if !options.timeline {
-        writeln!(std::io::stdout(), "{}", table::markdown(&scene, &sections))?;
-        fs::write(&options.json, serde_json::to_string_pretty(&table::json(&scene, &sections))?)?;
+        let (text, figures) = (table::markdown(&scene, &sections), table::json(&scene, &sections));
+        let figures = serde_json::to_string_pretty(&figures)?;
+        writeln!(std::io::stdout(), "{text}")?;
+        fs::write(&options.json, &figures)?;
         say(&format!("the figures are in {}", options.json.display()));
+        if options.keep {
+            keep(options.real.is_some(), &text, &figures)?;
+        }
     }
+    Ok(())
+}
+
+/// Puts the table where the document has that of its network, and the figures beside the document.
+fn keep(is_real: bool, table: &str, figures: &str) -> Outcome<()> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches");
+    let (network, json) = if is_real { ("real", "last-real.json") } else { ("plain", "last.json") };
+    let document = fs::read_to_string(here.join("README.md"))?;
+    let (begin, end) = (format!("<!-- table: {network} -->\n"), format!("<!-- end of table: {network} -->"));
+    let parts = document.split_once(&begin).and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)));
+    let (before, after) = parts.ok_or_else(|| format!("benches/README.md has no place for the table: {begin}"))?;
+    let today = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    let today = today.split_once('T').map_or(today.as_str(), |(day, _)| day);
+    let kept = format!("{before}{begin}\n{today}. {}\n\n{end}{after}", table.trim_end());
+    fs::write(here.join("README.md"), kept)?;
+    fs::write(here.join(json), format!("{figures}\n"))?;
     Ok(())
 }
 
