@@ -35,6 +35,11 @@ pub trait Format: Sync {
         true
     }
 
+    /// Whether it says how images are signed.
+    fn needs_signatures(&self) -> bool {
+        false
+    }
+
     /// The files, or why this format cannot say what the run did.
     fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String>;
 

@@ -105,6 +105,11 @@ impl Wanted {
     pub fn is_empty(&self) -> bool {
         self.formats.is_empty()
     }
+
+    /// Whether policies are handed over, and what images are signed by is to be known.
+    pub fn has_policies(&self) -> bool {
+        FORMATS.iter().any(|format| format.needs_signatures() && self.formats.contains(format.name()))
+    }
 }
 
 /// Renders what was asked for. Contacts nothing, writes nothing.

@@ -17,8 +17,33 @@ use crate::emit::files::EmittedFile;
 use crate::emit::format::{Format, Run, Signed};
 use crate::policy::{Log, Matcher, Policy, PublicKey, Signer};
 
+/// How the images of a repository are signed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Under cosign's tags.
+    Tag,
+    /// By bundles, which are referrers.
+    Bundle,
+    /// Some so, some so.
+    Both,
+    /// This run could not look.
+    Unknown,
+}
+
+impl Form {
+    fn of(all: &[&Signed]) -> Self {
+        let any = |form| all.iter().any(|signed| signed.is_bundle == Some(form));
+        match (any(false), any(true)) {
+            (true, false) => Self::Tag,
+            (false, true) => Self::Bundle,
+            (true, true) => Self::Both,
+            (false, false) => Self::Unknown,
+        }
+    }
+}
+
 /// The signed repositories of a target, by name; and what is left out.
-fn repositories(run: &Run) -> Result<(BTreeMap<&str, &Signed>, Vec<String>), String> {
+fn repositories(run: &Run) -> Result<(BTreeMap<&str, (&Signed, Form)>, Vec<String>), String> {
     let mut found: BTreeMap<&str, Vec<&Signed>> = BTreeMap::new();
     for signed in &run.signed {
         found.entry(&signed.target).or_default().push(signed);
@@ -26,9 +51,9 @@ fn repositories(run: &Run) -> Result<(BTreeMap<&str, &Signed>, Vec<String>), Str
     let mut notes = Vec::new();
     let mut clear = BTreeMap::new();
     for (target, all) in found {
-        let first = all.iter().copied().find(|signed| signed.is_bundle.is_some()).unwrap_or(all[0]);
+        let first = all[0];
         if all.iter().all(|signed| signed.source == first.source && signed.policy == first.policy) {
-            clear.insert(target, first);
+            clear.insert(target, (first, Form::of(&all)));
         } else {
             notes.push(format!("{target} holds images of several sources or policies: it is left out here"));
         }
@@ -39,14 +64,23 @@ fn repositories(run: &Run) -> Result<(BTreeMap<&str, &Signed>, Vec<String>), Str
     Ok((clear, notes))
 }
 
+/// Each reader looks for one form of signature: a guess would refuse what is signed.
+const NOT_LOOKED_AT: &str = "how its images are signed could not be looked at in this run";
+
 /// What a signer is to a reader of containers/image, which Podman and OpenShift have: keys, or an address.
 enum Root {
     Keys(Vec<String>),
     Address { email: String, issuer: String, authorities: String },
 }
 
-/// The same, or why that reader cannot say it.
-fn root(policy: &Policy) -> Result<Root, String> {
+/// The same, or why that reader cannot say it, or would refuse what is signed.
+fn root(policy: &Policy, form: Form) -> Result<Root, String> {
+    match form {
+        Form::Tag => {}
+        Form::Bundle => return Err("its images are signed by bundles, and bundles are not read there".to_owned()),
+        Form::Both => return Err("some of its images are signed by bundles, and bundles are not read there".to_owned()),
+        Form::Unknown => return Err(NOT_LOOKED_AT.to_owned()),
+    }
     if policy.predicate.is_some() {
         return Err("it wants an attestation, and attestations are not read there".to_owned());
     }
@@ -87,11 +121,15 @@ impl Format for Podman {
         true
     }
 
+    fn needs_signatures(&self) -> bool {
+        true
+    }
+
     fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String> {
         let (repositories, mut notes) = repositories(run)?;
         let (mut scopes, mut attachments) = (BTreeMap::new(), BTreeMap::new());
-        for (target, signed) in repositories {
-            match requirement(signed) {
+        for (target, (signed, form)) in repositories {
+            match requirement(signed, form) {
                 Ok(requirement) => {
                     scopes.insert(target, json!([requirement]));
                     attachments.insert(target, Attachments { use_sigstore_attachments: true });
@@ -126,12 +164,12 @@ fn left_out(target: &str, policy: &Policy, why: &str) -> String {
 }
 
 /// What must hold of one repository. The signature names the original's, without a tag, as cosign writes it.
-fn requirement(signed: &Signed) -> Result<Value, String> {
+fn requirement(signed: &Signed, form: Form) -> Result<Value, String> {
     let mut requirement = json!({
         "type": "sigstoreSigned",
         "signedIdentity": { "type": "exactRepository", "dockerRepository": signed.source },
     });
-    match root(&signed.policy)? {
+    match root(&signed.policy, form)? {
         Root::Keys(keys) => match keys.as_slice() {
             [key] => requirement["keyData"] = json!(base64(key)),
             keys => requirement["keyDatas"] = json!(keys.iter().map(|key| base64(key)).collect::<Vec<_>>()),
@@ -169,11 +207,15 @@ impl Format for Openshift {
         true
     }
 
+    fn needs_signatures(&self) -> bool {
+        true
+    }
+
     fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String> {
         let (repositories, mut notes) = repositories(run)?;
         let mut specs = Vec::new();
-        for (target, signed) in repositories {
-            match image_policy(target, signed) {
+        for (target, (signed, form)) in repositories {
+            match image_policy(target, signed, form) {
                 Ok(spec) => specs.push(spec),
                 Err(why) => notes.push(left_out(target, &signed.policy, &why)),
             }
@@ -203,9 +245,9 @@ impl Format for Openshift {
     }
 }
 
-fn image_policy(target: &str, signed: &Signed) -> Result<Value, String> {
+fn image_policy(target: &str, signed: &Signed, form: Form) -> Result<Value, String> {
     let log = log_key(&signed.policy)?;
-    let trust = match root(&signed.policy)? {
+    let trust = match root(&signed.policy, form)? {
         Root::Keys(keys) => {
             let [key] = keys.as_slice() else { return Err("it has several keys, and one is known there".to_owned()) };
             let mut key = json!({ "keyData": base64(key) });
@@ -243,19 +285,32 @@ impl Format for Kyverno {
         true
     }
 
+    fn needs_signatures(&self) -> bool {
+        true
+    }
+
     fn files(&self, run: &Run) -> Result<Vec<EmittedFile>, String> {
         let (repositories, mut notes) = repositories(run)?;
         let mut rules = Vec::new();
-        for (target, signed) in repositories {
+        for (target, (signed, form)) in repositories {
+            let mut leave = |why| notes.push(left_out(target, &signed.policy, why));
             if signed.policy.predicate.is_some() || signed.policy.root.is_some() {
-                let why = "it wants an attestation, or has a root of its own";
-                notes.push(left_out(target, &signed.policy, why));
+                leave("it wants an attestation, or has a root of its own");
                 continue;
             }
-            let Some(is_bundle) = signed.is_bundle else {
-                let why = "how its images are signed was not looked at in this run: run once with `check: deep`";
-                notes.push(left_out(target, &signed.policy, why));
-                continue;
+            let kind = match form {
+                Form::Tag => "Cosign",
+                Form::Bundle => "SigstoreBundle",
+                Form::Both => {
+                    leave(
+                        "some of its images are signed under cosign's tags and some by bundles, and one form is known there",
+                    );
+                    continue;
+                }
+                Form::Unknown => {
+                    leave(NOT_LOOKED_AT);
+                    continue;
+                }
             };
             rules.push(json!({
                 "name": format!("signed-{}", rules.len() + 1),
@@ -263,7 +318,7 @@ impl Format for Kyverno {
                 "verifyImages": [{
                     "imageReferences": [format!("{target}:*"), format!("{target}@*")],
                     "failureAction": "Enforce",
-                    "type": if is_bundle { "SigstoreBundle" } else { "Cosign" },
+                    "type": kind,
                     "attestors": [{ "count": 1, "entries": attestors(&signed.policy) }],
                 }],
             }));

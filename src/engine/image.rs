@@ -362,7 +362,9 @@ impl<'a> ImageTask<'a> {
 
     /// Whether the signature must be looked at although the target has the image.
     fn is_due(&self, digest: Option<&Digest>) -> bool {
-        self.job.options.requirement.as_ref().is_some_and(|wanted| wanted.is_due(digest))
+        let Options { requirement, unchanged, .. } = &*self.job.options;
+        let is_handed_over = *unchanged >= UnchangedDetail::Signatures;
+        requirement.as_ref().is_some_and(|wanted| wanted.is_due(digest) || is_handed_over && wanted.is_asked())
     }
 
     /// Compares what the target has with what it is to have: how it looks before the copy, or how the image ends where
@@ -429,7 +431,7 @@ impl<'a> ImageTask<'a> {
     /// What is at the target is what is wanted, whatever the source says.
     async fn stays(&self, target: &Target, found: &Digest) -> Result<Outcome, Error> {
         self.known().image.digest = Some(found.clone());
-        if self.job.options.unchanged == UnchangedDetail::Platforms {
+        if self.job.options.unchanged >= UnchangedDetail::Platforms {
             let root = target.get_manifest(TagOrDigest::Digest(found)).await?;
             self.known().describe(&root, None, None, |_| None);
         }
@@ -565,7 +567,7 @@ impl<'a> ImageTask<'a> {
         let chosen = resolved.children.iter().flat_map(|chosen| &chosen.kept);
         let chosen = chosen.map(|digest| target.head_manifest(TagOrDigest::Digest(digest)));
         let unchanged = try_join_all(chosen).await?.iter().all(Option::is_some);
-        if unchanged && self.job.options.unchanged == UnchangedDetail::Platforms {
+        if unchanged && self.job.options.unchanged >= UnchangedDetail::Platforms {
             let root = target.get_manifest(TagOrDigest::Digest(resolved.root.digest())).await?;
             self.known().describe(&root, resolved.chosen.as_ref(), resolved.children.as_ref(), |_| None);
         }

@@ -106,7 +106,7 @@ pub enum UnchangedDetail {
 }
 
 /// What to do when the target tag exists with another digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OnConflict {
     /// Move the tag.
     Overwrite,
@@ -121,6 +121,8 @@ impl Choice for OnConflict {
         &[("overwrite", Self::Overwrite), ("keep", Self::Keep), ("fail", Self::Fail)];
 }
 
+    /// And the signature that lets it in: the policies of others are made of that.
+    Signatures,
 /// Whether a tag of the source may have moved since it was copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceTag {

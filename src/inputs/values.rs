@@ -578,9 +578,16 @@ impl Values {
     }
 }
 
-/// What is learnt of an image that need not be copied: configuration and replies are made of its platforms.
+/// What is learnt of an image that need not be copied: configuration and replies are made of its platforms, policies of its
+/// signatures.
 fn detail(emit: &emit::Wanted, declined: Option<&[Declined]>) -> UnchangedDetail {
-    if emit.is_empty() && declined.is_none() { UnchangedDetail::Digest } else { UnchangedDetail::Platforms }
+    if emit.has_policies() {
+        UnchangedDetail::Signatures
+    } else if emit.is_empty() && declined.is_none() {
+        UnchangedDetail::Digest
+    } else {
+        UnchangedDetail::Platforms
+    }
 }
 
 pub fn parsed<T>(name: &str, result: Result<T, String>) -> Result<T, Error> {

@@ -576,7 +576,7 @@ fn kustomize_rewrites_every_spelling_through_the_component() {
 // From here on the whole program runs, and real clients pull by what it wrote.
 
 /// A small image that container engines can unpack.
-fn unpackable() -> Image {
+pub fn unpackable() -> Image {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("hello"), "from the mirror\n").unwrap();
     let tar = real::run(Command::new("tar").args(["-C", &directory.path().display().to_string(), "-cf", "-", "hello"]));

@@ -121,10 +121,12 @@ impl Instance {
 
     /// The same for a key of somebody else's.
     pub fn certificate_for(&self, spki: &[u8], says: &Certified) -> Vec<u8> {
+        // An address, or a URI.
+        let name = if says.identity.contains("://") { 0x86 } else { 0x81 };
         let mut extensions = vec![
             extension("551d0f", true, &tlv(0x03, &[0x07, 0x80])),
             extension("551d25", false, &sequence(&[oid("2b06010505070303")])),
-            extension("551d11", true, &sequence(&[tlv(0x86, says.identity.as_bytes())])),
+            extension("551d11", true, &sequence(&[tlv(name, says.identity.as_bytes())])),
             extension("2b0601040183bf300108", false, &tlv(0x0c, says.issuer.as_bytes())),
         ];
         let valid = (SIGNED_AT - 60, says.until);
@@ -283,8 +285,13 @@ pub fn statement(digest: &str, predicate: &str) -> String {
 
 /// The payload that cosign 2 signs.
 pub fn payload(digest: &str) -> String {
+    payload_as("x", digest)
+}
+
+/// The same for an image of this name.
+pub fn payload_as(name: &str, digest: &str) -> String {
     format!(
-        r#"{{"critical":{{"identity":{{"docker-reference":"x"}},"image":{{"docker-manifest-digest":"{digest}"}},"type":"cosign container image signature"}},"optional":null}}"#
+        r#"{{"critical":{{"identity":{{"docker-reference":"{name}"}},"image":{{"docker-manifest-digest":"{digest}"}},"type":"cosign container image signature"}},"optional":null}}"#
     )
 }
 
