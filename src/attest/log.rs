@@ -95,10 +95,12 @@ fn number(value: &Value) -> Option<String> {
 
 /// Bytes in hexadecimal, as a bundle has them.
 fn in_base64(value: &Value) -> Option<String> {
-    let text = value.as_str().filter(|text| text.len().is_multiple_of(2) && text.is_ascii())?;
-    let bytes: Option<Vec<u8>> =
-        (0..text.len()).step_by(2).map(|from| u8::from_str_radix(&text[from..from + 2], 16).ok()).collect();
-    bytes.map(|bytes| STANDARD.encode(bytes))
+    let digits = value.as_str()?.chars().map(|digit| digit.to_digit(16)).collect::<Option<Vec<u32>>>()?;
+    let bytes = digits.chunks(2).map(|pair| match *pair {
+        [high, low] => u8::try_from(high << 4 | low).ok(),
+        _ => None,
+    });
+    bytes.collect::<Option<Vec<u8>>>().map(|bytes| STANDARD.encode(bytes))
 }
 
 #[cfg(test)]
@@ -125,7 +127,8 @@ mod tests {
             entry[lacking] = json!(null);
             assert_eq!(first(&answer(entry)), None, "{lacking}");
         }
-        for bytes in ["0", "zz", "é0"] {
+        // A sign is no digit, though Rust reads `+f` as a number.
+        for bytes in ["0", "zz", "é0", "+f", "-0", " f", "0x"] {
             let mut entry = whole.clone();
             entry["logID"] = json!(bytes);
             assert_eq!(first(&answer(entry)), None, "{bytes}");

@@ -1,8 +1,8 @@
 //! A statement of what was copied, signed in the name of the job that copied it: an in-toto statement in a sigstore bundle.
 //!
-//! Owns that a key lives as long as its certificate and no longer, in memory alone; that one certificate serves the images of
-//! some minutes; that a signature is made anew for each attempt, so that a log never has it twice. Which services help is in
-//! `services`. Never shows an identity to another host than the authority, and never says what it was not given.
+//! Owns that a key signs for some minutes only, is in memory alone, and goes when another is needed or the run ends; that one
+//! certificate serves the images of these minutes, and one refusal all images; that a signature is made anew for each attempt, so
+//! that a log never has it twice. Which services help is in `services`. Never shows an identity to another host than the authority, and never says what it was not given.
 
 mod certificate;
 mod log;
@@ -16,10 +16,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::attest::certificate::Certificate;
 use crate::attest::services::Services;
-use crate::credentials::cloud::ask::{Again, Exchange};
+use crate::credentials::cloud::ask::{Again, Exchange, LastFailure};
 use crate::credentials::cloud::oidc::Oidc;
 use crate::error::cause::LoginFailure;
 use crate::http::clients::Transport;
@@ -61,7 +62,14 @@ pub struct Attestor {
     transport: Transport,
     patience: Duration,
     /// The lock is the single flight: the first that signs has a certificate made, the others wait for it.
-    certificate: Mutex<Option<Arc<Certificate>>>,
+    holder: Mutex<Holder>,
+}
+
+/// The certificate at present, and how the last one failed.
+#[derive(Default)]
+struct Holder {
+    certificate: Option<Arc<Certificate>>,
+    failure: LastFailure,
 }
 
 /// A statement that was signed.
@@ -76,7 +84,7 @@ pub struct Signed {
 impl Attestor {
     /// Nothing is contacted yet.
     pub fn new(settings: Settings, transport: &Transport, patience: Duration) -> Self {
-        Self { settings, transport: transport.clone(), patience, certificate: Mutex::default() }
+        Self { settings, transport: transport.clone(), patience, holder: Mutex::default() }
     }
 
     /// The run, for a statement.
@@ -89,15 +97,19 @@ impl Attestor {
         let exchange = Exchange { transport: &self.transport, meter, answer: ANSWER, patience: self.patience };
         let mut retry = Again::begin(false);
         loop {
-            match self.attempt(statement, &exchange).await {
+            let certificate = self.certificate(subject, &exchange).await?;
+            match Self::attempt(&certificate, statement, &exchange).await {
                 Ok(signed) => return Ok(signed),
                 Err(failure) => retry.pause(failure, subject, &exchange).await?,
             }
         }
     }
 
-    async fn attempt(&self, statement: &Value, exchange: &Exchange<'_>) -> Result<Signed, Box<LoginFailure>> {
-        let certificate = self.certificate(exchange).await?;
+    async fn attempt(
+        certificate: &Certificate,
+        statement: &Value,
+        exchange: &Exchange<'_>,
+    ) -> Result<Signed, Box<LoginFailure>> {
         let payload = statement.to_string();
         let message = pre_authentication(&payload);
         let signature = certificate.sign(&message)?;
@@ -110,7 +122,7 @@ impl Attestor {
         let mut material = json!({ "certificate": { "rawBytes": STANDARD.encode(&certificate.der) } });
         let mut log_index = None;
         if let Some(log) = &services.log {
-            let entry = log.entry(&certificate, (&envelope, &message, &signature), exchange).await?;
+            let entry = log.entry(certificate, (&envelope, &message, &signature), exchange).await?;
             log_index = entry["logIndex"].as_str().and_then(|index| index.parse().ok());
             material["tlogEntries"] = json!([entry]);
         }
@@ -123,16 +135,21 @@ impl Attestor {
         Ok(Signed { bundle: bundle.to_string().into_bytes(), log_index })
     }
 
-    /// The certificate that signs now.
-    async fn certificate(&self, exchange: &Exchange<'_>) -> Result<Arc<Certificate>, Box<LoginFailure>> {
-        let mut held = self.certificate.lock().await;
-        if let Some(certificate) = held.as_ref().filter(|certificate| certificate.is_fresh()) {
-            return Ok(Arc::clone(certificate));
+    /// The certificate that signs now. One that is refused is refused to the whole run: it is asked for once.
+    async fn certificate(&self, subject: &str, exchange: &Exchange<'_>) -> Result<Arc<Certificate>, Box<LoginFailure>> {
+        let arrived = Instant::now();
+        let mut holder = self.holder.lock().await;
+        let Holder { certificate, failure } = &mut *holder;
+        if let Some(fresh) = certificate.as_ref().filter(|certificate| certificate.is_fresh()) {
+            return Ok(Arc::clone(fresh));
         }
         let Settings { oidc, services, .. } = &self.settings;
-        let certificate = Arc::new(Certificate::obtain(oidc, services.as_ref(), exchange).await?);
-        *held = Some(Arc::clone(&certificate));
-        Ok(certificate)
+        // The key of one that has ended is gone before another is made.
+        let again = Again::begin(certificate.take().is_some());
+        let obtain = || Certificate::obtain(oidc, services.as_ref(), exchange);
+        let made = Arc::new(failure.or_ask((arrived, again), (subject, exchange), obtain).await?);
+        *certificate = Some(Arc::clone(&made));
+        Ok(made)
     }
 }
 

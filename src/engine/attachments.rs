@@ -6,11 +6,12 @@
 //! its signature breaks clusters. What is listed and cannot be had is said. Never writes.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::fmt;
 
 use futures_util::future::{BoxFuture, FutureExt as _, try_join, try_join_all};
 use futures_util::stream::{FuturesUnordered, Stream, StreamExt as _};
 
-use crate::engine::answers::{Answers, Keep, entries, open, too_many};
+use crate::engine::answers::{Answers, Keep, entries, is_list_of, open, too_many};
 use crate::engine::copy::limit::AttachmentQuota;
 use crate::engine::options::Attachments;
 use crate::error::Error;
@@ -265,12 +266,33 @@ pub async fn why_left_behind(source: &Source, attachment: &Manifest) -> Result<O
 pub enum TargetList {
     /// The list, whether what it names is there or not.
     Entries(Vec<Descriptor>),
+    /// None.
+    Unlisted(Unlisted),
+}
+
+/// Why a target lists nothing of what is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unlisted {
     /// It keeps no such list; why.
     NotKept(String),
+    /// Whether it keeps one cannot be told; what it says. That something is not there only 404 says: a right that is missing, and
+    /// a registry that sheds load, say nothing of what is there.
+    Unknown(String),
+}
+
+impl fmt::Display for Unlisted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotKept(reason) => write!(f, "the target keeps no list of what is attached ({reason})"),
+            Self::Unknown(reason) => {
+                write!(f, "whether the target keeps a list of what is attached cannot be told ({reason})")
+            }
+        }
+    }
 }
 
 impl TargetList {
-    /// That of `subject`. What may not be read, and a fallback tag that answers with the image itself, is no list that lacks
+    /// That of `subject`. What may not be read, and what is under the fallback tag and is no list, is no list that lacks
     /// something: a copy can do no more there, and has said so.
     pub async fn read(target: &Target, subject: &Digest) -> Result<Self, Error> {
         if let Some(listed) = target.referrers(subject).await? {
@@ -278,28 +300,40 @@ impl TargetList {
         }
         let tag = subject.fallback_tag();
         match present(target.get_manifest(TagOrDigest::Tag(&tag)).await) {
-            Ok(Some(found)) if found.digest == *subject => Ok(Self::NotKept(answers_itself(&tag))),
-            Ok(Some(list)) => Ok(Self::Entries(list.entries().to_vec())),
+            Ok(Some(found)) => Ok(match no_list(&found, subject) {
+                Some(why) => Self::Unlisted(Unlisted::NotKept(why)),
+                None => Self::Entries(found.entries().to_vec()),
+            }),
             Ok(None) => Ok(Self::Entries(Vec::new())),
-            Err(error) if error.is_declined() => Ok(Self::NotKept(error.to_string())),
+            Err(error) if error.is_declined() => Ok(Self::Unlisted(Unlisted::Unknown(error.to_string()))),
             Err(error) => Err(error),
         }
     }
 }
 
-/// Why a target keeps no list under `tag` that resolves it as a digest.
-pub fn answers_itself(tag: &str) -> String {
-    format!("it answers `{tag}` with the image itself")
+/// Why what a target has under the fallback tag of `subject` is no list; nothing where it is one.
+pub fn no_list(found: &Manifest, subject: &Digest) -> Option<String> {
+    let (tag, digest) = (subject.fallback_tag(), &found.digest);
+    if digest == subject {
+        return Some(format!("it answers `{tag}` with the image itself"));
+    }
+    (!is_list_of(found, subject)).then(|| format!("it has {digest} under `{tag}`, which is no list and stays as it is"))
 }
 
-/// That `attached` are at the target, which for this `reason` does not list them under `subject`.
-pub fn not_listed(subject: &Digest, attached: &[&Digest], reason: &str) -> String {
+/// That `attached` are at the target, which for this reason does not list them under `subject`.
+pub fn not_listed(subject: &Digest, attached: &[&Digest], unlisted: &Unlisted) -> String {
     let digests: Vec<&str> = attached.iter().map(|digest| digest.as_str()).collect();
-    format!(
-        "the target keeps no list of what is attached to {subject} ({reason}): {} is there, and nobody finds it who does not \
-         know its digest",
-        digests.join(", ")
-    )
+    let digests = digests.join(", ");
+    match unlisted {
+        Unlisted::NotKept(reason) => format!(
+            "the target keeps no list of what is attached to {subject} ({reason}): {digests} is there, and nobody finds it who \
+             does not know its digest"
+        ),
+        Unlisted::Unknown(reason) => format!(
+            "whether the target lists what is attached to {subject} cannot be told ({reason}): {digests} is there, and no list \
+             was written"
+        ),
+    }
 }
 
 /// The tags under which cosign keeps what is wanted.

@@ -26,15 +26,21 @@ use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest, PackedManifest};
 use crate::oci::reference::{ImageReference, Reference};
 use crate::policy::SignedBy;
-use crate::store::Target;
 use crate::store::blob::{BlobPushRequest, BlobSource, BlobStream};
 use crate::store::content::{OnFailure, Presence, TagOrDigest};
+use crate::store::{Target, present};
 
 /// What tells the statements about several tags of one digest apart: the name that it is about.
 const TITLE: &str = "org.opencontainers.image.title";
 
-/// Bundles whose marks are asked for where a list has none.
-const LOOKED_AT: usize = 20;
+/// What tells the statements about one name apart: where the image came from.
+const SOURCE: &str = "org.opencontainers.image.base.name";
+
+/// The type of a manifest's configuration where there is none to have; old lists have it as the type of what they list.
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+
+/// Manifests whose marks are asked for where a list does not have them.
+const LOOKED_AT: usize = 100;
 
 /// What is written beside an image, and by whom.
 pub struct Attesting<'a> {
@@ -47,42 +53,65 @@ pub struct Attesting<'a> {
 }
 
 impl Attesting<'_> {
-    /// Whether the target lacks a statement about `digest` under this name. Marks are believed: nothing is proven by them, but
-    /// that somebody says that there is one.
-    pub async fn is_lacking(&self, digest: &Digest) -> Result<bool, Error> {
-        let entries = match TargetList::read(self.target, digest).await? {
-            TargetList::Entries(entries) => entries,
-            TargetList::NotKept(reason) => return Err(self.not_listed(digest, &reason)),
-        };
-        let name = self.name.to_string();
-        let is_it = |mark: &dyn Fn(&str) -> Option<String>| {
-            mark(BUNDLE_PREDICATE).as_deref() == Some(PREDICATE) && mark(TITLE).as_ref() == Some(&name)
-        };
-        let mut unmarked = 0;
-        for entry in entries.iter().filter(|entry| entry.artifact_type.as_deref().is_none_or(|kind| kind == BUNDLE)) {
-            let is_there = match &entry.annotations {
-                Some(_) => is_it(&|key| entry.annotation(key).map(str::to_owned)),
-                None if unmarked < LOOKED_AT => {
-                    unmarked += 1;
-                    match self.target.get_manifest(TagOrDigest::Digest(&entry.digest)).await {
-                        Ok(manifest) => is_it(&|key| manifest.annotations.get(key).map(str::to_owned)),
-                        Err(error) if error.is_absent() => false,
-                        Err(error) => return Err(error),
-                    }
+    /// Whether the target lacks a statement about `digest` under this name that says it came from `source`. Marks are believed:
+    /// nothing is proven by them, but that somebody says that there is one.
+    pub async fn is_lacking(&self, digest: &Digest, source: &ImageReference) -> Result<bool, Error> {
+        let entries = self.listed(digest).await?;
+        let (name, source) = (self.name.to_string(), source.to_string());
+        let marks = [(BUNDLE_PREDICATE, PREDICATE), (TITLE, name.as_str()), (SOURCE, source.as_str())];
+        let may_be = |kind: &str| kind == BUNDLE || kind == EMPTY;
+        let mut looked_at = 0;
+        for entry in entries.iter().filter(|entry| entry.artifact_type.as_deref().is_none_or(may_be)) {
+            // Lists leave marks out: then those of what is listed count.
+            let is_it = match is_marked(&marks, |key| entry.annotation(key)) {
+                Some(is_it) => is_it,
+                None if looked_at == LOOKED_AT => {
+                    self.meter.notice(format!(
+                        "{}: more than {LOOKED_AT} things are attached to {digest} whose list does not say what they are: none is \
+                         attested anew, whether it was before or not",
+                        self.name
+                    ));
+                    return Ok(false);
                 }
-                None => false,
+                None => {
+                    looked_at += 1;
+                    let manifest = present(self.target.get_manifest(TagOrDigest::Digest(&entry.digest)).await)?;
+                    let said = manifest.and_then(|manifest| is_marked(&marks, |key| manifest.annotations.get(key)));
+                    said == Some(true)
+                }
             };
-            if is_there {
+            if is_it {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
+    /// What the target lists as attached to `digest`. Where it keeps no list, or does not say whether it does, nothing is signed:
+    /// an entry of the log is there for good.
+    async fn listed(&self, digest: &Digest) -> Result<Vec<Descriptor>, Error> {
+        let unlisted = match self.list().not_kept(digest).await {
+            Some(known) => known,
+            None => match TargetList::read(self.target, digest).await? {
+                TargetList::Entries(entries) => return Ok(entries),
+                TargetList::Unlisted(unlisted) => unlisted,
+            },
+        };
+        Err(self.not_listed(digest, format!("{unlisted}: nobody would find the statement, and none was signed")))
+    }
+
+    fn list(&self) -> FallbackList<'_> {
+        FallbackList { target: self.target, tags: &self.shared.attachment_tags, meter: self.meter }
+    }
+
     /// Signs the statement about `image`, which is whole at the target, and puts it there.
     pub async fn attest(&self, image: &ImageOutcome, digest: &Digest, outcome: Outcome) -> Result<Attestation, Error> {
         let at = TagOrDigest::Digest(digest);
         let object = self.target.object(at);
+        // What was not copied was asked for already.
+        if outcome == Outcome::Copied {
+            self.listed(digest).await?;
+        }
         let statement = self.statement(image, digest, outcome);
         let signed = self.attestor.sign(&statement, &self.name.to_string(), self.meter).await;
         let Signed { bundle, log_index } = signed.map_err(|failure| failed(object.clone(), Cause::Login(failure)))?;
@@ -93,7 +122,7 @@ impl Attesting<'_> {
         };
         let (config, layer) = (Bytes::from_static(b"{}"), bundle);
         let pieces = [
-            (Descriptor::new("application/vnd.oci.empty.v1+json", Digest::of(&config), config.len() as u64), config),
+            (Descriptor::new(EMPTY, Digest::of(&config), config.len() as u64), config),
             (Descriptor::new(BUNDLE, Digest::of(&layer), layer.len() as u64), layer),
         ];
         for (descriptor, bytes) in &pieces {
@@ -102,17 +131,17 @@ impl Attesting<'_> {
                 BlobPushRequest { descriptor, mount_from: None, presence: Presence::Possible, source: &source };
             self.target.push_blob(request).await?;
         }
-        let manifest = self.manifest(&found, &pieces.map(|(descriptor, _)| descriptor));
+        let manifest = self.manifest(&found, &image.source, &pieces.map(|(descriptor, _)| descriptor));
         let manifest =
             manifest.map_err(|problem| failed(object, Cause::Protocol(Violation::FallbackIndex(problem))))?;
         let own = TagOrDigest::Digest(&manifest.digest);
         let pushed = self.target.put_manifest(own, &manifest, OnFailure::Wait).await?;
         let attestation = Attestation { digest: manifest.digest.clone(), log_index };
         if !pushed.lists_referrers {
-            let list = FallbackList { target: self.target, tags: &self.shared.attachment_tags, meter: self.meter };
             let manifest = PackedManifest::from(manifest);
-            if let Some(reason) = list.add(digest, &[&manifest], true).await? {
-                return Err(self.not_listed(digest, &reason));
+            if let Some(unlisted) = self.list().add(digest, &[&manifest], true).await? {
+                let why = format!("{unlisted}: nobody finds the statement, {}", manifest.digest);
+                return Err(self.not_listed(digest, why));
             }
         }
         let entry = log_index.map_or_else(String::new, |index| format!(", entry {index} of the log"));
@@ -120,13 +149,17 @@ impl Attesting<'_> {
         Ok(attestation)
     }
 
-    fn not_listed(&self, digest: &Digest, reason: &str) -> Error {
-        let why = format!("the target keeps no list of what is attached, so nobody would find it ({reason})");
+    fn not_listed(&self, digest: &Digest, why: String) -> Error {
         failed(self.target.object(TagOrDigest::Digest(digest)), Cause::Protocol(Violation::FallbackIndex(why)))
     }
 
     /// The referrer, in cosign's form.
-    fn manifest(&self, subject: &Descriptor, pieces: &[Descriptor; 2]) -> Result<Manifest, String> {
+    fn manifest(
+        &self,
+        subject: &Descriptor,
+        source: &ImageReference,
+        pieces: &[Descriptor; 2],
+    ) -> Result<Manifest, String> {
         let pointer = |to: &Descriptor| json!({ "mediaType": to.media_type, "digest": to.digest, "size": to.size });
         let manifest = json!({
             "schemaVersion": 2,
@@ -139,6 +172,7 @@ impl Attesting<'_> {
                 BUNDLE_CONTENT: "dsse-envelope",
                 BUNDLE_PREDICATE: PREDICATE,
                 TITLE: self.name.to_string(),
+                SOURCE: source.to_string(),
                 "org.opencontainers.image.created": now(),
             },
         });
@@ -176,6 +210,16 @@ impl Attesting<'_> {
     }
 }
 
+/// Whether something is marked so; nothing where a mark is missing before one that is different.
+fn is_marked<'m>(marks: &[(&str, &str)], mark: impl Fn(&str) -> Option<&'m str>) -> Option<bool> {
+    for (key, wanted) in marks {
+        if mark(key)? != *wanted {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
 /// What was found of the signature that the source must have; null where nobody asked.
 fn verified(image: &ImageOutcome) -> Value {
     let policy = image.policy.as_ref().map(|policy| policy.called());
@@ -193,7 +237,7 @@ fn verified(image: &ImageOutcome) -> Value {
         }
         Some(Verification::Unsigned(unsigned)) => json!({ "policy": unsigned.policy, "result": "not signed so" }),
         Some(Verification::Before) => json!({ "policy": policy, "result": "checked by an earlier run" }),
-        None => Value::Null,
+        None => policy.map_or(Value::Null, |policy| json!({ "policy": policy, "result": "could not be looked at" })),
     }
 }
 

@@ -237,7 +237,9 @@ impl<'a> ImageTask<'a> {
         let stands_in = target.store.tag_of(&wanted);
         let (target_at, found) = self.find_wanted(target, (&wanted, stands_in.as_deref()), (early, found)).await?;
         let compared = self.compare(&target.store, target_at, found, &resolved).await?;
-        if self.must_be_admitted(compared, &resolved) || self.is_vouched_for(compared, &target.store, &wanted).await? {
+        if self.must_be_admitted(compared, &resolved)
+            || self.is_vouched_for(compared, &target.store, (&resolved.named, &wanted)).await?
+        {
             self.admit(&source, &resolved).await?;
         }
         let before = match compared {

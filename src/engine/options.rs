@@ -54,12 +54,30 @@ pub struct Options {
     pub source_tag: SourceTag,
     /// The signature that it must have; none: it is not asked about.
     pub requirement: Option<Requirement>,
+    /// Whether what was copied is said, signed.
+    pub statement: Statement,
     /// How large it may be; none: as large as it is.
     pub size_limit: Option<SizeLimit>,
     /// How long the target may be behind it.
     pub tolerance: Tolerance,
     /// How long to go on trying while nothing moves.
     pub patience: Duration,
+}
+
+/// Whether what was copied is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statement {
+    /// Nothing is said.
+    Unsaid,
+    /// It is, signed in the job's name and attached to the image.
+    Signed,
+}
+
+impl Statement {
+    /// As `attest` says.
+    pub fn of(attest: bool) -> Self {
+        if attest { Self::Signed } else { Self::Unsaid }
+    }
 }
 
 /// How large an image may be, in bytes.
@@ -97,16 +115,18 @@ impl Operation {
 }
 
 /// What is learnt of an image that need not be copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UnchangedDetail {
     /// Its digest; nothing more is asked.
     Digest,
     /// Its platforms too: configuration for others is made of them, and must not change when the image does not.
     Platforms,
+    /// And the signature that lets it in: the policies of others are made of that.
+    Signatures,
 }
 
 /// What to do when the target tag exists with another digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnConflict {
     /// Move the tag.
     Overwrite,
@@ -121,8 +141,6 @@ impl Choice for OnConflict {
         &[("overwrite", Self::Overwrite), ("keep", Self::Keep), ("fail", Self::Fail)];
 }
 
-    /// And the signature that lets it in: the policies of others are made of that.
-    Signatures,
 /// Whether a tag of the source may have moved since it was copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceTag {

@@ -120,8 +120,8 @@ impl Comparison<'_> {
     fn lacks(&self, list: &TargetList, subject: &Digest, attached: &Digest) -> bool {
         match list {
             TargetList::Entries(listed) => !listed.iter().any(|entry| entry.digest == *attached),
-            TargetList::NotKept(reason) => {
-                self.source.meter().warn(not_listed(subject, &[attached], reason));
+            TargetList::Unlisted(unlisted) => {
+                self.source.meter().warn(not_listed(subject, &[attached], unlisted));
                 false
             }
         }

@@ -65,7 +65,8 @@ mod tests {
     use crate::engine::behind::Tolerance;
     use crate::engine::job::Job;
     use crate::engine::options::{
-        Attachments, Check, ForeignLayers, Mode, OnConflict, Operation, Options, Platforms, SourceTag, UnchangedDetail,
+        Attachments, Check, ForeignLayers, Mode, OnConflict, Operation, Options, Platforms, SourceTag, Statement,
+        UnchangedDetail,
     };
     use crate::environment::Environment;
     use crate::error::{Error, Pin};
@@ -90,6 +91,7 @@ mod tests {
                 pin: Pin::Input,
                 source_tag: SourceTag::MayMove,
                 requirement: None,
+                statement: Statement::Unsaid,
                 size_limit: None,
                 tolerance: Tolerance::default(),
                 patience: Duration::ZERO,

@@ -1,4 +1,4 @@
-//! The inputs that have what was copied said, signed: `attest` and `signing-config`.
+//! Who says what was copied, signed: `attest`, of the inputs or of a list, and `signing-config`.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -6,13 +6,16 @@ use std::time::SystemTime;
 use crate::attest::services::Services;
 use crate::attest::{Run, Settings};
 use crate::credentials::cloud::Place;
-use crate::engine::options::Command;
+use crate::engine::options::{Command, Statement};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::github::server::Server;
 use crate::inputs::config;
 use crate::inputs::values::{Values, parsed};
 use crate::oci::vendor::GHCR;
+use crate::plan::list::schema::Entry;
+use crate::plan::list::yaml::Position;
+use crate::plan::request::Images;
 use crate::text::quote::quote;
 use crate::text::sanitise;
 
@@ -24,10 +27,11 @@ impl Values {
     pub(super) fn attest(
         &self,
         (command, dry_run): (Command, bool),
+        images: &Images,
         environment: &Environment,
         workspace: &str,
     ) -> Result<Option<Settings>, Error> {
-        let is_wanted = self.boolean("attest")?;
+        let wanted = if self.boolean("attest")? { Some(None) } else { of_list(images).map(Some) };
         let services = match self.get("signing-config") {
             Some(file) => {
                 let text = config::material(Path::new(workspace), file);
@@ -36,10 +40,14 @@ impl Values {
             }
             None => None,
         };
-        if !is_wanted {
-            let lonely = "is of `attest`, and nothing is attested without `attest: true`";
+        let Some(position) = wanted else {
+            let lonely = "is of `attest`, and nothing is attested without `attest: true`, here or in a list";
             return if services.is_some() { Err(Error::input("signing-config", lonely)) } else { Ok(None) };
-        }
+        };
+        let refused = |problem: String| match position {
+            Some(position) => Error::input("config", format!("{position}: `attest` {problem}")),
+            None => Error::input("attest", problem),
+        };
         if command != Command::Copy || dry_run {
             return Ok(None);
         }
@@ -50,7 +58,7 @@ impl Values {
             } else {
                 "needs the identity of a job of GitHub Actions, and this is none: leave it out here".to_owned()
             };
-            return Err(Error::input("attest", problem));
+            return Err(refused(problem));
         };
         let server = Server::of(environment);
         // The built-in instances know the identities of github.com alone.
@@ -60,10 +68,17 @@ impl Values {
                  one that takes its identities by `signing-config`, or leave it out",
                 quote(environment.get("GITHUB_SERVER_URL").unwrap_or_default())
             );
-            return Err(Error::input("attest", problem));
+            return Err(refused(problem));
         }
         Ok(Some(Settings { oidc, services, run: run(environment, &server) }))
     }
+}
+
+/// Where a list wants an image attested.
+fn of_list(images: &Images) -> Option<&Position> {
+    let Images::List(list) = images else { return None };
+    let wants = |entry: &&Entry| entry.settings.statement == Some(Statement::Signed);
+    list.entries.iter().find(wants).map(|entry| &entry.position)
 }
 
 /// What the runner says of the run.

@@ -576,7 +576,7 @@ pub const INPUTS: &[Input] = &[
         "attest",
         Kind::Boolean,
         Some("false"),
-        "Sign a statement of what was copied from where, when, by which run and held against which policy, in the name of the job (`permissions: id-token: write`), and attach it to each image at the target. For a public repository the certificate, with workflow and run, is in sigstore's public log.",
+        "Sign a statement of what was copied from where, when, by which run and held against which policy, in the name of the job (`permissions: id-token: write`), and attach it to each image at the target. For a public repository the certificate, with workflow and run, is in sigstore's public log, which is sent the statement too.",
     ),
     input(
         Group::Results,

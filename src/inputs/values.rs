@@ -13,8 +13,8 @@ use crate::credentials::{Credentials, GithubLogin, Given};
 use crate::emit;
 use crate::engine::behind::Tolerance;
 use crate::engine::options::{
-    AtOnce, Check, Command, Mode, OnBudget, OnFailure, Operation, Options, Platforms, SizeLimit, SourceTag, Subset,
-    UnchangedDetail,
+    AtOnce, Check, Command, Mode, OnBudget, OnFailure, Operation, Options, Platforms, SizeLimit, SourceTag, Statement,
+    Subset, UnchangedDetail,
 };
 use crate::environment::Environment;
 use crate::error::{Error, Pin};
@@ -34,6 +34,7 @@ use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::ask::{self, Ask, Declined, Rights};
+use crate::plan::history::History;
 use crate::plan::images;
 use crate::plan::list::lock::{Lock, Update};
 use crate::plan::list::shard::Shard;
@@ -127,6 +128,7 @@ impl Values {
         let emit = self.emit()?.of_services(services);
         self.with_logins(Inputs {
             prune: self.prune(command, &images, workspace)?,
+            attest: self.attest((command, dry_run), &images, environment, workspace)?,
             request: Request {
                 command,
                 targets: self.targets(command, &images, (&surroundings, surroundings.project(environment)))?,
@@ -142,11 +144,9 @@ impl Values {
                     pin: Pin::Input,
                     source_tag: SourceTag::MayMove,
                     requirement: self.requirement(workspace)?,
+                    statement: Statement::of(self.boolean("attest")?),
                     size_limit: self.size_limit()?,
-                    tolerance: Tolerance {
-                        max_age: self.get("max-age").map(|text| parsed("max-age", age(text))).transpose()?,
-                        seen: history.as_ref().map(|history| history.seen.clone()),
-                    },
+                    tolerance: self.tolerance(history.as_ref())?,
                     patience,
                 }),
                 subset: self.choice("subset")?,
@@ -177,7 +177,6 @@ impl Values {
             proxies: Proxies::of(environment),
             patience,
             access: self.access(command, environment, &surroundings)?,
-            attest: self.attest((command, dry_run), environment, workspace)?,
             emit,
             workspace: workspace.into(),
             checkout: surroundings.checkout(environment).map(Into::into),
@@ -189,6 +188,11 @@ impl Values {
             summary: self.boolean("summary")?,
             notices,
         })
+    }
+
+    fn tolerance(&self, history: Option<&History>) -> Result<Tolerance, Error> {
+        let max_age = self.get("max-age").map(|text| parsed("max-age", age(text))).transpose()?;
+        Ok(Tolerance { max_age, seen: history.map(|history| history.seen.clone()) })
     }
 
     /// The same with what depends on the logins that there are.

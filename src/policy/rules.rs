@@ -41,6 +41,11 @@ impl Requirement {
         self.mode != Mode::Off
     }
 
+    /// Whether a lock says that this digest was checked by this policy.
+    pub fn was_checked(&self, digest: &Digest) -> bool {
+        self.is_asked() && matches!(&self.checked, Checked::Locked(Some(checked)) if checked == digest)
+    }
+
     /// Whether an image must be looked at although it is at the target with this digest.
     ///
     /// With no digest it is enough that it was checked once: of a tag that never moves, and of which the target has a part.

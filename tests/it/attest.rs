@@ -260,6 +260,201 @@ async fn what_could_not_be_signed_fails_its_image_loses_nothing_of_it_and_is_mad
     }
 }
 
+/// Three images of a list, each to a target of its own.
+fn three(clouds: &Clouds, source: &Registry, target: &Registry) -> Run {
+    let lines: Vec<String> = (1..=3)
+        .map(|number| {
+            source.seed(&images::release(number), &format!("library/release:{number}"));
+            format!(
+                "{} => {}",
+                source.name(&format!("library/release:{number}")),
+                target.name(&format!("m/r{number}:1"))
+            )
+        })
+        .collect();
+    let run = Run::new().command("copy").input("images", &lines.join("\n")).input("attest", "true");
+    named(clouds.reach(run)).input("patience", "2s")
+}
+
+#[tokio::test]
+async fn one_refusal_of_a_certificate_is_enough_for_all_images_of_a_run() {
+    for (host, identities, certificates) in [(signing::FULCIO, 1, 1), (clouds::GITHUB, 1, 0)] {
+        let clouds = Clouds::start().await;
+        let (source, target, _) = registries(Some(100));
+        clouds.instead(host, 9, 403, r#"{"code":7,"message":"not you"}"#);
+        let outcome = three(&clouds, &source, &target).fails_with(1).await;
+        assert_eq!(results(&outcome), ["failed", "failed", "failed"], "{host}");
+        let asked = [clouds::GITHUB, signing::FULCIO].map(|host| clouds.count(host));
+        assert_eq!(asked, [identities, certificates], "{host}: {:?}", clouds.lines());
+        for number in 1..=3 {
+            target.is_whole(&format!("m/r{number}"), "1").unwrap();
+            let said = outcome.json()["images"][number - 1]["error"]["message"].as_str().unwrap_or_default().to_owned();
+            assert!(said.contains("not you"), "{host}: {said}\n{outcome}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_signed_before_it_is_known_that_the_target_lists_it() {
+    type Arrange = fn(&Registry, &str);
+    let rows: [(Arrange, &str); 5] = [
+        (
+            |target, _| target.switch(|switches| switches.tags_of_digests = true),
+            "the target keeps no list of what is attached (it answers `sha256-",
+        ),
+        (
+            |target, tag| target.seed(&images::docker_single(), &format!("app:{tag}")),
+            "which is no list and stays as it is)",
+        ),
+        (
+            |target, tag| target.fault(Fault::on("GET", tag, What::error(401, "UNAUTHORIZED", "who?")).always()),
+            "whether the target keeps a list of what is attached cannot be told",
+        ),
+        (
+            |target, tag| target.fault(Fault::on("GET", tag, What::error(403, "DENIED", "no")).always()),
+            "whether the target keeps a list of what is attached cannot be told",
+        ),
+        (
+            |target, tag| target.fault(Fault::on("GET", tag, What::error(429, "TOOMANYREQUESTS", "slow")).always()),
+            "whether the target keeps a list of what is attached cannot be told",
+        ),
+    ];
+    for (number, (arrange, says)) in rows.into_iter().enumerate() {
+        let clouds = Clouds::start().await;
+        let (source, target, image) = registries(None);
+        let tag = image.digest().replace(':', "-");
+        arrange(&target, &tag);
+        let before = target.tag("app", &tag);
+        let run = || copy(&clouds, &source, &target.name("app:1")).input("patience", "2s");
+        // Of what was copied, and of what is there already.
+        for _ in 0..2 {
+            let outcome = run().fails_with(1).await;
+            assert!(outcome.says(says), "{number}: {outcome}");
+            assert!(outcome.says("nobody would find the statement, and none was signed"), "{number}: {outcome}");
+            assert_eq!(target.tag("app", "1").as_deref(), Some(image.digest()), "{number}");
+        }
+        assert_eq!(clouds.asked().len(), 0, "{number}: {:?}", clouds.lines());
+        assert_eq!(target.tag("app", &tag), before, "{number}");
+    }
+}
+
+/// Lists leave out what marks a statement, or write it otherwise: what is listed says itself what it is.
+#[tokio::test]
+async fn what_is_attested_is_not_attested_anew_whatever_the_list_says_of_it() {
+    let changes: [fn(&mut Value); 5] = [
+        |entry| drop(entry.as_object_mut().unwrap().remove("annotations")),
+        |entry| entry["annotations"] = json!({}),
+        |entry| entry["annotations"] = json!({ "dev.sigstore.bundle.predicateType": LINK }),
+        |entry| drop(entry.as_object_mut().unwrap().remove("artifactType")),
+        |entry| {
+            entry["artifactType"] = json!("application/vnd.oci.empty.v1+json");
+            drop(entry.as_object_mut().unwrap().remove("annotations"));
+        },
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let clouds = Clouds::start().await;
+        let (source, target, image) = registries(None);
+        let run = || copy(&clouds, &source, &target.name("app:1"));
+        run().succeeds().await;
+        let tag = image.digest().replace(':', "-");
+        let list = target.manifest("app", &target.tag("app", &tag).unwrap()).unwrap();
+        let mut index: Value = serde_json::from_slice(&list.bytes).unwrap();
+        change(&mut index["manifests"][0]);
+        let list = images::Object::new(&list.media_type, index.to_string());
+        target.set_bytes("app", &list.digest, Some(&list.media_type), list.bytes.clone());
+        target.set_tag("app", &tag, &list.digest);
+        target.reset();
+        let outcome = run().succeeds().await;
+        assert_eq!(results(&outcome), ["unchanged"], "{number}");
+        assert_eq!((clouds.signing().logged(), target.writes()), (1, 0), "{number}: {outcome}");
+        assert_eq!(attestations(&target, "app").len(), 1, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_image_from_another_source_is_another_statement_and_said_once() {
+    let clouds = Clouds::start().await;
+    let (source, target, image) = registries(Some(100));
+    source.seed(&image, "other/app:1");
+    copy(&clouds, &source, &target.name("app:1")).succeeds().await;
+    let other =
+        || named(clouds.reach(Run::copy(&source.name("other/app:1"), &target.name("app:1")).input("attest", "true")));
+    for _ in 0..2 {
+        assert_eq!(results(&other().succeeds().await), ["unchanged"]);
+    }
+    let mut from: Vec<String> = attestations(&target, "app")
+        .iter()
+        .map(|(_, said)| said["predicate"]["byproducts"]["source"].as_str().unwrap().to_owned())
+        .collect();
+    from.sort();
+    assert_eq!(from, [source.name("library/app:1"), source.name("other/app:1")]);
+    assert_eq!(clouds.signing().logged(), 2);
+}
+
+#[tokio::test]
+async fn what_a_lock_says_of_a_signature_is_said_and_not_asked_again() {
+    let clouds = Clouds::start().await;
+    let (source, target, image) = registries(Some(100));
+    source.switch(|switches| switches.referrers = Some(100));
+    let (instance, key) = (Instance::new(), Key::new());
+    let bundle = instance.bundle(&key, None, &statement(image.digest(), SIGN), Logged::No);
+    source.seed(&crate::signatures::bundled(image.root(), &bundle), "library/app");
+    let files = tempfile::tempdir().unwrap();
+    std::fs::write(files.path().join("key.pub"), key.pem()).unwrap();
+    let list = format!(
+        "policies: {{ own: {{ key: key.pub, log: ignore }} }}\nverify: [{{ images: '**', policy: own }}]\nimages: ['{} => {}']\n",
+        source.name("library/app:1"),
+        target.name("app:1")
+    );
+    std::fs::write(files.path().join("images.yml"), list).unwrap();
+    let run = || {
+        let run = Run::new().command("copy").input("config", "images.yml").input("lock", "images.lock");
+        named(clouds.reach(run)).env("GITHUB_WORKSPACE", &files.path().display().to_string())
+    };
+    run().succeeds().await;
+    source.reset();
+    let outcome = run().input("attest", "true").succeeds().await;
+    assert_eq!(results(&outcome), ["unchanged"]);
+    assert_eq!(source.count("GET", "/referrers/"), 0, "{}", source.lines());
+    let said = attestations(&target, "app");
+    let verified = &said[0].1["predicate"]["byproducts"]["verified"];
+    assert_eq!(*verified, json!({ "policy": "own", "result": "checked by an earlier run" }));
+}
+
+#[tokio::test]
+async fn a_list_says_of_which_images_something_is_said() {
+    let clouds = Clouds::start().await;
+    let (source, target, _) = registries(Some(100));
+    let files = tempfile::tempdir().unwrap();
+    let write = |defaults: &str, own: &str| {
+        let (app, to) = (source.name("library/app:1"), |name: &str| target.name(name));
+        let list = format!(
+            "defaults: {{ {defaults} }}\nimages:\n  - {{ source: '{app}', target: '{}' }}\n  - {{ source: '{app}', target: '{}', {own} }}\n",
+            to("one:1"),
+            to("two:1")
+        );
+        std::fs::write(files.path().join("images.yml"), list).unwrap();
+    };
+    let run = |attest: &str| {
+        let run = Run::new().command("copy").input("config", "images.yml").input("attest", attest);
+        run.env("GITHUB_WORKSPACE", &files.path().display().to_string())
+    };
+    let said = || ["one", "two"].map(|name| attestations(&target, name).len());
+    write("attest: true", "attest: false");
+    named(clouds.reach(run("false"))).succeeds().await;
+    assert_eq!(said(), [1, 0]);
+    // An image's own word comes before the input's.
+    write("optional: true", "attest: false");
+    named(clouds.reach(run("true"))).succeeds().await;
+    assert_eq!(said(), [1, 0]);
+    write("optional: true", "attest: true");
+    named(clouds.reach(run(""))).succeeds().await;
+    assert_eq!(said(), [1, 1]);
+    // Where nobody can sign, the line that wants it is named.
+    let outcome = clouds.reach_without_identity(run("false")).fails_with(2).await;
+    assert!(outcome.says("input `config`: images.yml:4:5: `attest` needs the job's identity"), "{outcome}");
+}
+
 #[tokio::test]
 async fn a_log_that_fails_is_asked_again_with_another_signature() {
     let clouds = Clouds::start().await;
@@ -281,7 +476,8 @@ async fn a_target_that_keeps_no_list_is_no_place_for_what_nobody_would_find() {
     target.fault(Fault::on("PUT", fallback, What::error(400, "TAG_INVALID", "no such tags")).always());
     let run = || copy(&clouds, &source, &target.name("app:1")).input("patience", "2s");
     let outcome = run().fails_with(1).await;
-    assert!(outcome.says("the target keeps no list of what is attached, so nobody would find it"), "{outcome}");
+    assert!(outcome.says("the target keeps no list of what is attached ("), "{outcome}");
+    assert!(outcome.says("nobody finds the statement, sha256:"), "{outcome}");
     assert!(outcome.says("only its attestation is missing"), "{outcome}");
     assert_eq!(target.tag("app", "1").as_deref(), Some(image.digest()));
 }

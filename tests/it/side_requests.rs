@@ -86,6 +86,16 @@ async fn one_repository_that_does_not_mount_says_nothing_about_another_of_its_ho
     assert_eq!(sent, 0, "{outcome}\n{}", registry.lines());
 }
 
+/// What is said where the target does not list what is attached to `subject`. That it has no list only 404 says.
+fn not_listed(name: &str, subject: &Image) -> String {
+    match name {
+        "lets nobody read it" => {
+            format!("whether the target lists what is attached to {} cannot be told", subject.digest())
+        }
+        _ => format!("the target keeps no list of what is attached to {}", subject.digest()),
+    }
+}
+
 #[tokio::test]
 async fn a_list_that_the_target_cannot_keep_is_said_and_the_tag_is_written_soon() {
     for (name, fault) in [
@@ -115,7 +125,7 @@ async fn a_list_that_the_target_cannot_keep_is_said_and_the_tag_is_written_soon(
         assert_eq!(outcome.code, 0, "{name}\n{outcome}\n{}", target.lines());
         assert_eq!(target.tag("b", "1").as_deref(), Some(image.digest()), "{name}");
         assert!(target.manifest("b", signature.digest()).is_some(), "{name}");
-        assert!(outcome.says("the target keeps no list of what is attached to"), "{name}\n{outcome}");
+        assert!(outcome.says(&not_listed(name, &image)), "{name}\n{outcome}");
         assert!(outcome.says(signature.digest()), "{name}\n{outcome}");
         let limit = if name == "forgets it" { 12 } else { 4 };
         assert!(began.elapsed() < Duration::from_secs(limit), "{name}: {:?}", began.elapsed());
@@ -136,7 +146,7 @@ async fn copy_verify_and_the_deep_check_agree_about_a_target_that_resolves_the_t
             let path = format!("/manifests/{}", tag_of(image.digest()));
             target.fault(Fault::on("GET", path, What::error(403, "DENIED", "no")).always());
         }
-        let warning = format!("the target keeps no list of what is attached to {}", image.digest());
+        let warning = not_listed(name, &image);
         let copy = || Run::copy(&source.name("a:1"), &target.name("b:1"));
         assert!(copy().succeeds().await.says(&warning), "{name}");
         let puts = target.count("PUT", "/manifests/");
@@ -168,6 +178,25 @@ async fn a_tag_of_the_list_that_names_the_image_gives_way_to_the_list() {
     let outcome = Run::copy(&source.name("a:1"), &target.name("b:1")).succeeds().await;
     let list = target.tag("b", &tag_of(image.digest())).and_then(|digest| target.manifest("b", &digest)).unwrap();
     assert!(String::from_utf8_lossy(&list.bytes).contains(signature.digest()), "{outcome}");
+}
+
+#[tokio::test]
+async fn what_is_under_the_tag_of_the_list_and_is_none_stays() {
+    let (source, target, image) = (Registry::start(), Registry::start(), images::single());
+    source.switch(|switches| switches.referrers = Some(10));
+    source.seed(&image, "a:1");
+    let signature = images::referrer_of(&image, SIGNATURE);
+    source.seed(&signature, "a");
+    let (tag, other) = (tag_of(image.digest()), images::docker_single());
+    target.seed(&other, &format!("b:{tag}"));
+    let warning = format!("it has {} under `{tag}`, which is no list and stays as it is", other.digest());
+    let copy = || Run::copy(&source.name("a:1"), &target.name("b:1"));
+    for run in [copy(), copy().input("check", "deep"), copy().command("verify")] {
+        let outcome = run.succeeds().await;
+        assert!(outcome.says(&warning), "{outcome}");
+        assert_eq!(target.tag("b", &tag).as_deref(), Some(other.digest()));
+        assert!(target.manifest("b", signature.digest()).is_some());
+    }
 }
 
 #[tokio::test]

@@ -58,6 +58,21 @@ impl Again {
         Self { begun: Instant::now(), attempts: 0, has_answered }
     }
 
+    /// Asks again what fails in passing, as long as `exchange` has it.
+    pub async fn until<T, F: Future<Output = Result<T, Box<LoginFailure>>>>(
+        mut self,
+        subject: &str,
+        exchange: &Exchange<'_>,
+        step: impl Fn() -> F,
+    ) -> Result<T, Box<LoginFailure>> {
+        loop {
+            match step().await {
+                Ok(done) => return Ok(done),
+                Err(failure) => self.pause(failure, subject, exchange).await?,
+            }
+        }
+    }
+
     /// Waits after an attempt that failed, which is told with its `subject`; gives the failure back where another would end the
     /// same, or the time is over.
     pub async fn pause(
@@ -82,6 +97,55 @@ impl Again {
         }
         tokio::time::sleep(wait).await;
         Ok(())
+    }
+}
+
+/// How what many wait for was last refused, or failed.
+#[derive(Debug, Default)]
+pub struct LastFailure(Option<(Instant, Box<LoginFailure>)>);
+
+impl LastFailure {
+    /// Whether it was had since.
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Asks, again and again as long as `exchange` has it. Who has waited since `arrived` for one that failed is told so, and
+    /// after a refusal everybody is: nobody asks again to hear the same. Who comes after one that was waited for in vain asks
+    /// once.
+    pub async fn or_ask<T, F: Future<Output = Result<T, Box<LoginFailure>>>>(
+        &mut self,
+        (arrived, again): (Instant, Again),
+        (subject, exchange): (&str, &Exchange<'_>),
+        step: impl Fn() -> F,
+    ) -> Result<T, Box<LoginFailure>> {
+        let mut spent = None;
+        if let Some((when, failure)) = &self.0 {
+            let is_refused = match &failure.cause {
+                Cause::OutOfPatience { waited, .. } => {
+                    spent = Some(*waited).filter(|waited| *waited >= exchange.patience / 2);
+                    false
+                }
+                cause => retry::classify(cause) == Retry::Never,
+            };
+            if *when >= arrived || is_refused {
+                return Err(failure.clone());
+            }
+        }
+        let patience = if spent.is_some() { Duration::ZERO } else { exchange.patience };
+        match again.until(subject, &Exchange { patience, ..*exchange }, step).await {
+            Ok(done) => {
+                self.0 = None;
+                Ok(done)
+            }
+            Err(mut failure) => {
+                if let (Cause::OutOfPatience { waited, .. }, Some(spent)) = (&mut failure.cause, spent) {
+                    *waited = spent.max(*waited);
+                }
+                self.0 = Some((Instant::now(), failure.clone()));
+                Err(failure)
+            }
+        }
     }
 }
 

@@ -31,7 +31,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::credentials::cloud::ask::{Again, Exchange};
+use crate::credentials::cloud::ask::{Again, Exchange, LastFailure};
 use crate::credentials::cloud::aws::Ecr;
 use crate::credentials::cloud::aws_machine::Machine;
 use crate::credentials::cloud::azure::Azure;
@@ -45,7 +45,7 @@ pub use crate::credentials::cloud::place::Place;
 use crate::credentials::cloud::quay::Quay;
 use crate::credentials::scope::Scope;
 use crate::error::Error;
-use crate::error::cause::{Cause, LoginFailure};
+use crate::error::cause::LoginFailure;
 use crate::error::login::LoginTurn;
 use crate::http::address::authority;
 use crate::http::retry::{Retry, WORTH_SAYING, classify, pause, spread};
@@ -114,8 +114,7 @@ pub struct Lease {
 
 #[derive(Debug, Default)]
 struct Flight {
-    /// How it was last refused, or failed.
-    failure: Option<(Instant, Box<LoginFailure>)>,
+    failure: LastFailure,
     /// Attempts that failed since the last success.
     attempts: u32,
 }
@@ -271,33 +270,11 @@ impl Lease {
         flight: &mut Flight,
         exchange: &Exchange<'_>,
     ) -> Result<Credential, Box<LoginFailure>> {
-        let mut spent = None;
-        if let Some((when, failure)) = &flight.failure {
-            // What was refused would be refused again; what failed while this waited need not be asked again to hear the same.
-            let is_refused = match &failure.cause {
-                Cause::OutOfPatience { waited, .. } => {
-                    spent = Some(*waited).filter(|waited| *waited >= exchange.patience / 2);
-                    false
-                }
-                cause => classify(cause) == Retry::Never,
-            };
-            if *when >= arrived || is_refused {
-                return Err(self.failed(failure.clone()));
-            }
-        }
-        // It was waited for in vain: whoever comes after asks once.
-        let patience = if spent.is_some() { Duration::ZERO } else { exchange.patience };
-        let has_answered = !self.given.locked().is_empty();
-        let exchange = &Exchange { patience, ..*exchange };
-        match self.patiently(Again::begin(has_answered), exchange, || self.lease(exchange)).await {
+        let again = Again::begin(!self.given.locked().is_empty());
+        let asked = flight.failure.or_ask((arrived, again), (&self.host, exchange), || self.lease(exchange)).await;
+        match asked {
             Ok(leased) => Ok(self.hold(leased, flight, exchange)),
-            Err(mut failure) => {
-                if let (Cause::OutOfPatience { waited, .. }, Some(spent)) = (&mut failure.cause, spent) {
-                    *waited = spent.max(*waited);
-                }
-                flight.failure = Some((Instant::now(), failure.clone()));
-                Err(self.failed(failure))
-            }
+            Err(failure) => Err(self.failed(failure)),
         }
     }
 
@@ -354,7 +331,7 @@ impl Lease {
     pub async fn create_repository(&self, name: &str, exchange: &Exchange<'_>) -> Result<(), Box<LoginFailure>> {
         match &self.provider {
             Provider::Ecr(ecr) => {
-                self.patiently(Again::begin(true), exchange, || ecr.create_repository(name, exchange)).await
+                Again::begin(true).until(&self.host, exchange, || ecr.create_repository(name, exchange)).await
             }
             _ => Ok(()),
         }
@@ -370,21 +347,6 @@ impl Lease {
         given.push(credential.clone());
         let before = given.len().saturating_sub(REMEMBERED);
         given.drain(..before);
-    }
-
-    /// Asks again what fails in passing, as long as `exchange` has it.
-    async fn patiently<T, F: Future<Output = Result<T, Box<LoginFailure>>>>(
-        &self,
-        mut again: Again,
-        exchange: &Exchange<'_>,
-        step: impl Fn() -> F,
-    ) -> Result<T, Box<LoginFailure>> {
-        loop {
-            match step().await {
-                Ok(done) => return Ok(done),
-                Err(failure) => again.pause(failure, &self.host, exchange).await?,
-            }
-        }
     }
 
     async fn lease(&self, exchange: &Exchange<'_>) -> Result<Leased, Box<LoginFailure>> {

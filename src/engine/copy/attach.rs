@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::FutureExt as _;
 
-use crate::engine::attachments::{Found, Place, TargetList, not_listed, why_left_behind};
+use crate::engine::attachments::{Found, Place, TargetList, Unlisted, not_listed, why_left_behind};
 use crate::engine::copy::fallback_list::{FallbackList, SETTLE};
 use crate::engine::copy::limit::ReservedPermit;
 use crate::engine::copy::order::Claim;
@@ -129,7 +129,8 @@ impl Copy<'_> {
             settle *= 2;
         }
         let digests: Vec<&Digest> = manifests.iter().map(|manifest| &manifest.digest).collect();
-        self.meter.warn(not_listed(subject, &digests, "it has said that it lists them, and does not"));
+        let unlisted = Unlisted::NotKept("it has said that it lists them, and does not".to_owned());
+        self.meter.warn(not_listed(subject, &digests, &unlisted));
         Ok(Vec::new())
     }
 
@@ -142,7 +143,7 @@ impl Copy<'_> {
     ) -> Result<(), Error> {
         let digests: Vec<&Digest> = manifests.iter().map(|manifest| &manifest.digest).collect();
         match TargetList::read(self.target, subject).await? {
-            TargetList::NotKept(reason) => self.meter.warn(not_listed(subject, &digests, &reason)),
+            TargetList::Unlisted(unlisted) => self.meter.warn(not_listed(subject, &digests, &unlisted)),
             TargetList::Entries(listed) => {
                 let lacks = |digest: &Digest| !listed.iter().any(|entry| entry.digest == *digest);
                 let is_lost = |report: &&mut AttachmentOutcome| {
@@ -266,9 +267,9 @@ impl Copy<'_> {
     /// what is attached is there, and the image is whole.
     async fn list(&self, subject: &Digest, manifests: Vec<&PackedManifest>, is_news: bool) -> Result<(), Error> {
         let list = FallbackList { target: self.target, tags: &self.shared.attachment_tags, meter: self.meter };
-        if let Some(reason) = list.add(subject, &manifests, is_news).await? {
+        if let Some(unlisted) = list.add(subject, &manifests, is_news).await? {
             let digests: Vec<&Digest> = manifests.iter().map(|manifest| &manifest.digest).collect();
-            self.meter.warn(not_listed(subject, &digests, &reason));
+            self.meter.warn(not_listed(subject, &digests, &unlisted));
         }
         Ok(())
     }

@@ -1,15 +1,14 @@
 //! The list of what is attached to a digest, where the target has no API for it: an index under the fallback tag
 //! (distribution-spec, "Referrers Tag Schema").
 //!
-//! Owns that it is merged with what is there, never overwritten, and looked at again, because another run may write it at the
+//! Owns that it is merged with what is there, that nothing else is overwritten, and that it is looked at again, because another run may write it at the
 //! same moment and registries know no conditional PUT.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::engine::answers::is_list_of;
-use crate::engine::attachments::answers_itself;
+use crate::engine::attachments::{Unlisted, no_list};
 use crate::engine::copy::order::AttachmentTags;
 use crate::error::action::Action;
 use crate::error::cause::Cause;
@@ -42,22 +41,29 @@ pub struct FallbackList<'a> {
 }
 
 impl FallbackList<'_> {
-    /// Adds `manifests` to the list of `subject`; why that cannot be, where the target cannot keep one.
+    /// Adds `manifests` to the list of `subject`; why that cannot be, where the target cannot keep one, or does not say whether
+    /// it has one.
     pub async fn add(
         &self,
         subject: &Digest,
         manifests: &[&PackedManifest],
         is_news: bool,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<Unlisted>, Error> {
         // One image after the other: each reads the list, adds to it and writes it.
         let mut state = self.tags.lock(self.target, &subject.fallback_tag()).await;
-        let not_kept = match &state.not_kept {
+        let unlisted = match &state.not_kept {
             Some(known) => Some(known.clone()),
             None => self.merge_into(subject, manifests, is_news).await?,
         };
-        // Without news it was not tried.
-        state.not_kept = not_kept.clone().filter(|_| is_news);
-        Ok(not_kept)
+        // Without news it was not tried, and what could not be told may be told the next time.
+        let is_known = is_news && matches!(unlisted, Some(Unlisted::NotKept(_)));
+        state.not_kept = unlisted.clone().filter(|_| is_known);
+        Ok(unlisted)
+    }
+
+    /// Why this run could add nothing to the list of `subject`, where it has tried.
+    pub async fn not_kept(&self, subject: &Digest) -> Option<Unlisted> {
+        self.tags.lock(self.target, &subject.fallback_tag()).await.not_kept.clone()
     }
 
     /// Merges `manifests` into the fallback index of `subject`, until they stay there; why they cannot, where they cannot.
@@ -69,7 +75,7 @@ impl FallbackList<'_> {
         subject: &Digest,
         manifests: &[&PackedManifest],
         is_news: bool,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<Unlisted>, Error> {
         let tag = subject.fallback_tag();
         let failed = |problem: String| Error::Registry {
             side: Side::Target,
@@ -77,24 +83,29 @@ impl FallbackList<'_> {
             object: self.target.object(TagOrDigest::Tag(&tag)),
             cause: Cause::Protocol(Violation::FallbackIndex(problem)),
         };
-        let declined = |error: Error| if error.is_declined() { Ok(Some(error.to_string())) } else { Err(error) };
         let (mut before, mut in_vain, mut settle) = (None, 0, SETTLE);
         for _ in 0..MERGES {
             let found = match present(self.target.get_manifest(TagOrDigest::Tag(&tag)).await) {
                 Ok(found) => found,
-                Err(error) => return declined(error),
+                Err(error) if error.is_declined() => return Ok(Some(Unlisted::Unknown(error.to_string()))),
+                Err(error) => return Err(error),
             };
             let seen = found.as_ref().map(|manifest| manifest.digest.clone());
-            if (before.is_some() || !is_news) && seen.as_ref() == Some(subject) {
-                return Ok(Some(answers_itself(&tag)));
+            let is_itself = seen.as_ref() == Some(subject);
+            if let Some(why) = found.as_ref().and_then(|found| no_list(found, subject))
+                && (before.is_some() || !is_news || !is_itself)
+            {
+                return Ok(Some(Unlisted::NotKept(why)));
             }
-            let list = found.filter(|manifest| is_list_of(manifest, subject));
+            let list = found.filter(|_| !is_itself);
             let bytes = list.as_ref().map(|index| index.bytes.as_ref());
             let Some(merged) = merge(bytes, manifests).map_err(failed)? else { return Ok(None) };
             if before.as_ref() == Some(&seen) {
                 in_vain += 1;
                 if in_vain == IN_VAIN {
-                    return Ok(Some(format!("what is written under `{tag}` is not there afterwards")));
+                    return Ok(Some(Unlisted::NotKept(format!(
+                        "what is written under `{tag}` is not there afterwards"
+                    ))));
                 }
             } else if before.is_some() {
                 // Whoever read the list before this write may write it after: look again once that is over.
@@ -104,7 +115,7 @@ impl FallbackList<'_> {
             let digest = Digest::of(&merged);
             let index = Manifest::parse(merged.into(), None, digest).map_err(failed)?;
             if let Err(error) = self.target.put_manifest(TagOrDigest::Tag(&tag), &index, OnFailure::GiveUp).await {
-                return if error.is_not_taken() { Ok(Some(error.to_string())) } else { Err(error) };
+                return if error.is_not_taken() { Ok(Some(Unlisted::NotKept(error.to_string()))) } else { Err(error) };
             }
             tokio::time::sleep(settle).await;
             // Longer each time: a registry may also show for a while what was there before.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use crate::engine::attachments::Unlisted;
 use crate::oci::digest::Digest;
 use crate::store::Target;
 use crate::store::content::AccountId;
@@ -26,7 +27,7 @@ pub struct AttachmentTags(Mutex<HashMap<Key, Arc<AsyncMutex<TagState>>>>);
 pub(crate) struct TagState {
     claimed: Option<Claim>,
     /// Why the target keeps no list there.
-    pub(crate) not_kept: Option<String>,
+    pub(crate) not_kept: Option<Unlisted>,
 }
 
 /// What an image has there.

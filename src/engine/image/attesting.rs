@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use crate::engine::attest::Attesting;
 use crate::engine::image::ImageTask;
-use crate::engine::options::TargetState;
-use crate::engine::outcome::{ImageOutcome, Outcome};
+use crate::engine::options::{Statement, TargetState};
+use crate::engine::outcome::{ImageOutcome, Outcome, Verification};
 use crate::engine::tag::Tag;
 use crate::error::Error;
 use crate::oci::digest::Digest;
@@ -14,7 +14,8 @@ use crate::store::Target;
 
 impl ImageTask<'_> {
     fn attesting<'t>(&'t self, target: &'t Target) -> Option<Attesting<'t>> {
-        let (attestor, name) = (self.session.attestor?, self.job.target.as_ref()?);
+        let attestor = self.session.attestor.filter(|_| self.job.options.statement == Statement::Signed);
+        let (attestor, name) = (attestor?, self.job.target.as_ref()?);
         let (shared, meter) = (self.session.shared, &*self.meter);
         Some(Attesting { attestor, shared, meter, target, name })
     }
@@ -22,19 +23,31 @@ impl ImageTask<'_> {
     /// Whether something is still to be said of what the target has; asked once.
     pub(super) async fn is_unattested(&self, target: &Target, digest: &Digest) -> Result<bool, Error> {
         let Some(attesting) = self.attesting(target) else { return Ok(false) };
-        self.unattested.get_or_try_init(|| attesting.is_lacking(digest)).await.copied()
+        self.unattested.get_or_try_init(|| attesting.is_lacking(digest, &self.job.source)).await.copied()
     }
 
-    /// Whether something is to be said of an image that is there already and has a policy, which is looked at first: nobody is
-    /// told that an image is good which nobody has looked at.
+    /// Whether something is to be said of an image that is there already and has a policy, and no lock says that it was held
+    /// against that: it is looked at first. Nobody is told that an image is good which nobody has looked at.
     pub(super) async fn is_vouched_for(
         &self,
         compared: ControlFlow<Outcome, TargetState>,
         target: &Target,
-        digest: &Digest,
+        (named, digest): (&Digest, &Digest),
     ) -> Result<bool, Error> {
+        let is_unchecked = self.job.options.requirement.as_ref().is_some_and(|wanted| !wanted.was_checked(named));
         let is_unchanged = matches!(compared, ControlFlow::Break(Outcome::Unchanged));
-        Ok(is_unchanged && self.job.options.requirement.is_some() && self.is_unattested(target, digest).await?)
+        Ok(is_unchanged && is_unchecked && self.is_unattested(target, digest).await?)
+    }
+
+    /// What is known of the image, for the statement: what a lock says of its signature too.
+    fn witnessed(&self, outcome: Outcome) -> ImageOutcome {
+        let image = self.known().image.clone();
+        let wanted = self.job.options.requirement.as_ref().filter(|_| outcome == Outcome::Unchanged);
+        let before = wanted
+            .zip(image.source_digest.as_ref())
+            .filter(|(wanted, named)| wanted.was_checked(named))
+            .map(|_| Verification::Before);
+        ImageOutcome { policy: self.policy(), verified: image.verified.clone().or(before), ..image }
     }
 
     /// The source has another image by now under a tag that does not move: what is at the target stays, and nothing is said of it.
@@ -62,8 +75,7 @@ impl ImageTask<'_> {
         };
         if is_due {
             self.set_tag(Tag::Unattested);
-            let image = ImageOutcome { policy: self.policy(), ..self.known().image.clone() };
-            let attestation = attesting.attest(&image, &digest, outcome).await?;
+            let attestation = attesting.attest(&self.witnessed(outcome), &digest, outcome).await?;
             self.known().image.attestation = Some(Box::new(attestation));
             self.set_tag(before);
         }

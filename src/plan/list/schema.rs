@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::options::{Attachments, OnConflict, Options, Platforms, Subset};
+use crate::engine::options::{Attachments, OnConflict, Options, Platforms, Statement, Subset};
 use crate::error::Error;
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
@@ -29,7 +29,7 @@ use crate::text::units;
 pub const LIST_KEYS: [&str; 5] = ["version", "defaults", "policies", "verify", "images"];
 
 /// The keys of an entry that `defaults` may have too.
-pub const SETTING_KEYS: [&str; 11] = [
+pub const SETTING_KEYS: [&str; 12] = [
     "target",
     "newest",
     "newer-than",
@@ -41,6 +41,7 @@ pub const SETTING_KEYS: [&str; 11] = [
     "subset",
     "attachments",
     "on-conflict",
+    "attest",
 ];
 
 /// The keys that only an entry has.
@@ -189,6 +190,8 @@ pub struct Settings {
     pub attachments: Option<Attachments>,
     /// What happens to a target tag with another digest.
     pub on_conflict: Option<OnConflict>,
+    /// Whether what was copied is said, signed.
+    pub statement: Option<Statement>,
     /// The signature that it must have, as a rule of the list says.
     pub requirement: Option<Requirement>,
 }
@@ -209,6 +212,7 @@ impl Settings {
             subset: self.subset.or(defaults.subset),
             attachments: self.attachments.or(defaults.attachments),
             on_conflict: self.on_conflict.or(defaults.on_conflict),
+            statement: self.statement.or(defaults.statement),
             requirement: self.requirement.or(defaults.requirement),
         }
     }
@@ -225,6 +229,7 @@ impl Settings {
             platforms,
             attachments: self.attachments.unwrap_or(options.attachments),
             on_conflict: self.on_conflict.unwrap_or(options.on_conflict),
+            statement: self.statement.unwrap_or(options.statement),
             requirement: self.requirement.clone().or_else(|| options.requirement.clone()),
             ..options.clone()
         }
@@ -246,6 +251,7 @@ impl Settings {
             "subset" => self.subset = Some(word(key, value)?),
             "attachments" => self.attachments = Some(word(key, value)?),
             "on-conflict" => self.on_conflict = Some(word(key, value)?),
+            "attest" => self.statement = Some(Statement::of(truth(key, value)?)),
             _ => return Err(Problem::new(key.place, format!("the key `{}` is not read here", quote(&key.text)))),
         }
         Ok(())
