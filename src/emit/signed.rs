@@ -42,8 +42,11 @@ impl Form {
     }
 }
 
-/// The signed repositories of a target, by name; and what is left out.
-fn repositories(run: &Run) -> Result<(BTreeMap<&str, (&Signed, Form)>, Vec<String>), String> {
+/// By name: by what its images are checked, and how they are signed.
+type Repositories<'a> = BTreeMap<&'a str, (&'a Signed, Form)>;
+
+/// The signed repositories of a target; and what is left out.
+fn repositories(run: &Run) -> Result<(Repositories<'_>, Vec<String>), String> {
     let mut found: BTreeMap<&str, Vec<&Signed>> = BTreeMap::new();
     for signed in &run.signed {
         found.entry(&signed.target).or_default().push(signed);

@@ -155,18 +155,18 @@ mod tests {
 
     #[test]
     fn a_copied_image_is_two_lines_and_three_where_there_is_no_room() {
-        let lines = text(&image(&report(Vec::new()), &copied(), 1, Some(120)));
+        let lines = text(image(&report(Vec::new()), &copied(), 1, Some(120)));
         let (source, target) = ("docker.io/library/alpine:3.20", "ghcr.io/acme/mirror/docker.io/library/alpine:3.20");
         let figures = "  2 platforms, 8.5 MiB sent, 3 pulls billed, 1.9 s";
         assert_eq!(lines, [format!("✓ copied {source} → {target}"), figures.to_owned()]);
-        let lines = text(&image(&report(Vec::new()), &copied(), 1, Some(80)));
+        let lines = text(image(&report(Vec::new()), &copied(), 1, Some(80)));
         assert_eq!(lines, [format!("✓ copied {source}"), format!("  → {target}"), figures.to_owned()]);
-        assert_eq!(text(&image(&report(Vec::new()), &unchanged(), 1, None)).len(), 1);
+        assert_eq!(text(image(&report(Vec::new()), &unchanged(), 1, None)).len(), 1);
     }
 
     #[test]
     fn a_failed_image_says_why_and_what_to_do() {
-        let lines = text(&image(&report(Vec::new()), &failed(), 1, None));
+        let lines = text(image(&report(Vec::new()), &failed(), 1, None));
         assert!(lines[0].starts_with("✗ failed quay.io/x:1 → oci:mirror/"), "{lines:?}");
         assert!(lines[1].starts_with("  error: cannot copy quay.io/x:1"), "{lines:?}");
         assert_eq!(lines[2], "  state: 11 of 12 blobs are uploaded; the tag was not moved");
@@ -208,7 +208,7 @@ mod tests {
     fn a_dry_run_says_why_it_would_send_so_little() {
         let blobs = Blobs { present: 4, mounted: 1, ..Blobs::default() };
         let would = ImageOutcome { result: Outcome::WouldCopy, blobs, ..copied() };
-        let lines = text(&image(&report(vec![would.clone()]), &would, 1, None));
+        let lines = text(image(&report(vec![would.clone()]), &would, 1, None));
         assert!(lines[1].contains("0 B to send, 1 blob to be linked, 4 blobs said to be there, "), "{lines:?}");
     }
 
@@ -218,7 +218,7 @@ mod tests {
         let checked =
             ImageOutcome { source: target.clone(), target: Some(target), result: Outcome::Checked, ..copied() };
         let report = Report { command: Command::Access, ..report(vec![checked.clone()]) };
-        assert!(!text(&image(&report, &checked, 1, None)).concat().contains('→'));
+        assert!(!text(image(&report, &checked, 1, None)).concat().contains('→'));
     }
 
     #[test]

@@ -54,11 +54,11 @@ impl World {
             .map(|(name, registry)| (format!("CONNECT {name}:443 "), registry.host()));
         let led = Arc::<AtomicUsize>::default();
         let counted = Arc::clone(&led);
-        let lead = move |line: &str| {
+        let proxy = lead_by(move |line: &str| {
             counted.fetch_add(1, Relaxed);
             hosts.iter().find(|(begin, _)| line.starts_with(begin)).map(|(_, address)| address.clone())
-        };
-        let proxy = lead_by(lead).await;
+        })
+        .await;
         Self { source, tokens, storage, target, certificate, proxy, led }
     }
 

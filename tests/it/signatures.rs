@@ -664,6 +664,9 @@ async fn those_who_pull_are_handed_the_same_policy_under_the_mirrors_name() {
     assert_eq!(all(), first);
 }
 
+/// Who signs a payload, and how.
+type By<'a> = &'a dyn Fn(&str) -> Value;
+
 /// Real Podman by what is handed over of an authority and a log of our own. `scripts/signatures` runs this, and says so where there
 /// is no such Podman; what is signed by keys alone it shows itself.
 #[tokio::test]
@@ -710,7 +713,6 @@ async fn podman_pulls_what_an_address_or_a_logged_key_has_signed_and_nothing_els
         assert!(is_pulled, "{name}: {said}");
     }
     let other = Key::new();
-    type By<'a> = &'a dyn Fn(&str) -> Value;
     let rows: [(&str, By<'_>); 7] = [
         ("m/kept", &|payload| instance.marks(&key, Some(&OTHER), payload, Logged::Yes)),
         ("m/kept", &|payload| instance.marks(&key, Some(&ELSEWHERE), payload, Logged::Yes)),

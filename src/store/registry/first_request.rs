@@ -46,7 +46,7 @@ impl FirstRequest {
 
 impl Turn<'_> {
     /// An answer came, and what it teaches is known.
-    pub(crate) fn is_answered(self) {
+    pub(crate) fn answered(self) {
         self.first.is_answered.store(true, Relaxed);
     }
 
@@ -54,7 +54,7 @@ impl Turn<'_> {
     pub(crate) fn failed(mut self, cause: &Cause) {
         match cause {
             Cause::Connection { .. } => *self.going = Some((Instant::now(), cause.clone())),
-            _ => self.is_answered(),
+            _ => self.answered(),
         }
     }
 }
@@ -79,7 +79,7 @@ mod tests {
         alone.fetch_add(1, Relaxed);
         sleep(Duration::from_secs(1)).await;
         if is_answered {
-            turn.is_answered();
+            turn.answered();
             return Ok(());
         }
         let cause = Cause::Connection { kind: ConnectionFailure::Refused, detail: String::new() };

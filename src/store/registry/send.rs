@@ -196,7 +196,7 @@ impl Repository {
             if response.status().is_success() {
                 self.host.auth.accepted(&call.scopes, sent);
                 if let Some(turn) = first {
-                    turn.is_answered();
+                    turn.answered();
                 }
                 return Ok(response);
             }
@@ -206,7 +206,7 @@ impl Repository {
                 && (Box::pin(self.learns(&response, call, sent, round)).await
                     || sent.is_none() && Box::pin(self.greets(&response)).await);
             if let Some(turn) = first.take() {
-                turn.is_answered();
+                turn.answered();
             }
             if !is_worth_another {
                 // A registry in front of others (registry.k8s.io) leads to their interface: what answers there is a registry.
