@@ -32,12 +32,13 @@ enum Form {
 
 impl Form {
     fn of(all: &[&Signed]) -> Self {
-        let any = |form| all.iter().any(|signed| signed.is_bundle == Some(form));
-        match (any(false), any(true)) {
-            (true, false) => Self::Tag,
-            (false, true) => Self::Bundle,
-            (true, true) => Self::Both,
-            (false, false) => Self::Unknown,
+        let any = |form| all.iter().any(|signed| signed.is_bundle == form);
+        match (any(None), any(Some(false)), any(Some(true))) {
+            // Of one image nothing is known: a policy for what the others have may refuse it.
+            (true, ..) | (_, false, false) => Self::Unknown,
+            (_, true, false) => Self::Tag,
+            (_, false, true) => Self::Bundle,
+            (_, true, true) => Self::Both,
         }
     }
 }

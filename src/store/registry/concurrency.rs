@@ -29,20 +29,12 @@ pub(crate) struct Concurrency {
     write: Arc<AdaptiveLimit>,
     /// When the host last shed load.
     overloaded: Mutex<Option<Instant>>,
-    refusals: Mutex<Refusals>,
+    /// Until when it wants to be left alone.
+    rest_until: Mutex<Option<Instant>>,
     /// Whether it ever did: then the limits grow slowly.
     shed: AtomicBool,
     /// What the hosts of a run may have together.
     connections: Connections,
-}
-
-/// What a limit on the rate of requests has refused.
-#[derive(Default)]
-struct Refusals {
-    /// Since when, where nothing was let in after it.
-    since: Option<Instant>,
-    /// Until when the host is left alone.
-    rest_until: Option<Instant>,
 }
 
 /// How long the refusals of one moment keep coming.
@@ -77,7 +69,7 @@ impl Concurrency {
             early,
             write,
             overloaded: Mutex::default(),
-            refusals: Mutex::default(),
+            rest_until: Mutex::default(),
             shed: AtomicBool::new(false),
             connections,
         }
@@ -100,30 +92,32 @@ impl Concurrency {
         permit
     }
 
-    /// The same for a request with this budget, once the host no longer wants to be left alone. The wait for a permit is not
-    /// the host's and costs no budget, but for what of it the host has let nobody in. The other is, and does: where the budget
-    /// does not last, the host is asked, and says so itself.
+    /// The same for a request with this budget, once the host no longer wants to be left alone. That wait is the host's, and
+    /// costs budget: where the budget does not last, the host is asked, and says so itself. The wait for a permit is not, and
+    /// costs none. Nobody holds a permit meanwhile, which those of other hosts may wait for.
     pub(crate) async fn acquire_within(&self, class: RequestClass, budget: &mut RetryBudget) -> Permit {
-        let arrived = Instant::now();
-        let permit = self.acquire(class).await;
-        let until = self.refusals.locked().since.unwrap_or_else(Instant::now);
-        budget.exclude_wait(until.saturating_duration_since(arrived));
-        while let Some(until) = self.rests_until().filter(|until| budget.lasts_until(*until)) {
-            sleep_until(until).await;
+        loop {
+            while let Some(until) = self.rests_until().filter(|until| budget.lasts_until(*until)) {
+                sleep_until(until).await;
+            }
+            let arrived = Instant::now();
+            let permit = self.acquire(class).await;
+            budget.exclude_wait(arrived.elapsed());
+            if self.rests_until().is_none_or(|until| !budget.lasts_until(until)) {
+                return permit;
+            }
         }
-        permit
     }
 
     /// Until when the host wants to be left alone.
     fn rests_until(&self) -> Option<Instant> {
-        self.refusals.locked().rest_until.filter(|until| *until > Instant::now())
+        self.rest_until.locked().filter(|until| *until > Instant::now())
     }
 
     /// The host is not to be asked anything for so long: it has refused a request, and would refuse others.
     pub(crate) fn rest(&self, wait: Duration) {
-        let mut refusals = self.refusals.locked();
-        refusals.since.get_or_insert_with(Instant::now);
-        refusals.rest_until = refusals.rest_until.max(Instant::now().checked_add(wait));
+        let mut rest_until = self.rest_until.locked();
+        *rest_until = rest_until.max(Instant::now().checked_add(wait));
     }
 
     /// A permit of `class`, where one is free now.
@@ -146,7 +140,6 @@ impl Concurrency {
 
     /// The host answered well.
     pub(crate) fn on_success(&self, class: RequestClass) {
-        self.refusals.locked().since = None;
         self.limit(class).on_success(!self.shed.load(Relaxed));
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout};
 
-use crate::error::cause::Cause;
+use crate::error::cause::{Cause, ConnectionFailure};
 
 #[derive(Default)]
 pub(crate) struct FirstRequest {
@@ -50,10 +50,14 @@ impl Turn<'_> {
         self.first.is_answered.store(true, Relaxed);
     }
 
-    /// None came, or none that is one: where the host itself was not reached, those that waited need not try as well.
+    /// None came. Where the host itself was not reached, those that waited need not try as well; an answer that is late or
+    /// breaks may be about this request alone, and they go.
     pub(crate) fn failed(mut self, cause: &Cause) {
+        use ConnectionFailure::{Dns, Refused, Tls};
         match cause {
-            Cause::Connection { .. } => *self.going = Some((Instant::now(), cause.clone())),
+            Cause::Connection { kind: Dns | Refused | Tls(_), .. } => {
+                *self.going = Some((Instant::now(), cause.clone()));
+            }
             _ => self.answered(),
         }
     }
@@ -95,6 +99,19 @@ mod tests {
             assert!(ended.iter().all(|ended| ended.is_ok() == is_answered));
             assert_eq!(alone.load(Relaxed), went_alone);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_does_not_come_is_that_of_one_request_alone() {
+        let first = FirstRequest::default();
+        let turn = first.turn(LONGEST).await.ok().flatten().unwrap();
+        let waiting = async { first.turn(LONGEST).await };
+        let late = async {
+            sleep(Duration::from_secs(1)).await;
+            turn.failed(&Cause::Connection { kind: ConnectionFailure::Timeout, detail: String::new() });
+        };
+        let (waited, ()) = tokio::join!(waiting, late);
+        assert!(waited.is_ok_and(|turn| turn.is_none()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
@@ -33,6 +34,9 @@ use crate::text::sanitise;
 /// How often a request is sent again for what its refusal taught: without anything, with the token for its repository, with
 /// that for the repository that the challenge names, and with a new one for one that ran out.
 const MOST_ROUNDS: usize = 3;
+
+/// How long others wait for the first request to a host: what is slower than an answer with a challenge is no reason to.
+const LONGEST_TURN: Duration = Duration::from_secs(5);
 
 /// Redirects that are followed.
 pub(crate) const HOPS: usize = 5;
@@ -226,7 +230,11 @@ impl Repository {
         let [reads, writes] = &self.host.first;
         let first = if call.scopes.is_pull() || !self.host.auth.has_credential() { reads } else { writes };
         let is_far = self.host.base().scheme() == "https";
-        if is_far && self.host.auth.is_silent() { first.turn(self.limits.answer).await } else { Ok(None) }
+        if is_far && self.host.auth.is_silent() {
+            first.turn(LONGEST_TURN.min(self.limits.answer)).await
+        } else {
+            Ok(None)
+        }
     }
 
     /// Whether a 401 has taught something that makes another request worth it: a new token for one that ran out, once, and

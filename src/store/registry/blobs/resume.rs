@@ -217,7 +217,8 @@ impl RangeReader {
             let mut call = Request::new(Method::GET, url, Scopes::pull(&self.repository.name), "blob");
             (call.class, call.pool, call.work) = (RequestClass::Read, self.pool(), Work::Read);
             // What has failed it once is not tried again: the connection may be what is broken.
-            call.may_be_led_on = call.pool == Pool::Blob && self.budget.attempts() == 0;
+            let is_large = call.pool == Pool::Blob && self.descriptor.size > SMALL_BYTES;
+            call.may_be_led_on = is_large && self.budget.attempts() == 0;
             let ranged = self.parallel || (self.offset > 0 && !self.no_range);
             if ranged && let Ok(range) = HeaderValue::from_str(&self.range()) {
                 call.headers.insert(RANGE, range);
