@@ -212,10 +212,8 @@ impl<'a> ImageTask<'a> {
     async fn copy(&self, Way { target, reader }: &Way<'_>) -> Result<Outcome, Error> {
         let asked = self.never_moves(target).await?;
         let settled = self.settled(asked.as_ref()).cloned();
-        if let Some(found) = &settled
-            && !self.is_unattested(&target.store, found).await?
-        {
-            return self.stays(&target.store, found).await;
+        if let Some(outcome) = self.stays_settled(&target.store, settled.as_ref()).await? {
+            return Ok(outcome);
         }
         let source = ends::source(self.session, self.job, &self.meter).await?;
         if self.job.options.platforms != Platforms::All {
@@ -428,6 +426,15 @@ impl<'a> ImageTask<'a> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// What is settled stays as it is, unless a statement of ours about it is still to be made.
+    async fn stays_settled(&self, target: &Target, settled: Option<&Digest>) -> Result<Option<Outcome>, Error> {
+        let Some(found) = settled else { return Ok(None) };
+        if self.is_unattested(target, found).await? {
+            return Ok(None);
+        }
+        self.stays(target, found).await.map(Some)
     }
 
     /// What is at the target is what is wanted, whatever the source says.
