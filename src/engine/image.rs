@@ -428,15 +428,6 @@ impl<'a> ImageTask<'a> {
         }
     }
 
-    /// What is settled stays as it is, unless a statement of ours about it is still to be made.
-    async fn stays_settled(&self, target: &Target, settled: Option<&Digest>) -> Result<Option<Outcome>, Error> {
-        let Some(found) = settled else { return Ok(None) };
-        if self.is_unattested(target, found).await? {
-            return Ok(None);
-        }
-        self.stays(target, found).await.map(Some)
-    }
-
     /// What is at the target is what is wanted, whatever the source says.
     async fn stays(&self, target: &Target, found: &Digest) -> Result<Outcome, Error> {
         self.known().image.digest = Some(found.clone());

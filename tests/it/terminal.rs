@@ -285,7 +285,7 @@ async fn what_moves_has_a_line_while_it_moves() {
 #[tokio::test]
 async fn a_wait_says_for_whom_and_how_long_and_a_silence_for_whom() {
     for (what, said) in
-        [(What::status(429).header("retry-after", "3"), " s left: "), (What::Delay(8000), ": no answer for ")]
+        [(What::status(429).header("retry-after", "4"), " s left: "), (What::Delay(8000), ": no answer for ")]
     {
         let (source, target) = registries();
         source.fault(Fault::on("HEAD", "/manifests/", what).times(1));

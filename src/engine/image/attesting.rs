@@ -20,6 +20,19 @@ impl ImageTask<'_> {
         Some(Attesting { attestor, shared, meter, target, name })
     }
 
+    /// What is settled stays as it is, unless a statement of ours about it is still to be made.
+    pub(super) async fn stays_settled(
+        &self,
+        target: &Target,
+        settled: Option<&Digest>,
+    ) -> Result<Option<Outcome>, Error> {
+        let Some(found) = settled else { return Ok(None) };
+        if self.is_unattested(target, found).await? {
+            return Ok(None);
+        }
+        self.stays(target, found).await.map(Some)
+    }
+
     /// Whether something is still to be said of what the target has; asked once.
     pub(super) async fn is_unattested(&self, target: &Target, digest: &Digest) -> Result<bool, Error> {
         let Some(attesting) = self.attesting(target) else { return Ok(false) };
