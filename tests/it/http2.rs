@@ -237,7 +237,8 @@ async fn of_a_list_of_tags_one_request_a_host_is_asked_without_a_token() {
 /// As nginx ends a connection after `keepalive_requests`.
 #[tokio::test]
 async fn a_list_goes_on_over_the_next_connection_where_one_has_served_enough() {
-    const MOST: usize = 20;
+    // As nginx's `keepalive_requests`: more than are under way at once.
+    const MOST: usize = 100;
     let world = World::start().await;
     let lines: Vec<String> = (0..300)
         .map(|number| {
@@ -251,9 +252,11 @@ async fn a_list_goes_on_over_the_next_connection_where_one_has_served_enough() {
     }
     world.run(Run::new().command("copy").input("images", &lines.join("\n"))).succeeds().await;
     for registry in [&world.source, &world.target] {
-        assert_eq!((registry.count("HEAD", "/manifests/"), registry.writes()), (301, 0), "{}", registry.lines());
-        // What is under way when it has served enough is served.
+        // What is under way when it has served enough is served, and lost only where the connection is closed over it.
         let (connections, most) = (registry.handshakes().len(), registry.log().len() / MOST + 1);
+        let asked = registry.count("HEAD", "/manifests/");
+        assert!((301..=301 + connections).contains(&asked), "{asked} over {connections}: {}", registry.lines());
+        assert_eq!(registry.writes(), 0, "{}", registry.lines());
         assert!((2..=most).contains(&connections), "{connections} of at most {most}");
     }
 }
