@@ -90,10 +90,10 @@
 //!
 //! # Why the transport is our own
 //!
-//! `oci-client` gives the type that a reference is read into, the grammar that the reader is tested against, and the media
-//! types. Its transport was measured and is not used: it panics on a manifest pushed by digest where the registry answers without `Location` (ECR), follows any token realm with the password, takes a failed
-//! listing of referrers for an empty one, hides `Retry-After`, asks `/v2/` before every request of a registry without
-//! tokens, and sends one PATCH for each piece of a stream.
+//! `oci-client` gives the media types, and the grammar that the reader of references is tested against. Its transport was
+//! measured and is not used: it panics on a manifest pushed by digest where the registry answers without `Location` (ECR),
+//! follows any token realm with the password, takes a failed listing of referrers for an empty one, hides `Retry-After`,
+//! asks `/v2/` before every request of a registry without tokens, and sends one PATCH for each piece of a stream.
 //!
 //! # Promises
 //!

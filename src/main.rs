@@ -10,12 +10,6 @@ use mirror_image::Environment;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// One heap for all threads, whose freed room is joined and serves any size. musl's keeps the room of each size for that size,
-/// glibc's that of each thread for that thread: a run of thousands of images took twice what it held.
-#[cfg(target_os = "linux")]
-#[global_allocator]
-static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
-
 /// How long a run that was told to stop may take to say what it did. What still stands then, in a write to a pipe that
 /// nobody reads or at a file system that does not answer, would stand for ever.
 const LAST_WORDS: Duration = Duration::from_secs(5);

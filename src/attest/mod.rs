@@ -1,8 +1,9 @@
 //! A statement of what was copied, signed in the name of the job that copied it: an in-toto statement in a sigstore bundle.
 //!
-//! Owns that a key signs for some minutes only, is in memory alone, and goes when another is needed or the run ends; that one
-//! certificate serves the images of these minutes, and one refusal all images; that a signature is made anew for each attempt, so
-//! that a log never has it twice. Which services help is in `services`. Never shows an identity to another host than the authority, and never says what it was not given.
+//! Owns that a key signs for some minutes only, is in memory alone, and goes when another is needed or the run ends; that
+//! one certificate serves the images of these minutes, and one refusal all images; that a signature is made anew for each
+//! attempt, so that a log never has it twice. Which services help is in `services`. Never shows an identity to another host
+//! than the authority, and never says what it was not given.
 
 mod certificate;
 mod log;

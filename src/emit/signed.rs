@@ -297,22 +297,10 @@ impl Format for Kyverno {
         let (repositories, mut notes) = repositories(run)?;
         let mut rules = Vec::new();
         for (target, (signed, form)) in repositories {
-            let mut leave = |why| notes.push(left_out(target, &signed.policy, why));
-            if signed.policy.predicate.is_some() || signed.policy.root.is_some() {
-                leave("it wants an attestation, or has a root of its own");
-                continue;
-            }
-            let kind = match form {
-                Form::Tag => "Cosign",
-                Form::Bundle => "SigstoreBundle",
-                Form::Both => {
-                    leave(
-                        "some of its images are signed under cosign's tags and some by bundles, and one form is known there",
-                    );
-                    continue;
-                }
-                Form::Unknown => {
-                    leave(NOT_LOOKED_AT);
+            let kind = match kyverno_type(&signed.policy, form) {
+                Ok(kind) => kind,
+                Err(why) => {
+                    notes.push(left_out(target, &signed.policy, why));
                     continue;
                 }
             };
@@ -338,6 +326,21 @@ impl Format for Kyverno {
             "A mutating policy that renames images to the mirror's runs before it.",
         ];
         Ok(vec![file("kyverno/signed.yaml", "yaml", header(&about, &notes) + &yaml(&policy)?)])
+    }
+}
+
+/// What a rule calls the form of the signatures; or why there is no rule.
+fn kyverno_type(policy: &Policy, form: Form) -> Result<&'static str, &'static str> {
+    if policy.predicate.is_some() || policy.root.is_some() {
+        return Err("it wants an attestation, or has a root of its own");
+    }
+    match form {
+        Form::Tag => Ok("Cosign"),
+        Form::Bundle => Ok("SigstoreBundle"),
+        Form::Both => {
+            Err("some of its images are signed under cosign's tags and some by bundles, and one form is known there")
+        }
+        Form::Unknown => Err(NOT_LOOKED_AT),
     }
 }
 

@@ -30,6 +30,12 @@ const CONNECT_WITH_ALTERNATIVES: Duration = Duration::from_secs(5);
 /// What may be under way to us over one HTTP/2 connection before any of it is read, in bytes.
 pub(crate) const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 
+/// How long a connection waits for its next request: the one that all share, and one of those that carry a body each. What
+/// waits holds the buffer that it read its last body into, up to 400 KiB (hyper), and some servers close a connection after
+/// five seconds (Node.js), at the moment at which the next request is sent.
+const SHARED_IDLE: Duration = Duration::from_secs(60);
+const OWN_IDLE: Duration = Duration::from_secs(4);
+
 /// After how long without a word an HTTP/2 connection that is waited for is asked whether it is there, and how long it may
 /// take to say so. One that is dead would otherwise take in every request that is sent again.
 const PING: Duration = Duration::from_secs(15);
@@ -58,7 +64,9 @@ struct Shared {
 /// What tells one client from another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {
-    pipe: Pool,
+    pool: Pool,
+    /// Whether it speaks HTTP/2 where the server does: without TLS none is spoken.
+    http2: bool,
     has_alternatives: bool,
     /// Hosts of this machine and its link are never asked through a proxy, which would look for them on its own machine.
     is_here: bool,
@@ -70,7 +78,8 @@ struct Kind {
 /// What a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pool {
-    /// A manifest, or a small blob: HTTP/2 where the server has it, so that all share one connection.
+    /// A manifest, or a small blob: HTTP/2 where the server has it, so that all share one connection. Without TLS, connections
+    /// that carry no large body: each keeps a buffer as large as what it has read (hyper: up to 400 KiB).
     Small,
     /// A large blob: HTTP/1.1, a connection each. One HTTP/2 connection is one window and one congestion state for all
     /// bodies; registries and CDNs limit the speed of each connection.
@@ -112,8 +121,8 @@ impl Transport {
     /// The client for a request to `url`; `has_alternatives`: one that does not wait long for a connection.
     ///
     /// Fails when the system's CA certificates, which are read for the first host that needs them, are of no use.
-    pub(crate) fn client(&self, url: &Url, pipe: Pool, has_alternatives: bool) -> Result<Client, Error> {
-        self.client_within(Zone::Local, url, pipe, has_alternatives)
+    pub(crate) fn client(&self, url: &Url, pool: Pool, has_alternatives: bool) -> Result<Client, Error> {
+        self.client_within(Zone::Local, url, pool, has_alternatives)
     }
 
     /// The same for an address that somebody else than the user brought up: a name in it leads to no place that is more
@@ -122,16 +131,15 @@ impl Transport {
         &self,
         least: Zone,
         url: &Url,
-        pipe: Pool,
+        pool: Pool,
         has_alternatives: bool,
     ) -> Result<Client, Error> {
         let loopback = is_loopback(url.host());
         let is_here = is_link_or_loopback(url.host());
         // A proxy may be spoken to over TLS whatever the host behind it speaks.
         let tls = !loopback || url.scheme() == "https";
-        // Without TLS there is no HTTP/2, and all share the connections.
-        let pipe = if url.scheme() == "https" { pipe } else { Pool::Blob };
-        let kind = Kind { pipe, has_alternatives, is_here, tls, least };
+        let http2 = pool == Pool::Small && url.scheme() == "https";
+        let kind = Kind { pool, http2, has_alternatives, is_here, tls, least };
         let mut clients = self.0.clients.locked();
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
@@ -148,7 +156,6 @@ impl Shared {
             .user_agent(concat!("mirror-image/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .connect_timeout(if kind.has_alternatives { CONNECT_WITH_ALTERNATIVES } else { CONNECT })
-            .pool_idle_timeout(Duration::from_secs(60))
             .tcp_keepalive(Duration::from_secs(30))
             .dns_resolver(Arc::new(Resolver {
                 least: kind.least,
@@ -158,8 +165,8 @@ impl Shared {
         if self.rest == Rest::Closed {
             builder = builder.pool_max_idle_per_host(0);
         }
-        let http2 = kind.pipe == Pool::Small;
-        if http2 {
+        builder = builder.pool_idle_timeout(if kind.http2 { SHARED_IDLE } else { OWN_IDLE });
+        if kind.http2 {
             builder = builder
                 .http2_initial_connection_window_size(CONNECTION_WINDOW)
                 .http2_keep_alive_interval(PING)
@@ -168,7 +175,7 @@ impl Shared {
             builder = builder.http1_only();
         }
         // Where none is kept, none is shared.
-        if http2 && self.rest == Rest::Kept {
+        if kind.http2 && self.rest == Rest::Kept {
             builder = builder.connector_layer(OneConnection::default());
         }
         if kind.is_here {
@@ -177,7 +184,7 @@ impl Shared {
         let mut tls = if kind.tls { self.tls()?.clone() } else { without_roots()? };
         // A preconfigured TLS set-up names its protocols itself.
         tls.alpn_protocols =
-            if http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
+            if kind.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
         builder.tls_backend_preconfigured(tls).build().map_err(|error| Error::Local(innermost(&error)))
     }
 

@@ -1,8 +1,8 @@
 //! The list of what is attached to a digest, where the target has no API for it: an index under the fallback tag
 //! (distribution-spec, "Referrers Tag Schema").
 //!
-//! Owns that it is merged with what is there, that nothing else is overwritten, and that it is looked at again, because another run may write it at the
-//! same moment and registries know no conditional PUT.
+//! Owns that it is merged with what is there, that nothing else is overwritten, and that it is looked at again, because
+//! another run may write it at the same moment and registries know no conditional PUT.
 
 use std::time::Duration;
 

@@ -97,13 +97,13 @@ impl Concurrency {
     /// costs none. Nobody holds a permit meanwhile, which those of other hosts may wait for.
     pub(crate) async fn acquire_within(&self, class: RequestClass, budget: &mut RetryBudget) -> Permit {
         loop {
-            while let Some(until) = self.rests_until().filter(|until| budget.lasts_until(*until)) {
+            while let Some(until) = self.rests_within(budget) {
                 sleep_until(until).await;
             }
             let arrived = Instant::now();
             let permit = self.acquire(class).await;
             budget.exclude_wait(arrived.elapsed());
-            if self.rests_until().is_none_or(|until| !budget.lasts_until(until)) {
+            if self.rests_within(budget).is_none() {
                 return permit;
             }
         }
@@ -112,6 +112,11 @@ impl Concurrency {
     /// Until when the host wants to be left alone.
     fn rests_until(&self) -> Option<Instant> {
         self.rest_until.locked().filter(|until| *until > Instant::now())
+    }
+
+    /// The same, where the budget lasts so long.
+    fn rests_within(&self, budget: &RetryBudget) -> Option<Instant> {
+        self.rests_until().filter(|until| budget.lasts_until(*until))
     }
 
     /// The host is not to be asked anything for so long: it has refused a request, and would refuse others.

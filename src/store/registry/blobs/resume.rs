@@ -28,6 +28,10 @@ use crate::store::registry::send::Request;
 /// Bytes that count as progress: a server that gives a few at a time must not keep a run alive for ever.
 pub const PROGRESS: u64 = 256 * 1024;
 
+/// Blobs up to this size in bytes come over the connections of small requests where each carries one at a time: a larger one
+/// would leave its buffer to all that follow it there.
+const LITTLE_BYTES: u64 = 64 * 1024;
+
 /// A stretch of a blob, read over one connection after the other: it goes on where it broke.
 pub struct RangeReader {
     pub repository: Repository,
@@ -217,8 +221,7 @@ impl RangeReader {
             let mut call = Request::new(Method::GET, url, Scopes::pull(&self.repository.name), "blob");
             (call.class, call.pool, call.work) = (RequestClass::Read, self.pool(), Work::Read);
             // What has failed it once is not tried again: the connection may be what is broken.
-            let is_large = call.pool == Pool::Blob && self.descriptor.size > SMALL_BYTES;
-            call.may_be_led_on = is_large && self.budget.attempts() == 0;
+            call.may_be_led_on = self.is_large() && self.budget.attempts() == 0;
             let ranged = self.parallel || (self.offset > 0 && !self.no_range);
             if ranged && let Ok(range) = HeaderValue::from_str(&self.range()) {
                 call.headers.insert(RANGE, range);
@@ -236,7 +239,7 @@ impl RangeReader {
                         self.skip = skip;
                         self.redirected_to = (*response.url() != self.url).then(|| response.url().clone());
                         if self.repository.is_home(&self.url) {
-                            self.saw_place(response.url(), call.pool);
+                            self.saw_place(response.url());
                         }
                         if is_early {
                             self.repository.host.concurrency.on_success(RequestClass::Early);
@@ -267,19 +270,25 @@ impl RangeReader {
     }
 
     /// Notes whether the registry has sent the blob itself, over connections for large ones, or has led to it.
-    fn saw_place(&self, url: &Url, pool: Pool) {
+    fn saw_place(&self, url: &Url) {
         let observed = &self.repository.host.observed;
         if !self.repository.is_home(url) {
             observed.redirects_a_blob();
-        } else if pool == Pool::Blob && self.descriptor.size > SMALL_BYTES {
+        } else if self.is_large() {
             observed.serves_a_blob();
         }
+    }
+
+    /// Whether its blob is one that has connections of its own.
+    fn is_large(&self) -> bool {
+        self.descriptor.size > SMALL_BYTES
     }
 
     /// The connections that it comes over: a small blob shares one, as far as those carry it; where that has failed once, it
     /// has one of its own as a large one has.
     fn pool(&mut self) -> Pool {
-        let may_share = !self.parallel && self.descriptor.size <= SMALL_BYTES && self.budget.attempts() == 0;
+        let most = if self.url.scheme() == "https" { SMALL_BYTES } else { LITTLE_BYTES };
+        let may_share = !self.parallel && self.descriptor.size <= most && self.budget.attempts() == 0;
         self.shares = self.shares.take().filter(|_| may_share);
         if may_share && self.shares.is_none() {
             self.shares = self.repository.host.memory.coming(self.descriptor.size);
