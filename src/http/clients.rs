@@ -30,11 +30,11 @@ const CONNECT_WITH_ALTERNATIVES: Duration = Duration::from_secs(5);
 /// What may be under way to us over one HTTP/2 connection before any of it is read, in bytes.
 pub(crate) const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 
-/// How long a connection waits for its next request: the one that all share, and one of those that carry a body each. What
-/// waits holds the buffer that it read its last body into, up to 400 KiB (hyper), and some servers close a connection after
-/// five seconds (Node.js), at the moment at which the next request is sent.
+/// How long a connection waits for its next request: of a client that speaks HTTP/2 where the server does, and of one that
+/// speaks HTTP/1.1 alone. What waits there holds the buffer that it read its last body into, up to 400 KiB (hyper), and some
+/// servers close a connection after five seconds (Node.js), at the moment at which the next request is sent.
 const SHARED_IDLE: Duration = Duration::from_secs(60);
-const OWN_IDLE: Duration = Duration::from_secs(4);
+const SINGLE_IDLE: Duration = Duration::from_secs(4);
 
 /// After how long without a word an HTTP/2 connection that is waited for is asked whether it is there, and how long it may
 /// take to say so. One that is dead would otherwise take in every request that is sent again.
@@ -79,7 +79,7 @@ struct Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pool {
     /// A manifest, or a small blob: HTTP/2 where the server has it, so that all share one connection. Without TLS, connections
-    /// that carry no large body: each keeps a buffer as large as what it has read (hyper: up to 400 KiB).
+    /// over which no blob of more than 64 KiB comes: each keeps a buffer as large as what it has read (hyper: up to 400 KiB).
     Small,
     /// A large blob: HTTP/1.1, a connection each. One HTTP/2 connection is one window and one congestion state for all
     /// bodies; registries and CDNs limit the speed of each connection.
@@ -165,7 +165,7 @@ impl Shared {
         if self.rest == Rest::Closed {
             builder = builder.pool_max_idle_per_host(0);
         }
-        builder = builder.pool_idle_timeout(if kind.http2 { SHARED_IDLE } else { OWN_IDLE });
+        builder = builder.pool_idle_timeout(if kind.http2 { SHARED_IDLE } else { SINGLE_IDLE });
         if kind.http2 {
             builder = builder
                 .http2_initial_connection_window_size(CONNECTION_WINDOW)

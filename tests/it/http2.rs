@@ -237,7 +237,7 @@ async fn of_a_list_of_tags_one_request_a_host_is_asked_without_a_token() {
 /// As nginx ends a connection after `keepalive_requests`.
 #[tokio::test]
 async fn a_list_goes_on_over_the_next_connection_where_one_has_served_enough() {
-    // As nginx's `keepalive_requests`: more than are under way at once.
+    // More than are under way at once.
     const MOST: usize = 100;
     let world = World::start().await;
     let lines: Vec<String> = (0..300)

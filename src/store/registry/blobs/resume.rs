@@ -28,8 +28,8 @@ use crate::store::registry::send::Request;
 /// Bytes that count as progress: a server that gives a few at a time must not keep a run alive for ever.
 pub const PROGRESS: u64 = 256 * 1024;
 
-/// Blobs up to this size in bytes come over the connections of small requests where each carries one at a time: a larger one
-/// would leave its buffer to all that follow it there.
+/// Blobs up to this size in bytes come over the connections of small requests where a registry has no TLS, and so no HTTP/2: a
+/// larger one would leave its buffer to all that follow it there.
 const LITTLE_BYTES: u64 = 64 * 1024;
 
 /// A stretch of a blob, read over one connection after the other: it goes on where it broke.
@@ -279,7 +279,7 @@ impl RangeReader {
         }
     }
 
-    /// Whether its blob is one that has connections of its own.
+    /// Whether its blob is no small one, wherever it comes from.
     fn is_large(&self) -> bool {
         self.descriptor.size > SMALL_BYTES
     }
