@@ -9,9 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Blobs up to this size in bytes count as small requests: they are over before a large one has begun.
 pub(super) const SMALL_BYTES: u64 = 1024 * 1024;
 
-/// The most memory that small blobs take which wait to be sent, in KiB: what lines of 1 Gbit/s and 60 ms hold. What finds no room
+/// The most memory that small blobs take which wait to be sent, in KiB: what lines of 1 Gbit/s and 30 ms hold. What finds no room
 /// is read as it is sent.
-const SMALL_BLOBS: usize = 8 * 1024;
+const SMALL_BLOBS: usize = 4 * 1024;
 
 /// The most that comes, or goes, at once in small blobs over the connections that all requests share, in KiB: about what a
 /// line of 1 Gbit/s and 100 ms holds. What is more has connections of its own, which a host may limit each by itself. Below
