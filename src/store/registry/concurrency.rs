@@ -43,20 +43,24 @@ const BURST: Duration = Duration::from_secs(1);
 /// How long a transfer may wait for its other end, all in all and for each [`PACE`] bytes, while others wait for its permit.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// Large bodies that go to a host at once, at most. They fill its line, and each has up to 1.2 MiB under way (hyper): what is
+/// read, what waits and what is sent.
+const WRITERS: usize = 8;
+
 /// Bytes that move a transfer on: a few at a time hold no permit.
 const PACE: u64 = 256 * 1024;
 
 impl Concurrency {
     /// `gentle`: for a host that is known to shed load early. `most`: of all requests together, at least three.
     pub(crate) fn new(gentle: bool, most: Option<usize>, connections: Connections) -> Self {
-        let (small, write, write_max) = if gentle { (16, 4, 8) } else { (32, 8, 16) };
+        let (small, write) = if gentle { (16, 4) } else { (32, WRITERS) };
         let limits = match most {
             // As many readers as a line is filled by: each has some hundred KiB under way.
-            None => [(small, 64), (16, 16), (16, 16), (write, write_max)],
+            None => [(small, 64), (16, 16), (16, 16), (write, WRITERS)],
             // Parts that add up to it. Nothing is opened early where there is no room for it.
             Some(most) => {
                 let part = |of: usize| (most / of).max(1);
-                let (read, write, early) = (part(4).min(16), part(4).min(write_max), (most / 8).min(16));
+                let (read, write, early) = (part(4).min(16), part(4).min(WRITERS), (most / 8).min(16));
                 let small = most.saturating_sub(read + write + early).clamp(1, 64);
                 [(small, small), (read, read), (early, early), (write, write)]
             }
