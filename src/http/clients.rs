@@ -65,14 +65,22 @@ struct Shared {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {
     pool: Pool,
-    /// Whether it speaks HTTP/2 where the server does: without TLS none is spoken.
-    http2: bool,
+    protocol: Protocol,
     has_alternatives: bool,
     /// Hosts of this machine and its link are never asked through a proxy, which would look for them on its own machine.
     is_here: bool,
     tls: bool,
     /// The most internal place that a name may lead to.
     least: Zone,
+}
+
+/// What a client speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Protocol {
+    /// HTTP/1.1, whatever else the server does: large blobs, and all where there is no TLS.
+    Http1,
+    /// HTTP/2 where the server does.
+    Http2,
 }
 
 /// What a request carries.
@@ -138,8 +146,11 @@ impl Transport {
         let is_here = is_link_or_loopback(url.host());
         // A proxy may be spoken to over TLS whatever the host behind it speaks.
         let tls = !loopback || url.scheme() == "https";
-        let http2 = pool == Pool::Small && url.scheme() == "https";
-        let kind = Kind { pool, http2, has_alternatives, is_here, tls, least };
+        let protocol = match pool {
+            Pool::Small if url.scheme() == "https" => Protocol::Http2,
+            Pool::Small | Pool::Blob => Protocol::Http1,
+        };
+        let kind = Kind { pool, protocol, has_alternatives, is_here, tls, least };
         let mut clients = self.0.clients.locked();
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
@@ -165,8 +176,9 @@ impl Shared {
         if self.rest == Rest::Closed {
             builder = builder.pool_max_idle_per_host(0);
         }
-        builder = builder.pool_idle_timeout(if kind.http2 { SHARED_IDLE } else { SINGLE_IDLE });
-        if kind.http2 {
+        let http2 = kind.protocol == Protocol::Http2;
+        builder = builder.pool_idle_timeout(if http2 { SHARED_IDLE } else { SINGLE_IDLE });
+        if http2 {
             builder = builder
                 .http2_initial_connection_window_size(CONNECTION_WINDOW)
                 .http2_keep_alive_interval(PING)
@@ -175,7 +187,7 @@ impl Shared {
             builder = builder.http1_only();
         }
         // Where none is kept, none is shared.
-        if kind.http2 && self.rest == Rest::Kept {
+        if http2 && self.rest == Rest::Kept {
             builder = builder.connector_layer(OneConnection::default());
         }
         if kind.is_here {
@@ -184,7 +196,7 @@ impl Shared {
         let mut tls = if kind.tls { self.tls()?.clone() } else { without_roots()? };
         // A preconfigured TLS set-up names its protocols itself.
         tls.alpn_protocols =
-            if kind.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
+            if http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
         builder.tls_backend_preconfigured(tls).build().map_err(|error| Error::Local(innermost(&error)))
     }
 
