@@ -252,7 +252,7 @@ async fn a_list_goes_on_over_the_next_connection_where_one_has_served_enough() {
     }
     world.run(Run::new().command("copy").input("images", &lines.join("\n"))).succeeds().await;
     for registry in [&world.source, &world.target] {
-        // What is under way when it has served enough is served, and lost only where the connection is closed over it.
+        // What is under way when it has served enough is served; one that the end of its connection overtakes is asked again.
         let (connections, most) = (registry.handshakes().len(), registry.log().len() / MOST + 1);
         let asked = registry.count("HEAD", "/manifests/");
         assert!((301..=301 + connections).contains(&asked), "{asked} over {connections}: {}", registry.lines());
