@@ -350,7 +350,11 @@ fn conclude_list(console: &Console, report: &mut Report) {
     }
     if report.dry_run {
         for line in plan::lines(report) {
-            console.line(&line);
+            if line.is_alarm {
+                console.alarm(&line.text);
+            } else {
+                console.line(&line.text);
+            }
         }
         report.plan = Some(plan::markdown(report, list));
     }

@@ -191,8 +191,16 @@ fn columns(bills: bool) -> String {
     format!("\n| target | change | from | to | bytes |{name}\n| --- | --- | --- | --- | ---: |{line}\n")
 }
 
+/// A line for the log.
+pub struct PlanLine {
+    /// What it says.
+    pub text: String,
+    /// Whether it is about what nobody should do.
+    pub is_alarm: bool,
+}
+
 /// The lines for the log: what would change, the most alarming first.
-pub fn lines(report: &Report) -> Vec<String> {
+pub fn lines(report: &Report) -> Vec<PlanLine> {
     let mut changes: Vec<(Change, String)> = Vec::new();
     for image in &report.images {
         let change = Change::of(image);
@@ -209,7 +217,9 @@ pub fn lines(report: &Report) -> Vec<String> {
     }
     changes.sort();
     let first = std::iter::once(format!("plan: {}", totals(report))).chain(pace::sentences(report));
-    first.chain(changes.into_iter().map(|(_, line)| line)).collect()
+    let first = first.map(|text| PlanLine { text, is_alarm: false });
+    let changes = changes.into_iter();
+    first.chain(changes.map(|(change, text)| PlanLine { text, is_alarm: change == Change::MoveVersion })).collect()
 }
 
 /// Rules that select no tag, beside others of their entry that do: most often they are misspelt, and nothing else shows it.

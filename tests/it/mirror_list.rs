@@ -394,6 +394,9 @@ async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
     // At a shell it is the data, if it is asked for.
     let shown = lists.run(list).arg("copy").input("dry-run", "true").arg("--output=plan").fails_with(1).await;
     assert_eq!(shown.stdout.trim_end(), plan.trim_end(), "{shown}");
+    // What wants to be looked at is told however little is.
+    let quiet = lists.run(list).arg("copy").input("dry-run", "true").arg("-q").arg("--output=none").fails_with(1).await;
+    assert!(quiet.says(&moved) && !quiet.says("plan: "), "{quiet}");
     // A run that writes has no plan.
     assert!(!lists.run(list).run().await.everything().contains("plan<<"));
 }
@@ -483,7 +486,7 @@ async fn a_lock_remembers_each_tag_and_holds_what_may_not_change() {
     assert!(outcome.says("not the expected") && outcome.says("is not in the lock file images.lock"), "{outcome}");
     assert_eq!((lists.target.tag("again", "1.1"), lock()), (None, before.clone()));
     // What is advised exists for a list: the lock is where the digest is written.
-    assert!(outcome.says("`images.lock` has sha256:") && outcome.says("with a run without `frozen`"), "{outcome}");
+    assert!(outcome.says("`images.lock` has sha256:") && outcome.says("with a dry run without `frozen`"), "{outcome}");
     assert!(!outcome.says("expected-digest"), "{outcome}");
     let kept = lists.run(&more).input("lock", "images.lock").input("lock-update", "none").fails_with(1).await;
     assert!(kept.says("`images.lock` has sha256:") && kept.says("`lock-update: all`"), "{kept}");

@@ -363,7 +363,7 @@ pub const RULES: &[Rule] = &[
         hints: &[always(|f, r| {
             let how = match r {
                 Reader::Button(Form::List) => format!("run the workflow `{}`", Form::Refresh.name()),
-                _ => format!("refresh it with a run without {}", r.input("frozen")),
+                _ => format!("refresh it with a dry run without {}", r.input("frozen")),
             };
             format!("{}; if the new image is the one you want, {how}", held(f))
         })],

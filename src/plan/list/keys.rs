@@ -98,7 +98,8 @@ pub fn known(key: &Key, of: &str, keys: &[&str]) -> Result<(), Problem> {
     if key.text == "<<" {
         return Err(Problem::new(
             key.place,
-            "merge keys (`<<`) are not read; what several images share goes to `defaults`",
+            "merge keys (`<<`) are not read; what several images share goes to `defaults`, and a key that cannot stand \
+             there is shared by an anchor: `tags: &name …` in one entry, `tags: *name` in the others",
         ));
     }
     let meant = OTHER_WORDS.iter().find(|(_, others)| others.contains(&&*key.text.to_ascii_lowercase()));

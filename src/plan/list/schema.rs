@@ -316,7 +316,11 @@ fn structured(file: &Arc<str>, text: &str, load: &Load<'_>, notices: &mut Vec<St
             "defaults" => {
                 for (key, value) in map(key, value)? {
                     if ENTRY_KEYS.contains(&&*key.text) {
-                        let problem = format!("`{}` differs from image to image; `defaults` cannot have it", key.text);
+                        let word = &key.text;
+                        let problem = format!(
+                            "`{word}` differs from image to image; `defaults` cannot have it, but entries can share it: \
+                             `{word}: &name …` in one, `{word}: *name` in the others"
+                        );
                         return Err(Problem::new(key.place, problem));
                     }
                     known(key, "`defaults`", &SETTING_KEYS)?;
@@ -437,7 +441,8 @@ fn source_of(value: &Node) -> Result<(ImageReference, bool), Problem> {
     if Pattern::is_pattern(text) {
         let text = quote(text);
         return Err(problem(format!(
-            "`source` is one repository, and `{text}` has letters of a pattern; they are for `tags`"
+            "`source` is one repository, and `{text}` has letters of a pattern; they are for `tags`, and every repository \
+             has an entry"
         )));
     }
     let source = ImageReference::parse(text).map_err(problem)?;
