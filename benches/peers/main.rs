@@ -155,6 +155,9 @@ fn value<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
 }
 
 fn bench(options: &Options) -> Outcome<()> {
+    // Half an hour of runs is lost where their figures cannot be written: that is found out first.
+    fs::create_dir_all(options.json.parent().unwrap_or(Path::new("")))?;
+    fs::OpenOptions::new().create(true).append(true).open(&options.json)?;
     let registry = Program::find(options.registry.as_deref())?;
     let (mut installed, mut missing) = (vec![], vec![]);
     for tool in &options.tools {
