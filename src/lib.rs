@@ -39,8 +39,8 @@
 //! | [`policy`] | what signature an image must have, and whether bytes are it | contacts anything, believes what was not signed |
 //! | [`credentials`] | every place that a credential comes from | gives one to another host than its own |
 //! | [`observe`] | counters, progress, events, the debug log; what is left of the memory for manifests and of the billed pulls | contacts anything, prints |
-//! | [`http`] | clients, TLS, proxy, which addresses are local | knows a registry, follows a redirect |
-//! | [`error`] | every failure as data, its sentence, its hints | matches on its own sentences, holds a secret |
+//! | [`http`] | clients, TLS, proxy, which addresses are local, which failures pass | tells one registry from another by its name, follows a redirect |
+//! | [`error`] | every failure of a server as data, its sentence, its hints | matches on its own sentences, holds a secret |
 //! | [`oci`] | reference, digest, manifest, platform; whose registry a host is | contacts, prints, changes a byte of what is copied |
 //! | [`text`] | foreign text made safe; words of choices; numbers as words | knows anything of images |
 //! | [`secret`], [`environment`] | what cannot be printed; the process's variables, read once | |
@@ -77,12 +77,12 @@
 //!
 //! | question | where |
 //! |---|---|
-//! | Is a 429, a 503 or a broken connection tried again, and for how long? | which failure, and when: [`http::retry`]; how long: [`store::registry::retry`], and [`credentials::cloud`] for login services; how much is sent at once after it: [`store::registry::concurrency`]; GitHub's API has its own: [`github::api`] |
-//! | Is an image unchanged? | [`engine::image`]; with `check: deep` every part is asked for |
+//! | Is a 429, a 503 or a broken connection tried again, and for how long? | which failure, and when: [`http::retry`]; how long: [`store::registry::retry`], which [`store::registry::send`] asks in `pause`, and [`credentials::cloud`] for login services; that all requests to a host wait with it, and how many are sent at once after: [`store::registry::concurrency`]; GitHub's API has its own: [`github::api`] |
+//! | Is an image unchanged? | [`engine::image`], in `compare`; one that is locked or immutable: in `settled`; with `check: deep` every part is asked for |
 //! | Which credential goes with a request? | [`credentials`] finds it, [`store::registry::auth`] sends it; whether a token service may have it: [`store::registry::auth::realm`] |
 //! | Is a redirect followed? | [`store::registry::send`]; never with a credential to another host |
 //! | Is a mirror believed? | [`store::mirrors::source`]: about content always, because it is checked; about tags as the user said |
-//! | How does a registry differ from the specification? | [`store::registry::quirks`] before it has answered, [`store::registry::learned`] after |
+//! | How does a registry differ from the specification? | [`store::registry::quirks`] before it has answered, [`store::registry::learned`] after; whose registry a name is: [`oci::vendor`] |
 //! | Is a signature the one that is wanted? | [`policy`]; where it is looked for: [`engine::signatures`] |
 //! | May the target be written to? | [`engine::gate`] asks, [`github::access`] answers |
 //! | What is advised? | [`error::hints`] |

@@ -1,6 +1,7 @@
 //! Connections, TLS, addresses.
 //!
-//! Owns how bytes reach a host, which addresses are local, and what of a request the debug log shows. Never knows a registry or GitHub, and never follows a redirect.
+//! Owns how bytes reach a host, which addresses are local, and what of a request the debug log shows. What passes is judged
+//! by what was answered. Never tells one host from another by its name, and never follows a redirect.
 
 pub mod address;
 pub mod body;
