@@ -457,3 +457,20 @@ fn nothing_that_holds_a_secret_shows_it_to_who_prints_it_whole() {
         assert!(!text.contains("hunter2") && !text.contains("aHVudGVy"), "{text}");
     }
 }
+
+#[test]
+fn the_help_of_emit_names_every_format() {
+    let known = crate::emit::Wanted::parse(&["?"]).unwrap_err();
+    let (_, names) = known.split_once("one of ").unwrap();
+    let help = INPUTS.iter().find(|input| input.name == "emit").unwrap().help;
+    let missing: Vec<&str> =
+        names.split(", ").filter(|name| *name != "none" && !help.contains(&format!("`{name}`"))).collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
+fn the_help_of_concurrency_says_how_many_requests_a_host_gets() {
+    let help = INPUTS.iter().find(|input| input.name == "concurrency").unwrap().help;
+    let most = format!("at most {}", crate::store::registry::concurrency::MOST);
+    assert!(help.contains(&most), "{most}");
+}

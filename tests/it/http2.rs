@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use axum::http::Version;
 use rustls::HandshakeKind;
+use tokio::sync::Barrier;
 
 use crate::support::images::{self, Image};
 use crate::support::registry::Recorded;
@@ -115,7 +116,7 @@ impl World {
 #[tokio::test]
 async fn an_image_of_six_platforms_takes_one_connection_to_each_host() {
     let world = World::start().await;
-    let image = images::wide_of(6, 4, 350_000);
+    let image = images::wide_of(6, 4, 250_000);
     world.copy(&image).await;
     assert_eq!(world.connections(), [1; 4], "{}", world.target.lines());
     assert_eq!(world.versions(), [Version::HTTP_2]);
@@ -135,6 +136,19 @@ async fn an_image_of_six_platforms_takes_one_connection_to_each_host() {
     for (host, method, part, expected) in counts {
         assert_eq!(host.count(method, part), expected, "{method} {part}: {}", host.lines());
     }
+}
+
+#[tokio::test]
+async fn small_blobs_that_share_a_connection_are_all_asked_for_before_one_has_come() {
+    let world = World::start().await;
+    let image = images::wide_of(6, 6, 20_000);
+    for host in [&world.source, &world.storage] {
+        let together = What::Together(Arc::new(Barrier::new(image.blobs.len())));
+        host.fault(Fault::on("GET", "/blobs/", together).always());
+    }
+    world.copy(&image).await;
+    assert_eq!(world.source.count("GET", "/blobs/"), image.blobs.len(), "{}", world.source.lines());
+    assert_eq!(world.connections(), [1; 4]);
 }
 
 #[tokio::test]

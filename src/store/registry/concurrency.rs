@@ -1,8 +1,9 @@
-//! How many requests a host gets at once.
+//! How many requests a host gets at once, and when it gets none.
 //!
 //! Owns a limit for each class of requests, so that a manifest never waits behind a layer. A limit doubles with each round
 //! of good answers until the host first sheds load; then it halves, and from there on grows by one a round (TCP's slow
-//! start and congestion avoidance). Never decides what is sent.
+//! start and congestion avoidance). Where small blobs share one connection (HTTP/2) more of them come at once: none needs a
+//! handshake. A host that asks to be left alone is, by all requests. Never decides what is sent, nor how long a host rests.
 //!
 //! Every wait for a permit ends. A permit that is held by a transfer whose other end is what is waited for, another host
 //! with limits of its own, is taken from it after [`IDLE`] and given to whoever waits: no host waits for another. The
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
+use reqwest::Version;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 
@@ -25,6 +27,8 @@ use crate::sync::LockExt as _;
 pub(crate) struct Concurrency {
     small: Arc<AdaptiveLimit>,
     read: Arc<AdaptiveLimit>,
+    /// Small blobs that come over a connection that they share. Where each needs one they count as `read`.
+    small_blob: Arc<AdaptiveLimit>,
     early: Arc<AdaptiveLimit>,
     write: Arc<AdaptiveLimit>,
     /// When the host last shed load.
@@ -33,9 +37,42 @@ pub(crate) struct Concurrency {
     rest_until: Mutex<Option<Instant>>,
     /// Whether it ever did: then the limits grow slowly.
     shed: AtomicBool,
+    /// Whether its requests share a connection.
+    sharing: Mutex<Sharing>,
     /// What the hosts of a run may have together.
     connections: Connections,
 }
+
+/// Whether the small requests to a host share a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// It has not answered yet, or not over HTTP/2.
+    Unseen,
+    /// They do.
+    Seen,
+    /// They do not, whatever is seen: how many requests there may be is said, connections are few, or the host's blobs are
+    /// where each needs one.
+    Settled,
+}
+
+/// Manifests, questions and small blobs that go.
+const SMALL: usize = 64;
+
+/// Blobs that are read at once over a connection each: as many as a line is filled by. Each has some hundred KiB under way.
+const READERS: usize = 12;
+
+/// Small blobs that are opened early.
+const EARLY: usize = 16;
+
+/// Small blobs that come at once over a connection that they share: those of an image of six platforms, and with all other
+/// requests to a host no more than the 128 that nginx and Amazon's load balancers let under way over one. Their bytes are bounded
+/// by [`Memory`](crate::store::registry::memory::Memory). Where they are led to a host that speaks no HTTP/2, so many
+/// connect to it once.
+const BLOBS_SHARED: usize = 48;
+
+/// All requests that a host gets at once where they share connections.
+#[cfg(test)]
+pub(crate) const MOST: usize = SMALL + READERS + EARLY + BLOBS_SHARED + WRITERS;
 
 /// How long the refusals of one moment keep coming.
 const BURST: Duration = Duration::from_secs(1);
@@ -45,7 +82,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Large bodies that go to a host at once, at most. They fill its line, and each has up to 1.2 MiB under way (hyper): what is
 /// read, what waits and what is sent.
-const WRITERS: usize = 8;
+const WRITERS: usize = 6;
 
 /// Bytes that move a transfer on: a few at a time hold no permit.
 const PACE: u64 = 256 * 1024;
@@ -55,26 +92,30 @@ impl Concurrency {
     pub(crate) fn new(gentle: bool, most: Option<usize>, connections: Connections) -> Self {
         let (small, write) = if gentle { (16, 4) } else { (32, WRITERS) };
         let limits = match most {
-            // As many readers as a line is filled by: each has some hundred KiB under way.
-            None => [(small, 64), (16, 16), (16, 16), (write, WRITERS)],
+            None => [(small, SMALL), (READERS, READERS), (EARLY, EARLY), (write, WRITERS)],
             // Parts that add up to it. Nothing is opened early where there is no room for it.
             Some(most) => {
                 let part = |of: usize| (most / of).max(1);
-                let (read, write, early) = (part(4).min(16), part(4).min(WRITERS), (most / 8).min(16));
-                let small = most.saturating_sub(read + write + early).clamp(1, 64);
+                let (read, write, early) = (part(4).min(READERS), part(4).min(WRITERS), (most / 8).min(EARLY));
+                let small = most.saturating_sub(read + write + early).clamp(1, SMALL);
                 [(small, small), (read, read), (early, early), (write, write)]
             }
         };
         let lends = most.is_none();
+        let blobs = if gentle { EARLY } else { BLOBS_SHARED };
+        // Where no connection is kept, none is shared.
+        let sharing = if most.is_some() || connections.are_few() { Sharing::Settled } else { Sharing::Unseen };
         let [small, read, early, write] = limits.map(|(start, most)| AdaptiveLimit::new(start.min(most), most, lends));
         Self {
             small,
             read,
+            small_blob: AdaptiveLimit::new(blobs, blobs, lends),
             early,
             write,
             overloaded: Mutex::default(),
             rest_until: Mutex::default(),
             shed: AtomicBool::new(false),
+            sharing: Mutex::new(sharing),
             connections,
         }
     }
@@ -82,7 +123,8 @@ impl Concurrency {
     fn limit(&self, class: RequestClass) -> &Arc<AdaptiveLimit> {
         match class {
             RequestClass::Small => &self.small,
-            RequestClass::Read => &self.read,
+            RequestClass::SmallBlob if *self.sharing.locked() == Sharing::Seen => &self.small_blob,
+            RequestClass::Read | RequestClass::SmallBlob => &self.read,
             RequestClass::Early => &self.early,
             RequestClass::Write => &self.write,
         }
@@ -142,7 +184,7 @@ impl Concurrency {
         Some(permit)
     }
 
-    /// How many blobs are being read at the moment.
+    /// How many blobs are being read at the moment, without those that share a connection.
     pub(crate) fn readers(&self) -> usize {
         self.read.current.load(Relaxed).saturating_sub(self.read.permits.available_permits())
     }
@@ -150,6 +192,25 @@ impl Concurrency {
     /// The host answered well.
     pub(crate) fn on_success(&self, class: RequestClass) {
         self.limit(class).on_success(!self.shed.load(Relaxed));
+    }
+
+    /// The host has answered over HTTP `version`.
+    pub(crate) fn answered_over(&self, version: Version) {
+        let mut sharing = self.sharing.locked();
+        if *sharing == Sharing::Unseen && version == Version::HTTP_2 {
+            *sharing = Sharing::Seen;
+        }
+    }
+
+    /// A small blob of its comes from another host, over HTTP `version`.
+    pub(crate) fn is_led_on_over(&self, version: Version) {
+        let mut sharing = self.sharing.locked();
+        if *sharing == Sharing::Seen && version != Version::HTTP_2 {
+            *sharing = Sharing::Settled;
+            // Those that wait for it already.
+            self.small_blob.max.store(READERS, Relaxed);
+            self.small_blob.shrink_to(READERS);
+        }
     }
 
     /// The host sheds load. What was on its way together is refused together and counts once.
@@ -160,7 +221,7 @@ impl Concurrency {
         }
         *overloaded = Some(Instant::now());
         self.shed.store(true, Relaxed);
-        for limit in [&self.small, &self.read, &self.early, &self.write] {
+        for limit in [&self.small, &self.read, &self.small_blob, &self.early, &self.write] {
             limit.on_overload();
         }
     }
@@ -170,7 +231,7 @@ struct AdaptiveLimit {
     permits: Semaphore,
     /// Permits there are, taken or free.
     current: AtomicUsize,
-    max: usize,
+    max: AtomicUsize,
     /// Whether a permit is taken from a transfer that waits for its other end.
     lends: bool,
     /// Permits to take away as they are given back.
@@ -185,7 +246,7 @@ impl AdaptiveLimit {
         Arc::new(Self {
             permits: Semaphore::new(start),
             current: AtomicUsize::new(start),
-            max,
+            max: AtomicUsize::new(max),
             lends,
             owed: AtomicUsize::new(0),
             successes: AtomicUsize::new(0),
@@ -212,7 +273,7 @@ impl AdaptiveLimit {
     fn hold(self: &Arc<Self>) -> Permit {
         let place = Arc::new(Place { limit: Arc::clone(self), state: Mutex::default() });
         let mut holders = self.holders.locked();
-        if holders.len() >= 2 * self.max {
+        if holders.len() >= 2 * self.max.load(Relaxed) {
             holders.retain(|holder| holder.strong_count() > 0);
         }
         holders.push(Arc::downgrade(&place));
@@ -249,19 +310,27 @@ impl AdaptiveLimit {
     /// One permit more for each good answer (`fast`), or for as many of them as there are permits.
     fn on_success(&self, fast: bool) {
         let now = self.current.load(Relaxed);
-        if now < self.max && (self.successes.fetch_add(1, Relaxed) + 1 >= now || fast) {
+        if now < self.max.load(Relaxed) && (self.successes.fetch_add(1, Relaxed) + 1 >= now || fast) {
             self.successes.store(0, Relaxed);
-            self.current.fetch_add(1, Relaxed);
-            self.permits.add_permits(1);
+            self.grow(1);
         }
     }
 
     fn on_overload(&self) {
-        let Ok(now) = self.current.fetch_update(Relaxed, Relaxed, |now| (now > 1).then_some(now - now / 2)) else {
-            return;
-        };
-        let less = now / 2;
+        let now = self.current.load(Relaxed);
         self.successes.store(0, Relaxed);
+        self.shrink_to(now - now / 2);
+    }
+
+    fn grow(&self, more: usize) {
+        self.current.fetch_add(more, Relaxed);
+        self.permits.add_permits(more);
+    }
+
+    /// No more than `most`: what is free goes at once, the rest as it is given back.
+    fn shrink_to(&self, most: usize) {
+        let Ok(now) = self.current.fetch_update(Relaxed, Relaxed, |now| (now > most).then_some(most)) else { return };
+        let less = now - most;
         let taken = self.permits.forget_permits(less);
         self.owed.fetch_add(less - taken, Relaxed);
     }
@@ -363,9 +432,10 @@ mod tests {
     use std::time::Duration;
 
     use futures_util::future::join_all;
+    use reqwest::Version;
     use tokio::time::{sleep, timeout};
 
-    use super::{Concurrency, PACE, Relaxed};
+    use super::{BLOBS_SHARED, Concurrency, EARLY, PACE, READERS, Relaxed};
     use crate::store::registry::connections::{Connections, RequestClass};
 
     #[tokio::test]
@@ -385,7 +455,7 @@ mod tests {
         for most in 3..200 {
             let concurrency = Concurrency::new(false, Some(most), Connections::default());
             let limits = [&concurrency.small, &concurrency.read, &concurrency.early, &concurrency.write];
-            assert!(limits.map(|limit| limit.max).iter().sum::<usize>() <= most, "{most}");
+            assert!(limits.map(|limit| limit.max.load(Relaxed)).iter().sum::<usize>() <= most, "{most}");
             assert!([limits[0], limits[1], limits[3]].iter().all(|limit| limit.current.load(Relaxed) > 0), "{most}");
         }
         let concurrency = Concurrency::new(false, Some(8), Connections::default());
@@ -416,6 +486,35 @@ mod tests {
             concurrency.small.on_overload();
         }
         assert_eq!(concurrency.small.permits.available_permits(), 1, "never to a standstill");
+    }
+
+    #[tokio::test]
+    async fn more_small_blobs_come_at_once_where_they_share_a_connection_and_no_longer_once_they_do_not() {
+        let begin = |concurrency: &Concurrency| {
+            std::iter::from_fn(|| concurrency.try_acquire(RequestClass::SmallBlob)).collect::<Vec<_>>()
+        };
+        let concurrency = Concurrency::new(false, None, Connections::default());
+        concurrency.answered_over(Version::HTTP_11);
+        assert_eq!(begin(&concurrency).len(), READERS);
+        concurrency.answered_over(Version::HTTP_2);
+        let under_way = begin(&concurrency);
+        assert_eq!(under_way.len(), BLOBS_SHARED);
+        concurrency.is_led_on_over(Version::HTTP_2);
+        concurrency.is_led_on_over(Version::HTTP_11);
+        concurrency.answered_over(Version::HTTP_2);
+        assert_eq!(begin(&concurrency).len(), READERS, "as large ones");
+        drop(under_way);
+        assert_eq!(concurrency.small_blob.permits.available_permits(), READERS, "for those that had begun to wait");
+
+        let gentle = Concurrency::new(true, None, Connections::default());
+        gentle.answered_over(Version::HTTP_2);
+        assert_eq!(begin(&gentle).len(), EARLY);
+        for (most, files) in [(Some(8), None), (None, Some(256))] {
+            let few = Concurrency::new(false, most, Connections::within(files));
+            let before = begin(&few).len();
+            few.answered_over(Version::HTTP_2);
+            assert_eq!(begin(&few).len(), before, "{most:?} {files:?}");
+        }
     }
 
     /// Numbers that are the same for the same seed.
@@ -490,7 +589,7 @@ mod tests {
     async fn a_target_that_hangs_does_not_keep_the_readers_of_its_brother() {
         let source = Concurrency::new(false, None, Connections::default());
         // The bodies that go to it are read no further.
-        let stuck = join_all((0..16).map(|_| source.acquire(RequestClass::Read))).await;
+        let stuck = join_all((0..READERS).map(|_| source.acquire(RequestClass::Read))).await;
         for permit in &stuck {
             permit.place().waits();
         }
@@ -501,7 +600,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_transfer_that_moves_keeps_its_permit_and_one_that_moves_again_has_one_again() {
         let source = Concurrency::new(false, None, Connections::default());
-        let mut held = join_all((0..16).map(|_| source.acquire(RequestClass::Read))).await;
+        let mut held = join_all((0..READERS).map(|_| source.acquire(RequestClass::Read))).await;
         let busy = timeout(Duration::from_secs(60), source.acquire(RequestClass::Read)).await;
         assert!(busy.is_err(), "nobody waits for another end");
         // A few bytes now and then.
@@ -517,7 +616,7 @@ mod tests {
         let busy = timeout(Duration::from_secs(60), source.acquire(RequestClass::Read)).await;
         assert!(busy.is_err(), "it was the slow one's, which moves again");
         drop((slow, held));
-        assert_eq!(source.read.permits.available_permits(), 16);
+        assert_eq!(source.read.permits.available_permits(), READERS);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,8 +1,8 @@
 //! How many connections a run has at once, over all of its hosts.
 //!
-//! Owns the bound where the system lets a process open few files. Each class of requests has its part, so that what a transfer
-//! waits for is never held by another one of its own class: the order of waits is that of [`super::concurrency`]. Never knows
-//! a host.
+//! Owns the bound where the system lets a process open few files. Each class of requests has its part (blobs that come have
+//! one, small or large), so that what a transfer waits for is never held by another one of its own class: the order of waits is
+//! that of [`super::concurrency`]. Never knows a host.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// look-ups of names.
 const OTHER_FILES: u64 = 24;
 
-/// From so many files on nothing is bounded here: four hosts that get as many requests as any host gets, each with as many
-/// connections at rest.
+/// From so many files on nothing is bounded here: four hosts with as many connections as any host gets, and as many more at
+/// rest.
 const PLENTY: u64 = 1024;
 
 /// Which limit a request counts against.
@@ -21,8 +21,10 @@ const PLENTY: u64 = 1024;
 pub(crate) enum RequestClass {
     /// Manifests, HEADs, the opening of uploads, small blobs that go.
     Small,
-    /// Blob bodies that come.
+    /// Blob bodies that come, each over a connection of its own.
     Read,
+    /// Those that come over the connection of small requests.
+    SmallBlob,
     /// Small blobs that are opened before a permit to write them is held. Apart from [`Self::Read`]: these wait for a
     /// writer's permit, and writers wait for a reader's.
     Early,
@@ -56,7 +58,7 @@ impl Connections {
         let [small, read, early, write] = self.0.as_deref()?;
         Some(match class {
             RequestClass::Small => small,
-            RequestClass::Read => read,
+            RequestClass::Read | RequestClass::SmallBlob => read,
             RequestClass::Early => early,
             RequestClass::Write => write,
         })

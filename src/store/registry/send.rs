@@ -399,6 +399,11 @@ impl Repository {
             }
             let response = answered.map_err(|cause| self.blame(&url, Lead::Redirect, cause))?;
             self.heard_from(&url);
+            if self.is_home(&url) && pool == Pool::Small {
+                self.host.concurrency.answered_over(response.version());
+            } else if call.class == RequestClass::SmallBlob && self.is_home(&call.url) {
+                self.host.concurrency.is_led_on_over(response.version());
+            }
             self.heed(&response, authorization);
             if is_led_on && response.status().is_success() {
                 // Here it is, and would hold up whatever shares that connection: it comes over one of its own.

@@ -153,7 +153,7 @@ impl RangeReader {
             self.answer = None;
             self.redirected_to = None;
             let cause = self.repository.blame(&from, Lead::Redirect, cause);
-            self.repository.pause(&mut self.budget, cause, "blob").await?;
+            self.pause(cause).await?;
         }
     }
 
@@ -219,7 +219,8 @@ impl RangeReader {
         loop {
             let url = self.redirected_to.as_ref().unwrap_or(&self.url).clone();
             let mut call = Request::new(Method::GET, url, Scopes::pull(&self.repository.name), "blob");
-            (call.class, call.pool, call.work) = (RequestClass::Read, self.pool(), Work::Read);
+            (call.pool, call.work) = (self.pool(), Work::Read);
+            call.class = if call.pool == Pool::Small { RequestClass::SmallBlob } else { RequestClass::Read };
             // What has failed it once is not tried again: the connection may be what is broken.
             call.may_be_led_on = self.is_large() && self.budget.attempts() == 0;
             let ranged = self.parallel || (self.offset > 0 && !self.no_range);
@@ -228,7 +229,7 @@ impl RangeReader {
             }
             let (place, is_early) = match self.place.take() {
                 Some(place) => (place, true),
-                None => (self.repository.acquire(RequestClass::Read, &mut self.budget).await, false),
+                None => (self.repository.acquire(call.class, &mut self.budget).await, false),
             };
             if let Some(cause) = self.repository.host.given_up(Work::Read) {
                 return Err(cause);
@@ -265,8 +266,15 @@ impl RangeReader {
             if is_early {
                 return Err(cause);
             }
-            self.repository.pause(&mut self.budget, cause, "blob").await?;
+            self.pause(cause).await?;
         }
+    }
+
+    /// Waits before another attempt, as long as the budget lasts.
+    async fn pause(&mut self, cause: Cause) -> Result<(), Cause> {
+        // What failed over a shared connection comes over one of its own; others need not wait for its room.
+        self.shares = None;
+        self.repository.pause(&mut self.budget, cause, "blob").await
     }
 
     /// Notes whether the registry has sent the blob itself, over connections for large ones, or has led to it.

@@ -44,7 +44,7 @@ pub const CHUNK_BYTES: usize = 3 * 1024 * 1024;
 /// The smallest chunk that a registry takes, but for the last (distribution-spec, "Pushing a blob in chunks").
 pub const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 
-/// The most that a registry's wish makes a chunk: each is kept in memory, and eight are under way.
+/// The most that a registry's wish makes a chunk: each is kept in memory, and six are under way.
 pub const LARGEST_CHUNK_BYTES: usize = 32 * 1024 * 1024;
 
 /// An upload that the registry keeps open.

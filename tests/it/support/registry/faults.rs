@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::Barrier;
 
 /// A fault that waits for its request.
 #[derive(Clone, Debug)]
@@ -79,6 +80,8 @@ pub enum What {
     Redirect { to: String, status: u16 },
     /// Milliseconds before the request's body is read.
     Delay(u64),
+    /// None goes on before so many have come.
+    Together(Arc<Barrier>),
     /// The answer's body comes in pieces of `bytes`, `milliseconds` apart.
     Trickle { bytes: usize, milliseconds: u64 },
     /// The connection closes after this much of the answer's body; `Content-Length` promised all of it.

@@ -211,6 +211,9 @@ pub(super) async fn handle(
         if let What::Delay(milliseconds) = what {
             tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
         }
+        if let What::Together(others) = what {
+            others.wait().await;
+        }
     }
     Hooks::of(&whats, |moment| matches!(moment, Moment::Arrival).then_some(0)).pass(0);
     let body = match read_body(body, &whats).await {
