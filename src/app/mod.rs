@@ -57,6 +57,7 @@ use crate::store::layout::shared::Layouts;
 use crate::store::layout::workspace::Workspace;
 use crate::store::mirrors;
 use crate::store::registry::registries::Registries;
+use crate::text::tone::{Line, Tone};
 
 /// What is no run of images.
 enum Other {
@@ -350,11 +351,7 @@ fn conclude_list(console: &Console, report: &mut Report) {
     }
     if report.dry_run {
         for line in plan::lines(report) {
-            if line.is_alarm {
-                console.alarm(&line.text);
-            } else {
-                console.line(&line.text);
-            }
+            console.tell(&Line::default().then(Tone::Plain, line.text), line.is_alarm);
         }
         report.plan = Some(plan::markdown(report, list));
     }

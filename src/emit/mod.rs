@@ -1,8 +1,9 @@
 //! Consumer configuration: what lets clients pull from the mirror.
 //!
 //! Owns what the formats are made of and the list of formats; each format is one small file. Only images that were read
-//! back from the target and are exactly what the source has come in; the catalogue alone shows the others too, and says so. The same run writes the same bytes: sorted, without
-//! times but the catalogue's. Never holds a credential, only the place where one goes. Never writes outside the workspace.
+//! back from the target and are exactly what the source has come in; the catalogue alone shows the others too, and
+//! says so. The same run writes the same bytes: sorted, without times but the catalogue's. Never holds a credential, only the
+//! place where one goes. Never writes outside the workspace.
 
 pub mod buildkit;
 pub mod catalogue;

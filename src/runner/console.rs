@@ -242,11 +242,6 @@ impl Console {
         }
     }
 
-    /// One line of the log that is told whatever the volume: it wants to be looked at.
-    pub fn alarm(&self, text: &str) {
-        self.print(&self.shown(text));
-    }
-
     /// What to do about an error that was just told.
     pub fn hint(&self, text: &str) {
         self.print(&self.shown(&format!("hint: {text}")));

@@ -90,7 +90,7 @@ const PACE: u64 = 256 * 1024;
 impl Concurrency {
     /// `gentle`: for a host that is known to shed load early. `most`: of all requests together, at least three.
     pub(crate) fn new(gentle: bool, most: Option<usize>, connections: Connections) -> Self {
-        let (small, write) = if gentle { (16, 4) } else { (32, WRITERS) };
+        let (small, write, blobs) = if gentle { (16, 4, 16) } else { (32, WRITERS, BLOBS_SHARED) };
         let limits = match most {
             None => [(small, SMALL), (READERS, READERS), (EARLY, EARLY), (write, WRITERS)],
             // Parts that add up to it. Nothing is opened early where there is no room for it.
@@ -102,7 +102,6 @@ impl Concurrency {
             }
         };
         let lends = most.is_none();
-        let blobs = if gentle { EARLY } else { BLOBS_SHARED };
         // Where no connection is kept, none is shared.
         let sharing = if most.is_some() || connections.are_few() { Sharing::Settled } else { Sharing::Unseen };
         let [small, read, early, write] = limits.map(|(start, most)| AdaptiveLimit::new(start.min(most), most, lends));
@@ -208,7 +207,6 @@ impl Concurrency {
         if *sharing == Sharing::Seen && version != Version::HTTP_2 {
             *sharing = Sharing::Settled;
             // Those that wait for it already.
-            self.small_blob.max.store(READERS, Relaxed);
             self.small_blob.shrink_to(READERS);
         }
     }
@@ -231,7 +229,7 @@ struct AdaptiveLimit {
     permits: Semaphore,
     /// Permits there are, taken or free.
     current: AtomicUsize,
-    max: AtomicUsize,
+    max: usize,
     /// Whether a permit is taken from a transfer that waits for its other end.
     lends: bool,
     /// Permits to take away as they are given back.
@@ -246,7 +244,7 @@ impl AdaptiveLimit {
         Arc::new(Self {
             permits: Semaphore::new(start),
             current: AtomicUsize::new(start),
-            max: AtomicUsize::new(max),
+            max,
             lends,
             owed: AtomicUsize::new(0),
             successes: AtomicUsize::new(0),
@@ -273,7 +271,7 @@ impl AdaptiveLimit {
     fn hold(self: &Arc<Self>) -> Permit {
         let place = Arc::new(Place { limit: Arc::clone(self), state: Mutex::default() });
         let mut holders = self.holders.locked();
-        if holders.len() >= 2 * self.max.load(Relaxed) {
+        if holders.len() >= 2 * self.max {
             holders.retain(|holder| holder.strong_count() > 0);
         }
         holders.push(Arc::downgrade(&place));
@@ -310,9 +308,10 @@ impl AdaptiveLimit {
     /// One permit more for each good answer (`fast`), or for as many of them as there are permits.
     fn on_success(&self, fast: bool) {
         let now = self.current.load(Relaxed);
-        if now < self.max.load(Relaxed) && (self.successes.fetch_add(1, Relaxed) + 1 >= now || fast) {
+        if now < self.max && (self.successes.fetch_add(1, Relaxed) + 1 >= now || fast) {
             self.successes.store(0, Relaxed);
-            self.grow(1);
+            self.current.fetch_add(1, Relaxed);
+            self.permits.add_permits(1);
         }
     }
 
@@ -320,11 +319,6 @@ impl AdaptiveLimit {
         let now = self.current.load(Relaxed);
         self.successes.store(0, Relaxed);
         self.shrink_to(now - now / 2);
-    }
-
-    fn grow(&self, more: usize) {
-        self.current.fetch_add(more, Relaxed);
-        self.permits.add_permits(more);
     }
 
     /// No more than `most`: what is free goes at once, the rest as it is given back.
@@ -435,7 +429,7 @@ mod tests {
     use reqwest::Version;
     use tokio::time::{sleep, timeout};
 
-    use super::{BLOBS_SHARED, Concurrency, EARLY, PACE, READERS, Relaxed};
+    use super::{BLOBS_SHARED, Concurrency, PACE, READERS, Relaxed};
     use crate::store::registry::connections::{Connections, RequestClass};
 
     #[tokio::test]
@@ -455,7 +449,7 @@ mod tests {
         for most in 3..200 {
             let concurrency = Concurrency::new(false, Some(most), Connections::default());
             let limits = [&concurrency.small, &concurrency.read, &concurrency.early, &concurrency.write];
-            assert!(limits.map(|limit| limit.max.load(Relaxed)).iter().sum::<usize>() <= most, "{most}");
+            assert!(limits.map(|limit| limit.max).iter().sum::<usize>() <= most, "{most}");
             assert!([limits[0], limits[1], limits[3]].iter().all(|limit| limit.current.load(Relaxed) > 0), "{most}");
         }
         let concurrency = Concurrency::new(false, Some(8), Connections::default());
@@ -508,7 +502,7 @@ mod tests {
 
         let gentle = Concurrency::new(true, None, Connections::default());
         gentle.answered_over(Version::HTTP_2);
-        assert_eq!(begin(&gentle).len(), EARLY);
+        assert_eq!(begin(&gentle).len(), 16);
         for (most, files) in [(Some(8), None), (None, Some(256))] {
             let few = Concurrency::new(false, most, Connections::within(files));
             let before = begin(&few).len();
