@@ -39,7 +39,8 @@ async fn a_few_calm_lines_at_80_and_at_120_columns() {
             (&["copy", &app, &copy], 0),
             (&["inspect", &app], 0),
             (&["inspect", &source.name("library/app:2")], 1),
-            (&["copy", "--images", &list, &into], 1),
+            // One at a time: of two that are at work, the first to end is the first to be told.
+            (&["copy", "--concurrency=1", "--images", &list, &into], 1),
             (&["verify", &app, &copy], 0),
             (&["tags", &source.name("library/app")], 0),
             (&["inspect", "-h"], 0),
