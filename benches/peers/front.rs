@@ -3,8 +3,8 @@
 //!
 //! The source is as Docker Hub is: tokens from another host, blobs from a third one (307). The target is as GHCR is: tokens
 //! from its own host and for a credential alone, relative `Location`s (the registry's own setting), a mount that is never
-//! answered 201, 2,000 writes a minute. Or as ECR is: Basic, no mount. Names end in `.test`: they are nobody's, and lead
-//! through the proxy or nowhere.
+//! answered 201, 2,000 writes a minute. Or as ECR is: Basic, no mount. They have these registries' names too, because tools
+//! know some of them and treat them as what they are; the names lead through the proxy, which connects to nothing else.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -19,10 +19,11 @@ use crate::Outcome;
 use crate::proxy::Exchange;
 use crate::registries::{Requests, about};
 
-pub(crate) const SOURCE: &str = "registry.hub.test";
-const TOKENS: &str = "auth.hub.test";
+/// As people write it; tools make one of [`HUB`] of it.
+pub(crate) const SOURCE: &str = "docker.io";
+const HUB: [&str; 2] = ["registry-1.docker.io", "index.docker.io"];
+const TOKENS: &str = "auth.docker.io";
 const STORAGE: &str = "blobs.storage.test";
-pub(crate) const TARGET: &str = "packages.test";
 
 /// `ann:secret`.
 pub(crate) const CREDENTIAL: &str = "YW5uOnNlY3JldA==";
@@ -34,10 +35,19 @@ pub(crate) enum Like {
     Ecr,
 }
 
+impl Like {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ghcr => "ghcr.io",
+            Self::Ecr => "123456789012.dkr.ecr.eu-central-1.amazonaws.com",
+        }
+    }
+}
+
 /// The end that a host belongs to, as the timeline shows it.
 pub(crate) fn side(host: &str) -> &'static str {
     match host {
-        SOURCE => "source",
+        _ if HUB.contains(&host) => "source",
         TOKENS => "tokens",
         STORAGE => "storage",
         _ => "target",
@@ -55,7 +65,8 @@ impl Certificates {
     pub(crate) fn make(directory: &Path) -> Outcome<Self> {
         fs::create_dir_all(directory)?;
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-        let names = [SOURCE, TOKENS, STORAGE, TARGET].map(|name| format!("DNS:{name}")).join(",");
+        let names = [HUB[0], HUB[1], TOKENS, STORAGE, Like::Ghcr.name(), Like::Ecr.name()];
+        let names = names.map(|name| format!("DNS:{name}")).join(",");
         fs::write(directory.join("names"), format!("subjectAltName={names}\n"))?;
         let signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names"];
         for arguments in [
@@ -81,6 +92,7 @@ impl Certificates {
 /// nginx, as long as this lives.
 pub(crate) struct Front {
     child: Child,
+    pub(crate) like: Like,
     pub(crate) address: SocketAddr,
     log: PathBuf,
 }
@@ -114,7 +126,7 @@ impl Front {
             .spawn()
             .map_err(|error| format!("nginx: {error}; a real network needs it, see benches/README.md"))?;
         crate::interrupt::remember(child.id());
-        let mut front = Self { child, address, log: directory.join("access.log") };
+        let mut front = Self { child, like, address, log: directory.join("access.log") };
         let began = Instant::now();
         while TcpStream::connect(address).is_err() {
             if front.child.try_wait()?.is_some() || began.elapsed() > Duration::from_secs(10) {
@@ -212,13 +224,15 @@ fn configuration(
         let _ = writeln!(temporary, "  {kind}_temp_path {here}/{kind};");
     }
     let listen = format!("listen {address} ssl http2;");
-    let source_challenge = challenge(&format!("https://{TOKENS}/token"), SOURCE);
+    let source_challenge = challenge(&format!("https://{TOKENS}/token"), "registry.docker.io");
     let proxy = "proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_set_header Host $host; \
                  proxy_set_header X-Forwarded-Proto https; proxy_buffering off;";
+    let target_name = like.name();
     let target_server = match like {
-        Like::Ghcr => ghcr(proxy),
-        Like::Ecr => ecr(proxy),
+        Like::Ghcr => ghcr(target_name, proxy),
+        Like::Ecr => ecr(target_name, proxy),
     };
+    let hub = HUB.join(" ");
     format!(
         r#"daemon off; master_process off; pid {here}/pid; error_log {here}/error.log warn;
 worker_rlimit_nofile 4096;
@@ -234,7 +248,7 @@ http {{
   upstream source {{ server {source}; keepalive 128; }}
   upstream target {{ server {target}; keepalive 128; }}
   server {{
-    {listen} server_name {SOURCE};
+    {listen} server_name {hub};
     location /v2/ {{
       {source_challenge}
       if ($request_uri ~ "/blobs/sha256:([0-9a-f][0-9a-f])([0-9a-f]*)$") {{ return 307 https://{STORAGE}/$1/$1$2?signature=good; }}
@@ -251,7 +265,7 @@ http {{
     location ~ "^/([0-9a-f][0-9a-f])/([0-9a-f]+)$" {{ alias {blobs}/docker/registry/v2/blobs/sha256/$1/$2/data; }}
   }}
   server {{
-    {listen} server_name {TARGET};
+    {listen} server_name {target_name};
     {target_server}
   }}
 }}
@@ -271,8 +285,8 @@ fn challenge(realm: &str, service: &str) -> String {
     )
 }
 
-fn ghcr(proxy: &str) -> String {
-    let challenge = challenge(&format!("https://{TARGET}/token"), TARGET);
+fn ghcr(name: &str, proxy: &str) -> String {
+    let challenge = challenge(&format!("https://{name}/token"), name);
     format!(
         r#"limit_req_status 429;
     error_page 429 = @limited;
@@ -290,11 +304,11 @@ fn ghcr(proxy: &str) -> String {
     )
 }
 
-fn ecr(proxy: &str) -> String {
+fn ecr(name: &str, proxy: &str) -> String {
     format!(
         r#"location /v2/ {{
       if ($http_authorization != "Basic {CREDENTIAL}") {{
-        add_header WWW-Authenticate 'Basic realm="https://{TARGET}/"' always;
+        add_header WWW-Authenticate 'Basic realm="https://{name}/"' always;
         return 401 'Not Authorized';
       }}
       if ($arg_mount) {{ rewrite ^ $uri? break; }}

@@ -193,7 +193,8 @@ fn bench(options: &Options) -> Outcome<()> {
         wire: match options.real {
             None => "plain HTTP".to_owned(),
             Some(like) => format!(
-                "nginx with TLS 1.3 and HTTP/2 before them, the source like Docker Hub, the target like {like:?}"
+                "nginx with TLS 1.3 and HTTP/2 before them, the source as Docker Hub is, the target as {} is",
+                like.name()
             ),
         },
         versions: tools::versions(&installed).into_iter().map(|(name, version)| (name.to_owned(), version)).collect(),
@@ -348,7 +349,7 @@ impl Between {
     /// How the tool calls both registries.
     fn names(&self, source: &Registry, target: &Registry) -> (String, String) {
         match (&self.proxy, &self.front) {
-            (_, Some(_)) => (front::SOURCE.to_owned(), front::TARGET.to_owned()),
+            (_, Some(front)) => (front::SOURCE.to_owned(), front.like.name().to_owned()),
             (Some(proxy), None) => (proxy.source.to_string(), proxy.target.to_string()),
             (None, None) => (source.address().to_string(), target.address().to_string()),
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Outcome;
-use crate::front::{CREDENTIAL, TARGET};
+use crate::front::CREDENTIAL;
 use crate::images::{Image, Kind};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -137,7 +137,7 @@ impl Installed {
             // What all of them know: Go's programs and rustls-platform-verifier read the roots from there, and the credential.
             command.env("HTTPS_PROXY", format!("http://{}", tls.proxy)).env("SSL_CERT_FILE", tls.roots);
             fs::create_dir_all(home.join(".docker"))?;
-            let auths = format!("{{\"auths\":{{\"{TARGET}\":{{\"auth\":\"{CREDENTIAL}\"}}}}}}");
+            let auths = format!("{{\"auths\":{{\"{target}\":{{\"auth\":\"{CREDENTIAL}\"}}}}}}");
             fs::write(home.join(".docker/config.json"), auths)?;
         }
         match self.tool {
