@@ -9,19 +9,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Blobs up to this size in bytes count as small requests: they are over before a large one has begun.
 pub(super) const SMALL_BYTES: u64 = 1024 * 1024;
 
-/// The most memory that small blobs take which wait to be sent, in KiB: about what a line of 1 Gbit/s and 30 ms holds. What
-/// finds no room is read as it is sent.
-const SMALL_BLOBS: usize = 3 * 1024;
+/// The most memory that small blobs take which wait to be sent, in KiB: one of the largest, or many as they are. What finds no
+/// room is read as it is sent.
+const SMALL_BLOBS: usize = 1024;
 
 /// The most that comes at once in small blobs over the connections that all requests share, in KiB: about what a line of
-/// 1 Gbit/s and 60 ms holds. With 2 MiB more a run of three hundred tags over TLS took up to 33 MiB of memory. What is more has
-/// connections of its own, which a host may limit each by itself. Below
-/// [`CONNECTION_WINDOW`](crate::http::clients::CONNECTION_WINDOW): blobs that nobody reads for a while leave room for what is
-/// read, a manifest that others wait for.
-const COMING: usize = 7 * 1024;
+/// 1 Gbit/s and 75 ms holds. With this and the bound above, runs of three hundred tags over TLS take up to 31 MiB of memory; with
+/// 1 MiB more in all up to 33. What is more has connections of its own, which a host may limit each by itself, and which take memory
+/// too. Below [`CONNECTION_WINDOW`](crate::http::clients::CONNECTION_WINDOW): blobs that nobody reads for a while leave room for
+/// what is read, a manifest that others wait for.
+const COMING: usize = 9 * 1024;
 
-/// The same of what goes. It takes no more memory: it has been read, or is read as it is sent.
-const GOING: usize = 10 * 1024;
+/// The same of what goes. It takes no more memory, it has been read, or is read as it is sent; a connection for each does.
+const GOING: usize = 16 * 1024;
 
 /// The bounds of a run.
 #[derive(Clone, Debug)]
