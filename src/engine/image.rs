@@ -250,14 +250,15 @@ impl<'a> ImageTask<'a> {
         }
         let Resolved { root, chosen, children, smaller, .. } = resolved;
         self.pulls.root(&source, &root).await?;
-        let root = match &source.store {
+        let read = root.manifest(&source.store, source.at()).boxed();
+        let read = match &source.store {
             // Asked again for each image: its report names the mirror that served it.
-            Source::Mirrors(_) => root.manifest(&source.store, source.at()).await?,
+            Source::Mirrors(_) => read,
             Source::Registry(_) | Source::Layout(_) => {
-                let read = root.manifest(&source.store, source.at()).boxed();
-                reader.manifest(&wanted, read, |manifest| source.store.hold(manifest)).await?
+                reader.manifest(&wanted, read, |manifest| source.store.hold(manifest)).boxed()
             }
         };
+        let (root, ()) = tokio::try_join!(read, self.expect_blobs(&target.store, before))?;
         let below = ChildSelection::among(children.as_ref(), &root);
         // Before a pull is set aside, and spent, for what there is no room for.
         source.store.expect(source.at(), &below)?;

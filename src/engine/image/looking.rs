@@ -1,13 +1,14 @@
-//! The ways of an image on which nothing is written: what a source is, whether a target is it, what a target has.
+//! What is looked at without writing: what a source is, whether a target is it, what a target has.
 
 use crate::engine::behind::Verdict;
 use crate::engine::ends;
 use crate::engine::image::{ImageTask, Need};
-use crate::engine::options::Platforms;
+use crate::engine::options::{Mode, Operation, Platforms, TargetState};
 use crate::engine::outcome::Outcome;
 use crate::engine::resolve::{self, Resolved, Root};
 use crate::engine::verify::{self, Comparison};
 use crate::error::Error;
+use crate::store::Target;
 use crate::store::content::TagOrDigest;
 
 impl ImageTask<'_> {
@@ -97,5 +98,14 @@ impl ImageTask<'_> {
             Err(error) => return Err(error),
         }
         Ok(Outcome::Checked)
+    }
+
+    /// Where the tag is not there, what is may be nothing at all. It never fails.
+    pub(super) async fn expect_blobs(&self, target: &Target, before: TargetState) -> Result<(), Error> {
+        let is_new = before == TargetState::Absent && self.job.options.operation != Operation::Copy(Mode::DryRun);
+        if let Some(repository) = target.registry().filter(|_| is_new) {
+            repository.expect_blobs().await;
+        }
+        Ok(())
     }
 }

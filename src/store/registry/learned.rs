@@ -74,14 +74,16 @@ pub struct ObservedRepository {
     pub(crate) tags: OnceCell<Tags>,
     /// Whether the first of many tags that were asked for was not there.
     pub(crate) probe_tag: OnceCell<bool>,
+    /// Whether the registry did not know the repository before anything was written to it.
+    pub(crate) was_unknown: OnceCell<bool>,
     /// It does not mount.
     no_mount: AtomicBool,
     /// It does not mount from these repositories.
     no_mount_from: Mutex<HashSet<String>>,
     /// A HEAD is saved where a mount from the repository itself answers 201 for a blob that is there.
     self_mount: Mutex<SelfMount>,
-    /// Whether it has opened an upload for a blob that was not expected to be there.
-    opened_upload: AtomicBool,
+    /// Whether a blob that was not expected to be there was not.
+    lacked_blob: AtomicBool,
 }
 
 impl Observed {
@@ -149,10 +151,11 @@ impl ObservedRepository {
             attachment_tags: OnceMap::default(),
             tags: OnceCell::new(),
             probe_tag: OnceCell::new(),
+            was_unknown: OnceCell::new(),
             no_mount: AtomicBool::new(false),
             no_mount_from: Mutex::default(),
             self_mount: Mutex::new(if quirks.self_mount_is_silent { SelfMount::Ignored } else { SelfMount::Untested }),
-            opened_upload: AtomicBool::new(false),
+            lacked_blob: AtomicBool::new(false),
         }
     }
 
@@ -192,14 +195,14 @@ impl ObservedRepository {
         self.set_self_mount(SelfMount::Works);
     }
 
-    /// An upload was opened for a blob that was not expected to be there, and was not.
-    pub(crate) fn opened(&self) {
-        self.opened_upload.store(true, Relaxed);
+    /// A blob that was not expected to be there is not.
+    pub(crate) fn lacks_a_blob(&self) {
+        self.lacked_blob.store(true, Relaxed);
     }
 
     /// Whether what was not expected to be there never was, as far as was seen.
     pub(crate) fn is_as_expected(&self) -> bool {
-        self.opened_upload.load(Relaxed) && !self.mount_has_answered()
+        self.lacked_blob.load(Relaxed) && !self.mount_has_answered()
     }
 
     pub(crate) fn mount_keeps_silent(&self) {

@@ -11,7 +11,7 @@ use crate::oci::vendor::{DOCKER_HUB_SERVER, Vendor};
 pub struct Quirks {
     /// The host that answers, where the registry's name is a name only.
     pub server: Option<&'static str>,
-    /// Realm and service of its token service: it saves the request that would only be answered 401 and name them.
+    /// Realm and service of its token service: nobody waits for the answer that would name them.
     pub token_service: Option<(&'static str, &'static str)>,
     /// Whether it sheds load early, so that fewer requests are to be sent at once in the beginning.
     pub is_gentle: bool,
@@ -25,6 +25,8 @@ pub struct Quirks {
     pub single_put_below: u64,
     /// Whether a mount from the repository itself says nothing about whether a blob is there.
     pub self_mount_is_silent: bool,
+    /// Whether tags are listed only to who has another right than that to pull.
+    pub lists_by_right: bool,
     /// How many requests that write it takes a minute, where that is known.
     pub writes_per_minute: Option<u64>,
     /// The host to which it redirects what it does not know, instead of answering 404.
@@ -40,6 +42,7 @@ const ANY: Quirks = Quirks {
     largest_blob: None,
     single_put_below: u64::MAX,
     self_mount_is_silent: false,
+    lists_by_right: false,
     writes_per_minute: None,
     not_found_redirects_to: None,
 };
@@ -73,7 +76,8 @@ const GHCR: Quirks = Quirks { token_service: Some(("https://ghcr.io/token", "ghc
 /// It refuses pages of more than 100 tags (google/go-containerregistry#1963).
 const QUAY: Quirks = Quirks { tags_per_page: 100, ..ANY };
 
-const ECR: Quirks = Quirks { self_mount_is_silent: true, ..ANY };
+/// Its right to list is `ecr:ListImages`; pulling and pushing go without (AWS documentation, "Amazon ECR identity-based policies").
+const ECR: Quirks = Quirks { self_mount_is_silent: true, lists_by_right: true, ..ANY };
 
 impl Quirks {
     /// What is known of `host`; `github` is the registry of the GitHub server that the run belongs to.

@@ -2,17 +2,22 @@
 //!
 //! Owns when a listing may be believed, and when it is worth its request. It is a short cut and no more: where it is refused,
 //! too long, or may have been cut short, nothing is known and each tag is asked for by itself. Never says that a tag is
-//! there; that is for a HEAD. Never says that an attachment is not: what a cache has not fetched yet it does not list
+//! there; that is for a HEAD. A repository that the registry does not know has most likely no blobs either, which saves a HEAD for each
+//! small one.
+//! Never says that an attachment is not: what a cache has not fetched yet it does not list
 //! (goharbor/harbor#15513, project-zot/zot#4081), so the tags that attachments are found by are asked for one by one.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use reqwest::Method;
+use reqwest::{Method, Response};
 use serde::Deserialize;
 use tokio::time::timeout;
+use url::Url;
 
 use crate::error::Error;
+use crate::error::cause::Cause;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::store::content::TagOrDigest;
 use crate::store::present;
@@ -21,6 +26,9 @@ use crate::store::registry::paging::next_page;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::Request;
+
+/// How long blobs wait to hear whether the repository is known.
+const SHORT_CUT: Duration = Duration::from_secs(5);
 
 /// Pages that are read: beyond them it is cheaper, and always right, to ask for the tags that matter.
 const MOST_PAGES: usize = 4;
@@ -71,6 +79,31 @@ impl Repository {
         self.head_manifest(TagOrDigest::Tag(tag)).await
     }
 
+    /// Finds out whether the registry knows this repository, where it would otherwise be asked for each blob that is sent. To
+    /// be called before the first one is.
+    pub async fn expect_blobs(&self) {
+        if self.observed.mount_is_silent(None) {
+            self.was_unknown().await;
+        }
+    }
+
+    /// Whether the registry did not know this repository when that was first asked. `false` where nothing is known.
+    pub(crate) async fn was_unknown(&self) -> bool {
+        let ask = async {
+            if self.host.quirks.lists_by_right {
+                return false;
+            }
+            if let Some(listed) = self.observed.tags.get() {
+                return listed.as_ref().is_some_and(HashSet::is_empty);
+            }
+            let mut url = self.url("tags/list");
+            url.query_pairs_mut().append_pair("n", "1");
+            let asked = timeout(SHORT_CUT.min(self.limits.answer), self.ask_for_tags(&url)).await;
+            asked.is_ok_and(|answered| answered.is_err_and(|cause| is_unknown(&cause)))
+        };
+        *self.observed.was_unknown.get_or_init(|| ask).await
+    }
+
     /// Whether a listing that was made already says that `tag` is not there.
     pub fn is_known_to_lack(&self, tag: &str) -> bool {
         let listed = self.observed.tags.get().and_then(Option::as_ref);
@@ -116,6 +149,14 @@ impl Repository {
         timeout(self.limits.answer, self.all_pages()).await.ok()?
     }
 
+    /// Once: a short cut is not waited for.
+    async fn ask_for_tags(&self, url: &Url) -> Result<Response, Cause> {
+        let mut call = Request::new(Method::GET, url.clone(), self.scopes(), "tags");
+        call.follow_redirects = false;
+        let _permit = self.acquire(call.class, &mut RetryBudget::new(&self.limits)).await;
+        self.send_once(&call, 1).await
+    }
+
     async fn all_pages(&self) -> Tags {
         let size = self.host.quirks.tags_per_page;
         let first = |last: Option<&str>| {
@@ -126,20 +167,12 @@ impl Repository {
         let mut url = first(None);
         let mut found = HashSet::new();
         for _ in 0..MOST_PAGES {
-            let mut call = Request::new(Method::GET, url.clone(), self.scopes(), "tags");
-            call.follow_redirects = false;
-            // Once: a short cut is not waited for.
-            let permit = self.acquire(call.class, &mut RetryBudget::new(&self.limits)).await;
-            let response = match self.send_once(&call, 1).await {
+            let response = match self.ask_for_tags(&url).await {
                 Ok(response) => response,
                 // A repository that is not there has no tags.
-                Err(cause) => {
-                    let absent = cause.refusal().is_some_and(|refusal| refusal.code.as_deref() == Some("NAME_UNKNOWN"));
-                    return (absent && found.is_empty()).then(HashSet::new);
-                }
+                Err(cause) => return (is_unknown(&cause) && found.is_empty()).then(HashSet::new),
             };
             let next = next_page(response.headers(), &url).ok()?;
-            drop(permit);
             let bytes = self.small_body(response).await.ok()?;
             // It stays for the run, and is not of this image.
             self.meter.manifest_budget().release(bytes.len());
@@ -166,6 +199,11 @@ impl Repository {
         }
         None
     }
+}
+
+/// Whether the registry says that it knows no such repository.
+fn is_unknown(cause: &Cause) -> bool {
+    cause.refusal().is_some_and(|refusal| refusal.code.as_deref() == Some("NAME_UNKNOWN"))
 }
 
 /// Whether a listing of so many tags may be one page of more, from a registry that does not say so: pages are round

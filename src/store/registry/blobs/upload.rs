@@ -1,7 +1,8 @@
 //! Uploads of blobs: whether a blob is sent, and where to.
 //!
-//! Owns that nothing is sent which the registry has, or can link from another of its repositories, and the opening of
-//! uploads. What is sent goes by `upload_session`. Never starts a second upload where a refused mount opened one.
+//! Owns that nothing is sent which the registry has, or can link from another of its repositories, but for small blobs of a
+//! repository that it says it does not know, and the opening of uploads. What is sent goes by `upload_session`. Never starts a
+//! second upload where a refused mount opened one.
 
 use futures_util::future::{BoxFuture, Either, select};
 use reqwest::{Method, StatusCode};
@@ -33,13 +34,14 @@ impl Repository {
     /// is there is not sent.
     pub async fn push_blob(&self, request: BlobPushRequest<'_>) -> Result<BlobPush, Error> {
         let BlobPushRequest { descriptor, mount_from: from, presence, source } = request;
-        if presence != Presence::Void
-            && self.observed.mount_is_silent(None)
-            && self.head_blob(descriptor).await?.is_some()
-        {
-            return Ok(BlobPush::Exists);
-        }
         let mut upload = BlobUpload::new(self, descriptor, source);
+        if presence != Presence::Void && self.observed.mount_is_silent(None) {
+            if upload.is_small() && presence == Presence::Unlikely && self.was_unknown().await {
+                self.observed.lacks_a_blob();
+            } else if self.head_blob(descriptor).await?.is_some() {
+                return Ok(BlobPush::Exists);
+            }
+        }
         // Sessions of large blobs are opened when it is their turn: GHCR gives an upload ten minutes.
         let permit = if upload.is_small() { None } else { Some(upload.acquire().await) };
         let initiating = self.initiate(descriptor, from, presence);
@@ -54,7 +56,7 @@ impl Repository {
             Opened::Session(session) => session,
         };
         if presence == Presence::Unlikely {
-            self.observed.opened();
+            self.observed.lacks_a_blob();
         }
         upload.opener = BlobOpener { source, opened };
         upload.run(session, permit).await?;
