@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use axum::http::Version;
 use rustls::HandshakeKind;
 use tokio::sync::Barrier;
+use tokio::time::sleep;
 
 use crate::support::images::{self, Image};
 use crate::support::registry::Recorded;
@@ -40,18 +42,34 @@ impl World {
     }
 
     async fn with(change: impl Fn(Certificate) -> Certificate) -> Self {
-        let names = [SOURCE, TOKENS, STORAGE, TARGET].map(|name| format!("DNS:{name}")).join(",");
-        let certificate = change(Certificate::naming(&names));
-        let source = Registry::with_tls_as(SOURCE, &certificate);
-        let (tokens, storage) =
-            (source.tls_token_service(TOKENS, &certificate), source.tls_redirect_store(STORAGE, &certificate));
-        source.set_auth(Auth::Token(TokenAuth { anonymous_pull: true, ..TokenAuth::new(vec![]) }));
-        source.set_realm(&format!("https://{TOKENS}/token"));
-        source.fault(Fault::on("GET", "/blobs/", What::redirect(format!("https://{STORAGE}{{path}}"))).always());
-        let target = Registry::with_tls_as(TARGET, &certificate);
-        target.set_auth(Auth::Token(TokenAuth::ghcr(vec![Account::new("ann", "hunter2-hunter2")])));
-        target.set_realm(&format!("https://{TARGET}/token"));
-        let hosts = [(SOURCE, &source), (TOKENS, &tokens), (STORAGE, &storage), (TARGET, &target)]
+        Self::named([SOURCE, TOKENS, STORAGE, TARGET], [SOURCE, TARGET], change).await
+    }
+
+    /// With the names of Docker Hub and of GHCR, and what their token services call them.
+    async fn of_vendors(services: [&str; 2]) -> Self {
+        Self::named(["registry-1.docker.io", "auth.docker.io", STORAGE, "ghcr.io"], services, |it| it).await
+    }
+
+    /// With these names in place of [`SOURCE`], [`TOKENS`], [`STORAGE`] and [`TARGET`].
+    async fn named(names: [&str; 4], services: [&str; 2], change: impl Fn(Certificate) -> Certificate) -> Self {
+        let [source_service, target_service] = services.map(|service| Some(service.to_owned()));
+        let certificate = change(Certificate::naming(&names.map(|name| format!("DNS:{name}")).join(",")));
+        let [source_name, tokens_name, storage_name, target_name] = names.map(str::to_owned);
+        let source = Registry::with_tls_as(&source_name, &certificate);
+        let tokens = source.tls_token_service(&tokens_name, &certificate);
+        let storage = source.tls_redirect_store(&storage_name, &certificate);
+        source.set_auth(Auth::Token(TokenAuth {
+            anonymous_pull: true,
+            service: source_service,
+            ..TokenAuth::new(vec![])
+        }));
+        source.set_realm(&format!("https://{tokens_name}/token"));
+        source.fault(Fault::on("GET", "/blobs/", What::redirect(format!("https://{storage_name}{{path}}"))).always());
+        let target = Registry::with_tls_as(&target_name, &certificate);
+        let accounts = vec![Account::new("ann", "hunter2-hunter2")];
+        target.set_auth(Auth::Token(TokenAuth { service: target_service, ..TokenAuth::ghcr(accounts) }));
+        target.set_realm(&format!("https://{target_name}/token"));
+        let hosts = [(source_name, &source), (tokens_name, &tokens), (storage_name, &storage), (target_name, &target)]
             .map(|(name, registry)| (format!("CONNECT {name}:443 "), registry.host()));
         let led = Arc::<AtomicUsize>::default();
         let counted = Arc::clone(&led);
@@ -73,6 +91,16 @@ impl World {
     /// Copies `image`; every tag and manifest of the target is whole then.
     async fn copy(&self, image: &Image) {
         self.copy_in_turn(&[image]).await;
+    }
+
+    /// The same for an image of Docker Hub that goes to GHCR.
+    async fn copy_between_vendors(&self) {
+        self.source.seed(&images::wide_of(2, 2, 20_000), "library/app:1");
+        let run = self.run(Run::copy("docker.io/library/app:1", "ghcr.io/mirror/app:1"));
+        let run = run.input("registry-auth", "ghcr.io ann hunter2-hunter2").input("patience", "20s");
+        let outcome = run.succeeds().await;
+        let is_whole = self.target.is_whole("mirror/app", "1");
+        is_whole.unwrap_or_else(|problem| panic!("{problem}\n{outcome}"));
     }
 
     /// The same for several, one after the other in one run.
@@ -136,6 +164,68 @@ async fn an_image_of_six_platforms_takes_one_connection_to_each_host() {
     for (host, method, part, expected) in counts {
         assert_eq!(host.count(method, part), expected, "{method} {part}: {}", host.lines());
     }
+}
+
+/// Docker Hub's and GHCR's need not be asked for; Docker Hub's is another host.
+#[tokio::test]
+async fn where_the_token_service_is_known_the_registry_is_connected_to_while_the_token_is_asked_for() {
+    let world = World::of_vendors(["registry.docker.io", "ghcr.io"]).await;
+    // There is no token before the registry was asked something.
+    let barrier = Arc::new(Barrier::new(2));
+    world.tokens.fault(Fault::on("GET", "/token", What::Together(Arc::clone(&barrier))));
+    let asked = async {
+        while world.source.log().is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        barrier.wait().await;
+    };
+    tokio::join!(world.copy_between_vendors(), asked);
+    assert_eq!(world.connections(), [1; 4]);
+    for (registry, tokens, greetings) in [(&world.source, &world.tokens, 1), (&world.target, &world.target, 0)] {
+        let greeted: Vec<Recorded> = registry.log().into_iter().filter(|request| request.path == "/v2/").collect();
+        assert!(greeted.iter().all(|request| request.header("authorization").is_none()), "{}", registry.lines());
+        assert_eq!((greeted.len(), registry.statuses(401)), (greetings, greetings), "{}", registry.lines());
+        assert_eq!(tokens.count("GET", "/token"), 1, "{}", tokens.lines());
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_token_service_gives_way_to_what_the_registry_says() {
+    let world = World::of_vendors(["another.docker.io", "another.ghcr.io"]).await;
+    world.copy_between_vendors().await;
+    for tokens in [&world.tokens, &world.target] {
+        assert_eq!((tokens.count("GET", "/token"), tokens.statuses(400)), (2, 1), "{}", tokens.lines());
+    }
+}
+
+/// A login is not tried again where it was refused: accounts are locked for that.
+#[tokio::test]
+async fn a_wrong_password_is_sent_to_a_known_token_service_once_and_its_refusal_is_what_is_said() {
+    let world = World::of_vendors(["registry.docker.io", "ghcr.io"]).await;
+    world.source.seed(&images::wide_of(2, 2, 20_000), "library/app:1");
+    let run = world.run(Run::copy("docker.io/library/app:1", "ghcr.io/mirror/app:1"));
+    let outcome = run.input("registry-auth", "ghcr.io ann another-password").fails_with(1).await;
+    assert!(outcome.says("target: HEAD manifest ghcr.io/mirror/app:1: token from ghcr.io"), "{outcome}");
+    assert_eq!(world.target.count("GET", "/token"), 1, "{}", world.target.lines());
+}
+
+/// GHCR's mounts say nothing of what is there, so that each blob is asked for before it is sent.
+#[tokio::test]
+async fn in_a_repository_that_the_registry_does_not_know_no_blob_is_asked_for() {
+    let world = World::of_vendors(["registry.docker.io", "ghcr.io"]).await;
+    world.copy_between_vendors().await;
+    let blobs = images::wide_of(2, 2, 20_000).blobs.len();
+    let counts = || {
+        ["GET /tags/list", "HEAD /blobs/", "POST /uploads/"].map(|what| {
+            let (method, part) = what.split_once(' ').expect("a method and a path");
+            world.target.count(method, part)
+        })
+    };
+    assert_eq!(counts(), [1, 0, blobs], "{}", world.target.lines());
+    // It is known now, and has all blobs, though not under this tag.
+    world.target.forget_tag("mirror/app", "1");
+    world.copy_between_vendors().await;
+    assert_eq!(counts(), [2, blobs, blobs], "{}", world.target.lines());
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode};
+use tokio::time::timeout;
 use url::Url;
 
 use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown, Used};
@@ -35,7 +36,8 @@ use crate::text::sanitise;
 /// that for the repository that the challenge names, and with a new one for one that ran out.
 const MOST_ROUNDS: usize = 3;
 
-/// How long others wait for the first request to a host: what is slower than an answer with a challenge is no reason to.
+/// How long others wait for the first request to a host, or for its greeting: what is slower than an answer with a challenge is
+/// no reason to.
 const LONGEST_TURN: Duration = Duration::from_secs(5);
 
 /// Redirects that are followed.
@@ -190,7 +192,7 @@ impl Repository {
         let mut round = 0;
         let mut first = self.goes_first(call).await?;
         loop {
-            let authorization = self.authorization(&call.scopes).await?;
+            let authorization = self.prepared(&call.scopes).await?;
             let sent = authorization.as_ref();
             let response = self.follow(call, sent).await.inspect_err(|cause| {
                 if let Some(turn) = first.take() {
@@ -256,18 +258,33 @@ impl Repository {
         if !is_hidden || !self.host.auth.is_unasked() {
             return false;
         }
-        let greet = async {
-            let mut url = self.host.base().clone();
-            url.set_path("/v2/");
-            let Ok(request) = self.request(Method::GET, &url, Pool::Small, None) else { return };
-            if let Ok(greeting) = answer(request, self.limits.answer).await
-                && greeting.status() == StatusCode::UNAUTHORIZED
-            {
-                self.host.auth.learn_host(greeting.headers());
-            }
-        };
-        self.host.greeted.get_or_init(|| greet).await;
+        self.host.greeted.get_or_init(|| self.greet()).await;
         !self.host.auth.is_unasked()
+    }
+
+    /// `GET /v2/`, and what a challenge in its answer teaches.
+    async fn greet(&self) {
+        let mut url = self.host.base().clone();
+        url.set_path("/v2/");
+        let Ok(request) = self.request(Method::GET, &url, Pool::Small, None) else { return };
+        if let Ok(greeting) = answer(request, self.limits.answer).await
+            && greeting.status() == StatusCode::UNAUTHORIZED
+        {
+            self.host.auth.learn_host(greeting.headers());
+        }
+    }
+
+    /// The `Authorization` that a request with `scopes` carries now. Where a token is first asked for at another host, `GET /v2/`
+    /// goes to this one meanwhile, so that the connection is there when the token is: two round trips, three with TLS 1.2, that
+    /// would come one after the other.
+    async fn prepared(&self, scopes: &Scopes) -> Result<Option<HeaderValue>, Cause> {
+        if !self.host.never_answered() || !self.host.auth.begins_elsewhere() {
+            return self.authorization(scopes).await;
+        }
+        let longest = LONGEST_TURN.min(self.limits.answer);
+        let greet = || async { timeout(longest, self.greet()).await.unwrap_or_default() };
+        let greeting = async { Ok(Box::pin(self.host.greeted.get_or_init(greet)).await) };
+        tokio::try_join!(self.authorization(scopes), greeting).map(|(authorization, ())| authorization)
     }
 
     /// What the registry said to a request that carried `authorization`, without what it was sent.

@@ -2,7 +2,7 @@
 //!
 //! What one repository taught holds for that repository: one host may have repositories that want Basic beside others that
 //! want a token, of another service each (Nexus behind one name). For a repository that was not asked yet it is a guess,
-//! which saves the request that would only be answered 401.
+//! which saves the request that would only be answered 401; so is what is known of a vendor beforehand, which may change it.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ pub(crate) struct Asked {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Approach {
     pub(super) scheme: Option<Scheme>,
-    /// Taught by another repository: it need not hold here.
+    /// Taught by another repository, or known beforehand: it need not hold here.
     pub(super) is_guess: bool,
     /// The scopes to ask for.
     pub(super) scopes: Vec<String>,
@@ -38,9 +38,7 @@ pub(super) struct Approach {
 /// What is known of one host.
 #[derive(Default)]
 pub(super) struct Known {
-    /// Known beforehand: no guess.
-    beforehand: Option<Scheme>,
-    /// What any of its repositories, or the host itself, has last asked for.
+    /// What any of its repositories, or the host itself, has last asked for, or what is known beforehand.
     host: Option<Scheme>,
     repositories: HashMap<String, Repository>,
 }
@@ -52,25 +50,39 @@ struct Repository {
     renamed: Vec<String>,
     /// A request with its present scopes was let in: they are right.
     is_proven: bool,
-    /// What was guessed for it, and how the token service refused that.
-    misguess: Option<(Scheme, Option<Cause>)>,
+    /// What was guessed for it in vain.
+    misguess: Option<Misguess>,
+}
+
+/// A guess that the token service has refused.
+struct Misguess {
+    scheme: Scheme,
+    /// The scopes that were asked for: a right that is refused says nothing of another.
+    scopes: Vec<String>,
+    cause: Cause,
 }
 
 impl Known {
     pub(super) fn beforehand(scheme: Option<Scheme>) -> Self {
-        Self { host: scheme.clone(), beforehand: scheme, repositories: HashMap::new() }
+        Self { host: scheme, repositories: HashMap::new() }
     }
 
     /// How a request with `scopes` is authorized now.
     pub(super) fn approach(&self, scopes: &Scopes) -> Approach {
         let own = self.repositories.get(scopes.repository());
         let taught = own.and_then(|own| own.scheme.clone());
-        let is_guess = taught.is_none() && self.host != self.beforehand;
-        let guess = || self.host.clone().filter(|_| own.is_none_or(|own| own.misguess.is_none()));
-        Approach {
-            scheme: taught.or_else(guess),
-            is_guess,
-            scopes: scopes.asked(own.map_or(&[], |own| own.renamed.as_slice())),
+        let is_guess = taught.is_none();
+        let scopes = scopes.asked(own.map_or(&[], |own| own.renamed.as_slice()));
+        let is_misguess = own.and_then(|own| own.misguess.as_ref()).is_some_and(|known| known.scopes == scopes);
+        let guess = || self.host.clone().filter(|_| !is_misguess);
+        Approach { scheme: taught.or_else(guess), is_guess, scopes }
+    }
+
+    /// The token service that was named last, or is known beforehand.
+    pub(super) fn realm(&self) -> Option<&Url> {
+        match self.host.as_ref()? {
+            Scheme::Bearer { realm, .. } => Some(realm),
+            Scheme::Basic => None,
         }
     }
 
@@ -105,13 +117,14 @@ impl Known {
     /// The token service that was guessed for this repository refuses it.
     pub(super) fn misguessed(&mut self, scopes: &Scopes, scheme: Scheme, cause: Cause) {
         let own = self.repositories.entry(scopes.repository().to_owned()).or_default();
-        own.misguess = Some((scheme, Some(cause)));
+        let scopes = scopes.asked(&own.renamed);
+        own.misguess = Some(Misguess { scheme, scopes, cause });
     }
 
-    /// How `scheme` was refused when it was a guess, where it was none: it need not be asked again to hear the same.
-    pub(super) fn heard(&mut self, scopes: &Scopes, scheme: &Scheme) -> Option<Cause> {
-        let own = self.repositories.get_mut(scopes.repository())?;
-        let (guess, cause) = own.misguess.as_mut()?;
-        cause.take().filter(|_| guess == scheme)
+    /// How `approach` was refused when it was a guess: it need not be asked again to hear the same.
+    pub(super) fn heard(&self, scopes: &Scopes, approach: &Approach) -> Option<Cause> {
+        let misguess = self.repositories.get(scopes.repository())?.misguess.as_ref()?;
+        let is_same = Some(&misguess.scheme) == approach.scheme.as_ref() && misguess.scopes == approach.scopes;
+        (is_same && !approach.is_guess).then(|| misguess.cause.clone())
     }
 }

@@ -1,7 +1,7 @@
 //! Credentials and tokens of one registry host.
 //!
-//! Owns which `Authorization` a request carries. Learns the scheme from the first real 401, never from a `/v2/` ping
-//! (GHCR's names a placeholder scope). Asks for what the job needs, not for what the challenge says (GHCR's challenge
+//! Owns which `Authorization` a request carries. Learns the scheme from the first 401, and never a scope from `/v2/` (GHCR's
+//! names a placeholder). Asks for what the job needs, not for what the challenge says (GHCR's challenge
 //! for an upload names only `pull`: arg-sh/argsh#135). A credential goes to this host, and to its token service only
 //! where the realm rule allows.
 
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::credentials::cloud::Lease;
@@ -166,7 +166,7 @@ impl Auth {
                 if let Some(token) = self.ready_made() {
                     return secret_header(&Secret::new(format!("Bearer {}", token.expose()))).map(Some);
                 }
-                if let Some(cause) = self.known.locked().heard(scopes, scheme).filter(|_| !approach.is_guess) {
+                if let Some(cause) = self.known.locked().heard(scopes, &approach) {
                     return Err(cause);
                 }
                 // Rare and large: kept out of the future of every request.
@@ -211,6 +211,12 @@ impl Auth {
             }
             _ => Used::Plain,
         }
+    }
+
+    /// Whether the first thing to be asked for is a token, at another host.
+    pub(crate) fn begins_elsewhere(&self) -> bool {
+        let realm = self.known.locked().realm().cloned();
+        realm.is_some_and(|realm| realm.origin() != self.server.base().origin()) && self.ready_made().is_none()
     }
 
     /// Whether nothing has said how the host wants to be asked.
@@ -416,8 +422,8 @@ impl Auth {
             let request = token_request((realm, least), service, scopes, (form, credential.as_ref()), context)?;
             context.meter.token_request();
             let unanswered = context.meter.ask(&host);
-            let asked = ask(request, credential.as_ref(), context);
-            let cause = match tokio::time::timeout(TOKEN.min(context.limits.answer), asked).await {
+            let longest = TOKEN.min(context.limits.answer);
+            let cause = match timeout(longest, ask(request, credential.as_ref(), context)).await {
                 Ok(Ok(token)) => {
                     self.served.store(true, Relaxed);
                     if with_credential {
@@ -427,7 +433,7 @@ impl Auth {
                 }
                 Ok(Err(cause)) => cause,
                 Err(_) => {
-                    Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", TOKEN.as_secs()) }
+                    Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", longest.as_secs()) }
                 }
             };
             drop(unanswered);
