@@ -128,3 +128,30 @@ impl Known {
         (is_same && !approach.is_guess).then(|| misguess.cause.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::{Asked, Known, Scheme};
+    use crate::error::cause::{Cause, ErrorResponse};
+    use crate::store::registry::auth::token::Scopes;
+
+    #[test]
+    fn a_right_that_is_refused_says_nothing_of_another_and_is_not_asked_for_again() {
+        let realm = Url::parse("https://auth.example/token").expect("an address");
+        let scheme = Scheme::Bearer { realm, service: None };
+        let mut known = Known::beforehand(Some(scheme.clone()));
+        let (pull, mount) = (Scopes::pull("a/b"), Scopes::push("a/b").and_pull("c/d"));
+        known.misguessed(&mount, scheme.clone(), Cause::Refused(ErrorResponse { status: 403, ..Default::default() }));
+        assert_eq!(known.approach(&mount).scheme, None, "the registry itself is asked what it wants");
+        assert_eq!(known.approach(&pull).scheme.as_ref(), Some(&scheme));
+
+        known.learn(&mount, Asked { scheme: scheme.clone(), scopes: Vec::new() }, false);
+        for (scopes, is_heard) in [(&pull, false), (&mount, true), (&mount, true)] {
+            let approach = known.approach(scopes);
+            assert_eq!(approach.scheme.as_ref(), Some(&scheme));
+            assert_eq!(known.heard(scopes, &approach).is_some(), is_heard, "{scopes:?}");
+        }
+    }
+}
