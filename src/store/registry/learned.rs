@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::error::cause::{Cause, ErrorResponse};
 use crate::oci::digest::Digest;
-use crate::store::registry::quirks::Quirks;
+use crate::store::registry::quirks::{Quirks, ToldBy};
 use crate::sync::{LockExt as _, OnceMap};
 
 /// Whether a mount of a blob from the repository itself tells if the blob is there.
@@ -154,7 +154,10 @@ impl ObservedRepository {
             was_unknown: OnceCell::new(),
             no_mount: AtomicBool::new(false),
             no_mount_from: Mutex::default(),
-            self_mount: Mutex::new(if quirks.self_mount_is_silent { SelfMount::Ignored } else { SelfMount::Untested }),
+            self_mount: Mutex::new(match quirks.blobs_are_told {
+                ToldBy::Mount => SelfMount::Untested,
+                ToldBy::Head | ToldBy::HeadOrTags => SelfMount::Ignored,
+            }),
             lacked_blob: AtomicBool::new(false),
         }
     }

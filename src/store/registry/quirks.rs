@@ -23,14 +23,23 @@ pub struct Quirks {
     pub largest_blob: Option<u64>,
     /// Uploads with a body in one PUT work below this size, in bytes.
     pub single_put_below: u64,
-    /// Whether a mount from the repository itself says nothing about whether a blob is there.
-    pub self_mount_is_silent: bool,
-    /// Whether tags are listed only to who has another right than that to pull.
-    pub lists_by_right: bool,
+    /// What tells whether a blob is there.
+    pub blobs_are_told: ToldBy,
     /// How many requests that write it takes a minute, where that is known.
     pub writes_per_minute: Option<u64>,
     /// The host to which it redirects what it does not know, instead of answering 404.
     pub not_found_redirects_to: Option<&'static str>,
+}
+
+/// What tells whether a blob is in a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToldBy {
+    /// A mount from the repository itself, as far as is known.
+    Mount,
+    /// A HEAD of it: such a mount says nothing.
+    Head,
+    /// The same, and the list of tags says of all that they are not where it says that there is no such repository.
+    HeadOrTags,
 }
 
 const ANY: Quirks = Quirks {
@@ -41,8 +50,7 @@ const ANY: Quirks = Quirks {
     bills_pulls: false,
     largest_blob: None,
     single_put_below: u64::MAX,
-    self_mount_is_silent: false,
-    lists_by_right: false,
+    blobs_are_told: ToldBy::Mount,
     writes_per_minute: None,
     not_found_redirects_to: None,
 };
@@ -64,7 +72,7 @@ const GITHUB: Quirks = Quirks {
     // GitHub's documentation, "Working with the Container registry".
     largest_blob: Some(10_000_000_000),
     single_put_below: CAUTIOUS_PUT,
-    self_mount_is_silent: true,
+    blobs_are_told: ToldBy::HeadOrTags,
     // In the words of its refusals (chainguard-images/images#173).
     writes_per_minute: Some(2_000),
     not_found_redirects_to: Some("github.com"),
@@ -77,7 +85,7 @@ const GHCR: Quirks = Quirks { token_service: Some(("https://ghcr.io/token", "ghc
 const QUAY: Quirks = Quirks { tags_per_page: 100, ..ANY };
 
 /// Its right to list is `ecr:ListImages`; pulling and pushing go without (AWS documentation, "Amazon ECR identity-based policies").
-const ECR: Quirks = Quirks { self_mount_is_silent: true, lists_by_right: true, ..ANY };
+const ECR: Quirks = Quirks { blobs_are_told: ToldBy::Head, ..ANY };
 
 impl Quirks {
     /// What is known of `host`; `github` is the registry of the GitHub server that the run belongs to.

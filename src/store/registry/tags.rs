@@ -23,6 +23,7 @@ use crate::store::content::TagOrDigest;
 use crate::store::present;
 use crate::store::registry::learned::Tags;
 use crate::store::registry::paging::next_page;
+use crate::store::registry::quirks::ToldBy;
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::Request;
@@ -90,7 +91,7 @@ impl Repository {
     /// Whether the registry did not know this repository when that was first asked. `false` where nothing is known.
     pub(crate) async fn was_unknown(&self) -> bool {
         let ask = async {
-            if self.host.quirks.lists_by_right {
+            if self.host.quirks.blobs_are_told != ToldBy::HeadOrTags {
                 return false;
             }
             if let Some(listed) = self.observed.tags.get() {
