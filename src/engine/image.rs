@@ -258,7 +258,7 @@ impl<'a> ImageTask<'a> {
                 reader.manifest(&wanted, read, |manifest| source.store.hold(manifest)).boxed()
             }
         };
-        let (root, ()) = tokio::try_join!(read, self.expect_blobs(&target.store, before))?;
+        let (root, ()) = tokio::try_join!(read, self.expect_blobs(&target.store, before).map(Ok))?;
         let below = ChildSelection::among(children.as_ref(), &root);
         // Before a pull is set aside, and spent, for what there is no room for.
         source.store.expect(source.at(), &below)?;

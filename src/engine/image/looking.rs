@@ -100,12 +100,11 @@ impl ImageTask<'_> {
         Ok(Outcome::Checked)
     }
 
-    /// Where the tag is not there, what is may be nothing at all. It never fails.
-    pub(super) async fn expect_blobs(&self, target: &Target, before: TargetState) -> Result<(), Error> {
+    /// Where the tag is not there, what is may be nothing at all: that is found out before the first blob asks.
+    pub(super) async fn expect_blobs(&self, target: &Target, before: TargetState) {
         let is_new = before == TargetState::Absent && self.job.options.operation != Operation::Copy(Mode::DryRun);
         if let Some(repository) = target.registry().filter(|_| is_new) {
-            repository.expect_blobs().await;
+            repository.was_unknown().await;
         }
-        Ok(())
     }
 }

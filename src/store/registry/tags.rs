@@ -2,9 +2,8 @@
 //!
 //! Owns when a listing may be believed, and when it is worth its request. It is a short cut and no more: where it is refused,
 //! too long, or may have been cut short, nothing is known and each tag is asked for by itself. Never says that a tag is
-//! there; that is for a HEAD. A repository that the registry does not know has most likely no blobs either, which saves a HEAD for each
-//! small one.
-//! Never says that an attachment is not: what a cache has not fetched yet it does not list
+//! there; that is for a HEAD. A repository that the registry does not know has most likely no blobs either, which saves a HEAD
+//! for each small one. Never says that an attachment is not: what a cache has not fetched yet it does not list
 //! (goharbor/harbor#15513, project-zot/zot#4081), so the tags that attachments are found by are asked for one by one.
 
 use std::collections::HashSet;
@@ -80,15 +79,8 @@ impl Repository {
         self.head_manifest(TagOrDigest::Tag(tag)).await
     }
 
-    /// Finds out whether the registry knows this repository, where it would otherwise be asked for each blob that is sent. To
-    /// be called before the first one is.
-    pub async fn expect_blobs(&self) {
-        if self.observed.mount_is_silent(None) {
-            self.was_unknown().await;
-        }
-    }
-
-    /// Whether the registry did not know this repository when that was first asked. `false` where nothing is known.
+    /// Whether the registry did not know this repository when that was first asked, before the first blob was sent. `false`
+    /// where nothing is known, and where that says nothing of blobs.
     pub(crate) async fn was_unknown(&self) -> bool {
         let ask = async {
             if self.host.quirks.blobs_are_told != ToldBy::HeadOrTags {

@@ -56,9 +56,8 @@ struct Repository {
 
 /// A guess that the token service has refused.
 struct Misguess {
-    scheme: Scheme,
-    /// The scopes that were asked for: a right that is refused says nothing of another.
-    scopes: Vec<String>,
+    /// With the scopes that were asked for: a right that is refused says nothing of another.
+    approach: Approach,
     cause: Cause,
 }
 
@@ -73,7 +72,8 @@ impl Known {
         let taught = own.and_then(|own| own.scheme.clone());
         let is_guess = taught.is_none();
         let scopes = scopes.asked(own.map_or(&[], |own| own.renamed.as_slice()));
-        let is_misguess = own.and_then(|own| own.misguess.as_ref()).is_some_and(|known| known.scopes == scopes);
+        let is_misguess =
+            own.and_then(|own| own.misguess.as_ref()).is_some_and(|known| known.approach.scopes == scopes);
         let guess = || self.host.clone().filter(|_| !is_misguess);
         Approach { scheme: taught.or_else(guess), is_guess, scopes }
     }
@@ -115,17 +115,16 @@ impl Known {
     }
 
     /// The token service that was guessed for this repository refuses it.
-    pub(super) fn misguessed(&mut self, scopes: &Scopes, scheme: Scheme, cause: Cause) {
+    pub(super) fn misguessed(&mut self, scopes: &Scopes, approach: Approach, cause: Cause) {
         let own = self.repositories.entry(scopes.repository().to_owned()).or_default();
-        let scopes = scopes.asked(&own.renamed);
-        own.misguess = Some(Misguess { scheme, scopes, cause });
+        own.misguess = Some(Misguess { approach, cause });
     }
 
     /// How `approach` was refused when it was a guess: it need not be asked again to hear the same.
     pub(super) fn heard(&self, scopes: &Scopes, approach: &Approach) -> Option<Cause> {
-        let misguess = self.repositories.get(scopes.repository())?.misguess.as_ref()?;
-        let is_same = Some(&misguess.scheme) == approach.scheme.as_ref() && misguess.scopes == approach.scopes;
-        (is_same && !approach.is_guess).then(|| misguess.cause.clone())
+        let Misguess { approach: guess, cause } = self.repositories.get(scopes.repository())?.misguess.as_ref()?;
+        let is_same = guess.scheme == approach.scheme && guess.scopes == approach.scopes;
+        (is_same && !approach.is_guess).then(|| cause.clone())
     }
 }
 
@@ -143,7 +142,8 @@ mod tests {
         let scheme = Scheme::Bearer { realm, service: None };
         let mut known = Known::beforehand(Some(scheme.clone()));
         let (pull, mount) = (Scopes::pull("a/b"), Scopes::push("a/b").and_pull("c/d"));
-        known.misguessed(&mount, scheme.clone(), Cause::Refused(ErrorResponse { status: 403, ..Default::default() }));
+        let refusal = Cause::Refused(ErrorResponse { status: 403, ..Default::default() });
+        known.misguessed(&mount, known.approach(&mount), refusal);
         assert_eq!(known.approach(&mount).scheme, None, "the registry itself is asked what it wants");
         assert_eq!(known.approach(&pull).scheme.as_ref(), Some(&scheme));
 

@@ -1,9 +1,8 @@
 //! Credentials and tokens of one registry host.
 //!
 //! Owns which `Authorization` a request carries. Learns the scheme from the first 401, and never a scope from `/v2/` (GHCR's
-//! names a placeholder). Asks for what the job needs, not for what the challenge says (GHCR's challenge
-//! for an upload names only `pull`: arg-sh/argsh#135). A credential goes to this host, and to its token service only
-//! where the realm rule allows.
+//! names a placeholder). Asks for what the job needs, not for what the challenge says (GHCR's challenge for an upload names
+//! only `pull`: arg-sh/argsh#135). A credential goes to this host, and to its token service only where the realm rule allows.
 
 pub mod known;
 pub mod realm;
@@ -162,7 +161,7 @@ impl Auth {
             Some(Scheme::Basic) => {
                 self.credential(context).await?.map(|credential| secret_header(&credential.basic())).transpose()
             }
-            Some(scheme @ Scheme::Bearer { realm, service }) => {
+            Some(Scheme::Bearer { realm, service }) => {
                 if let Some(token) = self.ready_made() {
                     return secret_header(&Secret::new(format!("Bearer {}", token.expose()))).map(Some);
                 }
@@ -176,7 +175,7 @@ impl Auth {
                         if approach.is_guess
                             && cause.refusal().is_some_and(|refusal| refusal.status < 500 && !refusal.sheds_load()) =>
                     {
-                        self.known.locked().misguessed(scopes, scheme.clone(), cause);
+                        self.known.locked().misguessed(scopes, approach, cause);
                         Ok(None)
                     }
                     token => token.map(Some),
@@ -215,8 +214,8 @@ impl Auth {
 
     /// Whether the first thing to be asked for is a token, at another host.
     pub(crate) fn begins_elsewhere(&self) -> bool {
-        let realm = self.known.locked().realm().cloned();
-        realm.is_some_and(|realm| realm.origin() != self.server.base().origin()) && self.ready_made().is_none()
+        let is_elsewhere = |realm: &Url| realm.origin() != self.server.base().origin();
+        self.known.locked().realm().is_some_and(is_elsewhere) && self.ready_made().is_none()
     }
 
     /// Whether nothing has said how the host wants to be asked.
