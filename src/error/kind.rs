@@ -135,13 +135,25 @@ fn of_registry(failure: &Failure<'_>) -> Kind {
         Some(Cause::Login(failure)) if failure.cause.is_connection() => Kind::Unreachable,
         Some(Cause::Login(_)) => Kind::Denied,
         Some(Cause::Protocol(_)) => Kind::Unusable,
+        // What these hold of an answer is looked at through all that wraps it.
+        Some(
+            Cause::Refused(_)
+            | Cause::Interrupted(_)
+            | Cause::Token { .. }
+            | Cause::Elsewhere { .. }
+            | Cause::OutOfPatience { .. },
+        )
+        | None => of_answer(failure),
+    }
+}
+
+fn of_answer(failure: &Failure<'_>) -> Kind {
+    match failure.status() {
         _ if failure.throttles() => Kind::Throttled,
-        _ => match failure.status() {
-            401 | 403 => Kind::Denied,
-            _ if failure.is_absence() => Kind::Absent,
-            500.. => Kind::Failing,
-            _ => Kind::Refused,
-        },
+        401 | 403 => Kind::Denied,
+        _ if failure.is_absence() => Kind::Absent,
+        500.. => Kind::Failing,
+        _ => Kind::Refused,
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::oci::digest::Digest;
 use crate::oci::name::{is_component, is_host, is_host_name};
-use crate::oci::vendor::{DOCKER_HUB, Vendor};
+use crate::oci::vendor::{DOCKER_HUB, Vendor, full_name};
 use crate::text::quote::quote;
 
 /// The tag that is meant when neither tag nor digest is written.
@@ -75,10 +75,7 @@ impl Reference {
             ));
         }
         let registry = if parts.host.is_empty() { DOCKER_HUB.to_owned() } else { canonical_host(&parts.host) };
-        let mut repository = parts.repository.to_owned();
-        if registry == DOCKER_HUB && !repository.contains('/') {
-            repository.insert_str(0, "library/");
-        }
+        let repository = full_name(&registry, parts.repository);
         if repository.len() > LONGEST_REPOSITORY {
             return Err(format!(
                 "the repository of `{}` is longer than {LONGEST_REPOSITORY} characters; shorten it",

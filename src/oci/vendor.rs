@@ -3,6 +3,8 @@
 //! Owns the names by which vendors' registries are known. Pure: tells by the name alone, and knows nothing of how a registry
 //! is to be treated (`store/registry/quirks.rs`).
 
+use std::borrow::Cow;
+
 /// Docker Hub's name in references; its registry has another.
 pub const DOCKER_HUB: &str = "docker.io";
 
@@ -59,9 +61,17 @@ pub fn has_two_levels(host: &str) -> bool {
     Vendor::of(host) == Vendor::DockerHub || host.ends_with(".aliyuncs.com") || host.ends_with("ccr.ccs.tencentyun.com")
 }
 
+/// The whole name of a repository: one of a single part at Docker Hub is an official image, below `library/`.
+pub fn full_name<'a>(host: &str, repository: &'a str) -> Cow<'a, str> {
+    if host == DOCKER_HUB && !repository.is_empty() && !repository.contains('/') {
+        return format!("library/{repository}").into();
+    }
+    repository.into()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Vendor, is_like_github};
+    use super::{Vendor, full_name, is_like_github};
 
     #[test]
     fn a_vendor_is_told_by_its_hosts() {
@@ -83,6 +93,9 @@ mod tests {
         ] {
             assert_eq!(Vendor::of(host), vendor, "{host}");
         }
+        assert_eq!(full_name("docker.io", "alpine"), "library/alpine");
+        assert_eq!(full_name("docker.io", "acme/alpine"), "acme/alpine");
+        assert_eq!(full_name("quay.io", "alpine"), "alpine");
         assert!(is_like_github("ghcr.io") && is_like_github("containers.acme.ghe.com") && !is_like_github("quay.io"));
     }
 }

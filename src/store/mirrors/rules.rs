@@ -19,7 +19,7 @@ use std::fmt;
 use crate::error::Error;
 use crate::http::address;
 use crate::oci::reference::{Reference, canonical_host};
-use crate::oci::vendor::DOCKER_HUB;
+use crate::oci::vendor::full_name;
 use crate::text::blank::trimmed;
 use crate::text::choice::Choice;
 use crate::text::quote::quote;
@@ -190,10 +190,8 @@ impl Rules {
                 lives_there = true;
                 continue;
             }
-            let mut repository = [mirror.path.as_str(), rest].join("/").trim_matches('/').to_owned();
-            if mirror.host == DOCKER_HUB && !repository.is_empty() && !repository.contains('/') {
-                repository.insert_str(0, "library/");
-            }
+            let repository = [mirror.path.as_str(), rest].join("/");
+            let repository = full_name(&mirror.host, repository.trim_matches('/'));
             if repository.is_empty() {
                 found
                     .notices

@@ -1,7 +1,7 @@
 //! How registries differ, one row a vendor.
 //!
 //! Owns how a registry is treated before it has answered, and which token services are known to be whose; the domains that
-//! nobody's credential may follow are `auth::realm`'s. What it shows itself is in `learned`. Code below `store` asks for a
+//! nobody's credential may follow are `auth::realm`'s. What it shows itself is in `learned`. Code in `store` asks for a
 //! quirk, never for a vendor.
 
 use crate::oci::vendor::{DOCKER_HUB_SERVER, Vendor};
