@@ -305,6 +305,7 @@ async fn settled<S: Future<Output = &'static str>>(
     }
     if let Some(list) = &mut report.list {
         list.origins = std::mem::take(&mut plan.origins);
+        list.part = inputs.shard;
     }
     Ok((plan, written))
 }

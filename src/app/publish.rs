@@ -10,10 +10,11 @@ use crate::engine::options::Command;
 use crate::error::Error;
 use crate::inputs::typed::Inputs;
 use crate::plan::ask::Declined;
+use crate::plan::request::Images;
 use crate::report::json::{self, Outputs};
 use crate::report::refusal::Refusal;
 use crate::report::reply::{self, Reply};
-use crate::report::{Report, log, package_access, summary, terminal};
+use crate::report::{Report, log, package_access, plan, summary, terminal};
 use crate::runner::console::Console;
 use crate::runner::files::Files;
 use crate::runner::talk::Format;
@@ -108,8 +109,30 @@ pub fn decline(mut files: Files, console: &Console, inputs: &Inputs, error: &Err
         if let Err(error) = written {
             console.error("mirror-image", &error.to_string());
         }
+    } else if !error.is_input() {
+        tell_later_steps(&mut files, console, inputs, error);
     }
     refuse(Some(files), console, error)
+}
+
+/// The outputs and the report of a run that ended before its images: the steps after it may wait for what is wrong, most of all
+/// the one that shows a plan to people.
+fn tell_later_steps(files: &mut Files, console: &Console, inputs: &Inputs, error: &Error) {
+    let mut report = Report::new(inputs.request.command, inputs.dry_run);
+    report.reader = console.reader();
+    let problem = error.to_string();
+    report.plan = (inputs.dry_run && matches!(inputs.request.images, Images::List(_))).then(|| plan::none(&problem));
+    report.problem = Some(problem);
+    let context = json::Context { max_bytes: files.max_output_bytes(), ..Default::default() };
+    let outputs = json::outputs(&report, None, &context);
+    let whole = json::document(&report, &json::Context::default());
+    let written = [
+        files.write_outputs(console, &outputs.values),
+        if inputs.report_file.is_some() { files.write_report(console, &whole) } else { Ok(()) },
+    ];
+    for error in written.into_iter().filter_map(Result::err) {
+        console.error("mirror-image", &error.to_string());
+    }
 }
 
 /// The answer, in the workspace: that is the one place that a container and the steps of its job have in common.

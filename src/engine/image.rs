@@ -461,6 +461,7 @@ impl<'a> ImageTask<'a> {
             Some(early) => {
                 let resolved = self.resolve(source, Need::Digest);
                 let (resolved, found) = tokio::join!(resolved, self.target_digest(target, early));
+                self.known().image.is_at_target = matches!(found, Ok(Some(_)));
                 Ok((resolved?, found))
             }
             None => Ok((self.resolve(source, Need::Digest).await?, Ok(None))),

@@ -29,6 +29,8 @@ pub struct ImageOutcome {
     pub digest: Option<Digest>,
     /// What the target's tag pointed at, where it was something else and is to move.
     pub replaced: Option<Digest>,
+    /// Whether the target's tag was there before, with whatever digest, where that was asked beside the source.
+    pub is_at_target: bool,
     /// The policy that it is held against; none where there is none.
     pub policy: Option<Arc<Policy>>,
     /// What was found of the signature that it must have; none where that was not looked at.
@@ -204,6 +206,7 @@ impl ImageOutcome {
             source_digest: None,
             digest: None,
             replaced: None,
+            is_at_target: false,
             policy: None,
             verified: None,
             attestation: None,

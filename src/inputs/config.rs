@@ -9,7 +9,6 @@ use crate::directory::{Directory, leads_out, within};
 use crate::error::Error;
 use crate::inputs::globs::files;
 use crate::plan::history::History;
-use crate::plan::list::lock::{Lock, Update};
 use crate::plan::list::prune_plan::is_plan;
 use crate::plan::list::schema::List;
 use crate::text::quote::quote;
@@ -46,22 +45,6 @@ pub fn material(workspace: &Path, file: &str) -> Result<String, String> {
     let directory = opened(workspace).map_err(|problem| format!("cannot be read: {problem}"))?;
     let text = contents(&directory, &within(workspace, Path::new(file)))?;
     text.ok_or_else(|| "is not there; name a file below the workspace".to_owned())
-}
-
-/// Reads the lock file of a list; one that is not there yet has no line.
-pub fn lock(workspace: &Path, path: &str, update: Update) -> Result<Lock, Error> {
-    let directory = open("lock", workspace)?;
-    let below = within(workspace, Path::new(path));
-    let path = &*below.to_string_lossy();
-    match text("lock", &directory, &below)? {
-        Some(text) => Lock::parse(path, &text, update),
-        None if update == Update::Frozen => {
-            let problem =
-                format!("`{}` is not there, and `frozen` holds to it; run without `frozen` first", quote(path));
-            Err(Error::input("lock", problem))
-        }
-        None => Lock::parse(path, "", update),
-    }
 }
 
 /// Reads the history of comparisons; one that is not there yet has seen nothing.
@@ -107,7 +90,7 @@ fn check_parent(input: &str, directory: &Directory, path: &Path) -> Result<(), E
     Err(Error::input(input, format!("`{name}` is in a directory that is not there; make it first")))
 }
 
-fn open(input: &str, workspace: &Path) -> Result<Directory, Error> {
+pub(super) fn open(input: &str, workspace: &Path) -> Result<Directory, Error> {
     opened(workspace).map_err(|problem| Error::input(input, problem))
 }
 
@@ -118,7 +101,7 @@ fn opened(workspace: &Path) -> Result<Directory, String> {
 }
 
 /// The text of a file; none where there is no file.
-fn text(input: &str, directory: &Directory, path: &Path) -> Result<Option<String>, Error> {
+pub(super) fn text(input: &str, directory: &Directory, path: &Path) -> Result<Option<String>, Error> {
     contents(directory, path)
         .map_err(|problem| Error::input(input, format!("`{}` {problem}", quote(&path.display().to_string()))))
 }

@@ -6,6 +6,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::inputs::config;
 use crate::inputs::files::{self, NamedFile, OfFiles};
+use crate::inputs::lock;
 use crate::inputs::typed::{Checked, FileTask, FilesRequest, Naming, Task};
 use crate::inputs::values::Values;
 use crate::inputs::words::items;
@@ -149,7 +150,7 @@ impl Values {
     fn known_digests(&self, workspace: &Path) -> Result<Option<Lock>, Error> {
         let is_needed = self.choice::<Digests>("digests")? == Digests::Add;
         match self.get("lock") {
-            Some(path) if is_needed => config::lock(workspace, path, Update::None).map(Some),
+            Some(path) if is_needed => lock::file(workspace, path, Update::None).map(Some),
             None if is_needed => {
                 let problem = "is `add`, and where digests are known from is not said; name a lock file by `lock`";
                 Err(Error::input("digests", problem))

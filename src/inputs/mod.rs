@@ -14,6 +14,7 @@ pub mod files;
 pub mod from_files;
 pub mod globs;
 mod identities;
+mod lock;
 pub mod outputs;
 mod paths;
 mod prune;

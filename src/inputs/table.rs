@@ -33,8 +33,8 @@ const IMAGES: &[Task] = &[C, I, V, A];
 const CONTENT: &[Task] = &[C, I, V];
 const TO_TARGET: &[Task] = &[C, V, A];
 const TO_TARGET_AND_FILES: &[Task] = &[C, V, A, F, R, M];
-const COPY_AND_REWRITE: &[Task] = &[C, R];
 const COPY_AND_VERIFY: &[Task] = &[C, V];
+const COPY_VERIFY_AND_REWRITE: &[Task] = &[C, V, R];
 const COPY_AND_ACCESS: &[Task] = &[C, A];
 const COPY: &[Task] = &[C];
 const VERIFY: &[Task] = &[V];
@@ -177,11 +177,11 @@ pub const INPUTS: &[Input] = &[
     ),
     input(
         Group::Images,
-        COPY_AND_REWRITE,
+        COPY_VERIFY_AND_REWRITE,
         "lock",
         Kind::File,
         None,
-        "The lock file of a list, below the workspace: which digest each tag had. It is written by every run that may change a line, a dry run too.",
+        "The lock file of a list, below the workspace: which digest each tag had. It is written by every `copy` that may change a line, a dry run too; `verify` compares with what it has.",
     ),
     input(
         Group::Images,
@@ -197,7 +197,7 @@ pub const INPUTS: &[Input] = &[
         "lock-update",
         Kind::Text,
         Some("all"),
-        "Which lines of the lock may change: `none`, `missing` (those that are not there yet), `all`, or a glob for names as the lock has them, `docker.io/library/nginx:*`.",
+        "Which lines of the lock may change: `none` (a tag without a line is copied and gets none), `missing` (those that are not there yet), `all`, or a glob for names as the lock has them, `docker.io/library/nginx:*`.",
     ),
     input(
         Group::Images,

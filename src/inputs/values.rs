@@ -36,7 +36,6 @@ use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::ask::{self, Ask, Declined, Rights};
 use crate::plan::history::History;
 use crate::plan::images;
-use crate::plan::list::lock::{Lock, Update};
 use crate::plan::list::shard::Shard;
 use crate::plan::pasted;
 use crate::plan::request::{Images, Request};
@@ -441,29 +440,6 @@ impl Values {
         let limit = parsed("request-limit", request_limit(self.get("request-limit").unwrap_or_default()))?;
         let blank = self.get("requester").filter(|_| is_nothing_given).map(|_| "");
         Ok(self.get("request").or(blank).map(|text| ask::read(text, &rights, limit)))
-    }
-
-    fn lock(&self, task: Task, images: &Images, workspace: &str) -> Result<Option<Lock>, Error> {
-        if matches!(task, Task::Files(_)) {
-            return Ok(None);
-        }
-        let frozen = self.boolean("frozen")?;
-        let update = parsed("lock-update", Update::parse(self.get("lock-update").unwrap_or_default()))?;
-        let Some(path) = self.get("lock") else {
-            if frozen {
-                return Err(Error::input("frozen", "needs a lock file to hold to; name one by `lock`"));
-            }
-            return Ok(None);
-        };
-        if !matches!(images, Images::List(_)) {
-            return Err(Error::input("lock", "is the lock of a list; name the list by `config`"));
-        }
-        // In a workflow the default is given too, by the action itself.
-        if frozen && matches!(update, Update::Missing | Update::Matching(_)) {
-            return Err(Error::input("lock-update", "contradicts `frozen`, with which no line changes; leave one out"));
-        }
-        let update = if frozen { Update::Frozen } else { update };
-        config::lock(Path::new(workspace), path, update).map(Some)
     }
 
     fn size_limit(&self) -> Result<Option<SizeLimit>, Error> {

@@ -41,6 +41,9 @@ pub fn headline(report: &Report) -> String {
 }
 
 fn state(report: &Report) -> String {
+    if report.problem.is_some() {
+        return "the run ended before its images".to_owned();
+    }
     let all = report.images.len();
     let cut_off = report.images.iter().filter(|image| is_cut_off(image)).count();
     let (failed, deferred) = (report.count(Outcome::Failed) - cut_off, report.count(Outcome::Deferred));

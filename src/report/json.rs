@@ -54,6 +54,9 @@ struct Whole<'a> {
     result: &'static str,
     /// The state in words that decide.
     headline: String,
+    /// Why the run ended before its images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
     /// Of the one image, where there is one: for `jq -r .digest`.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<&'a Digest>,
@@ -214,6 +217,7 @@ fn whole<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
         dry_run: report.dry_run,
         result: result(report),
         headline: headline(report),
+        problem: report.problem.as_deref(),
         images: Images::Whole(report),
         failures: groups(report).into_iter().map(Failures::of).collect(),
         totals: Totals {

@@ -9,6 +9,7 @@ use crate::observe::counts::Traffic;
 use crate::oci::reference::ImageReference;
 use crate::plan::images::At;
 use crate::plan::list::expand::{ExpandedEntry, Expansion};
+use crate::plan::list::shard::Shard;
 use crate::plan::list::tags::Effect;
 use crate::text::units::count;
 
@@ -25,6 +26,8 @@ pub struct ListReport {
     pub refused: Vec<(At, ImageReference, Error)>,
     /// What it cost to list tags.
     pub traffic: Traffic,
+    /// The part of the list that this run works on, where it is one of several.
+    pub part: Option<Shard>,
 }
 
 impl ListReport {
@@ -34,7 +37,7 @@ impl ListReport {
         // A collection takes over the room of the lines, a dozen times of what it needs.
         let mut sources: Vec<ImageReference> = lines.into_iter().map(|line| line.source).collect();
         sources.shrink_to_fit();
-        Self { entries, origins: Vec::new(), sources, refused, traffic }
+        Self { entries, origins: Vec::new(), sources, refused, traffic, part: None }
     }
 
     /// For the log: a title, and what each rule has done.
@@ -42,8 +45,9 @@ impl ListReport {
         if self.entries.is_empty() {
             return None;
         }
+        let part = self.part.map_or_else(String::new, |part| format!(", part {part}"));
         let title = format!(
-            "the list: {}; tags selected by {}",
+            "the list{part}: {}; tags selected by {}",
             count(self.origins.len() as u64, "image"),
             if self.entries.len() == 1 { "1 entry".to_owned() } else { format!("{} entries", self.entries.len()) }
         );
@@ -59,15 +63,23 @@ impl ListReport {
         })
     }
 
-    /// The entries that failed, as the report's other images are.
-    pub fn failed(&self, command: Command) -> impl Iterator<Item = ImageOutcome> + use<> {
-        let entries = self.entries.iter().filter_map(|entry| Some((&entry.source, entry.result.as_ref().err()?)));
-        let refused = self.refused.iter().map(|(_, source, error)| (source, error));
-        let failed = entries.chain(refused).map(|(source, error)| {
+    /// The entries that failed, and the images that cannot be worked on: each in one part of the list, as all others are.
+    pub fn failures(&self) -> impl Iterator<Item = (&At, &ImageReference, &Error)> {
+        let entries =
+            self.entries.iter().filter_map(|entry| Some((&entry.at, &entry.source, entry.result.as_ref().err()?)));
+        let refused = self.refused.iter().map(|(at, source, error)| (at, source, error));
+        let is_here = |number: usize| self.part.is_none_or(|part| part.deals(number));
+        let here = move |(number, failure)| is_here(number).then_some(failure);
+        entries.chain(refused).enumerate().filter_map(here)
+    }
+
+    /// The same, as the report's other images are.
+    pub fn failed(&self, command: Command) -> Vec<ImageOutcome> {
+        let failed = self.failures().map(|(_, source, error)| {
             let state = (command == Command::Copy).then(|| "nothing was written for this entry".to_owned());
             ImageOutcome { error: Some(Box::new(error.clone())), state, ..ImageOutcome::new(source.clone(), None) }
         });
-        failed.collect::<Vec<_>>().into_iter()
+        failed.collect()
     }
 }
 

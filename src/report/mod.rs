@@ -68,6 +68,8 @@ pub struct Report {
     pub over_budget: bool,
     /// What is made of that.
     pub on_budget: OnBudget,
+    /// Why the run ended before its images, when the registries had been asked already.
+    pub problem: Option<String>,
     /// The lock file that was written, a dry run's too.
     pub lock: Option<String>,
     /// Where the person is who reads it.
@@ -93,6 +95,7 @@ impl Report {
             asked: None,
             over_budget: false,
             on_budget: OnBudget::Defer,
+            problem: None,
             lock: None,
             reader: Reader::default(),
         }
@@ -135,6 +138,7 @@ impl Report {
             {
                 2
             }
+            None if self.problem.is_some() => 1,
             None if self.over_budget && self.on_budget == OnBudget::Fail => 1,
             None if self.prune.as_ref().is_some_and(PruneReport::fails) => 1,
             None if self.asked.iter().flatten().any(Declined::is_image) => 1,

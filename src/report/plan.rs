@@ -40,8 +40,10 @@ pub enum Change {
     MoveVersion,
     /// It would point at something else.
     Move,
-    /// The source has no such tag any more.
+    /// The source has no such tag any more, and the target has it.
     Gone,
+    /// The source has no such tag, and the target has none either.
+    Absent,
     /// It could not be found out.
     Failed,
     /// It is new.
@@ -64,7 +66,13 @@ impl Change {
             Outcome::WouldCopy | Outcome::Copied => Self::Add,
             Outcome::Kept => Self::Kept,
             Outcome::Deferred => Self::Deferred,
-            Outcome::Failed if image.error.as_deref().is_some_and(is_gone) => Self::Gone,
+            Outcome::Failed if image.error.as_deref().is_some_and(is_absent) => {
+                if image.is_at_target {
+                    Self::Gone
+                } else {
+                    Self::Absent
+                }
+            }
             Outcome::Failed => Self::Failed,
             _ => Self::Unchanged,
         }
@@ -75,6 +83,7 @@ impl Change {
             Self::MoveVersion => "**move**",
             Self::Move => "move",
             Self::Gone => "gone upstream",
+            Self::Absent => "not at the source",
             Self::Failed => "failed",
             Self::Add => "add",
             Self::Kept => "kept",
@@ -84,7 +93,7 @@ impl Change {
     }
 }
 
-fn is_gone(error: &Error) -> bool {
+fn is_absent(error: &Error) -> bool {
     error.is_absent() && matches!(error, Error::Registry { side: Side::Source, .. })
 }
 
@@ -116,6 +125,7 @@ fn totals(report: &Report) -> String {
         (of(&[Change::Unchanged]), "unchanged"),
         (of(&[Change::Kept]), "kept"),
         (of(&[Change::Gone]), "gone upstream"),
+        (of(&[Change::Absent]), "not at the source"),
         (of(&[Change::Failed]), "failed"),
         (of(&[Change::Deferred]), "deferred"),
     ];
@@ -185,6 +195,11 @@ pub fn markdown(report: &Report, list: &ListReport) -> String {
     text
 }
 
+/// What stands in place of a plan that cannot be made.
+pub fn none(problem: &str) -> String {
+    format!("### Plan: none\n\n> [!CAUTION]\n> {}\n", markdown_text(problem))
+}
+
 /// The head of a section's table.
 fn columns(bills: bool) -> String {
     let (name, line) = if bills { (" pulls |", " ---: |") } else { ("", "") };
@@ -204,12 +219,12 @@ pub fn lines(report: &Report) -> Vec<PlanLine> {
     let mut changes: Vec<(Change, String)> = Vec::new();
     for image in &report.images {
         let change = Change::of(image);
-        if matches!(change, Change::MoveVersion | Change::Move | Change::Gone) {
+        if matches!(change, Change::MoveVersion | Change::Move | Change::Gone | Change::Absent) {
             let name = image.target.as_ref().unwrap_or(&image.source);
             let digest = |digest: Option<&Digest>| digest.map_or("–".to_owned(), ToString::to_string);
             let word = if change == Change::MoveVersion { "MOVE (a version)" } else { change.word() };
             let line = match change {
-                Change::Gone => format!("{word} {name}"),
+                Change::Gone | Change::Absent => format!("{word} {name}"),
                 _ => format!("{word} {name} {} → {}", digest(image.replaced.as_ref()), digest(image.digest.as_ref())),
             };
             changes.push((change, line));
@@ -252,9 +267,7 @@ fn alarm(report: &Report) -> String {
 /// The sections, in the order of the list, each with its images; the single images of a file stand where its first one does.
 fn sections<'a>(report: &'a Report, list: &ListReport) -> Vec<(Section, Vec<&'a ImageOutcome>)> {
     let selecting: BTreeSet<&At> = list.entries.iter().map(|entry| &entry.at).collect();
-    let failed = list.entries.iter().filter(|entry| entry.result.is_err()).map(|entry| &entry.at);
-    let refused = list.refused.iter().map(|(at, ..)| at);
-    let places: Vec<&At> = list.origins.iter().chain(failed).chain(refused).collect();
+    let places: Vec<&At> = list.origins.iter().chain(list.failures().map(|(at, ..)| at)).collect();
     let mut sections: Vec<(Section, Vec<&ImageOutcome>)> = Vec::new();
     let mut found: BTreeMap<&At, usize> = BTreeMap::new();
     for at in places.iter().copied().chain(selecting.iter().copied()).collect::<BTreeSet<_>>() {
@@ -291,7 +304,7 @@ fn row(report: &Report, image: &ImageOutcome, change: Change, bills: bool) -> St
         "–".to_owned()
     };
     let wanted = match change {
-        Change::Gone | Change::Failed | Change::Deferred => None,
+        Change::Gone | Change::Absent | Change::Failed | Change::Deferred => None,
         Change::Kept => image.source_digest.as_ref(),
         _ => image.digest.as_ref(),
     };
@@ -327,7 +340,8 @@ fn head(section: &Section, images: &[&ImageOutcome], list: &ListReport) -> Strin
         let more = if unchanged.len() > NAMED { ", …" } else { "" };
         let _ = writeln!(text, "- {} unchanged: {}{more}", unchanged.len(), tags.collect::<Vec<_>>().join(", "));
     }
-    let failed = images.iter().filter(|image| matches!(Change::of(image), Change::Failed | Change::Gone));
+    let failed =
+        images.iter().filter(|image| matches!(Change::of(image), Change::Failed | Change::Gone | Change::Absent));
     for error in failed.filter_map(|image| image.error.as_deref()).take(NAMED) {
         let _ = writeln!(text, "- {}", plain_code(&one_line(&error.to_string(), SENTENCE)));
     }

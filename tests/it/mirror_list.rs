@@ -241,6 +241,16 @@ async fn a_clash_that_only_the_tags_show_stops_the_run_before_the_first_write() 
     lists.tags("a", &images::single(), &["1.0"]);
     lists.tags("b", &images::single(), &["1.0"]);
     let list = "images:\n  - {source: SOURCE/a, target: TARGET/x, tags: '*'}\n  - {source: SOURCE/b, target: TARGET/x, tags: '*'}\n";
+    let report = lists.path().join("report.json");
+    let late = lists.run(list).input("report-file", "report.json").input("dry-run", "true").fails_with(1).await;
+    let sentence = "images.yml:2:5 and images.yml:3:5 would write both";
+    assert!(late.says(sentence) && late.output("plan").starts_with("### Plan: none\n\n> [!CAUTION]\n> "), "{late}");
+    assert!(late.output("plan").contains(sentence), "{late}");
+    let json = late.json();
+    assert_eq!((&json["result"], &json["images"]), (&"failed".into(), &serde_json::json!([])), "{json}");
+    assert!(json["problem"].as_str().is_some_and(|problem| problem.contains(sentence)), "{json}");
+    let written: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
+    assert_eq!(written["problem"], json["problem"]);
     let outcome = lists.run(list).fails_with(1).await;
     assert!(outcome.says("nothing was written: images.yml:2:5 and images.yml:3:5 would write both"), "{outcome}");
     assert_eq!(lists.target.requests(), 0, "{}", lists.requests());
@@ -360,8 +370,9 @@ async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
     lists.target.set_tag("app", "edge", old.digest());
     lists.target.seed(&new, "app:1.2");
     lists.target.seed(&old, "kept:1.0");
+    lists.target.set_tag("app", "9.8", old.digest());
     let list = "images:
-  - {source: SOURCE/app, target: TARGET/app, tags: ['*', 'bookworm*', '9.9']}
+  - {source: SOURCE/app, target: TARGET/app, tags: ['*', 'bookworm*', '9.8', '9.9']}
   - {source: 'SOURCE/app:1.0', target: TARGET/kept, on-conflict: keep}
   - {source: SOURCE/app, target: TARGET/other, tags: '8.*'}
 ";
@@ -370,7 +381,7 @@ async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
     let short = |image: &Image| format!("`sha256:{}`", &image.digest()[7..19]);
     let target = lists.target.host();
     for part in [
-        "### Plan: 1 to add, 2 to move, 1 unchanged, 1 kept, 1 gone upstream, 1 failed".to_owned(),
+        "### Plan: 1 to add, 2 to move, 1 unchanged, 1 kept, 1 gone upstream, 1 not at the source, 1 failed".to_owned(),
         format!("> 1 tag that names a version would move: `{target}/app:1.0`\n"),
         "> 1 rule selects no tag: `images.yml:2:5 bookworm*`\n".to_owned(),
         "- \\* selected 4 tags: 1.2, 1.1, 1.0, …".to_owned(),
@@ -378,10 +389,11 @@ async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
         format!("| **`{target}/app:1.0`** | **move** | {} | {} |", short(&old), short(&new)),
         format!("| `{target}/app:edge` | move | {} | {} |", short(&old), short(&new)),
         format!("| `{target}/app:1.1` | add | – | {} |", short(&new)),
-        format!("| `{target}/app:9.9` | gone upstream | – | – |"),
+        format!("| `{target}/app:9.8` | gone upstream | – | – |"),
+        // The target has no such tag either: it may have been misspelt.
+        format!("| `{target}/app:9.9` | not at the source | – | – |"),
         format!("| `{target}/kept:1.0` | kept | {} | {} |", short(&old), short(&new)),
         "the nearest are".to_owned(),
-        // Why it is gone: it may have been misspelt.
         "404 MANIFEST_UNKNOWN".to_owned(),
     ] {
         assert!(plan.contains(&part), "{part}\n{plan}");
@@ -520,6 +532,75 @@ async fn an_immutable_tag_that_is_not_what_its_lock_says_is_asked_for_at_the_sou
 }
 
 #[tokio::test]
+async fn what_is_locked_or_may_not_move_is_compared_with_what_it_is_to_stay() {
+    let lists = Lists::new();
+    let (old, new) = (images::single(), images::docker_single());
+    lists.tags("app", &old, &["1.0", "edge"]);
+    let list = "images: [{source: SOURCE/app, target: TARGET/app, tags: ['1.0', edge], immutable: '1.*'}]";
+    let run = lists.run(list);
+    let locked = run.clone().input("lock", "images.lock");
+    locked.succeeds().await;
+    let lock = || std::fs::read_to_string(lists.path().join("images.lock")).unwrap();
+    let before = lock();
+    let verify = |run: &Run| run.clone().input("command", "verify");
+    // Both have moved: a copy would leave the one that never does, and with the lock both.
+    lists.source.seed(&new, "app:1.0");
+    lists.source.seed(&new, "app:edge");
+    let outcome = verify(&run).fails_with(1).await;
+    assert_eq!(results(&outcome), ["app:1.0 verified", "app:edge failed"], "{outcome}");
+    assert_eq!(results(&verify(&locked).succeeds().await), ["app:1.0 verified", "app:edge verified"]);
+    assert_eq!(lock(), before);
+    // What somebody has moved at the target is told, and so is what is missing there.
+    lists.target.seed(&new, "app:edge");
+    assert_eq!(results(&verify(&locked).fails_with(1).await), ["app:1.0 verified", "app:edge failed"]);
+    lists.target.forget_tag("app", "1.0");
+    assert_eq!(results(&verify(&run).fails_with(1).await), ["app:1.0 failed", "app:edge verified"]);
+}
+
+#[tokio::test]
+async fn what_is_locked_and_gone_at_its_source_is_as_it_should_be_where_the_target_has_it() {
+    let lists = Lists::new();
+    let image = images::single();
+    lists.tags("app", &image, &["1.0"]);
+    let list = "images: [{source: SOURCE/app, target: TARGET/app, tags: ['1.0']}]";
+    let run = lists.run(list).input("lock", "images.lock");
+    run.succeeds().await;
+    lists.source.forget_tag("app", "1.0");
+    assert!(lists.source.forget("app", image.digest()));
+    let outcome = run.clone().input("command", "verify").succeeds().await;
+    assert_eq!(results(&outcome), ["app:1.0 verified"]);
+    assert!(outcome.says("the source has it no more"), "{outcome}");
+    lists.target.seed(&images::docker_single(), "app:1.0");
+    assert_eq!(results(&run.input("command", "verify").fails_with(1).await), ["app:1.0 failed"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_worked_on_fails_in_one_part_of_a_list() {
+    let lists = Lists::new();
+    lists.tags("app", &images::single(), &["1.0", "1.1", "1.2", "1.3"]);
+    lists.write("images.lock", "");
+    // Without a line in the lock each of the four fails, and so do the three entries that select nothing.
+    let list = "images:
+  - {source: SOURCE/app, target: TARGET/app, tags: '*'}
+  - {source: SOURCE/app, target: TARGET/app, tags: 'a*'}
+  - {source: SOURCE/app, target: TARGET/app, tags: 'b*'}
+  - {source: SOURCE/app, target: TARGET/app, tags: 'c*'}
+";
+    let mut all = Vec::new();
+    for shard in ["1/3", "2/3", "3/3"] {
+        let run = lists.run(list).input("lock", "images.lock").input("frozen", "true").input("shard", shard);
+        let outcome = run.fails_with(1).await;
+        assert!(outcome.says(&format!("the list, part {shard}: ")), "{outcome}");
+        all.extend(results(&outcome));
+    }
+    let whole = lists.run(list).input("lock", "images.lock").input("frozen", "true").fails_with(1).await;
+    let mut whole = results(&whole);
+    all.sort();
+    whole.sort();
+    assert_eq!((all.len(), &all), (7, &whole));
+}
+
+#[tokio::test]
 async fn locks_that_cannot_be_held_to_are_bad_input() {
     let lists = Lists::new();
     let list = "images: [SOURCE/a => TARGET/a]";
@@ -527,6 +608,16 @@ async fn locks_that_cannot_be_held_to_are_bad_input() {
     for (run, sentence) in [
         (run().input("frozen", "true"), "input `frozen`: needs a lock file"),
         (run().input("frozen", "true").input("lock", "none.lock"), "input `lock`: `none.lock` is not there"),
+        (run().input("lock-update", "none"), "input `lock-update`: needs a lock file"),
+        (run().input("lock-update", "missing"), "input `lock-update`: needs a lock file"),
+        (
+            run().input("lock-update", "none").input("lock", "none.lock"),
+            "input `lock`: `none.lock` is not there, and this run writes none",
+        ),
+        (
+            run().input("command", "verify").input("lock", "none.lock"),
+            "input `lock`: `none.lock` is not there, and this run writes none",
+        ),
         (run().input("lock", "../a.lock"), "leads out of the workspace"),
         (run().input("lock", "a.lock").input("lock-update", "some"), "input `lock-update`: `some` is not one of"),
         (

@@ -1,13 +1,14 @@
 //! What is looked at without writing: what a source is, whether a target is it, what a target has.
 
 use crate::engine::behind::Verdict;
-use crate::engine::ends;
+use crate::engine::ends::{self, Endpoint};
 use crate::engine::image::{ImageTask, Need};
-use crate::engine::options::{Mode, Operation, Platforms, TargetState};
+use crate::engine::options::{Mode, Operation, Options, Platforms, SourceTag, TargetState};
 use crate::engine::outcome::Outcome;
 use crate::engine::resolve::{self, Resolved, Root};
 use crate::engine::verify::{self, Comparison};
-use crate::error::Error;
+use crate::error::{Error, Pin};
+use crate::oci::digest::Digest;
 use crate::store::Target;
 use crate::store::content::TagOrDigest;
 
@@ -37,10 +38,19 @@ impl ImageTask<'_> {
 
     /// Whether the target is what the source is.
     pub(super) async fn verify(&self) -> Result<Outcome, Error> {
-        let source = ends::source(self.session, self.job, &self.meter).await?;
+        let mut source = ends::source(self.session, self.job, &self.meter).await?;
         let target =
             ends::target(self.session, self.job, &self.meter, "is missing; `verify` compares a source with a target")?;
-        let resolved = self.resolve(&source, Need::Digest).await?;
+        let stays = self.stays_as(&target).await?;
+        let resolved = match &stays {
+            None => self.resolve(&source, Need::Digest).await?,
+            Some(wanted) => {
+                let at = TagOrDigest::Digest(wanted);
+                resolve::source(&source.store, at, None, &self.job.options.platforms).await?
+            }
+        };
+        let is_kept = stays.is_some();
+        source.digest = stays.or(source.digest);
         self.known().record(&resolved);
         self.job.check_expected_digest(&resolved)?;
         self.admit(&source, &resolved).await?;
@@ -74,7 +84,18 @@ impl ImageTask<'_> {
             return Err(different(std::iter::once(format!("{how} the source is {wanted}")).chain(why).collect()));
         }
         let chosen = resolved.chosen.clone();
-        let root = resolved.root.clone().manifest(&source.store, source.at()).await?;
+        let root = match resolved.root.clone().manifest(&source.store, source.at()).await {
+            Err(error) if is_kept && error.is_absent() => {
+                self.known().image.digest = Some(wanted);
+                self.meter.notice(
+                    "the source has it no more: the target has the digest that it is to keep, and what is below it was \
+                     compared with nothing"
+                        .to_owned(),
+                );
+                return Ok(Outcome::Verified);
+            }
+            root => root?,
+        };
         let children = resolved.children.as_ref();
         self.known().describe(&root, chosen.as_ref(), children, |_| None);
         let attachments = self.job.options.attachments;
@@ -83,6 +104,21 @@ impl ImageTask<'_> {
         let comparison = Comparison { source, target, attachments, children, quota, answers };
         let differences = comparison.differences(&root).await?;
         if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
+    }
+
+    /// What a tag is to be at the target, whatever it is at the source by now: what a lock says, or, of a tag that does not
+    /// move, what the target has. None where the source decides.
+    async fn stays_as(&self, target: &Endpoint<Target>) -> Result<Option<Digest>, Error> {
+        let Options { source_tag, platforms, expected_digest, pin, .. } = &*self.job.options;
+        Ok(match (source_tag, pin, &target.tag) {
+            (SourceTag::Locked(digest), ..) => Some(digest.clone()),
+            (_, Pin::Lock(_) | Pin::Frozen(_), _) => expected_digest.clone(),
+            // Of some platforms the source has nothing under the target's digest.
+            (SourceTag::Immutable, _, Some(tag)) if *platforms == Platforms::All => {
+                resolve::target(&target.store, TagOrDigest::Tag(tag)).await?
+            }
+            _ => None,
+        })
     }
 
     /// Finds the image at the target, by which the package can be asked for; one that is not there, or that this

@@ -89,6 +89,13 @@ impl Pattern {
         }
     }
 
+    /// Of a regular expression, the one for tags of which a part is so.
+    pub fn wider(&self) -> Option<Self> {
+        let inner = self.text.strip_prefix('/')?.strip_suffix('/')?;
+        let inner = format!(".*{}.*", if inner.contains('|') { format!("(?:{inner})") } else { inner.to_owned() });
+        Self::regex(&inner, &format!("/{inner}/")).ok()
+    }
+
     /// Whether the whole tag is as the pattern says.
     pub fn matches(&self, tag: &str) -> bool {
         self.regex.is_match(tag)
@@ -123,6 +130,15 @@ mod tests {
                 assert!(!parsed.matches(tag), "{pattern} has not {tag}");
             }
         }
+    }
+
+    #[test]
+    fn the_wider_pattern_is_for_tags_of_which_a_part_is_so() {
+        for (pattern, wider, tag) in [("/alpine/", "/.*alpine.*/", "1.27-alpine"), ("/a|b/", "/.*(?:a|b).*/", "xby")] {
+            let wide = Pattern::parse(pattern).unwrap().wider().unwrap();
+            assert!(wide.to_string() == wider && wide.matches(tag), "{wide}");
+        }
+        assert_eq!(Pattern::parse("*alpine").unwrap().wider(), None);
     }
 
     #[test]

@@ -62,6 +62,11 @@ impl Shard {
         (0..of).map(|index| Self { index, of }).collect()
     }
 
+    /// Whether what has this number, of things of which nothing else is known, is in this part.
+    pub fn deals(self, number: usize) -> bool {
+        number % self.of == self.index
+    }
+
     /// Which of the jobs are in this part.
     ///
     /// Images of one repository and variant are about as large as each other: they are dealt out in turns, one way and then

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use crate::oci::artifact::is_attachment_tag;
 use crate::oci::digest::Digest;
 use crate::oci::reference::is_tag;
+use crate::plan::list::pattern::Pattern;
 use crate::plan::list::schema::{By, Newest, Settings, TagRules, UnknownAge};
 use crate::plan::list::version::Version;
 use crate::text::units;
@@ -140,9 +141,12 @@ impl Selection {
             UnknownAge::Fail => {
                 if let Some(tag) = selected.iter().find(has_none) {
                     let others = selected.iter().filter(has_none).count() - 1;
-                    let others = if others > 0 { format!(" and {others} more") } else { String::new() };
+                    let (others, do_not, they_were) = match others {
+                        0 => (String::new(), "does not", "it was"),
+                        _ => (format!(" and {others} more"), "do not", "they were"),
+                    };
                     return Err(format!(
-                        "`{tag}`{others} does not say when it was made, as images that are built reproducibly do not; \
+                        "`{tag}`{others} {do_not} say when {they_were} made, as images that are built reproducibly do not; \
                          write `unknown-age: keep` or `drop`"
                     ));
                 }
@@ -193,11 +197,9 @@ pub fn nothing_matched<'a>(selection: &Selection, rules: &TagRules, tags: impl I
     }
     let wanted: Vec<String> = rules.items.iter().map(ToString::to_string).collect();
     let distance = |tag: &str| wanted.iter().map(|text| strsim::levenshtein(text, tag)).min().unwrap_or(0);
-    let mut nearest: Vec<(usize, Reverse<Option<Version>>, &str)> = tags
-        .into_iter()
-        .filter(|tag| is_tag(tag) && !is_attachment_tag(tag))
-        .map(|tag| (distance(tag), Reverse(Version::of(tag)), tag))
-        .collect();
+    let tags: Vec<&str> = tags.into_iter().filter(|tag| is_tag(tag) && !is_attachment_tag(tag)).collect();
+    let mut nearest: Vec<(usize, Reverse<Option<Version>>, &str)> =
+        tags.iter().copied().map(|tag| (distance(tag), Reverse(Version::of(tag)), tag)).collect();
     nearest.sort_unstable();
     nearest.truncate(5);
     let wanted = wanted.join(" or ");
@@ -205,7 +207,14 @@ pub fn nothing_matched<'a>(selection: &Selection, rules: &TagRules, tags: impl I
         [] => format!("no tag is `{wanted}`: the repository has none"),
         nearest => {
             let names: Vec<&str> = nearest.iter().map(|(_, _, tag)| *tag).collect();
-            format!("no tag is `{wanted}`; the nearest are {}; mend it, or write `optional: true`", names.join(", "))
+            let patterns = rules.items.iter().flat_map(|item| [&item.pattern, &item.regex]).flatten();
+            let wider = patterns.filter_map(Pattern::wider).find(|wider| tags.iter().any(|tag| wider.matches(tag)));
+            let part = wider
+                .map_or_else(String::new, |wider| format!("; a pattern is for the whole tag, and `{wider}` has some"));
+            format!(
+                "no tag is `{wanted}`; the nearest are {}{part}; mend it, or write `optional: true`",
+                names.join(", ")
+            )
         }
     }
 }

@@ -162,6 +162,10 @@ fn each_kind_of_bad_list_gets_its_own_sentence_with_its_place() {
             entry("tags: [\">=1.2\"]"),
             "3:12: `>=1.2` is no tag, which has letters, digits, `_`, `.` and `-`, 128 at most; a range of versions is written `semver: \">=1.2\"`",
         ),
+        (
+            entry("tags: ['^1\\.27\\.\\d+$']"),
+            "3:12: `^1\\.27\\.\\d+$` is no tag, which has letters, digits, `_`, `.` and `-`, 128 at most; a regular expression is written between slashes, for the whole tag: `'/1\\.27\\.\\d+/'`",
+        ),
         (entry("tags: [a, a]"), "3:15: the tag `a` is named twice"),
         (entry("tags: [a@sha256:12]"), "3:12: "),
         (entry("tags: [\"/a\"]"), "3:12: `/a` begins with `/` and does not end with it"),
