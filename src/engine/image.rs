@@ -26,7 +26,7 @@ use crate::engine::known::Known;
 use crate::engine::options::{
     Check, ChildSelection, Mode, OnConflict, Operation, Options, Platforms, SourceTag, TargetState, UnchangedDetail,
 };
-use crate::engine::outcome::{ImageOutcome, Outcome, Verification};
+use crate::engine::outcome::{ImageOutcome, Outcome, TargetTag, Verification};
 use crate::engine::pulls::Pulls;
 use crate::engine::resolve::{self, Resolved};
 use crate::engine::session::Session;
@@ -461,7 +461,7 @@ impl<'a> ImageTask<'a> {
             Some(early) => {
                 let resolved = self.resolve(source, Need::Digest);
                 let (resolved, found) = tokio::join!(resolved, self.target_digest(target, early));
-                self.known().image.is_at_target = matches!(found, Ok(Some(_)));
+                self.known().image.target_tag = TargetTag::of(&found);
                 Ok((resolved?, found))
             }
             None => Ok((self.resolve(source, Need::Digest).await?, Ok(None))),

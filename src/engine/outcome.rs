@@ -29,8 +29,8 @@ pub struct ImageOutcome {
     pub digest: Option<Digest>,
     /// What the target's tag pointed at, where it was something else and is to move.
     pub replaced: Option<Digest>,
-    /// Whether the target's tag was there before, with whatever digest, where that was asked beside the source.
-    pub is_at_target: bool,
+    /// Whether the target's tag was there before, with whatever digest.
+    pub target_tag: TargetTag,
     /// The policy that it is held against; none where there is none.
     pub policy: Option<Arc<Policy>>,
     /// What was found of the signature that it must have; none where that was not looked at.
@@ -69,6 +69,28 @@ pub struct ImageOutcome {
     pub state: Option<String>,
     /// Wall time.
     pub duration_ms: u64,
+}
+
+/// What is known of a target's tag before anything is written, where it is asked for beside the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetTag {
+    /// It was not asked for, or there was no answer.
+    Unasked,
+    /// It is not there.
+    Absent,
+    /// It is there, with whatever digest.
+    Present,
+}
+
+impl TargetTag {
+    /// By what the target says of it.
+    pub fn of(found: &Result<Option<Digest>, Error>) -> Self {
+        match found {
+            Ok(Some(_)) => Self::Present,
+            Ok(None) => Self::Absent,
+            Err(_) => Self::Unasked,
+        }
+    }
 }
 
 /// What was found of the signature that an image must have.
@@ -206,7 +228,7 @@ impl ImageOutcome {
             source_digest: None,
             digest: None,
             replaced: None,
-            is_at_target: false,
+            target_tag: TargetTag::Unasked,
             policy: None,
             verified: None,
             attestation: None,

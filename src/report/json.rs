@@ -18,7 +18,9 @@ use crate::github::findings::Check;
 use crate::observe::counts::{Blobs, EndpointReport, Traffic};
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
+use crate::plan::list::expand::ExpandedEntry;
 use crate::plan::list::shard::Shard;
+use crate::plan::list::tags::Effect;
 use crate::policy::Verified;
 use crate::report::Report;
 use crate::report::failures::{FailureGroup, groups};
@@ -63,6 +65,9 @@ struct Whole<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<ImageReference>,
     images: Images<'a>,
+    /// Of a plan: the entries of a list that select tags, and what each of their rules has done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    entries: Vec<Entry<'a>>,
     /// Those that failed, put together where the cause is the same.
     failures: Vec<Failures<'a>>,
     totals: Totals,
@@ -73,6 +78,23 @@ struct Whole<'a> {
     prune: Option<Data<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<String>,
+}
+
+/// An entry of a list that selects tags.
+#[derive(Serialize)]
+struct Entry<'a> {
+    /// Where it begins: `images.yml:2:5`.
+    at: String,
+    source: &'a ImageReference,
+    rules: Vec<Applied<'a>>,
+}
+
+/// What a rule of an entry has done.
+#[derive(Serialize)]
+struct Applied<'a> {
+    rule: &'a str,
+    effect: Effect,
+    tags: Vec<&'a str>,
 }
 
 /// Images that failed for the same reason.
@@ -152,7 +174,7 @@ struct BriefImage<'a> {
 }
 
 /// What [`BriefImage`] has not, for people.
-const BRIEFLY: &str = "of the images all but source, target, digest, result, requests, bytes, pulls_billed, error; notices; access; failures; prune";
+const BRIEFLY: &str = "of the images all but source, target, digest, result, requests, bytes, pulls_billed, error; notices; access; entries; failures; prune";
 
 #[derive(Serialize)]
 struct Failure<'a> {
@@ -194,6 +216,7 @@ fn fitted<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
             access: &[],
             prune: None,
             notices: &[],
+            entries: Vec::new(),
             failures: Vec::new(),
             left_out: Some(format!("{BRIEFLY}{cut}")),
             ..whole
@@ -219,6 +242,13 @@ fn whole<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
         headline: headline(report),
         problem: report.problem.as_deref(),
         images: Images::Whole(report),
+        entries: report
+            .list
+            .iter()
+            .filter(|_| report.dry_run)
+            .flat_map(|list| &list.entries)
+            .filter_map(Entry::of)
+            .collect(),
         failures: groups(report).into_iter().map(Failures::of).collect(),
         totals: Totals {
             images: report.images.len(),
@@ -242,6 +272,15 @@ fn whole<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
         access: &report.access.checks,
         prune: report.prune.as_ref().map(|prune| prune.data(report.reader)),
         left_out: None,
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn of(entry: &'a ExpandedEntry) -> Option<Self> {
+        let steps = &entry.result.as_ref().ok()?.steps;
+        let rules =
+            steps.iter().map(|step| Applied { rule: &step.rule, effect: step.effect, tags: step.tags().collect() });
+        Some(Self { at: entry.at.to_string(), source: &entry.source, rules: rules.collect() })
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::engine::outcome::{ImageOutcome, Outcome};
+use crate::engine::outcome::{ImageOutcome, Outcome, TargetTag};
 use crate::error::{Error, Side};
 use crate::oci::digest::Digest;
 use crate::oci::reference::Reference;
@@ -67,11 +67,7 @@ impl Change {
             Outcome::Kept => Self::Kept,
             Outcome::Deferred => Self::Deferred,
             Outcome::Failed if image.error.as_deref().is_some_and(is_absent) => {
-                if image.is_at_target {
-                    Self::Gone
-                } else {
-                    Self::Absent
-                }
+                if image.target_tag == TargetTag::Absent { Self::Absent } else { Self::Gone }
             }
             Outcome::Failed => Self::Failed,
             _ => Self::Unchanged,

@@ -398,6 +398,15 @@ async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
     ] {
         assert!(plan.contains(&part), "{part}\n{plan}");
     }
+    // The plan names a few tags of each rule, the report all.
+    let entry = &outcome.json()["entries"][0];
+    assert_eq!(
+        (&entry["at"], &entry["source"]),
+        (&"images.yml:2:5".into(), &lists.source.name("app:*").into()),
+        "{entry}"
+    );
+    let rule = serde_json::json!({"rule": "*", "effect": "selected", "tags": ["1.2", "1.1", "1.0", "edge"]});
+    assert_eq!((&entry["rules"][0], &entry["rules"][1]["tags"]), (&rule, &serde_json::json!([])), "{entry}");
     let at = |part: &str| plan.find(part).unwrap_or_else(|| panic!("{part}\n{plan}"));
     assert!(at("app:1.0`") < at("app:edge`") && at("app:edge`") < at("app:1.1`"), "{plan}");
     let moved = format!("MOVE (a version) {target}/app:1.0 {} → {}", old.digest(), new.digest());

@@ -7,6 +7,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+
 use crate::oci::artifact::is_attachment_tag;
 use crate::oci::digest::Digest;
 use crate::oci::reference::is_tag;
@@ -15,7 +17,7 @@ use crate::plan::list::schema::{By, Newest, Settings, TagRules, UnknownAge};
 use crate::plan::list::version::Version;
 use crate::text::units;
 
-/// Tags that are named for each step.
+/// Tags that a sentence names of each step; the report has all.
 const EXAMPLES: usize = 3;
 
 /// What the rules of an entry have come to.
@@ -36,12 +38,13 @@ pub struct Step {
     pub effect: Effect,
     /// How many tags.
     pub count: usize,
-    /// The first of them.
-    pub examples: Vec<String>,
+    /// These, in their order, a space between each: of tens of thousands, each by itself would take several times the room.
+    tags: Box<str>,
 }
 
 /// What a rule does with tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// They are wanted.
     Selected,
@@ -51,8 +54,12 @@ pub enum Effect {
 
 impl Step {
     fn new(rule: impl Into<String>, effect: Effect, tags: &[&str]) -> Self {
-        let examples = tags.iter().take(EXAMPLES).map(|tag| (*tag).to_owned()).collect();
-        Self { rule: rule.into(), effect, count: tags.len(), examples }
+        Self { rule: rule.into(), effect, count: tags.len(), tags: tags.join(" ").into() }
+    }
+
+    /// The tags, in their order.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        self.tags.split(' ').filter(|tag| !tag.is_empty())
     }
 
     /// A line for people.
@@ -61,8 +68,8 @@ impl Step {
             Effect::Selected => "selected",
             Effect::LeftOut => "left out",
         };
-        let more = if self.count > self.examples.len() { ", …" } else { "" };
-        let examples = match self.examples.as_slice() {
+        let more = if self.count > EXAMPLES { ", …" } else { "" };
+        let examples = match self.tags().take(EXAMPLES).collect::<Vec<_>>().as_slice() {
             [] => String::new(),
             tags => format!(": {}{more}", tags.join(", ")),
         };
