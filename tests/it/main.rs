@@ -84,3 +84,4 @@ mod terminal;
 mod test_registry;
 mod tls;
 mod upload_forms;
+mod workflows;
