@@ -25,7 +25,9 @@ class Front(http.server.BaseHTTPRequestHandler):
         return b"".join(parts)
     def handle_any(self):
         host, body = self.headers["Host"].split(":")[0], self.body()
-        print(host, self.command, self.path.split("?")[0], flush=True)
+        # In one piece: others are written at the same time.
+        sys.stdout.write(f"{host} {self.command} {self.path.split('?')[0]}\n")
+        sys.stdout.flush()
         if self.path.startswith("/token"):
             return self.answer(200, [("Content-Type", "application/json")], json.dumps({"token": "a-token", "expires_in": 300}).encode())
         if host not in behind:
