@@ -32,7 +32,7 @@
 //! | [`plan`] | which images go where, and which ones files name; that no two jobs get in each other's way | writes |
 //! | [`github`] | access to packages, and their deletion | copies |
 //! | [`runner`] | what runs the program: Actions, GitLab CI, a terminal; both streams, the files for those who come after | copies, gives a job's password to another host than its registry |
-//! | [`emit`] | configuration for those who pull, a file for each format or for those that share a form | takes an image that failed (the catalogue alone shows it, as one), holds a credential |
+//! | [`emit`] | configuration for those who pull, a file for each format or for those that share a form | takes an image that failed, or, but for the catalogue, one that is not exactly the source's; holds a credential |
 //! | [`engine`] | the order of an image's stages; nothing twice, the tag last | speaks HTTP, knows a status code, opens a file, reads an input |
 //! | [`store`] | the few calls that copying needs of an end: [`registry`](store::registry), [`layout`](store::layout), [`mirrors`](store::mirrors) | knows what a run of images is |
 //! | [`attest`] | the statement of what was copied, as it is signed in the job's name | shows an identity to another than the authority, keeps a key |
@@ -79,7 +79,7 @@
 //! |---|---|
 //! | What is a limit, by status and by the registry's words? | [`error::cause`], in `limits_rate`; of mirrors, which one rests: [`store::mirrors::health`] |
 //! | Is a 429, a 503 or a broken connection tried again, and for how long? | which failure, and when: [`http::retry`]; how long: [`store::registry::retry`], which [`store::registry::send`] asks in `pause`, and [`credentials::cloud`] for login services; that all requests to a host wait with it, and how many are sent at once after: [`store::registry::concurrency`]; GitHub's API has its own: [`github::api`] |
-//! | Is an image unchanged? | [`engine::image`], in `compare`; one that is locked or immutable: in `stays`; with `check: deep` every part is asked for |
+//! | Is an image unchanged? | [`engine::image`], in `compare`; one that is locked or immutable: in `settled`; with `check: deep` every part is asked for |
 //! | Which credential goes with a request? | [`credentials`] finds it, in `for_source`, `for_mirror` and `for_target`; [`store::registry::auth`] sends it; whether a token service may have it: [`store::registry::auth::realm`] |
 //! | Is a redirect followed? | [`store::registry::send`]; never with a credential to another host |
 //! | Is a mirror believed? | [`store::mirrors::source`]: about content always, because it is checked; about tags as the user said |

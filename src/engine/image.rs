@@ -423,7 +423,9 @@ impl<'a> ImageTask<'a> {
         let Options { source_tag, check, .. } = &*self.job.options;
         match (source_tag, &target.tag) {
             (SourceTag::Immutable | SourceTag::Locked(_), Some(tag)) if *check == Check::Quick => {
-                self.target_digest(&target.store, TagOrDigest::Tag(tag)).await.map(Some)
+                let found = self.target_digest(&target.store, TagOrDigest::Tag(tag)).await?;
+                self.known().image.target_tag = TargetTag::of(Some(&found));
+                Ok(Some(found))
             }
             _ => Ok(None),
         }
@@ -456,12 +458,13 @@ impl<'a> ImageTask<'a> {
                     && !reader.has_others()
                     && target.is_known_to_lack(tag) =>
             {
+                self.known().image.target_tag = TargetTag::Absent;
                 Ok((self.resolve(source, Need::Manifest).await?, Ok(None)))
             }
             Some(early) => {
                 let resolved = self.resolve(source, Need::Digest);
                 let (resolved, found) = tokio::join!(resolved, self.target_digest(target, early));
-                self.known().image.target_tag = TargetTag::of(&found);
+                self.known().image.target_tag = TargetTag::of(found.as_ref().ok());
                 Ok((resolved?, found))
             }
             None => Ok((self.resolve(source, Need::Digest).await?, Ok(None))),

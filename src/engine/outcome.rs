@@ -83,12 +83,12 @@ pub enum TargetTag {
 }
 
 impl TargetTag {
-    /// By what the target says of it.
-    pub fn of(found: &Result<Option<Digest>, Error>) -> Self {
+    /// By what the target says of it, where it has said something.
+    pub fn of(found: Option<&Option<Digest>>) -> Self {
         match found {
-            Ok(Some(_)) => Self::Present,
-            Ok(None) => Self::Absent,
-            Err(_) => Self::Unasked,
+            Some(Some(_)) => Self::Present,
+            Some(None) => Self::Absent,
+            None => Self::Unasked,
         }
     }
 }

@@ -208,7 +208,13 @@ struct Totals {
 /// The whole report; where there is not room for all, `left_out` says what is missing.
 fn fitted<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
     let mut whole = whole(report, context);
-    if let Some(max_bytes) = context.max_bytes.filter(|max_bytes| length(&whole) > *max_bytes) {
+    let is_too_long = |whole: &Whole<'_>| context.max_bytes.filter(|max_bytes| length(whole) > *max_bytes);
+    // What rules did with each tag may be more than all that became of the images.
+    if !whole.entries.is_empty() && is_too_long(&whole).is_some() {
+        whole.entries.clear();
+        whole.left_out = Some("entries".to_owned());
+    }
+    if let Some(max_bytes) = is_too_long(&whole) {
         let (images, cut) = briefly(report, max_bytes);
         let cut = if cut > 0 { format!("; {}", count(cut as u64, "image")) } else { String::new() };
         whole = Whole {

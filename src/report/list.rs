@@ -63,14 +63,16 @@ impl ListReport {
         })
     }
 
-    /// The entries that failed, and the images that cannot be worked on: each in one part of the list, as all others are.
+    /// The entries that failed, and the images that cannot be worked on. What every runner of a list in parts finds alike is in
+    /// one part; that tags could not be listed is what this one has found, and nobody else may know.
     pub fn failures(&self) -> impl Iterator<Item = (&At, &ImageReference, &Error)> {
         let entries =
             self.entries.iter().filter_map(|entry| Some((&entry.at, &entry.source, entry.result.as_ref().err()?)));
         let refused = self.refused.iter().map(|(at, source, error)| (at, source, error));
-        let is_here = |number: usize| self.part.is_none_or(|part| part.deals(number));
-        let here = move |(number, failure)| is_here(number).then_some(failure);
-        entries.chain(refused).enumerate().filter_map(here)
+        entries.chain(refused).filter(|(at, source, error)| {
+            let is_dealt = |part: Shard| !matches!(error, Error::Rules { .. }) || part.deals(&format!("{at} {source}"));
+            self.part.is_none_or(is_dealt)
+        })
     }
 
     /// The same, as the report's other images are.

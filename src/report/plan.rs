@@ -67,7 +67,7 @@ impl Change {
             Outcome::Kept => Self::Kept,
             Outcome::Deferred => Self::Deferred,
             Outcome::Failed if image.error.as_deref().is_some_and(is_absent) => {
-                if image.target_tag == TargetTag::Absent { Self::Absent } else { Self::Gone }
+                if image.target_tag == TargetTag::Present { Self::Gone } else { Self::Absent }
             }
             Outcome::Failed => Self::Failed,
             _ => Self::Unchanged,

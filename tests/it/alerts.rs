@@ -141,6 +141,21 @@ fn a_run_without_a_report_is_a_cause_of_its_own_and_a_repository_without_issues_
     let repository = Repository::new();
     let calls = repository.tell(None, &json!([]));
     assert_eq!(calls[0][3], "The mirrors could not be compared");
+    // Nothing of what such a run did not look at is known to be gone.
+    let mut ended = report(&[]);
+    ended["result"] = json!("failed");
+    ended["problem"] = json!("images.yml:2:5 and `images.yml:3:5` would write both");
+    let old = {
+        repository.tell(Some(&report(&[("a", "why")])), &json!([]));
+        repository.body(1)
+    };
+    let calls = repository.tell(Some(&ended), &json!([issue(5, "OPEN", true, &old)]));
+    assert_eq!((verbs(&calls), &*calls[0][3]), (vec!["create"], "The mirrors could not be compared"));
+    assert!(
+        repository.body(2).contains("before its images: images.yml:2:5 and 'images.yml:3:5' would"),
+        "{}",
+        repository.body(2)
+    );
     let (is_well, said) = repository.run(Some(&report(&[])), None);
     assert!(!is_well && said.contains("switch issues on (Settings → General → Features → Issues)"), "{said}");
     assert!(said.contains("`issues: write`"), "{said}");

@@ -372,7 +372,7 @@ async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
     lists.target.seed(&old, "kept:1.0");
     lists.target.set_tag("app", "9.8", old.digest());
     let list = "images:
-  - {source: SOURCE/app, target: TARGET/app, tags: ['*', 'bookworm*', '9.8', '9.9']}
+  - {source: SOURCE/app, target: TARGET/app, tags: ['*', 'bookworm*', '9.8', '9.9'], immutable: '9.9'}
   - {source: 'SOURCE/app:1.0', target: TARGET/kept, on-conflict: keep}
   - {source: SOURCE/app, target: TARGET/other, tags: '8.*'}
 ";
@@ -498,7 +498,10 @@ async fn a_lock_remembers_each_tag_and_holds_what_may_not_change() {
     // What is at the target as the lock has it costs nothing at the source, although it has moved there.
     lists.tags("app", &new, &["1.1", "1.2"]);
     lists.reset();
-    assert_eq!(results(&frozen.succeeds().await), ["app:1.0 unchanged", "app:1.1 unchanged", "app:edge unchanged"]);
+    let outcome = frozen.succeeds().await;
+    assert_eq!(results(&outcome), ["app:1.0 unchanged", "app:1.1 unchanged", "app:edge unchanged"]);
+    // It is the source's own image, by the lock's word: configuration for those who pull is made of it.
+    assert_eq!(outcome.json()["images"][1]["source_digest"], old.digest());
     assert_eq!((lists.source.requests(), lists.target.requests()), (0, 3), "{}", lists.requests());
     // What must be copied must be what the lock has, and must be in it.
     let more = list.replace("TARGET/app", "TARGET/again").replace("edge", "'1.2'");
@@ -559,6 +562,13 @@ async fn what_is_locked_or_may_not_move_is_compared_with_what_it_is_to_stay() {
     assert_eq!(results(&outcome), ["app:1.0 verified", "app:edge failed"], "{outcome}");
     assert_eq!(results(&verify(&locked).succeeds().await), ["app:1.0 verified", "app:edge verified"]);
     assert_eq!(lock(), before);
+    // Of what the source never had nobody says that it came from there.
+    lists.target.seed(&images::release(7), "app:1.0");
+    let outcome = verify(&run).fails_with(1).await;
+    assert!(outcome.says("which the source does not have"), "{outcome}");
+    let outcome = verify(&locked).fails_with(1).await;
+    assert!(outcome.says(&format!("the lock has {}", old.digest())), "{outcome}");
+    lists.target.seed(&old, "app:1.0");
     // What somebody has moved at the target is told, and so is what is missing there.
     lists.target.seed(&new, "app:edge");
     assert_eq!(results(&verify(&locked).fails_with(1).await), ["app:1.0 verified", "app:edge failed"]);
@@ -607,6 +617,13 @@ async fn what_cannot_be_worked_on_fails_in_one_part_of_a_list() {
     all.sort();
     whole.sort();
     assert_eq!((all.len(), &all), (7, &whole));
+    // That tags could not be listed is told by whoever could not: the others may have listed them.
+    for shard in ["1/3", "2/3", "3/3"] {
+        lists.source.fault(Fault::on("GET", "/tags/list", What::status(403)).always());
+        let outcome = lists.run(list).input("shard", shard).fails_with(1).await;
+        assert_eq!(results(&outcome).len(), 4, "{outcome}");
+        lists.source.clear_faults();
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ fn what_goes_by_the_list_goes_by_its_lock_and_what_copies_by_it_never_runs_besid
             &[
                 "          lock: ${{ steps.lock.outputs.file }}\n",
                 "          frozen: ${{ steps.lock.outputs.frozen || false }}\n",
+                "          pull-budget: auto\n",
                 "  group: sync\n",
             ]
         } else {

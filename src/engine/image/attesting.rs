@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::engine::attest::Attesting;
 use crate::engine::image::ImageTask;
-use crate::engine::options::{Statement, TargetState};
+use crate::engine::options::{SourceTag, Statement, TargetState};
 use crate::engine::outcome::{ImageOutcome, Outcome, Verification};
 use crate::engine::tag::Tag;
 use crate::error::Error;
@@ -29,6 +29,9 @@ impl ImageTask<'_> {
         let Some(found) = settled else { return Ok(None) };
         if self.is_unattested(target, found).await? {
             return Ok(None);
+        }
+        if let SourceTag::Locked(digest) = &self.job.options.source_tag {
+            self.known().image.source_digest = Some(digest.clone());
         }
         self.stays(target, found).await.map(Some)
     }

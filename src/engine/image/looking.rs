@@ -41,6 +41,7 @@ impl ImageTask<'_> {
         let mut source = ends::source(self.session, self.job, &self.meter).await?;
         let target =
             ends::target(self.session, self.job, &self.meter, "is missing; `verify` compares a source with a target")?;
+        let is_locked = self.locked().is_some();
         let stays = self.stays_as(&target).await?;
         let resolved = match &stays {
             None => self.resolve(&source, Need::Digest).await?,
@@ -53,7 +54,10 @@ impl ImageTask<'_> {
         source.digest = stays.or(source.digest);
         self.known().record(&resolved);
         self.job.check_expected_digest(&resolved)?;
-        self.admit(&source, &resolved).await?;
+        // What a lock says was held against the policy is not looked at again, as a copy does not.
+        if !self.job.options.requirement.as_ref().is_some_and(|wanted| wanted.was_checked(&resolved.named)) {
+            self.admit(&source, &resolved).await?;
+        }
         let by_tag = match &target.tag {
             Some(tag) => resolve::target(&target.store, TagOrDigest::Tag(tag)).await?,
             None => None,
@@ -81,18 +85,23 @@ impl ImageTask<'_> {
                 }
             };
             let how = found.map_or_else(|| "it does not exist;".to_owned(), |found| format!("it is {found},"));
-            return Err(different(std::iter::once(format!("{how} the source is {wanted}")).chain(why).collect()));
+            let by = if is_locked { "the lock has" } else { "the source is" };
+            return Err(different(std::iter::once(format!("{how} {by} {wanted}")).chain(why).collect()));
         }
         let chosen = resolved.chosen.clone();
         let root = match resolved.root.clone().manifest(&source.store, source.at()).await {
-            Err(error) if is_kept && error.is_absent() => {
+            Err(error) if is_locked && error.is_absent() => {
                 self.known().image.digest = Some(wanted);
                 self.meter.notice(
-                    "the source has it no more: the target has the digest that it is to keep, and what is below it was \
-                     compared with nothing"
+                    "the source has it no more: the target has the digest that the lock has, and what is below it was compared \
+                     with nothing"
                         .to_owned(),
                 );
                 return Ok(Outcome::Verified);
+            }
+            // That it came from there nobody says.
+            Err(error) if is_kept && error.is_absent() => {
+                return Err(different(vec![format!("it is {wanted}, which the source does not have")]));
             }
             root => root?,
         };
@@ -106,19 +115,35 @@ impl ImageTask<'_> {
         if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
     }
 
-    /// What a tag is to be at the target, whatever it is at the source by now: what a lock says, or, of a tag that does not
-    /// move, what the target has. None where the source decides.
+    /// What the target is to have, wherever the source's tag has moved; none where the source decides.
     async fn stays_as(&self, target: &Endpoint<Target>) -> Result<Option<Digest>, Error> {
-        let Options { source_tag, platforms, expected_digest, pin, .. } = &*self.job.options;
-        Ok(match (source_tag, pin, &target.tag) {
-            (SourceTag::Locked(digest), ..) => Some(digest.clone()),
-            (_, Pin::Lock(_) | Pin::Frozen(_), _) => expected_digest.clone(),
-            // Of some platforms the source has nothing under the target's digest.
-            (SourceTag::Immutable, _, Some(tag)) if *platforms == Platforms::All => {
-                resolve::target(&target.store, TagOrDigest::Tag(tag)).await?
+        match self.locked() {
+            Some(locked) => Ok(Some(locked.clone())),
+            None => self.immovable(target).await,
+        }
+    }
+
+    /// What a lock says that the target is to have, wherever the source's tag has moved.
+    fn locked(&self) -> Option<&Digest> {
+        let Options { source_tag, expected_digest, pin, .. } = &*self.job.options;
+        match (source_tag, pin) {
+            (SourceTag::Locked(digest), _) => Some(digest),
+            (_, Pin::Lock(_) | Pin::Frozen(_)) => expected_digest.as_ref(),
+            (SourceTag::MayMove | SourceTag::Immutable, Pin::Input | Pin::Source) => None,
+        }
+    }
+
+    /// What the target has under a tag that does not move: it stays that, wherever the source's has moved. Nothing where the
+    /// list says itself what it is, and of some platforms, of which the source has nothing under the target's digest.
+    async fn immovable(&self, target: &Endpoint<Target>) -> Result<Option<Digest>, Error> {
+        let Options { source_tag, platforms, expected_digest, .. } = &*self.job.options;
+        let is_whole = *platforms == Platforms::All && expected_digest.is_none() && self.job.source.digest().is_none();
+        match &target.tag {
+            Some(tag) if *source_tag == SourceTag::Immutable && is_whole => {
+                resolve::target(&target.store, TagOrDigest::Tag(tag)).await
             }
-            _ => None,
-        })
+            _ => Ok(None),
+        }
     }
 
     /// Finds the image at the target, by which the package can be asked for; one that is not there, or that this

@@ -501,7 +501,7 @@ fn exact(place: Place, text: &str) -> Result<ExactTag, Problem> {
         None => (text, None),
     };
     if !is_tag(tag) {
-        let or = if text.contains(['\\', '(', '$']) || text.contains(".*") {
+        let or = if text.contains(['\\', '(']) || text.ends_with('$') {
             let inner = text.trim_start_matches('^').trim_end_matches('$');
             format!("; a regular expression is written between slashes, for the whole tag: `'/{}/'`", quote(inner))
         } else if text.starts_with(['<', '>', '=', '^', '~']) {
