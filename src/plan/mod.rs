@@ -658,6 +658,11 @@ mod tests {
         for (arguments, variables, sentence) in [
             (&["copy", "alpine"][..], &[][..], "input `target`: is missing; write where the image goes"),
             (
+                &["copy", "alpine", "ghcr.io/{owner}/{repo}/{registry}/{repository}"][..],
+                &[][..],
+                "are known in a job of GitHub's or GitLab's only",
+            ),
+            (
                 &["copy", "alpine", "ghcr.io/{owner}/a"],
                 &[],
                 "input `target`: `{owner}` is taken from GITHUB_REPOSITORY",

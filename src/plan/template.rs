@@ -54,10 +54,12 @@ fn expanded(
     source: &ImageReference,
     project: Option<&str>,
 ) -> Result<(ImageReference, Vec<String>), String> {
-    // A person who has named no target is not told of placeholders.
+    // Who has named no target reads first that there is none; who has written out the default, why it is of no use here.
     if template == DEFAULT_TARGET && project.is_none() {
         return Err(
-            "is missing; write where the image goes, for example `registry.example.com/mirror/{name}`".to_owned()
+            "is missing; write where the image goes, for example `registry.example.com/mirror/{name}`: the `{owner}` \
+             and `{repo}` of `ghcr.io/{owner}/{repo}/…` are known in a job of GitHub's or GitLab's only"
+                .to_owned(),
         );
     }
     let mut expanded = expand(template.trim(), source, project)?;
