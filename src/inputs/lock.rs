@@ -51,20 +51,13 @@ pub(super) fn file(workspace: &Path, path: &str, update: Update) -> Result<Lock,
     let directory = config::open("lock", workspace)?;
     let below = within(workspace, Path::new(path));
     let path = &*below.to_string_lossy();
-    match config::text("lock", &directory, &below)? {
-        Some(text) => Lock::parse(path, &text, update),
-        None if update == Update::Frozen => {
-            let problem =
-                format!("`{}` is not there, and `frozen` holds to it; run without `frozen` first", quote(path));
-            Err(Error::input("lock", problem))
-        }
-        None if update == Update::None => {
-            let problem = format!(
-                "`{}` is not there, and this run writes none; mend the name, or run a `copy` that writes it first",
-                quote(path)
-            );
-            Err(Error::input("lock", problem))
-        }
-        None => Lock::parse(path, "", update),
+    if let Some(text) = config::text("lock", &directory, &below)? {
+        return Lock::parse(path, &text, update);
     }
+    let why = match update {
+        Update::Missing | Update::All | Update::Matching(_) => return Lock::parse(path, "", update),
+        Update::Frozen => "`frozen` holds to it; run without `frozen` first",
+        Update::None => "this run writes none; mend the name, or run a `copy` that writes it first",
+    };
+    Err(Error::input("lock", format!("`{}` is not there, and {why}", quote(path))))
 }

@@ -222,7 +222,6 @@ fn fitted<'a>(report: &'a Report, context: &'a Context) -> Whole<'a> {
             access: &[],
             prune: None,
             notices: &[],
-            entries: Vec::new(),
             failures: Vec::new(),
             left_out: Some(format!("{BRIEFLY}{cut}")),
             ..whole

@@ -558,8 +558,10 @@ async fn what_is_locked_or_may_not_move_is_compared_with_what_it_is_to_stay() {
     // Both have moved: a copy would leave the one that never does, and with the lock both.
     lists.source.seed(&new, "app:1.0");
     lists.source.seed(&new, "app:edge");
+    lists.reset();
     let outcome = verify(&run).fails_with(1).await;
     assert_eq!(results(&outcome), ["app:1.0 verified", "app:edge failed"], "{outcome}");
+    assert_eq!(lists.target.count("HEAD", "/app/manifests/1.0"), 1, "{}", lists.requests());
     assert_eq!(results(&verify(&locked).succeeds().await), ["app:1.0 verified", "app:edge verified"]);
     assert_eq!(lock(), before);
     // Of what the source never had nobody says that it came from there.

@@ -50,7 +50,8 @@ impl ImageTask<'_> {
                 resolve::source(&source.store, at, None, &self.job.options.platforms).await?
             }
         };
-        let is_kept = stays.is_some();
+        // What the target's tag was asked for already.
+        let immovable = stays.clone().filter(|_| !is_locked);
         source.digest = stays.or(source.digest);
         self.known().record(&resolved);
         self.job.check_expected_digest(&resolved)?;
@@ -58,9 +59,10 @@ impl ImageTask<'_> {
         if !self.job.options.requirement.as_ref().is_some_and(|wanted| wanted.was_checked(&resolved.named)) {
             self.admit(&source, &resolved).await?;
         }
-        let by_tag = match &target.tag {
-            Some(tag) => resolve::target(&target.store, TagOrDigest::Tag(tag)).await?,
-            None => None,
+        let by_tag = match (&immovable, &target.tag) {
+            (Some(found), _) => Some(found.clone()),
+            (None, Some(tag)) => resolve::target(&target.store, TagOrDigest::Tag(tag)).await?,
+            (None, None) => None,
         };
         let resolved = self.as_before(resolved, &target, by_tag.as_ref()).await?;
         let wanted = resolved.root.digest().clone();
@@ -90,17 +92,9 @@ impl ImageTask<'_> {
         }
         let chosen = resolved.chosen.clone();
         let root = match resolved.root.clone().manifest(&source.store, source.at()).await {
-            Err(error) if is_locked && error.is_absent() => {
-                self.known().image.digest = Some(wanted);
-                self.meter.notice(
-                    "the source has it no more: the target has the digest that the lock has, and what is below it was compared \
-                     with nothing"
-                        .to_owned(),
-                );
-                return Ok(Outcome::Verified);
-            }
+            Err(error) if is_locked && error.is_absent() => return Ok(self.verified_by_lock(wanted)),
             // That it came from there nobody says.
-            Err(error) if is_kept && error.is_absent() => {
+            Err(error) if immovable.is_some() && error.is_absent() => {
                 return Err(different(vec![format!("it is {wanted}, which the source does not have")]));
             }
             root => root?,
@@ -113,6 +107,17 @@ impl ImageTask<'_> {
         let comparison = Comparison { source, target, attachments, children, quota, answers };
         let differences = comparison.differences(&root).await?;
         if differences.is_empty() { Ok(Outcome::Verified) } else { Err(different(differences)) }
+    }
+
+    /// The target has what the lock says, of which the source has nothing to compare it with.
+    fn verified_by_lock(&self, digest: Digest) -> Outcome {
+        self.known().image.digest = Some(digest);
+        self.meter.notice(
+            "the source has it no more: the target has the digest that the lock has, and what is below it was compared with \
+             nothing"
+                .to_owned(),
+        );
+        Outcome::Verified
     }
 
     /// What the target is to have, wherever the source's tag has moved; none where the source decides.

@@ -59,7 +59,7 @@ impl Step {
 
     /// The tags, in their order.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        self.tags.split(' ').filter(|tag| !tag.is_empty())
+        self.tags.split_whitespace()
     }
 
     /// A line for people.
