@@ -6,7 +6,7 @@
 //!
 //! A file uses files of its own folder and of folders on lower floors, never above and never beside; the files of a folder
 //! do not use each other in a loop. `tests/it/layers.rs` reads the sources, and this picture, and holds them against each
-//! other on every run of the tests.
+//! other on every run of the tests; what is under `#[cfg(test)]` does not count, nor do links in comments.
 //!
 //! ```text
 //! main  lib                         process, this page
@@ -32,7 +32,7 @@
 //! | [`plan`] | which images go where, and which ones files name; that no two jobs get in each other's way | writes |
 //! | [`github`] | access to packages, and their deletion | copies |
 //! | [`runner`] | what runs the program: Actions, GitLab CI, a terminal; both streams, the files for those who come after | copies, gives a job's password to another host than its registry |
-//! | [`emit`] | configuration for those who pull, a file for each format or for those that share a form | takes an image that failed, or, but for the catalogue, one that is not exactly the source's; holds a credential |
+//! | [`emit`] | configuration for those who pull, a file for each format or for those that share a form | takes an image that failed; takes one that is not exactly the source's, but into `mapping.json` and the catalogue, which say so; holds a credential |
 //! | [`engine`] | the order of an image's stages; nothing twice, the tag last | speaks HTTP, knows a status code, opens a file, reads an input |
 //! | [`store`] | the few calls that copying needs of an end: [`registry`](store::registry), [`layout`](store::layout), [`mirrors`](store::mirrors) | knows what a run of images is |
 //! | [`attest`] | the statement of what was copied, as it is signed in the job's name | shows an identity to another than the authority, keeps a key |
@@ -40,13 +40,13 @@
 //! | [`credentials`] | every place that a credential comes from | gives one to another host than its own |
 //! | [`observe`] | counters, progress, events, the debug log; what is left of the memory for manifests and of the billed pulls | contacts anything, prints |
 //! | [`http`] | clients, TLS, proxy, which addresses are local, which failures pass | tells one registry from another by its name, follows a redirect |
-//! | [`error`] | every failure of a server as data, its sentence, its hints | matches on its own sentences, holds a secret |
+//! | [`error`] | every failure of a registry or a login as data, its sentence, its hints | matches on its own sentences, holds a secret |
 //! | [`oci`] | reference, digest, manifest, platform; whose registry a host is | contacts, prints, changes a byte of what is copied |
 //! | [`text`] | foreign text made safe; words of choices; numbers as words | knows anything of images |
 //! | [`secret`], [`environment`] | what cannot be printed; the process's variables, read once | |
 //! | [`directory`], [`regular_file`], [`sync`] | a directory that nothing leads out of; a file that a name never makes wait; locks, and what is asked once for all that wait | |
 //!
-//! `examples` has one of each failure; `docs/errors.md` is made of it. `properties` says what must hold for any input; the
+//! `examples` has one of each kind of failure and of each piece of advice; `docs/errors.md` is made of it. `properties` says what must hold for any input; the
 //! property tests and the fuzz targets call it. The program uses neither.
 //!
 //! # The way of an image
@@ -58,7 +58,7 @@
 //! | step | where | network |
 //! |---|---|---|
 //! | What is wanted becomes typed, defaulted and free of contradictions. | [`inputs::read`] | none |
-//! | Wishes become jobs of a source and a target. | [`plan::Plan`] | none; a list's patterns: listings of tags |
+//! | Wishes become jobs of a source and a target. | [`plan::Plan`]; a list's patterns: [`plan::list::expand`] | none; of patterns: listings of tags |
 //! | A tag becomes a digest, once; everything after goes by digest. | [`engine::resolve`] | HEADs, one manifest |
 //! | The target is compared; what is unchanged ends here. | [`engine::image`] | one HEAD, more where platforms are chosen |
 //! | Its signature is looked for and judged, where a policy wants one. | [`engine::signatures`], [`policy`] | referrers, one tag |
@@ -77,17 +77,17 @@
 //!
 //! | question | where |
 //! |---|---|
-//! | What is a limit, by status and by the registry's words? | [`error::cause`], in `limits_rate`; of mirrors, which one rests: [`store::mirrors::health`] |
-//! | Is a 429, a 503 or a broken connection tried again, and for how long? | which failure, and when: [`http::retry`]; how long: [`store::registry::retry`], which [`store::registry::send`] asks in `pause`, and [`credentials::cloud`] for login services; that all requests to a host wait with it, and how many are sent at once after: [`store::registry::concurrency`]; GitHub's API has its own: [`github::api`] |
-//! | Is an image unchanged? | [`engine::image`], in `compare`; one that is locked or immutable: in `settled`; with `check: deep` every part is asked for |
-//! | Which credential goes with a request? | [`credentials`] finds it, in `for_source`, `for_mirror` and `for_target`; [`store::registry::auth`] sends it; whether a token service may have it: [`store::registry::auth::realm`] |
+//! | What is a limit, by status and by the registry's words? | [`error::cause`]: what passes, in `sheds_load`; a quota that is used up, in `is_quota` |
+//! | Is a 429, a 503 or a broken connection tried again, and for how long? | which failure, in `classify`, and the wait, in `pause`: [`http::retry`]; until when at all: [`store::registry::retry`], which [`store::registry::send`] asks in `pause`, and [`credentials::cloud`] for login services; that all requests to a host wait with it, and how many are sent at once after: [`store::registry::concurrency`]; GitHub's API has its own: [`github::api`] |
+//! | Is an image unchanged? | [`engine::image`], in `compare`; one that is locked or immutable, before the source is asked: in `settled` and `stays_settled`; with `check: deep` every part is asked for, in `deep_check_result` |
+//! | Which credential goes with a request? | [`credentials`] finds it, in `for_source`, `for_mirror` and `for_target`, the places in their order in `find`; [`store::registry::auth`] sends it; whether a token service may have it: [`store::registry::auth::realm`] |
 //! | Is a redirect followed? | [`store::registry::send`]; never with a credential to another host |
-//! | Is a mirror believed? | [`store::mirrors::source`]: about content always, because it is checked; about tags as the user said |
+//! | Is a mirror believed? | [`store::mirrors::source`]: about content always, because it is checked; about tags as the user said; when one is left out: there too, in `skips`, by what [`store::mirrors::health`] keeps |
 //! | How does a registry differ from the specification? | [`store::registry::quirks`] before it has answered, [`store::registry::learned`] after; whose registry a name is: [`oci::vendor`] |
 //! | Is a signature the one that is wanted? | [`policy`]; where it is looked for: [`engine::signatures`] |
 //! | May the target be written to? | [`engine::gate`] asks, [`github::access`] answers |
 //! | What is advised? | [`error::hints`] |
-//! | Which exit code? | [`report::Report::exit_code`]; 2 for bad input: [`app::publish`]; a second signal: `main` |
+//! | Which exit code? | [`report::Report::exit_code`]; 2 for bad input: [`app::publish`]; where files that could not be written, or a command without images, have a say: [`app`]; a run that stands still after a signal, and a fault of the program: `main` |
 //!
 //! # Why the transport is our own
 //!

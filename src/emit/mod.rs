@@ -1,8 +1,8 @@
 //! Consumer configuration: what lets clients pull from the mirror.
 //!
 //! Owns what the formats are made of and the list of formats; each format is one small file. Only images that were read
-//! back from the target and are exactly what the source has come in; the catalogue alone shows the others too, and
-//! says so. The same run writes the same bytes: sorted, without times but the catalogue's. Never holds a credential, only the
+//! back from the target and are exactly what the source has come in; `mapping.json` and the catalogue have the others too,
+//! and say so. The same run writes the same bytes: sorted, without times but the catalogue's. Never holds a credential, only the
 //! place where one goes. Never writes outside the workspace.
 
 pub mod buildkit;
@@ -168,11 +168,21 @@ pub fn write(
 mod tests {
     use std::time::SystemTime;
 
-    use super::{Wanted, render};
+    use super::{FORMATS, Wanted, render};
     use crate::engine::options::Command;
     use crate::engine::outcome::{ImageOutcome, Outcome};
     use crate::oci::digest::Digest;
     use crate::oci::reference::ImageReference;
+
+    #[test]
+    fn the_document_names_every_format_that_is_written_by_name_only() {
+        let document = include_str!("../../docs/pull-from-the-mirror.md");
+        let (_, list) = document.split_once("are written by name only:").unwrap();
+        let (list, _) = list.split_once("\n\n").unwrap();
+        for format in FORMATS {
+            assert_eq!(list.contains(&format!("`{}`", format.name())), format.on_request(), "{}", format.name());
+        }
+    }
 
     /// What a build made and this run published.
     #[test]

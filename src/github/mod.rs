@@ -15,6 +15,8 @@
 //! - `before`: what is worth saying before anything is sent; pure.
 //! - `api`: the calls; nothing else talks to GitHub's API.
 //! - `packages`: versions of packages, deleted.
+//! - `settings`: what is wanted of access.
+//! - `findings`: what was found of it, for the report.
 //! - `access`: the order of the questions, before and after a copy.
 
 pub mod access;
