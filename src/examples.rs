@@ -14,7 +14,7 @@ use crate::error::login::{Claims, LoginReason, LoginStep, LoginTurn, SIGSTORE};
 use crate::error::object::Object;
 use crate::error::signature::{Claim, RejectedSignature, Rejection, Unsigned};
 use crate::error::violation::{Lead, Violation};
-use crate::error::{Counted, Error, Pin, Side, ToldBy};
+use crate::error::{Counted, Error, Pin, Side, ToldBy, WrittenIn};
 use crate::inputs;
 use crate::oci::digest::Digest;
 use crate::oci::reference::ImageReference;
@@ -770,6 +770,10 @@ fn others() -> Vec<Example> {
     let of = |when, error| Example { when, error, to_do: "" };
     let unexpected = |pin| Error::Unexpected { reference: image(HUB), expected: one.clone(), actual: two.clone(), pin };
     let lock = || "images.lock".to_owned();
+    let conflict = |written_in| {
+        let (actual, wanted) = (one.clone(), two.clone());
+        Error::Conflict { reference: image(GHCR), actual, wanted, written_in }
+    };
     vec![
         of("bytes changed on their way", mismatch(Source, HUB)),
         of("the target stores something else than it was sent", mismatch(Target, OTHER)),
@@ -828,10 +832,8 @@ fn others() -> Vec<Example> {
             "the tag has moved since the lock was written, and `lock-update` keeps its line",
             unexpected(Pin::Lock(lock())),
         ),
-        of(
-            "the target's tag has another digest, and `on-conflict` is `fail`",
-            Error::Conflict { reference: image(GHCR), actual: one.clone(), wanted: two.clone() },
-        ),
+        of("the target's tag has another digest, and `on-conflict` is `fail`", conflict(WrittenIn::Input)),
+        of("the same, and a list says so", conflict(WrittenIn::List)),
         of(
             "two runs write one tag at the same time, and this one lost",
             Error::Moved { reference: image(GHCR), written: one.clone(), actual: two.clone() },

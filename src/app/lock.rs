@@ -1,11 +1,11 @@
 //! The lock file after a run: written where a line has changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::SystemTime;
 
 use crate::app::history::keep;
 use crate::engine::options::Command;
-use crate::engine::outcome::{ImageOutcome, Verification};
+use crate::engine::outcome::{ImageOutcome, Outcome, Verification};
 use crate::error::Error;
 use crate::inputs::typed::Inputs;
 use crate::oci::reference::{ImageReference, Reference};
@@ -20,7 +20,13 @@ pub fn write(inputs: &Inputs, report: &Report) -> Result<Option<String>, Error> 
     }
     // What was not let in was not found: whoever reads the lock takes what it has for mirrored.
     let is_in = |image: &&ImageOutcome| !matches!(image.error.as_deref(), Some(Error::Unsigned { .. }));
+    // What stays at one target and is not known to be the source's: what another target got is not what the tag is here.
+    let stays = |image: &&ImageOutcome| image.result == Outcome::Unchanged && image.source_digest.is_none();
+    let open: HashSet<&ImageReference> = report.images.iter().filter(stays).map(|image| &image.source).collect();
     let found = report.images.iter().filter(is_in).filter_map(|image| {
+        if open.contains(&image.source) {
+            return None;
+        }
         let digest = image.source_digest.as_ref()?;
         let policy = match &image.verified {
             // A platform's own signature is none of the index, which is what the line has.

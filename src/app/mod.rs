@@ -30,7 +30,7 @@ use crate::attest::Attestor;
 use crate::credentials::Credentials;
 use crate::emit;
 use crate::engine::near::Near;
-use crate::engine::options::Command;
+use crate::engine::options::{Command, OnBudget};
 use crate::engine::outcome::Outcome;
 use crate::engine::queue::Queue;
 use crate::engine::session::{Session, Shared};
@@ -47,9 +47,9 @@ use crate::plan::Plan;
 use crate::plan::ask::Declined;
 use crate::plan::list::expand::{self, Expansion};
 use crate::plan::list::prune::{Scope, scopes};
-use crate::plan::request::Images;
+use crate::plan::request::{Images, Request};
 use crate::report::list::ListReport;
-use crate::report::{Report, log, package_access, plan};
+use crate::report::{Budget, Report, log, package_access, plan};
 use crate::runner::Runner;
 use crate::runner::console::Console;
 use crate::runner::files::{Files, clear};
@@ -57,6 +57,7 @@ use crate::store::layout::shared::Layouts;
 use crate::store::layout::workspace::Workspace;
 use crate::store::mirrors;
 use crate::store::registry::registries::Registries;
+use crate::text::quote::quote;
 use crate::text::tone::{Line, Tone};
 
 /// What is no run of images.
@@ -195,9 +196,7 @@ pub async fn stages(
         mirror(&mut watch, &mut queue, &mut report, (plan.jobs.len(), until)).await;
     }
     report.images = queue.finish();
-    if let Some((title, lines)) = log::deferred(&report) {
-        console.group(&title, &lines);
-    }
+    tell_deferred(console, &mut report);
     if report.cancelled.is_none() {
         match watch.until(access.check(&plan.jobs, &report.images, &events)).await {
             Ok(findings) => report.access = findings,
@@ -216,6 +215,21 @@ pub async fn stages(
     emit_configuration(inputs, &mut report);
     report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
+}
+
+/// Says what is left for another run, and why: as a failure, where it is one, to quiet runs too.
+fn tell_deferred(console: &Console, report: &mut Report) {
+    if let Some((title, lines)) = log::deferred(report) {
+        console.group(&title, &lines);
+    }
+    let Some(sentence) = log::left_over(report) else { return };
+    if report.on_budget == OnBudget::Fail {
+        console.error("on-budget", &sentence);
+    } else {
+        console.line(&sentence);
+    }
+    report.notices.insert(report.told, sentence);
+    report.told += 1;
 }
 
 /// The report of a run that has done nothing yet.
@@ -295,6 +309,7 @@ async fn settled<S: Future<Output = &'static str>>(
                 if inputs.prune.is_some() {
                     written = scopes(list, (&expansion, &plan.jobs), &inputs.request, &inputs.insecure_registries);
                 }
+                report.notices.extend(idle(&expansion, &inputs.request));
                 report.list = Some(ListReport::new(expansion));
             }
             Err(signal) => report.cancelled = Some(signal),
@@ -308,6 +323,24 @@ async fn settled<S: Future<Output = &'static str>>(
         list.part = inputs.shard;
     }
     Ok((plan, written))
+}
+
+/// What holds nothing, and most often is misspelt: nothing else shows it.
+fn idle(expansion: &Expansion, request: &Request) -> Vec<String> {
+    let immutable = expansion.idle.iter().map(|(at, pattern)| {
+        format!("{at}: `immutable` holds no tag of the list by `{}`; a pattern is for the whole tag", quote(pattern))
+    });
+    let sources = expansion.lines.iter().filter_map(|line| line.source.registry());
+    let is_whole = expansion.entries.iter().all(|entry| entry.result.is_ok());
+    let lock = request.lock.as_ref().filter(|_| is_whole);
+    let glob = lock.and_then(|lock| lock.idle_glob(sources)).map(|glob| {
+        let example = "docker.io/library/nginx:*";
+        format!(
+            "`lock-update` is `{}`, which no line of the lock has; they begin like `{example}`",
+            quote(&glob.to_string())
+        )
+    });
+    immutable.chain(glob).collect()
 }
 
 /// What is wrong with a list, before anything of it was looked at; that nothing was written is news where something would be.
@@ -383,14 +416,14 @@ async fn mirror<S: Future<Output = &'static str>>(
             Ok(Some(image)) => Ok(image),
             Ok(None) => {
                 queue.defer();
-                report.over_budget = true;
+                report.over_budget = Some(Budget::Time);
                 break;
             }
             Err(signal) => Err(signal),
         };
         match next {
             // With the others that are, when all is over.
-            Ok(Some(image)) if image.result == Outcome::Deferred => report.over_budget = true,
+            Ok(Some(image)) if image.result == Outcome::Deferred => report.over_budget = Some(Budget::Pulls),
             Ok(Some(image)) => say(watch.console, report, of, image),
             Ok(None) => break,
             Err(signal) => {

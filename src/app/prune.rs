@@ -342,8 +342,8 @@ fn unfit(report: &Report) -> Option<String> {
     };
     let left = report.images.len() - report.images.iter().filter(is_well).count();
     match (left, report.over_budget) {
-        (0, false) => None,
-        (0, true) => Some("a limit has ended the run".to_owned()),
+        (0, None) => None,
+        (0, Some(_)) => Some("a limit has ended the run".to_owned()),
         (left, _) => Some(format!("{} failed, or left for another run", count(left as u64, "image"))),
     }
 }

@@ -5,6 +5,7 @@
 
 mod attesting;
 mod looking;
+mod settled;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
@@ -24,11 +25,11 @@ use crate::engine::ends::{self, Endpoint, Way};
 use crate::engine::job::Job;
 use crate::engine::known::Known;
 use crate::engine::options::{
-    Check, ChildSelection, Mode, OnConflict, Operation, Options, Platforms, SourceTag, TargetState, UnchangedDetail,
+    Check, ChildSelection, Mode, OnConflict, Operation, Options, Platforms, TargetState, UnchangedDetail,
 };
 use crate::engine::outcome::{ImageOutcome, Outcome, TargetTag, Verification};
 use crate::engine::pulls::Pulls;
-use crate::engine::resolve::{self, Resolved};
+use crate::engine::resolve::{self, Resolved, Root};
 use crate::engine::session::Session;
 use crate::engine::signatures;
 use crate::engine::size;
@@ -211,26 +212,30 @@ impl<'a> ImageTask<'a> {
 
     async fn copy(&self, Way { target, reader }: &Way<'_>) -> Result<Outcome, Error> {
         let asked = self.never_moves(target).await?;
-        let settled = self.settled(asked.as_ref()).cloned();
-        if let Some(outcome) = self.stays_settled(&target.store, settled.as_ref()).await? {
-            return Ok(outcome);
-        }
+        let settled = self.settled(asked.as_ref());
+        let origin = match settled {
+            Some(found) => match self.settle(target, found).await? {
+                ControlFlow::Break(outcome) => return Ok(outcome),
+                ControlFlow::Continue(origin) => origin,
+            },
+            None => None,
+        };
         let source = ends::source(self.session, self.job, &self.meter).await?;
         if self.job.options.platforms != Platforms::All {
             self.pulls.turn(&source).await;
         }
         // Where only the source's digest names the target, the target can be asked once that is known.
         let early = target.tag.as_deref().map(TagOrDigest::Tag).or(target.digest.as_ref().map(TagOrDigest::Digest));
-        let (resolved, found) = match asked {
-            Some(found) => (self.resolve(&source, Need::Digest).await?, Ok(found)),
+        let (resolved, found) = match &asked {
+            Some(found) => (self.resolve_settled(&source, settled).await?, Ok(found.clone())),
             None => self.find_both(&source, (&target.store, early), reader).await?,
         };
-        self.known().record(&resolved);
+        self.note(&resolved, settled, origin);
         self.job.check_expected_digest(&resolved)?;
         let resolved = self.as_before(resolved, target, found.as_ref().ok().and_then(Option::as_ref)).await?;
         let wanted = resolved.root.digest().clone();
-        if let Some(found) = settled.filter(|found| *found != wanted) {
-            return self.stays_unattested(&target.store, &found).await;
+        if let Some(found) = settled.filter(|found| **found != wanted) {
+            return self.stays_behind(&target.store, found).await;
         }
         let stands_in = target.store.tag_of(&wanted);
         let (target_at, found) = self.find_wanted(target, (&wanted, stands_in.as_deref()), (early, found)).await?;
@@ -250,14 +255,7 @@ impl<'a> ImageTask<'a> {
         }
         let Resolved { root, chosen, children, smaller, .. } = resolved;
         self.pulls.root(&source, &root).await?;
-        let read = root.manifest(&source.store, source.at()).boxed();
-        let read = match &source.store {
-            // Asked again for each image: its report names the mirror that served it.
-            Source::Mirrors(_) => read,
-            Source::Registry(_) | Source::Layout(_) => {
-                reader.manifest(&wanted, read, |manifest| source.store.hold(manifest)).boxed()
-            }
-        };
+        let read = read_root(&source, root, reader);
         let (root, ()) = tokio::try_join!(read, self.expect_blobs(&target.store, before).map(Ok))?;
         let below = ChildSelection::among(children.as_ref(), &root);
         // Before a pull is set aside, and spent, for what there is no room for.
@@ -353,21 +351,6 @@ impl<'a> ImageTask<'a> {
         }
     }
 
-    /// What the target has under a tag that does not move, where that settles it whatever the source has: its signature too.
-    fn settled<'f>(&self, asked: Option<&'f Option<Digest>>) -> Option<&'f Digest> {
-        let Options { source_tag, platforms, .. } = &*self.job.options;
-        let found = asked?.as_ref()?;
-        let is_due = self.is_due(Some(found).filter(|_| *platforms == Platforms::All));
-        (source_tag.settles(found) && !is_due).then_some(found)
-    }
-
-    /// Whether the signature must be looked at although the target has the image.
-    fn is_due(&self, digest: Option<&Digest>) -> bool {
-        let Options { requirement, unchanged, .. } = &*self.job.options;
-        let is_handed_over = *unchanged >= UnchangedDetail::Signatures;
-        requirement.as_ref().is_some_and(|wanted| wanted.is_due(digest) || is_handed_over && wanted.is_asked())
-    }
-
     /// Compares what the target has with what it is to have: how it looks before the copy, or how the image ends where
     /// nothing is to be copied.
     async fn compare(
@@ -394,7 +377,10 @@ impl<'a> ImageTask<'a> {
                 self.known().image.digest = Some(actual);
                 Ok(ControlFlow::Break(Outcome::Kept))
             }
-            OnConflict::Fail => Err(Error::Conflict { reference: target.object(at), actual, wanted: wanted.clone() }),
+            OnConflict::Fail => {
+                let (reference, written_in) = (target.object(at), self.job.options.conflict_in);
+                Err(Error::Conflict { reference, actual, wanted: wanted.clone(), written_in })
+            }
         }
     }
 
@@ -415,30 +401,6 @@ impl<'a> ImageTask<'a> {
                 (at, self.target_digest(&target.store, at).await?)
             }
         })
-    }
-
-    /// Of a tag that does not move, what the target has under its name; nothing of others, and where every part is to be looked
-    /// at.
-    async fn never_moves(&self, target: &Endpoint<Target>) -> Result<Option<Option<Digest>>, Error> {
-        let Options { source_tag, check, .. } = &*self.job.options;
-        match (source_tag, &target.tag) {
-            (SourceTag::Immutable | SourceTag::Locked(_), Some(tag)) if *check == Check::Quick => {
-                let found = self.target_digest(&target.store, TagOrDigest::Tag(tag)).await?;
-                self.known().image.target_tag = TargetTag::of(Some(&found));
-                Ok(Some(found))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// What is at the target is what is wanted, whatever the source says.
-    async fn stays(&self, target: &Target, found: &Digest) -> Result<Outcome, Error> {
-        self.known().image.digest = Some(found.clone());
-        if self.job.options.unchanged >= UnchangedDetail::Platforms {
-            let root = target.get_manifest(TagOrDigest::Digest(found)).await?;
-            self.known().describe(&root, None, None, |_| None);
-        }
-        Ok(Outcome::Unchanged)
     }
 
     /// What the source is, and what the target has where it is to go, as far as that can be asked yet: side by side.
@@ -594,5 +556,18 @@ impl<'a> ImageTask<'a> {
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.locked()
+    }
+}
+
+/// The manifest that is copied, once for all targets that it goes to.
+async fn read_root(source: &Endpoint<Source>, root: Root, reader: &Subscriber<'_>) -> Result<Manifest, Error> {
+    let digest = root.digest().clone();
+    let read = root.manifest(&source.store, source.at()).boxed();
+    match &source.store {
+        // Asked again for each image: its report names the mirror that served it.
+        Source::Mirrors(_) => read.await,
+        Source::Registry(_) | Source::Layout(_) => {
+            reader.manifest(&digest, read, |manifest| source.store.hold(manifest)).await
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::engine::behind::Tolerance;
-use crate::error::Pin;
+use crate::error::{Pin, WrittenIn};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::{Descriptor, Manifest};
 use crate::oci::platform::Platform;
@@ -46,6 +46,8 @@ pub struct Options {
     pub unchanged: UnchangedDetail,
     /// What to do when the target tag exists with another digest.
     pub on_conflict: OnConflict,
+    /// Where that is written.
+    pub conflict_in: WrittenIn,
     /// What the source must resolve to.
     pub expected_digest: Option<Digest>,
     /// Where that is written.
@@ -146,10 +148,21 @@ impl Choice for OnConflict {
 pub enum SourceTag {
     /// It may: it is asked for.
     MayMove,
-    /// It never does: what is at the target under its name is it, and the source is not asked.
-    Immutable,
-    /// It is known to be this: where that is at the target, the source is not asked.
+    /// It never does: what a lock has for it is it, and without that, what the target has under its name.
+    Immutable(LockLine),
+    /// It may, and a lock holds it at this.
     Locked(Digest),
+}
+
+/// What a lock has for a tag that never moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockLine {
+    /// There is no lock, or none that helps: of chosen platforms the target has another digest.
+    None,
+    /// Nothing yet.
+    Missing,
+    /// This digest.
+    Is(Digest),
 }
 
 impl SourceTag {
@@ -157,8 +170,16 @@ impl SourceTag {
     pub fn settles(&self, found: &Digest) -> bool {
         match self {
             Self::MayMove => false,
-            Self::Immutable => true,
-            Self::Locked(digest) => digest == found,
+            Self::Immutable(LockLine::None | LockLine::Missing) => true,
+            Self::Immutable(LockLine::Is(digest)) | Self::Locked(digest) => digest == found,
+        }
+    }
+
+    /// What a lock has for it.
+    pub fn line(&self) -> Option<&Digest> {
+        match self {
+            Self::Immutable(LockLine::Is(digest)) | Self::Locked(digest) => Some(digest),
+            Self::MayMove | Self::Immutable(LockLine::None | LockLine::Missing) => None,
         }
     }
 }

@@ -85,9 +85,12 @@ pub async fn set_since(
         return Ok(None);
     };
     match resolve::target(target, at).await?.filter(|actual| actual != wanted) {
-        Some(actual) if options.on_conflict == OnConflict::Fail => {
-            Err(Error::Conflict { reference: target.object(at), actual, wanted: wanted.clone() })
-        }
+        Some(actual) if options.on_conflict == OnConflict::Fail => Err(Error::Conflict {
+            reference: target.object(at),
+            actual,
+            wanted: wanted.clone(),
+            written_in: options.conflict_in,
+        }),
         found => Ok(found),
     }
 }

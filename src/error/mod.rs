@@ -44,6 +44,15 @@ impl fmt::Display for Side {
     }
 }
 
+/// Where something that is wanted of an image is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrittenIn {
+    /// An input.
+    Input,
+    /// A list, in its entry or its `defaults`, which comes before the input.
+    List,
+}
+
 /// Where a digest is written that a source must have: there it is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Pin {
@@ -198,6 +207,8 @@ pub enum Error {
         actual: Digest,
         /// What would have been written.
         wanted: Digest,
+        /// Where it is wanted so.
+        written_in: WrittenIn,
     },
     /// The tag was written, and names another digest a moment later, while what was written is still there.
     #[error(

@@ -69,7 +69,7 @@ mod tests {
         UnchangedDetail,
     };
     use crate::environment::Environment;
-    use crate::error::{Error, Pin};
+    use crate::error::{Error, Pin, WrittenIn};
     use crate::github::server::Server;
     use crate::oci::reference::ImageReference;
     use crate::secret::{Credential, Secret};
@@ -87,6 +87,7 @@ mod tests {
                 check: Check::Quick,
                 unchanged: UnchangedDetail::Digest,
                 on_conflict: OnConflict::Overwrite,
+                conflict_in: WrittenIn::Input,
                 expected_digest: None,
                 pin: Pin::Input,
                 source_tag: SourceTag::MayMove,

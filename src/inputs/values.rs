@@ -17,7 +17,7 @@ use crate::engine::options::{
     Subset, UnchangedDetail,
 };
 use crate::environment::Environment;
-use crate::error::{Error, Pin};
+use crate::error::{Error, Pin, WrittenIn};
 use crate::github::server::Server;
 use crate::http::proxies::Proxies;
 use crate::http::roots::ExtraRoots;
@@ -139,6 +139,7 @@ impl Values {
                     check: self.check(task)?,
                     unchanged: detail(&emit, declined.as_deref()),
                     on_conflict: self.choice("on-conflict")?,
+                    conflict_in: WrittenIn::Input,
                     expected_digest: self.expected_digest(&images)?,
                     pin: Pin::Input,
                     source_tag: SourceTag::MayMove,

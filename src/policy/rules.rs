@@ -53,7 +53,8 @@ impl Requirement {
         self.is_asked()
             && match (&self.checked, digest) {
                 (Checked::NotKept, _) | (Checked::Locked(Some(_)), None) => false,
-                (Checked::Locked(checked), _) => checked.as_ref() != digest,
+                (Checked::Locked(None), _) => true,
+                (Checked::Locked(Some(checked)), Some(digest)) => checked != digest,
             }
     }
 }

@@ -33,7 +33,7 @@ pub struct ListReport {
 impl ListReport {
     /// What is told of an expansion. Which of its images this run works on is not known yet.
     pub fn new(expansion: Expansion) -> Self {
-        let Expansion { lines, entries, refused, traffic } = expansion;
+        let Expansion { lines, entries, refused, traffic, idle: _ } = expansion;
         // A collection takes over the room of the lines, a dozen times of what it needs.
         let mut sources: Vec<ImageReference> = lines.into_iter().map(|line| line.source).collect();
         sources.shrink_to_fit();

@@ -6,13 +6,13 @@
 use std::path::Path;
 
 use crate::emit::files::ConsumerConfig;
-use crate::engine::options::Command;
+use crate::engine::options::{Command, OnBudget};
 use crate::engine::outcome::{ImageOutcome, Outcome};
-use crate::report::Report;
 use crate::report::figures::{self, Moved, moved, pinned, runs, total_bytes};
 use crate::report::headline::{self, headline, outcome};
 use crate::report::package_access;
 use crate::report::prune::PruneReport;
+use crate::report::{Budget, Report};
 use crate::text::choice::Choice as _;
 use crate::text::units::{count, duration, plural, size};
 
@@ -50,6 +50,22 @@ pub fn deferred(report: &Report) -> Option<(String, Vec<String>)> {
     let lines: Vec<String> = report.images.iter().filter(|image| image.result == Outcome::Deferred).map(line).collect();
     let title = format!("{} deferred", count(lines.len() as u64, "image"));
     (!lines.is_empty()).then_some((title, lines))
+}
+
+/// Why images were left for another run, where that is not said of each of them, or lets the run fail.
+pub fn left_over(report: &Report) -> Option<String> {
+    let budget = report.over_budget?;
+    let fails = report.on_budget == OnBudget::Fail;
+    let end = if fails { format!(", and {} is `fail`", report.reader.input("on-budget")) } else { String::new() };
+    match budget {
+        Budget::Time => {
+            let limit = report.reader.input("time-limit");
+            Some(format!("{limit} was over before all was done: the rest is left for another run{end}"))
+        }
+        Budget::Pulls => {
+            fails.then(|| format!("the pulls do not reach for all: the rest is left for another run{end}"))
+        }
+    }
 }
 
 /// The lines of an image's group.

@@ -64,8 +64,8 @@ pub struct Report {
     pub prune: Option<PruneReport>,
     /// What of a request in free text was declined; none where there is no such request.
     pub asked: Option<Vec<Declined>>,
-    /// Whether a limit has left images for another run.
-    pub over_budget: bool,
+    /// What has left images for another run.
+    pub over_budget: Option<Budget>,
     /// What is made of that.
     pub on_budget: OnBudget,
     /// Why the run ended before its images, when the registries had been asked already.
@@ -74,6 +74,15 @@ pub struct Report {
     pub lock: Option<String>,
     /// Where the person is who reads it.
     pub reader: Reader,
+}
+
+/// What a run may use, and may have used up before its images are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// `time-limit`.
+    Time,
+    /// `pull-budget`, or what the registry bills.
+    Pulls,
 }
 
 impl Report {
@@ -93,7 +102,7 @@ impl Report {
             plan: None,
             prune: None,
             asked: None,
-            over_budget: false,
+            over_budget: None,
             on_budget: OnBudget::Defer,
             problem: None,
             lock: None,
@@ -139,7 +148,7 @@ impl Report {
                 2
             }
             None if self.problem.is_some() => 1,
-            None if self.over_budget && self.on_budget == OnBudget::Fail => 1,
+            None if self.over_budget.is_some() && self.on_budget == OnBudget::Fail => 1,
             None if self.prune.as_ref().is_some_and(PruneReport::fails) => 1,
             None if self.asked.iter().flatten().any(Declined::is_image) => 1,
             None if self.count(Outcome::Failed) > 0 || self.access.fails() => 1,

@@ -287,8 +287,12 @@ fn sections<'a>(report: &'a Report, list: &ListReport) -> Vec<(Section, Vec<&'a 
 }
 
 fn row(report: &Report, image: &ImageOutcome, change: Change, bills: bool) -> String {
-    let target = image.target.as_ref().unwrap_or(&image.source).to_string();
-    let target = if change == Change::MoveVersion { format!("**{}**", code(&target)) } else { code(&target) };
+    // Where none is known, what was to go there.
+    let target = match (&image.target, change) {
+        (Some(target), Change::MoveVersion) => format!("**{}**", code(&target.to_string())),
+        (Some(target), _) => code(&target.to_string()),
+        (None, _) => format!("– (source {})", code(&image.source.to_string())),
+    };
     let short = |digest: Option<&Digest>| {
         digest.map_or("–".to_owned(), |digest| {
             format!("`{}:{}`", digest.algorithm(), digest.hex().get(..12).unwrap_or_default())

@@ -139,7 +139,131 @@ images:
     // Where every part is looked at, the source is asked too.
     lists.reset();
     run.clone().input("check", "deep").run().await;
-    assert_eq!(lists.source.count("HEAD", "/manifests/1.0.1"), 1, "{}", lists.requests());
+    let asked = format!("/manifests/{}", images::single().digest());
+    assert_eq!(lists.source.count("HEAD", "/manifests/1.0."), 0, "{}", lists.requests());
+    assert!(lists.source.count("GET", &asked) > 0, "{}", lists.requests());
+}
+
+#[tokio::test]
+async fn an_immutable_tag_is_moved_by_no_run_whatever_it_looks_at() {
+    let lists = Lists::new();
+    let (old, new) = (images::single(), images::docker_single());
+    lists.tags("app", &old, &["1.0.0"]);
+    let list = "images: [{source: SOURCE/app, target: TARGET/app, tags: ['1.0.0'], immutable: '*'}]";
+    let run = lists.run(list);
+    run.succeeds().await;
+    // It has moved at its source, which has the old image still.
+    lists.source.seed(&new, "app:1.0.0");
+    lists.reset();
+    let deep = run.clone().input("check", "deep");
+    assert_eq!(results(&deep.succeeds().await), ["app:1.0.0 unchanged"]);
+    assert_eq!(lists.source.count("HEAD", "/manifests/1.0.0"), 0, "{}", lists.requests());
+    // A part that was lost at the target comes from the image that is to be there, not from the one that is there by now.
+    assert!(lists.target.forget("app", &old.blobs_of(old.digest())[1]));
+    assert_eq!(results(&deep.succeeds().await), ["app:1.0.0 copied"]);
+    lists.target.is_whole("app", "1.0.0").unwrap();
+    assert_eq!(lists.target.tag("app", "1.0.0").as_deref(), Some(old.digest()));
+    // Where the source has it no more, nothing says that every part is right; nothing is replaced either.
+    assert!(lists.source.forget("app", old.digest()));
+    let outcome = deep.fails_with(1).await;
+    assert!(outcome.says("source: GET manifest") && outcome.says("404"), "{outcome}");
+    assert_eq!(results(&run.succeeds().await), ["app:1.0.0 unchanged"]);
+    assert_eq!(lists.target.tag("app", "1.0.0").as_deref(), Some(old.digest()));
+}
+
+#[tokio::test]
+async fn an_immutable_tag_that_is_there_already_gets_its_line_once_the_source_has_said_that_it_has_it() {
+    let lists = Lists::new();
+    let (old, new) = (images::single(), images::docker_single());
+    lists.tags("app", &old, &["1.0.0", "1.0.1", "1.0.2"]);
+    let list = "images: [{source: SOURCE/app, target: TARGET/app, tags: ['1.0.0', '1.0.1', '1.0.2'], immutable: '*'}]";
+    let run = lists.run(list);
+    run.succeeds().await;
+    // One has moved at its source since, and one at the target.
+    lists.source.seed(&new, "app:1.0.1");
+    lists.target.seed(&images::release(7), "app:1.0.2");
+    let lock = || std::fs::read_to_string(lists.path().join("images.lock")).unwrap();
+    let locked = run.clone().input("lock", "images.lock");
+    lists.reset();
+    let outcome = locked.clone().input("dry-run", "true").succeeds().await;
+    assert_eq!(outcome.json()["totals"]["unchanged"], 3, "{outcome}");
+    for (tag, lines) in [("1.0.0", 1), ("1.0.1", 0), ("1.0.2", 0)] {
+        assert_eq!(lock().matches(&format!("app:{tag} {}", old.digest())).count(), lines, "{tag}: {}", lock());
+    }
+    assert!(outcome.says("the lock gets no line for it"), "{outcome}");
+    // A line once written costs the source nothing.
+    assert_eq!(lists.source.requests(), 3, "{}", lists.requests());
+    lists.reset();
+    locked.succeeds().await;
+    assert_eq!(lists.source.requests(), 2, "{}", lists.requests());
+    let frozen = locked.clone().input("frozen", "true").fails_with(1).await;
+    assert_eq!(results(&frozen), ["app:1.0.0 unchanged", "app:1.0.1 failed", "app:1.0.2 failed"]);
+    let planned = locked.clone().input("frozen", "true").input("dry-run", "true").fails_with(1).await;
+    assert!(planned.output("plan").contains("| – (source `"), "{}", planned.output("plan"));
+    assert_eq!(lists.target.writes(), 0, "{}", lists.requests());
+    // Looked at is what is there, whatever the tag is by now; and a source that does not answer takes nothing away.
+    let deep = locked.clone().input("check", "deep").fails_with(1).await;
+    assert_eq!(deep.json()["totals"]["unchanged"], 2, "{deep}");
+    assert_eq!(deep.json()["totals"]["failed"], 1, "{deep}");
+    for method in ["HEAD", "GET"] {
+        lists.source.fault(Fault::on(method, "/v2/app/manifests/", What::status(403)).always());
+    }
+    let outcome = locked.succeeds().await;
+    assert_eq!(outcome.json()["totals"]["unchanged"], 3, "{outcome}");
+    assert!(outcome.says("the source could not be asked: "), "{outcome}");
+    assert_eq!(lists.target.tag("app", "1.0.1").as_deref(), Some(old.digest()));
+}
+
+#[tokio::test]
+async fn an_immutable_tag_is_at_each_target_what_its_lock_has_and_no_target_gets_another_by_it() {
+    let lists = Lists::new();
+    let (old, new) = (images::single(), images::docker_single());
+    lists.tags("app", &old, &["1.0.0"]);
+    let list =
+        |targets: &str| format!("images: [{{source: SOURCE/app, target: {targets}, tags: ['1.0.0'], immutable: '*'}}]");
+    let (one, both) = (list("TARGET/one"), list("[TARGET/one, TARGET/two]"));
+    lists.run(&one).succeeds().await;
+    lists.source.seed(&new, "app:1.0.0");
+    let digests = || ["one", "two"].map(|name| lists.target.tag(name, "1.0.0"));
+    let locked = lists.run(&both).input("lock", "images.lock");
+    for _ in 0..2 {
+        // Another target got what the source has by now: that is no line by which the first one would move.
+        locked.succeeds().await;
+        assert_eq!(digests(), [Some(old.digest().to_owned()), Some(new.digest().to_owned())]);
+        let lock = std::fs::read_to_string(lists.path().join("images.lock")).unwrap_or_default();
+        assert!(!lock.contains("app:1.0.0"), "{lock}");
+    }
+    // With a line each has that.
+    let line = format!("{}:1.0.0 {} 2026-01-01\n", lists.source.name("app"), old.digest());
+    std::fs::write(lists.path().join("images.lock"), &line).unwrap();
+    lists.target.forget_tag("two", "1.0.0");
+    locked.succeeds().await;
+    assert_eq!(digests(), [Some(old.digest().to_owned()), Some(old.digest().to_owned())]);
+    assert_eq!(std::fs::read_to_string(lists.path().join("images.lock")).unwrap(), line);
+}
+
+#[tokio::test]
+async fn a_conflict_that_the_list_has_made_a_failure_is_settled_in_the_list() {
+    let lists = Lists::new();
+    lists.tags("app", &images::single(), &["1.0"]);
+    lists.target.seed(&images::docker_single(), "app:1.0");
+    let list = "images: [{source: SOURCE/app, target: TARGET/app, tags: ['1.0'], on-conflict: fail}]";
+    let outcome = lists.run(list).input("on-conflict", "overwrite").fails_with(1).await;
+    assert!(outcome.says("the list decides here, before any input"), "{outcome}");
+    let outcome = lists.run(&list.replace(", on-conflict: fail", "")).input("on-conflict", "fail").fails_with(1).await;
+    assert!(!outcome.says("the list decides here"), "{outcome}");
+}
+
+#[tokio::test]
+async fn what_holds_nothing_is_said() {
+    let lists = Lists::new();
+    lists.tags("app", &images::single(), &["v1.0"]);
+    let list = r"images: [{source: SOURCE/app, target: TARGET/app, tags: ['v1.*'], immutable: ['/^1\.\d+/', 'v1.*']}]";
+    let run = lists.run(list).input("lock", "images.lock").input("lock-update", "app:*").input("dry-run", "true");
+    let outcome = run.succeeds().await;
+    assert!(outcome.says(r"images.yml:1:10: `immutable` holds no tag of the list by `/^1\.\d+/`"), "{outcome}");
+    assert!(!outcome.says("by `v1.*`"), "{outcome}");
+    assert!(outcome.says("`lock-update` is `app:*`, which no line of the lock has"), "{outcome}");
 }
 
 #[tokio::test]
@@ -951,6 +1075,9 @@ async fn what_a_time_limit_leaves_is_deferred_and_the_next_run_goes_on_there() {
     assert_eq!(lists.target.tags("slow"), Vec::<String>::new());
     let outcome = run.clone().input("time-limit", "1s").input("on-budget", "fail").fails_with(1).await;
     assert!(outcome.says(" deferred"), "{outcome}");
+    let why = "`time-limit` was over before all was done: the rest is left for another run";
+    assert!(outcome.says(&format!("{why}, and `on-budget` is `fail`")), "{outcome}");
+    assert!(outcome.summary.contains(why), "{}", outcome.summary);
     lists.source.clear_faults();
     let outcome = run.succeeds().await;
     assert_eq!(results(&outcome), ["fast:1.0 unchanged", "slow:1.1 copied", "slow:1.0 copied"]);

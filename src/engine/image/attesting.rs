@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::engine::attest::Attesting;
 use crate::engine::image::ImageTask;
-use crate::engine::options::{SourceTag, Statement, TargetState};
+use crate::engine::options::{Statement, TargetState};
 use crate::engine::outcome::{ImageOutcome, Outcome, Verification};
 use crate::engine::tag::Tag;
 use crate::error::Error;
@@ -18,22 +18,6 @@ impl ImageTask<'_> {
         let (attestor, name) = (attestor?, self.job.target.as_ref()?);
         let (shared, meter) = (self.session.shared, &*self.meter);
         Some(Attesting { attestor, shared, meter, target, name })
-    }
-
-    /// What is settled stays as it is, unless a statement of ours about it is still to be made.
-    pub(super) async fn stays_settled(
-        &self,
-        target: &Target,
-        settled: Option<&Digest>,
-    ) -> Result<Option<Outcome>, Error> {
-        let Some(found) = settled else { return Ok(None) };
-        if self.is_unattested(target, found).await? {
-            return Ok(None);
-        }
-        if let SourceTag::Locked(digest) = &self.job.options.source_tag {
-            self.known().image.source_digest = Some(digest.clone());
-        }
-        self.stays(target, found).await.map(Some)
     }
 
     /// Whether something is still to be said of what the target has; asked once.
@@ -66,27 +50,16 @@ impl ImageTask<'_> {
         ImageOutcome { policy: self.policy(), verified: image.verified.clone().or(before), ..image }
     }
 
-    /// The source has another image by now under a tag that does not move: what is at the target stays, and nothing is said of it.
-    pub(super) async fn stays_unattested(&self, target: &Target, found: &Digest) -> Result<Outcome, Error> {
-        self.known().image.source_digest = None;
-        self.meter.notice(
-            "nothing is attested of it: the source has another image by now, and it is not known from where this one came"
-                .to_owned(),
-        );
-        self.stays(target, found).await
-    }
-
     /// Says it, of what was copied, and of what is there unchanged and has no such statement: one that failed is made up for.
     pub(super) async fn attested(&self, target: &Target, outcome: Outcome) -> Result<Outcome, Error> {
         let Some(attesting) = self.attesting(target) else { return Ok(outcome) };
         let Some(digest) = self.known().image.digest.clone() else { return Ok(outcome) };
         let before = self.tag();
         let is_due = match outcome {
-            Outcome::Copied => true,
             // Of what stays at the target whatever the source has, it is not known from where it came.
-            Outcome::Unchanged if self.known().image.source_digest.is_some() => {
-                self.is_unattested(target, &digest).await?
-            }
+            _ if self.known().image.source_digest.is_none() => false,
+            Outcome::Copied => true,
+            Outcome::Unchanged => self.is_unattested(target, &digest).await?,
             _ => false,
         };
         if is_due {

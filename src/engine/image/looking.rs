@@ -3,7 +3,7 @@
 use crate::engine::behind::Verdict;
 use crate::engine::ends::{self, Endpoint};
 use crate::engine::image::{ImageTask, Need};
-use crate::engine::options::{Mode, Operation, Options, Platforms, SourceTag, TargetState};
+use crate::engine::options::{LockLine, Mode, Operation, Options, Platforms, SourceTag, TargetState};
 use crate::engine::outcome::Outcome;
 use crate::engine::resolve::{self, Resolved, Root};
 use crate::engine::verify::{self, Comparison};
@@ -54,6 +54,10 @@ impl ImageTask<'_> {
         let immovable = stays.clone().filter(|_| !is_locked);
         source.digest = stays.or(source.digest);
         self.known().record(&resolved);
+        if immovable.is_some() {
+            // The tag was not asked for.
+            self.known().image.source_digest = None;
+        }
         self.job.check_expected_digest(&resolved)?;
         // What a lock says was held against the policy is not looked at again, as a copy does not.
         if !self.job.options.requirement.as_ref().is_some_and(|wanted| wanted.was_checked(&resolved.named)) {
@@ -132,9 +136,9 @@ impl ImageTask<'_> {
     fn locked(&self) -> Option<&Digest> {
         let Options { source_tag, expected_digest, pin, .. } = &*self.job.options;
         match (source_tag, pin) {
-            (SourceTag::Locked(digest), _) => Some(digest),
+            (SourceTag::Locked(digest) | SourceTag::Immutable(LockLine::Is(digest)), _) => Some(digest),
             (_, Pin::Lock(_) | Pin::Frozen(_)) => expected_digest.as_ref(),
-            (SourceTag::MayMove | SourceTag::Immutable, Pin::Input | Pin::Source) => None,
+            (SourceTag::MayMove | SourceTag::Immutable(_), Pin::Input | Pin::Source) => None,
         }
     }
 
@@ -144,7 +148,7 @@ impl ImageTask<'_> {
         let Options { source_tag, platforms, expected_digest, .. } = &*self.job.options;
         let is_whole = *platforms == Platforms::All && expected_digest.is_none() && self.job.source.digest().is_none();
         match &target.tag {
-            Some(tag) if *source_tag == SourceTag::Immutable && is_whole => {
+            Some(tag) if matches!(source_tag, SourceTag::Immutable(_)) && is_whole => {
                 resolve::target(&target.store, TagOrDigest::Tag(tag)).await
             }
             _ => Ok(None),

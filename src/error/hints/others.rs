@@ -7,7 +7,7 @@ use crate::error::hints::rule::{Hint, RUN_AGAIN, Rule, always, when};
 use crate::error::reader::{Form, Reader};
 use crate::error::signature::{Rejection, Unsigned};
 use crate::error::violation::Violation;
-use crate::error::{Counted, Error, Pin, Side, ToldBy};
+use crate::error::{Counted, Error, Pin, Side, ToldBy, WrittenIn};
 use crate::text::quote::quote;
 
 const PROXY: Hint = always(|_, r| {
@@ -405,6 +405,14 @@ pub const RULES: &[Rule] = &[
                 "to stay with the old image, name the source by digest: `repository:tag@sha256:…`".to_owned()
             }),
         ],
+    },
+    Rule {
+        is: |f| matches!(f.error, Error::Conflict { written_in: WrittenIn::List, .. }),
+        hints: &[always(|_, _| {
+            "the list decides here, before any input: let its entry, or its defaults, say `overwrite` of a conflict to replace what \
+             the tag points at, or `keep` to leave it"
+                .to_owned()
+        })],
     },
     Rule {
         is: |f| matches!(f.error, Error::Conflict { .. }),

@@ -4,14 +4,14 @@
 //! fails takes no other with it. Asks for listings, and for the times of those tags alone whose rules need them. Never holds
 //! more than the listings of a few repositories.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use crate::engine::options::{Options, Platforms, SourceTag};
+use crate::engine::options::{LockLine, Options, Platforms, SourceTag};
 use crate::error::object::Object;
 use crate::error::{Error, Pin, Side};
 use crate::observe::counts::Traffic;
@@ -20,7 +20,7 @@ use crate::observe::meter::Meter;
 use crate::oci::digest::Digest;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::images::{At, Line, Say};
-use crate::plan::list::lock::Held;
+use crate::plan::list::lock::{Held, Lock};
 use crate::plan::list::schema::{Entry, List};
 use crate::plan::list::tags::{Selection, nothing_matched};
 use crate::plan::list::times;
@@ -44,6 +44,8 @@ pub struct Expansion {
     pub refused: Vec<(At, ImageReference, Error)>,
     /// What the listings have cost.
     pub traffic: Traffic,
+    /// Patterns of tags that never move which hold no tag of the list, each where it stands first.
+    pub idle: Vec<(At, String)>,
 }
 
 /// What has become of an entry that selects tags.
@@ -68,11 +70,22 @@ pub async fn expand(list: &List, request: &Request, registries: &Registries, eve
     let meter = Arc::new(Meter::new(events.clone()));
     let mut selections = select(list, registries, &meter).await;
     let mut expansion = Expansion::default();
+    // By pattern, where it stands first, and whether it holds a tag: one of the defaults need not do so in each entry.
+    let mut held: BTreeMap<String, (At, bool)> = BTreeMap::new();
     for (number, entry) in list.entries.iter().enumerate() {
         let selection = selections.remove(&number);
         let nothing = Selection::default();
         let selected = selection.as_ref().and_then(|selection| selection.as_ref().ok()).unwrap_or(&nothing);
-        for line in lines(entry, selected, request) {
+        let made = lines(entry, selected, request);
+        // Of a listing that failed it is not known; one that may be empty holds nothing today.
+        let is_unknown = matches!(&selection, Some(Err(_))) || made.is_empty();
+        for pattern in entry.settings.immutable.iter().flatten() {
+            let tags = made.iter().filter(|line| line.source.digest().is_none()).filter_map(|line| line.source.tag());
+            let holds = is_unknown || tags.into_iter().any(|tag| pattern.matches(tag));
+            let at = || (At::List(entry.position.clone()), false);
+            held.entry(pattern.to_string()).or_insert_with(at).1 |= holds;
+        }
+        for line in made {
             match unlisted(&line, request) {
                 Some(error) => expansion.refused.push((line.at, line.source, error)),
                 None => expansion.lines.push(line),
@@ -83,6 +96,8 @@ pub async fn expand(list: &List, request: &Request, registries: &Registries, eve
             expansion.entries.push(ExpandedEntry { at: At::List(entry.position.clone()), source, result });
         }
     }
+    let idle = held.into_iter().filter(|(_, (_, holds))| !holds).map(|(pattern, (at, _))| (at, pattern));
+    expansion.idle = idle.collect();
     expansion.traffic = meter.traffic();
     expansion
 }
@@ -184,7 +199,8 @@ fn lines(entry: &Entry, selection: &Selection, request: &Request) -> Vec<Line> {
     let options = entry.settings.apply(&request.options, request.subset);
     let options =
         Arc::new(Options { source_tag: SourceTag::MayMove, expected_digest: None, pin: Pin::Input, ..options });
-    let never = Arc::new(Options { source_tag: SourceTag::Immutable, ..Options::clone(&options) });
+    let never = SourceTag::Immutable(LockLine::None);
+    let never = Arc::new(Options { source_tag: never, ..Options::clone(&options) });
     let immutable = entry.settings.immutable.as_deref().unwrap_or_default();
     let targets: Vec<Option<&String>> = match &entry.settings.targets {
         Some(targets) => targets.iter().map(Some).collect(),
@@ -192,22 +208,29 @@ fn lines(entry: &Entry, selection: &Selection, request: &Request) -> Vec<Line> {
     };
     let mut lines = Vec::new();
     let is_whole = options.platforms == Platforms::All;
+    let takes_new_lines = request.lock.as_ref().is_some_and(Lock::takes_new_lines);
     for (source, tag) in sources {
-        let never_moves = tag.is_some_and(|tag| immutable.iter().any(|pattern| pattern.matches(&tag)));
+        // What has a digest of its own is what the list says, and moves with it.
+        let never_moves =
+            source.digest().is_none() && tag.is_some_and(|tag| immutable.iter().any(|pattern| pattern.matches(&tag)));
         let held = match (&request.lock, source.registry()) {
             (Some(lock), Some(reference)) => lock.held(reference),
             _ => Held::Free(None),
         };
         let mut options = Arc::clone(if never_moves { &never } else { &options });
         // Of some platforms the target has another digest than the lock.
-        match &held {
-            Held::At(digest) if is_whole => {
-                Arc::make_mut(&mut options).source_tag = SourceTag::Locked(digest.clone());
+        let known = match &held {
+            Held::At(digest) if is_whole && !never_moves => Some(SourceTag::Locked(digest.clone())),
+            Held::At(digest) | Held::Free(Some(digest)) if is_whole && never_moves => {
+                Some(SourceTag::Immutable(LockLine::Is(digest.clone())))
             }
-            Held::Free(Some(digest)) if is_whole && never_moves => {
-                Arc::make_mut(&mut options).source_tag = SourceTag::Locked(digest.clone());
+            Held::Free(None) if never_moves && source.registry().is_some() && takes_new_lines => {
+                Some(SourceTag::Immutable(LockLine::Missing))
             }
-            _ => {}
+            _ => None,
+        };
+        if let Some(source_tag) = known {
+            Arc::make_mut(&mut options).source_tag = source_tag;
         }
         if let (Held::At(digest), Some(lock)) = (held, &request.lock) {
             let options = Arc::make_mut(&mut options);

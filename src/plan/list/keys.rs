@@ -2,10 +2,14 @@
 //!
 //! Owns the sentences about a key or a value that is none of those. Never knows what a key is for.
 
+use std::time::Duration;
+
+use crate::plan::list::pattern::Pattern;
 use crate::plan::list::yaml::{Key, Node, Place, Problem, Value};
 use crate::text::choice::{self, Choice};
 use crate::text::nearest::nearest;
 use crate::text::quote::quote;
+use crate::text::units;
 
 /// What other tools' lists call their logins.
 const LOGINS: [&str; 8] = ["creds", "credentials", "username", "user", "password", "pass", "auth", "token"];
@@ -109,4 +113,19 @@ pub fn known(key: &Key, of: &str, keys: &[&str]) -> Result<(), Problem> {
         None => format!("; there are {}", keys.join(", ")),
     };
     Err(Problem::new(key.place, format!("{of} has no key `{name}`{hint}")))
+}
+
+/// Patterns of tags.
+pub fn patterns(key: &Key, value: &Node) -> Result<Vec<Pattern>, Problem> {
+    let parse = |(place, text)| Pattern::parse(text).map_err(|problem| Problem::new(place, problem));
+    several(key, value)?.into_iter().map(parse).collect()
+}
+
+/// `180d`, `36h`: a time span as it is written.
+pub fn span(key: &Key, value: &Node) -> Result<Duration, Problem> {
+    let text = text(key, value)?;
+    units::age(text).ok_or_else(|| {
+        let text = quote(text);
+        Problem::new(value.place, format!("`{}` is a time span like `180d`, `2w` or `36h`, and not `{text}`", key.text))
+    })
 }

@@ -136,6 +136,19 @@ impl Lock {
         if self.update == Update::Frozen { Pin::Frozen(name) } else { Pin::Lock(name) }
     }
 
+    /// The glob of the lines that may change, where it is the name of none of them, nor of a tag of the list.
+    pub fn idle_glob<'a>(&self, wanted: impl IntoIterator<Item = &'a Reference>) -> Option<&Pattern> {
+        let Update::Matching(pattern) = &self.update else { return None };
+        let is_known = self.lines.keys().any(|key| pattern.matches(key));
+        let is_wanted = || wanted.into_iter().filter_map(key).any(|key| pattern.matches(&key));
+        (!is_known && !is_wanted()).then_some(pattern)
+    }
+
+    /// Whether a tag without a line gets one.
+    pub fn takes_new_lines(&self) -> bool {
+        !matches!(self.update, Update::Frozen | Update::None)
+    }
+
     /// What it says of a source.
     pub fn held(&self, source: &Reference) -> Held {
         let Some(key) = key(source) else { return Held::Free(None) };
@@ -165,7 +178,7 @@ impl Lock {
         kept: &BTreeSet<String>,
         today: &str,
     ) -> Option<String> {
-        if matches!(self.update, Update::Frozen | Update::None) {
+        if !self.takes_new_lines() {
             return None;
         }
         let is_kept = |key: &&String| key.rsplit_once(':').is_some_and(|(repository, _)| kept.contains(repository));

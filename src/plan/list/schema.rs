@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::options::{Attachments, OnConflict, Options, Platforms, Statement, Subset};
-use crate::error::Error;
+use crate::error::{Error, WrittenIn};
 use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::{ImageReference, Reference, is_tag};
 use crate::plan::images;
-use crate::plan::list::keys::{Members, find, known, list, map, several, text, truth, word};
+use crate::plan::list::keys::{Members, find, known, list, map, patterns, several, span, text, truth, word};
 use crate::plan::list::pattern::Pattern;
 use crate::plan::list::policies::{Load, Policies};
 use crate::plan::list::version::Range;
@@ -23,7 +23,6 @@ use crate::plan::list::yaml::{self, Key, Node, Place, Position, Problem, Value};
 use crate::policy::Requirement;
 use crate::text::choice::Choice;
 use crate::text::quote::quote;
-use crate::text::units;
 
 /// The keys of a list.
 pub const LIST_KEYS: [&str; 5] = ["version", "defaults", "policies", "verify", "images"];
@@ -229,6 +228,7 @@ impl Settings {
             platforms,
             attachments: self.attachments.unwrap_or(options.attachments),
             on_conflict: self.on_conflict.unwrap_or(options.on_conflict),
+            conflict_in: if self.on_conflict.is_some() { WrittenIn::List } else { options.conflict_in },
             statement: self.statement.unwrap_or(options.statement),
             requirement: self.requirement.clone().or_else(|| options.requirement.clone()),
             ..options.clone()
@@ -245,7 +245,7 @@ impl Settings {
             "newer-than" => self.newer_than = Some(span(key, value)?),
             "minimum-age" => self.minimum_age = Some(span(key, value)?),
             "unknown-age" => self.unknown_age = Some(word(key, value)?),
-            "immutable" => self.immutable = Some(patterns(key, value)?),
+            "immutable" => self.immutable = Some(immutable(key, value)?),
             "optional" => self.optional = Some(truth(key, value)?),
             "platforms" => self.platforms = Some(platforms(key, value)?),
             "subset" => self.subset = Some(word(key, value)?),
@@ -568,9 +568,17 @@ fn newest(key: &Key, value: &Node) -> Result<Newest, Problem> {
     Ok(newest)
 }
 
-fn patterns(key: &Key, value: &Node) -> Result<Vec<Pattern>, Problem> {
-    let parse = |(place, text)| Pattern::parse(text).map_err(|problem| Problem::new(place, problem));
-    several(key, value)?.into_iter().map(parse).collect()
+/// Patterns, where somebody may take them for a switch: as a tag's name `true` would hold nothing.
+fn immutable(key: &Key, value: &Node) -> Result<Vec<Pattern>, Problem> {
+    let is_switch = |text: &str| matches!(text, "true" | "false");
+    match several(key, value)?.into_iter().find(|(_, text)| is_switch(text)) {
+        Some((place, text)) => {
+            let problem =
+                format!("`immutable` is patterns of tags, and not `{text}`; `\"*\"` is all tags of the entry");
+            Err(Problem::new(place, problem))
+        }
+        None => patterns(key, value),
+    }
 }
 
 fn platforms(key: &Key, value: &Node) -> Result<Vec<Platform>, Problem> {
@@ -585,15 +593,6 @@ fn platforms(key: &Key, value: &Node) -> Result<Vec<Platform>, Problem> {
             names.iter().map(parse).collect()
         }
     }
-}
-
-/// `180d`, `36h`: a time span as it is written.
-fn span(key: &Key, value: &Node) -> Result<Duration, Problem> {
-    let text = text(key, value)?;
-    units::age(text).ok_or_else(|| {
-        let text = quote(text);
-        Problem::new(value.place, format!("`{}` is a time span like `180d`, `2w` or `36h`, and not `{text}`", key.text))
-    })
 }
 
 #[cfg(test)]

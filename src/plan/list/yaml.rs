@@ -315,6 +315,9 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, Span), ScanError>>> Reader<'a, I>
                     ErrorKind::UnknownQuotedScalarEscape => {
                         "; write what has a backslash in single quotes, `'/1\\.\\d+/'`"
                     }
+                    ErrorKind::InvalidBlockScalarHeader => {
+                        "; write what begins with `>` or `|` in quotes, `\">=1.26\"`"
+                    }
                     _ => "",
                 };
                 let advice = if self.dialect == Dialect::List { advice } else { "" };
@@ -506,6 +509,7 @@ mod tests {
             ("tags: *\n", 1, 7, "; write a `*` in quotes, `\"*\"`"),
             ("tags: [*]\n", 1, 8, "; write a `*` in quotes, `\"*\"`"),
             ("tags: *.1\n", 1, 7, "in quotes, `\"*\"`"),
+            ("semver: >=1.26\n", 1, 9, "in quotes, `\">=1.26\"`"),
             ("tags: \"/1\\.1\\d/\"\n", 1, 7, "in single quotes, `'/1\\.\\d+/'`"),
             ("a: &x [*x]\n", 1, 8, "inside of what it repeats"),
             ("[a]: b\n", 1, 1, "the key is a list"),

@@ -190,6 +190,8 @@ fn each_kind_of_bad_list_gets_its_own_sentence_with_its_place() {
         (tags("platforms: [all, linux/amd64]"), "4:17: has `all` beside other names"),
         (tags("platforms: amd64"), "4:16: "),
         (tags("optional: yes"), "4:15: `optional` is `true` or `false`"),
+        (tags("immutable: true"), "4:16: `immutable` is patterns of tags, and not `true`"),
+        (tags("immutable: [\"1.*\", true]"), "4:24: `immutable` is patterns of tags, and not `true`"),
         (tags("immutable: [\"[a\"]"), "4:17: `[a` has a `[` without `]`"),
         (
             "images:\n  - source: nginx:1\n    tags: [a]\n".into(),
