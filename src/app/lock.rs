@@ -1,13 +1,14 @@
 //! The lock file after a run: written where a line has changed.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
 
 use crate::app::history::keep;
 use crate::engine::options::Command;
-use crate::engine::outcome::{ImageOutcome, Outcome, Verification};
+use crate::engine::outcome::{ImageOutcome, TagRule, Verification};
 use crate::error::Error;
 use crate::inputs::typed::Inputs;
+use crate::oci::digest::Digest;
 use crate::oci::reference::{ImageReference, Reference};
 use crate::plan::list::lock::FoundTag;
 use crate::report::Report;
@@ -20,20 +21,26 @@ pub fn write(inputs: &Inputs, report: &Report) -> Result<Option<String>, Error> 
     }
     // What was not let in was not found: whoever reads the lock takes what it has for mirrored.
     let is_in = |image: &&ImageOutcome| !matches!(image.error.as_deref(), Some(Error::Unsigned { .. }));
-    // What stays at one target and is not known to be the source's: what another target got is not what the tag is here.
-    let stays = |image: &&ImageOutcome| image.result == Outcome::Unchanged && image.source_digest.is_none();
-    let open: HashSet<&ImageReference> = report.images.iter().filter(stays).map(|image| &image.source).collect();
+    // A tag that never moves gets a line where all of its targets have what the tag is, and keeps it: what one target got is
+    // none by which another one would move.
+    let mut digests: HashMap<&ImageReference, (bool, Vec<Option<&Digest>>)> = HashMap::new();
+    for image in &report.images {
+        let (never_moves, found) = digests.entry(&image.source).or_default();
+        *never_moves |= image.tag_rule == TagRule::NeverMoves;
+        found.push(image.source_digest.as_ref());
+    }
     let found = report.images.iter().filter(is_in).filter_map(|image| {
-        if open.contains(&image.source) {
+        let digest = image.source_digest.as_ref()?;
+        let (never_moves, digests) = digests.get(&image.source)?;
+        if *never_moves && digests.iter().any(|other| *other != Some(digest)) {
             return None;
         }
-        let digest = image.source_digest.as_ref()?;
         let policy = match &image.verified {
             // A platform's own signature is none of the index, which is what the line has.
             Some(Verification::Signed(verified)) if verified.subject == *digest => Some(verified.fingerprint.as_str()),
             Some(Verification::Signed(_) | Verification::Unsigned(_) | Verification::Before) | None => None,
         };
-        Some(FoundTag { source: image.source.registry()?, digest, policy })
+        Some(FoundTag { source: image.source.registry()?, digest, moves: !never_moves, policy })
     });
     let failed = list.entries.iter().filter(|entry| entry.result.is_err());
     let kept: BTreeSet<String> = failed.filter_map(|entry| entry.source.registry().map(Reference::name)).collect();

@@ -163,6 +163,7 @@ impl Run {
             (Some(digest), Some(named)) if digest == named => {
                 Ok(Image { source, target: target.clone(), digest: digest.clone() })
             }
+            (_, None) => Err("it is not known to be what the source's tag is".to_owned()),
             _ => Err("it is a part of the source's image, with a digest of its own".to_owned()),
         }
     }
@@ -307,7 +308,7 @@ pub struct Mapping<'a> {
     platforms: Vec<&'a str>,
 }
 
-/// What is at the target and known to be what the source has: the list that consumer configuration is made of.
+/// What is at the target, exactly the source's or not: the list that consumer configuration is made of.
 pub fn mappings(images: &[ImageOutcome]) -> Vec<Mapping<'_>> {
     let there = images.iter().filter(|image| matches!(image.result, Outcome::Copied | Outcome::Unchanged));
     let mapped = there.filter_map(|image| Some((image, image.target.as_ref()?, image.digest.as_ref()?)));

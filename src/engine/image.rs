@@ -213,10 +213,10 @@ impl<'a> ImageTask<'a> {
     async fn copy(&self, Way { target, reader }: &Way<'_>) -> Result<Outcome, Error> {
         let asked = self.never_moves(target).await?;
         let settled = self.settled(asked.as_ref());
-        let origin = match settled {
+        let mut standing = match settled {
             Some(found) => match self.settle(target, found).await? {
                 ControlFlow::Break(outcome) => return Ok(outcome),
-                ControlFlow::Continue(origin) => origin,
+                ControlFlow::Continue(standing) => Some(standing),
             },
             None => None,
         };
@@ -227,16 +227,15 @@ impl<'a> ImageTask<'a> {
         // Where only the source's digest names the target, the target can be asked once that is known.
         let early = target.tag.as_deref().map(TagOrDigest::Tag).or(target.digest.as_ref().map(TagOrDigest::Digest));
         let (resolved, found) = match &asked {
-            Some(found) => (self.resolve_settled(&source, settled).await?, Ok(found.clone())),
+            Some(found) => (self.resolve_settled(&source, settled, standing.as_mut()).await?, Ok(found.clone())),
             None => self.find_both(&source, (&target.store, early), reader).await?,
         };
-        self.note(&resolved, settled, origin);
-        self.job.check_expected_digest(&resolved)?;
+        self.note(&resolved, standing.as_ref());
+        if standing.is_none() {
+            self.job.check_expected_digest(&resolved)?;
+        }
         let resolved = self.as_before(resolved, target, found.as_ref().ok().and_then(Option::as_ref)).await?;
         let wanted = resolved.root.digest().clone();
-        if let Some(found) = settled.filter(|found| **found != wanted) {
-            return self.stays_behind(&target.store, found).await;
-        }
         let stands_in = target.store.tag_of(&wanted);
         let (target_at, found) = self.find_wanted(target, (&wanted, stands_in.as_deref()), (early, found)).await?;
         let compared = self.compare(&target.store, target_at, found, &resolved).await?;
@@ -461,7 +460,9 @@ impl<'a> ImageTask<'a> {
 
     /// Makes visible what is whole at the target, and reads it back.
     async fn publish(&self, copy: &Copy<'_>, tag: Option<&str>, mut root: RootChoice<'_>) -> Result<Outcome, Error> {
-        if let Some(actual) = tag::set_since(copy.target, tag, &root.root.digest, &self.job.options).await? {
+        if let Some(actual) =
+            tag::set_since(copy.target, tag, &root.root.digest, (&self.job.options, copy.before)).await?
+        {
             self.meter.notice(format!(
                 "the tag was not there when the image was begun; another has set it to {actual} since"
             ));

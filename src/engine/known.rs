@@ -4,8 +4,8 @@
 
 use crate::engine::choice::Effect;
 use crate::engine::job::Job;
-use crate::engine::options::ChildSelection;
-use crate::engine::outcome::{ImageOutcome, PlatformOutcome};
+use crate::engine::options::{ChildSelection, SourceTag};
+use crate::engine::outcome::{ImageOutcome, PlatformOutcome, TagRule};
 use crate::engine::resolve::{self, Resolved};
 use crate::oci::digest::Digest;
 use crate::oci::manifest::Manifest;
@@ -20,7 +20,12 @@ pub struct Known {
 impl Known {
     /// Nothing yet but what is wanted.
     pub fn new(job: &Job) -> Self {
-        Self { image: ImageOutcome::new(job.source.clone(), job.target.clone()), effect: None }
+        let image = ImageOutcome::new(job.source.clone(), job.target.clone());
+        let tag_rule = match job.options.source_tag {
+            SourceTag::Immutable(_) => TagRule::NeverMoves,
+            SourceTag::MayMove | SourceTag::Locked(_) => TagRule::MayMove,
+        };
+        Self { image: ImageOutcome { tag_rule, ..image }, effect: None }
     }
 
     /// What its source stands for.

@@ -25,6 +25,8 @@ pub struct ImageOutcome {
     pub target: Option<ImageReference>,
     /// What the source's name resolved to.
     pub source_digest: Option<Digest>,
+    /// Whether a list says that the tag never moves.
+    pub tag_rule: TagRule,
     /// The digest at the target (`copy`, `verify`) or of the source (`inspect`).
     pub digest: Option<Digest>,
     /// What the target's tag pointed at, where it was something else and is to move.
@@ -80,6 +82,15 @@ pub enum TargetTag {
     Absent,
     /// It is there, with whatever digest.
     Present,
+}
+
+/// What a list says of a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagRule {
+    /// Nothing, or that it may move.
+    MayMove,
+    /// It never moves.
+    NeverMoves,
 }
 
 impl TargetTag {
@@ -226,6 +237,7 @@ impl ImageOutcome {
             source,
             target,
             source_digest: None,
+            tag_rule: TagRule::MayMove,
             digest: None,
             replaced: None,
             target_tag: TargetTag::Unasked,

@@ -1,6 +1,6 @@
 //! The target's tag: what became of it, and whether it may still be written.
 
-use crate::engine::options::{OnConflict, Options};
+use crate::engine::options::{OnConflict, Options, SourceTag, TargetState};
 use crate::engine::resolve;
 use crate::error::Error;
 use crate::oci::digest::Digest;
@@ -71,7 +71,8 @@ impl Tag {
 }
 
 /// What a tag that is not to be overwritten names where another has written it since the image was begun, while layers went:
-/// asked right before it is written. `on-conflict: fail` fails; `wanted` under the tag is no conflict.
+/// asked right before it is written. `on-conflict: fail` fails; `wanted` under the tag is no conflict. One that never moves is
+/// asked for too where it was taken for absent `before`: some answers to HEAD are no proof. Who may not read it writes it.
 ///
 /// What is left is the moment between this answer and the write: the specification has no call that writes a tag only where
 /// there is none.
@@ -79,12 +80,16 @@ pub async fn set_since(
     target: &Target,
     tag: Option<&str>,
     wanted: &Digest,
-    options: &Options,
+    (options, before): (&Options, TargetState),
 ) -> Result<Option<Digest>, Error> {
-    let Some(at) = tag.map(TagOrDigest::Tag).filter(|_| options.on_conflict != OnConflict::Overwrite) else {
-        return Ok(None);
+    let never_moves = matches!(options.source_tag, SourceTag::Immutable(_)) && before == TargetState::Absent;
+    let is_overwritten = options.on_conflict == OnConflict::Overwrite;
+    let Some(at) = tag.map(TagOrDigest::Tag).filter(|_| never_moves || !is_overwritten) else { return Ok(None) };
+    let found = match resolve::target(target, at).await {
+        Err(error) if is_overwritten && error.is_denied() => None,
+        found => found?,
     };
-    match resolve::target(target, at).await?.filter(|actual| actual != wanted) {
+    match found.filter(|actual| actual != wanted) {
         Some(actual) if options.on_conflict == OnConflict::Fail => Err(Error::Conflict {
             reference: target.object(at),
             actual,

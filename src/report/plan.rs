@@ -336,9 +336,12 @@ fn head(section: &Section, images: &[&ImageOutcome], list: &ListReport) -> Strin
             let target = image.target.as_ref()?;
             Some(if entry.is_some() { code(target.tag()?) } else { code(&target.to_string()) })
         };
-        let tags = unchanged.iter().take(NAMED).filter_map(name);
-        let more = if unchanged.len() > NAMED { ", …" } else { "" };
-        let _ = writeln!(text, "- {} unchanged: {}{more}", unchanged.len(), tags.collect::<Vec<_>>().join(", "));
+        let mut tags: Vec<String> = unchanged.iter().filter_map(name).collect();
+        // Of several targets each has it.
+        tags.dedup();
+        let more = if tags.len() > NAMED { ", …" } else { "" };
+        tags.truncate(NAMED);
+        let _ = writeln!(text, "- {} unchanged: {}{more}", unchanged.len(), tags.join(", "));
     }
     let failed =
         images.iter().filter(|image| matches!(Change::of(image), Change::Failed | Change::Gone | Change::Absent));

@@ -197,6 +197,16 @@ async fn nothing_is_said_of_an_image_that_is_there_and_has_not_the_signature_tha
     let outcome = run.input("verify-key", &Key::new().pem()).input("verify-log", "ignore").fails_with(1).await;
     assert_eq!(results(&outcome), ["failed"]);
     assert!(attestations(&target, "app").is_empty());
+    // Nor of one whose tag never moves, which nothing else would look at.
+    let files = tempfile::tempdir().unwrap();
+    let (from, to) = (source.name("library/app"), target.name("app"));
+    let list = format!("images: [{{source: {from}, target: {to}, tags: ['1'], immutable: '*'}}]");
+    std::fs::write(files.path().join("images.yml"), list).unwrap();
+    let run = Run::new().command("copy").input("config", "images.yml").input("attest", "true");
+    let run = named(clouds.reach(run)).env("GITHUB_WORKSPACE", &files.path().display().to_string());
+    let outcome = run.input("verify-key", &Key::new().pem()).input("verify-log", "ignore").fails_with(1).await;
+    assert_eq!(results(&outcome), ["failed"]);
+    assert!(attestations(&target, "app").is_empty());
 }
 
 #[tokio::test]

@@ -136,9 +136,9 @@ images:
     assert_eq!(lists.source.count("HEAD", "/manifests/1.0."), 0, "{requests}");
     assert_eq!(lists.source.count("HEAD", "/manifests/edge"), 1, "{requests}");
     assert_eq!(lists.target.count("HEAD", "/manifests/1.0.0"), 1, "{requests}");
-    // Where every part is looked at, the source is asked too.
+    // Where every part is looked at, the source is asked for what is there.
     lists.reset();
-    run.clone().input("check", "deep").run().await;
+    run.clone().input("check", "deep").succeeds().await;
     let asked = format!("/manifests/{}", images::single().digest());
     assert_eq!(lists.source.count("HEAD", "/manifests/1.0."), 0, "{}", lists.requests());
     assert!(lists.source.count("GET", &asked) > 0, "{}", lists.requests());
@@ -210,7 +210,7 @@ async fn an_immutable_tag_that_is_there_already_gets_its_line_once_the_source_ha
     }
     let outcome = locked.succeeds().await;
     assert_eq!(outcome.json()["totals"]["unchanged"], 3, "{outcome}");
-    assert!(outcome.says("the source could not be asked: "), "{outcome}");
+    assert!(outcome.says("what the source's tag is was not to be found out (source: HEAD manifest "), "{outcome}");
     assert_eq!(lists.target.tag("app", "1.0.1").as_deref(), Some(old.digest()));
 }
 
@@ -233,6 +233,13 @@ async fn an_immutable_tag_is_at_each_target_what_its_lock_has_and_no_target_gets
         let lock = std::fs::read_to_string(lists.path().join("images.lock")).unwrap_or_default();
         assert!(!lock.contains("app:1.0.0"), "{lock}");
     }
+    // Nor where the first one fails.
+    lists.target.forget_tag("two", "1.0.0");
+    assert!(lists.source.forget("app", old.digest()));
+    let outcome = locked.clone().input("check", "deep").fails_with(1).await;
+    assert_eq!(results(&outcome), ["one:1.0.0 failed", "two:1.0.0 copied"], "{outcome}");
+    assert!(!lists.path().join("images.lock").exists());
+    lists.source.seed(&old, "app:other");
     // With a line each has that.
     let line = format!("{}:1.0.0 {} 2026-01-01\n", lists.source.name("app"), old.digest());
     std::fs::write(lists.path().join("images.lock"), &line).unwrap();
@@ -240,6 +247,63 @@ async fn an_immutable_tag_is_at_each_target_what_its_lock_has_and_no_target_gets
     locked.succeeds().await;
     assert_eq!(digests(), [Some(old.digest().to_owned()), Some(old.digest().to_owned())]);
     assert_eq!(std::fs::read_to_string(lists.path().join("images.lock")).unwrap(), line);
+    // Where another entry lets the same tag move, the line stays all the same, whichever comes first.
+    let entries = [
+        "{source: SOURCE/app, target: TARGET/one, tags: ['1.0.0'], immutable: '*'}",
+        "SOURCE/app:1.0.0 => TARGET/moves",
+    ];
+    for (first, second) in [(0, 1), (1, 0)] {
+        let list = format!("images: [{}, {}]", quoted(entries[first]), quoted(entries[second]));
+        lists.run(&list).input("lock", "images.lock").succeeds().await;
+        assert_eq!(lists.target.tag("moves", "1.0.0").as_deref(), Some(new.digest()));
+        assert_eq!(std::fs::read_to_string(lists.path().join("images.lock")).unwrap(), line);
+    }
+    assert_eq!(lists.target.tag("one", "1.0.0").as_deref(), Some(old.digest()));
+}
+
+/// An entry within a list between brackets.
+fn quoted(entry: &str) -> String {
+    if entry.starts_with('{') { entry.to_owned() } else { format!("\"{entry}\"") }
+}
+
+#[tokio::test]
+async fn an_immutable_tag_that_a_registry_hides_from_head_is_not_replaced() {
+    let lists = Lists::new();
+    let (old, new) = (images::single(), images::docker_single());
+    lists.tags("app", &new, &["1.0.0"]);
+    lists.target.seed(&old, "app:1.0.0");
+    lists.target.fault(Fault::on("HEAD", "/v2/app/manifests/1.0.0", What::status(404)).always());
+    let list = "images: [{source: SOURCE/app, target: TARGET/app, tags: ['1.0.0'], immutable: '*'}]";
+    let outcome = lists.run(list).succeeds().await;
+    assert_eq!(results(&outcome), ["app:1.0.0 kept"], "{outcome}");
+    assert_eq!(lists.target.tag("app", "1.0.0").as_deref(), Some(old.digest()));
+}
+
+#[tokio::test]
+async fn configuration_is_made_of_an_immutable_tag_in_each_run_as_long_as_it_is_the_sources() {
+    let lists = Lists::new();
+    let (old, new) = (images::single(), images::docker_single());
+    lists.tags("app", &old, &["1.0.0"]);
+    let list = "images: [{source: SOURCE/app, target: TARGET/app, tags: ['1.0.0'], immutable: '*'}]";
+    let run = lists.run(list).input("emit", "lines");
+    let lines = || std::fs::read_to_string(lists.path().join("mirror-image/lines.txt")).unwrap_or_default();
+    run.succeeds().await;
+    let before = lines();
+    assert!(before.contains(old.digest()), "{before}");
+    let forget = || std::fs::remove_file(lists.path().join("mirror-image/lines.txt")).unwrap();
+    forget();
+    lists.reset();
+    run.succeeds().await;
+    assert_eq!(lines(), before);
+    forget();
+    assert_eq!(lists.source.requests(), 1, "{}", lists.requests());
+    lists.source.seed(&new, "app:1.0.0");
+    let outcome = run.succeeds().await;
+    assert!(
+        outcome.says("the source's tag is another image: those who pull are told of it by `mapping.json`"),
+        "{outcome}"
+    );
+    assert_eq!(lines(), "");
 }
 
 #[tokio::test]

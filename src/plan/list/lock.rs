@@ -43,6 +43,8 @@ pub struct FoundTag<'a> {
     pub source: &'a Reference,
     /// What it is.
     pub digest: &'a Digest,
+    /// Whether a line that is there may become another.
+    pub moves: bool,
     /// The fingerprint of the policy by which it was checked in this run.
     pub policy: Option<&'a str>,
 }
@@ -189,12 +191,12 @@ impl Lock {
                 lines.insert(key, line.clone());
             }
         }
-        for FoundTag { source, digest, policy } in found {
+        for FoundTag { source, digest, moves, policy } in found {
             let Some(key) = key(source) else { continue };
             let new = || Line { digest: digest.clone(), since: today.to_owned(), policy: None };
             if matches!(self.held(source), Held::Free(_)) {
                 let line = lines.entry(key.clone()).or_insert_with(new);
-                if line.digest != *digest {
+                if moves && line.digest != *digest {
                     *line = new();
                 }
             }
@@ -265,7 +267,7 @@ mod tests {
         let (one, two, three) = (reference("nginx:1.0"), reference("nginx:2.0"), reference("nginx:3.0"));
         let updated = |update: &str, wanted: &[&Reference], found: &[(&Reference, Digest)], kept: &[&str]| {
             let kept: BTreeSet<String> = kept.iter().map(|name| (*name).to_owned()).collect();
-            let found = found.iter().map(|(source, digest)| FoundTag { source, digest, policy: None });
+            let found = found.iter().map(|(source, digest)| FoundTag { source, digest, moves: true, policy: None });
             let text = lock(update).updated(wanted.iter().copied(), found, &kept, "2026-11-28")?;
             let lines = text.strip_prefix(HEAD).unwrap().lines();
             let short = lines.map(|line| {
