@@ -47,7 +47,7 @@ use crate::plan::Plan;
 use crate::plan::ask::Declined;
 use crate::plan::list::expand::{self, Expansion};
 use crate::plan::list::prune::{Scope, scopes};
-use crate::plan::request::{Images, Request};
+use crate::plan::request::Images;
 use crate::report::list::ListReport;
 use crate::report::{Budget, Report, log, package_access, plan};
 use crate::runner::Runner;
@@ -57,7 +57,6 @@ use crate::store::layout::shared::Layouts;
 use crate::store::layout::workspace::Workspace;
 use crate::store::mirrors;
 use crate::store::registry::registries::Registries;
-use crate::text::quote::quote;
 use crate::text::tone::{Line, Tone};
 
 /// What is no run of images.
@@ -309,8 +308,9 @@ async fn settled<S: Future<Output = &'static str>>(
                 if inputs.prune.is_some() {
                     written = scopes(list, (&expansion, &plan.jobs), &inputs.request, &inputs.insecure_registries);
                 }
-                report.notices.extend(idle(&expansion, &inputs.request));
-                report.list = Some(ListReport::new(expansion));
+                let told = ListReport::new(expansion);
+                report.notices.extend(told.idle_settings(inputs.request.lock.as_ref()));
+                report.list = Some(told);
             }
             Err(signal) => report.cancelled = Some(signal),
         }
@@ -323,24 +323,6 @@ async fn settled<S: Future<Output = &'static str>>(
         list.part = inputs.shard;
     }
     Ok((plan, written))
-}
-
-/// What holds nothing, and most often is misspelt: nothing else shows it.
-fn idle(expansion: &Expansion, request: &Request) -> Vec<String> {
-    let immutable = expansion.idle.iter().map(|(at, pattern)| {
-        format!("{at}: `immutable` holds no tag of the list by `{}`; a pattern is for the whole tag", quote(pattern))
-    });
-    let sources = expansion.lines.iter().filter_map(|line| line.source.registry());
-    let is_whole = expansion.entries.iter().all(|entry| entry.result.is_ok());
-    let lock = request.lock.as_ref().filter(|_| is_whole);
-    let glob = lock.and_then(|lock| lock.idle_glob(sources)).map(|glob| {
-        let example = "docker.io/library/nginx:*";
-        format!(
-            "`lock-update` is `{}`, which no line of the lock has; they begin like `{example}`",
-            quote(&glob.to_string())
-        )
-    });
-    immutable.chain(glob).collect()
 }
 
 /// What is wrong with a list, before anything of it was looked at; that nothing was written is news where something would be.

@@ -240,7 +240,8 @@ impl<'a> ImageTask<'a> {
         let (target_at, found) = self.find_wanted(target, (&wanted, stands_in.as_deref()), (early, found)).await?;
         let compared = self.compare(&target.store, target_at, found, &resolved).await?;
         if self.must_be_admitted(compared, &resolved)
-            || self.is_vouched_for(compared, &target.store, (&resolved.named, &wanted)).await?
+            || matches!(compared, ControlFlow::Break(Outcome::Unchanged))
+                && self.is_vouched_for(&target.store, (&resolved.named, &wanted)).await?
         {
             self.admit(&source, &resolved).await?;
         }
@@ -535,11 +536,26 @@ impl<'a> ImageTask<'a> {
         let chosen = resolved.children.iter().flat_map(|chosen| &chosen.kept);
         let chosen = chosen.map(|digest| target.head_manifest(TagOrDigest::Digest(digest)));
         let unchanged = try_join_all(chosen).await?.iter().all(Option::is_some);
-        if unchanged && self.job.options.unchanged >= UnchangedDetail::Platforms {
-            let root = target.get_manifest(TagOrDigest::Digest(resolved.root.digest())).await?;
-            self.known().describe(&root, resolved.chosen.as_ref(), resolved.children.as_ref(), |_| None);
+        if unchanged {
+            self.describe_unchanged(target, resolved.root.digest(), Some(resolved)).await?;
         }
         Ok(unchanged)
+    }
+
+    /// Learns what an image is made of that the target has and keeps, where that is wanted; of what was `resolved`, if it was.
+    async fn describe_unchanged(
+        &self,
+        target: &Target,
+        digest: &Digest,
+        resolved: Option<&Resolved>,
+    ) -> Result<(), Error> {
+        if self.job.options.unchanged >= UnchangedDetail::Platforms {
+            let root = target.get_manifest(TagOrDigest::Digest(digest)).await?;
+            let chosen = resolved.and_then(|resolved| resolved.chosen.as_ref());
+            let children = resolved.and_then(|resolved| resolved.children.as_ref());
+            self.known().describe(&root, chosen, children, |_| None);
+        }
+        Ok(())
     }
 
     /// How a deep check of an unchanged tag ended.

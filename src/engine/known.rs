@@ -4,7 +4,7 @@
 
 use crate::engine::choice::Effect;
 use crate::engine::job::Job;
-use crate::engine::options::{ChildSelection, SourceTag};
+use crate::engine::options::ChildSelection;
 use crate::engine::outcome::{ImageOutcome, PlatformOutcome, TagRule};
 use crate::engine::resolve::{self, Resolved};
 use crate::oci::digest::Digest;
@@ -21,10 +21,7 @@ impl Known {
     /// Nothing yet but what is wanted.
     pub fn new(job: &Job) -> Self {
         let image = ImageOutcome::new(job.source.clone(), job.target.clone());
-        let tag_rule = match job.options.source_tag {
-            SourceTag::Immutable(_) => TagRule::NeverMoves,
-            SourceTag::MayMove | SourceTag::Locked(_) => TagRule::MayMove,
-        };
+        let tag_rule = if job.options.source_tag.is_immutable() { TagRule::NeverMoves } else { TagRule::MayMove };
         Self { image: ImageOutcome { tag_rule, ..image }, effect: None }
     }
 

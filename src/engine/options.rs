@@ -175,6 +175,11 @@ impl SourceTag {
         }
     }
 
+    /// Whether a list says that it never moves.
+    pub fn is_immutable(&self) -> bool {
+        matches!(self, Self::Immutable(_))
+    }
+
     /// What a lock has for it.
     pub fn line(&self) -> Option<&Digest> {
         match self {

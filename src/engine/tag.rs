@@ -1,6 +1,6 @@
 //! The target's tag: what became of it, and whether it may still be written.
 
-use crate::engine::options::{OnConflict, Options, SourceTag, TargetState};
+use crate::engine::options::{OnConflict, Options, TargetState};
 use crate::engine::resolve;
 use crate::error::Error;
 use crate::oci::digest::Digest;
@@ -82,7 +82,7 @@ pub async fn set_since(
     wanted: &Digest,
     (options, before): (&Options, TargetState),
 ) -> Result<Option<Digest>, Error> {
-    let never_moves = matches!(options.source_tag, SourceTag::Immutable(_)) && before == TargetState::Absent;
+    let never_moves = options.source_tag.is_immutable() && before == TargetState::Absent;
     let is_overwritten = options.on_conflict == OnConflict::Overwrite;
     let Some(at) = tag.map(TagOrDigest::Tag).filter(|_| never_moves || !is_overwritten) else { return Ok(None) };
     let found = match resolve::target(target, at).await {

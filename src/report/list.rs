@@ -9,8 +9,10 @@ use crate::observe::counts::Traffic;
 use crate::oci::reference::ImageReference;
 use crate::plan::images::At;
 use crate::plan::list::expand::{ExpandedEntry, Expansion};
+use crate::plan::list::lock::Lock;
 use crate::plan::list::shard::Shard;
 use crate::plan::list::tags::Effect;
+use crate::text::quote::quote;
 use crate::text::units::count;
 
 /// What a list has come to.
@@ -26,6 +28,8 @@ pub struct ListReport {
     pub refused: Vec<(At, ImageReference, Error)>,
     /// What it cost to list tags.
     pub traffic: Traffic,
+    /// Patterns of tags that never move which hold none, and where each stands first.
+    pub idle: Vec<(At, String)>,
     /// The part of the list that this run works on, where it is one of several.
     pub part: Option<Shard>,
 }
@@ -33,11 +37,11 @@ pub struct ListReport {
 impl ListReport {
     /// What is told of an expansion. Which of its images this run works on is not known yet.
     pub fn new(expansion: Expansion) -> Self {
-        let Expansion { lines, entries, refused, traffic, idle: _ } = expansion;
+        let Expansion { lines, entries, refused, traffic, idle } = expansion;
         // A collection takes over the room of the lines, a dozen times of what it needs.
         let mut sources: Vec<ImageReference> = lines.into_iter().map(|line| line.source).collect();
         sources.shrink_to_fit();
-        Self { entries, origins: Vec::new(), sources, refused, traffic, part: None }
+        Self { entries, origins: Vec::new(), sources, refused, traffic, idle, part: None }
     }
 
     /// For the log: a title, and what each rule has done.
@@ -61,6 +65,26 @@ impl ListReport {
             let idle = selection.steps.iter().filter(|step| step.effect == Effect::Selected && step.count == 0);
             idle.map(move |step| format!("{at} {}", step.rule))
         })
+    }
+
+    /// What is said of patterns that hold nothing, in the list and of the lock: like rules, most often they are misspelt.
+    pub fn idle_settings(&self, lock: Option<&Lock>) -> Vec<String> {
+        let immutable = self.idle.iter().map(|(at, pattern)| {
+            format!(
+                "{at}: `immutable` holds no tag of the list by `{}`; a pattern is for the whole tag",
+                quote(pattern)
+            )
+        });
+        // Of a listing that failed it is not known.
+        let lock = lock.filter(|_| self.entries.iter().all(|entry| entry.result.is_ok()));
+        let sources = self.sources.iter().filter_map(ImageReference::registry);
+        let glob = lock.and_then(|lock| lock.idle_glob(sources)).map(|glob| {
+            format!(
+                "`lock-update` is `{}`, which no line of the lock has; they begin like `docker.io/library/nginx:*`",
+                quote(&glob.to_string())
+            )
+        });
+        immutable.chain(glob).collect()
     }
 
     /// The entries that failed, and the images that cannot be worked on. What every runner of a list in parts finds alike is in

@@ -29,6 +29,16 @@ fn copy(clouds: &Clouds, source: &Registry, target: &str) -> Run {
     named(clouds.reach(Run::copy(&source.name("library/app:1"), target)).input("attest", "true"))
 }
 
+/// The same of a tag `1` that a list calls immutable; the list is gone with what is given beside the run.
+fn immutable(clouds: &Clouds, source: &str, target: &str) -> (tempfile::TempDir, Run) {
+    let files = tempfile::tempdir().unwrap();
+    let list = format!("images: [{{source: {source}, target: {target}, tags: ['1'], immutable: '*'}}]");
+    std::fs::write(files.path().join("images.yml"), list).unwrap();
+    let run = Run::new().command("copy").input("config", "images.yml").input("attest", "true");
+    let run = named(clouds.reach(run)).env("GITHUB_WORKSPACE", &files.path().display().to_string());
+    (files, run)
+}
+
 fn named(run: Run) -> Run {
     run.env("GITHUB_REPOSITORY", "octo/mirror")
         .env("GITHUB_RUN_ID", "77")
@@ -171,15 +181,7 @@ async fn a_tag_that_does_not_move_stays_where_its_source_has_moved_and_nothing_i
     let (source, target, image) = registries(Some(100));
     target.seed(&image, "mirror/app:1");
     source.seed(&images::release(1), "library/app:1");
-    let files = tempfile::tempdir().unwrap();
-    let list = format!(
-        "images: [{{source: {}, target: {}, tags: ['1'], immutable: '*'}}]",
-        source.name("library/app"),
-        target.name("mirror/app")
-    );
-    std::fs::write(files.path().join("images.yml"), list).unwrap();
-    let run = Run::new().command("copy").input("config", "images.yml").input("attest", "true");
-    let run = named(clouds.reach(run)).env("GITHUB_WORKSPACE", &files.path().display().to_string());
+    let (_files, run) = immutable(&clouds, &source.name("library/app"), &target.name("mirror/app"));
     let outcome = run.succeeds().await;
     assert_eq!(results(&outcome), ["unchanged"]);
     assert_eq!(target.tag("mirror/app", "1").as_deref(), Some(image.digest()));
@@ -198,12 +200,7 @@ async fn nothing_is_said_of_an_image_that_is_there_and_has_not_the_signature_tha
     assert_eq!(results(&outcome), ["failed"]);
     assert!(attestations(&target, "app").is_empty());
     // Nor of one whose tag never moves, which nothing else would look at.
-    let files = tempfile::tempdir().unwrap();
-    let (from, to) = (source.name("library/app"), target.name("app"));
-    let list = format!("images: [{{source: {from}, target: {to}, tags: ['1'], immutable: '*'}}]");
-    std::fs::write(files.path().join("images.yml"), list).unwrap();
-    let run = Run::new().command("copy").input("config", "images.yml").input("attest", "true");
-    let run = named(clouds.reach(run)).env("GITHUB_WORKSPACE", &files.path().display().to_string());
+    let (_files, run) = immutable(&clouds, &source.name("library/app"), &target.name("app"));
     let outcome = run.input("verify-key", &Key::new().pem()).input("verify-log", "ignore").fails_with(1).await;
     assert_eq!(results(&outcome), ["failed"]);
     assert!(attestations(&target, "app").is_empty());

@@ -1,11 +1,9 @@
 //! What is said of an image once it is at its target, where that is wanted: after everything else, so that nothing of it is lost
 //! where it cannot be said.
 
-use std::ops::ControlFlow;
-
 use crate::engine::attest::Attesting;
 use crate::engine::image::ImageTask;
-use crate::engine::options::{Statement, TargetState};
+use crate::engine::options::Statement;
 use crate::engine::outcome::{ImageOutcome, Outcome, Verification};
 use crate::engine::tag::Tag;
 use crate::error::Error;
@@ -30,13 +28,12 @@ impl ImageTask<'_> {
     /// against that: it is looked at first. Nobody is told that an image is good which nobody has looked at.
     pub(super) async fn is_vouched_for(
         &self,
-        compared: ControlFlow<Outcome, TargetState>,
         target: &Target,
         (named, digest): (&Digest, &Digest),
     ) -> Result<bool, Error> {
-        let is_unchecked = self.job.options.requirement.as_ref().is_some_and(|wanted| !wanted.was_checked(named));
-        let is_unchanged = matches!(compared, ControlFlow::Break(Outcome::Unchanged));
-        Ok(is_unchanged && is_unchecked && self.is_unattested(target, digest).await?)
+        let requirement = self.job.options.requirement.as_ref().filter(|wanted| wanted.is_asked());
+        let is_unchecked = requirement.is_some_and(|wanted| !wanted.was_checked(named));
+        Ok(is_unchecked && self.is_unattested(target, digest).await?)
     }
 
     /// What is known of the image, for the statement: what a lock says of its signature too.

@@ -3,7 +3,7 @@
 use crate::engine::behind::Verdict;
 use crate::engine::ends::{self, Endpoint};
 use crate::engine::image::{ImageTask, Need};
-use crate::engine::options::{LockLine, Mode, Operation, Options, Platforms, SourceTag, TargetState};
+use crate::engine::options::{Mode, Operation, Options, Platforms, TargetState};
 use crate::engine::outcome::Outcome;
 use crate::engine::resolve::{self, Resolved, Root};
 use crate::engine::verify::{self, Comparison};
@@ -135,11 +135,8 @@ impl ImageTask<'_> {
     /// What a lock says that the target is to have, wherever the source's tag has moved.
     fn locked(&self) -> Option<&Digest> {
         let Options { source_tag, expected_digest, pin, .. } = &*self.job.options;
-        match (source_tag, pin) {
-            (SourceTag::Locked(digest) | SourceTag::Immutable(LockLine::Is(digest)), _) => Some(digest),
-            (_, Pin::Lock(_) | Pin::Frozen(_)) => expected_digest.as_ref(),
-            (SourceTag::MayMove | SourceTag::Immutable(_), Pin::Input | Pin::Source) => None,
-        }
+        let held = expected_digest.as_ref().filter(|_| matches!(pin, Pin::Lock(_) | Pin::Frozen(_)));
+        source_tag.line().or(held)
     }
 
     /// What the target has under a tag that does not move: it stays that, wherever the source's has moved. Nothing where the
@@ -148,7 +145,7 @@ impl ImageTask<'_> {
         let Options { source_tag, platforms, expected_digest, .. } = &*self.job.options;
         let is_whole = *platforms == Platforms::All && expected_digest.is_none() && self.job.source.digest().is_none();
         match &target.tag {
-            Some(tag) if matches!(source_tag, SourceTag::Immutable(_)) && is_whole => {
+            Some(tag) if source_tag.is_immutable() && is_whole => {
                 resolve::target(&target.store, TagOrDigest::Tag(tag)).await
             }
             _ => Ok(None),

@@ -59,8 +59,11 @@ impl ImageTask<'_> {
             None => Ok(Standing::default()),
         };
         match standing {
-            Ok(standing) if must_be_read || self.is_to_be_vouched_for(&target.store, found, &standing).await? => {
-                Ok(ControlFlow::Continue(standing))
+            Ok(standing) if must_be_read => Ok(ControlFlow::Continue(standing)),
+            Ok(Standing { origin: Some(named), resolved })
+                if self.is_vouched_for(&target.store, (&named, found)).await? =>
+            {
+                Ok(ControlFlow::Continue(Standing { origin: Some(named), resolved }))
             }
             Ok(standing) => self.stays(&target.store, found, &standing).await.map(ControlFlow::Break),
             Err(why) => {
@@ -80,14 +83,6 @@ impl ImageTask<'_> {
                 self.stays(&target.store, found, &standing).await.map(ControlFlow::Break)
             }
         }
-    }
-
-    /// Whether something is to be attested of an image that has a policy, and nobody has looked at its signature.
-    async fn is_to_be_vouched_for(&self, target: &Target, found: &Digest, standing: &Standing) -> Result<bool, Error> {
-        let requirement = self.job.options.requirement.as_ref().filter(|wanted| wanted.is_asked());
-        let is_open =
-            requirement.zip(standing.origin.as_ref()).is_some_and(|(wanted, named)| !wanted.was_checked(named));
-        Ok(is_open && self.is_unattested(target, found).await?)
     }
 
     /// Whether what stays must be looked at, without which its image fails.
@@ -153,7 +148,7 @@ impl ImageTask<'_> {
     pub(super) async fn resolve_settled(
         &self,
         source: &Endpoint<Source>,
-        target_has: Option<&Digest>,
+        settled: Option<&Digest>,
         standing: Option<&mut Standing>,
     ) -> Result<Resolved, Error> {
         let Options { platforms, source_tag, .. } = &*self.job.options;
@@ -161,8 +156,7 @@ impl ImageTask<'_> {
             SourceTag::Immutable(LockLine::Is(digest)) => Some(digest),
             _ => None,
         };
-        let stays = target_has.filter(|_| standing.is_some());
-        match (standing.and_then(|standing| standing.resolved.take()), stays.or(line)) {
+        match (standing.and_then(|standing| standing.resolved.take()), settled.or(line)) {
             (Some(resolved), _) => Ok(resolved),
             (None, Some(digest)) if *platforms == Platforms::All => Ok(Resolved::whole(Root::Known(digest.clone()))),
             (None, _) => self.resolve(source, Need::Digest).await,
@@ -187,13 +181,7 @@ impl ImageTask<'_> {
             known.image.digest = Some(found.clone());
             known.image.source_digest.clone_from(&standing.origin);
         }
-        if self.job.options.unchanged >= UnchangedDetail::Platforms {
-            let root = target.get_manifest(TagOrDigest::Digest(found)).await?;
-            let resolved = standing.resolved.as_ref();
-            let chosen = resolved.and_then(|resolved| resolved.chosen.as_ref());
-            let children = resolved.and_then(|resolved| resolved.children.as_ref());
-            self.known().describe(&root, chosen, children, |_| None);
-        }
+        self.describe_unchanged(target, found, standing.resolved.as_ref()).await?;
         Ok(Outcome::Unchanged)
     }
 

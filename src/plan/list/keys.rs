@@ -115,7 +115,7 @@ pub fn known(key: &Key, of: &str, keys: &[&str]) -> Result<(), Problem> {
     Err(Problem::new(key.place, format!("{of} has no key `{name}`{hint}")))
 }
 
-/// Patterns of tags.
+/// Patterns.
 pub fn patterns(key: &Key, value: &Node) -> Result<Vec<Pattern>, Problem> {
     let parse = |(place, text)| Pattern::parse(text).map_err(|problem| Problem::new(place, problem));
     several(key, value)?.into_iter().map(parse).collect()
