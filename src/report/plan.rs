@@ -3,6 +3,7 @@
 //! Owns how a change is called, that a version's tag which moves is seen first, and what is left out where there is not room
 //! for all. Computes nothing that was not measured.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -29,6 +30,9 @@ const NAMED: usize = 20;
 /// Characters of the sentence about a failure. In a comment or a pull request a registry's words call people, refer to issues and
 /// close them wherever they are no code.
 const SENTENCE: usize = 1_000;
+
+/// Suffixes of an entry's tags that are told, the most frequent first.
+const SUFFIXES: usize = 10;
 
 /// Tags that move and should not that are named at the top; all are where their entry is.
 const ALARMING: usize = 10;
@@ -313,13 +317,41 @@ fn row(report: &Report, image: &ImageOutcome, change: Change, bills: bool) -> St
     format!("| {target} | {} | {} | {} | {bytes} |{pulls}\n", change.word(), short(before), short(wanted))
 }
 
+/// How many of an entry's tags have which suffix, where there are several: ranges of versions take all of them.
+fn suffixes(tags: &BTreeSet<&str>) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for version in tags.iter().filter_map(|tag| Version::of(tag)) {
+        *counts.entry(version.variant).or_default() += 1;
+    }
+    let others = tags.len() - counts.values().sum::<usize>();
+    if counts.len() + usize::from(others > 0) < 2 {
+        return String::new();
+    }
+    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    let rest = (counts.len() > SUFFIXES).then(|| "…".to_owned());
+    let told = counts.into_iter().take(SUFFIXES).map(|(suffix, count)| match suffix.as_str() {
+        "" => format!("{count} without a suffix"),
+        suffix => format!("{count} {}", code(&format!("-{suffix}"))),
+    });
+    let others = (others > 0).then(|| format!("{others} that {} no version", if others == 1 { "is" } else { "are" }));
+    let told: Vec<String> = told.chain(rest).chain(others).collect();
+    format!("- of these {}\n", told.join(", "))
+}
+
 /// What a section's rules did, those of its tags that do not change, and why some failed.
 fn head(section: &Section, images: &[&ImageOutcome], list: &ListReport) -> String {
     let entry = list.entries.iter().find(|entry| matches!(section, Section::Entry(at) if entry.at == *at));
     let mut text = match (section, entry) {
         (Section::Entry(at), Some(entry)) => {
             let name = entry.source.registry().map_or_else(|| entry.source.to_string(), Reference::name);
-            format!("\n#### {} · {}\n\n", markdown_text(&at.to_string()), code(&name))
+            let tags: BTreeSet<&str> = images.iter().filter_map(|image| image.source.tag()).collect();
+            // What an entry that fails would have come to is not known.
+            let (many, suffixes) = match &entry.result {
+                Ok(_) => (format!(" · {}", count(tags.len() as u64, "tag")), suffixes(&tags)),
+                Err(_) => Default::default(),
+            };
+            format!("\n#### {} · {}{many}\n\n{suffixes}", markdown_text(&at.to_string()), code(&name))
         }
         (Section::Entry(at), None) => format!("\n#### {}\n\n", markdown_text(&at.to_string())),
         (Section::Singles(file), _) => {

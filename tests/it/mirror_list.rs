@@ -567,7 +567,8 @@ async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
         "### Plan: 1 to add, 2 to move, 1 unchanged, 1 kept, 1 gone upstream, 1 not at the source, 1 failed".to_owned(),
         format!("> 1 tag that names a version would move: `{target}/app:1.0`\n"),
         "> 1 rule selects no tag: `images.yml:2:5 bookworm*`\n".to_owned(),
-        "- \\* selected 4 tags: 1.2, 1.1, 1.0, …".to_owned(),
+        " · 6 tags\n\n- of these 5 without a suffix, 1 that is no version\n- \\* selected 4 tags: 1.2, 1.1, 1.0, …"
+            .to_owned(),
         "- 1 unchanged: `1.2`".to_owned(),
         format!("| **`{target}/app:1.0`** | **move** | {} | {} |", short(&old), short(&new)),
         format!("| `{target}/app:edge` | move | {} | {} |", short(&old), short(&new)),
