@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use futures_util::future::select_ok;
 use http::Extensions;
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::header::{self, HeaderMap, HeaderName};
@@ -52,6 +53,29 @@ pub async fn answer(request: RequestBuilder, limit: Duration) -> Result<Response
         Ok(Err(error)) => Err(classify(&error)),
         Err(_) => Err(Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", limit.as_secs()) }),
     }
+}
+
+/// The longest that a request that may be sent twice is waited for without a word, before it is.
+const UNHEARD: Duration = Duration::from_secs(10);
+
+/// Sends `request`, and where nothing is heard of it for some seconds `again` beside it: the first answer counts, and a failure
+/// only where both have failed.
+///
+/// Where a server ends an HTTP/2 connection after so many requests, the HTTP library now and then loses one of those that are
+/// being handed to it: it is sent nowhere, and waits until the time is over (a message that is put into tokio's channel while
+/// that is closed and emptied stays in it as long as there is a sender, and the waiting request is one).
+pub async fn answer_of_two(
+    request: RequestBuilder,
+    again: impl FnOnce() -> Result<RequestBuilder, Cause>,
+    limit: Duration,
+) -> Result<Response, Cause> {
+    let mut first = Box::pin(answer(request, limit));
+    let unheard = UNHEARD.min(limit / 3);
+    if let Ok(answered) = tokio::time::timeout(unheard, &mut first).await {
+        return answered;
+    }
+    let second = Box::pin(answer(again()?, limit.saturating_sub(unheard)));
+    select_ok([first, second]).await.map(|(response, _)| response)
 }
 
 /// A request under way. Dropped without an answer, it was given up: that is told too.

@@ -17,7 +17,7 @@ use crate::error::cause::{Cause, ConnectionFailure, ErrorResponse, Shown, Used};
 use crate::error::violation::{Lead, Violation};
 use crate::http::clients::Pool;
 use crate::http::exchange;
-use crate::http::exchange::answer;
+use crate::http::exchange::{answer, answer_of_two};
 use crate::http::reach::Zone;
 use crate::http::retry::{Retry, WORTH_SAYING, classify, rest};
 use crate::store::registry::auth::Learnt;
@@ -397,18 +397,10 @@ impl Repository {
             // Where blobs are elsewhere, this registry only says where: no body, and no connection of its own for it.
             let is_led_on = call.may_be_led_on && self.is_home(&url) && self.host.observed.leads_to_blobs();
             let pool = if is_led_on { Pool::Small } else { call.pool };
-            let mut request =
-                self.request(call.method.clone(), &url, pool, authorization)?.headers(call.headers.clone());
-            if let Some(body) = &call.body {
-                request = request.body(body.clone());
-            } else if !reads {
-                // Proxies refuse a POST that does not say how long it is with 411 (RFC 9110, 8.6: it should be said).
-                request = request.header(CONTENT_LENGTH, HeaderValue::from(0));
-            }
             let elsewhere = self.elsewhere(&url);
             let host = elsewhere.as_ref().unwrap_or(&self.host.name);
             let unanswered = self.meter.ask(host);
-            let answered = answer(request, self.limits.answer).await;
+            let answered = self.answered(call, &url, pool, authorization).await;
             drop(unanswered);
             if self.host.turns_out_to_speak_tls(&url, answered.as_ref().map(Response::status)).await? {
                 url = self.host.at_present(&url);
@@ -440,6 +432,33 @@ impl Repository {
             url = next;
         }
         Err(Cause::Protocol(Violation::TooManyRedirects { limit: HOPS }))
+    }
+
+    /// The answer of `url` to `call`, over the connections of `pool`.
+    async fn answered(
+        &self,
+        call: &Request<'_>,
+        url: &Url,
+        pool: Pool,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Cause> {
+        let reads = matches!(call.method, Method::GET | Method::HEAD);
+        let request = || {
+            let request = self.request(call.method.clone(), url, pool, authorization)?.headers(call.headers.clone());
+            Ok(match &call.body {
+                Some(body) => request.body(body.clone()),
+                None if reads => request,
+                // Proxies refuse a POST that does not say how long it is with 411 (RFC 9110, 8.6: it should be said).
+                None => request.header(CONTENT_LENGTH, HeaderValue::from(0)),
+            })
+        };
+        // Twice where that costs nobody anything: no large body, no pull that is billed.
+        let is_cheap = reads && pool == Pool::Small && (call.method == Method::HEAD || !self.host.pulls.bills());
+        if is_cheap {
+            answer_of_two(request()?, request, self.limits.answer).await
+        } else {
+            answer(request()?, self.limits.answer).await
+        }
     }
 
     /// Shows what this registry warns of.
