@@ -4,14 +4,15 @@
 //! does next. Never a query (a signed address is a credential), a user name, a body, a header that is not well-formed.
 
 use std::fmt::Write as _;
+use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::select_ok;
+use futures_util::future::{Either, select};
 use http::Extensions;
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{Level, debug};
 use url::Url;
 
@@ -48,34 +49,36 @@ pub async fn as_attempt<T>(attempt: u32, requests: impl Future<Output = T>) -> T
 
 /// Sends `request` and waits at most `limit` for the head of the answer.
 pub async fn answer(request: RequestBuilder, limit: Duration) -> Result<Response, Cause> {
-    match tokio::time::timeout(limit, send(request)).await {
+    match timeout(limit, send(request)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(classify(&error)),
         Err(_) => Err(Cause::Connection { kind: ConnectionFailure::Timeout, detail: format!("{} s", limit.as_secs()) }),
     }
 }
 
-/// The longest that a request that may be sent twice is waited for without a word, before it is.
-const UNHEARD: Duration = Duration::from_secs(10);
+/// How long nothing is heard of a request before it is sent once more: longer than a connection may take to come up.
+const UNHEARD: Duration = Duration::from_secs(12);
 
-/// Sends `request`, and where nothing is heard of it for some seconds `again` beside it: the first answer counts, and a failure
-/// only where both have failed.
+/// The same for a request that only reads, of which nothing is heard: `again` is sent beside it then, and who answers first has
+/// answered.
 ///
 /// Where a server ends an HTTP/2 connection after so many requests, the HTTP library now and then loses one of those that are
-/// being handed to it: it is sent nowhere, and waits until the time is over (a message that is put into tokio's channel while
-/// that is closed and emptied stays in it as long as there is a sender, and the waiting request is one).
+/// being handed to it: it is sent nowhere, and waits until the time is over. What is put into tokio's channel in the moment in
+/// which that is closed and emptied stays in it as long as there is a sender, and the waiting request is one.
 pub async fn answer_of_two(
     request: RequestBuilder,
     again: impl FnOnce() -> Result<RequestBuilder, Cause>,
     limit: Duration,
 ) -> Result<Response, Cause> {
-    let mut first = Box::pin(answer(request, limit));
-    let unheard = UNHEARD.min(limit / 3);
-    if let Ok(answered) = tokio::time::timeout(unheard, &mut first).await {
+    let mut first = pin!(answer(request, limit));
+    if let Ok(answered) = timeout(UNHEARD, &mut first).await {
         return answered;
     }
-    let second = Box::pin(answer(again()?, limit.saturating_sub(unheard)));
-    select_ok([first, second]).await.map(|(response, _)| response)
+    let second = pin!(answer(again()?, limit));
+    match select(first, second).await {
+        Either::Left((answered, _)) | Either::Right((answered @ Ok(_), _)) => answered,
+        Either::Right((Err(_), first)) => first.await,
+    }
 }
 
 /// A request under way. Dropped without an answer, it was given up: that is told too.

@@ -317,26 +317,48 @@ fn row(report: &Report, image: &ImageOutcome, change: Change, bills: bool) -> St
     format!("| {target} | {} | {} | {} | {bytes} |{pulls}\n", change.word(), short(before), short(wanted))
 }
 
-/// How many of an entry's tags have which suffix, where there are several: ranges of versions take all of them.
-fn suffixes(tags: &BTreeSet<&str>) -> String {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for version in tags.iter().filter_map(|tag| Version::of(tag)) {
-        *counts.entry(version.variant).or_default() += 1;
+/// Of what kinds an entry's tags are: a range of versions takes every suffix, a glob every pre-release, and both versions that
+/// are cut short.
+fn kinds(tags: &BTreeSet<&str>) -> String {
+    let versions: Vec<(&str, Version)> = tags.iter().filter_map(|tag| Some((*tag, Version::of(tag)?))).collect();
+    let (early, released): (Vec<_>, Vec<_>) = versions.into_iter().partition(|(_, version)| version.is_pre_release());
+    let mut suffixes: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, version) in &released {
+        *suffixes.entry(&version.variant).or_default() += 1;
     }
-    let others = tags.len() - counts.values().sum::<usize>();
-    if counts.len() + usize::from(others > 0) < 2 {
-        return String::new();
-    }
-    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
-    counts.sort_by_key(|(_, count)| Reverse(*count));
-    let rest = (counts.len() > SUFFIXES).then(|| "…".to_owned());
-    let told = counts.into_iter().take(SUFFIXES).map(|(suffix, count)| match suffix.as_str() {
+    let mut suffixes: Vec<(&str, usize)> = suffixes.into_iter().collect();
+    suffixes.sort_by_key(|(_, count)| Reverse(*count));
+    let more = suffixes.len() > SUFFIXES;
+    suffixes.truncate(SUFFIXES);
+    let mut kinds: Vec<String> = Vec::new();
+    kinds.extend(suffixes.into_iter().map(|(suffix, count)| match suffix {
         "" => format!("{count} without a suffix"),
         suffix => format!("{count} {}", code(&format!("-{suffix}"))),
-    });
-    let others = (others > 0).then(|| format!("{others} that {} no version", if others == 1 { "is" } else { "are" }));
-    let told: Vec<String> = told.chain(rest).chain(others).collect();
-    format!("- of these {}\n", told.join(", "))
+    }));
+    kinds.extend(more.then(|| "…".to_owned()));
+    kinds.extend((!early.is_empty()).then(|| count(early.len() as u64, "pre-release")));
+    match tags.len() - early.len() - released.len() {
+        0 => {}
+        1 => kinds.push("1 that is no version".to_owned()),
+        others => kinds.push(format!("{others} that are no version")),
+    }
+    format!("- {}{}\n", kinds.join(", "), cut_short(&released))
+}
+
+/// Of versions those that another one of the same suffix begins with, and has a number more.
+fn cut_short(versions: &[(&str, Version)]) -> String {
+    let mut beginnings: BTreeSet<(&str, &[u64])> = BTreeSet::new();
+    for (tag, version) in versions {
+        let longer = (1..Version::length(tag)).filter_map(|length| version.numbers.get(..length));
+        beginnings.extend(longer.map(|numbers| (version.variant.as_str(), numbers)));
+    }
+    let is_short = |(tag, version): &&(&str, Version)| {
+        let numbers = version.numbers.get(..Version::length(tag)).unwrap_or_default();
+        beginnings.contains(&(version.variant.as_str(), numbers))
+    };
+    let short: Vec<&(&str, Version)> = versions.iter().filter(is_short).collect();
+    let example = short.iter().max_by_key(|(tag, version)| (version.numbers, Reverse(tag.len())));
+    example.map_or_else(String::new, |(tag, _)| format!("; {} of them cut short, as {}", short.len(), code(tag)))
 }
 
 /// What a section's rules did, those of its tags that do not change, and why some failed.
@@ -347,11 +369,11 @@ fn head(section: &Section, images: &[&ImageOutcome], list: &ListReport) -> Strin
             let name = entry.source.registry().map_or_else(|| entry.source.to_string(), Reference::name);
             let tags: BTreeSet<&str> = images.iter().filter_map(|image| image.source.tag()).collect();
             // What an entry that fails would have come to is not known.
-            let (many, suffixes) = match &entry.result {
-                Ok(_) => (format!(" · {}", count(tags.len() as u64, "tag")), suffixes(&tags)),
-                Err(_) => Default::default(),
+            let (many, kinds) = match &entry.result {
+                Ok(_) if !tags.is_empty() => (format!(" · {}", count(tags.len() as u64, "tag")), kinds(&tags)),
+                _ => Default::default(),
             };
-            format!("\n#### {} · {}{many}\n\n{suffixes}", markdown_text(&at.to_string()), code(&name))
+            format!("\n#### {} · {}{many}\n\n{kinds}", markdown_text(&at.to_string()), code(&name))
         }
         (Section::Entry(at), None) => format!("\n#### {}\n\n", markdown_text(&at.to_string())),
         (Section::Singles(file), _) => {
@@ -359,7 +381,8 @@ fn head(section: &Section, images: &[&ImageOutcome], list: &ListReport) -> Strin
         }
     };
     if let Some(Ok(selection)) = entry.map(|entry| &entry.result) {
-        text.extend(selection.steps.iter().map(Step::sentence).map(|step| format!("- {}\n", markdown_text(&step))));
+        let step = |step: &Step| format!("- {} {}\n", code(&step.rule), markdown_text(&step.did()));
+        text.extend(selection.steps.iter().map(step));
     }
     let unchanged: Vec<&&ImageOutcome> = images.iter().filter(|image| Change::of(image) == Change::Unchanged).collect();
     if !unchanged.is_empty() {

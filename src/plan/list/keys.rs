@@ -52,6 +52,18 @@ pub fn text<'a>(key: &Key, value: &'a Node) -> Result<&'a str, Problem> {
     value.text().ok_or_else(|| wrong(key, value, "a text"))
 }
 
+/// One text of an item of `tags`, where another item would have another.
+pub fn single<'a>(key: &Key, value: &'a Node) -> Result<&'a str, Problem> {
+    match value.value {
+        Value::List(_) => {
+            let sentence =
+                format!("`{}` takes one text, and this is a list; write an item of `tags` for each text", key.text);
+            Err(Problem::new(value.place, sentence))
+        }
+        _ => text(key, value),
+    }
+}
+
 /// One text, or several.
 pub fn several<'a>(key: &Key, value: &'a Node) -> Result<Vec<(Place, &'a str)>, Problem> {
     match &value.value {

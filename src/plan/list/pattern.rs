@@ -51,6 +51,14 @@ impl Pattern {
         }
     }
 
+    /// What the suffix of a version must be like, without what stands before it.
+    pub fn variant(text: &str) -> Result<Self, String> {
+        match text.strip_prefix(['-', '_', '+']).filter(|rest| !rest.is_empty()) {
+            Some(rest) => Err(format!("is written without what stands before it: `{}`", quote(rest))),
+            None => Self::parse(text),
+        }
+    }
+
     /// A glob: `*` any letters, `?` one, `[a-z]` and `[!a-z]` one of these and none of these.
     pub fn glob(text: &str) -> Result<Self, String> {
         let mut regex = String::new();

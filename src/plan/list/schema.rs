@@ -15,7 +15,7 @@ use crate::oci::digest::Digest;
 use crate::oci::platform::Platform;
 use crate::oci::reference::{ImageReference, Reference, is_tag};
 use crate::plan::images;
-use crate::plan::list::keys::{Members, find, known, list, map, patterns, several, span, text, truth, word};
+use crate::plan::list::keys::{Members, find, known, list, map, patterns, several, single, span, text, truth, word};
 use crate::plan::list::pattern::Pattern;
 use crate::plan::list::policies::{Load, Policies};
 use crate::plan::list::version::Range;
@@ -522,9 +522,9 @@ fn tag_item(place: Place, members: &Members) -> Result<Item, Problem> {
         known(key, "an item of `tags`", &ITEM_KEYS)?;
         let problem = |problem: String| Problem::new(value.place, format!("`{}` {problem}", key.text));
         match &*key.text {
-            "glob" => item.pattern = Some(Pattern::glob(text(key, value)?).map_err(problem)?),
+            "glob" => item.pattern = Some(Pattern::glob(single(key, value)?).map_err(problem)?),
             "regex" => {
-                let text = text(key, value)?;
+                let text = single(key, value)?;
                 let inner = text.strip_prefix('/').and_then(|inner| inner.strip_suffix('/')).unwrap_or(text);
                 item.regex = Some(Pattern::regex(inner, &format!("/{inner}/")).map_err(problem)?);
             }
@@ -533,8 +533,8 @@ fn tag_item(place: Place, members: &Members) -> Result<Item, Problem> {
                 item.range = Some((Range::parse(text).map_err(problem)?, text.to_owned()));
             }
             "variant" => {
-                let text = if value.value == Value::Null { "" } else { text(key, value)? };
-                item.variant = Some(Pattern::parse(text).map_err(problem)?);
+                let text = if value.value == Value::Null { "" } else { single(key, value)? };
+                item.variant = Some(Pattern::variant(text).map_err(problem)?);
             }
             _ => item.pre_releases = truth(key, value)?,
         }

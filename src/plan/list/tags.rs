@@ -17,7 +17,7 @@ use crate::plan::list::schema::{By, Newest, Settings, TagRules, UnknownAge};
 use crate::plan::list::version::Version;
 use crate::text::units;
 
-/// Tags that a sentence names of each step; the report has all.
+/// Tags that a sentence names of each step, beside the last one; the report has all.
 const EXAMPLES: usize = 3;
 
 /// What the rules of an entry have come to.
@@ -64,16 +64,22 @@ impl Step {
 
     /// A line for people.
     pub fn sentence(&self) -> String {
+        format!("{} {}", self.rule, self.did())
+    }
+
+    /// What the rule did.
+    pub fn did(&self) -> String {
         let verb = match self.effect {
             Effect::Selected => "selected",
             Effect::LeftOut => "left out",
         };
-        let more = if self.count > EXAMPLES { ", …" } else { "" };
-        let examples = match self.tags().take(EXAMPLES).collect::<Vec<_>>().as_slice() {
-            [] => String::new(),
-            tags => format!(": {}{more}", tags.join(", ")),
-        };
-        format!("{} {verb} {}{examples}", self.rule, units::count(self.count as u64, "tag"))
+        let mut tags: Vec<&str> = self.tags().collect();
+        // The last one of versions is the lowest: how far a range reaches.
+        if tags.len() > EXAMPLES + 1 {
+            tags.splice(EXAMPLES..tags.len() - 1, ["…"]);
+        }
+        let examples = if tags.is_empty() { String::new() } else { format!(": {}", tags.join(", ")) };
+        format!("{verb} {}{examples}", units::count(self.count as u64, "tag"))
     }
 }
 

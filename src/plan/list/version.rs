@@ -46,6 +46,11 @@ impl Version {
         Some(Self { numbers, rank, variant: variant.to_owned() })
     }
 
+    /// How many numbers a tag has that names a version.
+    pub fn length(tag: &str) -> usize {
+        numbers(tag.strip_prefix(['v', 'V']).unwrap_or(tag)).map_or(0, |(_, count, _)| count)
+    }
+
     /// Whether it is not released yet.
     pub fn is_pre_release(&self) -> bool {
         self.rank != Rank::Release

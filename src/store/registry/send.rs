@@ -452,10 +452,15 @@ impl Repository {
                 None => request.header(CONTENT_LENGTH, HeaderValue::from(0)),
             })
         };
-        // Twice where that costs nobody anything: no large body, no pull that is billed.
-        let is_cheap = reads && pool == Pool::Small && (call.method == Method::HEAD || !self.host.pulls.bills());
-        if is_cheap {
-            answer_of_two(request()?, request, self.limits.answer).await
+        // Where the connection may be shared, and nobody is billed for what is asked twice.
+        let is_shared = pool == Pool::Small && url.scheme() == "https";
+        let is_free = call.method == Method::HEAD || !self.host.pulls.bills();
+        if reads && is_shared && is_free {
+            let again = || {
+                tracing::debug!("{}: {} {}: nothing is heard, sent once more", self.side, self.host.name, call.label);
+                request()
+            };
+            answer_of_two(request()?, again, self.limits.answer).await
         } else {
             answer(request()?, self.limits.answer).await
         }

@@ -176,6 +176,14 @@ fn each_kind_of_bad_list_gets_its_own_sentence_with_its_place() {
             entry("tags: [{semver: 1.x, pre-releases: \"true\"}]"),
             "3:40: `pre-releases` is `true` or `false`, without quotes",
         ),
+        (
+            entry("tags: [{semver: 1.x, variant: [\"\", alpine]}]"),
+            "3:35: `variant` takes one text, and this is a list; write an item of `tags` for each text",
+        ),
+        (
+            entry("tags: [{semver: 1.x, variant: -alpine}]"),
+            "3:35: `variant` is written without what stands before it: `alpine`",
+        ),
         (entry("tags: [a]\nexclude: [b]"), "4:5: `exclude` takes tags from what patterns select"),
         (entry("tags: [a, \"*\"]\nexclude: [a]"), "4:5: `exclude` names the tag `a`, which `tags` names too"),
         (tags("exclude: []"), "4:14: `exclude` is an empty list"),

@@ -156,10 +156,10 @@ fn rules_over_a_repository_like_python() {
     assert_eq!(
         steps,
         [
-            "*slim selected 271 tags: 3.14.14-slim, 3.14.13-slim, 3.14.12-slim, …",
-            "exclude *rc* left out 15 tags: 3.14.0rc1-slim, 3.13.0rc1-slim, 3.12.0rc1-slim, …",
+            "*slim selected 271 tags: 3.14.14-slim, 3.14.13-slim, 3.14.12-slim, …, slim",
+            "exclude *rc* left out 15 tags: 3.14.0rc1-slim, 3.13.0rc1-slim, 3.12.0rc1-slim, …, 3.0.0rc1-slim",
             "newest (of what is no version) left out 1 tag: slim",
-            "newest 2 left out 253 tags: 3.14.12-slim, 3.14.11-slim, 3.14.10-slim, …",
+            "newest 2 left out 253 tags: 3.14.12-slim, 3.14.11-slim, 3.14.10-slim, …, 3.0.0a1-slim",
         ]
     );
 }
