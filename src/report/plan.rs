@@ -139,8 +139,9 @@ pub fn markdown(report: &Report, list: &ListReport) -> String {
     let bytes = size(figures::total_bytes(report));
     let pulls = report.traffic().pulls_billed;
     // A column for each image's only where there were some.
-    let (bills, pulls) = (pulls > 0, count(pulls, "billed pull"));
-    let mut top = format!("### Plan: {}\n\n{bytes} to send; {pulls} to find out.\n", totals(report));
+    let bills = pulls > 0;
+    let cost = if bills { format!("; to find that out took {}", count(pulls, "billed pull")) } else { String::new() };
+    let mut top = format!("### Plan: {}\n\n{bytes} to send{cost}.\n", totals(report));
     for sentence in pace::sentences(report) {
         let _ = writeln!(top, "{}", markdown_text(&sentence));
     }
@@ -342,7 +343,18 @@ fn kinds(tags: &BTreeSet<&str>) -> String {
         1 => kinds.push("1 that is no version".to_owned()),
         others => kinds.push(format!("{others} that are no version")),
     }
-    format!("- {}{}\n", kinds.join(", "), cut_short(&released))
+    format!("- {}{}{}\n", kinds.join(", "), reach(&released), cut_short(&released))
+}
+
+/// The lowest and the highest of versions.
+fn reach(versions: &[(&str, Version)]) -> String {
+    let by_version = |(tag, version): &&(&str, Version)| (version.numbers, Reverse(tag.len()));
+    match (versions.iter().min_by_key(by_version), versions.iter().max_by_key(by_version)) {
+        (Some((lowest, _)), Some((highest, _))) if lowest != highest => {
+            format!("; from {} to {}", code(lowest), code(highest))
+        }
+        _ => String::new(),
+    }
 }
 
 /// Of versions those that another one of the same suffix begins with, and has a number more.
@@ -358,7 +370,7 @@ fn cut_short(versions: &[(&str, Version)]) -> String {
     };
     let short: Vec<&(&str, Version)> = versions.iter().filter(is_short).collect();
     let example = short.iter().max_by_key(|(tag, version)| (version.numbers, Reverse(tag.len())));
-    example.map_or_else(String::new, |(tag, _)| format!("; {} of them cut short, as {}", short.len(), code(tag)))
+    example.map_or_else(String::new, |(tag, _)| format!("; {} cut short, as {}", short.len(), code(tag)))
 }
 
 /// What a section's rules did, those of its tags that do not change, and why some failed.

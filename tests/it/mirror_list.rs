@@ -567,7 +567,7 @@ async fn a_dry_run_over_a_list_is_a_plan_with_what_moves_first() {
         "### Plan: 1 to add, 2 to move, 1 unchanged, 1 kept, 1 gone upstream, 1 not at the source, 1 failed".to_owned(),
         format!("> 1 tag that names a version would move: `{target}/app:1.0`\n"),
         "> 1 rule selects no tag: `images.yml:2:5 bookworm*`\n".to_owned(),
-        " · 6 tags\n\n- 5 without a suffix, 1 that is no version\n- `*` selected 4 tags: 1.2, 1.1, 1.0, edge"
+        " · 6 tags\n\n- 5 without a suffix, 1 that is no version; from `1.0` to `9.9`\n- `*` selected 4 tags: 1.2, 1.1, 1.0, edge"
             .to_owned(),
         "- 1 unchanged: `1.2`".to_owned(),
         format!("| **`{target}/app:1.0`** | **move** | {} | {} |", short(&old), short(&new)),
@@ -619,11 +619,11 @@ async fn a_plan_says_of_what_kinds_the_tags_of_an_entry_are_and_how_far_its_rule
     let outcome = lists.run(list).input("dry-run", "true").succeeds().await;
     let plan = outcome.output("plan");
     for part in [
-        "· 8 tags\n\n- 4 without a suffix, 2 `-alpine`, 1 pre-release, 1 that is no version; 1 of them cut short, as `1.9`\n",
+        "· 8 tags\n\n- 4 without a suffix, 2 `-alpine`, 1 pre-release, 1 that is no version; from `1.8` to `1.9.3`; 1 cut short, as `1.9`\n",
         "- `*` selected 8 tags: 2.0.0-rc.1, 1.9.3, 1.9.3-alpine, …, stable\n",
-        "· 4 tags\n\n- 4 without a suffix; 1 of them cut short, as `1.9`\n",
+        "· 4 tags\n\n- 4 without a suffix; from `1.8` to `1.9.3`; 1 cut short, as `1.9`\n",
         "selected 4 tags: 1.9.3, 1.9.2, 1.9, 1.8\n",
-        "· 2 tags\n\n- 2 without a suffix\n",
+        "· 2 tags\n\n- 2 without a suffix; from `1.9.2` to `1.9.3`\n",
     ] {
         assert!(plan.contains(part), "{part}\n{plan}");
     }
