@@ -343,16 +343,18 @@ fn kinds(tags: &BTreeSet<&str>) -> String {
         1 => kinds.push("1 that is no version".to_owned()),
         others => kinds.push(format!("{others} that are no version")),
     }
-    format!("- {}{}{}\n", kinds.join(", "), reach(&released), cut_short(&released))
+    let short = cut_short(&released);
+    let reach = reach(early.into_iter().chain(released).collect());
+    format!("- {}{reach}{short}\n", kinds.join(", "))
 }
 
-/// The lowest and the highest of versions.
-fn reach(versions: &[(&str, Version)]) -> String {
-    let by_version = |(tag, version): &&(&str, Version)| (version.numbers, Reverse(tag.len()));
-    match (versions.iter().min_by_key(by_version), versions.iter().max_by_key(by_version)) {
-        (Some((lowest, _)), Some((highest, _))) if lowest != highest => {
-            format!("; from {} to {}", code(lowest), code(highest))
-        }
+/// From which of the versions to which they go.
+fn reach(mut versions: Vec<(&str, Version)>) -> String {
+    // Of the same version the shortest tag.
+    versions.sort_by_key(|(tag, version)| (version.numbers, version.rank.clone(), tag.len()));
+    versions.dedup_by(|(_, a), (_, b)| (a.numbers, &a.rank) == (b.numbers, &b.rank));
+    match versions.as_slice() {
+        [(lowest, _), .., (highest, _)] => format!("; from {} to {}", code(lowest), code(highest)),
         _ => String::new(),
     }
 }

@@ -619,7 +619,7 @@ async fn a_plan_says_of_what_kinds_the_tags_of_an_entry_are_and_how_far_its_rule
     let outcome = lists.run(list).input("dry-run", "true").succeeds().await;
     let plan = outcome.output("plan");
     for part in [
-        "· 8 tags\n\n- 4 without a suffix, 2 `-alpine`, 1 pre-release, 1 that is no version; from `1.8` to `1.9.3`; 1 cut short, as `1.9`\n",
+        "· 8 tags\n\n- 4 without a suffix, 2 `-alpine`, 1 pre-release, 1 that is no version; from `1.8` to `2.0.0-rc.1`; 1 cut short, as `1.9`\n",
         "- `*` selected 8 tags: 2.0.0-rc.1, 1.9.3, 1.9.3-alpine, …, stable\n",
         "· 4 tags\n\n- 4 without a suffix; from `1.8` to `1.9.3`; 1 cut short, as `1.9`\n",
         "selected 4 tags: 1.9.3, 1.9.2, 1.9, 1.8\n",
