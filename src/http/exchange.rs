@@ -74,7 +74,8 @@ pub async fn answer_of_two(
     if let Ok(answered) = timeout(UNHEARD, &mut first).await {
         return answered;
     }
-    let second = pin!(answer(again()?, limit));
+    // In a box: it would take room in every request, and hardly one has it.
+    let second = Box::pin(answer(again()?, limit));
     match select(first, second).await {
         Either::Left((answered, _)) | Either::Right((answered @ Ok(_), _)) => answered,
         Either::Right((Err(_), first)) => first.await,
