@@ -94,6 +94,13 @@ pub(crate) enum Pool {
     Blob,
 }
 
+impl Pool {
+    /// Whether its requests to `url` share a connection, where the server speaks HTTP/2.
+    pub(crate) fn is_shared(self, url: &Url) -> bool {
+        self == Self::Small && url.scheme() == "https"
+    }
+}
+
 /// What becomes of a connection when its request is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
@@ -146,10 +153,7 @@ impl Transport {
         let is_here = is_link_or_loopback(url.host());
         // A proxy may be spoken to over TLS whatever the host behind it speaks.
         let tls = !loopback || url.scheme() == "https";
-        let protocol = match pool {
-            Pool::Small if url.scheme() == "https" => Protocol::Http2,
-            Pool::Small | Pool::Blob => Protocol::Http1,
-        };
+        let protocol = if pool.is_shared(url) { Protocol::Http2 } else { Protocol::Http1 };
         let kind = Kind { pool, protocol, has_alternatives, is_here, tls, least };
         let mut clients = self.0.clients.locked();
         if let Some(client) = clients.get(&kind) {

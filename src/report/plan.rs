@@ -351,7 +351,7 @@ fn kinds(tags: &BTreeSet<&str>) -> String {
 /// From which of the versions to which they go.
 fn reach(mut versions: Vec<(&str, Version)>) -> String {
     // Of the same version the shortest tag.
-    versions.sort_by_key(|(tag, version)| (version.numbers, version.rank.clone(), tag.len()));
+    versions.sort_by(|(one, a), (other, b)| (a.numbers, &a.rank, one.len()).cmp(&(b.numbers, &b.rank, other.len())));
     versions.dedup_by(|(_, a), (_, b)| (a.numbers, &a.rank) == (b.numbers, &b.rank));
     match versions.as_slice() {
         [(lowest, _), .., (highest, _)] => format!("; from {} to {}", code(lowest), code(highest)),

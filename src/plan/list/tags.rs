@@ -58,7 +58,7 @@ impl Step {
     }
 
     /// The tags, in their order.
-    pub fn tags(&self) -> impl Iterator<Item = &str> {
+    pub fn tags(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.tags.split_whitespace()
     }
 
@@ -73,12 +73,13 @@ impl Step {
             Effect::Selected => "selected",
             Effect::LeftOut => "left out",
         };
-        let mut tags: Vec<&str> = self.tags().collect();
-        // The last one of versions is the lowest: how far a range reaches.
-        if tags.len() > EXAMPLES + 1 {
-            tags.splice(EXAMPLES..tags.len() - 1, ["…"]);
+        let has_room = self.count <= EXAMPLES + 1;
+        let mut examples: Vec<&str> = self.tags().take(if has_room { self.count } else { EXAMPLES }).collect();
+        if !has_room {
+            // The last one of versions is the lowest: how far a range reaches.
+            examples.extend(["…"].into_iter().chain(self.tags().next_back()));
         }
-        let examples = if tags.is_empty() { String::new() } else { format!(": {}", tags.join(", ")) };
+        let examples = if examples.is_empty() { String::new() } else { format!(": {}", examples.join(", ")) };
         format!("{verb} {}{examples}", units::count(self.count as u64, "tag"))
     }
 }

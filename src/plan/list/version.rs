@@ -32,8 +32,7 @@ pub enum Rank {
 impl Version {
     /// The version that a tag names.
     pub fn of(tag: &str) -> Option<Self> {
-        let text = tag.strip_prefix(['v', 'V']).unwrap_or(tag);
-        let (numbers, _, suffix) = numbers(text)?;
+        let (numbers, _, suffix) = numbers(without_v(tag))?;
         let (rank, variant) = match suffix.strip_prefix(['-', '_', '+']) {
             Some(suffix) => match pre_release(suffix) {
                 Some((rank, rest)) => (rank, rest),
@@ -48,13 +47,18 @@ impl Version {
 
     /// How many numbers a tag has that names a version.
     pub fn length(tag: &str) -> usize {
-        numbers(tag.strip_prefix(['v', 'V']).unwrap_or(tag)).map_or(0, |(_, count, _)| count)
+        numbers(without_v(tag)).map_or(0, |(_, count, _)| count)
     }
 
     /// Whether it is not released yet.
     pub fn is_pre_release(&self) -> bool {
         self.rank != Rank::Release
     }
+}
+
+/// Without the `v` that many write before a version.
+fn without_v(text: &str) -> &str {
+    text.strip_prefix(['v', 'V']).unwrap_or(text)
 }
 
 /// The numbers that a text begins with, how many they are, and the rest.
@@ -180,7 +184,7 @@ impl Alternative {
     }
 
     fn partial(&mut self, text: &str) -> Result<Partial, String> {
-        let bare = text.strip_prefix(['v', 'V']).unwrap_or(text);
+        let bare = without_v(text);
         if matches!(bare, "*" | "x" | "X") {
             return Ok(Partial { numbers: [0; MOST_NUMBERS], count: 0 });
         }

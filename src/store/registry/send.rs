@@ -88,6 +88,11 @@ impl<'a> Request<'a> {
             label,
         }
     }
+
+    /// Whether it changes nothing.
+    fn reads(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
 }
 
 impl Repository {
@@ -392,7 +397,6 @@ impl Repository {
 
     async fn follow(&self, call: &Request<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Cause> {
         let mut url = self.host.at_present(&call.url);
-        let reads = matches!(call.method, Method::GET | Method::HEAD);
         for _ in 0..=HOPS {
             // Where blobs are elsewhere, this registry only says where: no body, and no connection of its own for it.
             let is_led_on = call.may_be_led_on && self.is_home(&url) && self.host.observed.leads_to_blobs();
@@ -421,9 +425,12 @@ impl Repository {
             }
             let next = if !call.follow_redirects || (call.stays_home && !self.leads_home(&url, response.headers())) {
                 None
-            } else if reads && response.status().is_redirection() && response.status() != StatusCode::NOT_MODIFIED {
+            } else if call.reads()
+                && response.status().is_redirection()
+                && response.status() != StatusCode::NOT_MODIFIED
+            {
                 Some(self.next_hop(&url, response.headers())?)
-            } else if reads {
+            } else if call.reads() {
                 None
             } else {
                 self.next_write(&response)?
@@ -442,20 +449,18 @@ impl Repository {
         pool: Pool,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Cause> {
-        let reads = matches!(call.method, Method::GET | Method::HEAD);
         let request = || {
             let request = self.request(call.method.clone(), url, pool, authorization)?.headers(call.headers.clone());
             Ok(match &call.body {
                 Some(body) => request.body(body.clone()),
-                None if reads => request,
+                None if call.reads() => request,
                 // Proxies refuse a POST that does not say how long it is with 411 (RFC 9110, 8.6: it should be said).
                 None => request.header(CONTENT_LENGTH, HeaderValue::from(0)),
             })
         };
         // Where the connection may be shared, and nobody is billed for what is asked twice.
-        let is_shared = pool == Pool::Small && url.scheme() == "https";
         let is_free = call.method == Method::HEAD || !self.host.pulls.bills();
-        if reads && is_shared && is_free {
+        if call.reads() && pool.is_shared(url) && is_free {
             let again = || {
                 tracing::debug!("{}: {} {}: nothing is heard, sent once more", self.side, self.host.name, call.label);
                 request()
