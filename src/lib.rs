@@ -78,8 +78,9 @@
 //! | question | where |
 //! |---|---|
 //! | What is a limit, by status and by the registry's words? | [`error::cause`]: what passes, in `sheds_load`; a quota that is used up, in `is_quota` |
-//! | Is a 429, a 503 or a broken connection tried again, and for how long? | which failure, in `classify`, and the wait, in `pause`: [`http::retry`]; until when at all: [`store::registry::retry`], which [`store::registry::send`] asks in `pause`, and [`credentials::cloud`] for login services; that all requests to a host wait with it, and how many are sent at once after: [`store::registry::concurrency`]; GitHub's API has its own: [`github::api`] |
-//! | Is an image unchanged? | [`engine::image`], in `compare`; one that is locked or immutable, before the source is asked: in `settle`, of `image/settled.rs`; with `check: deep` every part is asked for, in `deep_check_result` |
+//! | Is a 429, a 503 or a broken connection tried again, and for how long? | which failure, in `classify`, and the wait, in `pause`: [`http::retry`]; until when at all: [`store::registry::retry`], which [`store::registry::send`] asks in `pause`, and [`credentials::cloud`] for login services, and [`store::registry::auth`] for token services; that all requests to a host wait with it, and how many are sent at once after: [`store::registry::concurrency`]; GitHub's API has its own: [`github::api`] |
+//! | Is an image unchanged? | [`engine::image`], in `compare`; one that is locked or immutable, most often without a word from the source: in `settle`, of `image/settled.rs`; with `check: deep` by every part, which `deep_check_result` judges |
+//! | Is a request sent once more that has no answer yet? | [`http::exchange`], in `answer_of_two`; which ones are: [`store::registry::send`], in `answered` |
 //! | Which credential goes with a request? | [`credentials`] finds it, in `for_source`, `for_mirror` and `for_target`, the places in their order in `find`; [`store::registry::auth`] sends it; whether a token service may have it: [`store::registry::auth::realm`] |
 //! | Is a redirect followed? | [`store::registry::send`]; never with a credential to another host |
 //! | Is a mirror believed? | [`store::mirrors::source`]: about content always, because it is checked; about tags as the user said; when one is left out: there too, in `skips`, by what [`store::mirrors::health`] keeps |

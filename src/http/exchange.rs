@@ -1,7 +1,7 @@
-//! One request and its answer, told to the debug log.
+//! One request and its answer, told to the debug log; a second sending where nothing is heard of the first.
 //!
-//! Owns what of them is told: method and address, attempt, status, connection, time, and of the headers those that explain what the program
-//! does next. Never a query (a signed address is a credential), a user name, a body, a header that is not well-formed.
+//! Owns what of them is told: method and address, attempt, status, connection, time, and of the headers those that explain what
+//! the program does next. Never a query (a signed address is a credential), a user name, a body, a header that is not well-formed.
 
 use std::fmt::Write as _;
 use std::pin::pin;
@@ -59,8 +59,8 @@ pub async fn answer(request: RequestBuilder, limit: Duration) -> Result<Response
 /// How long nothing is heard of a request before it is sent once more: longer than a connection may take to come up.
 const UNHEARD: Duration = Duration::from_secs(12);
 
-/// The same for a request that only reads, of which nothing is heard: `again` is sent beside it then, and who answers first has
-/// answered.
+/// Sends a `request` that only reads as [`answer`] does; where nothing is heard of it, `again` is sent beside it, and who answers
+/// first has answered.
 ///
 /// Where a server ends an HTTP/2 connection after so many requests, the HTTP library now and then loses one of those that are
 /// being handed to it: it is sent nowhere, and waits until the time is over. What is put into tokio's channel in the moment in

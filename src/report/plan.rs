@@ -1,7 +1,7 @@
 //! The plan of a list: what a run would change, as Markdown for a pull request, and as lines for the log.
 //!
-//! Owns how a change is called, that a version's tag which moves is seen first, and what is left out where there is not room
-//! for all. Computes nothing that was not measured.
+//! Owns how a change is called, of which kinds an entry's tags are said to be, that a version's tag which moves is seen first, and
+//! what is left out where there is not room for all. Computes nothing that was not measured.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -179,7 +179,7 @@ impl Repository {
         self.host.concurrency.acquire_within(class, budget).await
     }
 
-    /// Sends `call` once (twice where a 401 says what was missing), following redirects. The caller holds a permit of its
+    /// Sends `call` once, and again where a refusal teaches what was missing, following redirects. The caller holds a permit of its
     /// class, and says for the debug log which `attempt` this is.
     pub(crate) async fn send_once(&self, call: &Request<'_>, attempt: u32) -> Result<Response, Cause> {
         let answered = exchange::as_attempt(attempt, Box::pin(self.authorized(call))).await;
