@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::Outcome;
 use crate::proxy::Exchange;
-use crate::registries::{Requests, about};
+use crate::registries::{Address, Requests, about};
 
 /// As people write it; tools make one of [`HUB`] of it.
 pub(crate) const SOURCE: &str = "docker.io";
@@ -99,8 +99,8 @@ pub(crate) struct Front {
 
 /// What is behind it.
 pub(crate) struct Behind<'a> {
-    pub(crate) source: SocketAddr,
-    pub(crate) target: SocketAddr,
+    pub(crate) source: &'a Address,
+    pub(crate) target: &'a Address,
     /// The storage of the source, which the storage host serves.
     pub(crate) blobs: &'a Path,
 }

@@ -26,7 +26,7 @@ use cases::{CASES, Case, Target};
 use front::{Behind, Certificates, Front, Like};
 use images::{Image, Kind};
 use proxy::{Exchange, Network, Proxy, Upstream};
-use registries::{Program, Registry, Requests};
+use registries::{Program, Reach, Registry, Requests};
 use table::{Connections, Run, Scene, Section, Series};
 use tools::{Installed, Job, Tls, Tool};
 
@@ -308,8 +308,9 @@ impl Bench<'_> {
         if case.target == Target::Same {
             copy_directory(&image.root, &path("storage"))?;
         }
-        let source = Registry::start(self.registry, &image.root, &path("source"))?;
-        let target = Registry::start(self.registry, &path("storage"), &path("target"))?;
+        let reach = if self.options.real.is_some() { Reach::Front } else { Reach::Tools };
+        let source = Registry::start(self.registry, &image.root, &path("source"), reach)?;
+        let target = Registry::start(self.registry, &path("storage"), &path("target"), reach)?;
         let between = self.between(case, image, (&source, &target), &path("front"))?;
         let home = path("home");
         let (source_name, target_name) = between.names(&source, &target);

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::registries::Address;
 use crate::{Outcome, front};
 
 /// What lies between the client and the registries.
@@ -70,9 +71,9 @@ pub(crate) struct Journal {
 
 /// What it leads to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Upstream {
+pub(crate) enum Upstream<'a> {
     /// A registry at each end.
-    Ends { source: SocketAddr, target: SocketAddr },
+    Ends { source: &'a Address, target: &'a Address },
     /// One server that has all names.
     Front(SocketAddr),
 }
@@ -87,13 +88,13 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn start(upstream: Upstream, network: Network) -> Outcome<Self> {
+    pub(crate) fn start(upstream: Upstream<'_>, network: Network) -> Outcome<Self> {
         let (kind, source, target) = match upstream {
-            Upstream::Ends { source, target } => ("ends", source, target),
-            Upstream::Front(front) => ("front", front, front),
+            Upstream::Ends { source, target } => ("ends", source.to_string(), target.to_string()),
+            Upstream::Front(front) => ("front", front.to_string(), front.to_string()),
         };
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["proxy", kind, &source.to_string(), &target.to_string()])
+            .args(["proxy", kind, &source, &target])
             .arg(network.round_trip.as_micros().to_string())
             .arg(network.source_rate.unwrap_or(0).to_string())
             .stdin(Stdio::piped())

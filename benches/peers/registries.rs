@@ -3,6 +3,7 @@
 //! Both are started anew for every run, so that no tool finds what another has left in their memory.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -46,24 +47,54 @@ impl Program {
 /// Requests by method and by what they were about: `GET blobs`, `HEAD manifests`.
 pub(crate) type Requests = BTreeMap<String, usize>;
 
+/// Where a registry listens; written as nginx's configuration and the tools have it.
+#[derive(Clone, Debug)]
+pub(crate) enum Address {
+    /// For tools that speak to it themselves.
+    Port(SocketAddr),
+    /// For nginx. Over TCP it would hold back the end of each upload (Nagle) until the registry's system acknowledges what came
+    /// before, which is 40 ms later and nothing that a network does.
+    Socket(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(address) => address.fmt(f),
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// For whom a registry listens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reach {
+    Tools,
+    Front,
+}
+
 /// A running registry; it is killed when this is dropped.
 pub(crate) struct Registry {
     child: Child,
-    address: SocketAddr,
+    address: Address,
     log: PathBuf,
 }
 
 impl Registry {
     /// `root`: its storage. `directory`: for its configuration and its logs. Where uploads go is said relative to the host, as
-    /// GHCR does: before TLS it does not know its own address.
-    pub(crate) fn start(program: &Program, root: &Path, directory: &Path) -> Outcome<Self> {
+    /// GHCR does: before TLS it does not know its own address. `reach`: whom it listens for.
+    pub(crate) fn start(program: &Program, root: &Path, directory: &Path, reach: Reach) -> Outcome<Self> {
         fs::create_dir_all(directory)?;
+        let path = |name: &str| directory.join(name);
+        let (network, asked_for) = match reach {
+            Reach::Tools => ("tcp", "127.0.0.1:0".to_owned()),
+            Reach::Front => ("unix", path("socket").display().to_string()),
+        };
         let config = format!(
             "version: 0.1\nlog: {{level: info, accesslog: {{disabled: false}}}}\n\
-             storage: {{filesystem: {{rootdirectory: {:?}}}, delete: {{enabled: true}}}}\nhttp: {{addr: \"127.0.0.1:0\", relativeurls: true}}\n",
+             storage: {{filesystem: {{rootdirectory: {:?}}}, delete: {{enabled: true}}}}\nhttp: {{net: {network}, addr: {asked_for:?}, relativeurls: true}}\n",
             root.display().to_string()
         );
-        let path = |name: &str| directory.join(name);
         fs::write(path("config.yml"), config)?;
         let child = Command::new(&program.path)
             .args(["serve", &path("config.yml").display().to_string()])
@@ -74,13 +105,17 @@ impl Registry {
             .stderr(File::create(path("log"))?)
             .spawn()?;
         crate::interrupt::remember(child.id());
-        let mut registry = Self { child, address: ([127, 0, 0, 1], 0).into(), log: path("access.log") };
+        let mut registry = Self { child, address: Address::Port(([127, 0, 0, 1], 0).into()), log: path("access.log") };
         let began = Instant::now();
         loop {
             // Distribution 2.8 logs to the one, 3 to the other.
             let said = fs::read_to_string(path("log"))? + &fs::read_to_string(path("access.log"))?;
             let announced = said.split_once("listening on ").and_then(|(_, rest)| rest.split_once(['"', ' ', ',']));
-            if let Some(address) = announced.and_then(|(address, _)| address.parse().ok()) {
+            let address = match reach {
+                Reach::Tools => announced.and_then(|(address, _)| address.parse().ok()).map(Address::Port),
+                Reach::Front => announced.map(|_| Address::Socket(path("socket"))),
+            };
+            if let Some(address) = address {
                 registry.address = address;
                 return Ok(registry);
             }
@@ -91,8 +126,8 @@ impl Registry {
         }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Everything that was asked since the start. A line is written when its request has ended, which may be after the
