@@ -1,6 +1,9 @@
 //! Many images in one run: worked on together, each costing what it must and no more, each reported in its place.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Barrier;
 
 use crate::support::github::{Rights, ghcr};
 use crate::support::images::{self, Image};
@@ -91,15 +94,18 @@ async fn twenty_unchanged_images_cost_twenty_heads_at_each_side() {
 }
 
 #[tokio::test]
-async fn many_images_for_a_new_repository_ask_for_one_tag_of_it_and_its_list() {
+async fn many_images_for_a_new_repository_ask_for_a_few_tags_of_it_and_its_list() {
     let releases = Releases::new(20);
     let run = releases.run(&releases.lines());
+    // The few are all asked for before one is answered.
+    let few = |path: &str| Fault::on("HEAD", path, What::Together(Arc::new(Barrier::new(16)))).times(16);
+    releases.target.fault(few("/mirror/app/manifests/"));
     let outcome = run.succeeds().await;
     assert_eq!(results(&outcome), vec!["copied"; 20]);
     let requests = releases.requests();
     let questions = |of: &Registry| (of.count("HEAD", "/manifests/"), of.count("GET", "/tags/list"));
-    // One question before, and one for each image afterwards: what its tag is now.
-    assert_eq!(questions(&releases.target), (21, 1), "{requests}");
+    // These before, and one for each image afterwards: what its tag is now.
+    assert_eq!(questions(&releases.target), (36, 1), "{requests}");
     // Where the list is refused, each is asked for.
     releases.reset();
     releases.target.fault(Fault::on("GET", "/tags/list", What::error(403, "DENIED", "no")).always());

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -74,6 +74,8 @@ pub struct ObservedRepository {
     pub(crate) tags: OnceCell<Tags>,
     /// Whether the first of many tags that were asked for was not there.
     pub(crate) probe_tag: OnceCell<bool>,
+    /// How many were asked for before that was known.
+    pub(crate) probes: AtomicUsize,
     /// Whether the registry did not know the repository before anything was written to it.
     pub(crate) was_unknown: OnceCell<bool>,
     /// It does not mount.
@@ -151,6 +153,7 @@ impl ObservedRepository {
             attachment_tags: OnceMap::default(),
             tags: OnceCell::new(),
             probe_tag: OnceCell::new(),
+            probes: AtomicUsize::new(0),
             was_unknown: OnceCell::new(),
             no_mount: AtomicBool::new(false),
             no_mount_from: Mutex::default(),

@@ -27,6 +27,10 @@ use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::Request;
 
+/// Of many tags, so many are asked for before the first is answered: as many requests as any registry gets at once in the
+/// beginning.
+const ASKED_FIRST: usize = 16;
+
 /// How long blobs wait to hear whether the repository is known.
 const SHORT_CUT: Duration = Duration::from_secs(5);
 
@@ -53,13 +57,16 @@ impl Repository {
 
     /// The same as [`Repository::head_manifest`] for one of many tags of this repository that a run asks for.
     ///
-    /// The first is asked for by itself. Where it is not there, the others most likely are not either, and one listing says
-    /// so for all of them; where it is there, a listing would be a request too many for a run that changes nothing.
+    /// Where the first is not there, the others most likely are not either, and one listing says so for all that are not under
+    /// way by then; where it is there, a listing would be a request too many for a run that changes nothing. A few are asked for
+    /// beside the first: such a run would else wait a round trip for it.
     pub async fn head_one_of_many(&self, tag: &str) -> Result<Option<Descriptor>, Error> {
+        let probe = &self.observed.probe_tag;
+        if !probe.initialized() && (1..ASKED_FIRST).contains(&self.observed.probes.fetch_add(1, Relaxed)) {
+            return self.head_manifest(TagOrDigest::Tag(tag)).await;
+        }
         let mut own = None;
-        let absent = self
-            .observed
-            .probe_tag
+        let absent = probe
             .get_or_init(|| async {
                 let found = own.insert(self.head_manifest(TagOrDigest::Tag(tag)).await);
                 let absent = matches!(found, Ok(None));
