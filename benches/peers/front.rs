@@ -241,7 +241,7 @@ http {{
 {temporary}  log_format peers '$msec $request_time $server_name $connection $ssl_session_reused $status $request_length $bytes_sent $request_method $request_uri';
   access_log {here}/access.log peers;
   default_type application/json;
-  client_max_body_size 0; tcp_nodelay on;
+  client_max_body_size 0; tcp_nodelay on; server_names_hash_bucket_size 128;
   ssl_certificate {keys}/leaf.pem; ssl_certificate_key {keys}/leaf.key; ssl_protocols TLSv1.3;
   map $request_method $write {{ default ""; POST 1; PUT 1; PATCH 1; DELETE 1; }}
   limit_req_zone $write zone=writes:1m rate=2000r/m;

@@ -1,5 +1,9 @@
 //! One image, exactly: what arrives at the target, in which order, and what is left alone.
 
+use std::sync::Arc;
+
+use tokio::sync::Barrier;
+
 use crate::support::images::{self, Image};
 use crate::support::real;
 use crate::support::registry::Recorded;
@@ -142,6 +146,22 @@ async fn an_updated_image_moves_only_what_is_new() {
     for blob in new.blobs.iter().filter(|blob| old.blobs.iter().any(|known| known.digest == blob.digest)) {
         assert_eq!(pair.source.count("GET", &blob.digest), 0, "a blob that was there was fetched\n{}", pair.requests());
     }
+}
+
+/// A round trip less: the target is asked for all blobs at once, and most are under way there when it first says that it lacks one.
+#[tokio::test]
+async fn what_the_target_lacks_is_asked_for_at_its_source_as_soon_as_one_answer_says_so() {
+    let image = images::single();
+    let pair = pair(&image);
+    let blobs = image.blobs.len();
+    // The target has been asked for all of them; it answers one, and no other before the source was asked for all.
+    let [asked, opened] = [blobs, blobs - 1 + blobs].map(|count| What::Together(Arc::new(Barrier::new(count))));
+    pair.target.fault(Fault::on("POST", "/uploads/", asked).times(blobs));
+    pair.target.fault(Fault::on("POST", "/uploads/", opened.clone()).after(1).times(blobs - 1));
+    pair.source.fault(Fault::on("GET", "/blobs/", opened).times(blobs));
+    pair.run.succeeds().await;
+    pair.target.is_whole("mirror/app", "1").unwrap();
+    assert_eq!(pair.source.count("GET", "/blobs/"), blobs, "{}", pair.requests());
 }
 
 #[tokio::test]

@@ -228,6 +228,21 @@ async fn in_a_repository_that_the_registry_does_not_know_no_blob_is_asked_for() 
     assert_eq!(counts(), [2, blobs, blobs], "{}", world.target.lines());
 }
 
+/// Where HEADs tell which blobs are there, nothing is learnt from the first upload.
+#[tokio::test]
+async fn what_a_head_has_not_found_is_asked_for_at_its_source_while_uploads_are_opened() {
+    let world = World::of_vendors(["registry.docker.io", "ghcr.io"]).await;
+    // The repository is known.
+    world.target.seed(&images::single(), "mirror/app:other");
+    let blobs = images::wide_of(2, 2, 20_000).blobs.len();
+    let together = What::Together(Arc::new(Barrier::new(2 * blobs)));
+    world.target.fault(Fault::on("POST", "/uploads/", together.clone()).times(blobs));
+    world.source.fault(Fault::on("GET", "/blobs/", together).times(blobs));
+    world.copy_between_vendors().await;
+    let counts = (world.target.count("HEAD", "/blobs/"), world.source.count("GET", "/blobs/"));
+    assert_eq!(counts, (blobs, blobs), "{}\n{}", world.target.lines(), world.source.lines());
+}
+
 #[tokio::test]
 async fn small_blobs_that_share_a_connection_are_all_asked_for_before_one_has_come() {
     let world = World::start().await;

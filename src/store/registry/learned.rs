@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, SetOnce};
 use tokio::time::Instant;
 
 use crate::error::cause::{Cause, ErrorResponse};
@@ -85,7 +85,7 @@ pub struct ObservedRepository {
     /// A HEAD is saved where a mount from the repository itself answers 201 for a blob that is there.
     self_mount: Mutex<SelfMount>,
     /// Whether a blob that was not expected to be there was not.
-    lacked_blob: AtomicBool,
+    lacked_blob: SetOnce<()>,
 }
 
 impl Observed {
@@ -161,7 +161,7 @@ impl ObservedRepository {
                 ToldBy::Mount => SelfMount::Untested,
                 ToldBy::Head | ToldBy::HeadOrTags => SelfMount::Ignored,
             }),
-            lacked_blob: AtomicBool::new(false),
+            lacked_blob: SetOnce::new(),
         }
     }
 
@@ -203,12 +203,14 @@ impl ObservedRepository {
 
     /// A blob that was not expected to be there is not.
     pub(crate) fn lacks_a_blob(&self) {
-        self.lacked_blob.store(true, Relaxed);
+        // Once is enough.
+        let _ = self.lacked_blob.set(());
     }
 
-    /// Whether what was not expected to be there never was, as far as was seen.
-    pub(crate) fn is_as_expected(&self) -> bool {
-        self.lacked_blob.load(Relaxed) && !self.mount_has_answered()
+    /// Waits until a blob that was not expected to be there was not. Whether none ever was, as far as was seen.
+    pub(crate) async fn is_as_expected(&self) -> bool {
+        self.lacked_blob.wait().await;
+        !self.mount_has_answered()
     }
 
     pub(crate) fn mount_keeps_silent(&self) {

@@ -4,7 +4,9 @@
 //! repository that it says it does not know, and the opening of uploads. What is sent goes by `upload_session`. Never starts a
 //! second upload where a refused mount opened one.
 
-use futures_util::future::{BoxFuture, Either, select};
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
 use reqwest::{Method, StatusCode};
 
 use crate::error::Error;
@@ -12,7 +14,7 @@ use crate::error::action::Action;
 use crate::error::cause::{Cause, ConnectionFailure};
 use crate::observe::counts::BlobPush;
 use crate::oci::manifest::Descriptor;
-use crate::store::blob::{BlobPushRequest, BlobStream};
+use crate::store::blob::{BlobPushRequest, BlobSource, BlobStream};
 use crate::store::content::Presence;
 use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::blobs::upload_requests::Session;
@@ -35,18 +37,14 @@ impl Repository {
     pub async fn push_blob(&self, request: BlobPushRequest<'_>) -> Result<BlobPush, Error> {
         let BlobPushRequest { descriptor, mount_from: from, presence, source } = request;
         let mut upload = BlobUpload::new(self, descriptor, source);
-        if presence != Presence::Void && self.observed.mount_is_silent(None) {
-            if upload.is_small() && presence == Presence::Unlikely && self.was_unknown().await {
-                self.observed.lacks_a_blob();
-            } else if self.head_blob(descriptor).await?.is_some() {
-                return Ok(BlobPush::Exists);
-            }
+        if self.says_it_has(descriptor, presence).await? {
+            return Ok(BlobPush::Exists);
         }
         // Sessions of large blobs are opened when it is their turn: GHCR gives an upload ten minutes.
         let permit = if upload.is_small() { None } else { Some(upload.acquire().await) };
         let initiating = self.initiate(descriptor, from, presence);
-        let (initiated, opened) = if self.may_open_early(descriptor, from, presence) {
-            initiate_and_open(initiating, source.open_early()).await
+        let (initiated, opened) = if upload.is_small() && from.is_none() && presence == Presence::Unlikely {
+            self.initiate_and_open(initiating, source).await
         } else {
             (initiating.await, None)
         };
@@ -75,13 +73,41 @@ impl Repository {
         self.send(&call).await.map(drop).map_err(|cause| self.error(Action::PostUpload, self.place(), cause))
     }
 
-    /// Whether a small blob may be opened at its source while the target is asked whether it has it, which saves a round
-    /// trip: only after another blob that was not expected at the target was not there either, and not once one was.
-    fn may_open_early(&self, descriptor: &Descriptor, from: Option<&str>, presence: Presence) -> bool {
-        descriptor.size <= SMALL_BYTES
-            && from.is_none()
-            && presence == Presence::Unlikely
-            && self.observed.is_as_expected()
+    /// Whether the registry says that it has the blob, where no mount of it tells.
+    async fn says_it_has(&self, descriptor: &Descriptor, presence: Presence) -> Result<bool, Error> {
+        if presence == Presence::Void || !self.observed.mount_is_silent(None) {
+            return Ok(false);
+        }
+        let is_unlikely = presence == Presence::Unlikely;
+        let has_none = is_unlikely && descriptor.size <= SMALL_BYTES && self.was_unknown().await;
+        let has_it = !has_none && self.head_blob(descriptor).await?.is_some();
+        if is_unlikely && !has_it {
+            self.observed.lacks_a_blob();
+        }
+        Ok(has_it)
+    }
+
+    /// Opens a small blob at its source while an upload of it is opened, which may find that the target has it. That saves a
+    /// round trip, and is done only once another blob that was not expected at the target was not there either, which may be
+    /// learnt meanwhile, and as long as none was. What `initiating` has come to, and the blob where it was opened.
+    async fn initiate_and_open(
+        &self,
+        initiating: impl Future<Output = Result<Opened, Cause>>,
+        source: &dyn BlobSource,
+    ) -> (Result<Opened, Cause>, Option<BlobStream>) {
+        let initiating = Box::pin(initiating);
+        let (is_as_expected, initiating) = match select(initiating, pin!(self.observed.is_as_expected())).await {
+            Either::Left((initiated, _)) => return (initiated, None),
+            Either::Right(right) => right,
+        };
+        let opening = if is_as_expected { source.open_early() } else { None };
+        let Some(opening) = opening else { return (initiating.await, None) };
+        match select(initiating, opening).await {
+            Either::Left((Ok(Opened::Session(session)), opening)) => (Ok(Opened::Session(session)), opening.await.ok()),
+            Either::Left((initiated, _)) => (initiated, None),
+            // One that failed is opened again in its turn, with the whole budget.
+            Either::Right((opened, initiating)) => (initiating.await, opened.ok()),
+        }
     }
 
     /// Opens an upload, or finds that none is needed.
@@ -154,20 +180,6 @@ impl Repository {
             return Ok(Opened::Mounted);
         }
         self.session(&response).map(Opened::Session)
-    }
-}
-
-/// What `initiating` gives, and the blob that was opened meanwhile, where it is needed.
-async fn initiate_and_open(
-    initiating: impl Future<Output = Result<Opened, Cause>>,
-    opening: Option<BoxFuture<'_, Result<BlobStream, Error>>>,
-) -> (Result<Opened, Cause>, Option<BlobStream>) {
-    let Some(opening) = opening else { return (initiating.await, None) };
-    match select(Box::pin(initiating), opening).await {
-        Either::Left((Ok(Opened::Session(session)), opening)) => (Ok(Opened::Session(session)), opening.await.ok()),
-        Either::Left((initiated, _)) => (initiated, None),
-        // One that failed is opened again in its turn, with the whole budget.
-        Either::Right((opened, initiating)) => (initiating.await, opened.ok()),
     }
 }
 
