@@ -16,9 +16,6 @@ use crate::store::{Source, StoredBlob, Target};
 /// The largest image config that is read to learn a platform, in bytes.
 const LARGEST_CONFIG: u64 = 4 * 1024 * 1024;
 
-/// So many images for one repository are worth a listing of its tags.
-const MANY: usize = 4;
-
 /// What a source name stands for.
 pub struct Resolved {
     /// The digest of what the name names: an index, mostly.
@@ -146,8 +143,8 @@ pub async fn overwritten(
     same_repository_count: usize,
 ) -> Result<Option<Digest>, Error> {
     let found = match at {
-        TagOrDigest::Tag(tag) if same_repository_count >= MANY => target.head_one_of_many(tag).await,
-        _ => target.head_manifest(at).await,
+        TagOrDigest::Tag(tag) => target.head_one_of(same_repository_count, tag).await,
+        TagOrDigest::Digest(_) => target.head_manifest(at).await,
     };
     match found {
         Ok(found) => Ok(found.map(|descriptor| descriptor.digest)),

@@ -94,6 +94,11 @@ impl Descriptor {
         }
     }
 
+    /// Whether this is the config that containers of an image are started by, by its type.
+    pub fn is_image_config(&self) -> bool {
+        self.media_type == media::IMAGE_CONFIG_MEDIA_TYPE || self.media_type == media::IMAGE_DOCKER_CONFIG_MEDIA_TYPE
+    }
+
     /// Whether this names a manifest, so that it is fetched and pushed as one.
     pub fn is_manifest(&self) -> bool {
         is_index_type(&self.media_type) || is_image_type(&self.media_type) || is_schema1(&self.media_type)
@@ -401,8 +406,7 @@ impl Manifest {
     /// Whether its config is one that containers are started by.
     pub fn is_container(&self) -> bool {
         let Content::Image { config: Some(config), .. } = &self.content else { return false };
-        config.media_type == media::IMAGE_CONFIG_MEDIA_TYPE
-            || config.media_type == media::IMAGE_DOCKER_CONFIG_MEDIA_TYPE
+        config.is_image_config()
     }
 
     /// The manifests that this one lists, and what may be one: see [`Descriptor::may_be_manifest`].

@@ -203,10 +203,10 @@ impl Target {
         }
     }
 
-    /// The descriptor of `tag`, one of many that the run asks this end for; none where it is not there.
-    pub async fn head_one_of_many(&self, tag: &str) -> Result<Option<Descriptor>, Error> {
+    /// The descriptor of `tag`, one of `count` that the run asks this end for; none where it is not there.
+    pub async fn head_one_of(&self, count: usize, tag: &str) -> Result<Option<Descriptor>, Error> {
         match self {
-            Self::Registry(repository) => repository.head_one_of_many(tag).await,
+            Self::Registry(repository) => repository.head_one_of(count, tag).await,
             Self::Layout(layout) => layout.head_manifest(TagOrDigest::Tag(tag)).await,
         }
     }

@@ -148,20 +148,48 @@ async fn an_updated_image_moves_only_what_is_new() {
     }
 }
 
+/// In the address of a POST, that which asks for a mount of `digest`.
+fn mount_of(digest: &str) -> String {
+    format!("mount={}", digest.replace(':', "%3A"))
+}
+
 /// A round trip less: the target is asked for all blobs at once, and most are under way there when it first says that it lacks one.
 #[tokio::test]
 async fn what_the_target_lacks_is_asked_for_at_its_source_as_soon_as_one_answer_says_so() {
     let image = images::single();
     let pair = pair(&image);
     let blobs = image.blobs.len();
-    // The target has been asked for all of them; it answers one, and no other before the source was asked for all.
+    // The target has been asked for all of them; it answers for a layer, and for no other before the source was asked for all.
     let [asked, opened] = [blobs, blobs - 1 + blobs].map(|count| What::Together(Arc::new(Barrier::new(count))));
     pair.target.fault(Fault::on("POST", "/uploads/", asked).times(blobs));
-    pair.target.fault(Fault::on("POST", "/uploads/", opened.clone()).after(1).times(blobs - 1));
+    for blob in image.blobs.iter().filter(|blob| blob.digest != image.blobs[1].digest) {
+        pair.target.fault(Fault::on("POST", mount_of(&blob.digest), opened.clone()));
+    }
     pair.source.fault(Fault::on("GET", "/blobs/", opened).times(blobs));
     pair.run.succeeds().await;
     pair.target.is_whole("mirror/app", "1").unwrap();
     assert_eq!(pair.source.count("GET", "/blobs/"), blobs, "{}", pair.requests());
+}
+
+/// Each image has a config of its own: that it is lacked says nothing of layers.
+#[tokio::test]
+async fn of_a_new_tag_no_layer_is_asked_for_that_the_target_has() {
+    let (old, new) = (images::single(), images::single_with_another_config());
+    let pair = pair(&old);
+    pair.target.fault(Fault::on("POST", "mount=", What::MountAnswer(201)).always());
+    pair.run.succeeds().await;
+    pair.source.seed(&new, "library/app:2");
+    pair.reset();
+    let layers = &new.blobs[1..];
+    // The config is on its way before the target says that it has the layers.
+    let later = What::Together(Arc::new(Barrier::new(layers.len() + 1)));
+    pair.target.fault(Fault::on("PUT", "/uploads/", later.clone()));
+    for layer in layers {
+        pair.target.fault(Fault::on("POST", mount_of(&layer.digest), later.clone()));
+    }
+    Run::copy(&pair.source.name("library/app:2"), &pair.target.name("mirror/app:2")).succeeds().await;
+    pair.target.is_whole("mirror/app", "2").unwrap();
+    assert_eq!(pair.source.count("GET", "/blobs/"), 1, "{}", pair.requests());
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ async fn many_images_for_a_new_repository_ask_for_a_few_tags_of_it_and_its_list(
     assert_eq!(results(&outcome), vec!["copied"; 20]);
     let requests = releases.requests();
     let questions = |of: &Registry| (of.count("HEAD", "/manifests/"), of.count("GET", "/tags/list"));
-    // These before, and one for each image afterwards: what its tag is now.
+    // These before anything is written, and one for each image afterwards: what its tag is now.
     assert_eq!(questions(&releases.target), (36, 1), "{requests}");
     // Where the list is refused, each is asked for.
     releases.reset();

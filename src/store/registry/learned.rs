@@ -74,7 +74,7 @@ pub struct ObservedRepository {
     pub(crate) tags: OnceCell<Tags>,
     /// Whether the first of many tags that were asked for was not there.
     pub(crate) probe_tag: OnceCell<bool>,
-    /// How many were asked for before that was known.
+    /// How many came before that was known.
     pub(crate) probes: AtomicUsize,
     /// Whether the registry did not know the repository before anything was written to it.
     pub(crate) was_unknown: OnceCell<bool>,
@@ -207,7 +207,7 @@ impl ObservedRepository {
         let _ = self.lacked_blob.set(());
     }
 
-    /// Waits until a blob that was not expected to be there was not. Whether none ever was, as far as was seen.
+    /// Waits until a blob that was not expected to be there was not. Whether no mount has found one, so far.
     pub(crate) async fn is_as_expected(&self) -> bool {
         self.lacked_blob.wait().await;
         !self.mount_has_answered()

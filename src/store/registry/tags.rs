@@ -27,8 +27,8 @@ use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::Request;
 
-/// Of many tags, so many are asked for before the first is answered: as many requests as any registry gets at once in the
-/// beginning.
+/// Of many tags, so many are asked for before the first is answered: as many requests as even a gentle registry gets at once in
+/// the beginning. Where there are no more, no listing is worth its request.
 const ASKED_FIRST: usize = 16;
 
 /// How long blobs wait to hear whether the repository is known.
@@ -55,21 +55,30 @@ impl Repository {
         known.get_or_init(|| self.all_tags()).await.as_ref().is_some_and(|tags| !tags.contains(tag))
     }
 
-    /// The same as [`Repository::head_manifest`] for one of many tags of this repository that a run asks for.
+    /// The same as [`Repository::head_manifest`] for one of `count` tags of this repository that a run asks for.
     ///
     /// Where the first is not there, the others most likely are not either, and one listing says so for all that are not under
     /// way by then; where it is there, a listing would be a request too many for a run that changes nothing. A few are asked for
     /// beside the first: such a run would else wait a round trip for it.
-    pub async fn head_one_of_many(&self, tag: &str) -> Result<Option<Descriptor>, Error> {
-        let probe = &self.observed.probe_tag;
-        if !probe.initialized() && (1..ASKED_FIRST).contains(&self.observed.probes.fetch_add(1, Relaxed)) {
+    pub async fn head_one_of(&self, count: usize, tag: &str) -> Result<Option<Descriptor>, Error> {
+        if count <= ASKED_FIRST {
             return self.head_manifest(TagOrDigest::Tag(tag)).await;
         }
+        let probe = &self.observed.probe_tag;
         let mut own = None;
+        if !probe.initialized() && (1..ASKED_FIRST).contains(&self.observed.probes.fetch_add(1, Relaxed)) {
+            let found = own.insert(self.head_manifest(TagOrDigest::Tag(tag)).await);
+            // What is not there is written when the listing is made: it waits.
+            if !matches!(found, Ok(None)) {
+                return own.unwrap_or(Ok(None));
+            }
+        }
         let absent = probe
             .get_or_init(|| async {
-                let found = own.insert(self.head_manifest(TagOrDigest::Tag(tag)).await);
-                let absent = matches!(found, Ok(None));
+                if own.is_none() {
+                    own = Some(self.head_manifest(TagOrDigest::Tag(tag)).await);
+                }
+                let absent = matches!(own, Some(Ok(None)));
                 // Listed before anything is written: in between a repository may be there without a tag.
                 if absent {
                     self.lacks_tag(tag).await;

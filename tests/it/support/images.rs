@@ -164,6 +164,11 @@ pub fn single() -> Image {
     leaf(OCI, "linux/amd64", 1, &[layer(OCI, 11, 3_000), layer(OCI, 12, 1_500)])
 }
 
+/// The layers of [`single`] under another config.
+pub fn single_with_another_config() -> Image {
+    leaf(OCI, "linux/amd64", 3, &[layer(OCI, 11, 3_000), layer(OCI, 12, 1_500)])
+}
+
 /// One Docker schema 2 image for linux/amd64.
 pub fn docker_single() -> Image {
     leaf(DOCKER, "linux/amd64", 2, &[layer(DOCKER, 21, 2_000)])

@@ -53,7 +53,8 @@ impl Repository {
             Opened::Mounted => return Ok(BlobPush::Exists),
             Opened::Session(session) => session,
         };
-        if presence == Presence::Unlikely {
+        // A config is new with each image, and says nothing of layers.
+        if presence == Presence::Unlikely && !descriptor.is_image_config() {
             self.observed.lacks_a_blob();
         }
         upload.opener = BlobOpener { source, opened };
