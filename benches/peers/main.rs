@@ -26,7 +26,7 @@ use cases::{CASES, Case, Target};
 use front::{Behind, Certificates, Front, Like};
 use images::{Image, Kind};
 use proxy::{Exchange, Network, Proxy, Upstream};
-use registries::{Program, Reach, Registry, Requests};
+use registries::{Address, Program, Registry, Requests};
 use table::{Connections, Run, Scene, Section, Series};
 use tools::{Installed, Job, Tls, Tool};
 
@@ -308,9 +308,13 @@ impl Bench<'_> {
         if case.target == Target::Same {
             copy_directory(&image.root, &path("storage"))?;
         }
-        let reach = if self.options.real.is_some() { Reach::Front } else { Reach::Tools };
-        let source = Registry::start(self.registry, &image.root, &path("source"), reach)?;
-        let target = Registry::start(self.registry, &path("storage"), &path("target"), reach)?;
+        let listen = |directory: &Path| match self.options.real {
+            Some(_) => Address::Socket(directory.join("socket")),
+            None => Address::Port(([127, 0, 0, 1], 0).into()),
+        };
+        let start = |root: &Path, directory: &Path| Registry::start(self.registry, root, directory, listen(directory));
+        let source = start(&image.root, &path("source"))?;
+        let target = start(&path("storage"), &path("target"))?;
         let between = self.between(case, image, (&source, &target), &path("front"))?;
         let home = path("home");
         let (source_name, target_name) = between.names(&source, &target);

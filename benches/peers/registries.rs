@@ -66,13 +66,6 @@ impl fmt::Display for Address {
     }
 }
 
-/// For whom a registry listens.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Reach {
-    Tools,
-    Front,
-}
-
 /// A running registry; it is killed when this is dropped.
 pub(crate) struct Registry {
     child: Child,
@@ -82,17 +75,17 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// `root`: its storage. `directory`: for its configuration and its logs. Where uploads go is said relative to the host, as
-    /// GHCR does: before TLS it does not know its own address. `reach`: whom it listens for.
-    pub(crate) fn start(program: &Program, root: &Path, directory: &Path, reach: Reach) -> Outcome<Self> {
+    /// GHCR does: before TLS it does not know its own address. `address`: where it listens, at some port where that is 0.
+    pub(crate) fn start(program: &Program, root: &Path, directory: &Path, address: Address) -> Outcome<Self> {
         fs::create_dir_all(directory)?;
         let path = |name: &str| directory.join(name);
-        let (network, asked_for) = match reach {
-            Reach::Tools => ("tcp", "127.0.0.1:0".to_owned()),
-            Reach::Front => ("unix", path("socket").display().to_string()),
+        let (network, listen) = match &address {
+            Address::Port(address) => ("tcp", address.to_string()),
+            Address::Socket(path) => ("unix", path.display().to_string()),
         };
         let config = format!(
             "version: 0.1\nlog: {{level: info, accesslog: {{disabled: false}}}}\n\
-             storage: {{filesystem: {{rootdirectory: {:?}}}, delete: {{enabled: true}}}}\nhttp: {{net: {network}, addr: {asked_for:?}, relativeurls: true}}\n",
+             storage: {{filesystem: {{rootdirectory: {:?}}}, delete: {{enabled: true}}}}\nhttp: {{net: {network}, addr: {listen:?}, relativeurls: true}}\n",
             root.display().to_string()
         );
         fs::write(path("config.yml"), config)?;
@@ -105,19 +98,19 @@ impl Registry {
             .stderr(File::create(path("log"))?)
             .spawn()?;
         crate::interrupt::remember(child.id());
-        let mut registry = Self { child, address: Address::Port(([127, 0, 0, 1], 0).into()), log: path("access.log") };
+        let mut registry = Self { child, address, log: path("access.log") };
         let began = Instant::now();
         loop {
             // Distribution 2.8 logs to the one, 3 to the other.
             let said = fs::read_to_string(path("log"))? + &fs::read_to_string(path("access.log"))?;
             let announced = said.split_once("listening on ").and_then(|(_, rest)| rest.split_once(['"', ' ', ',']));
-            let address = match reach {
-                Reach::Tools => announced.and_then(|(address, _)| address.parse().ok()).map(Address::Port),
-                Reach::Front => announced.map(|_| Address::Socket(path("socket"))),
-            };
-            if let Some(address) = address {
-                registry.address = address;
-                return Ok(registry);
+            match (&mut registry.address, announced) {
+                (Address::Socket(_), Some(_)) => return Ok(registry),
+                (Address::Port(port), Some((address, _))) => {
+                    *port = address.parse()?;
+                    return Ok(registry);
+                }
+                (_, None) => {}
             }
             if registry.child.try_wait()?.is_some() || began.elapsed() > Duration::from_secs(20) {
                 return Err(format!("{} does not start:\n{said}", program.path.display()).into());

@@ -98,8 +98,8 @@ async fn many_images_for_a_new_repository_ask_for_a_few_tags_of_it_and_its_list(
     let releases = Releases::new(20);
     let run = releases.run(&releases.lines());
     // The few are all asked for before one is answered.
-    let few = |path: &str| Fault::on("HEAD", path, What::Together(Arc::new(Barrier::new(16)))).times(16);
-    releases.target.fault(few("/mirror/app/manifests/"));
+    let together = What::Together(Arc::new(Barrier::new(16)));
+    releases.target.fault(Fault::on("HEAD", "/mirror/app/manifests/", together).times(16));
     let outcome = run.succeeds().await;
     assert_eq!(results(&outcome), vec!["copied"; 20]);
     let requests = releases.requests();

@@ -61,22 +61,23 @@ impl Repository {
     /// way by then; where it is there, a listing would be a request too many for a run that changes nothing. A few are asked for
     /// beside the first: such a run would else wait a round trip for it.
     pub async fn head_one_of(&self, count: usize, tag: &str) -> Result<Option<Descriptor>, Error> {
+        let ask = || self.head_manifest(TagOrDigest::Tag(tag));
         if count <= ASKED_FIRST {
-            return self.head_manifest(TagOrDigest::Tag(tag)).await;
+            return ask().await;
         }
         let probe = &self.observed.probe_tag;
         let mut own = None;
         if !probe.initialized() && (1..ASKED_FIRST).contains(&self.observed.probes.fetch_add(1, Relaxed)) {
-            let found = own.insert(self.head_manifest(TagOrDigest::Tag(tag)).await);
-            // What is not there is written when the listing is made: it waits.
-            if !matches!(found, Ok(None)) {
-                return own.unwrap_or(Ok(None));
+            match ask().await {
+                // It waits for the listing, which is made before anything is written.
+                Ok(None) => own = Some(Ok(None)),
+                found => return found,
             }
         }
         let absent = probe
             .get_or_init(|| async {
                 if own.is_none() {
-                    own = Some(self.head_manifest(TagOrDigest::Tag(tag)).await);
+                    own = Some(ask().await);
                 }
                 let absent = matches!(own, Some(Ok(None)));
                 // Listed before anything is written: in between a repository may be there without a tag.
@@ -92,7 +93,7 @@ impl Repository {
         if *absent && self.lacks_tag(tag).await {
             return Ok(None);
         }
-        self.head_manifest(TagOrDigest::Tag(tag)).await
+        ask().await
     }
 
     /// Whether the registry did not know this repository when that was first asked, before the first blob was sent. `false`
