@@ -30,7 +30,7 @@ pub fn keep(inputs: &Inputs, what: &str, name: &str, text: &str) -> Result<(), E
 }
 
 fn sight(image: &ImageOutcome) -> Sight {
-    match (image.behind.and_then(|behind| behind.since), image.error.as_deref()) {
+    match (image.behind.as_ref().and_then(|behind| behind.since), image.error.as_deref()) {
         (Some(since), _) => Sight::Behind(since),
         (None, _) if image.result == Outcome::Verified => Sight::Right,
         // The digest is right, and parts are missing.

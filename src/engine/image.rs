@@ -153,6 +153,7 @@ impl<'a> ImageTask<'a> {
             verified: image.verified.or(before),
             traffic: self.meter.traffic(),
             blobs: self.meter.blobs(),
+            manifests_missing: self.meter.manifests_missing(),
             wrote: self.written() > 0 || !matches!(self.tag(), Tag::Untouched | Tag::Unattested),
             notices,
             target_has_login: self.has_login(),

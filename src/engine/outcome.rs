@@ -40,7 +40,7 @@ pub struct ImageOutcome {
     /// What this run has said of it, signed, at the target.
     pub attestation: Option<Box<Attestation>>,
     /// Of a comparison: that the target is not what the source is.
-    pub behind: Option<Behind>,
+    pub behind: Option<Box<Behind>>,
     /// Media type of what the digest names.
     pub media_type: Option<String>,
     /// The platforms, in the order of the index; empty for an artifact without platforms.
@@ -59,6 +59,8 @@ pub struct ImageOutcome {
     pub traffic: Traffic,
     /// Blobs, by what became of them.
     pub blobs: Blobs,
+    /// `dry-run`: manifests below its own that would be sent.
+    pub manifests_missing: u64,
     /// Whether anything was written to the target, or may have been.
     pub wrote: bool,
     /// What the user should know: a choice that changed the digest, a long wait, a lower-cased name.
@@ -254,6 +256,7 @@ impl ImageOutcome {
             result: Outcome::Failed,
             traffic: Traffic::default(),
             blobs: Blobs::default(),
+            manifests_missing: 0,
             wrote: false,
             notices: Vec::new(),
             target_has_login: false,

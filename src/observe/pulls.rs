@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -37,6 +38,8 @@ pub struct Quota {
     pub left: u64,
     /// How many there are in all.
     pub most: Option<u64>,
+    /// In how long.
+    pub window: Option<Duration>,
 }
 
 /// The pulls of one account at one registry.
@@ -53,6 +56,8 @@ struct State {
     /// Whether the registry has answered about a manifest, and whether it bills pulls.
     is_heard: bool,
     bills: bool,
+    /// What it said of them.
+    quota: Option<Quota>,
     /// Not set aside; none where it is not known, or without end.
     left: Option<u64>,
     most: Option<u64>,
@@ -110,6 +115,11 @@ impl PullBudget {
         self.state().bills
     }
 
+    /// What the registry said of the account's pulls, and the least that it said was left.
+    pub fn quota(&self) -> Option<Quota> {
+        self.state().quota
+    }
+
     /// Whether the registry is to be asked before a pull is taken: it has not said yet how many are left.
     pub fn is_to_be_asked(&self) -> bool {
         self.limit.is_some() && !self.state().is_heard
@@ -127,6 +137,9 @@ impl PullBudget {
         state.is_heard = true;
         let Some(quota) = quota else { return };
         state.bills = true;
+        // Answers come in another order than they were counted in.
+        let left = state.quota.map_or(quota.left, |before| before.left.min(quota.left));
+        state.quota = Some(Quota { left, ..quota });
         if self.limit == Some(PullLimit::Left) && state.left.is_none() {
             (state.left, state.most) = (Some(quota.left), quota.most);
         }
@@ -152,6 +165,7 @@ impl PullBudget {
     pub fn hear_again(&self, quota: Option<Quota>) {
         let mut state = self.state();
         let held = state.held;
+        state.quota = quota;
         state.left = quota.map(|quota| quota.left.saturating_sub(held));
         drop(state);
         self.changed.notify_waiters();
@@ -303,8 +317,9 @@ mod tests {
         pulls.hear(None);
         assert_eq!((pulls.take(None), pulls.bills(), pulls.is_to_be_asked()), (Ok(()), false, false));
         for left in [1, 9] {
-            pulls.hear(Some(Quota { left, most: None }));
+            pulls.hear(Some(Quota { left, most: None, window: None }));
         }
+        assert_eq!(pulls.quota().map(|quota| quota.left), Some(1), "answers come in any order");
         assert_eq!((pulls.take(None), pulls.take(None)), (Ok(()), Err(0)));
         pulls.give_back();
         assert_eq!((pulls.take(None), pulls.take(None)), (Ok(()), Err(0)));
@@ -313,7 +328,7 @@ mod tests {
     #[test]
     fn what_is_set_aside_is_nobody_elses_until_its_last_image_has_ended_and_no_later_image_passes_an_earlier_one() {
         let pulls = budget(PullLimit::Count(5));
-        pulls.hear(Some(Quota { left: 100, most: Some(100) }));
+        pulls.hear(Some(Quota { left: 100, most: Some(100), window: None }));
         let set_aside = |count, source| pulls.set_aside(count, source).now_or_never();
         let [first, _, second, _] =
             [(1, "a"), (2, "a"), (3, "b"), (4, "c")].map(|(at, source)| pulls.begin(at, source));
@@ -339,7 +354,7 @@ mod tests {
     #[test]
     fn images_that_wait_to_be_begun_again_keep_neither_their_pulls_nor_their_turn_from_others() {
         let pulls = budget(PullLimit::Count(5));
-        pulls.hear(Some(Quota { left: 100, most: Some(100) }));
+        pulls.hear(Some(Quota { left: 100, most: Some(100), window: None }));
         let set_aside = |count, source| pulls.set_aside(count, source).now_or_never();
         let has_turn = |number| pulls.turn(number).now_or_never().is_some();
         let [first, ..] = [(1, "a"), (2, "a"), (3, "b")].map(|(at, source)| pulls.begin(at, source));

@@ -127,7 +127,7 @@ fn behind(report: &Report) -> Option<String> {
 }
 
 fn days(image: &ImageOutcome) -> Option<u64> {
-    image.behind.and_then(|behind| behind.days())
+    image.behind.as_ref().and_then(|behind| behind.days())
 }
 
 /// A target's name without its registry, which is the same for most.
@@ -235,7 +235,7 @@ mod tests {
         let behind = |days: u32| {
             let now = std::time::SystemTime::UNIX_EPOCH + day * 20_000;
             let behind = Behind { since: Some(now - day * days), now };
-            ImageOutcome { behind: Some(behind), target: Some(named("ghcr.io/acme/m/app:2")), ..failed() }
+            ImageOutcome { behind: Some(Box::new(behind)), target: Some(named("ghcr.io/acme/m/app:2")), ..failed() }
         };
         let many: Vec<ImageOutcome> = (1..=5).map(behind).chain([failed(), copied()]).collect();
         for (images, expected) in [

@@ -332,7 +332,7 @@ impl<'a> Image<'a> {
             replaced: image.replaced.as_ref(),
             verified: image.verified.as_ref().and_then(Verification::signed),
             attestation: image.attestation.as_deref(),
-            behind_since: image.behind.and_then(|behind| behind.since).map(day),
+            behind_since: image.behind.as_ref().and_then(|behind| behind.since).map(day),
             media_type: image.media_type.as_deref(),
             platforms: &image.platforms,
             served_by: image.served_by.as_deref(),

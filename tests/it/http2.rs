@@ -25,11 +25,11 @@ const TARGET: &str = "packages.test";
 
 const MEBIBYTE: usize = 1024 * 1024;
 
-struct World {
-    source: Registry,
+pub struct World {
+    pub source: Registry,
     tokens: Registry,
     storage: Registry,
-    target: Registry,
+    pub target: Registry,
     certificate: Certificate,
     proxy: String,
     /// Connections that were led anywhere.
@@ -51,7 +51,7 @@ impl World {
     }
 
     /// With these names in place of [`SOURCE`], [`TOKENS`], [`STORAGE`] and [`TARGET`].
-    async fn named(names: [&str; 4], services: [&str; 2], change: impl Fn(Certificate) -> Certificate) -> Self {
+    pub async fn named(names: [&str; 4], services: [&str; 2], change: impl Fn(Certificate) -> Certificate) -> Self {
         let [source_service, target_service] = services.map(|service| Some(service.to_owned()));
         let certificate = change(Certificate::naming(&names.map(|name| format!("DNS:{name}")).join(",")));
         let [source_name, tokens_name, storage_name, target_name] = names.map(str::to_owned);
@@ -81,7 +81,7 @@ impl World {
         Self { source, tokens, storage, target, certificate, proxy, led }
     }
 
-    fn run(&self, run: Run) -> Run {
+    pub fn run(&self, run: Run) -> Run {
         run.env("HTTPS_PROXY", &self.proxy)
             .input("ca-certificates", &self.certificate.authority())
             .input("registry-auth", &format!("{TARGET} ann hunter2-hunter2"))

@@ -66,6 +66,7 @@ mod pictures;
 mod platforms;
 mod prune;
 mod quirky_registries;
+mod rate_limits;
 mod registry_logins;
 mod regressions;
 mod rendering;

@@ -328,9 +328,11 @@ impl Copy<'_> {
             }
             pushed => pushed?,
         };
-        if !present && pushed.is_none() && self.before == TargetState::Same {
+        if !present && pushed.is_none() {
             self.meter.manifest_missing();
-            self.meter.notice(format!("the target lacks the manifest {}; it would be sent", manifest.digest));
+            if self.before == TargetState::Same {
+                self.meter.notice(format!("the target lacks the manifest {}; it would be sent", manifest.digest));
+            }
         }
         self.note_subject(&manifest, pushed);
         Ok(())

@@ -81,7 +81,7 @@ impl ImageTask<'_> {
         };
         if found.as_ref() != Some(&wanted) {
             let (behind, verdict) = verify::judge(self.job, (&source.store, source.at()), resolved.root).await?;
-            self.known().image.behind = Some(behind);
+            self.known().image.behind = Some(Box::new(behind));
             let why = match verdict {
                 Verdict::Late(why) => why,
                 Verdict::Young(why) => {

@@ -4,6 +4,8 @@
 //! nobody's credential may follow are `auth::realm`'s. What it shows itself is in `learned`. Code in `store` asks for a
 //! quirk, never for a vendor.
 
+use std::time::Duration;
+
 use crate::oci::vendor::{DOCKER_HUB_SERVER, Vendor};
 
 /// What is known of a registry beforehand.
@@ -25,10 +27,30 @@ pub struct Quirks {
     pub single_put_below: u64,
     /// What tells whether a blob is there.
     pub blobs_are_told: ToldBy,
-    /// How many requests that write it takes a minute, where that is known.
-    pub writes_per_minute: Option<u64>,
+    /// How much it takes in a while, where that is known.
+    pub rate: Option<Rate>,
     /// The host to which it redirects what it does not know, instead of answering 404.
     pub not_found_redirects_to: Option<&'static str>,
+}
+
+/// How much a registry takes in a while, of an account.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// What of.
+    pub counted: Counted,
+    /// So many.
+    pub most: u64,
+    /// In so long.
+    pub window: Duration,
+}
+
+/// What a registry counts of what it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Requests that write: a blob is opened and sent, a manifest is sent.
+    Writes,
+    /// Manifests that are sent.
+    Manifests,
 }
 
 /// What tells whether a blob is in a repository.
@@ -51,7 +73,7 @@ const ANY: Quirks = Quirks {
     largest_blob: None,
     single_put_below: u64::MAX,
     blobs_are_told: ToldBy::Mount,
-    writes_per_minute: None,
+    rate: None,
     not_found_redirects_to: None,
 };
 
@@ -74,7 +96,7 @@ const GITHUB: Quirks = Quirks {
     single_put_below: CAUTIOUS_PUT,
     blobs_are_told: ToldBy::HeadOrTags,
     // In the words of its refusals (chainguard-images/images#173).
-    writes_per_minute: Some(2_000),
+    rate: Some(Rate { counted: Counted::Writes, most: 2_000, window: Duration::from_secs(60) }),
     not_found_redirects_to: Some("github.com"),
     ..ANY
 };
@@ -85,7 +107,12 @@ const GHCR: Quirks = Quirks { token_service: Some(("https://ghcr.io/token", "ghc
 const QUAY: Quirks = Quirks { tags_per_page: 100, ..ANY };
 
 /// Its right to list is `ecr:ListImages`; pulling and pushing go without (AWS documentation, "Amazon ECR identity-based policies").
-const ECR: Quirks = Quirks { blobs_are_told: ToldBy::Head, ..ANY };
+const ECR: Quirks = Quirks {
+    blobs_are_told: ToldBy::Head,
+    // `PutImage`, of an account in a region (AWS documentation, "Amazon ECR service quotas").
+    rate: Some(Rate { counted: Counted::Manifests, most: 10, window: Duration::from_secs(1) }),
+    ..ANY
+};
 
 impl Quirks {
     /// What is known of `host`; `github` is the registry of the GitHub server that the run belongs to.

@@ -10,6 +10,7 @@ use crate::credentials::login::Login;
 use crate::error::{Error, Side};
 use crate::http::clients::Transport;
 use crate::observe::meter::Meter;
+use crate::observe::pulls::Quota;
 use crate::oci::reference::Reference;
 use crate::store::content::AccountId;
 use crate::store::registry::blobs::read_ahead::MAX_SPANS;
@@ -64,6 +65,12 @@ impl Registries {
     ) -> Result<Repository, Error> {
         let login = self.credentials.for_mirror(mirror, original);
         self.repository(Side::Source, mirror, login, Purpose::Read, meter)
+    }
+
+    /// What registries have said of the pulls of an account, each with its registry's name.
+    pub fn quotas(&self) -> Vec<(String, Quota)> {
+        let hosts = self.hosts.locked();
+        hosts.iter().filter_map(|host| Some((host.name.clone(), host.pulls.quota()?))).collect()
     }
 
     /// The repository that `reference` names as everybody sees it: without a credential, even where there is one.

@@ -13,7 +13,7 @@ pub mod signing;
 pub mod sigstore;
 
 pub use github::GitHub;
-pub use registry::faults::{Fault, Hook, LocationForm, Moment, What};
+pub use registry::faults::{Allowance, Fault, Hook, LocationForm, Moment, What};
 pub use registry::{Deletes, Registry, faults, flaky_proxy, infinite_body, random, tls, token};
 pub use run::{Outcome, Run, scenario};
 pub use token::{Account, Auth, TokenAuth, TokenFormat};

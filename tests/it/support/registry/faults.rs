@@ -1,6 +1,7 @@
 //! Faults as data: which request, how often, what goes wrong.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::Barrier;
@@ -63,9 +64,13 @@ impl Fault {
         if self.times.is_some_and(|times| self.fired >= times) {
             return None;
         }
+        let what = match &self.what {
+            What::Beyond(allowance, refusal) => refusal(allowance.take().err()?),
+            what => what.clone(),
+        };
         self.fired += 1;
         self.skip = self.gap;
-        Some(self.what.clone())
+        Some(what)
     }
 }
 
@@ -130,8 +135,49 @@ pub enum What {
     RefuseRetag(u16),
     /// Every token issued so far ends now; this request gets a 401.
     RevokeTokens,
+    /// What is beyond an allowance, which several faults may share, is answered so; the time is how long it takes until there is
+    /// room for another.
+    Beyond(Arc<Allowance>, fn(Duration) -> What),
     /// Something happens outside at this moment of the request.
     Then(Moment, Hook),
+}
+
+/// So many requests in a while: a bucket that fills as time passes.
+#[derive(Debug)]
+pub struct Allowance {
+    most: f64,
+    window: Duration,
+    /// What it keeps of what was not used.
+    burst: f64,
+    /// What is left now, and as of when.
+    left: Mutex<(f64, Instant)>,
+}
+
+impl Allowance {
+    pub fn of(most: u32, window: Duration, burst: u32) -> Arc<Self> {
+        let (most, burst) = (most.into(), burst.into());
+        Arc::new(Self { most, window, burst, left: Mutex::new((burst, Instant::now())) })
+    }
+
+    /// The least time in which it lets so many pass.
+    pub fn least(&self, requests: usize) -> Duration {
+        #[allow(clippy::cast_precision_loss, reason = "thousands")]
+        let beyond = requests as f64 - self.burst;
+        self.window.mul_f64(beyond.max(0.0) / self.most)
+    }
+
+    /// Lets one pass, or says how long it takes until it would.
+    fn take(&self) -> Result<(), Duration> {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let filled = left.0 + left.1.elapsed().as_secs_f64() / self.window.as_secs_f64() * self.most;
+        let filled = filled.min(self.burst);
+        *left = (filled, Instant::now());
+        if filled < 1.0 {
+            return Err(self.window.mul_f64((1.0 - filled) / self.most));
+        }
+        left.0 -= 1.0;
+        Ok(())
+    }
 }
 
 /// A moment in the life of a request.
