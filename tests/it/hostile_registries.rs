@@ -705,9 +705,9 @@ async fn lists_of_tags_that_never_end_are_given_up_within_bounds() {
         // As many for one repository as make a list of its tags worth a request.
         let line =
             |tag: usize| format!("{} => {}", source.name("library/app:1"), target.name(&format!("mirror/app:{tag}")));
-        let lines: Vec<String> = (1..=24).map(line).collect();
+        let lines: Vec<String> = (1..=48).map(line).collect();
         let outcome = Run::new().input("images", &lines.join("\n")).succeeds().await;
-        target.is_whole("mirror/app", "24").unwrap();
+        target.is_whole("mirror/app", "48").unwrap();
         assert!((1..=4).contains(&target.count("GET", "/tags/list")), "{name}\n{}", target.lines());
         assert!(outcome.peak < memory_limit(), "{name}: {} MiB", outcome.peak >> 20);
     }

@@ -228,6 +228,22 @@ async fn in_a_repository_that_the_registry_does_not_know_no_blob_is_asked_for() 
     assert_eq!(counts(), [2, blobs, blobs], "{}", world.target.lines());
 }
 
+/// It gets sixteen requests at once in the beginning, others twice as many.
+#[tokio::test]
+async fn of_many_tags_for_a_new_repository_ghcr_is_asked_for_sixteen_and_for_its_list() {
+    let world = World::of_vendors(["registry.docker.io", "ghcr.io"]).await;
+    let line = |tag: u64| {
+        world.source.seed(&images::release(tag), &format!("library/app:{tag}"));
+        format!("docker.io/library/app:{tag} => ghcr.io/mirror/app:{tag}")
+    };
+    let lines: Vec<String> = (0..20).map(line).collect();
+    let run = world.run(Run::new().command("copy").input("images", &lines.join("\n")));
+    run.input("registry-auth", "ghcr.io ann hunter2-hunter2").succeeds().await;
+    let asked = (world.target.count("HEAD", "/manifests/"), world.target.count("GET", "/tags/list"));
+    // Each once more when it is written.
+    assert_eq!(asked, (16 + 20, 1), "{}", world.target.lines());
+}
+
 /// Where HEADs tell which blobs are there, nothing is learnt from the first upload.
 #[tokio::test]
 async fn what_a_head_has_not_found_is_asked_for_at_its_source_while_uploads_are_opened() {

@@ -95,28 +95,34 @@ async fn twenty_unchanged_images_cost_twenty_heads_at_each_side() {
 
 #[tokio::test]
 async fn many_images_for_a_new_repository_ask_for_a_few_tags_of_it_and_its_list() {
-    let releases = Releases::new(20);
+    let releases = Releases::new(40);
     let run = releases.run(&releases.lines());
     // The few are all asked for before one is answered.
-    let together = What::Together(Arc::new(Barrier::new(16)));
-    releases.target.fault(Fault::on("HEAD", "/mirror/app/manifests/", together).times(16));
+    let together = What::Together(Arc::new(Barrier::new(32)));
+    releases.target.fault(Fault::on("HEAD", "/mirror/app/manifests/", together).times(32));
     let outcome = run.succeeds().await;
-    assert_eq!(results(&outcome), vec!["copied"; 20]);
+    assert_eq!(results(&outcome), vec!["copied"; 40]);
     let requests = releases.requests();
     let questions = |of: &Registry| (of.count("HEAD", "/manifests/"), of.count("GET", "/tags/list"));
     // These before anything is written, and one for each image afterwards: what its tag is now.
-    assert_eq!(questions(&releases.target), (36, 1), "{requests}");
+    assert_eq!(questions(&releases.target), (72, 1), "{requests}");
     // Where the list is refused, each is asked for.
     releases.reset();
     releases.target.fault(Fault::on("GET", "/tags/list", What::error(403, "DENIED", "no")).always());
     let other = run.clone().input("target", &releases.target.name("other/{name}"));
-    assert_eq!(results(&other.succeeds().await), vec!["copied"; 20]);
-    assert_eq!(questions(&releases.target), (40, 1), "{}", releases.requests());
+    assert_eq!(results(&other.succeeds().await), vec!["copied"; 40]);
+    assert_eq!(questions(&releases.target), (80, 1), "{}", releases.requests());
     // What is there may be what must stay: each is asked for itself, and once more right before it is written.
     releases.reset();
     let kept = run.clone().input("on-conflict", "keep").input("target", &releases.target.name("third/{name}"));
-    assert_eq!(results(&kept.succeeds().await), vec!["copied"; 20]);
-    assert_eq!(questions(&releases.target), (60, 0), "{}", releases.requests());
+    assert_eq!(results(&kept.succeeds().await), vec!["copied"; 40]);
+    assert_eq!(questions(&releases.target), (120, 0), "{}", releases.requests());
+    // Where only few may be under way, only few go before the list.
+    releases.reset();
+    releases.target.clear_faults();
+    let slow = run.clone().input("target", &releases.target.name("fourth/{name}")).input("concurrency", "8/3");
+    assert_eq!(results(&slow.succeeds().await), vec!["copied"; 40]);
+    assert_eq!(questions(&releases.target), (41, 1), "{}", releases.requests());
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ use crate::sync::LockExt as _;
 
 pub(crate) struct Concurrency {
     small: Arc<AdaptiveLimit>,
+    /// How many of those there may be in the beginning.
+    at_first: usize,
     read: Arc<AdaptiveLimit>,
     /// Small blobs that come over a connection that they share. Where each needs one they count as `read`.
     small_blob: Arc<AdaptiveLimit>,
@@ -104,9 +106,11 @@ impl Concurrency {
         let lends = most.is_none();
         // Where no connection is kept, none is shared.
         let sharing = if most.is_some() || connections.are_few() { Sharing::Settled } else { Sharing::Unseen };
+        let at_first = limits[0].0;
         let [small, read, early, write] = limits.map(|(start, most)| AdaptiveLimit::new(start.min(most), most, lends));
         Self {
             small,
+            at_first,
             read,
             small_blob: AdaptiveLimit::new(blobs, blobs, lends),
             early,
@@ -127,6 +131,11 @@ impl Concurrency {
             RequestClass::Early => &self.early,
             RequestClass::Write => &self.write,
         }
+    }
+
+    /// How many small requests it gets at once in the beginning.
+    pub(crate) fn at_first(&self) -> usize {
+        self.at_first
     }
 
     /// Waits for a permit of `class`.

@@ -27,10 +27,6 @@ use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::Request;
 
-/// Of many tags, so many are asked for before the first is answered: as many requests as even a gentle registry gets at once in
-/// the beginning. Where there are no more, no listing is worth its request.
-const ASKED_FIRST: usize = 16;
-
 /// How long blobs wait to hear whether the repository is known.
 const SHORT_CUT: Duration = Duration::from_secs(5);
 
@@ -58,16 +54,18 @@ impl Repository {
     /// The same as [`Repository::head_manifest`] for one of `count` tags of this repository that a run asks for.
     ///
     /// Where the first is not there, the others most likely are not either, and one listing says so for all that are not under
-    /// way by then; where it is there, a listing would be a request too many for a run that changes nothing. A few are asked for
-    /// beside the first: such a run would else wait a round trip for it.
+    /// way by then; where it is there, a listing would be a request too many for a run that changes nothing. Such a run would wait
+    /// a round trip for the first: beside it as many are asked for as the registry gets at once in the beginning. Where there are
+    /// no more, no listing is worth its request.
     pub async fn head_one_of(&self, count: usize, tag: &str) -> Result<Option<Descriptor>, Error> {
         let ask = || self.head_manifest(TagOrDigest::Tag(tag));
-        if count <= ASKED_FIRST {
+        let at_first = self.host.concurrency.at_first();
+        if count <= at_first {
             return ask().await;
         }
         let probe = &self.observed.probe_tag;
         let mut own = None;
-        if !probe.initialized() && (1..ASKED_FIRST).contains(&self.observed.probes.fetch_add(1, Relaxed)) {
+        if !probe.initialized() && (1..at_first).contains(&self.observed.probes.fetch_add(1, Relaxed)) {
             match ask().await {
                 // It waits for the listing, which is made before anything is written.
                 Ok(None) => own = Some(Ok(None)),
