@@ -195,7 +195,7 @@ pub async fn stages(
         mirror(&mut watch, &mut queue, &mut report, (plan.jobs.len(), until)).await;
     }
     report.images = queue.finish();
-    report.quotas = registries.quotas();
+    report.pulled = registries.pulled();
     tell_deferred(console, &mut report);
     if report.cancelled.is_none() {
         match watch.until(access.check(&plan.jobs, &report.images, &events)).await {

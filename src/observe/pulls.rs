@@ -3,7 +3,7 @@
 //! Owns the count: what is left, what is set aside for images that were begun, and whose turn it is to set more aside. Never
 //! gives out more than there is, and never lets what stands later in the list take what an earlier image needs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -42,6 +42,19 @@ pub struct Quota {
     pub window: Option<Duration>,
 }
 
+/// What a run has come to of an account's pulls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulled {
+    /// What the registry says of them; of what is left, the least that it said.
+    pub quota: Quota,
+    /// Those that this run has taken.
+    pub taken: u64,
+    /// Images that have taken some.
+    pub images: u64,
+    /// Images that were not looked at, or not to the end, because none was left.
+    pub lacking: u64,
+}
+
 /// The pulls of one account at one registry.
 #[derive(Debug)]
 pub struct PullBudget {
@@ -56,8 +69,13 @@ struct State {
     /// Whether the registry has answered about a manifest, and whether it bills pulls.
     is_heard: bool,
     bills: bool,
-    /// What it said of them.
+    /// What it said of them, and the least of what it said is left.
     quota: Option<Quota>,
+    /// How many were taken, and by how many images.
+    taken: u64,
+    images: u64,
+    /// The images that lack some.
+    lacking: HashSet<String>,
     /// Not set aside; none where it is not known, or without end.
     left: Option<u64>,
     most: Option<u64>,
@@ -115,9 +133,22 @@ impl PullBudget {
         self.state().bills
     }
 
-    /// What the registry said of the account's pulls, and the least that it said was left.
-    pub fn quota(&self) -> Option<Quota> {
-        self.state().quota
+    /// What has come of the account's pulls, where the registry speaks of them.
+    pub fn pulled(&self) -> Option<Pulled> {
+        let State { quota, taken, images, ref lacking, .. } = *self.state();
+        Some(Pulled { quota: quota?, taken, images, lacking: lacking.len() as u64 })
+    }
+
+    /// One was billed; whether it is the `first` of its image.
+    pub fn billed(&self, first: bool) {
+        let mut state = self.state();
+        state.taken += 1;
+        state.images += u64::from(first);
+    }
+
+    /// The image `source` is left, or fails, because none is left for it.
+    pub fn lacks(&self, source: String) {
+        self.state().lacking.insert(source);
     }
 
     /// Whether the registry is to be asked before a pull is taken: it has not said yet how many are left.
@@ -154,6 +185,7 @@ impl PullBudget {
         let mut state = self.state();
         (state.is_heard, state.bills, state.held) = (true, true, 0);
         state.left = self.limit.map(|_| 0);
+        state.quota = state.quota.map(|quota| Quota { left: 0, ..quota });
         for share in state.sources.values() {
             share.held.store(0, Relaxed);
         }
@@ -319,7 +351,7 @@ mod tests {
         for left in [1, 9] {
             pulls.hear(Some(Quota { left, most: None, window: None }));
         }
-        assert_eq!(pulls.quota().map(|quota| quota.left), Some(1), "answers come in any order");
+        assert_eq!(pulls.pulled().map(|pulled| pulled.quota.left), Some(1), "answers come in any order");
         assert_eq!((pulls.take(None), pulls.take(None)), (Ok(()), Err(0)));
         pulls.give_back();
         assert_eq!((pulls.take(None), pulls.take(None)), (Ok(()), Err(0)));

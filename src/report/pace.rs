@@ -1,13 +1,11 @@
 //! How long the limits of registries make a run that is planned, about.
 //!
-//! Owns the estimate. Computes it from what the dry run has found missing, and from what it cost itself.
+//! Owns the estimate. Computes it from what the dry run has found missing, and from the pulls that it cost: a copy costs as many.
 
 use std::collections::BTreeMap;
 
 use crate::engine::outcome::{ImageOutcome, Outcome};
-use crate::error::cause::ErrorResponse;
-use crate::observe::pulls::Quota;
-use crate::oci::reference::ImageReference;
+use crate::observe::pulls::Pulled;
 use crate::report::Report;
 use crate::store::registry::quirks::{Counted, Quirks, Rate};
 use crate::text::units::count;
@@ -18,41 +16,28 @@ const DAY: u64 = 24 * HOUR;
 
 /// A sentence for each limit of a registry that makes a run longer than a minute.
 pub fn sentences(report: &Report) -> Vec<String> {
-    let taken = by_registry(report, |image| image.target.as_ref(), is_to_be_copied);
-    let taken = taken.into_iter().filter_map(|(host, images)| {
-        let rate = Quirks::of(host, None).rate?;
-        taking(host, images.into_iter().map(|image| sent(image, rate.counted)).sum(), rate)
-    });
-    taken.chain(report.quotas.iter().filter_map(|(host, quota)| pulling(report, host, *quota))).collect()
-}
-
-fn is_to_be_copied(image: &ImageOutcome) -> bool {
-    image.result == Outcome::WouldCopy
-}
-
-/// Whether it was not looked at for want of pulls, before they were used up or afterwards.
-fn lacks_pulls(image: &ImageOutcome) -> bool {
-    let is_refused = || image.error.as_ref()?.refusal().map(ErrorResponse::is_quota);
-    image.result == Outcome::Deferred || is_refused() == Some(true)
-}
-
-/// The images of which `is_counted` says so, by the registry that `end` of them is at.
-fn by_registry(
-    report: &Report,
-    end: impl Fn(&ImageOutcome) -> Option<&ImageReference>,
-    is_counted: fn(&ImageOutcome) -> bool,
-) -> BTreeMap<&str, Vec<&ImageOutcome>> {
+    // Of a list in parts, all take from the same limits.
+    let is_part = report.list.as_ref().is_some_and(|list| list.part.is_some());
+    let of = if is_part { " of this part" } else { "" };
     let mut images: BTreeMap<&str, Vec<&ImageOutcome>> = BTreeMap::new();
-    for image in report.images.iter().filter(|image| is_counted(image)) {
-        if let Some(end) = end(image).and_then(ImageReference::registry) {
-            images.entry(end.registry()).or_default().push(image);
+    for image in report.images.iter().filter(|image| image.result == Outcome::WouldCopy) {
+        if let Some(target) = image.target.as_ref().and_then(|target| target.registry()) {
+            images.entry(target.registry()).or_default().push(image);
         }
     }
-    images
+    let taking = images.into_iter().filter_map(|(host, images)| {
+        let rate = Quirks::of(host, None).rate?;
+        taking(host, (images.into_iter().map(|image| sent(image, rate.counted)).sum(), of), rate)
+    });
+    let giving = report.pulled.iter().filter_map(|(host, pulled)| {
+        let advice = [report.reader.set("pull-budget", "auto"), report.reader.set("on-budget", "wait")];
+        giving(host, (*pulled, of), &advice)
+    });
+    taking.chain(giving).collect()
 }
 
 /// How long a registry takes to take so much.
-fn taking(host: &str, much: u64, rate: Rate) -> Option<String> {
+fn taking(host: &str, (much, of): (u64, &str), rate: Rate) -> Option<String> {
     let Rate { counted, most, window } = rate;
     let seconds = |much: u64| much * window.as_secs() / most;
     if much <= most || seconds(much) <= MINUTE {
@@ -65,35 +50,38 @@ fn taking(host: &str, much: u64, rate: Rate) -> Option<String> {
     let window = if window.as_secs() == 1 { "second" } else { "minute" };
     // A host that was left in peace takes the first window's at once.
     let time = about(seconds(much - most));
-    Some(format!("{host} takes {most} {what} a {window}: about {much} take about {time}."))
+    Some(format!("{host} takes {most} {what} a {window}: about {much}{of} take about {time}."))
 }
 
-/// What is sent of an image that counts: two requests for a blob, which is opened and sent, one for each manifest.
+/// What is sent of an image that counts: two requests for a blob, which is opened and sent, one for each manifest. Its own goes
+/// under its digest before what hangs on it, and once more under its tag.
 fn sent(image: &ImageOutcome, counted: Counted) -> u64 {
     let attachments = image.attachments.iter().filter(|attachment| attachment.result == Outcome::WouldCopy).count();
-    let manifests = 1 + image.manifests_missing + attachments as u64;
+    let own = if attachments > 0 { 2 } else { 1 };
+    let manifests = own + image.manifests_missing + attachments as u64;
     match counted {
         Counted::Manifests => manifests,
         Counted::Writes => 2 * image.blobs.missing + manifests,
     }
 }
 
-/// How long it takes until a registry has given as many pulls as are needed. A copy reads what the dry run has read; an image
-/// that was not looked at for want of pulls is as the others.
-fn pulling(report: &Report, host: &str, quota: Quota) -> Option<String> {
-    let of = |is_counted| by_registry(report, |image| Some(&image.source), is_counted).remove(host).unwrap_or_default();
-    let (looked_at, others) = (of(is_to_be_copied), of(lacks_pulls).len() as u64);
-    let billed: u64 = looked_at.iter().map(|image| image.traffic.pulls_billed).sum();
-    let each = billed.div_ceil((looked_at.len() as u64).max(1)).max(1);
-    let needed = billed + others * each;
-    let lacking = needed.checked_sub(quota.left).filter(|lacking| *lacking > 0)?;
-    let (most, window) = (quota.most.filter(|most| *most > 0)?, quota.window?);
-    let time = about(lacking.div_ceil(most) * window.as_secs());
-    let (runs, wait) = (report.reader.set("pull-budget", "auto"), report.reader.set("on-budget", "wait"));
+/// How long it takes until a registry has given an account as many pulls as a copy takes: those of the dry run, and for images
+/// that it could not look at as many as for the others.
+fn giving(host: &str, (pulled, of): (Pulled, &str), [runs, wait]: &[String; 2]) -> Option<String> {
+    let Pulled { quota, taken, images, lacking } = pulled;
+    // What comes back in a minute is a limit on the rate of requests, which is waited for.
+    let window = quota.window.map(|window| window.as_secs()).filter(|window| (HOUR..=31 * DAY).contains(window))?;
+    let most = quota.most.filter(|most| *most > 0)?;
+    let others = if images > 0 { lacking.saturating_mul(taken).div_ceil(images) } else { lacking };
+    let needed = taken.saturating_add(others);
+    let short = needed.checked_sub(quota.left).filter(|short| *short > 0)?;
+    let time = about(short.div_ceil(most).saturating_mul(window));
+    let about_so_many = if images > 0 { "about" } else { "at least" };
     Some(format!(
-        "{host} gives {most} pulls in {}, and {} are left: about {needed} take about {time}, over several runs with {runs}, \
-         or in one with {wait} too.",
-        about(window.as_secs()),
+        "{host} gives {} in {}, and {} are left: {about_so_many} {needed}{of} take about {time}, over several runs with {runs}, or \
+         in one with {wait} too.",
+        count(most, "pull"),
+        about(window),
         quota.left
     ))
 }
@@ -113,11 +101,15 @@ mod tests {
 
     use super::sentences;
     use crate::engine::options::Command;
-    use crate::engine::outcome::{ImageOutcome, Outcome};
-    use crate::observe::counts::{Blobs, Traffic};
-    use crate::observe::pulls::Quota;
+    use crate::engine::outcome::{AttachmentOutcome, ImageOutcome, Outcome};
+    use crate::observe::counts::Blobs;
+    use crate::observe::pulls::{Pulled, Quota};
+    use crate::oci::artifact::Kind;
+    use crate::oci::digest::Digest;
     use crate::oci::reference::ImageReference;
     use crate::report::Report;
+
+    const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
     /// Images of three manifests, that is two platforms, and two blobs.
     fn planned(images: usize, target: &str, result: Outcome) -> Report {
@@ -128,7 +120,6 @@ mod tests {
                 result,
                 blobs: Blobs { missing: 2, ..Blobs::default() },
                 manifests_missing: 2,
-                traffic: Traffic { pulls_billed: 3, ..Traffic::default() },
                 ..ImageOutcome::new(parse("docker.io/a/b:1"), Some(parse(&format!("{target}/a/b:{number}"))))
             })
             .collect();
@@ -137,7 +128,6 @@ mod tests {
 
     #[test]
     fn a_plan_says_how_long_a_registry_makes_it_that_takes_so_much_in_a_while() {
-        const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
         for (images, target, result, expected) in [
             (
                 1000,
@@ -157,24 +147,49 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_says_how_long_it_takes_until_a_registry_has_given_as_many_pulls() {
-        let quota = |left, hours: u64| Quota {
-            left,
-            most: Some(100),
-            window: (hours > 0).then(|| Duration::from_secs(hours * 60 * 60)),
+    fn what_hangs_on_an_image_is_sent_too_and_the_image_once_more_after_it() {
+        let attachment = |result| AttachmentOutcome {
+            subject: Digest::of(b"image"),
+            digest: Digest::of(b"signature"),
+            kind: Kind::Signature,
+            artifact_type: None,
+            tag: None,
+            result,
         };
-        // 120 pulls for 40 images, and the others as many each.
-        for (deferred, quota, expected) in [
-            (0, quota(120, 6), ""),
-            (0, quota(119, 6), "100 pulls in 6 hours, and 119 are left: about 120 take about 6 hours"),
-            (960, quota(0, 6), "100 pulls in 6 hours, and 0 are left: about 3000 take about 8 days"),
-            (260, quota(0, 6), "about 900 take about 54 hours"),
-            (40, quota(60, 1), "100 pulls in 1 hour, and 60 are left: about 240 take about 2 hours"),
-            (960, quota(0, 0), ""),
+        let mut report = planned(1000, ECR, Outcome::WouldCopy);
+        for image in &mut report.images {
+            image.attachments = vec![attachment(Outcome::WouldCopy), attachment(Outcome::Unchanged)];
+        }
+        assert!(sentences(&report).join("").contains(": about 5000 take"), "{:?}", sentences(&report));
+    }
+
+    #[test]
+    fn a_plan_says_how_long_it_takes_until_a_registry_has_given_as_many_pulls() {
+        const SIX_HOURS: u64 = 6 * 60 * 60;
+        let pulled = |(left, window): (u64, u64), [taken, images, lacking]: [u64; 3]| {
+            let quota = Quota { left, most: Some(100), window: Some(Duration::from_secs(window)) };
+            Pulled { quota, taken, images, lacking }
+        };
+        for (pulled, expected) in [
+            (pulled((120, SIX_HOURS), [120, 40, 0]), ""),
+            (
+                pulled((119, SIX_HOURS), [120, 40, 0]),
+                "100 pulls in 6 hours, and 119 are left: about 120 take about 6 hours",
+            ),
+            (pulled((0, SIX_HOURS), [120, 40, 960]), "about 3000 take about 8 days"),
+            (pulled((0, SIX_HOURS), [120, 40, 260]), "about 900 take about 54 hours"),
+            // Of a hundred images one has many platforms.
+            (pulled((0, SIX_HOURS), [111, 100, 900]), "about 1110 take about 72 hours"),
+            (pulled((0, SIX_HOURS), [0, 0, 50]), "0 are left: at least 50 take about 6 hours"),
+            (pulled((60, 3_600), [120, 40, 40]), "100 pulls in 1 hour, and 60 are left: about 240 take about 2 hours"),
+            // A limit on the rate of requests, and nonsense.
+            (pulled((0, 60), [120, 40, 40]), ""),
+            (pulled((0, 0), [120, 40, 40]), ""),
+            (pulled((0, u64::MAX), [120, 40, 40]), ""),
+            (pulled((0, 31 * 24 * 3_600), [u64::MAX, 1, u64::MAX]), "take about 213503982334602 days"),
         ] {
-            let mut report = planned(40, "quay.io", Outcome::WouldCopy);
-            report.images.extend(planned(deferred, "quay.io", Outcome::Deferred).images);
-            report.quotas = vec![("docker.io".to_owned(), quota), ("other.example".to_owned(), quota)];
+            let mut report = Report::new(Command::Copy, true);
+            report.pulled = vec![("docker.io".to_owned(), pulled)];
             let said = sentences(&report).join("");
             assert!(if expected.is_empty() { said.is_empty() } else { said.contains(expected) }, "{expected}: {said}");
         }

@@ -118,7 +118,7 @@ impl Repository {
             };
             self.host.pulls.hear(quota(response.headers()));
             if self.host.pulls.bills() {
-                self.meter.pull();
+                self.host.pulls.billed(self.meter.pull());
             }
             let headers = response.headers().clone();
             match self.small_body(response).await {

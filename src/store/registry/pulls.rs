@@ -55,6 +55,7 @@ impl Repository {
     /// Waits a while where more pulls may come.
     async fn await_more(&self, at: TagOrDigest<'_>, (needed, left): (u64, u64)) -> Result<(), Error> {
         if !self.host.pulls.waits_for(needed) {
+            self.host.pulls.lacks(self.reference.to_string());
             return Err(Error::OutOfPulls { object: self.object(at), needed, left });
         }
         self.meter.warn(format!("waited for pulls of {}: {left} left, {needed} needed", self.host.name));
@@ -72,15 +73,15 @@ impl Repository {
     /// A failure to read `at`. Where the run minds its pulls and the registry says that they are used up, whoever has used them,
     /// that is no failure of the image: more are waited for, or the image is left.
     pub(crate) async fn without_pulls(&self, action: Action, at: TagOrDigest<'_>, cause: Cause) -> Result<(), Error> {
-        let says_so = cause.refusal().filter(|refusal| refusal.is_quota());
-        match says_so.filter(|_| self.side == Side::Source && self.host.pulls.may_end()) {
-            Some(refusal) => {
-                let words = if refusal.message.is_empty() { "no pull is left" } else { &refusal.message };
-                self.meter.notice(format!("{} says: {words}", self.host.name));
-                self.host.pulls.used_up();
-                self.await_more(at, (1, 0)).await
-            }
-            None => Err(self.error(action, self.object(at), cause)),
+        let says_so = cause.refusal().filter(|refusal| refusal.is_quota() && self.side == Side::Source);
+        let Some(refusal) = says_so else { return Err(self.error(action, self.object(at), cause)) };
+        self.host.pulls.used_up();
+        if !self.host.pulls.may_end() {
+            self.host.pulls.lacks(self.reference.to_string());
+            return Err(self.error(action, self.object(at), cause));
         }
+        let words = if refusal.message.is_empty() { "no pull is left" } else { &refusal.message };
+        self.meter.notice(format!("{} says: {words}", self.host.name));
+        self.await_more(at, (1, 0)).await
     }
 }

@@ -10,7 +10,7 @@ use crate::credentials::login::Login;
 use crate::error::{Error, Side};
 use crate::http::clients::Transport;
 use crate::observe::meter::Meter;
-use crate::observe::pulls::Quota;
+use crate::observe::pulls::Pulled;
 use crate::oci::reference::Reference;
 use crate::store::content::AccountId;
 use crate::store::registry::blobs::read_ahead::MAX_SPANS;
@@ -67,10 +67,10 @@ impl Registries {
         self.repository(Side::Source, mirror, login, Purpose::Read, meter)
     }
 
-    /// What registries have said of the pulls of an account, each with its registry's name.
-    pub fn quotas(&self) -> Vec<(String, Quota)> {
+    /// What has come of the pulls of each account whose registry bills them, with the registry's name.
+    pub fn pulled(&self) -> Vec<(String, Pulled)> {
         let hosts = self.hosts.locked();
-        hosts.iter().filter_map(|host| Some((host.name.clone(), host.pulls.quota()?))).collect()
+        hosts.iter().filter_map(|host| Some((host.name.clone(), host.pulls.pulled()?))).collect()
     }
 
     /// The repository that `reference` names as everybody sees it: without a credential, even where there is one.

@@ -27,6 +27,7 @@ use crate::store::registry::connections::RequestClass;
 use crate::store::registry::error_response;
 use crate::store::registry::first_request::Turn;
 use crate::store::registry::health::Work;
+use crate::store::registry::quota::{has_no_pulls, quota};
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
 use crate::sync::LockExt as _;
@@ -295,6 +296,9 @@ impl Repository {
     /// What the registry said to a request that carried `authorization`, without what it was sent.
     pub(crate) async fn refused(&self, response: Response, authorization: Option<&HeaderValue>) -> ErrorResponse {
         let elsewhere = self.elsewhere(response.url());
+        if elsewhere.is_none() && has_no_pulls(response.headers()) {
+            self.host.pulls.hear(quota(response.headers()));
+        }
         let shown = if elsewhere.is_none() { self.host.auth.shown(authorization) } else { Shown::Unknown };
         let refusal = error_response::read(response, &self.host.auth.secrets(authorization), self.limits.body()).await;
         let used = if matches!(shown, Shown::Credential | Shown::Token) {
