@@ -66,6 +66,14 @@ fn most_files() -> Option<u64> {
     if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current }
 }
 
+/// What is done where pulls are too few. A plan does not wait for hours: it says how long that will be.
+fn shortage(inputs: &Inputs) -> Shortage {
+    match inputs.on_budget {
+        OnBudget::Wait if !inputs.dry_run => Shortage::Wait,
+        OnBudget::Wait | OnBudget::Defer | OnBudget::Fail => Shortage::Leave,
+    }
+}
+
 /// The registries of the run, with its credentials.
 pub fn registries(
     inputs: &Inputs,
@@ -81,7 +89,7 @@ pub fn registries(
         token_services: inputs.token_services.clone(),
         missing_repositories: inputs.missing_repositories,
         github: inputs.server.registry().map(str::to_owned),
-        pulls: (inputs.pull_budget, if inputs.on_budget == OnBudget::Wait { Shortage::Wait } else { Shortage::Leave }),
+        pulls: (inputs.pull_budget, shortage(inputs)),
     };
     Registries::new(transport.clone(), settings, credentials)
 }

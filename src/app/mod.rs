@@ -49,7 +49,7 @@ use crate::plan::list::expand::{self, Expansion};
 use crate::plan::list::prune::{Scope, scopes};
 use crate::plan::request::Images;
 use crate::report::list::ListReport;
-use crate::report::{Budget, Report, log, package_access, plan};
+use crate::report::{Budget, Report, log, pace, package_access, plan};
 use crate::runner::Runner;
 use crate::runner::console::Console;
 use crate::runner::files::{Files, clear};
@@ -206,6 +206,7 @@ pub async fn stages(
     for (title, lines) in package_access::groups(&report.access) {
         console.group(&title, &lines);
     }
+    tell_pace(console, &mut report);
     conclude_list(console, &mut report);
     if let Some(prune) = inputs.prune.as_ref().filter(|_| report.cancelled.is_none()) {
         let (transport, undivided) = (&transport, tokio::sync::Mutex::default());
@@ -230,6 +231,15 @@ fn tell_deferred(console: &Console, report: &mut Report) {
     }
     report.notices.insert(report.told, sentence);
     report.told += 1;
+}
+
+/// Says of a run that is planned how long registries make it.
+fn tell_pace(console: &Console, report: &mut Report) {
+    for sentence in if report.dry_run { pace::sentences(report) } else { Vec::new() } {
+        console.line(&sentence);
+        report.notices.insert(report.told, sentence);
+        report.told += 1;
+    }
 }
 
 /// The report of a run that has done nothing yet.

@@ -48,8 +48,7 @@ fn taking(host: &str, (much, of): (u64, &str), rate: Rate) -> Option<String> {
         Counted::Manifests => "manifests",
     };
     let window = if window.as_secs() == 1 { "second" } else { "minute" };
-    // A host that was left in peace takes the first window's at once.
-    let time = about(seconds(much - most));
+    let time = about(seconds(much));
     Some(format!("{host} takes {most} {what} a {window}: about {much}{of} take about {time}."))
 }
 
@@ -76,10 +75,15 @@ fn giving(host: &str, (pulled, of): (Pulled, &str), [runs, wait]: &[String; 2]) 
     let needed = taken.saturating_add(others);
     let short = needed.checked_sub(quota.left).filter(|short| *short > 0)?;
     let time = about(short.div_ceil(most).saturating_mul(window));
-    let about_so_many = if images > 0 { "about" } else { "at least" };
+    let needed = match (images, lacking) {
+        (0, _) => format!("at least {}{of}", count(needed, "pull")),
+        (_, 0) => format!("about {}{of}", count(needed, "pull")),
+        _ => format!("about {}{of}, judged by {images} of {} images,", count(needed, "pull"), images + lacking),
+    };
+    let are = if quota.left == 1 { "is" } else { "are" };
     Some(format!(
-        "{host} gives {} in {}, and {} are left: {about_so_many} {needed}{of} take about {time}, over several runs with {runs}, or \
-         in one with {wait} too.",
+        "{host} gives {} in {}, and {} {are} left: {needed} take about {time}, over several runs with {runs}, or in one with \
+         {wait} beside it.",
         count(most, "pull"),
         about(window),
         quota.left
@@ -133,7 +137,7 @@ mod tests {
                 1000,
                 "ghcr.io",
                 Outcome::WouldCopy,
-                "ghcr.io takes 2000 writes a minute: about 7000 take about 3 minutes.",
+                "ghcr.io takes 2000 writes a minute: about 7000 take about 4 minutes.",
             ),
             (285, "ghcr.io", Outcome::WouldCopy, ""),
             (1000, "ghcr.io", Outcome::Unchanged, ""),
@@ -174,19 +178,31 @@ mod tests {
             (pulled((120, SIX_HOURS), [120, 40, 0]), ""),
             (
                 pulled((119, SIX_HOURS), [120, 40, 0]),
-                "100 pulls in 6 hours, and 119 are left: about 120 take about 6 hours",
+                "100 pulls in 6 hours, and 119 are left: about 120 pulls take about 6 hours",
             ),
-            (pulled((0, SIX_HOURS), [120, 40, 960]), "about 3000 take about 8 days"),
-            (pulled((0, SIX_HOURS), [120, 40, 260]), "about 900 take about 54 hours"),
+            (
+                pulled((0, SIX_HOURS), [120, 40, 960]),
+                "about 3000 pulls, judged by 40 of 1000 images, take about 8 days",
+            ),
+            (
+                pulled((0, SIX_HOURS), [120, 40, 260]),
+                "about 900 pulls, judged by 40 of 300 images, take about 54 hours",
+            ),
             // Of a hundred images one has many platforms.
-            (pulled((0, SIX_HOURS), [111, 100, 900]), "about 1110 take about 72 hours"),
-            (pulled((0, SIX_HOURS), [0, 0, 50]), "0 are left: at least 50 take about 6 hours"),
-            (pulled((60, 3_600), [120, 40, 40]), "100 pulls in 1 hour, and 60 are left: about 240 take about 2 hours"),
+            (
+                pulled((0, SIX_HOURS), [111, 100, 900]),
+                "about 1110 pulls, judged by 100 of 1000 images, take about 72 hours",
+            ),
+            (pulled((0, SIX_HOURS), [0, 0, 50]), "0 are left: at least 50 pulls take about 6 hours"),
+            (
+                pulled((60, 3_600), [120, 40, 40]),
+                "100 pulls in 1 hour, and 60 are left: about 240 pulls, judged by 40 of 80 images, take about 2 hours",
+            ),
             // A limit on the rate of requests, and nonsense.
             (pulled((0, 60), [120, 40, 40]), ""),
             (pulled((0, 0), [120, 40, 40]), ""),
             (pulled((0, u64::MAX), [120, 40, 40]), ""),
-            (pulled((0, 31 * 24 * 3_600), [u64::MAX, 1, u64::MAX]), "take about 213503982334602 days"),
+            (pulled((0, 31 * 24 * 3_600), [u64::MAX, 1, 0]), "take about 213503982334602 days"),
         ] {
             let mut report = Report::new(Command::Copy, true);
             report.pulled = vec![("docker.io".to_owned(), pulled)];

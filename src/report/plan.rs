@@ -232,8 +232,7 @@ pub fn lines(report: &Report) -> Vec<PlanLine> {
         }
     }
     changes.sort();
-    let first = std::iter::once(format!("plan: {}", totals(report))).chain(pace::sentences(report));
-    let first = first.map(|text| PlanLine { text, is_alarm: false });
+    let first = std::iter::once(PlanLine { text: format!("plan: {}", totals(report)), is_alarm: false });
     let changes = changes.into_iter();
     first.chain(changes.map(|(change, text)| PlanLine { text, is_alarm: change == Change::MoveVersion })).collect()
 }
@@ -314,7 +313,12 @@ fn row(report: &Report, image: &ImageOutcome, change: Change, bills: bool) -> St
         _ => image.digest.as_ref(),
     };
     let before = if change == Change::Kept { image.digest.as_ref() } else { image.replaced.as_ref() };
-    let pulls = if bills { format!(" {} |", image.traffic.pulls_billed) } else { String::new() };
+    let pulls = match change {
+        _ if !bills => String::new(),
+        // What it costs is not known.
+        Change::Deferred => " – |".to_owned(),
+        _ => format!(" {} |", image.traffic.pulls_billed),
+    };
     format!("| {target} | {} | {} | {} | {bytes} |{pulls}\n", change.word(), short(before), short(wanted))
 }
 

@@ -53,19 +53,21 @@ async fn a_plan_says_how_long_it_takes_until_a_registry_has_given_the_pulls() {
     source.seed(&images::three_platforms(), "library/app0:t0");
     let (run, _workspace) = of_list(&list(&images, &source.host(), &target.host()));
     let run = run.input("dry-run", "true").input("attachments", "none");
-    for (left, budget, said) in [
+    // Nothing is waited for.
+    let budgeted = run.clone().input("pull-budget", "auto").input("on-budget", "wait");
+    for (left, run, said) in [
         // Four manifests, and eleven images of one.
-        (15, "", "gives 100 pulls in 6 hours, and 0 are left: about 15 take about 6 hours"),
-        (100, "", ""),
+        (15, &run, "gives 100 pulls in 6 hours, and 0 are left: about 15 pulls take about 6 hours"),
+        (100, &run, ""),
         // The first and three others, and eight that were not looked at.
-        (7, "auto", "gives 100 pulls in 6 hours, and 0 are left: about 21 take about 6 hours"),
+        (7, &budgeted, "and 0 are left: about 21 pulls, judged by 4 of 12 images, take about 6 hours"),
     ] {
         source.switch(|switches| switches.pulls_left = Some(left));
-        let run = if budget.is_empty() { run.clone() } else { run.clone().input("pull-budget", budget) };
         let outcome = run.succeeds().await;
         let line = pace(&outcome);
         assert!(line.contains(said) && said.is_empty() == line.is_empty(), "{left}: {line}\n{outcome}");
-        assert!(outcome.says(said), "{outcome}");
+        // Where people look who have no plan at hand.
+        assert!(outcome.log.contains(said) && outcome.summary.contains(said), "{outcome}");
     }
     // Those that are refused are to be copied too.
     source.switch(|switches| switches.pulls_left = Some(7));
@@ -75,12 +77,15 @@ async fn a_plan_says_how_long_it_takes_until_a_registry_has_given_the_pulls() {
     assert!(needed.is_some_and(|needed| needed >= 12), "{line}\n{outcome}");
     // All parts of a list take from the same account.
     source.switch(|switches| switches.pulls_left = Some(0));
-    let line = pace(&run.clone().input("pull-budget", "auto").input("shard", "1/2").succeeds().await);
-    assert!(line.contains("and 0 are left: at least ") && line.contains(" of this part take about 6 hours"), "{line}");
+    let line = pace(&budgeted.clone().input("shard", "1/2").succeeds().await);
+    assert!(
+        line.contains("and 0 are left: at least ") && line.contains(" pulls of this part take about 6 hours"),
+        "{line}"
+    );
     // Others of the account have taken the rest meanwhile.
     source.switch(|switches| switches.pulls_left = Some(100));
     source.fault(Fault::on("GET", "/manifests/", What::docker_hub_quota()).after(5).always());
-    let line = pace(&run.input("pull-budget", "auto").succeeds().await);
+    let line = pace(&budgeted.succeeds().await);
     assert!(line.contains("and 0 are left: about "), "{line}");
     assert_eq!(target.writes(), 0);
 }

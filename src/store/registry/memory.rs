@@ -14,15 +14,14 @@ pub(super) const SMALL_BYTES: u64 = 1024 * 1024;
 const SMALL_BLOBS: usize = 1024;
 
 /// The most that comes at once in small blobs over the connections that all requests share, in KiB: about what a line of
-/// 1 Gbit/s and 75 ms holds. With all three bounds, three hundred tags over TLS take some 31.5 MiB of memory; where 1 MiB more waits,
-/// up to 33. What is more has connections of its own, which a host may limit each by itself, and which take memory too. Below
+/// 1 Gbit/s and 65 ms holds. With all three bounds, three hundred tags over TLS take some 29.5 MiB of memory, and 31.4 at most in
+/// thirty runs; with 9 MiB here and for what goes, up to 34, and as long. What is more has connections of its own, which a host may limit each by itself, and which take memory too. Below
 /// [`CONNECTION_WINDOW`](crate::http::clients::CONNECTION_WINDOW): blobs that nobody reads for a while leave room for what is
 /// read, a manifest that others wait for.
-const COMING: usize = 9 * 1024;
+const COMING: usize = 8 * 1024;
 
-/// The same of what goes: it has been read, or is read as it is sent. With 16 MiB the soak took 32.4 MiB of memory, with 11 30.8; with
-/// 11 MiB three hundred tags took more than 32 in one run of eight, with this in one of fifty and as fast.
-const GOING: usize = 9 * 1024;
+/// The same of what goes: it has been read, or is read as it is sent. With 16 MiB the soak took 32.4 MiB of memory, with 11 30.8.
+const GOING: usize = 8 * 1024;
 
 /// The bounds of a run.
 #[derive(Clone, Debug)]

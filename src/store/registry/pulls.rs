@@ -58,7 +58,10 @@ impl Repository {
             self.host.pulls.lacks(self.reference.to_string());
             return Err(Error::OutOfPulls { object: self.object(at), needed, left });
         }
-        self.meter.warn(format!("waited for pulls of {}: {left} left, {needed} needed", self.host.name));
+        self.meter.warn(format!(
+            "waiting for pulls of {}, which is asked once a minute: {left} left, {needed} needed",
+            self.host.name
+        ));
         tokio::time::sleep(LOOK.min(self.limits.patience)).await;
         let answer = self.send(&self.manifest_call(Method::HEAD, at, "manifest")).await;
         match answer {
