@@ -235,7 +235,8 @@ fn tell_deferred(console: &Console, report: &mut Report) {
 
 /// Says of a run that is planned how long registries make it.
 fn tell_pace(console: &Console, report: &mut Report) {
-    for sentence in if report.dry_run { pace::sentences(report) } else { Vec::new() } {
+    let is_plan = report.dry_run && report.cancelled.is_none();
+    for sentence in if is_plan { pace::sentences(report) } else { Vec::new() } {
         console.line(&sentence);
         report.notices.insert(report.told, sentence);
         report.told += 1;

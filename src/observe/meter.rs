@@ -119,9 +119,9 @@ impl Meter {
         self.token_requests.fetch_add(1, Relaxed);
     }
 
-    /// A manifest was fetched where that is billed as a pull. Whether it is the first.
-    pub fn pull(&self) -> bool {
-        self.pulls_billed.fetch_add(1, Relaxed) == 0
+    /// A manifest was fetched where that is billed as a pull.
+    pub fn pull(&self) {
+        self.pulls_billed.fetch_add(1, Relaxed);
     }
 
     /// Content bytes came from a registry.

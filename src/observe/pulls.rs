@@ -3,7 +3,7 @@
 //! Owns the count: what is left, what is set aside for images that were begun, and whose turn it is to set more aside. Never
 //! gives out more than there is, and never lets what stands later in the list take what an earlier image needs.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -43,16 +43,14 @@ pub struct Quota {
 }
 
 /// What a run has come to of an account's pulls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pulled {
     /// What the registry says of them; of what is left, the least that it said.
     pub quota: Quota,
-    /// Those that this run has taken.
-    pub taken: u64,
-    /// Images that have taken some.
-    pub images: u64,
+    /// Those that were taken, by what was read: an image, or a repository whose tags are looked through.
+    pub taken: BTreeMap<String, u64>,
     /// Images that were not looked at, or not to the end, because none was left.
-    pub lacking: u64,
+    pub lacking: BTreeSet<String>,
 }
 
 /// The pulls of one account at one registry.
@@ -71,11 +69,9 @@ struct State {
     bills: bool,
     /// What it said of them, and the least of what it said is left.
     quota: Option<Quota>,
-    /// How many were taken, and by how many images.
-    taken: u64,
-    images: u64,
-    /// The images that lack some.
-    lacking: HashSet<String>,
+    /// Those that were taken, by what was read, and the images that lack some.
+    taken: BTreeMap<String, u64>,
+    lacking: BTreeSet<String>,
     /// Not set aside; none where it is not known, or without end.
     left: Option<u64>,
     most: Option<u64>,
@@ -135,20 +131,22 @@ impl PullBudget {
 
     /// What has come of the account's pulls, where the registry speaks of them.
     pub fn pulled(&self) -> Option<Pulled> {
-        let State { quota, taken, images, ref lacking, .. } = *self.state();
-        Some(Pulled { quota: quota?, taken, images, lacking: lacking.len() as u64 })
+        let state = self.state();
+        Some(Pulled { quota: state.quota?, taken: state.taken.clone(), lacking: state.lacking.clone() })
     }
 
-    /// One was billed; whether it is the `first` of its image.
-    pub fn billed(&self, first: bool) {
+    /// One was billed for `source`.
+    pub fn billed(&self, source: &str) {
         let mut state = self.state();
-        state.taken += 1;
-        state.images += u64::from(first);
+        match state.taken.get_mut(source) {
+            Some(taken) => *taken += 1,
+            None => drop(state.taken.insert(source.to_owned(), 1)),
+        }
     }
 
     /// The image `source` is left, or fails, because none is left for it.
-    pub fn lacks(&self, source: String) {
-        self.state().lacking.insert(source);
+    pub fn lacks(&self, source: &str) {
+        self.state().lacking.insert(source.to_owned());
     }
 
     /// Whether the registry is to be asked before a pull is taken: it has not said yet how many are left.

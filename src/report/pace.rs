@@ -2,9 +2,10 @@
 //!
 //! Owns the estimate. Computes it from what the dry run has found missing, and from the pulls that it cost: a copy costs as many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::outcome::{ImageOutcome, Outcome};
+use crate::error::cause::ErrorResponse;
 use crate::observe::pulls::Pulled;
 use crate::report::Report;
 use crate::store::registry::quirks::{Counted, Quirks, Rate};
@@ -19,28 +20,23 @@ pub fn sentences(report: &Report) -> Vec<String> {
     // Of a list in parts, all take from the same limits.
     let is_part = report.list.as_ref().is_some_and(|list| list.part.is_some());
     let of = if is_part { " of this part" } else { "" };
-    let mut images: BTreeMap<&str, Vec<&ImageOutcome>> = BTreeMap::new();
-    for image in report.images.iter().filter(|image| image.result == Outcome::WouldCopy) {
-        if let Some(target) = image.target.as_ref().and_then(|target| target.registry()) {
-            images.entry(target.registry()).or_default().push(image);
-        }
-    }
-    let taking = images.into_iter().filter_map(|(host, images)| {
-        let rate = Quirks::of(host, None).rate?;
-        taking(host, (images.into_iter().map(|image| sent(image, rate.counted)).sum(), of), rate)
-    });
-    let giving = report.pulled.iter().filter_map(|(host, pulled)| {
-        let advice = [report.reader.set("pull-budget", "auto"), report.reader.set("on-budget", "wait")];
-        giving(host, (*pulled, of), &advice)
-    });
+    let hosts: BTreeSet<&str> = report.images.iter().filter_map(|image| target_of(image)).collect();
+    let taking = hosts.into_iter().filter_map(|host| taking(report, host, of));
+    let giving = report.pulled.iter().filter_map(|(host, pulled)| giving(report, (host, pulled), of));
     taking.chain(giving).collect()
 }
 
-/// How long a registry takes to take so much.
-fn taking(host: &str, (much, of): (u64, &str), rate: Rate) -> Option<String> {
-    let Rate { counted, most, window } = rate;
-    let seconds = |much: u64| much * window.as_secs() / most;
-    if much <= most || seconds(much) <= MINUTE {
+fn target_of(image: &ImageOutcome) -> Option<&str> {
+    Some(image.target.as_ref()?.registry()?.registry())
+}
+
+/// How long a registry takes to take what is to be copied.
+fn taking(report: &Report, host: &str, of: &str) -> Option<String> {
+    let Rate { counted, most, window } = Quirks::of(host, None).rate?;
+    let images = || report.images.iter().filter(|image| target_of(image) == Some(host));
+    let much: u64 = images().filter(|image| image.result == Outcome::WouldCopy).map(|image| sent(image, counted)).sum();
+    let seconds = much * window.as_secs() / most;
+    if much <= most || seconds <= MINUTE {
         return None;
     }
     let what = match counted {
@@ -48,8 +44,23 @@ fn taking(host: &str, (much, of): (u64, &str), rate: Rate) -> Option<String> {
         Counted::Manifests => "manifests",
     };
     let window = if window.as_secs() == 1 { "second" } else { "minute" };
-    let time = about(seconds(much));
-    Some(format!("{host} takes {most} {what} a {window}: about {much}{of} take about {time}."))
+    let others = on_top(images().filter(|image| is_unseen(image)).count());
+    Some(format!("{host} takes {most} {what} a {window}: about {much}{of} take about {}{others}.", about(seconds)))
+}
+
+/// Whether it was not looked at: it was left, or refused for want of pulls.
+fn is_unseen(image: &ImageOutcome) -> bool {
+    let is_refused = || image.error.as_ref()?.refusal().map(ErrorResponse::is_quota);
+    image.result == Outcome::Deferred || is_refused() == Some(true)
+}
+
+/// That so many images are not in an estimate.
+fn on_top(unseen: usize) -> String {
+    match unseen {
+        0 => String::new(),
+        1 => "; 1 image that was not looked at comes on top".to_owned(),
+        _ => format!("; {unseen} images that were not looked at come on top"),
+    }
 }
 
 /// What is sent of an image that counts: two requests for a blob, which is opened and sent, one for each manifest. Its own goes
@@ -65,28 +76,46 @@ fn sent(image: &ImageOutcome, counted: Counted) -> u64 {
 }
 
 /// How long it takes until a registry has given an account as many pulls as a copy takes: those of the dry run, and for images
-/// that it could not look at as many as for the others.
-fn giving(host: &str, (pulled, of): (Pulled, &str), [runs, wait]: &[String; 2]) -> Option<String> {
-    let Pulled { quota, taken, images, lacking } = pulled;
+/// that it could not look at for want of pulls as many as for the others.
+fn giving(report: &Report, (host, pulled): (&str, &Pulled), of: &str) -> Option<String> {
+    let Pulled { quota, taken, lacking } = pulled;
     // What comes back in a minute is a limit on the rate of requests, which is waited for.
     let window = quota.window.map(|window| window.as_secs()).filter(|window| (HOUR..=31 * DAY).contains(window))?;
     let most = quota.most.filter(|most| *most > 0)?;
-    let others = if images > 0 { lacking.saturating_mul(taken).div_ceil(images) } else { lacking };
-    let needed = taken.saturating_add(others);
+    let names: BTreeMap<String, &ImageOutcome> =
+        report.images.iter().map(|image| (image.source.to_string(), image)).collect();
+    // What an image took that could not be read to the end is in the estimate for it.
+    let taken = || taken.iter().filter(|(source, _)| !lacking.contains(*source));
+    let of_images: Vec<u64> =
+        taken().filter(|(source, _)| names.contains_key(*source)).map(|(_, taken)| *taken).collect();
+    let (looked_at, lacks) = (of_images.len() as u64, lacking.len() as u64);
+    let others = if looked_at > 0 { (lacks * of_images.iter().sum::<u64>()).div_ceil(looked_at) } else { lacks };
+    let needed = taken().map(|(_, taken)| taken).sum::<u64>() + others;
     let short = needed.checked_sub(quota.left).filter(|short| *short > 0)?;
-    let time = about(short.div_ceil(most).saturating_mul(window));
-    let needed = match (images, lacking) {
-        (0, _) => format!("at least {}{of}", count(needed, "pull")),
-        (_, 0) => format!("about {}{of}", count(needed, "pull")),
-        _ => format!("about {}{of}, judged by {images} of {} images,", count(needed, "pull"), images + lacking),
+
+    let word = if looked_at > 0 { "about" } else { "at least" };
+    let judged = match (looked_at, lacks) {
+        (0, _) | (_, 0) => String::new(),
+        _ => format!(", judged by {looked_at} of {} images,", looked_at + lacks),
     };
-    let are = if quota.left == 1 { "is" } else { "are" };
+    let verb = if needed == 1 { "takes" } else { "take" };
+    let is = if quota.left == 1 { "is" } else { "are" };
+    let is_of_host = |image: &ImageOutcome| image.source.registry().is_some_and(|source| source.registry() == host);
+    let unseen = names.iter().filter(|(name, image)| is_of_host(image) && is_unseen(image) && !lacking.contains(*name));
+    let advice = if needed > most {
+        let (runs, wait) = (report.reader.set("pull-budget", "auto"), report.reader.set("on-budget", "wait"));
+        format!(", over several runs with {runs}, or in one with {wait} beside it")
+    } else {
+        String::new()
+    };
     Some(format!(
-        "{host} gives {} in {}, and {} {are} left: {needed} take about {time}, over several runs with {runs}, or in one with \
-         {wait} beside it.",
+        "{host} gives {} in {}, and {} {is} left: {word} {}{of}{judged} {verb} about {}{advice}{}.",
         count(most, "pull"),
         about(window),
-        quota.left
+        quota.left,
+        count(needed, "pull"),
+        about(short.div_ceil(most).saturating_mul(window)),
+        on_top(unseen.count()),
     ))
 }
 
@@ -167,47 +196,78 @@ mod tests {
         assert!(sentences(&report).join("").contains(": about 5000 take"), "{:?}", sentences(&report));
     }
 
+    /// Of so many pulls left of a hundred in so many seconds: what each image took, and how many could not be looked at.
+    fn pulled((left, window): (u64, u64), took: &[u64], lacking: usize) -> Report {
+        let mut report = Report::new(Command::Copy, true);
+        let name = |number: usize| format!("docker.io/a/b:{number}");
+        let image = |number: usize| ImageOutcome::new(ImageReference::parse(&name(number)).unwrap(), None);
+        report.images = (0..took.len() + lacking).map(image).collect();
+        let pulled = Pulled {
+            quota: Quota { left, most: Some(100), window: Some(Duration::from_secs(window)) },
+            taken: took.iter().enumerate().map(|(number, took)| (name(number), *took)).collect(),
+            lacking: (took.len()..took.len() + lacking).map(name).collect(),
+        };
+        report.pulled = vec![("docker.io".to_owned(), pulled)];
+        report
+    }
+
     #[test]
     fn a_plan_says_how_long_it_takes_until_a_registry_has_given_as_many_pulls() {
         const SIX_HOURS: u64 = 6 * 60 * 60;
-        let pulled = |(left, window): (u64, u64), [taken, images, lacking]: [u64; 3]| {
-            let quota = Quota { left, most: Some(100), window: Some(Duration::from_secs(window)) };
-            Pulled { quota, taken, images, lacking }
-        };
-        for (pulled, expected) in [
-            (pulled((120, SIX_HOURS), [120, 40, 0]), ""),
+        let mut of_many_platforms = [1; 100];
+        of_many_platforms[0] = 12;
+        for (report, expected) in [
+            (pulled((60, SIX_HOURS), &[3; 20], 0), ""),
             (
-                pulled((119, SIX_HOURS), [120, 40, 0]),
-                "100 pulls in 6 hours, and 119 are left: about 120 pulls take about 6 hours",
+                pulled((1, SIX_HOURS), &[1; 2], 0),
+                "100 pulls in 6 hours, and 1 is left: about 2 pulls take about 6 hours.",
+            ),
+            (pulled((0, SIX_HOURS), &[1], 0), "and 0 are left: about 1 pull takes about 6 hours."),
+            (
+                pulled((119, SIX_HOURS), &[3; 40], 0),
+                "and 119 are left: about 120 pulls take about 6 hours, over several runs with `pull-budget: auto`, or in one \
+                 with `on-budget: wait` beside it.",
             ),
             (
-                pulled((0, SIX_HOURS), [120, 40, 960]),
-                "about 3000 pulls, judged by 40 of 1000 images, take about 8 days",
+                pulled((0, SIX_HOURS), &[3; 40], 960),
+                "about 3000 pulls, judged by 40 of 1000 images, take about 8 days, ",
             ),
             (
-                pulled((0, SIX_HOURS), [120, 40, 260]),
-                "about 900 pulls, judged by 40 of 300 images, take about 54 hours",
+                pulled((0, SIX_HOURS), &[3; 40], 260),
+                "about 900 pulls, judged by 40 of 300 images, take about 54 hours, ",
             ),
-            // Of a hundred images one has many platforms.
             (
-                pulled((0, SIX_HOURS), [111, 100, 900]),
-                "about 1110 pulls, judged by 100 of 1000 images, take about 72 hours",
+                pulled((0, SIX_HOURS), &of_many_platforms, 900),
+                "about 1110 pulls, judged by 100 of 1000 images, take about 72 hours, ",
             ),
-            (pulled((0, SIX_HOURS), [0, 0, 50]), "0 are left: at least 50 pulls take about 6 hours"),
-            (
-                pulled((60, 3_600), [120, 40, 40]),
-                "100 pulls in 1 hour, and 60 are left: about 240 pulls, judged by 40 of 80 images, take about 2 hours",
-            ),
+            (pulled((0, SIX_HOURS), &[], 50), "0 are left: at least 50 pulls take about 6 hours."),
+            (pulled((60, 3_600), &[3; 40], 40), "100 pulls in 1 hour, and 60 are left: about 240 pulls, "),
             // A limit on the rate of requests, and nonsense.
-            (pulled((0, 60), [120, 40, 40]), ""),
-            (pulled((0, 0), [120, 40, 40]), ""),
-            (pulled((0, u64::MAX), [120, 40, 40]), ""),
-            (pulled((0, 31 * 24 * 3_600), [u64::MAX, 1, 0]), "take about 213503982334602 days"),
+            (pulled((0, 60), &[3; 40], 40), ""),
+            (pulled((0, 0), &[3; 40], 40), ""),
+            (pulled((0, u64::MAX), &[3; 40], 40), ""),
         ] {
-            let mut report = Report::new(Command::Copy, true);
-            report.pulled = vec![("docker.io".to_owned(), pulled)];
             let said = sentences(&report).join("");
             assert!(if expected.is_empty() { said.is_empty() } else { said.contains(expected) }, "{expected}: {said}");
         }
+    }
+
+    #[test]
+    fn what_only_begun_images_took_says_nothing_of_others_and_what_tags_took_nothing_of_images() {
+        let mut report = pulled((9, 6 * 60 * 60), &[], 100);
+        report.pulled[0].1.taken.insert("docker.io/a/b:0".to_owned(), 1);
+        report.pulled[0].1.taken.insert("docker.io/a/b".to_owned(), 30);
+        let said = sentences(&report).join("");
+        assert!(said.contains("9 are left: at least 130 pulls take about 12 hours, over"), "{said}");
+    }
+
+    #[test]
+    fn images_that_were_left_for_another_reason_come_on_top() {
+        let mut report = pulled((0, 6 * 60 * 60), &[3; 40], 0);
+        report.images.extend(planned(1, ECR, Outcome::Deferred).images);
+        assert!(sentences(&report).join("").ends_with("; 1 image that was not looked at comes on top."));
+        let mut report = planned(1000, ECR, Outcome::WouldCopy);
+        report.images.extend(planned(2, ECR, Outcome::Deferred).images);
+        assert!(sentences(&report).join("").ends_with("minutes; 2 images that were not looked at come on top."));
     }
 }

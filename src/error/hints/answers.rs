@@ -77,13 +77,13 @@ pub const RULES: &[Rule] = &[
                 )
             }),
             always(|_, r| format!("read through a cache: {}", r.set("registry-mirrors", "docker.io = mirror.gcr.io"))),
+            when(|f, _| f.is_quota(), |_, _| "run again in some hours: an unchanged image costs no pull".to_owned()),
             when(
-                |f, _| f.is_quota(),
+                |f, _| f.is_quota() && f.side == Some(Side::Source),
                 |_, r| {
+                    let budget = r.set("pull-budget", "auto");
                     format!(
-                        "run again in some hours: an unchanged image costs no pull. With {} a run takes as many as are left, \
-                         and leaves the other images for the next one",
-                        r.set("pull-budget", "auto")
+                        "a copy with {budget} takes as many as are left, and leaves the other images for the next run"
                     )
                 },
             ),

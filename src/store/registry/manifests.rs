@@ -118,7 +118,8 @@ impl Repository {
             };
             self.host.pulls.hear(quota(response.headers()));
             if self.host.pulls.bills() {
-                self.host.pulls.billed(self.meter.pull());
+                self.meter.pull();
+                self.host.pulls.billed(&self.reference.to_string());
             }
             let headers = response.headers().clone();
             match self.small_body(response).await {

@@ -13,15 +13,16 @@ pub(super) const SMALL_BYTES: u64 = 1024 * 1024;
 /// room is read as it is sent.
 const SMALL_BLOBS: usize = 1024;
 
-/// The most that comes at once in small blobs over the connections that all requests share, in KiB: about what a line of
-/// 1 Gbit/s and 65 ms holds. With all three bounds, three hundred tags over TLS take some 29.5 MiB of memory, and 31.4 at most in
-/// thirty runs; with 9 MiB here and for what goes, up to 34, and as long. What is more has connections of its own, which a host may limit each by itself, and which take memory too. Below
+/// The most that comes at once in small blobs over the connections that all requests share, in KiB, and the most that goes, which
+/// has been read or is read as it is sent: about what a line of 1 Gbit/s and 75 ms holds. What is more has connections of its own,
+/// which a host may limit each by itself, and which take memory too. Below
 /// [`CONNECTION_WINDOW`](crate::http::clients::CONNECTION_WINDOW): blobs that nobody reads for a while leave room for what is
 /// read, a manifest that others wait for.
-const COMING: usize = 8 * 1024;
+const ONE_WAY: usize = 9 * 1024;
 
-/// The same of what goes: it has been read, or is read as it is sent. With 16 MiB the soak took 32.4 MiB of memory, with 11 30.8.
-const GOING: usize = 8 * 1024;
+/// The same of both ways together: an image first comes and then goes, a list does both at once. Three hundred tags over TLS take
+/// some 30 MiB of memory with this, and 31.3 at most in eighteen runs; with 18 MiB more than 32 in one of ten, and as long.
+const BOTH_WAYS: usize = 13 * 1024;
 
 /// The bounds of a run.
 #[derive(Clone, Debug)]
@@ -34,17 +35,22 @@ pub(crate) struct Memory {
     coming: Arc<Semaphore>,
     /// Those that go.
     going: Arc<Semaphore>,
+    /// Both.
+    shared: Arc<Semaphore>,
 }
 
 /// Room that was given; given back when dropped.
 pub(crate) type Room = OwnedSemaphorePermit;
 
+/// Room for what goes over a shared connection: of its way, and of both.
+pub(crate) type SharedRoom = (Room, Room);
+
 impl Memory {
     /// With so many spans at once.
     pub(crate) fn new(spans: usize) -> Self {
-        let [spans, small_blobs, coming, going] =
-            [spans, SMALL_BLOBS, COMING, GOING].map(|most| Arc::new(Semaphore::new(most)));
-        Self { spans, small_blobs, coming, going }
+        let [spans, small_blobs, coming, going, shared] =
+            [spans, SMALL_BLOBS, ONE_WAY, ONE_WAY, BOTH_WAYS].map(|most| Arc::new(Semaphore::new(most)));
+        Self { spans, small_blobs, coming, going, shared }
     }
 
     /// For one more span of a blob.
@@ -58,13 +64,13 @@ impl Memory {
     }
 
     /// For one that comes over a shared connection.
-    pub(crate) fn coming(&self, bytes: u64) -> Option<Room> {
-        kibibytes(&self.coming, bytes)
+    pub(crate) fn coming(&self, bytes: u64) -> Option<SharedRoom> {
+        Some((kibibytes(&self.coming, bytes)?, kibibytes(&self.shared, bytes)?))
     }
 
     /// For one that goes over a shared connection.
-    pub(crate) fn going(&self, bytes: u64) -> Option<Room> {
-        kibibytes(&self.going, bytes)
+    pub(crate) fn going(&self, bytes: u64) -> Option<SharedRoom> {
+        Some((kibibytes(&self.going, bytes)?, kibibytes(&self.shared, bytes)?))
     }
 }
 

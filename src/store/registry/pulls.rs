@@ -55,7 +55,7 @@ impl Repository {
     /// Waits a while where more pulls may come.
     async fn await_more(&self, at: TagOrDigest<'_>, (needed, left): (u64, u64)) -> Result<(), Error> {
         if !self.host.pulls.waits_for(needed) {
-            self.host.pulls.lacks(self.reference.to_string());
+            self.host.pulls.lacks(&self.reference.to_string());
             return Err(Error::OutOfPulls { object: self.object(at), needed, left });
         }
         self.meter.warn(format!(
@@ -80,7 +80,7 @@ impl Repository {
         let Some(refusal) = says_so else { return Err(self.error(action, self.object(at), cause)) };
         self.host.pulls.used_up();
         if !self.host.pulls.may_end() {
-            self.host.pulls.lacks(self.reference.to_string());
+            self.host.pulls.lacks(&self.reference.to_string());
             return Err(self.error(action, self.object(at), cause));
         }
         let words = if refusal.message.is_empty() { "no pull is left" } else { &refusal.message };

@@ -20,7 +20,7 @@ use crate::store::registry::auth::token::Scopes;
 use crate::store::registry::concurrency::Permit;
 use crate::store::registry::connections::RequestClass;
 use crate::store::registry::health::Work;
-use crate::store::registry::memory::{Room, SMALL_BYTES};
+use crate::store::registry::memory::{SMALL_BYTES, SharedRoom};
 use crate::store::registry::repository::Repository;
 use crate::store::registry::retry::RetryBudget;
 use crate::store::registry::send::Request;
@@ -55,7 +55,7 @@ pub struct RangeReader {
     /// The place for its first request, where it came with one.
     pub place: Option<Permit>,
     /// Its room among the small blobs that come over a shared connection, where it is one of them.
-    pub shares: Option<Room>,
+    pub shares: Option<SharedRoom>,
     pub answer: Option<(Response, Permit)>,
     pub budget: RetryBudget,
 }
