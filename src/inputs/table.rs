@@ -560,7 +560,7 @@ pub const INPUTS: &[Input] = &[
         "concurrency",
         Kind::Concurrency,
         None,
-        "The most images at once, and behind a slash the most requests at once to one host: `8`, `8/16`. Default: 64 images, and as many requests as a host answers well, at most 146.",
+        "The most images at once, and behind a slash the most requests at once to one host: `8`, `8/16`. Default: 64 images, and as many requests as a host answers well, at most 145.",
     ),
     input(
         Group::Images,
