@@ -195,7 +195,6 @@ pub async fn stages(
         mirror(&mut watch, &mut queue, &mut report, (plan.jobs.len(), until)).await;
     }
     report.images = queue.finish();
-    report.pulled = registries.pulled();
     tell_deferred(console, &mut report);
     if report.cancelled.is_none() {
         match watch.until(access.check(&plan.jobs, &report.images, &events)).await {
@@ -206,8 +205,8 @@ pub async fn stages(
     for (title, lines) in package_access::groups(&report.access) {
         console.group(&title, &lines);
     }
-    tell_pace(console, &mut report);
-    conclude_list(console, &mut report);
+    let pace = tell_pace(console, &mut report, &registries);
+    conclude_list(console, &mut report, &pace);
     if let Some(prune) = inputs.prune.as_ref().filter(|_| report.cancelled.is_none()) {
         let (transport, undivided) = (&transport, tokio::sync::Mutex::default());
         let pruner = Pruner { inputs, prune, registries: &registries, transport, scopes: &scopes, undivided };
@@ -233,14 +232,18 @@ fn tell_deferred(console: &Console, report: &mut Report) {
     report.told += 1;
 }
 
-/// Says of a run that is planned how long registries make it.
-fn tell_pace(console: &Console, report: &mut Report) {
-    let is_plan = report.dry_run && report.cancelled.is_none();
-    for sentence in if is_plan { pace::sentences(report) } else { Vec::new() } {
-        console.line(&sentence);
-        report.notices.insert(report.told, sentence);
+/// Says of a run that is planned how long registries make it, and gives what it has said.
+fn tell_pace(console: &Console, report: &mut Report, registries: &Registries) -> Vec<String> {
+    if !report.dry_run || report.cancelled.is_some() {
+        return Vec::new();
+    }
+    let sentences = pace::sentences(report, &registries.pulled());
+    for sentence in &sentences {
+        console.line(sentence);
+        report.notices.insert(report.told, sentence.clone());
         report.told += 1;
     }
+    sentences
 }
 
 /// The report of a run that has done nothing yet.
@@ -370,7 +373,7 @@ fn listed(
 }
 
 /// Adds the entries that failed to what became of the others, and says what a dry run would change.
-fn conclude_list(console: &Console, report: &mut Report) {
+fn conclude_list(console: &Console, report: &mut Report, pace: &[String]) {
     let Some(list) = &report.list else { return };
     let of = report.images.len() + 1;
     for image in list.failed(report.command) {
@@ -381,7 +384,7 @@ fn conclude_list(console: &Console, report: &mut Report) {
         for line in plan::lines(report) {
             console.tell(&Line::default().then(Tone::Plain, line.text), line.is_alarm);
         }
-        report.plan = Some(plan::markdown(report, list));
+        report.plan = Some(plan::markdown(report, list, pace));
     }
 }
 

@@ -30,7 +30,6 @@ use crate::error::Error;
 use crate::error::reader::Reader;
 use crate::github::findings::Findings;
 use crate::observe::counts::Traffic;
-use crate::observe::pulls::Pulled;
 use crate::plan::ask::Declined;
 use crate::report::list::ListReport;
 use crate::report::prune::PruneReport;
@@ -65,8 +64,6 @@ pub struct Report {
     pub prune: Option<PruneReport>,
     /// What of a request in free text was declined; none where there is no such request.
     pub asked: Option<Vec<Declined>>,
-    /// What has come of an account's pulls, with the name of the registry that bills them.
-    pub pulled: Vec<(String, Pulled)>,
     /// What has left images for another run.
     pub over_budget: Option<Budget>,
     /// What is made of that.
@@ -105,7 +102,6 @@ impl Report {
             plan: None,
             prune: None,
             asked: None,
-            pulled: Vec::new(),
             over_budget: None,
             on_budget: OnBudget::Defer,
             problem: None,

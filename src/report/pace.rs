@@ -15,14 +15,15 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// A sentence for each limit of a registry that makes a run longer than a minute.
-pub fn sentences(report: &Report) -> Vec<String> {
+/// A sentence for each limit of a registry that makes a run longer than a minute; `pulled`: what the dry run has come to of the
+/// pulls of each account, with the name of the registry that bills them.
+pub fn sentences(report: &Report, pulled: &[(String, Pulled)]) -> Vec<String> {
     // Of a list in parts, all take from the same limits.
     let is_part = report.list.as_ref().is_some_and(|list| list.part.is_some());
     let of = if is_part { " of this part" } else { "" };
     let hosts: BTreeSet<&str> = report.images.iter().filter_map(|image| target_of(image)).collect();
     let taking = hosts.into_iter().filter_map(|host| taking(report, host, of));
-    let giving = report.pulled.iter().filter_map(|(host, pulled)| giving(report, (host, pulled), of));
+    let giving = pulled.iter().filter_map(|(host, pulled)| giving(report, (host, pulled), of));
     taking.chain(giving).collect()
 }
 
@@ -174,7 +175,7 @@ mod tests {
             (1000, ECR, Outcome::WouldCopy, "ECR takes 10 manifests a second: about 3000 take about 5 minutes."),
             (200, ECR, Outcome::WouldCopy, ""),
         ] {
-            let said = sentences(&planned(images, target, result)).join("");
+            let said = sentences(&planned(images, target, result), &[]).join("");
             assert_eq!(said, expected.replace("ECR", ECR), "{images} {target} {result:?}");
         }
     }
@@ -193,11 +194,11 @@ mod tests {
         for image in &mut report.images {
             image.attachments = vec![attachment(Outcome::WouldCopy), attachment(Outcome::Unchanged)];
         }
-        assert!(sentences(&report).join("").contains(": about 5000 take"), "{:?}", sentences(&report));
+        assert!(sentences(&report, &[]).join("").contains(": about 5000 take"), "{:?}", sentences(&report, &[]));
     }
 
     /// Of so many pulls left of a hundred in so many seconds: what each image took, and how many could not be looked at.
-    fn pulled((left, window): (u64, u64), took: &[u64], lacking: usize) -> Report {
+    fn pulled((left, window): (u64, u64), took: &[u64], lacking: usize) -> (Report, [(String, Pulled); 1]) {
         let mut report = Report::new(Command::Copy, true);
         let name = |number: usize| format!("docker.io/a/b:{number}");
         let image = |number: usize| ImageOutcome::new(ImageReference::parse(&name(number)).unwrap(), None);
@@ -207,8 +208,7 @@ mod tests {
             taken: took.iter().enumerate().map(|(number, took)| (name(number), *took)).collect(),
             lacking: (took.len()..took.len() + lacking).map(name).collect(),
         };
-        report.pulled = vec![("docker.io".to_owned(), pulled)];
-        report
+        (report, [("docker.io".to_owned(), pulled)])
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
         const SIX_HOURS: u64 = 6 * 60 * 60;
         let mut of_many_platforms = [1; 100];
         of_many_platforms[0] = 12;
-        for (report, expected) in [
+        for ((report, pulled), expected) in [
             (pulled((60, SIX_HOURS), &[3; 20], 0), ""),
             (
                 pulled((1, SIX_HOURS), &[1; 2], 0),
@@ -247,27 +247,27 @@ mod tests {
             (pulled((0, 0), &[3; 40], 40), ""),
             (pulled((0, u64::MAX), &[3; 40], 40), ""),
         ] {
-            let said = sentences(&report).join("");
+            let said = sentences(&report, &pulled).join("");
             assert!(if expected.is_empty() { said.is_empty() } else { said.contains(expected) }, "{expected}: {said}");
         }
     }
 
     #[test]
     fn what_only_begun_images_took_says_nothing_of_others_and_what_tags_took_nothing_of_images() {
-        let mut report = pulled((9, 6 * 60 * 60), &[], 100);
-        report.pulled[0].1.taken.insert("docker.io/a/b:0".to_owned(), 1);
-        report.pulled[0].1.taken.insert("docker.io/a/b".to_owned(), 30);
-        let said = sentences(&report).join("");
+        let (report, mut pulled) = pulled((9, 6 * 60 * 60), &[], 100);
+        pulled[0].1.taken.insert("docker.io/a/b:0".to_owned(), 1);
+        pulled[0].1.taken.insert("docker.io/a/b".to_owned(), 30);
+        let said = sentences(&report, &pulled).join("");
         assert!(said.contains("9 are left: at least 130 pulls take about 12 hours, over"), "{said}");
     }
 
     #[test]
     fn images_that_were_left_for_another_reason_come_on_top() {
-        let mut report = pulled((0, 6 * 60 * 60), &[3; 40], 0);
+        let (mut report, pulled) = pulled((0, 6 * 60 * 60), &[3; 40], 0);
         report.images.extend(planned(1, ECR, Outcome::Deferred).images);
-        assert!(sentences(&report).join("").ends_with("; 1 image that was not looked at comes on top."));
+        assert!(sentences(&report, &pulled).join("").ends_with("; 1 image that was not looked at comes on top."));
         let mut report = planned(1000, ECR, Outcome::WouldCopy);
         report.images.extend(planned(2, ECR, Outcome::Deferred).images);
-        assert!(sentences(&report).join("").ends_with("minutes; 2 images that were not looked at come on top."));
+        assert!(sentences(&report, &[]).join("").ends_with("minutes; 2 images that were not looked at come on top."));
     }
 }

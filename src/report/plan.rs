@@ -16,8 +16,8 @@ use crate::plan::images::At;
 use crate::plan::list::tags::Step;
 use crate::plan::list::version::Version;
 use crate::report::Report;
+use crate::report::figures;
 use crate::report::list::ListReport;
-use crate::report::{figures, pace};
 use crate::text::sanitise::{code, markdown_text, one_line, plain_code};
 use crate::text::units::{count, size};
 
@@ -134,16 +134,16 @@ fn totals(report: &Report) -> String {
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
 }
 
-/// The plan as Markdown of at most 60 KiB.
-pub fn markdown(report: &Report, list: &ListReport) -> String {
+/// The plan as Markdown of at most 60 KiB; `pace` says how long registries make it.
+pub fn markdown(report: &Report, list: &ListReport, pace: &[String]) -> String {
     let bytes = size(figures::total_bytes(report));
     let pulls = report.traffic().pulls_billed;
     // A column for each image's only where there were some.
     let bills = pulls > 0;
     let cost = if bills { format!("; to find that out took {}", count(pulls, "billed pull")) } else { String::new() };
     let mut top = format!("### Plan: {}\n\n{bytes} to send{cost}.\n", totals(report));
-    for sentence in pace::sentences(report) {
-        let _ = writeln!(top, "{}", markdown_text(&sentence));
+    for sentence in pace {
+        let _ = writeln!(top, "{}", markdown_text(sentence));
     }
     let alarms = alarm(report) + &idle_rules(list);
     let sections = sections(report, list);
